@@ -1,3 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A Realm Management Monitor (RMM) for the Arm Confidential Compute Architecture.
-#![cfg_attr(not(test), no_std)]
+//! A Realm Management Monitor (RMM) for the Arm Confidential Compute Architecture: the firmware as a library.
+//!
+//! It holds everything but the entry point, so that a host can build and test it. The floors, bottom to top: `arch`,
+//! `xlat`, `granule`, `mem`, `el3`, `realm`, `rmi`, `boot`; a module uses only those below it.
+#![cfg_attr(target_os = "none", no_std)]
+#![deny(missing_docs, unsafe_op_in_unsafe_fn)]
+#![deny(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, clippy::cast_possible_truncation)]
+#![warn(missing_debug_implementations)]
+
+pub mod address;
+pub mod arch;
+pub mod xlat;
+
+#[cfg(not(target_os = "none"))]
+#[path = "../plat/host/mod.rs"]
+pub mod host;

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The fake hardware that stands behind the seam of `arch` when the firmware is built for a host.
+//!
+//! Each host thread is a CPU: it has a register file of its own and a log of every instruction, descriptor store, register write and SMC, in order. Tests
+//! read the log to assert sequences, and set registers to be whatever machine they want.
+
+use core::sync::atomic::AtomicU64;
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use crate::arch::smc::Registers;
+
+/// One thing that the firmware did to the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An instruction, by its text, with the register operand if it has one.
+    Instruction(&'static str, Option<u64>),
+    /// A descriptor stored: address of the entry on the host, and the value.
+    Descriptor(usize, u64),
+    /// A system register written.
+    Register(&'static str, u64),
+    /// An SMC, with x0-x7 as passed.
+    Smc(Registers),
+}
+
+type Observer = Box<dyn FnMut(&Event)>;
+type Monitor = Box<dyn FnMut(Registers) -> Registers>;
+
+#[derive(Default)]
+struct Cpu {
+    registers: HashMap<&'static str, u64>,
+    log: Vec<Event>,
+    logging: bool,
+    observer: Option<Observer>,
+    monitor: Option<Monitor>,
+}
+
+thread_local! {
+    static CPU: RefCell<Cpu> = RefCell::default();
+}
+
+fn happened(event: Event) {
+    // The observer runs with the CPU not borrowed, so that it may read registers.
+    let observer = CPU.with_borrow_mut(|cpu| {
+        if cpu.logging {
+            cpu.log.push(event.clone());
+        }
+        cpu.observer.take()
+    });
+    if let Some(mut observer) = observer {
+        observer(&event);
+        CPU.with_borrow_mut(|cpu| cpu.observer = Some(observer));
+    }
+}
+
+/// Runs `body` and gives back its result with everything that it did to the machine, in order.
+pub fn record<R>(body: impl FnOnce() -> R) -> (R, Vec<Event>) {
+    CPU.with_borrow_mut(|cpu| (cpu.log.clear(), cpu.logging = true));
+    let result = body();
+    (
+        result,
+        CPU.with_borrow_mut(|cpu| {
+            cpu.logging = false;
+            core::mem::take(&mut cpu.log)
+        }),
+    )
+}
+
+/// Has `observer` called at every event of this CPU from now on, before a descriptor store takes effect; `None` ends it.
+pub fn observe(observer: Option<Observer>) {
+    CPU.with_borrow_mut(|cpu| cpu.observer = observer);
+}
+
+/// Installs what answers this CPU's SMCs: the model of EL3.
+pub fn set_monitor(monitor: Monitor) {
+    CPU.with_borrow_mut(|cpu| cpu.monitor = Some(monitor));
+}
+
+/// Gives a register of this CPU a value, without an event: for identification registers and the like.
+pub fn preset_register(name: &'static str, value: u64) {
+    CPU.with_borrow_mut(|cpu| cpu.registers.insert(name, value));
+}
+
+/// A register of this CPU as last written or preset; 0 before.
+pub fn read_register(name: &'static str) -> u64 {
+    CPU.with_borrow(|cpu| cpu.registers.get(name).copied().unwrap_or(0))
+}
+
+pub(crate) fn write_register(name: &'static str, value: u64) {
+    preset_register(name, value);
+    happened(Event::Register(name, value));
+}
+
+pub(crate) fn execute(text: &'static str, operand: Option<u64>) {
+    happened(Event::Instruction(text, operand));
+}
+
+pub(crate) fn store_descriptor(entry: &AtomicU64, value: u64) {
+    happened(Event::Descriptor(core::ptr::from_ref(entry).addr(), value));
+}
+
+pub(crate) fn smc(registers: Registers) -> Registers {
+    happened(Event::Smc(registers));
+    let monitor = CPU.with_borrow_mut(|cpu| cpu.monitor.take());
+    let mut monitor = monitor.expect("an SMC with no model of EL3 installed on this thread");
+    let results = monitor(registers);
+    CPU.with_borrow_mut(|cpu| cpu.monitor = Some(monitor));
+    results
+}
+
+pub(crate) fn halted() -> ! {
+    panic!("the CPU was halted")
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Barriers (Arm ARM B2.3.12 and C6.2). What each use orders is said where it is used.
+
+use super::instruction::instructions;
+
+instructions! {
+    /// Instruction synchronization barrier: later instructions see earlier context changes.
+    fn isb() = "isb";
+    /// Completes all earlier accesses and maintenance, for the full system.
+    fn dsb_sy() = "dsb sy";
+    /// Completes all earlier accesses and maintenance, for the Inner Shareable domain.
+    fn dsb_ish() = "dsb ish";
+    /// Completes all earlier stores, for the Inner Shareable domain.
+    fn dsb_ishst() = "dsb ishst";
+    /// Completes all earlier accesses and maintenance, for this CPU.
+    fn dsb_nsh() = "dsb nsh";
+    /// Completes all earlier stores, for this CPU.
+    fn dsb_nshst() = "dsb nshst";
+}

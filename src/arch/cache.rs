@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Data cache maintenance by address (Arm ARM D7.5.9). None of these waits: a DSB must follow.
+
+use super::instruction::instructions;
+
+instructions! {
+    /// Cleans the line that holds the virtual address, to the point of coherency.
+    fn dc_cvac(address: u64) = "dc cvac";
+    /// Cleans and invalidates the line that holds the virtual address, to the point of coherency.
+    fn dc_civac(address: u64) = "dc civac";
+}

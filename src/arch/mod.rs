@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The machine, one instruction or register a function, and no policy.
+//!
+//! This is the host seam, the only one: on the target every function is its instruction; on a host
+//! each is handed to the fake hardware in `plat/host`, which records and models it. All code above is the same on both. No other module
+//! holds `asm!`, except that `boot` includes its assembly files.
+
+pub mod barrier;
+pub mod cache;
+mod instruction;
+pub mod memory;
+pub mod smc;
+pub mod sysreg;
+pub mod tlbi;
+pub mod wait;

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! System registers: which exist for the RMM, their names for the assembler, and their fields.
+//!
+//! Fields come from `aarch64-cpu` where that crate has the layout in force here (E2H = 1); the others are
+//! written down here from the Arm ARM. Access is by `tock-registers`' traits, over the seam: on the
+//! target MRS and MSR, on a host the recording register file of `plat/host`.
+//!
+//! Reads and writes are compiler barriers. A write takes effect for later instructions after an ISB (Arm ARM D23.1.3),
+//! which is the caller's to issue.
+
+pub mod fields;
+
+use tock_registers::interfaces::{Readable, Writeable};
+
+/// Defines a zero-sized handle for each register. The assembler's name is the encoding where it knows no other.
+macro_rules! system_registers {
+    ($($(#[$doc:meta])* $name:ident: $fields:ty = $encoding:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        #[allow(non_camel_case_types)]
+        pub struct $name;
+
+        impl Readable for $name {
+            type T = u64;
+            type R = $fields;
+
+            #[inline(always)]
+            fn get(&self) -> u64 {
+                #[cfg(target_os = "none")]
+                {
+                    let value;
+                    // SAFETY: reading one of the registers listed here has no side effect on memory or control flow.
+                    unsafe {
+                        core::arch::asm!(concat!("mrs {0}, ", $encoding), out(reg) value,
+                            options(nostack, preserves_flags))
+                    };
+                    value
+                }
+                #[cfg(not(target_os = "none"))]
+                crate::host::read_register(stringify!($name))
+            }
+        }
+
+        impl Writeable for $name {
+            type T = u64;
+            type R = $fields;
+
+            #[inline(always)]
+            fn set(&self, value: u64) {
+                #[cfg(target_os = "none")]
+                // SAFETY: the value is the caller's to justify; boot writes only values computed by tested functions.
+                unsafe {
+                    core::arch::asm!(concat!("msr ", $encoding, ", {0}"), in(reg) value,
+                        options(nostack, preserves_flags))
+                };
+                #[cfg(not(target_os = "none"))]
+                crate::host::write_register(stringify!($name), value);
+            }
+        }
+    )*};
+}
+
+system_registers! {
+    /// Current CPU's affinity. For reports only: the CPU index comes from EL3.
+    MPIDR_EL1: aarch64_cpu::registers::MPIDR_EL1::Register = "mpidr_el1";
+    /// Memory model features 0: physical address range, 4 KiB granule and LPA2 support.
+    ID_AA64MMFR0_EL1: aarch64_cpu::registers::ID_AA64MMFR0_EL1::Register = "id_aa64mmfr0_el1";
+    /// Memory model features 1.
+    ID_AA64MMFR1_EL1: aarch64_cpu::registers::ID_AA64MMFR1_EL1::Register = "id_aa64mmfr1_el1";
+    /// Memory model features 2.
+    ID_AA64MMFR2_EL1: aarch64_cpu::registers::ID_AA64MMFR2_EL1::Register = "id_aa64mmfr2_el1";
+    /// Debug features 0: breakpoints, watchpoints, PMU.
+    ID_AA64DFR0_EL1: aarch64_cpu::registers::ID_AA64DFR0_EL1::Register = "id_aa64dfr0_el1";
+    /// Instruction set attributes 1: pointer authentication.
+    ID_AA64ISAR1_EL1: aarch64_cpu::registers::ID_AA64ISAR1_EL1::Register = "id_aa64isar1_el1";
+    /// Data cache zero: log2 of the block size in words, and whether DC ZVA is prohibited.
+    DCZID_EL0: fields::DCZID_EL0::Register = "dczid_el0";
+    /// Exception syndrome of the last exception to EL2.
+    ESR_EL2: aarch64_cpu::registers::ESR_EL2::Register = "esr_el2";
+    /// Faulting address of the last exception to EL2.
+    FAR_EL2: () = "far_el2";
+    /// Return address of the last exception to EL2.
+    ELR_EL2: () = "elr_el2";
+    /// Saved state of the last exception to EL2.
+    SPSR_EL2: aarch64_cpu::registers::SPSR_EL2::Register = "spsr_el2";
+    /// Hypervisor configuration.
+    HCR_EL2: aarch64_cpu::registers::HCR_EL2::Register = "hcr_el2";
+    /// This CPU's record (`cpu`).
+    TPIDR_EL2: () = "tpidr_el2";
+    /// Table base of the High VA range (EL2&0 regime), ASID 63:48, CnP bit 0.
+    TTBR1_EL2: () = "s3_4_c2_c0_1";
+    /// Translation control, in the layout of E2H = 1.
+    TCR_EL2: fields::TCR_EL2::Register = "tcr_el2";
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Register fields that `aarch64-cpu` lacks, or has in a layout other than that of E2H = 1.
+//!
+//! The generated types have no place for doc comments; each register and field is described where it is listed.
+#![allow(missing_docs, missing_debug_implementations)]
+
+use tock_registers::register_bitfields;
+
+register_bitfields! {u64,
+    /// DCZID_EL0 (Arm ARM D23.2).
+    pub DCZID_EL0 [
+        /// log2 of the block size in 4-byte words.
+        BS OFFSET(0) NUMBITS(4) [],
+        /// DC ZVA is prohibited.
+        DZP OFFSET(4) NUMBITS(1) []
+    ],
+
+    /// TCR_EL2 when HCR_EL2.E2H is 1 (Arm ARM D23.2.186): that of TCR_EL1 with the EL2&0 names.
+    pub TCR_EL2 [
+        /// Low VA range covers 2^(64 - T0SZ) bytes.
+        T0SZ OFFSET(0) NUMBITS(6) [],
+        /// No walks by TTBR0 on a TLB miss.
+        EPD0 OFFSET(7) NUMBITS(1) [],
+        /// Inner cacheability of walks by TTBR0.
+        IRGN0 OFFSET(8) NUMBITS(2) [NonCacheable = 0, WriteBackAllocate = 1],
+        /// Outer cacheability of walks by TTBR0.
+        ORGN0 OFFSET(10) NUMBITS(2) [NonCacheable = 0, WriteBackAllocate = 1],
+        /// Shareability of walks by TTBR0 (and of its mappings when DS = 1).
+        SH0 OFFSET(12) NUMBITS(2) [NonShareable = 0, Outer = 2, Inner = 3],
+        /// Granule of the Low VA range.
+        TG0 OFFSET(14) NUMBITS(2) [KiB4 = 0, KiB64 = 1, KiB16 = 2],
+        /// High VA range covers 2^(64 - T1SZ) bytes.
+        T1SZ OFFSET(16) NUMBITS(6) [],
+        /// ASID is taken from TTBR1_EL2.
+        A1 OFFSET(22) NUMBITS(1) [],
+        /// No walks by TTBR1 on a TLB miss.
+        EPD1 OFFSET(23) NUMBITS(1) [],
+        /// Inner cacheability of walks by TTBR1.
+        IRGN1 OFFSET(24) NUMBITS(2) [NonCacheable = 0, WriteBackAllocate = 1],
+        /// Outer cacheability of walks by TTBR1.
+        ORGN1 OFFSET(26) NUMBITS(2) [NonCacheable = 0, WriteBackAllocate = 1],
+        /// Shareability of walks by TTBR1 (and of its mappings when DS = 1).
+        SH1 OFFSET(28) NUMBITS(2) [NonShareable = 0, Outer = 2, Inner = 3],
+        /// Granule of the High VA range. Encoded otherwise than TG0.
+        TG1 OFFSET(30) NUMBITS(2) [KiB16 = 1, KiB4 = 2, KiB64 = 3],
+        /// Physical address size: 0 32 bits, 1 36, 2 40, 3 42, 4 44, 5 48, 6 52.
+        IPS OFFSET(32) NUMBITS(3) [],
+        /// 16-bit ASIDs.
+        AS OFFSET(36) NUMBITS(1) [],
+        /// Top byte ignored, Low VA range.
+        TBI0 OFFSET(37) NUMBITS(1) [],
+        /// Top byte ignored, High VA range.
+        TBI1 OFFSET(38) NUMBITS(1) [],
+        /// Hardware access flag update.
+        HA OFFSET(39) NUMBITS(1) [],
+        /// Hardware dirty state.
+        HD OFFSET(40) NUMBITS(1) [],
+        /// Hierarchical permissions disabled, Low VA range.
+        HPD0 OFFSET(41) NUMBITS(1) [],
+        /// Hierarchical permissions disabled, High VA range.
+        HPD1 OFFSET(42) NUMBITS(1) [],
+        /// Unprivileged accesses to the Low VA range fault at level 0 of any walk.
+        E0PD0 OFFSET(55) NUMBITS(1) [],
+        /// Unprivileged accesses to the High VA range fault at level 0 of any walk.
+        E0PD1 OFFSET(56) NUMBITS(1) [],
+        /// 52-bit descriptors (LPA2).
+        DS OFFSET(59) NUMBITS(1) []
+    ]
+}

@@ -10,6 +10,7 @@
 
 pub mod address;
 pub mod arch;
+pub mod el3;
 pub mod xlat;
 
 #[cfg(not(target_os = "none"))]

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The interface between the RMM and the EL3 firmware.
+
+pub mod boot;
+pub mod manifest;
+pub mod version;

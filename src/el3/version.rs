@@ -5,7 +5,7 @@
 
 use core::fmt;
 
-/// A version as the RMM-EL3 interface encodes it in 32 bits: bit 31 RES0, major in [30:16], minor in [15:0].
+/// A version as the RMM-EL3 interface encodes it in 32 bits: bit 31 RES0, major in bits 30:16, minor in bits 15:0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
     /// Changes when what there was changes its meaning; at most 0x7fff.

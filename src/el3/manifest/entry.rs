@@ -218,7 +218,7 @@ impl BdfMapping {
         Ok(())
     }
 
-    /// Whether a requester is in both ranges, whichever way `top` is read.
+    /// Whether the ranges have more in common than an end, which may or may not belong to its range.
     pub(super) const fn overlaps(&self, other: &Self) -> bool {
         self.base < other.top && other.base < self.top
     }

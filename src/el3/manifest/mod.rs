@@ -30,6 +30,8 @@
 mod entry;
 mod error;
 mod page;
+#[cfg(test)]
+mod tests;
 
 pub use entry::{BdfMapping, Console, MemoryRegion, RootComplex, RootPort, Smmu};
 pub use error::{List, ManifestError, Rule};

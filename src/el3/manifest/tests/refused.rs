@@ -131,6 +131,16 @@ fn each_list_is_refused_when_its_pointer_is_null_outside_the_page_misaligned_or_
 }
 
 #[test]
+fn arrays_are_refused_in_the_last_word_of_the_fixed_part_of_each_version() {
+    for (minor, header_size) in [(2, 0x28), (3, 0x40), (4, 0x70), (5, 0xA8), (6, 0xA8)] {
+        let pointer = Builder::minimal().base.get() + header_size - 8;
+        let image = Builder { minor, ..Builder::minimal() }.build().with(0x18, pointer);
+        let refused = of_list(List::Dram, Rule::PointerInHeader(PhysAddr::new(pointer)));
+        assert_eq!(image.refusal(), refused, "version 0.{minor}");
+    }
+}
+
+#[test]
 fn manifests_without_dram_are_refused() {
     let refused = of_list(List::Dram, Rule::NoEntries);
     let image = Builder { dram: vec![], ..Builder::full() }.build();

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Fuzzes the boot manifest's parser: any page, with and without its checksums corrected.
+//!
+//! No page may make it panic, and what it accepts must keep every rule as the tests state them. Run with
+//! `cargo +nightly fuzz run manifest -- -max_len=4096`.
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use rmm::address::PhysAddr;
+use rmm::el3::manifest::{Header, Manifest, MemoryRegion};
+
+#[path = "../../src/el3/manifest/tests/model.rs"]
+mod model;
+
+/// Low, so that the pointers to find differ little from numbers that come up anyway.
+const BASE: PhysAddr = PhysAddr::new(0x1000);
+const PHYSICAL_LIMIT: PhysAddr = PhysAddr::new(1 << 48);
+
+fn examine(bytes: &[u8; 4096]) {
+    let Ok(header) = Header::read(bytes, BASE, PHYSICAL_LIMIT) else { return };
+    let early = header.consoles().map(Iterator::count);
+    let Ok(manifest) = header.validate() else { return };
+    assert_eq!(early.ok(), Some(manifest.consoles().len()));
+    model::Model::new(bytes, BASE).check(PHYSICAL_LIMIT, &manifest);
+}
+
+fuzz_target!(|input: &[u8]| -> Corpus {
+    let mut bytes = [0; 4096];
+    let Some(page) = bytes.get_mut(..input.len()) else { return Corpus::Reject };
+    page.copy_from_slice(input);
+    examine(&bytes);
+    model::seal(&mut bytes, BASE);
+    examine(&bytes);
+    Corpus::Keep
+});

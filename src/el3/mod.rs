@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The interface between the RMM and the EL3 firmware.
+
+pub mod services;

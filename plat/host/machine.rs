@@ -9,10 +9,7 @@ use std::sync::Arc;
 
 use super::el3::{El3, Pas};
 use super::memory::Memory;
-
-/// An access was forbidden by the Granule Protection Table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GranuleProtectionFault;
+use crate::arch::memory::GranuleProtectionFault;
 
 /// A machine.
 #[derive(Debug)]

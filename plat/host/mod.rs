@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::arch::memory::GranuleProtectionFault;
 use crate::arch::smc::Registers;
 use machine::Machine;
 
@@ -132,6 +133,24 @@ pub(crate) fn smc(registers: Registers) -> Registers {
 
 pub(crate) fn zero_granule(granule: u64) {
     with_machine(|machine| machine.realm_zero_granule(granule));
+}
+
+pub(crate) fn ns_read(address: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
+    with_machine(|machine| {
+        for (word, address) in words.iter_mut().zip((address..).step_by(8)) {
+            *word = machine.ns_read(address)?;
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn ns_write(address: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
+    with_machine(|machine| {
+        words
+            .iter()
+            .zip((address..).step_by(8))
+            .try_for_each(|(word, address)| machine.ns_write(address, *word))
+    })
 }
 
 pub(crate) fn wait_for_event() {

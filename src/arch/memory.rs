@@ -65,3 +65,39 @@ pub unsafe fn zero_granule(granule: u64) {
 pub fn zero_granule(granule: u64) {
     crate::host::zero_granule(granule);
 }
+
+/// The host's memory could not be accessed: a Granule Protection Fault, recovered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GranuleProtectionFault;
+
+/// Reads words of Non-secure memory of the model machine, from physical address `address` up.
+///
+/// # Errors
+///
+/// The fault, when the memory is another world's.
+pub fn ns_read(address: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
+    #[cfg(not(target_os = "none"))]
+    return crate::host::ns_read(address, words);
+    // Without a Non-secure slot there is no Non-secure memory to be reached.
+    #[cfg(target_os = "none")]
+    {
+        let _ = (address, words);
+        Err(GranuleProtectionFault)
+    }
+}
+
+/// Writes words of Non-secure memory of the model machine, from physical address `address` up.
+///
+/// # Errors
+///
+/// The fault, when the memory is another world's.
+pub fn ns_write(address: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
+    #[cfg(not(target_os = "none"))]
+    return crate::host::ns_write(address, words);
+    // As for reading.
+    #[cfg(target_os = "none")]
+    {
+        let _ = (address, words);
+        Err(GranuleProtectionFault)
+    }
+}

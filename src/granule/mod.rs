@@ -8,6 +8,7 @@ mod address;
 mod guard;
 mod layout;
 mod lock;
+mod several;
 pub mod state;
 mod table;
 
@@ -15,5 +16,6 @@ pub use address::GranuleAddress;
 pub use guard::{LockedGranule, Reference, Wipe};
 pub use layout::{LayoutError, MemoryRange};
 pub use lock::{CountError, GranuleEntry, Waiters};
+pub use several::{LockedSet, MAX_SET};
 pub use state::State;
 pub use table::{GranuleTable, LockError, MAX_BANKS, Run};

@@ -51,6 +51,8 @@ pub enum LockError {
     InUse,
     /// The same granule is named twice.
     SameGranule,
+    /// More granules are named than can be locked together.
+    TooMany,
 }
 
 /// A piece of memory without gaps, and the records of its granules.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What each CPU has of its own: its index, and the slot through which it sees memory that is not the RMM's.
 
+use crate::address::GRANULE_SIZE;
 use crate::arch;
 use crate::cpu::CpuIndex;
 use crate::granule::{GranuleAddress, Wipe};
@@ -14,9 +15,14 @@ pub struct Cpu {
     pub slots: SlotBuffer,
 }
 
-/// The host took a page away while the RMM was accessing it: a Granule Protection Fault, recovered.
+/// Why Non-secure memory could not be accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GranuleProtectionFault;
+pub enum NsAccessError {
+    /// The page is not Non-secure, or no longer: a Granule Protection Fault, recovered.
+    GranuleProtectionFault,
+    /// The words are not aligned, or not all in the granule.
+    Bounds,
+}
 
 /// The windows of one CPU on granules outside the RMM's own memory. Between commands none is open.
 #[derive(Debug)]
@@ -49,6 +55,48 @@ impl SlotBuffer {
 impl Default for SlotBuffer {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl SlotBuffer {
+    /// Reads words of the Non-secure granule at `granule`, from byte `offset`. The host may write them at the same time; each is read once.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been read.
+    pub fn ns_read(
+        &mut self,
+        granule: GranuleAddress,
+        offset: u64,
+        words: &mut [u64],
+    ) -> Result<(), NsAccessError> {
+        let address = ns_words(granule, offset, words.len())?;
+        arch::memory::ns_read(address, words).map_err(|_| NsAccessError::GranuleProtectionFault)
+    }
+
+    /// Writes words to the Non-secure granule at `granule`, from byte `offset`.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been written.
+    pub fn ns_write(
+        &mut self,
+        granule: GranuleAddress,
+        offset: u64,
+        words: &[u64],
+    ) -> Result<(), NsAccessError> {
+        let address = ns_words(granule, offset, words.len())?;
+        arch::memory::ns_write(address, words).map_err(|_| NsAccessError::GranuleProtectionFault)
+    }
+}
+
+/// The address of `count` words at `offset` in a granule, all of which are in it.
+fn ns_words(granule: GranuleAddress, offset: u64, count: usize) -> Result<u64, NsAccessError> {
+    const WORD: u64 = 8;
+    let bytes = u64::try_from(count).ok().and_then(|count| count.checked_mul(WORD));
+    match bytes.and_then(|bytes| bytes.checked_add(offset)) {
+        Some(end) if end <= GRANULE_SIZE && offset.is_multiple_of(WORD) => Ok(granule.get().get() + offset),
+        _ => Err(NsAccessError::Bounds),
     }
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI_FEATURES: what this RMM does on this CPU.
 //!
-//! Nothing is claimed that is not implemented: no SVE, no PMU, no hash algorithm, no list registers, one REC order of 0.
+//! Nothing is claimed that is not implemented: no SVE, no PMU, no hash algorithm, no list registers, no RECs, no devices, no MEC.
 
 use tock_registers::interfaces::Readable;
 
 use super::rmm::Rmm;
 use super::types::{Answered, Call, Dialect, Status};
+use crate::address::PhysAddr;
 use crate::arch::sysreg::fields::ID_AA64MMFR0_TGRAN4_2;
 use crate::arch::sysreg::{ID_AA64DFR0_EL1, ID_AA64MMFR0_EL1};
 use aarch64_cpu::registers::{ID_AA64DFR0_EL1 as DFR0, ID_AA64MMFR0_EL1 as MMFR0};
@@ -14,9 +15,13 @@ use aarch64_cpu::registers::{ID_AA64DFR0_EL1 as DFR0, ID_AA64MMFR0_EL1 as MMFR0}
 /// Feature registers that are not always 0: 0 in RMI 1.0, 0 to 4 in 2.0.
 const REGISTERS: usize = 5;
 
-/// The feature registers, computed once.
+/// What the commands report and check of this CPU, computed once.
 #[derive(Debug)]
-pub(super) struct Features([u64; REGISTERS]);
+pub(super) struct Features {
+    registers: [u64; REGISTERS],
+    /// The first physical address that this CPU does not implement.
+    physical_end: u64,
+}
 
 /// Fields of feature register 0, the same in both dialects, and of register 1 (2.0).
 mod field {
@@ -44,16 +49,22 @@ impl Features {
             | u64::from(lpa2) << field::LPA2
             | ID_AA64DFR0_EL1.read(DFR0::BRPs) << field::NUM_BPS
             | ID_AA64DFR0_EL1.read(DFR0::WRPs) << field::NUM_WPS;
-        match dialect {
-            Dialect::V1_0 => Self([register0, 0, 0, 0, 0]),
-            Dialect::V2_0 => Self([register0, 1 << field::GRAN_4K | range.min(6) << field::PPS, 0, 0, 0]),
-        }
+        let register1 = match dialect {
+            Dialect::V1_0 => 0,
+            Dialect::V2_0 => 1 << field::GRAN_4K | range.min(6) << field::PPS,
+        };
+        Self { registers: [register0, register1, 0, 0, 0], physical_end: 1 << physical_address_bits(range) }
+    }
+
+    /// Whether the range that ends at `end`, exclusive, is implemented.
+    pub(super) fn has_physical_range_to(&self, end: PhysAddr) -> bool {
+        end.get() <= self.physical_end
     }
 
     /// A register by its index; those not defined are 0 (RMM specification 1.0, RMI_FEATURES).
     #[inline]
     fn get(&self, index: u64) -> u64 {
-        usize::try_from(index).ok().and_then(|index| self.0.get(index)).copied().unwrap_or(0)
+        usize::try_from(index).ok().and_then(|index| self.registers.get(index)).copied().unwrap_or(0)
     }
 }
 

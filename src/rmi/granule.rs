@@ -38,6 +38,7 @@ fn undelegate_one(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Resu
 }
 
 /// RMI_GRANULE_DELEGATE(x1 = address), RMI 1.0.
+#[inline(never)]
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     match GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| delegate_one(rmm, cpu, granule)) {
         Some(Ok(())) => call.answer(Status::Success),
@@ -46,6 +47,7 @@ pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered
 }
 
 /// RMI_GRANULE_UNDELEGATE(x1 = address), RMI 1.0.
+#[inline(never)]
 pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     match GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| undelegate_one(rmm, cpu, granule)) {
         Some(Ok(())) => call.answer(Status::Success),
@@ -54,11 +56,13 @@ pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answer
 }
 
 /// RMI_GRANULE_RANGE_DELEGATE(x1 = base, x2 = top), RMI 2.0: x1 = the first address not done.
+#[inline(never)]
 pub(super) fn range_delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     for_range(call, |granule| delegate_one(rmm, cpu, granule))
 }
 
 /// RMI_GRANULE_RANGE_UNDELEGATE(x1 = base, x2 = top), RMI 2.0: x1 = the first address not done.
+#[inline(never)]
 pub(super) fn range_undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     for_range(call, |granule| undelegate_one(rmm, cpu, granule))
 }

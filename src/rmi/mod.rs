@@ -3,10 +3,14 @@
 //!
 //! [`handle`] is called by the assembly at the RMI entry, once for each call, with x0-x7 of the host. Any value in any of them, on any number of CPUs at
 //! once, gives a defined answer; a call that fails changes nothing.
+//!
+//! A command of more than a few instructions is a function that is not inlined, so that the dispatch is a jump that needs no stack frame.
 
+mod configuration;
 mod features;
 mod granule;
 mod rmm;
+mod tracking;
 mod types;
 mod version;
 
@@ -44,8 +48,12 @@ fn dispatch_2_0(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     match call.function() {
         function::VERSION => version::version(rmm, call),
         function::FEATURES => features::features(rmm, call),
+        function::RMM_CONFIG_SET => configuration::set(rmm, cpu, call),
+        function::GRANULE_TRACKING_GET => tracking::get(rmm, call),
+        function::RMM_CONFIG_GET => configuration::get(rmm, cpu, call),
         function::GRANULE_RANGE_DELEGATE => granule::range_delegate(rmm, cpu, call),
         function::GRANULE_RANGE_UNDELEGATE => granule::range_undelegate(rmm, cpu, call),
+        function::RMM_ACTIVATE => configuration::activate(rmm, call),
         _ => call.answer_unknown(),
     }
 }

@@ -38,28 +38,31 @@ pub enum Status {
 /// What x0 holds for a function that there is not (SMCCC: NOT_SUPPORTED).
 const UNKNOWN_FUNCTION: u64 = u64::MAX;
 
-/// Function identifiers, as they are once the SVE hint is stripped.
+/// What every function identifier of the RMI has above its number: a fast SMC64 call of the standard service range.
+const FUNCTION_BASE: u64 = 0xC400_0000;
+
+/// Function numbers: function identifiers less 0xC400_0000.
 pub mod function {
     /// RMI_VERSION.
-    pub const VERSION: u32 = 0xC400_0150;
+    pub const VERSION: u32 = 0x150;
     /// RMI_GRANULE_DELEGATE (1.0).
-    pub const GRANULE_DELEGATE: u32 = 0xC400_0151;
+    pub const GRANULE_DELEGATE: u32 = 0x151;
     /// RMI_GRANULE_UNDELEGATE (1.0).
-    pub const GRANULE_UNDELEGATE: u32 = 0xC400_0152;
+    pub const GRANULE_UNDELEGATE: u32 = 0x152;
     /// RMI_FEATURES.
-    pub const FEATURES: u32 = 0xC400_0165;
+    pub const FEATURES: u32 = 0x165;
     /// RMI_RMM_CONFIG_SET (2.0).
-    pub const RMM_CONFIG_SET: u32 = 0xC400_016E;
+    pub const RMM_CONFIG_SET: u32 = 0x16E;
     /// RMI_GRANULE_TRACKING_GET (2.0).
-    pub const GRANULE_TRACKING_GET: u32 = 0xC400_01E1;
+    pub const GRANULE_TRACKING_GET: u32 = 0x1E1;
     /// RMI_RMM_CONFIG_GET (2.0).
-    pub const RMM_CONFIG_GET: u32 = 0xC400_01EC;
+    pub const RMM_CONFIG_GET: u32 = 0x1EC;
     /// RMI_GRANULE_RANGE_DELEGATE (2.0).
-    pub const GRANULE_RANGE_DELEGATE: u32 = 0xC400_01F1;
+    pub const GRANULE_RANGE_DELEGATE: u32 = 0x1F1;
     /// RMI_GRANULE_RANGE_UNDELEGATE (2.0).
-    pub const GRANULE_RANGE_UNDELEGATE: u32 = 0xC400_01F2;
+    pub const GRANULE_RANGE_UNDELEGATE: u32 = 0x1F2;
     /// RMI_RMM_ACTIVATE (2.0).
-    pub const RMM_ACTIVATE: u32 = 0xC400_0202;
+    pub const RMM_ACTIVATE: u32 = 0x202;
 }
 
 /// FID bit 16: the caller has no live SVE state (SMCCC 1.3). A hint, not part of the function.
@@ -85,11 +88,11 @@ impl<'a> Call<'a> {
         Self { registers }
     }
 
-    /// The function identifier, w0 without the SVE hint.
+    /// The function number, whatever the SVE hint; one that is not in [`function`] for an identifier outside the RMI's range.
     #[inline]
     pub fn function(&self) -> u32 {
         // W0 alone names the function (SMCCC 2.5); the bits above it are not looked at.
-        let [b0, b1, b2, b3, ..] = (self.registers[0] & !SVE_HINT).to_le_bytes();
+        let [b0, b1, b2, b3, ..] = ((self.registers[0] & !SVE_HINT) ^ FUNCTION_BASE).to_le_bytes();
         u32::from_le_bytes([b0, b1, b2, b3])
     }
 

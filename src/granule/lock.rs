@@ -119,7 +119,8 @@ impl GranuleEntry {
     /// State and count now. Without the lock both may change at once.
     #[inline]
     pub(super) fn peek(&self) -> Content {
-        Content(self.0.load(Ordering::Relaxed) & (STATE | COUNT))
+        // Acquire: what was done under references that are seen to be gone is seen as well.
+        Content(self.0.load(Ordering::Acquire) & (STATE | COUNT))
     }
 
     /// Takes the lock for CPU `me`: one atomic instruction unless another CPU holds it, otherwise a bounded wait (see the head of this file).
@@ -138,13 +139,13 @@ impl GranuleEntry {
     #[inline(never)]
     fn lock_contended(&self, waiters: &Waiters, me: CpuIndex) -> Content {
         let place = waiters.publish(me, self.name());
-        // Release: the holder that sees this bit sees our place. Acquire: if the lock was freed meanwhile it is ours by this instruction.
-        let word = self.0.fetch_or(LOCKED | CONTENDED, Ordering::AcqRel);
+        // Release: the holder that sees this bit sees our place. If the lock was freed meanwhile it is ours by this instruction.
+        let word = self.0.fetch_or(LOCKED | CONTENDED, Ordering::Release);
         if word & LOCKED != 0 {
             wait::until_equal(place, GRANTED);
         }
         place.store(NOTHING, Ordering::Relaxed);
-        // *contended* stays set, though perhaps nobody waits any more: `unlock` finds out.
+        // *contended* stays set, though perhaps nobody waits any more: `unlock` finds out. What came before the lock is acquired by this look.
         self.peek()
     }
 

@@ -90,6 +90,17 @@ impl SlotBuffer {
     }
 }
 
+impl SlotBuffer {
+    /// Whether no window is open, as it is between commands.
+    pub fn is_empty(&self) -> bool {
+        #[cfg(target_os = "none")]
+        return arch::memory::load_descriptor(self.entry) == 0;
+        // The model machine is reached without windows.
+        #[cfg(not(target_os = "none"))]
+        true
+    }
+}
+
 /// The address of `count` words at `offset` in a granule, all of which are in it.
 fn ns_words(granule: GranuleAddress, offset: u64, count: usize) -> Result<u64, NsAccessError> {
     const WORD: u64 = 8;

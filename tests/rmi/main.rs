@@ -4,3 +4,7 @@
 mod commands;
 mod configuration;
 mod fixture;
+mod model;
+mod properties;
+mod seed;
+mod threads;

@@ -9,6 +9,50 @@
 //! - To Non-secure, too, only by way of [`Wiped`]; so nothing of the Realm world reaches the host.
 //!
 //! Hence content is zeroed once between two users, not when it is put aside.
+//!
+//! What the table does not list does not compile. Content that was not wiped cannot go back to the host:
+//!
+//! ```compile_fail,E0277
+//! # use rmm::granule::{LockedGranule, state::{Delegated, Ns}};
+//! fn leak(granule: LockedGranule<'_, Delegated>) -> LockedGranule<'_, Ns> {
+//!     granule.transition()
+//! }
+//! ```
+//!
+//! A granule cannot go from one use to another, nor out of use while it may be referred to:
+//!
+//! ```compile_fail,E0277
+//! # use rmm::granule::{LockedGranule, state::{Data, Rtt}};
+//! fn reuse(granule: LockedGranule<'_, Data>) -> LockedGranule<'_, Rtt> {
+//!     granule.transition()
+//! }
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use rmm::granule::{LockedGranule, state::{Delegated, Rd}};
+//! fn destroy(granule: LockedGranule<'_, Rd>) -> LockedGranule<'_, Delegated> {
+//!     granule.transition()
+//! }
+//! ```
+//!
+//! That a granule is wiped cannot be assumed when it is locked, and no state can be made up:
+//!
+//! ```compile_fail,E0277
+//! # use rmm::{cpu::CpuIndex, granule::{GranuleAddress, GranuleTable, state::Wiped}};
+//! fn assume(table: &GranuleTable<'_>, cpu: CpuIndex, granule: GranuleAddress) {
+//!     let _wiped = table.lock::<Wiped>(cpu, granule);
+//! }
+//! ```
+//!
+//! A guard is used up by its transition, so that no one acts on the state that was:
+//!
+//! ```compile_fail,E0382
+//! # use rmm::granule::{LockedGranule, state::{Data, Delegated}};
+//! fn twice(granule: LockedGranule<'_, Data>) {
+//!     let delegated: LockedGranule<'_, Delegated> = granule.transition();
+//!     let again: LockedGranule<'_, Delegated> = granule.transition();
+//! }
+//! ```
 
 use super::lock::MAX_COUNT;
 

@@ -10,17 +10,24 @@ use crate::granule::{GranuleEntry, GranuleTable, LayoutError, MemoryRange, Waite
 use crate::mem::{Cpu, SlotBuffer};
 use crate::rmi::{self, Dialect, Rmm};
 
+/// The memory that an RMM's granule table lives in.
+#[derive(Debug, Default)]
+pub struct Storage {
+    entries: Vec<GranuleEntry>,
+    waiters: Waiters,
+}
+
 /// An RMM on a machine.
 #[derive(Debug)]
-pub struct System {
+pub struct System<'a> {
     /// What it runs on.
     pub machine: Arc<Machine>,
     /// The RMM.
-    pub rmm: Rmm<'static>,
+    pub rmm: Rmm<'a>,
 }
 
-impl System {
-    /// Boots an RMM that manages `banks` less `excluded`. Its granule array is never freed.
+impl<'a> System<'a> {
+    /// Boots an RMM that manages `banks` less `excluded`, in as much of `storage` as it takes.
     ///
     /// The identification registers are those that this thread has preset.
     ///
@@ -28,15 +35,16 @@ impl System {
     ///
     /// What the granule table says of the banks.
     pub fn boot(
+        storage: &'a mut Storage,
         machine: Arc<Machine>,
         dialect: Dialect,
         banks: &[MemoryRange],
         excluded: &[MemoryRange],
     ) -> Result<Self, LayoutError> {
         let entries = GranuleTable::required(banks.iter().copied(), excluded)?;
-        let storage = (0..entries).map(|_| GranuleEntry::new()).collect::<Vec<_>>().leak();
-        let waiters = Box::leak(Box::new(Waiters::new()));
-        let granules = GranuleTable::new(storage, waiters, banks.iter().copied(), excluded)?;
+        storage.entries.resize_with(entries, GranuleEntry::new);
+        let granules =
+            GranuleTable::new(&mut storage.entries, &storage.waiters, banks.iter().copied(), excluded)?;
         super::attach(&machine);
         Ok(Self { machine, rmm: Rmm::new(granules, dialect) })
     }

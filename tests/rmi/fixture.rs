@@ -23,7 +23,7 @@ pub const ROOT: u64 = 0x4003_1000;
 /// A device, accessible to any world, in no bank.
 pub const DEVICE: u64 = 0x0900_0000;
 
-pub fn boot(dialect: Dialect) -> System {
+pub fn boot(dialect: Dialect) -> System<'static> {
     let el3 = El3::new(&[
         (FIRST.0, FIRST.1, Pas::NonSecure),
         (SECOND.0, SECOND.1, Pas::NonSecure),
@@ -36,12 +36,18 @@ pub fn boot(dialect: Dialect) -> System {
     el3.set_pas(ROOT, Pas::Root);
     let machine = Machine::new(Memory::new(&[FIRST, SECOND]), el3);
     let range = |(base, size)| (PhysAddr::new(base), size);
-    System::boot(machine, dialect, &[range(FIRST), range(SECOND)], &[range(CARVE_OUT)])
-        .expect("the layout is right")
+    System::boot(
+        Box::leak(Box::default()),
+        machine,
+        dialect,
+        &[range(FIRST), range(SECOND)],
+        &[range(CARVE_OUT)],
+    )
+    .expect("the layout is right")
 }
 
 /// Calls with marks in every register that is no argument, checks x4-x7 and that x1-x3 hold nothing but outputs; gives x0 and the outputs.
-pub fn call(system: &System, function: u32, arguments: &[u64]) -> (u64, [u64; 3]) {
+pub fn call(system: &System<'_>, function: u32, arguments: &[u64]) -> (u64, [u64; 3]) {
     let mut registers: Registers =
         [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);
     registers[0] = 0xC400_0000 ^ u64::from(function);
@@ -53,6 +59,6 @@ pub fn call(system: &System, function: u32, arguments: &[u64]) -> (u64, [u64; 3]
 }
 
 /// The state of the granule at `address`, as the RMM has it.
-pub fn state(system: &System, address: u64) -> Option<State> {
+pub fn state(system: &System<'_>, address: u64) -> Option<State> {
     system.rmm.granules().state(GranuleAddress::new(PhysAddr::new(address)).expect("aligned"))
 }

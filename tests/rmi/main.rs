@@ -4,6 +4,7 @@
 mod commands;
 mod configuration;
 mod fixture;
+mod harness;
 mod model;
 mod properties;
 mod seed;

@@ -8,7 +8,7 @@ use rmm::granule::state::{Data, Delegated, Wiped};
 use rmm::granule::{GranuleAddress, LockedGranule, State};
 use rmm::host::el3::Pas;
 use rmm::host::machine::Machine;
-use rmm::host::system::System;
+use rmm::host::system::{Storage, System};
 use rmm::mem::Cpu;
 use rmm::rmi::{Dialect, function};
 
@@ -25,7 +25,7 @@ fn address(index: usize) -> u64 {
 }
 
 /// What one CPU does, again and again. `balance` counts, for each granule, delegations less undelegations that succeeded.
-fn run(system: &System, cpu: &mut Cpu, balance: &[AtomicI64; GRANULES], mut random: fastrand::Rng) {
+fn run(system: &System<'_>, cpu: &mut Cpu, balance: &[AtomicI64; GRANULES], mut random: fastrand::Rng) {
     rmm::host::attach(&system.machine);
     for _ in 0..CALLS {
         let index = random.usize(0..GRANULES);
@@ -56,7 +56,7 @@ fn run(system: &System, cpu: &mut Cpu, balance: &[AtomicI64; GRANULES], mut rand
 }
 
 /// Takes the granule into use if it is Delegated, and out of it if it is Data.
-fn reuse(system: &System, cpu: &mut Cpu, granule: u64) {
+fn reuse(system: &System<'_>, cpu: &mut Cpu, granule: u64) {
     let at = GranuleAddress::new(PhysAddr::new(granule)).expect("aligned");
     let granules = system.rmm.granules();
     if let Ok(locked) = granules.lock::<Delegated>(cpu.index, at) {
@@ -74,8 +74,10 @@ fn reuse(system: &System, cpu: &mut Cpu, granule: u64) {
 fn cpus_that_fight_for_the_same_granules_lose_none_and_leak_nothing() {
     let base = PhysAddr::new(BASE);
     let size = 0x1000 * u64::try_from(GRANULES).expect("small");
+    let mut storage = Storage::default();
     let machine = Machine::with_dram(&[(BASE, size)]);
-    let system = System::boot(machine, Dialect::V1_0, &[(base, size)], &[]).expect("the layout is right");
+    let system = System::boot(&mut storage, machine, Dialect::V1_0, &[(base, size)], &[])
+        .expect("the layout is right");
     let balance = [const { AtomicI64::new(0) }; GRANULES];
     let mut random = seed::generator("threads");
     std::thread::scope(|scope| {

@@ -4,7 +4,7 @@
 //! It is shared by the threads that act as its CPUs. An access that the Granule Protection Table forbids gives the fault that it would give on the real
 //! machine: recoverable to the host and to the RMM's accesses to Non-secure memory, a failed test to any other access of the RMM.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use super::el3::{El3, Pas};
@@ -18,18 +18,36 @@ pub struct Machine {
     pub memory: Memory,
     /// Its EL3.
     pub el3: El3,
+    /// One more than the words of Non-secure memory that the RMM still gets at before the host takes the granule away; 0 for ever.
+    words_left: AtomicU64,
 }
 
 impl Machine {
     /// A machine with this memory and EL3.
     pub fn new(memory: Memory, el3: El3) -> Arc<Self> {
-        Arc::new(Self { memory, el3 })
+        Arc::new(Self { memory, el3, words_left: AtomicU64::new(0) })
     }
 
     /// A machine with the given DRAM, base and size, all Non-secure.
     pub fn with_dram(dram: &[(u64, u64)]) -> Arc<Self> {
         let ranges: Vec<_> = dram.iter().map(|&(base, size)| (base, size, Pas::NonSecure)).collect();
         Self::new(Memory::new(dram), El3::new(&ranges))
+    }
+
+    /// Has the host give to the Realm world the granule that the RMM is about to access as Non-secure memory, once it has accessed `words` more words.
+    pub fn take_away_after(&self, words: u64) {
+        self.words_left.store(words + 1, Ordering::SeqCst);
+    }
+
+    /// The RMM is about to access the word at `address` as Non-secure memory.
+    pub(super) fn before_ns_access(&self, address: u64) {
+        let left = self.words_left.load(Ordering::SeqCst);
+        if left != 0 {
+            self.words_left.store(left - 1, Ordering::SeqCst);
+        }
+        if left == 1 {
+            self.el3.set_pas(address, Pas::Realm);
+        }
     }
 
     /// Reads the word at `address` from the Non-secure world.

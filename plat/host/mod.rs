@@ -137,19 +137,20 @@ pub(crate) fn zero_granule(granule: u64) {
 
 pub(crate) fn ns_read(address: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
     with_machine(|machine| {
-        for (word, address) in words.iter_mut().zip((address..).step_by(8)) {
+        words.iter_mut().zip((address..).step_by(8)).try_for_each(|(word, address)| {
+            machine.before_ns_access(address);
             *word = machine.ns_read(address)?;
-        }
-        Ok(())
+            Ok(())
+        })
     })
 }
 
 pub(crate) fn ns_write(address: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
     with_machine(|machine| {
-        words
-            .iter()
-            .zip((address..).step_by(8))
-            .try_for_each(|(word, address)| machine.ns_write(address, *word))
+        words.iter().zip((address..).step_by(8)).try_for_each(|(word, address)| {
+            machine.before_ns_access(address);
+            machine.ns_write(address, *word)
+        })
     })
 }
 

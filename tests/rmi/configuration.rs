@@ -77,6 +77,20 @@ fn configuration_pages_that_are_not_the_hosts_are_refused() {
 }
 
 #[test]
+fn a_configuration_page_taken_away_during_the_copy_is_an_input_error() {
+    for (function, words) in [(function::RMM_CONFIG_SET, 2), (function::RMM_CONFIG_GET, 512)] {
+        for word in 0..words {
+            let system = boot(Dialect::V2_0);
+            system.machine.take_away_after(word);
+            assert_eq!(call(&system, function, &[SECOND.0]), (ERROR_INPUT, [0; 3]), "after {word} words");
+        }
+        let system = boot(Dialect::V2_0);
+        system.machine.take_away_after(words);
+        assert_eq!(call(&system, function, &[SECOND.0]), (SUCCESS, [0; 3]), "after the last word");
+    }
+}
+
+#[test]
 fn tracking_reports_where_memory_of_one_kind_ends() {
     // 40 bits, so that the second bank is implemented.
     preset_register("ID_AA64MMFR0_EL1", 2);

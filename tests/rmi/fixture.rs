@@ -58,7 +58,12 @@ pub fn call(system: &System<'_>, function: u32, arguments: &[u64]) -> (u64, [u64
     (after[0], [after[1], after[2], after[3]])
 }
 
+/// The granule that begins at `address`.
+pub fn granule(address: u64) -> GranuleAddress {
+    GranuleAddress::new(PhysAddr::new(address)).expect("aligned")
+}
+
 /// The state of the granule at `address`, as the RMM has it.
 pub fn state(system: &System<'_>, address: u64) -> Option<State> {
-    system.rmm.granules().state(GranuleAddress::new(PhysAddr::new(address)).expect("aligned"))
+    system.rmm.granules().state(granule(address))
 }

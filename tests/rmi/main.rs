@@ -8,4 +8,6 @@ mod harness;
 mod model;
 mod properties;
 mod seed;
+mod services;
+mod slots;
 mod threads;

@@ -23,6 +23,8 @@ pub enum LayoutError {
     NotAscending(PhysAddr),
     /// More banks, excluded ranges cut out, than the table holds.
     TooManyBanks {
+        /// How many there are.
+        needed: usize,
         /// How many it holds.
         available: usize,
     },
@@ -44,8 +46,8 @@ impl fmt::Display for LayoutError {
             Self::NotAscending(base) => {
                 write!(f, "the memory bank at {base} begins before the last one ends")
             }
-            Self::TooManyBanks { available } => {
-                write!(f, "there are more memory banks than the {available} that can be held")
+            Self::TooManyBanks { needed, available } => {
+                write!(f, "there are {needed} memory banks and room for {available}")
             }
             Self::TooFewEntries { needed, available } => {
                 write!(f, "the granule array needs {needed} entries and has {available}")

@@ -144,12 +144,15 @@ impl<'a> GranuleTable<'a> {
         for_each_piece(banks, excluded, |base, granules| {
             let (entries, others) = rest.split_at_checked(granules).ok_or(too_few)?;
             rest = others;
-            let place =
-                table.banks.get_mut(table.count).ok_or(LayoutError::TooManyBanks { available: MAX_BANKS })?;
-            *place = Bank { base, entries };
+            if let Some(place) = table.banks.get_mut(table.count) {
+                *place = Bank { base, entries };
+            }
             table.count += 1;
             Ok(())
         })?;
+        if table.count > MAX_BANKS {
+            return Err(LayoutError::TooManyBanks { needed: table.count, available: MAX_BANKS });
+        }
         Ok(table)
     }
 

@@ -68,17 +68,15 @@ impl Features {
     }
 }
 
-/// Whether stage 2 with 4 KiB granules has 52-bit addresses on this CPU.
+/// Whether stage 2 with 4 KiB granules has 52-bit descriptors on this CPU.
 fn stage2_has_lpa2() -> bool {
     const AS_STAGE1: u64 = 0;
     const STAGE1_LPA2: u64 = 1;
     const STAGE2_LPA2: u64 = 3;
-    const PA_52_BITS: u64 = 6;
-    let granule = match ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_TGRAN4_2) {
+    match ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_TGRAN4_2) {
         AS_STAGE1 => ID_AA64MMFR0_EL1.read(MMFR0::TGran4) == STAGE1_LPA2,
         stage2 => stage2 == STAGE2_LPA2,
-    };
-    granule && ID_AA64MMFR0_EL1.read(MMFR0::PARange) >= PA_52_BITS
+    }
 }
 
 /// ID_AA64MMFR0_EL1.PARange in bits (Arm ARM D23.2). Values beyond those known mean no less than the largest.

@@ -15,7 +15,8 @@ mod types;
 mod version;
 
 pub use rmm::Rmm;
-pub use types::{Answered, Call, Dialect, Status, function};
+use types::{Answered, Call};
+pub use types::{Dialect, function};
 
 use crate::arch::smc::Registers;
 use crate::mem::Cpu;

@@ -19,7 +19,7 @@ pub struct Rmm<'a> {
 }
 
 impl<'a> Rmm<'a> {
-    /// An RMM over `granules` that speaks `dialect`. Call it on the target: it reads the identification registers of this CPU.
+    /// An RMM over `granules` that speaks `dialect`, with the features that the identification registers of the calling CPU report.
     pub fn new(granules: GranuleTable<'a>, dialect: Dialect) -> Self {
         Self {
             granules,

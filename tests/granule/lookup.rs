@@ -106,9 +106,23 @@ fn banks_that_are_wrong_are_refused_with_the_reason() {
         assert_eq!(table(banks, &[]).unwrap_err(), error);
         assert!(!error.to_string().is_empty());
     }
+    assert_eq!(
+        LayoutError::TooManyBanks { needed: 257, available: 256 }.to_string(),
+        "there are 257 memory banks and room for 256"
+    );
     let many: Vec<_> = (0..=256).map(|index| (index * 0x2000, 0x1000)).collect();
-    assert_eq!(table(&many, &[]).unwrap_err(), LayoutError::TooManyBanks { available: MAX_BANKS });
+    assert_eq!(
+        table(&many, &[]).unwrap_err(),
+        LayoutError::TooManyBanks { needed: 257, available: MAX_BANKS }
+    );
     assert!(table(&many[1..], &[]).is_ok());
+    // A hole at the beginning of a bank makes no bank of nothing, and one in its middle makes two of one.
+    assert!(table(&many[1..], &[(many[1].0, 0x800)]).is_ok());
+    let wide: Vec<_> = many[1..].iter().map(|(base, _)| (base << 4, 0x3000)).collect();
+    let split = table(&wide, &[(wide[7].0 + 0x1000, 1)]).unwrap_err();
+    assert_eq!(split, LayoutError::TooManyBanks { needed: 257, available: MAX_BANKS });
+    assert!(table(&wide, &[(wide[7].0, 1)]).is_ok());
+    assert!(table(&wide, &[(wide[7].0 + 0x2000, 1)]).is_ok());
 }
 
 #[test]

@@ -126,6 +126,12 @@ fn banks_that_are_wrong_are_refused_with_the_reason() {
 }
 
 #[test]
+fn a_table_shows_its_banks_and_their_granules() {
+    let table = table(&[(0x1000, 0x3000)], &[(0x2000, 1)]).expect("right");
+    assert_eq!(format!("{table:?}"), "[(PhysAddr(0x1000), 1), (PhysAddr(0x3000), 1)]");
+}
+
+#[test]
 fn too_little_storage_is_refused_with_both_numbers() {
     let banks = ranges(&[(0x1000, 0x3000), (0x8000, 0x2000)]);
     let excluded = ranges(&[(0x2000, 0x1000)]);

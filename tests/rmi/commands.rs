@@ -78,6 +78,9 @@ fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
     // 52-bit addresses, but not with this granule: 48 bits are left.
     preset_register("ID_AA64MMFR0_EL1", 2 << 40 | 1 << 28 | 6);
     assert_eq!(features(&boot(Dialect::V1_0), 0) & 0x1ff, 48);
+    // LPA2 without more than 48 bits to translate to.
+    preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 5);
+    assert_eq!(features(&boot(Dialect::V1_0), 0) & 0x1ff, 48 | 1 << 8);
     for (range, bits) in [(0, 32), (1, 36), (2, 40), (3, 42), (4, 44), (5, 48), (6, 48)] {
         preset_register("ID_AA64MMFR0_EL1", range);
         assert_eq!(features(&boot(Dialect::V1_0), 0) & 0x1ff, bits);

@@ -10,7 +10,11 @@
 
 pub mod address;
 pub mod arch;
+pub mod cpu;
 pub mod el3;
+pub mod granule;
+pub mod mem;
+pub mod rmi;
 pub mod xlat;
 
 #[cfg(not(target_os = "none"))]

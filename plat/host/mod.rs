@@ -4,11 +4,19 @@
 //! Each host thread is a CPU: it has a register file of its own and a log of every instruction, descriptor store, register write and SMC, in order. Tests
 //! read the log to assert sequences, and set registers to be whatever machine they want.
 
+pub mod el3;
+pub mod machine;
+pub mod memory;
+pub mod system;
+
 use core::sync::atomic::AtomicU64;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use crate::arch::memory::GranuleProtectionFault;
 use crate::arch::smc::Registers;
+use machine::Machine;
 
 /// One thing that the firmware did to the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +41,7 @@ struct Cpu {
     logging: bool,
     observer: Option<Observer>,
     monitor: Option<Monitor>,
+    machine: Option<Arc<Machine>>,
 }
 
 thread_local! {
@@ -76,6 +85,20 @@ pub fn set_monitor(monitor: Monitor) {
     CPU.with_borrow_mut(|cpu| cpu.monitor = Some(monitor));
 }
 
+/// Makes this thread a CPU of `machine`: its memory is what the seam reaches, its EL3 answers the SMCs.
+pub fn attach(machine: &Arc<Machine>) {
+    let monitor = Arc::clone(machine);
+    set_monitor(Box::new(move |registers| monitor.el3.smc(registers)));
+    CPU.with_borrow_mut(|cpu| cpu.machine = Some(Arc::clone(machine)));
+}
+
+/// Runs `body` with the machine that this thread is a CPU of.
+fn with_machine<R>(body: impl FnOnce(&Machine) -> R) -> R {
+    CPU.with_borrow(|cpu| {
+        body(cpu.machine.as_ref().expect("memory is reached on a thread that is attached to no machine"))
+    })
+}
+
 /// Gives a register of this CPU a value, without an event: for identification registers and the like.
 pub fn preset_register(name: &'static str, value: u64) {
     CPU.with_borrow_mut(|cpu| cpu.registers.insert(name, value));
@@ -106,6 +129,33 @@ pub(crate) fn smc(registers: Registers) -> Registers {
     let results = monitor(registers);
     CPU.with_borrow_mut(|cpu| cpu.monitor = Some(monitor));
     results
+}
+
+pub(crate) fn zero_granule(granule: u64) {
+    with_machine(|machine| machine.realm_zero_granule(granule));
+}
+
+pub(crate) fn ns_read(address: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
+    with_machine(|machine| {
+        words.iter_mut().zip((address..).step_by(8)).try_for_each(|(word, address)| {
+            machine.before_ns_access(address);
+            *word = machine.ns_read(address)?;
+            Ok(())
+        })
+    })
+}
+
+pub(crate) fn ns_write(address: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
+    with_machine(|machine| {
+        words.iter().zip((address..).step_by(8)).try_for_each(|(word, address)| {
+            machine.before_ns_access(address);
+            machine.ns_write(address, *word)
+        })
+    })
+}
+
+pub(crate) fn wait_for_event() {
+    std::thread::yield_now();
 }
 
 pub(crate) fn halted() -> ! {

@@ -5,6 +5,7 @@
 //! each is handed to the fake hardware in `plat/host`, which records and models it. All code above is the same on both. No other module
 //! holds `asm!`, except that `boot` includes its assembly files.
 
+pub mod atomic;
 pub mod barrier;
 pub mod cache;
 mod instruction;

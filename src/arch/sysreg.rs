@@ -73,6 +73,8 @@ system_registers! {
     ID_AA64DFR0_EL1: aarch64_cpu::registers::ID_AA64DFR0_EL1::Register = "id_aa64dfr0_el1";
     /// Instruction set attributes 1: pointer authentication.
     ID_AA64ISAR1_EL1: aarch64_cpu::registers::ID_AA64ISAR1_EL1::Register = "id_aa64isar1_el1";
+    /// Physical interrupts pending for this CPU.
+    ISR_EL1: fields::ISR_EL1::Register = "isr_el1";
     /// Data cache zero: log2 of the block size in words, and whether DC ZVA is prohibited.
     DCZID_EL0: fields::DCZID_EL0::Register = "dczid_el0";
     /// Exception syndrome of the last exception to EL2.

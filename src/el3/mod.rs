@@ -3,4 +3,5 @@
 
 pub mod boot;
 pub mod manifest;
+pub mod services;
 pub mod version;

@@ -4,6 +4,7 @@
 //! The generated types have no place for doc comments; each register and field is described where it is listed.
 #![allow(missing_docs, missing_debug_implementations)]
 
+use tock_registers::fields::Field;
 use tock_registers::register_bitfields;
 
 register_bitfields! {u64,
@@ -13,6 +14,16 @@ register_bitfields! {u64,
         BS OFFSET(0) NUMBITS(4) [],
         /// DC ZVA is prohibited.
         DZP OFFSET(4) NUMBITS(1) []
+    ],
+
+    /// ISR_EL1 (Arm ARM D23.2): pending whatever PSTATE masks.
+    pub ISR_EL1 [
+        /// FIQ.
+        F OFFSET(6) NUMBITS(1) [],
+        /// IRQ.
+        I OFFSET(7) NUMBITS(1) [],
+        /// SError.
+        A OFFSET(8) NUMBITS(1) []
     ],
 
     /// TCR_EL2 when HCR_EL2.E2H is 1 (Arm ARM D23.2.186): that of TCR_EL1 with the EL2&0 names.
@@ -67,3 +78,7 @@ register_bitfields! {u64,
         DS OFFSET(59) NUMBITS(1) []
     ]
 }
+
+/// ID_AA64MMFR0_EL1.TGran4_2: 4 KiB granule at stage 2. 0 as stage 1, 1 no, 2 yes, 3 yes with 52-bit addresses.
+pub const ID_AA64MMFR0_TGRAN4_2: Field<u64, aarch64_cpu::registers::ID_AA64MMFR0_EL1::Register> =
+    Field::new(0xf, 40);

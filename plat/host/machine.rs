@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The model machine: physical memory, and the EL3 that says which world may access which granule of it.
+//!
+//! It is shared by the threads that act as its CPUs. An access that the Granule Protection Table forbids gives the fault that it would give on the real
+//! machine: recoverable to the host and to the RMM's accesses to Non-secure memory, a failed test to any other access of the RMM.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use super::el3::{El3, Pas};
+use super::memory::Memory;
+use crate::arch::memory::GranuleProtectionFault;
+
+/// A machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// Its memory.
+    pub memory: Memory,
+    /// Its EL3.
+    pub el3: El3,
+    /// One more than the words of Non-secure memory that the RMM still gets at before the host takes the granule away; 0 for ever.
+    words_left: AtomicU64,
+}
+
+impl Machine {
+    /// A machine with this memory and EL3.
+    pub fn new(memory: Memory, el3: El3) -> Arc<Self> {
+        Arc::new(Self { memory, el3, words_left: AtomicU64::new(0) })
+    }
+
+    /// A machine with the given DRAM, base and size, all Non-secure.
+    pub fn with_dram(dram: &[(u64, u64)]) -> Arc<Self> {
+        let ranges: Vec<_> = dram.iter().map(|&(base, size)| (base, size, Pas::NonSecure)).collect();
+        Self::new(Memory::new(dram), El3::new(&ranges))
+    }
+
+    /// Has the host give to the Realm world the granule that the RMM is about to access as Non-secure memory, once it has accessed `words` more words.
+    pub fn take_away_after(&self, words: u64) {
+        self.words_left.store(words + 1, Ordering::SeqCst);
+    }
+
+    /// The RMM is about to access the word at `address` as Non-secure memory.
+    pub(super) fn before_ns_access(&self, address: u64) {
+        let left = self.words_left.load(Ordering::SeqCst);
+        if left != 0 {
+            self.words_left.store(left - 1, Ordering::SeqCst);
+        }
+        if left == 1 {
+            self.el3.set_pas(address, Pas::Realm);
+        }
+    }
+
+    /// Reads the word at `address` from the Non-secure world.
+    ///
+    /// # Errors
+    ///
+    /// The fault, when the granule is another world's.
+    pub fn ns_read(&self, address: u64) -> Result<u64, GranuleProtectionFault> {
+        self.ns_access(address)?;
+        Ok(self.memory.word(address).map_or(0, |word| word.load(Ordering::Relaxed)))
+    }
+
+    /// Writes the word at `address` from the Non-secure world.
+    ///
+    /// # Errors
+    ///
+    /// The fault, when the granule is another world's.
+    pub fn ns_write(&self, address: u64, value: u64) -> Result<(), GranuleProtectionFault> {
+        self.ns_access(address)?;
+        if let Some(word) = self.memory.word(address) {
+            word.store(value, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn ns_access(&self, address: u64) -> Result<(), GranuleProtectionFault> {
+        match self.el3.pas(address) {
+            Pas::NonSecure | Pas::Any => Ok(()),
+            Pas::Secure | Pas::Root | Pas::Realm => Err(GranuleProtectionFault),
+        }
+    }
+
+    /// Zeroes the granule at `address` as the RMM does, through a Realm mapping.
+    pub(super) fn realm_zero_granule(&self, address: u64) {
+        assert_eq!(
+            self.el3.pas(address),
+            Pas::Realm,
+            "the RMM wiped {address:#x}, which is not Realm memory"
+        );
+        self.memory.fill_granule(address, 0);
+    }
+}

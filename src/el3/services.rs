@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What the RMM asks of EL3 at run time (RMM-EL3 communication interface; also Arm DEN0137, "Granule Transition Service").
+//!
+//! Each call is one SMC that returns a signed status in x0. A granule's Physical Address Space and its state change together, here and nowhere else.
+
+use crate::address::PhysAddr;
+use crate::arch::smc::{Registers, smc};
+use crate::granule::LockedGranule;
+use crate::granule::state::{Delegated, Ns, Wiped};
+
+/// Function identifiers of the services, SMC64 fast calls of the standard service range.
+mod function {
+    pub(super) const GRANULE_DELEGATE: u64 = 0xC400_01B0;
+    pub(super) const GRANULE_UNDELEGATE: u64 = 0xC400_01B1;
+    pub(super) const RESERVE_MEMORY: u64 = 0xC400_01BB;
+}
+
+/// Why EL3 refused: its status in x0 when not 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// -2: no address that EL3 manages.
+    BadAddress,
+    /// -3: the granule is not in the Physical Address Space that the service starts from.
+    BadPas,
+    /// -4: no memory, or no such service.
+    NoMemory,
+    /// Any other status.
+    Other(i64),
+}
+
+impl Refusal {
+    #[cold]
+    fn from_status(status: u64) -> Self {
+        match status.cast_signed() {
+            -2 => Self::BadAddress,
+            -3 => Self::BadPas,
+            -4 => Self::NoMemory,
+            other => Self::Other(other),
+        }
+    }
+}
+
+/// Calls a service with one or two arguments; gives x1 when EL3 reports success.
+#[inline]
+fn call(function: u64, x1: u64, x2: u64) -> Result<u64, Refusal> {
+    let [status, value, ..]: Registers = smc([function, x1, x2, 0, 0, 0, 0, 0]);
+    if status == 0 { Ok(value) } else { Err(Refusal::from_status(status)) }
+}
+
+/// Has EL3 move a granule from Non-secure to Realm PAS. EL3 flushes what caches hold of it, so that its content, the host's, is unknown from here on.
+///
+/// # Errors
+///
+/// The [`Refusal`], as of a granule that belongs to EL3 or the Secure world; the granule is unlocked, as it was.
+#[inline]
+pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Delegated>, Refusal> {
+    call(function::GRANULE_DELEGATE, granule.address().get().get(), 0)?;
+    Ok(granule.transition())
+}
+
+/// Has EL3 move a granule, zeroed, from Realm to Non-secure PAS.
+///
+/// # Errors
+///
+/// The [`Refusal`], which means that EL3 and the RMM disagree; the granule is unlocked and still Delegated.
+#[inline]
+pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_, Ns>, Refusal> {
+    call(function::GRANULE_UNDELEGATE, granule.address().get().get(), 0)?;
+    Ok(granule.transition())
+}
+
+/// Asks for `size` bytes of Realm memory, aligned to 2^`alignment` bytes, that are the RMM's for good. Only until the boot of the first CPU is complete.
+///
+/// # Errors
+///
+/// The [`Refusal`]; [`Refusal::NoMemory`] also from an EL3 that has nothing to give out.
+pub fn reserve_memory(size: u64, alignment: u8) -> Result<PhysAddr, Refusal> {
+    call(function::RESERVE_MEMORY, size, u64::from(alignment) << 56).map(PhysAddr::new)
+}

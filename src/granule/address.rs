@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The address of a granule: a physical address that is known to be aligned.
+
+use core::fmt;
+
+use crate::address::{GRANULE_SIZE, PhysAddr};
+
+/// The physical address of a granule, a multiple of [`GRANULE_SIZE`]. Whether memory is there, and whose, is another question.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct GranuleAddress(PhysAddr);
+
+impl GranuleAddress {
+    /// The granule that begins at `address`; `None` when none does, because `address` is not aligned.
+    #[inline]
+    pub const fn new(address: PhysAddr) -> Option<Self> {
+        if address.is_aligned(GRANULE_SIZE) { Some(Self(address)) } else { None }
+    }
+
+    /// The physical address.
+    #[inline]
+    pub const fn get(self) -> PhysAddr {
+        self.0
+    }
+
+    /// The next granule up; `None` at the end of the 64-bit address space.
+    #[inline]
+    pub const fn next(self) -> Option<Self> {
+        match self.0.checked_add(GRANULE_SIZE) {
+            Some(address) => Some(Self(address)),
+            None => None,
+        }
+    }
+}
+
+impl fmt::Debug for GranuleAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GranuleAddress({:#x})", self.0.get())
+    }
+}
+
+impl fmt::Display for GranuleAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Guards: values whose existence proves what is known of a granule.
+//!
+//! [`LockedGranule<S>`] proves that this CPU holds the granule's lock and that its state is `S`; [`Reference<S>`] proves that it has a reference
+//! and therefore stays in state `S`. Both give back what they hold when dropped.
+
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+
+use super::address::GranuleAddress;
+use super::lock::{Content, CountError, GranuleEntry, Waiters};
+use super::state::{Delegated, GranuleState, Transition, Wiped};
+use crate::cpu::CpuIndex;
+
+/// What zeroes a granule: the slot buffer of a CPU.
+pub trait Wipe {
+    /// Zeroes the granule at `address`, in Realm PAS, completely, before it returns. The caller holds the granule's lock.
+    fn wipe(&mut self, address: GranuleAddress);
+}
+
+/// A granule whose lock this CPU holds and whose state is `S`.
+#[derive(Debug)]
+#[must_use = "dropping the guard unlocks the granule"]
+pub struct LockedGranule<'a, S: GranuleState> {
+    entry: &'a GranuleEntry,
+    waiters: &'a Waiters,
+    cpu: CpuIndex,
+    address: GranuleAddress,
+    /// The word as last known: its state is what it will be changed from, should `S` be another.
+    held: Content,
+    state: PhantomData<S>,
+}
+
+impl<'a, S: GranuleState> LockedGranule<'a, S> {
+    /// Wraps a granule just locked by `cpu`, whose word holds `held`, which the caller has found to be state `S`.
+    #[inline]
+    pub(super) fn new(
+        entry: &'a GranuleEntry,
+        waiters: &'a Waiters,
+        cpu: CpuIndex,
+        address: GranuleAddress,
+        held: Content,
+    ) -> Self {
+        Self { entry, waiters, cpu, address, held, state: PhantomData }
+    }
+
+    /// Where the granule is.
+    #[inline]
+    pub fn address(&self) -> GranuleAddress {
+        self.address
+    }
+
+    /// References to the granule now. More cannot come while it is locked; fewer can.
+    #[inline]
+    pub fn references(&self) -> u16 {
+        self.entry.peek().count()
+    }
+
+    /// Changes the state, still locked. Others see it when the guard is dropped.
+    ///
+    /// Which transitions there are is the table in [`state`](super::state).
+    #[inline]
+    pub fn transition<To: GranuleState>(self) -> LockedGranule<'a, To>
+    where
+        S: Transition<To>,
+    {
+        self.known_as()
+    }
+
+    /// The same granule under another type; the lock is kept.
+    #[inline]
+    fn known_as<To: GranuleState>(self) -> LockedGranule<'a, To> {
+        let this = ManuallyDrop::new(self);
+        LockedGranule::new(this.entry, this.waiters, this.cpu, this.address, this.held)
+    }
+
+    /// Takes a reference, which keeps the granule in state `S` when it is unlocked.
+    ///
+    /// # Errors
+    ///
+    /// [`CountError::Overflow`] when `S` allows no more.
+    pub fn reference(&mut self) -> Result<Reference<'a, S>, CountError> {
+        self.get(1)?;
+        Ok(Reference { entry: self.entry, address: self.address, state: PhantomData })
+    }
+
+    /// Counts `count` more references, which live in memory (the live entries of an RTT) rather than as [`Reference`]s.
+    ///
+    /// # Errors
+    ///
+    /// [`CountError::Overflow`] when `S` allows not so many; then none is counted.
+    pub fn get(&mut self, count: u16) -> Result<(), CountError> {
+        self.held = self.held.with_count_of(self.entry.get(count, S::MAX_REFERENCES)?);
+        Ok(())
+    }
+
+    /// Takes back references counted with [`get`](Self::get) or left by [`Reference::keep`].
+    ///
+    /// # Errors
+    ///
+    /// [`CountError::Underflow`] when there are not so many; then none is taken back.
+    pub fn put(&mut self, count: u16) -> Result<(), CountError> {
+        self.held = self.held.with_count_of(self.entry.put(count)?);
+        Ok(())
+    }
+}
+
+impl<'a> LockedGranule<'a, Delegated> {
+    /// Zeroes the granule, which thereby may change hands.
+    #[inline]
+    pub fn wipe(self, by: &mut impl Wipe) -> LockedGranule<'a, Wiped> {
+        by.wipe(self.address);
+        self.known_as()
+    }
+}
+
+impl<S: GranuleState> Drop for LockedGranule<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        self.entry.unlock(self.waiters, self.cpu, self.held, Content::unreferenced(S::STATE as u8));
+    }
+}
+
+/// A reference to a granule: while it lasts the granule stays in state `S`, locked or not.
+#[derive(Debug)]
+#[must_use = "dropping the reference gives it back"]
+pub struct Reference<'a, S: GranuleState> {
+    entry: &'a GranuleEntry,
+    address: GranuleAddress,
+    state: PhantomData<S>,
+}
+
+impl<S: GranuleState> Reference<'_, S> {
+    /// Where the granule is.
+    #[inline]
+    pub fn address(&self) -> GranuleAddress {
+        self.address
+    }
+
+    /// Leaves the reference counted, for one that is from now on in memory (as that of a REC to its RD). [`LockedGranule::put`] takes it back.
+    #[inline]
+    pub fn keep(self) -> GranuleAddress {
+        ManuallyDrop::new(self).address
+    }
+}
+
+impl<S: GranuleState> Drop for Reference<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        // Underflow is refused without effect; it would mean that somebody put a reference that was not theirs.
+        let _refused = self.entry.put(1);
+    }
+}

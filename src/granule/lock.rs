@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The 16-bit word of a granule: lock, state and reference count in one atomic, and the fair queue of those who wait for it.
+//!
+//! | 15 | 14 | 13:10 | 9:0 |
+//! | --- | --- | --- | --- |
+//! | locked | contended | state | references |
+//!
+//! Invariants, on which every proof in `docs/design/granules.md` rests:
+//!
+//! 1. Whoever sets *locked* in a word that had it clear holds the lock. Only the holder clears it, or hands it on while it stays set.
+//! 2. *locked* is clear only when no CPU waits: the holder clears it by an exchange that fails once a waiter has set *contended*.
+//! 3. State changes, and references are added, only by the holder; anyone may give back a reference that is theirs.
+//!
+//! Hence nobody barges: whoever finds *locked* clear overtakes no one, and the others are served in cyclic order of their index.
+//!
+//! Only `granule` calls this; everyone else holds guards.
+
+use crate::arch::atomic::{AtomicU16, AtomicUsize, Ordering};
+use crate::arch::wait;
+use crate::cpu::{CpuIndex, MAX_CPUS};
+
+const LOCKED: u16 = 1 << 15;
+const CONTENDED: u16 = 1 << 14;
+const STATE_SHIFT: u32 = 10;
+const STATE: u16 = 0xf << STATE_SHIFT;
+const COUNT: u16 = (1 << STATE_SHIFT) - 1;
+
+/// The largest reference count that a word can hold.
+pub(super) const MAX_COUNT: u16 = COUNT;
+
+/// State and reference count of a granule, as its word held them at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Content(u16);
+
+impl Content {
+    /// A state, by its number (0 to 15), without references.
+    #[inline]
+    pub(super) const fn unreferenced(state: u8) -> Self {
+        Self(((state as u16) << STATE_SHIFT) & STATE)
+    }
+
+    /// The number of the state.
+    #[inline]
+    pub(super) const fn state(self) -> u16 {
+        (self.0 & STATE) >> STATE_SHIFT
+    }
+
+    /// The state of this with the references of `other`.
+    #[inline]
+    pub(super) const fn with_count_of(self, other: Self) -> Self {
+        Self((self.0 & STATE) | (other.0 & COUNT))
+    }
+
+    /// The number of references.
+    #[inline]
+    pub(super) const fn count(self) -> u16 {
+        self.0 & COUNT
+    }
+}
+
+/// A count that would leave its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountError {
+    /// More references than the granule's state allows.
+    Overflow,
+    /// More references given back than were taken.
+    Underflow,
+}
+
+/// One granule's record in the granule array. Zero is: Non-secure, unlocked, unreferenced.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct GranuleEntry(pub(super) AtomicU16);
+
+/// What a CPU waits for, on a cache line of its own, which it alone polls.
+///
+/// [`NOTHING`], [`GRANTED`], or the address of the [`GranuleEntry`] (a multiple of two, beyond both).
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Waiter(pub(super) AtomicUsize);
+
+const NOTHING: usize = 0;
+const GRANTED: usize = 1;
+
+/// The CPUs that wait for a granule: one place for each CPU, since a CPU waits for one granule at a time.
+///
+/// Touched only under contention.
+#[derive(Debug)]
+pub struct Waiters {
+    pub(super) places: [Waiter; MAX_CPUS],
+    /// One more than the highest index that ever waited, so that a scan stops there.
+    pub(super) limit: AtomicUsize,
+}
+
+impl Waiters {
+    /// Says that CPU `me` is about to wait for `entry`.
+    fn publish(&self, me: CpuIndex, entry: usize) -> &AtomicUsize {
+        // `CpuIndex` is less than the length of the array.
+        let Waiter(place) = &self.places[me.get()];
+        place.store(entry, Ordering::Relaxed);
+        if self.limit.load(Ordering::Relaxed) <= me.get() {
+            self.limit.fetch_max(me.get() + 1, Ordering::Relaxed);
+        }
+        place
+    }
+
+    /// The first CPU after `me`, in cyclic order, that waits for `entry`.
+    fn next_after(&self, me: CpuIndex, entry: usize) -> Option<&AtomicUsize> {
+        let limit = self.limit.load(Ordering::Relaxed);
+        let others = (me.get() + 1..limit).chain(0..me.get());
+        others
+            .filter_map(|index| self.places.get(index))
+            .map(|Waiter(place)| place)
+            .find(|place| place.load(Ordering::Relaxed) == entry)
+    }
+}
+
+impl GranuleEntry {
+    /// State and count now. Without the lock both may change at once.
+    #[inline]
+    pub(super) fn peek(&self) -> Content {
+        // Acquire: what was done under references that are seen to be gone is seen as well.
+        Content(self.0.load(Ordering::Acquire) & (STATE | COUNT))
+    }
+
+    /// Takes the lock for CPU `me`: one atomic instruction unless another CPU holds it, otherwise a bounded wait (see the head of this file).
+    ///
+    /// A CPU that takes a lock it already holds waits forever.
+    #[inline]
+    pub(super) fn lock(&self, waiters: &Waiters, me: CpuIndex) -> Content {
+        let word = self.0.fetch_or(LOCKED, Ordering::Acquire);
+        if word & LOCKED == 0 {
+            return Content(word);
+        }
+        self.lock_contended(waiters, me)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lock_contended(&self, waiters: &Waiters, me: CpuIndex) -> Content {
+        let place = waiters.publish(me, self.name());
+        // Release: the holder that sees this bit sees our place. If the lock was freed meanwhile it is ours by this instruction.
+        let word = self.0.fetch_or(LOCKED | CONTENDED, Ordering::Release);
+        if word & LOCKED != 0 {
+            wait::until_equal(place, GRANTED);
+        }
+        place.store(NOTHING, Ordering::Relaxed);
+        // *contended* stays set, though perhaps nobody waits any more: `unlock` finds out. What came before the lock is acquired by this look.
+        self.peek()
+    }
+
+    /// Gives the lock back, or hands it to the next CPU that waits, with the state changed to that of `to`.
+    ///
+    /// `held` is what the caller last knew the word to hold, and the caller holds the lock.
+    #[inline]
+    pub(super) fn unlock(&self, waiters: &Waiters, me: CpuIndex, held: Content, to: Content) {
+        let locked = held.0 | LOCKED;
+        let unlocked = (to.0 & STATE) | (held.0 & COUNT);
+        if self.0.compare_exchange(locked, unlocked, Ordering::Release, Ordering::Relaxed).is_err() {
+            self.unlock_contended(waiters, me, (held.0 ^ to.0) & STATE);
+        }
+    }
+
+    /// The rest of `unlock`, when others wait or have given back references; `change` holds the bits of the state that change.
+    #[cold]
+    #[inline(never)]
+    fn unlock_contended(&self, waiters: &Waiters, me: CpuIndex, change: u16) {
+        // Only the holder changes the state, so that its bits are as the caller knows them. What releases the lock below publishes this.
+        self.0.fetch_xor(change, Ordering::Relaxed);
+        loop {
+            // A CPU that comes to wait from here on sets the bit again. Acquire: the places of those who set it before are seen.
+            let word = self.0.fetch_and(!CONTENDED, Ordering::Acquire) & !CONTENDED;
+            if let Some(place) = waiters.next_after(me, self.name()) {
+                // More may wait; the next holder finds out.
+                self.0.fetch_or(CONTENDED, Ordering::Relaxed);
+                place.store(GRANTED, Ordering::Release);
+                return;
+            }
+            if self.release_unless_contended(word) {
+                return;
+            }
+        }
+    }
+
+    /// Clears *locked*, unless a waiter has come.
+    fn release_unless_contended(&self, mut locked: u16) -> bool {
+        // Each turn means that another reference was given back, and only the holder adds any: at most `MAX_COUNT` turns.
+        while let Err(word) =
+            self.0.compare_exchange(locked, locked & !LOCKED, Ordering::Release, Ordering::Relaxed)
+        {
+            if word & CONTENDED != 0 {
+                return false;
+            }
+            locked = word;
+        }
+        true
+    }
+
+    /// Adds `count` references, to at most `limit`. The caller holds the lock.
+    #[inline]
+    pub(super) fn get(&self, count: u16, limit: u16) -> Result<Content, CountError> {
+        let total = self.peek().count().checked_add(count).ok_or(CountError::Overflow)?;
+        if total > limit {
+            return Err(CountError::Overflow);
+        }
+        // References may be given back since the look above, but nobody else adds any: the sum stays in range.
+        let word = self.0.fetch_add(count, Ordering::Relaxed);
+        Ok(Content(word.wrapping_add(count) & (STATE | COUNT)))
+    }
+
+    /// Gives back `count` references, with or without the lock.
+    ///
+    /// What was done under them is visible to whoever then locks the granule and finds them gone.
+    #[inline]
+    pub(super) fn put(&self, count: u16) -> Result<Content, CountError> {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            if word & COUNT < count {
+                return Err(CountError::Underflow);
+            }
+            match self.0.compare_exchange(
+                word,
+                word.wrapping_sub(count),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return Ok(Content(word.wrapping_sub(count) & (STATE | COUNT))),
+                Err(seen) => word = seen,
+            }
+        }
+    }
+
+    /// What a waiter's place holds for this entry.
+    fn name(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+}

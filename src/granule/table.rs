@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The granule array: which granules there are, and how to find and lock them.
+//!
+//! Two bytes a granule; the address is implied by the place. Banks and places are fixed once the table is built, so that looking one up takes no lock.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU16, AtomicUsize};
+
+use super::address::GranuleAddress;
+use super::guard::LockedGranule;
+use super::layout::{LayoutError, MemoryRange, for_each_piece};
+use super::lock::{Content, GranuleEntry, Waiter, Waiters};
+use super::state::{Lockable, State};
+use crate::address::{GRANULE_SHIFT, PhysAddr};
+use crate::cpu::{CpuIndex, MAX_CPUS};
+
+/// Banks that a table holds. A boot manifest, one page, names at most 245.
+pub const MAX_BANKS: usize = 256;
+
+/// Banks that are looked at one after the other before the others are searched: those of the usual machine.
+const FRONT_BANKS: usize = 2;
+
+impl GranuleEntry {
+    /// The record of a Non-secure granule.
+    pub const fn new() -> Self {
+        Self(AtomicU16::new(0))
+    }
+}
+
+impl Waiters {
+    /// Nobody waits.
+    pub const fn new() -> Self {
+        Self { places: [const { Waiter(AtomicUsize::new(0)) }; MAX_CPUS], limit: AtomicUsize::new(0) }
+    }
+}
+
+impl Default for Waiters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why a granule could not be locked. The granule is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockError {
+    /// No granule is known at this address.
+    Unknown,
+    /// It is in another state.
+    WrongState,
+    /// It is in this state but has more references than allowed.
+    InUse,
+    /// The same granule is named twice.
+    SameGranule,
+    /// More granules are named than can be locked together.
+    TooMany,
+}
+
+/// A piece of memory without gaps, and the records of its granules.
+#[derive(Clone, Copy, Debug)]
+struct Bank<'a> {
+    base: u64,
+    entries: &'a [GranuleEntry],
+}
+
+impl<'a> Bank<'a> {
+    const NONE: Self = Self { base: 0, entries: &[] };
+
+    /// The record of the granule at `address`, if it is in this bank.
+    #[inline]
+    fn entry(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
+        // Below the base the difference wraps to something larger than any bank.
+        let index = address.get().get().wrapping_sub(self.base) >> GRANULE_SHIFT;
+        self.entries.get(usize::try_from(index).ok()?)
+    }
+
+    /// The first address beyond the bank.
+    fn end(&self) -> u64 {
+        // Nothing is cut off: `for_each_piece` has refused a bank that passes the end of the address space.
+        let granules = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
+        self.base.saturating_add(granules << GRANULE_SHIFT)
+    }
+}
+
+/// Memory that is of one kind from some address on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Whether its granules are tracked here.
+    pub tracked: bool,
+    /// The first address of another kind, if there is any.
+    pub end: Option<PhysAddr>,
+}
+
+/// All granules of the machine.
+pub struct GranuleTable<'a> {
+    banks: [Bank<'a>; MAX_BANKS],
+    count: usize,
+    waiters: &'a Waiters,
+}
+
+impl<'a> GranuleTable<'a> {
+    /// How many entries of storage [`new`](Self::new) needs for `banks`, base and size in bytes, less the `excluded` ranges.
+    ///
+    /// # Errors
+    ///
+    /// A [`LayoutError`] when the banks are not ascending, disjoint, non-empty and aligned.
+    pub fn required(
+        banks: impl Iterator<Item = MemoryRange>,
+        excluded: &[MemoryRange],
+    ) -> Result<usize, LayoutError> {
+        let mut needed: usize = 0;
+        for_each_piece(banks, excluded, |_, granules| {
+            needed = needed.saturating_add(granules);
+            Ok(())
+        })?;
+        Ok(needed)
+    }
+
+    /// Builds the table over `storage`, which may hold anything: every granule begins as Non-secure.
+    ///
+    /// `excluded` ranges (the RMM's own memory, the page shared with EL3) are never delegable, whatever the banks say. `waiters` serves this table alone.
+    ///
+    /// # Errors
+    ///
+    /// A [`LayoutError`]: the banks are wrong, or too many, or need more storage than there is.
+    pub fn new(
+        storage: &'a mut [GranuleEntry],
+        waiters: &'a Waiters,
+        banks: impl Iterator<Item = MemoryRange> + Clone,
+        excluded: &[MemoryRange],
+    ) -> Result<Self, LayoutError> {
+        let needed = Self::required(banks.clone(), excluded)?;
+        let available = storage.len();
+        let too_few = LayoutError::TooFewEntries { needed, available };
+        let used = storage.get_mut(..needed).ok_or(too_few)?;
+        for entry in used.iter_mut() {
+            // Only what is not zero is written, so that storage which is sparse stays so.
+            if *entry.0.get_mut() != 0 {
+                *entry.0.get_mut() = 0;
+            }
+        }
+
+        let mut rest: &'a [GranuleEntry] = used;
+        let mut table = Self { banks: [Bank::NONE; MAX_BANKS], count: 0, waiters };
+        for_each_piece(banks, excluded, |base, granules| {
+            let (entries, others) = rest.split_at_checked(granules).ok_or(too_few)?;
+            rest = others;
+            if let Some(place) = table.banks.get_mut(table.count) {
+                *place = Bank { base, entries };
+            }
+            table.count += 1;
+            Ok(())
+        })?;
+        if table.count > MAX_BANKS {
+            return Err(LayoutError::TooManyBanks { needed: table.count, available: MAX_BANKS });
+        }
+        Ok(table)
+    }
+
+    /// The record of the granule at `address`.
+    #[inline]
+    fn find(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
+        if let Some(entry) = self.banks[0].entry(address) {
+            return Some(entry);
+        }
+        if let Some(entry) = self.banks[1].entry(address) {
+            return Some(entry);
+        }
+        if self.count <= FRONT_BANKS {
+            return None;
+        }
+        self.search(address)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn search(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
+        self.last_bank_from(address.get())?.entry(address)
+    }
+
+    /// The last bank that begins at or below `address`.
+    fn last_bank_from(&self, address: PhysAddr) -> Option<&Bank<'a>> {
+        let banks = self.banks.get(..self.count)?;
+        let above = banks.partition_point(|bank| bank.base <= address.get());
+        banks.get(above.checked_sub(1)?)
+    }
+
+    /// The state of the granule at `address`, at some moment of the call; it may be another already. `None` when no granule is known there.
+    #[inline]
+    pub fn state(&self, address: GranuleAddress) -> Option<State> {
+        State::from_number(self.find(address)?.peek().state())
+    }
+
+    /// Locks the granule at `address`, for `cpu`, which is the CPU that calls, if it is in state `S`.
+    ///
+    /// Waits while another CPU holds it: at most until each other CPU has held it once. The caller holds no lock that comes later in the order that
+    /// `docs/design/granules.md` gives.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Unknown`], [`LockError::WrongState`], or [`LockError::InUse`] when `S` allows fewer references than there are.
+    #[inline]
+    pub fn lock<S: Lockable>(
+        &self,
+        cpu: CpuIndex,
+        address: GranuleAddress,
+    ) -> Result<LockedGranule<'a, S>, LockError> {
+        let entry = self.find(address).ok_or(LockError::Unknown)?;
+        let held = entry.lock(self.waiters, cpu);
+        let refusal = if held == Content::unreferenced(S::STATE as u8) {
+            return Ok(LockedGranule::new(entry, self.waiters, cpu, address, held));
+        } else if held.state() != S::STATE as u16 {
+            LockError::WrongState
+        } else if held.count() <= S::MAX_REFERENCES {
+            return Ok(LockedGranule::new(entry, self.waiters, cpu, address, held));
+        } else {
+            LockError::InUse
+        };
+        entry.unlock(self.waiters, cpu, held, held);
+        Err(refusal)
+    }
+
+    /// What kind of memory `address` is in, and where that ends. Adjacent banks are one.
+    pub fn run_from(&self, address: PhysAddr) -> Run {
+        let mut end = address.get();
+        let mut tracked = false;
+        for bank in self.banks.iter().take(self.count) {
+            if bank.end() <= end {
+                continue;
+            }
+            if bank.base > end {
+                // The gap that `address` is in, or the one after the banks that it is in.
+                end = if tracked { end } else { bank.base };
+                return Run { tracked, end: Some(PhysAddr::new(end)) };
+            }
+            tracked = true;
+            end = bank.end();
+        }
+        Run { tracked, end: tracked.then_some(PhysAddr::new(end)) }
+    }
+}
+
+impl fmt::Debug for GranuleTable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        for bank in self.banks.iter().take(self.count) {
+            list.entry(&(PhysAddr::new(bank.base), bank.entries.len()));
+        }
+        list.finish()
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What each CPU has of its own: its index, and the slot through which it sees memory that is not the RMM's.
+
+use crate::address::GRANULE_SIZE;
+use crate::arch;
+use crate::cpu::CpuIndex;
+use crate::granule::{GranuleAddress, Wipe};
+
+/// The context of a CPU, passed down every call that it makes.
+#[derive(Debug)]
+pub struct Cpu {
+    /// Its linear index.
+    pub index: CpuIndex,
+    /// Its windows on granules.
+    pub slots: SlotBuffer,
+}
+
+/// Why Non-secure memory could not be accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NsAccessError {
+    /// The page is not Non-secure, or no longer: a Granule Protection Fault, recovered.
+    GranuleProtectionFault,
+    /// The words are not aligned, or not all in the granule.
+    Bounds,
+}
+
+/// The windows of one CPU on granules outside the RMM's own memory. Between commands none is open.
+#[derive(Debug)]
+pub struct SlotBuffer {
+    #[cfg(target_os = "none")]
+    entry: &'static core::sync::atomic::AtomicU64,
+    #[cfg(target_os = "none")]
+    window: u64,
+    #[cfg(target_os = "none")]
+    attributes: u64,
+}
+
+#[cfg(target_os = "none")]
+impl SlotBuffer {
+    /// A slot at virtual address `window`, mapped by `entry`, a level 3 descriptor of this CPU's tables; `attributes` are its other bits.
+    pub const fn new(entry: &'static core::sync::atomic::AtomicU64, window: u64, attributes: u64) -> Self {
+        Self { entry, window, attributes }
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+impl SlotBuffer {
+    /// The slots of a CPU of the model machine that this thread is attached to.
+    pub const fn new() -> Self {
+        Self {}
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+impl Default for SlotBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SlotBuffer {
+    /// Reads words of the Non-secure granule at `granule`, from byte `offset`. The host may write them at the same time; each is read once.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been read.
+    pub fn ns_read(
+        &mut self,
+        granule: GranuleAddress,
+        offset: u64,
+        words: &mut [u64],
+    ) -> Result<(), NsAccessError> {
+        let address = ns_words(granule, offset, words.len())?;
+        arch::memory::ns_read(address, words).map_err(|_| NsAccessError::GranuleProtectionFault)
+    }
+
+    /// Writes words to the Non-secure granule at `granule`, from byte `offset`.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been written.
+    pub fn ns_write(
+        &mut self,
+        granule: GranuleAddress,
+        offset: u64,
+        words: &[u64],
+    ) -> Result<(), NsAccessError> {
+        let address = ns_words(granule, offset, words.len())?;
+        arch::memory::ns_write(address, words).map_err(|_| NsAccessError::GranuleProtectionFault)
+    }
+}
+
+impl SlotBuffer {
+    /// Whether no window is open, as it is between commands.
+    pub fn is_empty(&self) -> bool {
+        #[cfg(target_os = "none")]
+        return arch::memory::load_descriptor(self.entry) == 0;
+        // The model machine is reached without windows.
+        #[cfg(not(target_os = "none"))]
+        true
+    }
+}
+
+/// The address of `count` words at `offset` in a granule, all of which are in it.
+fn ns_words(granule: GranuleAddress, offset: u64, count: usize) -> Result<u64, NsAccessError> {
+    const WORD: u64 = 8;
+    let bytes = u64::try_from(count).ok().and_then(|count| count.checked_mul(WORD));
+    match bytes.and_then(|bytes| bytes.checked_add(offset)) {
+        Some(end) if end <= GRANULE_SIZE && offset.is_multiple_of(WORD) => Ok(granule.get().get() + offset),
+        _ => Err(NsAccessError::Bounds),
+    }
+}
+
+impl Wipe for SlotBuffer {
+    #[inline]
+    fn wipe(&mut self, address: GranuleAddress) {
+        #[cfg(target_os = "none")]
+        {
+            arch::memory::store_descriptor(self.entry, address.get().get() | self.attributes);
+            arch::barrier::dsb_nshst();
+            arch::barrier::isb();
+            // SAFETY: the slot maps the granule, which is locked by the caller and in use by nobody.
+            unsafe { arch::memory::zero_granule(self.window) };
+            arch::memory::store_descriptor(self.entry, 0);
+            arch::barrier::dsb_nsh();
+            arch::tlbi::vae2((self.window >> crate::address::GRANULE_SHIFT) & ((1 << 44) - 1));
+            arch::barrier::dsb_nsh();
+            arch::barrier::isb();
+        }
+        #[cfg(not(target_os = "none"))]
+        arch::memory::zero_granule(address.get().get());
+    }
+}

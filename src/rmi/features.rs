@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! RMI_FEATURES: what this RMM does on this CPU.
+//!
+//! Nothing is claimed that is not implemented: no SVE, no PMU, no hash algorithm, no list registers, no RECs, no devices, no MEC.
+
+use tock_registers::interfaces::Readable;
+
+use super::rmm::Rmm;
+use super::types::{Answered, Call, Dialect, Status};
+use crate::address::PhysAddr;
+use crate::arch::sysreg::fields::ID_AA64MMFR0_TGRAN4_2;
+use crate::arch::sysreg::{ID_AA64DFR0_EL1, ID_AA64MMFR0_EL1};
+use aarch64_cpu::registers::{ID_AA64DFR0_EL1 as DFR0, ID_AA64MMFR0_EL1 as MMFR0};
+
+/// Feature registers that are not always 0: 0 in RMI 1.0, 0 to 4 in 2.0.
+const REGISTERS: usize = 5;
+
+/// What the commands report and check of this CPU, computed once.
+#[derive(Debug)]
+pub(super) struct Features {
+    registers: [u64; REGISTERS],
+    /// The first physical address that this CPU does not implement.
+    physical_end: u64,
+}
+
+/// Fields of feature register 0, the same in both dialects, and of register 1 (2.0).
+mod field {
+    pub(super) const S2SZ: u32 = 0;
+    pub(super) const LPA2: u32 = 8;
+    pub(super) const NUM_BPS: u32 = 14;
+    pub(super) const NUM_WPS: u32 = 20;
+    /// Register 1: 4 KiB RMI granules.
+    pub(super) const GRAN_4K: u32 = 0;
+    /// Register 1: protected physical address size, encoded as PARange.
+    pub(super) const PPS: u32 = 14;
+}
+
+impl Features {
+    /// Reads the identification registers of this CPU.
+    pub(super) fn read(dialect: Dialect) -> Self {
+        let range = ID_AA64MMFR0_EL1.read(MMFR0::PARange);
+        let lpa2 = stage2_has_lpa2();
+        let address_bits = match (physical_address_bits(range), lpa2) {
+            (bits, true) => bits,
+            // Without LPA2 a 4 KiB granule translates 48 bits at most.
+            (bits, false) => bits.min(48),
+        };
+        let register0 = address_bits << field::S2SZ
+            | u64::from(lpa2) << field::LPA2
+            | ID_AA64DFR0_EL1.read(DFR0::BRPs) << field::NUM_BPS
+            | ID_AA64DFR0_EL1.read(DFR0::WRPs) << field::NUM_WPS;
+        let register1 = match dialect {
+            Dialect::V1_0 => 0,
+            Dialect::V2_0 => 1 << field::GRAN_4K | range.min(6) << field::PPS,
+        };
+        Self { registers: [register0, register1, 0, 0, 0], physical_end: 1 << physical_address_bits(range) }
+    }
+
+    /// Whether the range that ends at `end`, exclusive, is implemented.
+    pub(super) fn has_physical_range_to(&self, end: PhysAddr) -> bool {
+        end.get() <= self.physical_end
+    }
+
+    /// A register by its index; those not defined are 0 (RMM specification 1.0, RMI_FEATURES).
+    #[inline]
+    fn get(&self, index: u64) -> u64 {
+        usize::try_from(index).ok().and_then(|index| self.registers.get(index)).copied().unwrap_or(0)
+    }
+}
+
+/// Whether stage 2 with 4 KiB granules has 52-bit descriptors on this CPU.
+fn stage2_has_lpa2() -> bool {
+    const AS_STAGE1: u64 = 0;
+    const STAGE1_LPA2: u64 = 1;
+    const STAGE2_LPA2: u64 = 3;
+    match ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_TGRAN4_2) {
+        AS_STAGE1 => ID_AA64MMFR0_EL1.read(MMFR0::TGran4) == STAGE1_LPA2,
+        stage2 => stage2 == STAGE2_LPA2,
+    }
+}
+
+/// ID_AA64MMFR0_EL1.PARange in bits (Arm ARM D23.2). Values beyond those known mean no less than the largest.
+fn physical_address_bits(range: u64) -> u64 {
+    match range {
+        0 => 32,
+        1 => 36,
+        2 => 40,
+        3 => 42,
+        4 => 44,
+        5 => 48,
+        _ => 52,
+    }
+}
+
+/// RMI_FEATURES(x1 = index): x1 = the register.
+pub(super) fn features(rmm: &Rmm<'_>, call: Call<'_>) -> Answered {
+    let value = rmm.features.get(call.x1());
+    call.answer_with(Status::Success, [value, 0, 0])
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The commands that move granules between the host and the Realm world.
+
+use tock_registers::interfaces::Readable;
+
+use super::rmm::Rmm;
+use super::types::{Answered, Call, Status};
+use crate::address::PhysAddr;
+use crate::arch::sysreg::ISR_EL1;
+use crate::el3::services;
+use crate::granule::GranuleAddress;
+use crate::granule::state::{Delegated, Ns};
+use crate::mem::Cpu;
+
+/// Why a granule was not moved. The host is told the same for all of them; the state of the granule is as it was.
+struct NotMoved;
+
+/// Moves one granule from the host to the Realm world.
+///
+/// Nothing is wiped: what the host left there is wiped when the granule is taken into use.
+#[inline]
+fn delegate_one(rmm: &Rmm<'_>, cpu: &Cpu, granule: GranuleAddress) -> Result<(), NotMoved> {
+    let locked = rmm.granules.lock::<Ns>(cpu.index, granule).map_err(|_| NotMoved)?;
+    // EL3 refuses what is not Non-secure: the host named memory of EL3 or of the Secure world.
+    services::delegate(locked).map(drop).map_err(|_| NotMoved)
+}
+
+/// Moves one granule back to the host, wiped.
+#[inline]
+fn undelegate_one(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Result<(), NotMoved> {
+    let locked = rmm.granules.lock::<Delegated>(cpu.index, granule).map_err(|_| NotMoved)?;
+    let wiped = locked.wipe(&mut cpu.slots);
+    services::undelegate(wiped).map(drop).map_err(|_| {
+        // EL3 disagrees about a granule that was just written as Realm memory. It stays Delegated, so that no one loses it and no one gains it.
+        rmm.count_refused_undelegate();
+        NotMoved
+    })
+}
+
+/// RMI_GRANULE_DELEGATE(x1 = address), RMI 1.0.
+#[inline(never)]
+pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
+    match GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| delegate_one(rmm, cpu, granule)) {
+        Some(Ok(())) => call.answer(Status::Success),
+        _ => call.answer(Status::ErrorInput),
+    }
+}
+
+/// RMI_GRANULE_UNDELEGATE(x1 = address), RMI 1.0.
+#[inline(never)]
+pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
+    match GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| undelegate_one(rmm, cpu, granule)) {
+        Some(Ok(())) => call.answer(Status::Success),
+        _ => call.answer(Status::ErrorInput),
+    }
+}
+
+/// RMI_GRANULE_RANGE_DELEGATE(x1 = base, x2 = top), RMI 2.0: x1 = the first address not done.
+#[inline(never)]
+pub(super) fn range_delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
+    for_range(call, |granule| delegate_one(rmm, cpu, granule))
+}
+
+/// RMI_GRANULE_RANGE_UNDELEGATE(x1 = base, x2 = top), RMI 2.0: x1 = the first address not done.
+#[inline(never)]
+pub(super) fn range_undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
+    for_range(call, |granule| undelegate_one(rmm, cpu, granule))
+}
+
+/// Moves granules from the base up, until the top, a granule that cannot be moved, or an interrupt for the host.
+///
+/// Success means at least one, and the host calls again from where it stopped. That a granule cannot be moved is reported when it is the first.
+/// Interrupts are masked in the RMM, so that one pending is looked for after each granule: the host waits for one granule's work, no more.
+fn for_range(call: Call<'_>, mut move_one: impl FnMut(GranuleAddress) -> Result<(), NotMoved>) -> Answered {
+    let (base, top) = (PhysAddr::new(call.x1()), PhysAddr::new(call.x2()));
+    let (Some(first), Some(end)) = (GranuleAddress::new(base), GranuleAddress::new(top)) else {
+        return call.answer_with(Status::ErrorInput, [base.get(), 0, 0]);
+    };
+    let mut next = first;
+    while next < end {
+        if move_one(next).is_err() {
+            break;
+        }
+        // There is a next one: `next` is below `end`.
+        let Some(following) = next.next() else { break };
+        next = following;
+        if ISR_EL1.get() != 0 {
+            break;
+        }
+    }
+    let status = if next > first { Status::Success } else { Status::ErrorInput };
+    call.answer_with(status, [next.get().get(), 0, 0])
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The Realm Management Interface: what the host calls.
+//!
+//! [`handle`] is called by the assembly at the RMI entry, once for each call, with x0-x7 of the host. Any value in any of them, on any number of CPUs at
+//! once, gives a defined answer; a call that fails changes nothing.
+//!
+//! A command of more than a few instructions is a function that is not inlined, so that the dispatch is a jump that needs no stack frame.
+
+mod configuration;
+mod features;
+mod granule;
+mod rmm;
+mod tracking;
+mod types;
+mod version;
+
+pub use rmm::Rmm;
+use types::{Answered, Call};
+pub use types::{Dialect, function};
+
+use crate::arch::smc::Registers;
+use crate::mem::Cpu;
+
+/// Carries out the call in `registers`, x0-x7, and leaves the answer there: x0 the result word, x1-x3 outputs or 0, x4-x7 as they were.
+#[inline]
+pub fn handle(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
+    let call = Call::new(registers);
+    let Answered { .. } = match rmm.dialect {
+        Dialect::V1_0 => dispatch_1_0(rmm, cpu, call),
+        Dialect::V2_0 => dispatch_2_0(rmm, cpu, call),
+    };
+}
+
+/// RMI 1.0.
+#[inline]
+fn dispatch_1_0(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
+    match call.function() {
+        function::VERSION => version::version(rmm, call),
+        function::GRANULE_DELEGATE => granule::delegate(rmm, cpu, call),
+        function::GRANULE_UNDELEGATE => granule::undelegate(rmm, cpu, call),
+        function::FEATURES => features::features(rmm, call),
+        _ => call.answer_unknown(),
+    }
+}
+
+/// RMI 2.0.
+#[inline]
+fn dispatch_2_0(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
+    match call.function() {
+        function::VERSION => version::version(rmm, call),
+        function::FEATURES => features::features(rmm, call),
+        function::RMM_CONFIG_SET => configuration::set(rmm, cpu, call),
+        function::GRANULE_TRACKING_GET => tracking::get(rmm, call),
+        function::RMM_CONFIG_GET => configuration::get(rmm, cpu, call),
+        function::GRANULE_RANGE_DELEGATE => granule::range_delegate(rmm, cpu, call),
+        function::GRANULE_RANGE_UNDELEGATE => granule::range_undelegate(rmm, cpu, call),
+        function::RMM_ACTIVATE => configuration::activate(rmm, call),
+        _ => call.answer_unknown(),
+    }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The state of the RMM as a whole: a plain value, of which the target has one and a test as many as it likes.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::features::Features;
+use super::types::Dialect;
+use crate::granule::GranuleTable;
+
+/// Everything that all CPUs share.
+#[derive(Debug)]
+pub struct Rmm<'a> {
+    pub(super) granules: GranuleTable<'a>,
+    pub(super) dialect: Dialect,
+    pub(super) features: Features,
+    /// Whether the host has activated the RMM (RMI 2.0): its global state, INIT or ACTIVE.
+    active: AtomicBool,
+    refused_undelegates: AtomicU64,
+}
+
+impl<'a> Rmm<'a> {
+    /// An RMM over `granules` that speaks `dialect`, with the features that the identification registers of the calling CPU report.
+    pub fn new(granules: GranuleTable<'a>, dialect: Dialect) -> Self {
+        Self {
+            granules,
+            dialect,
+            features: Features::read(dialect),
+            active: AtomicBool::new(false),
+            refused_undelegates: AtomicU64::new(0),
+        }
+    }
+
+    /// The granule array.
+    pub fn granules(&self) -> &GranuleTable<'a> {
+        &self.granules
+    }
+
+    /// Whether the global state is ACTIVE rather than INIT.
+    pub(super) fn is_active(&self) -> bool {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Changes the global state from INIT to ACTIVE; whether it was INIT, which of all calls only one ever finds.
+    pub(super) fn activate(&self) -> bool {
+        !self.active.swap(true, Ordering::AcqRel)
+    }
+
+    /// How often EL3 refused to take back a granule that the RMM holds: 0 unless EL3 and the RMM disagree.
+    pub fn refused_undelegates(&self) -> u64 {
+        self.refused_undelegates.load(Ordering::Relaxed)
+    }
+
+    /// Records that EL3 refused to take back a granule.
+    #[cold]
+    pub(super) fn count_refused_undelegate(&self) {
+        self.refused_undelegates.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What two and three CPUs do with the lock, and what must hold whatever the interleaving.
+//!
+//! Loom itself finds data races on what the lock protects, and waits that nobody ends (as a run that never finishes).
+
+use std::cell::RefCell;
+
+use loom::cell::UnsafeCell;
+use loom::model::Builder;
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::arch::atomic::AtomicUsize;
+use crate::cpu::{CpuIndex, MAX_CPUS};
+
+/// A copy of the lock, right or weakened.
+trait Lock: 'static {
+    type Entry: Default + 'static;
+    type Waiters: 'static;
+    type Content: Copy;
+
+    fn waiters() -> Self::Waiters;
+    fn place(waiters: &Self::Waiters, cpu: CpuIndex) -> &AtomicUsize;
+    fn lock(entry: &Self::Entry, waiters: &Self::Waiters, cpu: CpuIndex) -> Self::Content;
+    fn unlock(entry: &Self::Entry, waiters: &Self::Waiters, cpu: CpuIndex, held: Self::Content, state: u8);
+    fn get(entry: &Self::Entry) -> Self::Content;
+    fn put(entry: &Self::Entry) -> bool;
+    fn state(content: Self::Content) -> u16;
+    fn count(content: Self::Content) -> u16;
+}
+
+/// Names of models and how to run them.
+type Models = &'static [(&'static str, fn())];
+
+/// Makes a module of a copy of the lock's source, with its [`Lock`] and its [`Models`].
+macro_rules! models {
+    ($name:ident { $($source:tt)* }) => {
+        #[allow(dead_code)]
+        mod $name {
+            $($source)*
+
+            pub(super) enum Copy {}
+
+            impl $crate::models::Lock for Copy {
+                type Entry = GranuleEntry;
+                type Waiters = Waiters;
+                type Content = Content;
+
+                fn waiters() -> Waiters {
+                    Waiters { places: Default::default(), limit: Default::default() }
+                }
+                fn place(waiters: &Waiters, cpu: CpuIndex) -> &AtomicUsize {
+                    &waiters.places[cpu.get()].0
+                }
+                fn lock(entry: &GranuleEntry, waiters: &Waiters, cpu: CpuIndex) -> Content {
+                    entry.lock(waiters, cpu)
+                }
+                fn unlock(entry: &GranuleEntry, waiters: &Waiters, cpu: CpuIndex, held: Content, state: u8) {
+                    entry.unlock(waiters, cpu, held, Content::unreferenced(state));
+                }
+                fn get(entry: &GranuleEntry) -> Content {
+                    entry.get(1, MAX_COUNT).expect("there is room for a reference")
+                }
+                fn put(entry: &GranuleEntry) -> bool {
+                    entry.put(1).is_ok()
+                }
+                fn state(content: Content) -> u16 {
+                    content.state()
+                }
+                fn count(content: Content) -> u16 {
+                    content.count()
+                }
+            }
+
+            pub(super) const MODELS: $crate::models::Models = &$crate::models::all::<Copy>();
+        }
+    };
+}
+
+include!(concat!(env!("OUT_DIR"), "/locks.rs"));
+
+/// A CPU on its way to a lock.
+struct Attempt {
+    /// The address of the CPU's place among those who wait.
+    place: usize,
+    /// The granule that it wants.
+    granule: usize,
+    /// How many others have taken the lock since it began to wait, if it has.
+    overtaken: Option<usize>,
+}
+
+thread_local! {
+    /// All CPUs on their way to a lock. Loom runs every CPU of a model on one thread.
+    static ATTEMPTS: RefCell<Vec<Attempt>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The CPU with this place has begun to wait: from here on it may be overtaken a bounded number of times.
+pub fn arrived(place: &AtomicUsize) {
+    let place = std::ptr::from_ref(place).addr();
+    ATTEMPTS.with_borrow_mut(|attempts| {
+        let attempt = attempts.iter_mut().find(|attempt| attempt.place == place);
+        attempt.expect("the CPU is on its way to a lock").overtaken = Some(0);
+    });
+}
+
+/// The CPU with this place has taken the lock it wanted.
+fn acquired(place: usize, granule: usize) {
+    ATTEMPTS.with_borrow_mut(|attempts| {
+        attempts.retain(|attempt| attempt.place != place);
+        for other in attempts.iter_mut().filter(|attempt| attempt.granule == granule) {
+            other.overtaken = other.overtaken.map(|overtaken| overtaken + 1);
+            assert!(other.overtaken < Some(MAX_CPUS), "a CPU was overtaken too often");
+        }
+    });
+}
+
+/// One granule, and what its lock protects.
+struct Granule<L: Lock> {
+    entry: L::Entry,
+    content: UnsafeCell<u64>,
+}
+
+impl<L: Lock> Granule<L> {
+    fn new() -> Self {
+        Self { entry: L::Entry::default(), content: UnsafeCell::new(0) }
+    }
+
+    /// What only the holder of the lock, or of a reference, may do. Loom checks that nobody else does.
+    fn touch(&self) {
+        // SAFETY: the caller has exclusive access, which is what is being tested; loom stops the run if not.
+        self.content.with_mut(|content| unsafe { *content += 1 });
+    }
+
+    fn read(&self) -> u64 {
+        // SAFETY: as for `touch`.
+        self.content.with(|content| unsafe { *content })
+    }
+}
+
+/// Two granules and those who wait for either.
+struct World<L: Lock> {
+    granules: [Granule<L>; 2],
+    waiters: L::Waiters,
+}
+
+// SAFETY: the content is accessed under the lock or a reference only; that this is enough is what is being tested.
+unsafe impl<L: Lock> Sync for World<L> {}
+// SAFETY: no part is bound to a thread.
+unsafe impl<L: Lock> Send for World<L> {}
+
+impl<L: Lock> World<L> {
+    fn lock(&self, cpu: CpuIndex, granule: usize) -> L::Content {
+        let place = std::ptr::from_ref(L::place(&self.waiters, cpu)).addr();
+        ATTEMPTS.with_borrow_mut(|attempts| attempts.push(Attempt { place, granule, overtaken: None }));
+        let held = L::lock(&self.granules[granule].entry, &self.waiters, cpu);
+        acquired(place, granule);
+        held
+    }
+
+    fn unlock(&self, cpu: CpuIndex, granule: usize, held: L::Content, state: u8) {
+        L::unlock(&self.granules[granule].entry, &self.waiters, cpu, held, state);
+    }
+
+    /// Takes the lock, uses what it protects, gives the lock back.
+    fn visit(&self, cpu: CpuIndex, granule: usize) {
+        let held = self.lock(cpu, granule);
+        self.granules[granule].touch();
+        self.unlock(cpu, granule, held, u8::try_from(L::state(held)).expect("a state"));
+    }
+
+    /// Moves the granule from one state to another, if it is in the former.
+    fn transition(&self, cpu: CpuIndex, from: u8, to: u8) -> bool {
+        let held = self.lock(cpu, 0);
+        let state = u8::try_from(L::state(held)).expect("a state");
+        let found = state == from;
+        if found {
+            self.granules[0].touch();
+        }
+        self.unlock(cpu, 0, held, if found { to } else { state });
+        found
+    }
+}
+
+/// Runs `cpus` together, and then `after`, for every interleaving with at most `preemptions` forced changes of CPU.
+fn check<L: Lock>(preemptions: usize, cpus: &'static [fn(&World<L>, CpuIndex)], after: fn(&World<L>)) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 2000;
+    builder.check(move || {
+        ATTEMPTS.with_borrow_mut(Vec::clear);
+        let world =
+            Arc::new(World::<L> { granules: [Granule::new(), Granule::new()], waiters: L::waiters() });
+        let run = |index: usize| {
+            let world = Arc::clone(&world);
+            move || cpus[index](&world, CpuIndex(index))
+        };
+        let others: Vec<_> = (1..cpus.len()).map(|index| thread::spawn(run(index))).collect();
+        run(0)();
+        others.into_iter().for_each(|other| other.join().expect("the CPU ends"));
+        // Whatever happened, the lock is free, and nobody was lost on the way: taking it does not wait.
+        after(&world);
+    });
+}
+
+/// All models of a lock.
+const fn all<L: Lock>() -> [(&'static str, fn()); 7] {
+    [
+        ("two CPUs exclude each other, again and again", two_cpus::<L>),
+        ("three CPUs exclude each other", three_cpus::<L>),
+        ("none of three CPUs is overtaken without bound", fairness::<L>),
+        ("one of three CPUs makes a transition, once", transitions::<L>),
+        ("what is done under a reference is seen when it is gone", references::<L>),
+        ("references come and go while others wait for the lock", counting::<L>),
+        ("CPUs that wait for different granules do not disturb each other", two_granules::<L>),
+    ]
+}
+
+fn two_cpus<L: Lock>() {
+    fn cpu<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        world.visit(cpu, 0);
+        world.visit(cpu, 0);
+    }
+    check::<L>(4, &[cpu, cpu], |world| {
+        world.visit(CpuIndex(0), 0);
+        assert_eq!(world.granules[0].read(), 5);
+    });
+}
+
+fn three_cpus<L: Lock>() {
+    fn cpu<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        world.visit(cpu, 0);
+    }
+    check::<L>(3, &[cpu, cpu, cpu], |world| {
+        world.visit(CpuIndex(0), 0);
+        assert_eq!(world.granules[0].read(), 4);
+    });
+}
+
+fn fairness<L: Lock>() {
+    fn once<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        world.visit(cpu, 0);
+    }
+    fn again<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        world.visit(cpu, 0);
+        world.visit(cpu, 0);
+    }
+    check::<L>(2, &[again, again, once], |world| {
+        world.visit(CpuIndex(0), 0);
+        assert_eq!(world.granules[0].read(), 6);
+    });
+}
+
+fn transitions<L: Lock>() {
+    fn cpu<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        world.transition(cpu, 0, 1);
+    }
+    check::<L>(3, &[cpu, cpu, cpu], |world| {
+        assert_eq!(world.granules[0].read(), 1);
+        assert!(world.transition(CpuIndex(0), 1, 2));
+    });
+}
+
+fn references<L: Lock>() {
+    /// Takes a reference under the lock, and uses what it refers to after giving the lock back.
+    fn user<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        world.lock(cpu, 0);
+        let held = L::get(&world.granules[0].entry);
+        world.unlock(cpu, 0, held, 1);
+        world.granules[0].touch();
+        assert!(L::put(&world.granules[0].entry));
+    }
+    /// Uses what has been referred to, if it has been and is no longer.
+    fn destroyer<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        let held = world.lock(cpu, 0);
+        let unused = L::state(held) == 1 && L::count(held) == 0;
+        if unused {
+            world.granules[0].touch();
+        }
+        world.unlock(cpu, 0, held, if unused { 2 } else { u8::try_from(L::state(held)).expect("a state") });
+    }
+    check::<L>(4, &[user, destroyer], |world| {
+        let held = world.lock(CpuIndex(0), 0);
+        assert_eq!(L::count(held), 0);
+        assert!(!L::put(&world.granules[0].entry), "there is none left to give back");
+        assert_eq!(world.granules[0].read(), u64::from(L::state(held)));
+    });
+}
+
+fn counting<L: Lock>() {
+    fn user<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        world.lock(cpu, 0);
+        let held = L::get(&world.granules[0].entry);
+        world.unlock(cpu, 0, held, 3);
+        assert!(L::put(&world.granules[0].entry));
+    }
+    fn visitor<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        world.visit(cpu, 0);
+    }
+    check::<L>(2, &[user, user, visitor], |world| {
+        let held = world.lock(CpuIndex(0), 0);
+        assert_eq!((L::state(held), L::count(held)), (3, 0));
+        assert_eq!(world.granules[0].read(), 1);
+    });
+}
+
+fn two_granules<L: Lock>() {
+    fn first<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        world.visit(cpu, 0);
+    }
+    fn second<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        world.visit(cpu, 1);
+    }
+    /// As a command that locks two granules in ascending order.
+    fn both<L: Lock>(world: &World<L>, cpu: CpuIndex) {
+        let held = world.lock(cpu, 0);
+        world.visit(cpu, 1);
+        world.granules[0].touch();
+        world.unlock(cpu, 0, held, 0);
+    }
+    check::<L>(2, &[both, second, first], |world| {
+        world.visit(CpuIndex(0), 0);
+        world.visit(CpuIndex(0), 1);
+        assert_eq!((world.granules[0].read(), world.granules[1].read()), (3, 3));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_right() {
+        for (name, model) in right::MODELS {
+            println!("{name}");
+            model();
+        }
+    }
+
+    #[test]
+    fn every_weakened_lock_is_caught() {
+        for (what, models) in WEAKENED {
+            let caught = models.iter().find(|(_, model)| std::panic::catch_unwind(model).is_err());
+            let (by, _) = caught.unwrap_or_else(|| panic!("not caught: {what}"));
+            println!("{what}\n    is caught by: {by}");
+        }
+    }
+}

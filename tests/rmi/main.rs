@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The RMM called as the host calls it, on the model machine.
+
+mod commands;
+mod configuration;
+mod fixture;
+mod harness;
+mod model;
+mod properties;
+mod seed;
+mod services;
+mod slots;
+mod threads;

@@ -20,3 +20,15 @@ pub fn store_descriptor(entry: &AtomicU64, value: u64) {
 pub fn load_descriptor(entry: &AtomicU64) -> u64 {
     entry.load(Ordering::Acquire)
 }
+
+/// Makes every descriptor of a table that no walker can reach invalid (zero).
+///
+/// What makes the table reachable is a later [`store_descriptor`], which also orders these stores before itself.
+#[inline]
+pub fn clear_descriptors(entries: &[AtomicU64; 512]) {
+    #[cfg(not(target_os = "none"))]
+    crate::host::clear_descriptors(entries);
+    for entry in entries {
+        entry.store(0, Ordering::Relaxed);
+    }
+}

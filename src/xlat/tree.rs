@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The tables of a context as a tree: walking it, and adding to it.
+//!
+//! Every function that recurses does so with [`Level::finer`], so at most five deep. Additions never meet a leaf in
+//! their way: regions are disjoint, or one inside the other and cut out of it (`region_list`).
+
+use super::descriptor::{self, CONTIGUOUS, Entry, LeafBits, TRANSIENT_UNMAPPED};
+use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
+use super::region::Region;
+use super::space::AddressSpace;
+use super::table::{TableIndex, TablePool};
+use crate::address::PhysAddr;
+use crate::arch::memory::store_descriptor;
+
+/// The pool ran out.
+#[derive(Debug)]
+pub(super) struct OutOfTables;
+
+/// The tables of a context.
+#[derive(Debug)]
+pub(super) struct Tree<'a> {
+    pub(super) pool: TablePool<'a>,
+    pub(super) root: TableIndex,
+    pub(super) space: AddressSpace,
+}
+
+/// Where a walk ended: an entry that is not a table.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) level: Level,
+    pub(super) table: TableIndex,
+    pub(super) index: usize,
+    pub(super) entry: Entry,
+}
+
+/// A span to be mapped, and with what.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    span: Span,
+    fill: Fill,
+    largest_unit: u64,
+}
+
+#[derive(Debug)]
+enum Fill {
+    /// The physical address of the span's first byte, and the bits of each leaf.
+    Memory(PhysAddr, LeafBits),
+    Transient,
+}
+
+impl Mapping {
+    /// `span`, part of `region` that begins at offset `first`, with leaves of `bits`.
+    pub(super) fn new(region: &Region, first: u64, span: Span, bits: LeafBits) -> Self {
+        let (fill, largest_unit) = match region.pa() {
+            // In range: the whole region was checked when it was added.
+            Some(pa) => {
+                (Fill::Memory(PhysAddr::new(pa.get() + (span.first - first)), bits), region.largest_unit())
+            }
+            None => (Fill::Transient, Level::Three.entry_size()),
+        };
+        Self { span, fill, largest_unit }
+    }
+
+    /// The physical address for `offset`, which is in the span.
+    fn pa(&self, base: PhysAddr, offset: u64) -> PhysAddr {
+        PhysAddr::new(base.get() + (offset - self.span.first))
+    }
+
+    /// Whether `unit` of this span, an aligned power of two in size, can be one unit of translation.
+    fn maps_as_unit(&self, unit: Span) -> bool {
+        let size = unit.last - unit.first + 1;
+        let aligned = match self.fill {
+            Fill::Memory(base, _) => self.pa(base, unit.first).is_aligned(size),
+            Fill::Transient => true,
+        };
+        size <= self.largest_unit && aligned
+    }
+
+    /// Whether a leaf at `level` can map `piece`, which lies in one entry.
+    fn is_leaf(&self, piece: Span, level: Level, space: &AddressSpace) -> bool {
+        space.format().leaf_at(level) && piece.is_unit(level.entry_size()) && self.maps_as_unit(piece)
+    }
+
+    /// The descriptor of the leaf at `level` for `offset`.
+    fn leaf(&self, offset: u64, level: Level) -> u64 {
+        match self.fill {
+            Fill::Transient => TRANSIENT_UNMAPPED,
+            Fill::Memory(base, bits) => {
+                let group = Span::unit(offset, level.entry_size() * CONTIGUOUS_ENTRIES);
+                let joined =
+                    descriptor::contiguous_at(level) && self.span.encloses(group) && self.maps_as_unit(group);
+                let hint = if joined { CONTIGUOUS } else { 0 };
+                descriptor::leaf(bits, self.pa(base, offset), level) | hint
+            }
+        }
+    }
+}
+
+impl<'a> Tree<'a> {
+    /// A tree of one table that maps nothing.
+    pub(super) fn new(mut pool: TablePool<'a>, space: AddressSpace) -> Result<Self, TablePool<'a>> {
+        match pool.take() {
+            Some(root) => Ok(Self { pool, root, space }),
+            None => Err(pool),
+        }
+    }
+
+    pub(super) fn load(&self, table: TableIndex, index: usize, level: Level) -> Entry {
+        self.pool.load(table, index, level, self.space.format())
+    }
+
+    /// Walks to the entry for `offset` that is not a table.
+    pub(super) fn find(&self, offset: u64) -> Found {
+        let mut level = self.space.initial_level();
+        let mut table = self.root;
+        loop {
+            let index = level.index(offset);
+            let entry = self.load(table, index, level);
+            match (entry, level.finer()) {
+                (Entry::Table(pa), Some(finer)) => {
+                    table = self.pool.at(pa);
+                    level = finer;
+                }
+                _ => return Found { level, table, index, entry },
+            }
+        }
+    }
+
+    /// Maps what is not mapped yet. Each store makes an entry valid (or transient), after what it leads to.
+    pub(super) fn map(&mut self, mapping: &Mapping) -> Result<(), OutOfTables> {
+        self.map_in(self.root, self.space.initial_level(), mapping.span, mapping)
+    }
+
+    fn map_in(
+        &mut self,
+        table: TableIndex,
+        level: Level,
+        span: Span,
+        mapping: &Mapping,
+    ) -> Result<(), OutOfTables> {
+        for piece in level.pieces(span) {
+            let entry = self.pool.entry(table, piece.index);
+            match level.finer().filter(|_| !mapping.is_leaf(piece.span, level, &self.space)) {
+                None => store_descriptor(entry, mapping.leaf(piece.span.first, level)),
+                Some(finer) => {
+                    if let Entry::Table(pa) = self.load(table, piece.index, level) {
+                        self.map_in(self.pool.at(pa), finer, piece.span, mapping)?;
+                    } else {
+                        let below = self.pool.take().ok_or(OutOfTables)?;
+                        self.map_in(below, finer, piece.span, mapping)?;
+                        store_descriptor(entry, self.pool.descriptor_of(below));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many tables [`Self::map`] would take; or some number above `limit` if more than that.
+    pub(super) fn tables_for(&self, mapping: &Mapping, limit: usize) -> usize {
+        self.tables_in(Some(self.root), self.space.initial_level(), mapping.span, mapping, limit)
+    }
+
+    fn tables_in(
+        &self,
+        table: Option<TableIndex>,
+        level: Level,
+        span: Span,
+        mapping: &Mapping,
+        limit: usize,
+    ) -> usize {
+        let Some(finer) = level.finer() else { return 0 };
+        let mut count = 0;
+        for piece in level.pieces(span).filter(|piece| !mapping.is_leaf(piece.span, level, &self.space)) {
+            let below = match table.map(|table| self.load(table, piece.index, level)) {
+                Some(Entry::Table(pa)) => Some(self.pool.at(pa)),
+                _ => None,
+            };
+            count += usize::from(below.is_none());
+            if count > limit {
+                break;
+            }
+            count += self.tables_in(below, finer, piece.span, mapping, limit - count);
+        }
+        count
+    }
+}

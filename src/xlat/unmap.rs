@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Taking mappings away: break, invalidate, and give back the tables left empty.
+//!
+//! Three steps, so that one barrier sequence serves any number of entries:
+//! 1. Every leaf becomes empty. A table left with nothing else is parked: its entry becomes invalid, and still says where
+//!    the table is.
+//! 2. When these stores are visible to every walker, each page or block that was mapped is invalidated. That drops cached
+//!    pointers to the parked tables too, since each of them had such a page or block.
+//! 3. When the invalidations are complete, no walker can be in a parked table: it goes back to the pool.
+
+use super::descriptor::{EMPTY, Entry, park};
+use super::level::{Level, Span};
+use super::maintenance::Maintenance;
+use super::regime::Regime;
+use super::space::tlbi_operand;
+use super::table::TableIndex;
+use super::tree::Tree;
+use crate::arch::memory::store_descriptor;
+
+impl Tree<'_> {
+    /// Removes all that `span` holds: whole leaves, or transient entries without pages.
+    pub(super) fn unmap<R: Regime>(&mut self, span: Span, maintenance: Maintenance) {
+        let (root, level) = (self.root, self.space.initial_level());
+        self.break_in(root, level, span);
+        maintenance.complete_stores();
+        self.invalidate_in::<R>(root, level, span, maintenance);
+        maintenance.complete_invalidations();
+        self.give_back_in(root, level, span);
+    }
+
+    fn break_in(&self, table: TableIndex, level: Level, span: Span) {
+        for piece in level.pieces(span) {
+            let entry = self.pool.entry(table, piece.index);
+            match (self.load(table, piece.index, level), level.finer()) {
+                (Entry::Table(pa), Some(finer)) => {
+                    let below = self.pool.at(pa);
+                    self.break_in(below, finer, piece.span);
+                    if self.pool.is_empty(below, finer, self.space.format()) {
+                        store_descriptor(entry, park(self.pool.descriptor_of(below)));
+                    }
+                }
+                _ => store_descriptor(entry, EMPTY),
+            }
+        }
+    }
+
+    fn invalidate_in<R: Regime>(
+        &self,
+        table: TableIndex,
+        level: Level,
+        span: Span,
+        maintenance: Maintenance,
+    ) {
+        for piece in level.pieces(span) {
+            match (self.load(table, piece.index, level), level.finer()) {
+                (Entry::Table(pa) | Entry::ParkedTable(pa), Some(finer)) => {
+                    self.invalidate_in::<R>(self.pool.at(pa), finer, piece.span, maintenance);
+                }
+                _ => {
+                    let va = self.space.address(piece.span.first);
+                    maintenance.invalidate_walk::<R>(tlbi_operand(va, self.space.asid()));
+                }
+            }
+        }
+    }
+
+    fn give_back_in(&mut self, table: TableIndex, level: Level, span: Span) {
+        for piece in level.pieces(span) {
+            let entry = self.load(table, piece.index, level);
+            let (Entry::Table(pa) | Entry::ParkedTable(pa), Some(finer)) = (entry, level.finer()) else {
+                continue;
+            };
+            let below = self.pool.at(pa);
+            self.give_back_in(below, finer, piece.span);
+            if matches!(entry, Entry::ParkedTable(_)) {
+                store_descriptor(self.pool.entry(table, piece.index), EMPTY);
+                self.pool.give_back(below);
+            }
+        }
+    }
+
+    /// Whether any page or block is mapped in `span`.
+    pub(super) fn any_leaf(&self, span: Span) -> bool {
+        self.any_leaf_in(self.root, self.space.initial_level(), span)
+    }
+
+    fn any_leaf_in(&self, table: TableIndex, level: Level, span: Span) -> bool {
+        level.pieces(span).any(|piece| match (self.load(table, piece.index, level), level.finer()) {
+            (Entry::Table(pa), Some(finer)) => self.any_leaf_in(self.pool.at(pa), finer, piece.span),
+            (Entry::Leaf(_), _) => true,
+            _ => false,
+        })
+    }
+}

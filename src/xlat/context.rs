@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 
 use super::attributes::Attributes;
-use super::descriptor::{Entry, LeafBits};
+use super::descriptor::Entry;
 use super::error::{Error, Extent};
 use super::level::{Level, Span};
 use super::maintenance::Maintenance;
@@ -64,21 +64,11 @@ pub struct Translation {
     pub transient: bool,
 }
 
-/// Checks `region` against what does not change in a context, and gives its offsets and the bits of its leaves.
-fn check<R: Regime>(space: &AddressSpace, region: &Region) -> Result<(Span, LeafBits), Error> {
+/// Checks `region` against what does not change in a context, and gives its offsets and how to map it.
+fn check<R: Regime>(space: &AddressSpace, region: &Region) -> Result<(Span, Mapping), Error> {
     let span = space.span(region.extent.base, region.extent.size)?;
     region.check(space.max_pa(), space.format())?;
-    Ok((span, leaf_bits::<R>(space, region)?))
-}
-
-fn leaf_bits<R: Regime>(space: &AddressSpace, region: &Region) -> Result<LeafBits, Error> {
-    let attributes = match region.content {
-        Content::Memory { attributes, .. } => attributes,
-        // What maps its pages brings its own.
-        Content::Transient => Attributes::read_only(),
-    };
-    LeafBits::new::<R>(attributes, space.format(), space.walks())
-        .map_err(|rule| Error::Attributes(region.extent, rule))
+    Ok((span, Mapping::new::<R>(region, span.first, span, space)?))
 }
 
 impl<'a, R: Regime> ContextBuilder<'a, R> {
@@ -162,9 +152,8 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
             }
         };
         let mapped = regions.parts().try_for_each(|(slot, part)| {
-            let bits = leaf_bits::<R>(&space, &slot.region)?;
-            tree.map(&Mapping::new(&slot.region, slot.span.first, part, bits))
-                .map_err(|OutOfTables| Error::OutOfTables(slot.region.extent))
+            let mapping = Mapping::new::<R>(&slot.region, slot.span.first, part, &space)?;
+            tree.map(&mapping).map_err(|OutOfTables| Error::OutOfTables(slot.region.extent))
         });
         match mapped {
             Ok(()) => Ok(Context { tree, regions, maintenance: Maintenance::None, regime }),
@@ -186,9 +175,8 @@ impl<'a, R: Regime> Context<'a, R> {
     /// # Errors
     /// The rule that `region` breaks, or [`Error::OutOfTables`]; then nothing has changed.
     pub fn add(&mut self, region: Region) -> Result<(), Error> {
-        let (span, bits) = check::<R>(self.space(), &region)?;
+        let (span, mapping) = check::<R>(self.space(), &region)?;
         let out_of_tables = Error::OutOfTables(region.extent);
-        let mapping = Mapping::new(&region, span.first, span, bits);
         // Only a region that overlaps none may be asked about: the walk takes what it meets for free.
         let place = self.regions.check(&region, span, Lifetime::Dynamic)?;
         if self.tree.tables_for(&mapping, self.tree.pool.free()) > self.tree.pool.free() {
@@ -209,12 +197,34 @@ impl<'a, R: Regime> Context<'a, R> {
         let span = self.space().span(base, size)?;
         let extent = Extent { base, size };
         let region = self.regions.find_dynamic(span, extent)?.region;
-        if region.content == Content::Transient && self.tree.any_leaf(span) {
-            return Err(Error::StillMapped(extent));
+        if region.content == Content::Transient {
+            self.tree.visit(span, &mut |visited| match visited.entry {
+                Entry::Leaf(_) => Err(Error::StillMapped(extent)),
+                _ => Ok(()),
+            })?;
         }
         self.regions.remove(span, extent)?;
         self.tree.unmap::<R>(span, self.maintenance);
         Ok(())
+    }
+
+    /// Gives all of `size` bytes at `base` other access permissions, execution, guard, privilege or globality.
+    ///
+    /// While it runs, the range faults (and with it the rest of a block, or of a group joined by the Contiguous hint, that
+    /// is changed in part): nothing, this code included, may be using it. Blocks are split where needed and not joined again.
+    ///
+    /// # Errors
+    /// [`Error::NotMapped`] if part of it is not mapped, [`Error::Transient`] if part of it is transient,
+    /// [`Error::FixedAttribute`] if memory type, physical address space or shareability would change,
+    /// [`Error::Attributes`] or [`Error::OutOfTables`]. Then nothing has changed.
+    pub fn change_attributes(
+        &mut self,
+        base: VirtAddr,
+        size: u64,
+        attributes: Attributes,
+    ) -> Result<(), Error> {
+        let span = self.space().span(base, size)?;
+        self.tree.change::<R>(span, attributes, self.maintenance)
     }
 
     /// The VA configuration.

@@ -200,6 +200,20 @@ impl Leaf {
         PhysAddr::new(decode_address(self.0, format))
     }
 
+    /// What [`leaf`] was given.
+    pub(super) const fn bits(self, format: DescriptorFormat) -> LeafBits {
+        let address = match format {
+            DescriptorFormat::Bits48 => ADDRESS,
+            DescriptorFormat::Lpa2 => ADDRESS | ADDRESS_HIGH,
+        };
+        LeafBits(self.0 & !(address | CONTIGUOUS | TABLE_OR_PAGE | VALID))
+    }
+
+    /// The descriptor itself, valid.
+    pub(super) const fn raw(self) -> u64 {
+        self.0
+    }
+
     pub(super) const fn is_contiguous(self) -> bool {
         self.0 & CONTIGUOUS != 0
     }
@@ -287,5 +301,153 @@ impl Entry {
         } else {
             Self::Empty
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{El1And0, El2, El2And0, El3};
+    use super::*;
+
+    const WALKS: Shareability = Shareability::Inner;
+
+    fn page<R: Regime>(attributes: Attributes, format: DescriptorFormat) -> u64 {
+        let bits = LeafBits::new::<R>(attributes, format, WALKS).expect("good attributes");
+        leaf(bits, PhysAddr::new(0x8000_0000), Level::Three)
+    }
+
+    /// Every combination that makes sense in regime `R`.
+    fn all<R: Regime>(format: DescriptorFormat) -> Vec<Attributes> {
+        use PhysicalAddressSpace::{NonSecure, Realm, Root, Secure};
+        let mut all = Vec::new();
+        for memory in [MemoryType::NormalWriteBack, MemoryType::Device, MemoryType::NormalNonCacheable] {
+            for (access, executable, guarded) in [
+                (Access::ReadOnly, false, false),
+                (Access::ReadWrite, false, false),
+                (Access::ReadOnly, true, false),
+                (Access::ReadOnly, true, true),
+            ] {
+                for privilege in [Privilege::Privileged, Privilege::User] {
+                    for pas in [Secure, NonSecure, Root, Realm] {
+                        for shareability in [Shareability::Non, Shareability::Outer, Shareability::Inner] {
+                            for global in [false, true] {
+                                all.push(Attributes {
+                                    memory,
+                                    access,
+                                    executable,
+                                    guarded,
+                                    privilege,
+                                    pas,
+                                    shareability,
+                                    global,
+                                });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        all.retain(|&attributes| LeafBits::new::<R>(attributes, format, WALKS).is_ok());
+        all
+    }
+
+    fn round_trips<R: Regime>() {
+        for format in [DescriptorFormat::Bits48, DescriptorFormat::Lpa2] {
+            let all = all::<R>(format);
+            assert!(all.len() > 10, "{}", R::NAME);
+            for attributes in all {
+                let bits = LeafBits::new::<R>(attributes, format, WALKS).expect("good attributes");
+                for level in [Level::One, Level::Two, Level::Three] {
+                    let address = match format {
+                        DescriptorFormat::Bits48 => PhysAddr::new(0xffff_c000_0000),
+                        DescriptorFormat::Lpa2 => PhysAddr::new(0xf_ffff_c000_0000),
+                    };
+                    let raw = leaf(bits, address, level) | CONTIGUOUS;
+                    let Entry::Leaf(leaf) = Entry::decode(raw, level, format) else {
+                        panic!("{raw:#x} is no leaf")
+                    };
+                    assert_eq!(leaf.pa(format), address);
+                    assert_eq!(leaf.bits(format), bits);
+                    assert_eq!(leaf.attributes::<R>(format, WALKS), attributes);
+                    assert_eq!(Entry::decode(park(raw), level, format), Entry::ParkedLeaf(leaf));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn attributes_survive_encoding_in_every_regime() {
+        round_trips::<El1And0>();
+        round_trips::<El2>();
+        round_trips::<El2And0>();
+        round_trips::<El3>();
+    }
+
+    #[test]
+    fn each_regime_has_its_own_bits() {
+        let code = Attributes::code().guarded();
+        let format = DescriptorFormat::Bits48;
+        // Common: AF, inner shareable, read-only, index 0, page, GP.
+        let common = 0x0004_0000_8000_0783;
+        assert_eq!(page::<El2And0>(code, format), common | EXECUTE_NEVER);
+        assert_eq!(page::<El1And0>(code, format), common | EXECUTE_NEVER);
+        assert_eq!(page::<El2>(code, format), common | UNPRIVILEGED);
+        assert_eq!(page::<El3>(code, format), common | UNPRIVILEGED | NSE | NS);
+        let user = common | PRIVILEGED_EXECUTE_NEVER | UNPRIVILEGED;
+        assert_eq!(page::<El2And0>(code.user(), format), user);
+        let never = Attributes::read_write();
+        assert_eq!(
+            page::<El2And0>(never, format) & (EXECUTE_NEVER | PRIVILEGED_EXECUTE_NEVER),
+            EXECUTE_NEVER | PRIVILEGED_EXECUTE_NEVER
+        );
+        assert_eq!(page::<El3>(never, format) & (EXECUTE_NEVER | PRIVILEGED_EXECUTE_NEVER), EXECUTE_NEVER);
+    }
+
+    #[test]
+    fn el3_selects_each_physical_address_space_by_nse_and_ns() {
+        for (pas, bits) in [
+            (PhysicalAddressSpace::Secure, 0),
+            (PhysicalAddressSpace::NonSecure, NS),
+            (PhysicalAddressSpace::Root, NSE),
+            (PhysicalAddressSpace::Realm, NSE | NS),
+        ] {
+            let raw = page::<El3>(Attributes::read_write().in_pas(pas), DescriptorFormat::Bits48);
+            assert_eq!(raw & (NSE | NS), bits, "{pas}");
+        }
+    }
+
+    #[test]
+    fn lpa2_puts_address_bits_where_shareability_was() {
+        let bits = LeafBits::new::<El2And0>(Attributes::read_write(), DescriptorFormat::Lpa2, WALKS);
+        let bits = bits.expect("good attributes");
+        let raw = leaf(bits, PhysAddr::new(0xf_0000_0000_1000), Level::Three);
+        assert_eq!(raw & 0x0003_ffff_ffff_f300, 0x0003_0000_0000_1300);
+        assert_eq!(table(PhysAddr::new(0xc_0000_0000_1000)), 0x1303);
+        let decoded = Entry::decode(0x1303, Level::Two, DescriptorFormat::Lpa2);
+        assert_eq!(decoded, Entry::Table(PhysAddr::new(0xc_0000_0000_1000)));
+    }
+
+    #[test]
+    fn what_a_regime_or_format_cannot_say_is_refused() {
+        let new = |attributes| LeafBits::new::<El2>(attributes, DescriptorFormat::Lpa2, WALKS).map(|_| ());
+        let data = Attributes::read_write();
+        assert_eq!(new(data.user()), Err(AttributeRule::NoUnprivilegedAccess));
+        assert_eq!(new(data.non_global()), Err(AttributeRule::NoNonGlobal));
+        assert_eq!(new(data.in_pas(PhysicalAddressSpace::Root)), Err(AttributeRule::PhysicalAddressSpace));
+        assert_eq!(new(data.shareable(Shareability::Non)), Err(AttributeRule::ShareabilityFixedByLpa2));
+        let non_secure = data.in_pas(PhysicalAddressSpace::NonSecure);
+        let realm_el1 = LeafBits::new::<El1And0>(non_secure, DescriptorFormat::Bits48, WALKS);
+        assert_eq!(realm_el1, Err(AttributeRule::PhysicalAddressSpace));
+    }
+
+    #[test]
+    fn invalid_entries_differ_by_why_they_are() {
+        let decode = |raw| Entry::decode(raw, Level::Three, DescriptorFormat::Bits48);
+        assert_eq!(decode(EMPTY), Entry::Empty);
+        assert_eq!(decode(TRANSIENT_UNMAPPED), Entry::Transient);
+        let table = PhysAddr::new(0x5000);
+        let parked = Entry::decode(park(super::table(table)), Level::Two, DescriptorFormat::Bits48);
+        assert_eq!(parked, Entry::ParkedTable(table));
+        assert_eq!(park(super::table(table)) & VALID, 0);
     }
 }

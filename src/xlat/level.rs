@@ -114,6 +114,10 @@ impl Span {
         self.first <= other.first && other.last <= self.last
     }
 
+    pub(super) const fn overlaps(self, other: Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
     /// Whether it is exactly an aligned unit of `size` bytes, a power of two.
     pub(super) const fn is_unit(self, size: u64) -> bool {
         self.first & (size - 1) == 0 && self.last == self.first | (size - 1)

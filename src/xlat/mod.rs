@@ -47,8 +47,10 @@
 //! ```
 
 mod attributes;
+mod change;
 mod context;
 mod descriptor;
+mod dump;
 mod error;
 mod level;
 mod maintenance;

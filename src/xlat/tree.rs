@@ -4,9 +4,13 @@
 //! Every function that recurses does so with [`Level::finer`], so at most five deep. Additions never meet a leaf in
 //! their way: regions are disjoint, or one inside the other and cut out of it (`region_list`).
 
+use core::sync::atomic::AtomicU64;
+
 use super::descriptor::{self, CONTIGUOUS, Entry, LeafBits, TRANSIENT_UNMAPPED};
+use super::error::Error;
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
-use super::region::Region;
+use super::regime::Regime;
+use super::region::{Content, Region};
 use super::space::AddressSpace;
 use super::table::{TableIndex, TablePool};
 use crate::address::PhysAddr;
@@ -33,11 +37,22 @@ pub(super) struct Found {
     pub(super) entry: Entry,
 }
 
+/// An entry that [`Tree::visit`] came to.
+#[derive(Debug)]
+pub(super) struct Visited<'a> {
+    pub(super) level: Level,
+    /// The part of the visited span that falls to it.
+    pub(super) span: Span,
+    pub(super) place: &'a AtomicU64,
+    pub(super) entry: Entry,
+}
+
 /// A span to be mapped, and with what.
 #[derive(Debug)]
 pub(super) struct Mapping {
     span: Span,
     fill: Fill,
+    /// Bytes of the largest unit of translation allowed.
     largest_unit: u64,
 }
 
@@ -49,16 +64,21 @@ enum Fill {
 }
 
 impl Mapping {
-    /// `span`, part of `region` that begins at offset `first`, with leaves of `bits`.
-    pub(super) fn new(region: &Region, first: u64, span: Span, bits: LeafBits) -> Self {
-        let (fill, largest_unit) = match region.pa() {
-            // In range: the whole region was checked when it was added.
-            Some(pa) => {
-                (Fill::Memory(PhysAddr::new(pa.get() + (span.first - first)), bits), region.largest_unit())
-            }
-            None => (Fill::Transient, Level::Three.entry_size()),
+    /// The mapping of `span`, which is all or part of `region`; that begins at offset `first`.
+    pub(super) fn new<R: Regime>(
+        region: &Region,
+        first: u64,
+        span: Span,
+        space: &AddressSpace,
+    ) -> Result<Self, Error> {
+        let Content::Memory { base, attributes } = region.content else {
+            return Ok(Self { span, fill: Fill::Transient, largest_unit: Level::Three.entry_size() });
         };
-        Self { span, fill, largest_unit }
+        let bits = LeafBits::new::<R>(attributes, space.format(), space.walks())
+            .map_err(|rule| Error::Attributes(region.extent, rule))?;
+        // In range: the whole region was checked when it was added.
+        let base = PhysAddr::new(base.get() + (span.first - first));
+        Ok(Self { span, fill: Fill::Memory(base, bits), largest_unit: region.largest_unit() })
     }
 
     /// The physical address for `offset`, which is in the span.
@@ -124,6 +144,36 @@ impl<'a> Tree<'a> {
                 _ => return Found { level, table, index, entry },
             }
         }
+    }
+
+    /// Calls `f` with each entry for `span` that is not a table (in use or parked), in ascending order, until it fails.
+    pub(super) fn visit<E>(
+        &self,
+        span: Span,
+        f: &mut impl FnMut(Visited<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.visit_in(self.root, self.space.initial_level(), span, f)
+    }
+
+    fn visit_in<E>(
+        &self,
+        table: TableIndex,
+        level: Level,
+        span: Span,
+        f: &mut impl FnMut(Visited<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for piece in level.pieces(span) {
+            match (self.load(table, piece.index, level), level.finer()) {
+                (Entry::Table(pa) | Entry::ParkedTable(pa), Some(finer)) => {
+                    self.visit_in(self.pool.at(pa), finer, piece.span, f)?;
+                }
+                (entry, _) => {
+                    let place = self.pool.entry(table, piece.index);
+                    f(Visited { level, span: piece.span, place, entry })?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Maps what is not mapped yet. Each store makes an entry valid (or transient), after what it leads to.

@@ -8,6 +8,8 @@
 //!    pointers to the parked tables too, since each of them had such a page or block.
 //! 3. When the invalidations are complete, no walker can be in a parked table: it goes back to the pool.
 
+use core::convert::Infallible;
+
 use super::descriptor::{EMPTY, Entry, park};
 use super::level::{Level, Span};
 use super::maintenance::Maintenance;
@@ -23,7 +25,13 @@ impl Tree<'_> {
         let (root, level) = (self.root, self.space.initial_level());
         self.break_in(root, level, span);
         maintenance.complete_stores();
-        self.invalidate_in::<R>(root, level, span, maintenance);
+        if maintenance != Maintenance::None {
+            let Ok(()) = self.visit::<Infallible>(span, &mut |visited| {
+                let va = self.space.address(visited.span.first);
+                maintenance.invalidate_walk::<R>(tlbi_operand(va, self.space.asid()));
+                Ok(())
+            });
+        }
         maintenance.complete_invalidations();
         self.give_back_in(root, level, span);
     }
@@ -44,26 +52,6 @@ impl Tree<'_> {
         }
     }
 
-    fn invalidate_in<R: Regime>(
-        &self,
-        table: TableIndex,
-        level: Level,
-        span: Span,
-        maintenance: Maintenance,
-    ) {
-        for piece in level.pieces(span) {
-            match (self.load(table, piece.index, level), level.finer()) {
-                (Entry::Table(pa) | Entry::ParkedTable(pa), Some(finer)) => {
-                    self.invalidate_in::<R>(self.pool.at(pa), finer, piece.span, maintenance);
-                }
-                _ => {
-                    let va = self.space.address(piece.span.first);
-                    maintenance.invalidate_walk::<R>(tlbi_operand(va, self.space.asid()));
-                }
-            }
-        }
-    }
-
     fn give_back_in(&mut self, table: TableIndex, level: Level, span: Span) {
         for piece in level.pieces(span) {
             let entry = self.load(table, piece.index, level);
@@ -77,18 +65,5 @@ impl Tree<'_> {
                 self.pool.give_back(below);
             }
         }
-    }
-
-    /// Whether any page or block is mapped in `span`.
-    pub(super) fn any_leaf(&self, span: Span) -> bool {
-        self.any_leaf_in(self.root, self.space.initial_level(), span)
-    }
-
-    fn any_leaf_in(&self, table: TableIndex, level: Level, span: Span) -> bool {
-        level.pieces(span).any(|piece| match (self.load(table, piece.index, level), level.finer()) {
-            (Entry::Table(pa), Some(finer)) => self.any_leaf_in(self.pool.at(pa), finer, piece.span),
-            (Entry::Leaf(_), _) => true,
-            _ => false,
-        })
     }
 }

@@ -8,11 +8,12 @@ mod common;
 use std::cell::Cell;
 
 use common::draft::{self, RegionDraft, Setup};
+use common::machine::{apply, only_stores};
 use common::model::{self, Refusal, Regions, Run};
 use common::with_regime;
 use proptest::prelude::*;
 use rmm::address::{PhysAddr, VirtAddr};
-use rmm::host::{Event, record};
+use rmm::host::record;
 use rmm::xlat::{
     Context, ContextBuilder, DescriptorFormat, Error, Lifetime, Regime, Region, RegionStorage, Table,
     TablePool, VaRange,
@@ -69,22 +70,6 @@ fn check_verdict(
     Ok(())
 }
 
-/// The memory of the pool after `events`, which began with all of it in no use.
-fn image(events: &[Event], host_base: usize) -> Vec<[u64; 512]> {
-    let mut memory = vec![[u64::MAX; 512]; TABLES];
-    for event in events {
-        match *event {
-            Event::Cleared(address) => memory[(address - host_base) / 4096] = [0; 512],
-            Event::Descriptor(address, value) => {
-                let entry = (address - host_base) / 8;
-                memory[entry / 512][entry % 512] = value;
-            }
-            ref other => panic!("{other:?} while no walker has the tables"),
-        }
-    }
-    memory
-}
-
 /// Builds the context of one case and checks it. Whether there were tables enough.
 fn check_case<R: Regime>(setup: &Setup, drafts: &[(RegionDraft, Lifetime)]) -> Result<bool, TestCaseError> {
     let mut tables: Vec<Table> = (0..TABLES).map(|_| Table::EMPTY).collect();
@@ -103,6 +88,7 @@ fn check_case<R: Regime>(setup: &Setup, drafts: &[(RegionDraft, Lifetime)]) -> R
     )
     .len();
 
+    #[expect(clippy::result_large_err, reason = "the error gives the builder back")]
     let (context, events) = record(|| builder.init());
     let context = match context {
         Ok(context) => context,
@@ -114,7 +100,10 @@ fn check_case<R: Regime>(setup: &Setup, drafts: &[(RegionDraft, Lifetime)]) -> R
             return Ok(false);
         }
     };
-    let memory = image(&events, host_base);
+    prop_assert!(only_stores(&events), "maintenance before anybody walks");
+    // What is not cleared first must not be walked.
+    let mut memory = vec![[u64::MAX; 512]; TABLES];
+    apply(&mut memory, &events, host_base);
     let read = |pa: u64| {
         let table = usize::try_from((pa - setup.pool) / 4096).expect("small");
         memory[table][usize::try_from(pa % 4096 / 8).expect("small")]
@@ -185,7 +174,7 @@ fn check_dump<R: Regime>(
     runs: &[Run],
     transient: &[u64],
 ) -> Result<(), TestCaseError> {
-    let mut told: Vec<(u64, u64, Option<(u64, rmm::xlat::Attributes)>)> =
+    let mut told: Vec<_> =
         runs.iter().map(|run| (run.first, run.last, Some((run.pa, run.attributes)))).collect();
     told.extend(transient.iter().map(|&first| (first, first + 4095, None)));
     told.sort_by_key(|&(first, ..)| first);

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use common::draft::{self, AttributeDraft, RegionDraft, Setup};
-use common::machine::{Machine, Mapped};
+use common::machine::{Machine, Mapped, apply, only_stores};
 use common::model::{self, Regions, Run};
 use common::with_regime;
 use proptest::prelude::*;
@@ -452,22 +452,6 @@ impl<R: Regime> Case<'_, '_, R> {
     }
 }
 
-/// The memory of the pool after `events`.
-fn image(events: &[Event], host_base: usize) -> Vec<[u64; 512]> {
-    let mut memory = vec![[0; 512]; TABLES];
-    for event in events {
-        match *event {
-            Event::Cleared(address) => memory[(address - host_base) / 4096] = [0; 512],
-            Event::Descriptor(address, value) => {
-                let entry = (address - host_base) / 8;
-                memory[entry / 512][entry % 512] = value;
-            }
-            ref other => panic!("{other:?} while no walker has the tables"),
-        }
-    }
-    memory
-}
-
 /// Runs one case; how many operations succeeded.
 fn check_case<R: Regime>(
     setup: &Setup,
@@ -491,9 +475,12 @@ fn check_case<R: Regime>(
             regions.0.push((region, *lifetime, offset));
         }
     }
-    let (context, events) = record(|| builder.init());
-    let Ok(mut context) = context else { return Ok(0) };
+    let (context, events) = record(|| builder.init().ok());
+    let Some(mut context) = context else { return Ok(0) };
     context.activate(maintenance);
+    prop_assert!(only_stores(&events), "maintenance before anybody walks");
+    let mut memory = vec![[0; 512]; TABLES];
+    apply(&mut memory, &events, host_base);
     let runs = regions.runs();
     let model = Model { regions, runs, pages: BTreeMap::new() };
     let cpus = match maintenance {
@@ -505,7 +492,7 @@ fn check_case<R: Regime>(
         setup.walk(context.root().get()),
         setup.space.asid(),
         (host_base, setup.pool),
-        image(&events, host_base),
+        memory,
         cpus,
         model.mapped(setup),
     )));

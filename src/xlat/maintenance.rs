@@ -18,18 +18,9 @@ pub enum Maintenance {
 }
 
 impl Maintenance {
-    /// Makes earlier stores of valid descriptors usable by this CPU's next instruction, and visible to all other walkers.
-    #[inline(always)]
-    pub(super) fn publish(self) {
-        match self {
-            Self::None => return,
-            Self::Local => dsb_nshst(),
-            Self::InnerShareable => dsb_ishst(),
-        }
-        isb();
-    }
-
-    /// Makes earlier stores of invalid descriptors visible to all walkers: what is invalidated next is not cached again.
+    /// Makes earlier stores of descriptors visible to all walkers.
+    ///
+    /// Of valid ones, so that what they map can be used. Of invalid ones, so that what is invalidated next is not cached again.
     #[inline(always)]
     pub(super) fn complete_stores(self) {
         match self {
@@ -39,15 +30,29 @@ impl Maintenance {
         }
     }
 
-    /// Waits for the invalidations, on every CPU concerned, and for what this CPU has fetched with the old translations.
+    /// Makes earlier stores of valid descriptors usable by this CPU's next instruction, and visible to all other walkers.
+    #[inline(always)]
+    pub(super) fn publish(self) {
+        self.complete_stores();
+        self.synchronize();
+    }
+
+    /// Waits for the invalidations, on every CPU concerned: entries may be made valid again.
     #[inline(always)]
     pub(super) fn complete_invalidations(self) {
         match self {
-            Self::None => return,
+            Self::None => {}
             Self::Local => dsb_nsh(),
             Self::InnerShareable => dsb_ish(),
         }
-        isb();
+    }
+
+    /// Has this CPU's next instruction see what has been waited for.
+    #[inline(always)]
+    pub(super) fn synchronize(self) {
+        if self != Self::None {
+            isb();
+        }
     }
 
     /// Invalidates what is cached of the last level for the operand's page.

@@ -187,9 +187,14 @@ mod tests {
         tables[0].0[7].store(0x7ff, core::sync::atomic::Ordering::Relaxed);
         let mut pool = pool(&mut tables);
         for _ in 0..2 {
-            let table = pool.take().expect("one is free");
-            assert!(pool.entries(table).iter().all(|entry| load_descriptor(entry) == EMPTY));
-            pool.give_back(table);
+            let taken = [pool.take(), pool.take()].map(|table| table.expect("two are free"));
+            for table in taken {
+                assert!(pool.entries(table).iter().all(|entry| load_descriptor(entry) == EMPTY));
+            }
+            // The second one links to the first.
+            for table in taken {
+                pool.give_back(table);
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use super::descriptor::{self, DescriptorFormat, Entry, LeafBits, TRANSIENT_UNMAP
 use super::error::{Error, Extent};
 use super::level::Level;
 use super::maintenance::Maintenance;
-use super::regime::Regime;
+use super::regime::{El2And0, Regime};
 use super::space::{AddressSpace, tlbi_operand};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
 use crate::arch::memory::{load_descriptor, store_descriptor};
@@ -152,6 +152,7 @@ impl<'a, R: Regime> TransientRange<'a, R> {
             page.invalidate();
         }
         self.maintenance.complete_invalidations();
+        self.maintenance.synchronize();
         Ok(())
     }
 }
@@ -166,6 +167,9 @@ pub struct TransientPage<'a, R> {
     maintenance: Maintenance,
     regime: PhantomData<(R, *const ())>,
 }
+
+static_assertions::assert_not_impl_any!(TransientRange<'static, El2And0>: Send, Sync);
+static_assertions::assert_not_impl_any!(TransientPage<'static, El2And0>: Send, Sync);
 
 impl<R: Regime> fmt::Debug for TransientPage<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -211,6 +215,7 @@ impl<R: Regime> TransientPage<'_, R> {
         self.maintenance.complete_stores();
         self.invalidate();
         self.maintenance.complete_invalidations();
+        self.maintenance.synchronize();
         Ok(())
     }
 
@@ -247,7 +252,7 @@ impl<R: Regime> TransientPage<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        AttributeRule, Context, ContextBuilder, El2And0, PhysicalAddressSpace, Region, RegionStorage, Table,
+        AttributeRule, Context, ContextBuilder, PhysicalAddressSpace, Region, RegionStorage, Table,
         TablePool, VaRange,
     };
     use super::*;

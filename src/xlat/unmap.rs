@@ -33,6 +33,7 @@ impl Tree<'_> {
             });
         }
         maintenance.complete_invalidations();
+        maintenance.synchronize();
         self.give_back_in(root, level, span);
     }
 

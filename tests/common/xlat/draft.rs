@@ -157,7 +157,7 @@ impl RegionDraft {
             6..=8 => (count % 24 + 1) * (16 * PAGE) + tail,
             9..=12 => (count % 20 + 1) * (2 << 20) + tail,
             13..=14 => (count % 18 + 1) * (1 << 30) + tail * u64::from(tail == PAGE),
-            _ => (count % 4 + 1) * (512 << 30),
+            _ => (count % 20 + 1) * (512 << 30),
         };
         let lpa2 = setup.space.format() == DescriptorFormat::Lpa2;
         let granularity = self.granularity.map(|granularity| match granularity {

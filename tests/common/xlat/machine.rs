@@ -16,6 +16,25 @@ use rmm::host::Event;
 
 use super::walker::{Decoded, Output, Reached, WalkConfig, Walked, index_shift};
 
+/// Brings `memory`, the tables of a pool at `host_base` on the host, up to date with what `events` stored.
+pub fn apply(memory: &mut [[u64; 512]], events: &[Event], host_base: usize) {
+    for event in events {
+        match *event {
+            Event::Cleared(address) => memory[(address - host_base) / 4096] = [0; 512],
+            Event::Descriptor(address, value) => {
+                let entry = (address - host_base) / 8;
+                memory[entry / 512][entry % 512] = value;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether `events` are nothing but stores: what may be done to tables that nobody walks.
+pub fn only_stores(events: &[Event]) -> bool {
+    events.iter().all(|event| matches!(event, Event::Cleared(_) | Event::Descriptor(..)))
+}
+
 /// How addresses translate, for the check: the output for the run's first byte.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Mapped(pub Vec<(u64, u64, Output)>);

@@ -3,7 +3,7 @@
 //! it, and random regions.
 
 // Each test binary uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_macros, unused_imports)]
 
 pub mod draft;
 pub mod machine;

@@ -167,7 +167,7 @@ impl WalkConfig {
         }
         let el0_access = el0 && ap1;
         let writable = !ap2;
-        let executable = if el0 { !pxn53 && !(el0_access && writable) } else { !xn54 };
+        let executable = if el0 { !(pxn53 || el0_access && writable) } else { !xn54 };
         let index = u32::try_from(field(raw, 4, 2)).expect("three bits");
         let memory = u8::try_from(field(self.mair, 8 * index + 7, 8 * index)).expect("eight bits");
         let device_like = memory & 0xf0 == 0 || memory == 0x44;

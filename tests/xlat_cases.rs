@@ -86,7 +86,7 @@ fn leaves_of(space: AddressSpace, regions: &[Region]) -> Vec<Walked> {
     apply(&mut memory, &events, host_base);
     let pa_bits = space.format().address_bits();
     let setup = Setup { regime: RegimeKind::El2And0, space, pa_bits, pool: base };
-    setup.walk(context.root().get()).leaves(|address| {
+    setup.walk(common::draft::ttbr(&context)).leaves(|address| {
         let entry = usize::try_from((address - base) / 8).expect("small");
         memory[entry / 512][entry % 512]
     })

@@ -31,7 +31,7 @@ type Mapping = (u64, u64, u64, Attributes);
 /// An operation, what is mapped before and after it, and what it does to the machine.
 struct Recorded {
     setup: Setup,
-    root: u64,
+    ttbr: u64,
     host_base: usize,
     memory: Vec<[u64; 512]>,
     before: Mapped,
@@ -87,13 +87,13 @@ fn recorded(
     let setup = Setup { regime: RegimeKind::El2And0, space, pa_bits: 40, pool: POOL };
     let cpus = if maintenance == Maintenance::Local { 1 } else { 2 };
     let (before, after) = (mapped(before), mapped(after));
-    Recorded { setup, root: context.root().get(), host_base, memory, before, after, events, cpus }
+    Recorded { setup, ttbr: common::draft::ttbr(&context), host_base, memory, before, after, events, cpus }
 }
 
 impl Recorded {
     /// What is wrong with `events` in place of those recorded, if anything.
     fn fault(&self, events: &[Event]) -> Option<String> {
-        let walk = self.setup.walk(self.root);
+        let walk = self.setup.walk(self.ttbr);
         let memory = self.memory.clone();
         let bases = (self.host_base, POOL);
         let mut machine = Machine::new(walk, ASID, bases, memory, self.cpus, self.before.clone());

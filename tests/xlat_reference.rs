@@ -76,7 +76,9 @@ fn check_case<R: Regime>(setup: &Setup, drafts: &[(RegionDraft, Lifetime)]) -> R
     let host_base = tables.as_ptr().addr();
     let mut storage = RegionStorage::<REGIONS>::new();
     let pool = TablePool::new(&mut tables, PhysAddr::new(setup.pool)).expect("a good pool");
-    let mut builder = ContextBuilder::<R>::new(setup.space, pool, storage.list()).expect("a good context");
+    let (builder, made) =
+        record(|| ContextBuilder::<R>::new(setup.space, pool, storage.list()).expect("a good context"));
+    let mut builder = builder;
     let regions = add_all(&mut builder, setup, drafts)?;
     let runs = regions.runs();
     let leaves = model::leaves(&runs, setup.space.format(), setup.space.address_bits());
@@ -100,6 +102,7 @@ fn check_case<R: Regime>(setup: &Setup, drafts: &[(RegionDraft, Lifetime)]) -> R
             return Ok(false);
         }
     };
+    let events = [made, events].concat();
     prop_assert!(only_stores(&events), "maintenance before anybody walks");
     // What is not cleared first must not be walked.
     let mut memory = vec![[u64::MAX; 512]; TABLES];
@@ -108,7 +111,7 @@ fn check_case<R: Regime>(setup: &Setup, drafts: &[(RegionDraft, Lifetime)]) -> R
         let table = usize::try_from((pa - setup.pool) / 4096).expect("small");
         memory[table][usize::try_from(pa % 4096 / 8).expect("small")]
     };
-    let walk = setup.walk(context.root().get());
+    let walk = setup.walk(common::draft::ttbr(&context));
 
     // Every address: the leaves that a walker finds are those of the model, in size, hint and output.
     let found = walk.leaves(read);

@@ -489,7 +489,7 @@ fn check_case<R: Regime>(
         Maintenance::InnerShareable => 2,
     };
     let machine = Rc::new(RefCell::new(Machine::new(
-        setup.walk(context.root().get()),
+        setup.walk(common::draft::ttbr(&context)),
         setup.space.asid(),
         (host_base, setup.pool),
         memory,

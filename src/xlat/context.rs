@@ -13,21 +13,16 @@ use super::level::{Level, Span};
 use super::maintenance::Maintenance;
 use super::regime::Regime;
 use super::region::{Content, Region};
-use super::region_list::{Lifetime, RegionList};
+use super::region_list::{Lifetime, Member, RegionList};
 use super::space::{AddressSpace, VaRange};
 use super::table::TablePool;
 use super::transient::TransientRange;
 use super::tree::{Mapping, OutOfTables, Tree};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
 
-/// A context under construction: a list of regions, and nothing in tables yet.
+/// A context under construction: a list of regions, and tables that map nothing yet.
 #[derive(Debug)]
-pub struct ContextBuilder<'a, R> {
-    space: AddressSpace,
-    pool: TablePool<'a>,
-    regions: RegionList<'a>,
-    regime: PhantomData<R>,
-}
+pub struct ContextBuilder<'a, R>(Context<'a, R>);
 
 /// A context with tables.
 ///
@@ -87,17 +82,18 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         if pool.last() > space.max_pa() {
             return Err(Error::TablePool(pool.base()));
         }
-        Ok(Self { space, pool, regions, regime: PhantomData })
+        let tree = Tree::new(pool, space)?;
+        Ok(Self(Context { tree, regions, maintenance: Maintenance::None, regime: PhantomData }))
     }
 
     /// The VA configuration.
     pub fn space(&self) -> &AddressSpace {
-        &self.space
+        self.0.space()
     }
 
     /// The regions so far.
     pub fn regions(&self) -> &RegionList<'a> {
-        &self.regions
+        &self.0.regions
     }
 
     /// Adds a region that stays as long as the context.
@@ -117,8 +113,11 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
     }
 
     fn add(&mut self, region: Region, lifetime: Lifetime) -> Result<(), Error> {
-        let (span, _) = check::<R>(&self.space, &region)?;
-        self.regions.add(region, span, lifetime)
+        let (span, _) = check::<R>(self.space(), &region)?;
+        let new = Member { region: &region, span, lifetime };
+        let place = self.0.regions.check(new)?;
+        self.0.regions.insert(new, place);
+        Ok(())
     }
 
     /// Removes the dynamic region of exactly this base and size.
@@ -126,8 +125,8 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
     /// # Errors
     /// [`Error::NoSuchRegion`], [`Error::Static`], or what makes base and size no region at all.
     pub fn remove(&mut self, base: VirtAddr, size: u64) -> Result<(), Error> {
-        let span = self.space.span(base, size)?;
-        self.regions.remove(span, Extent { base, size })
+        let span = self.space().span(base, size)?;
+        self.0.regions.remove(span, Extent { base, size })
     }
 
     /// Builds the tables, for nobody to walk yet: see [`Context::activate`].
@@ -138,26 +137,19 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         clippy::result_large_err,
         reason = "the error gives the builder back, there is no heap to keep it on"
     )]
-    pub fn init(self) -> Result<Context<'a, R>, InitError<'a, R>> {
-        let Self { space, pool, regions, regime } = self;
-        let fail = |mut pool: TablePool<'a>, regions, error| {
-            pool.reset();
-            Err(InitError { builder: Self { space, pool, regions, regime }, error })
-        };
-        let mut tree = match Tree::new(pool, space) {
-            Ok(tree) => tree,
-            Err(pool) => {
-                let whole = Span { first: 0, last: (1 << space.address_bits()) - 1 };
-                return fail(pool, regions, Error::OutOfTables(space.extent(whole)));
-            }
-        };
-        let mapped = regions.parts().try_for_each(|(slot, part)| {
-            let mapping = Mapping::new::<R>(&slot.region, slot.span.first, part, &space)?;
-            tree.map(&mapping).map_err(|OutOfTables| Error::OutOfTables(slot.region.extent))
+    pub fn init(mut self) -> Result<Context<'a, R>, InitError<'a, R>> {
+        let Context { tree, regions, .. } = &mut self.0;
+        let mapped = regions.try_for_each_part(|member, part| {
+            let Member { region, span, .. } = member;
+            let mapping = Mapping::new::<R>(region, span.first, part, &tree.space)?;
+            tree.map(&mapping).map_err(|OutOfTables| Error::OutOfTables(region.extent))
         });
         match mapped {
-            Ok(()) => Ok(Context { tree, regions, maintenance: Maintenance::None, regime }),
-            Err(error) => fail(tree.pool, regions, error),
+            Ok(()) => Ok(self.0),
+            Err(error) => {
+                tree.clear();
+                Err(InitError { builder: self, error })
+            }
         }
     }
 }
@@ -178,13 +170,14 @@ impl<'a, R: Regime> Context<'a, R> {
         let (span, mapping) = check::<R>(self.space(), &region)?;
         let out_of_tables = Error::OutOfTables(region.extent);
         // Only a region that overlaps none may be asked about: the walk takes what it meets for free.
-        let place = self.regions.check(&region, span, Lifetime::Dynamic)?;
+        let new = Member { region: &region, span, lifetime: Lifetime::Dynamic };
+        let place = self.regions.check(new)?;
         if self.tree.tables_for(&mapping, self.tree.pool.free()) > self.tree.pool.free() {
             return Err(out_of_tables);
         }
         self.tree.map(&mapping).map_err(|OutOfTables| out_of_tables)?;
         self.maintenance.publish();
-        self.regions.insert(place);
+        self.regions.insert(new, place);
         Ok(())
     }
 
@@ -196,8 +189,7 @@ impl<'a, R: Regime> Context<'a, R> {
     pub fn remove(&mut self, base: VirtAddr, size: u64) -> Result<(), Error> {
         let span = self.space().span(base, size)?;
         let extent = Extent { base, size };
-        let region = self.regions.find_dynamic(span, extent)?.region;
-        if region.content == Content::Transient {
+        if self.regions.find_dynamic(span, extent)?.region.content == Content::Transient {
             self.tree.visit(span, &mut |visited| match visited.entry {
                 Entry::Leaf(_) => Err(Error::StillMapped(extent)),
                 _ => Ok(()),

@@ -116,7 +116,7 @@ pub(super) const fn park(raw: u64) -> u64 {
     raw & !VALID | PARKED
 }
 
-/// The bits of a leaf that come from attributes (and the transient mark): no address, kind or hint.
+/// The bits of a leaf that come from attributes: no address, kind or hint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LeafBits(u64);
 
@@ -166,9 +166,21 @@ impl LeafBits {
         ))
     }
 
-    /// The same, for a page of a transient region.
-    pub(super) const fn transient(self) -> Self {
-        Self(self.0 | TRANSIENT)
+    /// The same, for pages of a transient region.
+    pub(super) const fn transient_page(self) -> PageBits {
+        PageBits(self.0 | TRANSIENT | TABLE_OR_PAGE | VALID)
+    }
+}
+
+/// All bits of a page of a transient region but its address, so that a map has as little as possible left to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PageBits(u64);
+
+impl PageBits {
+    /// The descriptor of a page with output address `pa`, a multiple of 4 KiB.
+    #[inline(always)]
+    pub(super) const fn at(self, pa: PhysAddr) -> u64 {
+        encode_address(pa.get()) | self.0
     }
 }
 

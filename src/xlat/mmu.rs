@@ -17,7 +17,7 @@ use super::attributes::MemoryType;
 use super::context::Context;
 use super::descriptor::{DescriptorFormat, attribute_index, shareability_bits};
 use super::error::Error;
-use super::regime::El2And0;
+use super::regime::Regime;
 use super::space::{AddressSpace, VaRange};
 use crate::address::{GRANULE_SIZE, PhysAddr};
 use crate::arch::sysreg::fields::TCR_EL2;
@@ -189,8 +189,8 @@ pub enum Sharing {
     Common,
 }
 
-/// TTBR0_EL2 or TTBR1_EL2 for `context` (Arm ARM D23.2.200): the one of its range.
-pub fn ttbr(context: &Context<'_, El2And0>, sharing: Sharing, features: &Features) -> u64 {
+/// The table base register for `context`, TTBR0 or TTBR1 by its range (Arm ARM D23.2.200; the layout is that of every regime).
+pub fn ttbr<R: Regime>(context: &Context<'_, R>, sharing: Sharing, features: &Features) -> u64 {
     let common = sharing == Sharing::Common && features.common_not_private;
     ttbr_value(context.root(), context.space().asid(), common)
 }
@@ -204,7 +204,7 @@ const fn ttbr_value(root: PhysAddr, asid: u16, common: bool) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Attributes, ContextBuilder, Region, RegionStorage, Table, TablePool};
+    use super::super::{Attributes, ContextBuilder, El2And0, Region, RegionStorage, Table, TablePool};
     use super::*;
     use crate::address::VirtAddr;
 
@@ -303,8 +303,8 @@ mod tests {
         let mut storage = RegionStorage::<1>::new();
         let (_, high) = spaces(PA_52, DescriptorFormat::Lpa2);
         let pool = TablePool::new(&mut tables, PhysAddr::new(0x9_0000_4020_3000)).expect("a good pool");
-        let mut builder =
-            ContextBuilder::new(high.with_asid(0x5a5a), pool, storage.list()).expect("a good context");
+        let mut builder = ContextBuilder::<El2And0>::new(high.with_asid(0x5a5a), pool, storage.list())
+            .expect("a good context");
         let va = VirtAddr::new(0xffff_ffff_ffff_f000);
         builder
             .add_static(Region::new(PhysAddr::new(0x1000), va, 0x1000, Attributes::read_write()))

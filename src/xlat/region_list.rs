@@ -12,6 +12,7 @@
 use super::error::{Error, Extent};
 use super::level::Span;
 use super::region::Region;
+use crate::address::VirtAddr;
 
 /// Room for `N` regions. Make it wherever the context shall live, and give [`RegionStorage::list`] to it.
 #[derive(Debug)]
@@ -60,54 +61,65 @@ pub enum Lifetime {
 
 /// A region as the list keeps it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
-    pub(super) region: Region,
-    pub(super) lifetime: Lifetime,
-    pub(super) span: Span,
+struct Slot {
+    region: Region,
+    span: Span,
+    lifetime: Lifetime,
     container: Option<u16>,
 }
 
 impl Slot {
     const VACANT: Self = Self {
-        region: Region::transient(crate::address::VirtAddr::new(0), 0),
-        lifetime: Lifetime::Static,
+        region: Region::transient(VirtAddr::new(0), 0),
         span: Span { first: 0, last: 0 },
+        lifetime: Lifetime::Static,
         container: None,
     };
 
+    fn member(&self) -> Member<'_> {
+        Member { region: &self.region, span: self.span, lifetime: self.lifetime }
+    }
+}
+
+/// A region with its offsets, in the list or to be added. Its physical addresses do not wrap.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member<'r> {
+    pub(super) region: &'r Region,
+    pub(super) span: Span,
+    pub(super) lifetime: Lifetime,
+}
+
+impl Member<'_> {
     /// Physical addresses, of a region that has them.
-    fn physical(&self) -> Option<Span> {
+    fn physical(self) -> Option<Span> {
         let first = self.region.pa()?.get();
-        // Checked when the region was added: it does not wrap.
         Some(Span { first, last: first + (self.span.last - self.span.first) })
     }
 
-    /// Whether `inner`, whose addresses lie in this region's, may be inside it or equals it in what it maps.
-    fn may_contain(&self, inner: &Self) -> Result<(), Error> {
-        let extent = inner.region.extent;
+    /// Whether `inner`, whose addresses lie in this region's, may be inside it.
+    fn may_contain(self, inner: Self) -> Result<(), NestingRule> {
         match (self.physical(), inner.physical()) {
             (Some(outer_pa), Some(inner_pa)) if self.is_static() && inner.is_static() => {
                 let offset = inner.span.first - self.span.first;
-                if outer_pa.first + offset == inner_pa.first {
-                    Ok(())
-                } else {
-                    Err(Error::NestedElsewhere(extent))
-                }
+                if outer_pa.first + offset == inner_pa.first { Ok(()) } else { Err(Error::NestedElsewhere) }
             }
-            _ => Err(Error::Overlap(extent)),
+            _ => Err(Error::Overlap),
         }
     }
 
-    fn is_static(&self) -> bool {
+    fn is_static(self) -> bool {
         self.lifetime == Lifetime::Static
     }
 }
 
+/// The error for a region that cannot be nested as it is.
+type NestingRule = fn(Extent) -> Error;
+
 /// Where a region that may be added goes.
 #[derive(Debug)]
 pub(super) struct Place {
-    new: Slot,
     number: u16,
+    container: Option<u16>,
     by_va: usize,
     /// How many regions lie inside it.
     inside: usize,
@@ -150,13 +162,17 @@ impl RegionList<'_> {
     /// Each region with how long it stays, by virtual address; one that contains others before them.
     pub fn iter(&self) -> impl Iterator<Item = (&Region, Lifetime)> {
         self.in_use().iter().map(|&number| {
-            let slot = self.slot(number);
-            (&slot.region, slot.lifetime)
+            let Member { region, lifetime, .. } = self.member(number);
+            (region, lifetime)
         })
     }
 
     fn slot(&self, number: u16) -> &Slot {
         &self.slots[usize::from(number)]
+    }
+
+    fn member(&self, number: u16) -> Member<'_> {
+        self.slot(number).member()
     }
 
     fn in_use(&self) -> &[u16] {
@@ -169,39 +185,28 @@ impl RegionList<'_> {
 
     fn physical_span(&self, number: u16) -> Span {
         // Only regions that have one are in `by_pa`.
-        self.slot(number).physical().unwrap_or(Span { first: 0, last: 0 })
+        self.member(number).physical().unwrap_or(Span { first: 0, last: 0 })
     }
 
-    /// Whether [`Self::add`] would take this region, and where it would go.
+    /// Whether `new` may be added, and where it then goes.
     ///
     /// # Errors
     /// [`Error::Overlap`], [`Error::NestedElsewhere`], [`Error::PhysicalOverlap`] or [`Error::OutOfRegions`].
-    pub(super) fn check(&self, region: &Region, span: Span, lifetime: Lifetime) -> Result<Place, Error> {
-        let mut new = Slot { region: *region, lifetime, span, container: None };
-        let by_va = self.in_use().partition_point(|&n| order(self.slot(n).span, span).is_lt());
-        new.container = self.container_of(&new, by_va)?;
-        let inside = self.inside(&new, by_va)?;
-        let by_pa = self.check_physical(&new, inside)?;
-        let number = *self.by_va.get(self.len).ok_or(Error::OutOfRegions(region.extent))?;
-        Ok(Place { new, number, by_va, inside, by_pa })
+    pub(super) fn check(&self, new: Member<'_>) -> Result<Place, Error> {
+        let by_va = self.in_use().partition_point(|&n| order(self.slot(n).span, new.span).is_lt());
+        let container = self.container_of(new, by_va)?;
+        let inside = self.inside(new, by_va)?;
+        let by_pa = self.check_physical(new, container, inside)?;
+        let number = *self.by_va.get(self.len).ok_or(Error::OutOfRegions(new.region.extent))?;
+        Ok(Place { number, container, by_va, inside, by_pa })
     }
 
-    /// Adds `region`, whose offsets are `span` and whose physical addresses do not wrap.
-    ///
-    /// # Errors
-    /// Those of [`Self::check`].
-    pub(super) fn add(&mut self, region: Region, span: Span, lifetime: Lifetime) -> Result<(), Error> {
-        let place = self.check(&region, span, lifetime)?;
-        self.insert(place);
-        Ok(())
-    }
-
-    /// Adds what [`Self::check`] has found a place for, in the same list as it is now.
-    pub(super) fn insert(&mut self, place: Place) {
-        let Place { new, number, by_va: place, inside, by_pa } = place;
+    /// Adds `new`, for which [`Self::check`] has found `place` in the list as it is now.
+    pub(super) fn insert(&mut self, new: Member<'_>, place: Place) {
+        let Place { number, container, by_va: place, inside, by_pa } = place;
         for &inner in &self.by_va[place..place + inside] {
             let inner = &mut self.slots[usize::from(inner)];
-            if inner.container == new.container {
+            if inner.container == container {
                 inner.container = Some(number);
             }
         }
@@ -213,7 +218,8 @@ impl RegionList<'_> {
             self.by_pa[place] = number;
             self.physical_len += 1;
         }
-        self.slots[usize::from(number)] = new;
+        let Member { region, span, lifetime } = new;
+        self.slots[usize::from(number)] = Slot { region: *region, span, lifetime, container };
     }
 
     /// Of `number` and those around it, the smallest whose span by `span_of` holds `address`.
@@ -228,25 +234,25 @@ impl RegionList<'_> {
     }
 
     /// The smallest region around `new`, which belongs at `place`.
-    fn container_of(&self, new: &Slot, place: usize) -> Result<Option<u16>, Error> {
+    fn container_of(&self, new: Member<'_>, place: usize) -> Result<Option<u16>, Error> {
         // Whatever holds its first address contains the region before it, or is that one.
         let before = place.checked_sub(1).map(|place| self.by_va[place]);
         let container = self.innermost(before, new.span.first, |n| self.slot(n).span);
         if let Some(number) = container {
-            let container = self.slot(number);
+            let container = self.member(number);
             if container.span.last < new.span.last {
                 return Err(Error::Overlap(new.region.extent));
             }
-            container.may_contain(new)?;
+            container.may_contain(new).map_err(|rule| rule(new.region.extent))?;
         }
         Ok(container)
     }
 
     /// How many regions lie inside `new`, which belongs at `place`.
-    fn inside(&self, new: &Slot, place: usize) -> Result<usize, Error> {
+    fn inside(&self, new: Member<'_>, place: usize) -> Result<usize, Error> {
         let mut count = 0;
         for &number in &self.in_use()[place..] {
-            let other = self.slot(number);
+            let other = self.member(number);
             if other.span.first > new.span.last {
                 break;
             }
@@ -254,17 +260,19 @@ impl RegionList<'_> {
             if other.span.last > new.span.last || other.span == new.span {
                 return Err(Error::Overlap(new.region.extent));
             }
-            new.may_contain(other).map_err(|error| match error {
-                Error::NestedElsewhere(_) => Error::NestedElsewhere(new.region.extent),
-                _ => Error::Overlap(new.region.extent),
-            })?;
+            new.may_contain(other).map_err(|rule| rule(new.region.extent))?;
             count += 1;
         }
         Ok(count)
     }
 
-    /// The place of `new`, with `inside` regions in it virtually, in the physical order, if it has one.
-    fn check_physical(&self, new: &Slot, inside: usize) -> Result<Option<usize>, Error> {
+    /// The place of `new`, in `container` and around `inside` regions virtually, in the physical order, if it has one.
+    fn check_physical(
+        &self,
+        new: Member<'_>,
+        container: Option<u16>,
+        inside: usize,
+    ) -> Result<Option<usize>, Error> {
         let Some(span) = new.physical() else { return Ok(None) };
         let place = self.physical().partition_point(|&n| order(self.physical_span(n), span).is_lt());
         let before = place.checked_sub(1).map(|place| self.by_pa[place]);
@@ -272,7 +280,7 @@ impl RegionList<'_> {
         let after = &self.physical()[place..];
         let in_range = after.partition_point(|&n| self.physical_span(n).first <= span.last);
         // What is nested virtually is nested physically. Anything more than that overlaps physically only.
-        if around != new.container || in_range != inside {
+        if around != container || in_range != inside {
             return Err(Error::PhysicalOverlap(new.region.extent));
         }
         Ok(Some(place))
@@ -282,11 +290,11 @@ impl RegionList<'_> {
     ///
     /// # Errors
     /// [`Error::NoSuchRegion`], or [`Error::Static`].
-    pub(super) fn find_dynamic(&self, span: Span, extent: Extent) -> Result<&Slot, Error> {
+    pub(super) fn find_dynamic(&self, span: Span, extent: Extent) -> Result<Member<'_>, Error> {
         let found = self.in_use().binary_search_by(|&n| order(self.slot(n).span, span));
-        let slot =
-            found.map(|place| self.slot(self.by_va[place])).map_err(|_| Error::NoSuchRegion(extent))?;
-        if slot.is_static() { Err(Error::Static(extent)) } else { Ok(slot) }
+        let place = found.map_err(|_| Error::NoSuchRegion(extent))?;
+        let member = self.member(self.by_va[place]);
+        if member.is_static() { Err(Error::Static(extent)) } else { Ok(member) }
     }
 
     /// Removes the dynamic region with exactly these offsets.
@@ -309,34 +317,31 @@ impl RegionList<'_> {
         Ok(())
     }
 
-    /// Each region with the parts of it that are in no region inside it.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (&Slot, Span)> {
-        self.in_use().iter().enumerate().flat_map(|(place, &number)| {
+    /// Calls `f` with each part of each region that is in no region inside it, until it fails.
+    pub(super) fn try_for_each_part<E>(
+        &self,
+        mut f: impl FnMut(Member<'_>, Span) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (place, &number) in self.in_use().iter().enumerate() {
             let slot = self.slot(number);
-            let mut inner = self.in_use()[place + 1..]
-                .iter()
-                .map(|&n| self.slot(n))
-                .take_while(|inner| inner.span.first <= slot.span.last)
-                .filter(move |inner| inner.container == Some(number));
-            let mut next = Some(slot.span.first);
-            core::iter::from_fn(move || {
-                loop {
-                    let first = next?;
-                    match inner.next() {
-                        Some(hole) => {
-                            next = hole.span.last.checked_add(1).filter(|&first| first <= slot.span.last);
-                            if hole.span.first > first {
-                                return Some((slot, Span { first, last: hole.span.first - 1 }));
-                            }
-                        }
-                        None => {
-                            next = None;
-                            return Some((slot, Span { first, last: slot.span.last }));
-                        }
-                    }
+            let mut first = slot.span.first;
+            for &inner in &self.in_use()[place + 1..] {
+                let inner = self.slot(inner);
+                if inner.span.first > slot.span.last {
+                    break;
                 }
-            })
-        })
+                if inner.container == Some(number) {
+                    if first < inner.span.first {
+                        f(slot.member(), Span { first, last: inner.span.first - 1 })?;
+                    }
+                    first = inner.span.last + 1;
+                }
+            }
+            if first <= slot.span.last {
+                f(slot.member(), Span { first, last: slot.span.last })?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -373,7 +378,10 @@ mod tests {
         (region, span): (Region, Span),
         lifetime: Lifetime,
     ) -> Result<(), Error> {
-        list.add(region, span, lifetime)
+        let new = Member { region: &region, span, lifetime };
+        let place = list.check(new)?;
+        list.insert(new, place);
+        Ok(())
     }
 
     /// The pages of each region, in order.
@@ -521,12 +529,11 @@ mod tests {
         {
             add(&mut list, nested, Static).expect("nested");
         }
-        let parts: Vec<_> = list
-            .parts()
-            .map(|(slot, part)| {
-                (slot.span.first / PAGE, part.first / PAGE, (part.last + 1 - part.first) / PAGE)
-            })
-            .collect();
+        let mut parts = Vec::new();
+        let Ok(()) = list.try_for_each_part::<core::convert::Infallible>(|member, part| {
+            parts.push((member.span.first / PAGE, part.first / PAGE, (part.last + 1 - part.first) / PAGE));
+            Ok(())
+        });
         assert_eq!(
             parts,
             [

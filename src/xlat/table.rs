@@ -26,6 +26,9 @@ impl Table {
     pub const EMPTY: Self = Self([const { AtomicU64::new(EMPTY) }; TABLE_ENTRIES]);
 }
 
+/// Where the link of a returned table is in its first entry: bit 0, which would make the entry valid, is far below.
+const LINK_SHIFT: u32 = 12;
+
 /// The place of a table in its pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TableIndex(u32);
@@ -43,8 +46,8 @@ pub struct TablePool<'a> {
     base: PhysAddr,
     /// Tables from here on have never been handed out.
     fresh: u32,
-    /// The last table that came back, which links to the one before.
-    returned: Option<TableIndex>,
+    /// One more than the index of the last table that came back, which links to the one before; 0 if none is left.
+    returned: u32,
     free: usize,
 }
 
@@ -52,7 +55,7 @@ impl<'a> TablePool<'a> {
     /// A pool of `tables`, which lie at physical address `base` on. Their content does not matter.
     ///
     /// # Errors
-    /// [`Error::TablePool`] if there is none (or more than 2^32), or `base` is not where a table can be.
+    /// [`Error::TablePool`] if there is none (or 2^32 and more), or `base` is not where a table can be.
     pub fn new(tables: &'a mut [Table], base: PhysAddr) -> Result<Self, Error> {
         let refused = Error::TablePool(base);
         let count = u32::try_from(tables.len()).map_err(|_| refused)?;
@@ -60,7 +63,7 @@ impl<'a> TablePool<'a> {
         if count == 0 || !base.is_aligned(GRANULE_SIZE) || base.checked_add(bytes - 1).is_none() {
             return Err(refused);
         }
-        Ok(Self { free: tables.len(), tables, base, fresh: 0, returned: None })
+        Ok(Self { free: tables.len(), tables, base, fresh: 0, returned: 0 })
     }
 
     /// How many tables there are.
@@ -87,9 +90,10 @@ impl<'a> TablePool<'a> {
     /// Takes a table, all of it empty.
     pub(super) fn take(&mut self) -> Option<TableIndex> {
         self.free = self.free.checked_sub(1)?;
-        if let Some(table) = self.returned {
-            let link = load_descriptor(self.entry(table, 0));
-            self.returned = unlink(link);
+        if let Some(index) = self.returned.checked_sub(1) {
+            let table = TableIndex(index);
+            // What `give_back` stored: 32 bits.
+            self.returned = (load_descriptor(self.entry(table, 0)) >> LINK_SHIFT & 0xffff_ffff) as u32;
             store_descriptor(self.entry(table, 0), EMPTY);
             return Some(table);
         }
@@ -101,16 +105,18 @@ impl<'a> TablePool<'a> {
 
     /// Takes back a table whose entries are all empty and that no walker can reach any more.
     pub(super) fn give_back(&mut self, table: TableIndex) {
-        store_descriptor(self.entry(table, 0), link(self.returned));
-        self.returned = Some(table);
+        store_descriptor(self.entry(table, 0), u64::from(self.returned) << LINK_SHIFT);
+        self.returned = table.0 + 1;
         self.free += 1;
     }
 
-    /// Takes back every table, for a context that no walker has been given.
-    pub(super) fn reset(&mut self) {
-        self.fresh = 0;
-        self.returned = None;
-        self.free = self.tables.len();
+    /// Takes back every table but `kept`, the first one ever taken, which it clears. No walker may have any of them.
+    pub(super) fn reset_to(&mut self, kept: TableIndex) {
+        debug_assert_eq!(kept.0, 0);
+        self.fresh = 1;
+        self.returned = 0;
+        self.free = self.tables.len() - 1;
+        clear_descriptors(self.entries(kept));
     }
 
     pub(super) fn entries(&self, table: TableIndex) -> &'a [AtomicU64; TABLE_ENTRIES] {
@@ -161,16 +167,6 @@ impl<'a> TablePool<'a> {
     pub(super) fn descriptor_of(&self, table: TableIndex) -> u64 {
         descriptor::table(self.address_of(table))
     }
-}
-
-/// The link of a returned table: 0 ends the chain.
-fn link(next: Option<TableIndex>) -> u64 {
-    next.map_or(0, |table| (u64::from(table.0) + 1) << 12)
-}
-
-fn unlink(link: u64) -> Option<TableIndex> {
-    // A link was made from 32 bits.
-    u32::try_from((link >> 12).checked_sub(1)?).ok().map(TableIndex)
 }
 
 #[cfg(test)]

@@ -101,14 +101,23 @@ impl Mapping {
         space.format().leaf_at(level) && piece.is_unit(level.entry_size()) && self.maps_as_unit(piece)
     }
 
-    /// The descriptor of the leaf at `level` for `offset`.
-    fn leaf(&self, offset: u64, level: Level) -> u64 {
+    /// The part of the span in which leaves at `level` get the Contiguous hint: whole groups that one unit could map.
+    fn hinted(&self, level: Level) -> Option<Span> {
+        let group = level.entry_size() * CONTIGUOUS_ENTRIES;
+        let first = self.span.first.next_multiple_of(group);
+        // An exclusive end, as there may be no group at all.
+        let end = (self.span.last + 1) & !(group - 1);
+        let whole = first < end && self.maps_as_unit(Span::unit(first, group));
+        (descriptor::contiguous_at(level) && whole).then(|| Span { first, last: end - 1 })
+    }
+
+    /// The descriptor of the leaf at `level` for `offset`, of which `hinted` get the hint.
+    #[inline]
+    fn leaf(&self, offset: u64, level: Level, hinted: Option<Span>) -> u64 {
         match self.fill {
             Fill::Transient => TRANSIENT_UNMAPPED,
             Fill::Memory(base, bits) => {
-                let group = Span::unit(offset, level.entry_size() * CONTIGUOUS_ENTRIES);
-                let joined =
-                    descriptor::contiguous_at(level) && self.span.encloses(group) && self.maps_as_unit(group);
+                let joined = hinted.is_some_and(|hinted| hinted.contains(offset));
                 let hint = if joined { CONTIGUOUS } else { 0 };
                 descriptor::leaf(bits, self.pa(base, offset), level) | hint
             }
@@ -118,11 +127,14 @@ impl Mapping {
 
 impl<'a> Tree<'a> {
     /// A tree of one table that maps nothing.
-    pub(super) fn new(mut pool: TablePool<'a>, space: AddressSpace) -> Result<Self, TablePool<'a>> {
-        match pool.take() {
-            Some(root) => Ok(Self { pool, root, space }),
-            None => Err(pool),
-        }
+    pub(super) fn new(mut pool: TablePool<'a>, space: AddressSpace) -> Result<Self, Error> {
+        let root = pool.take().ok_or(Error::TablePool(pool.base()))?;
+        Ok(Self { pool, root, space })
+    }
+
+    /// Removes everything, of a tree that no walker has been given.
+    pub(super) fn clear(&mut self) {
+        self.pool.reset_to(self.root);
     }
 
     pub(super) fn load(&self, table: TableIndex, index: usize, level: Level) -> Entry {
@@ -188,22 +200,41 @@ impl<'a> Tree<'a> {
         span: Span,
         mapping: &Mapping,
     ) -> Result<(), OutOfTables> {
+        let hinted = mapping.hinted(level);
+        let Some(finer) = level.finer() else {
+            self.map_pages(table, span, mapping, hinted);
+            return Ok(());
+        };
         for piece in level.pieces(span) {
             let entry = self.pool.entry(table, piece.index);
-            match level.finer().filter(|_| !mapping.is_leaf(piece.span, level, &self.space)) {
-                None => store_descriptor(entry, mapping.leaf(piece.span.first, level)),
-                Some(finer) => {
-                    if let Entry::Table(pa) = self.load(table, piece.index, level) {
-                        self.map_in(self.pool.at(pa), finer, piece.span, mapping)?;
-                    } else {
-                        let below = self.pool.take().ok_or(OutOfTables)?;
-                        self.map_in(below, finer, piece.span, mapping)?;
-                        store_descriptor(entry, self.pool.descriptor_of(below));
-                    }
-                }
+            if mapping.is_leaf(piece.span, level, &self.space) {
+                store_descriptor(entry, mapping.leaf(piece.span.first, level, hinted));
+            } else if let Entry::Table(pa) = self.load(table, piece.index, level) {
+                self.map_in(self.pool.at(pa), finer, piece.span, mapping)?;
+            } else {
+                let below = self.pool.take().ok_or(OutOfTables)?;
+                self.map_in(below, finer, piece.span, mapping)?;
+                store_descriptor(entry, self.pool.descriptor_of(below));
             }
         }
         Ok(())
+    }
+
+    /// [`Self::map_in`] at level 3, where every piece is a page.
+    fn map_pages(&self, table: TableIndex, span: Span, mapping: &Mapping, hinted: Option<Span>) {
+        let indexes = Level::Three.index(span.first)..=Level::Three.index(span.last);
+        let entries = &self.pool.entries(table)[indexes];
+        if let Fill::Transient = mapping.fill {
+            for entry in entries {
+                store_descriptor(entry, TRANSIENT_UNMAPPED);
+            }
+            return;
+        }
+        let mut offset = span.first;
+        for entry in entries {
+            store_descriptor(entry, mapping.leaf(offset, Level::Three, hinted));
+            offset += Level::Three.entry_size();
+        }
     }
 
     /// How many tables [`Self::map`] would take; or some number above `limit` if more than that.

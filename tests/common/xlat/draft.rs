@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use rmm::address::PhysAddr;
 use rmm::xlat::{
-    Access, AddressSpace, Attributes, Content, DescriptorFormat, Granularity, MemoryType,
-    PhysicalAddressSpace, Privilege, Region, Shareability, VaRange, mmu,
+    Access, AddressSpace, Attributes, Content, Context, DescriptorFormat, Granularity, MemoryType,
+    PhysicalAddressSpace, Privilege, Regime, Region, Shareability, VaRange, mmu,
 };
 
 use super::model::Regions;
@@ -24,11 +24,11 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The configuration of a walk whose initial table is at `root`, with TTBR and TCR as the manual says.
-    pub fn walk(&self, root: u64) -> WalkConfig {
+    /// The configuration of a walk with the table base register at `ttbr`, and TCR as the manual says.
+    pub fn walk(&self, ttbr: u64) -> WalkConfig {
         WalkConfig {
             regime: self.regime,
-            ttbr: root & 0xffff_ffff_f000 | root >> 48 << 2,
+            ttbr,
             high: self.space.range() == VaRange::High,
             txsz: 64 - self.space.address_bits(),
             ds: self.space.format() == DescriptorFormat::Lpa2,
@@ -41,6 +41,12 @@ impl Setup {
             pa_bits: self.pa_bits,
         }
     }
+}
+
+/// The table base register of `context`, on a CPU with every feature.
+pub fn ttbr<R: Regime>(context: &Context<'_, R>) -> u64 {
+    let features = mmu::Features::from_id_registers(1 << 28 | 0x26, u64::MAX, u64::MAX);
+    mmu::ttbr(context, mmu::Sharing::Private, &features)
 }
 
 /// Any configuration, with a pool of up to `tables` tables.

@@ -139,12 +139,10 @@ impl<'a> TablePool<'a> {
 
     /// Whether every entry is empty or a table that is being taken away.
     pub(super) fn is_empty(&self, table: TableIndex, level: Level, format: DescriptorFormat) -> bool {
-        self.entries(table).iter().all(|entry| {
-            matches!(
-                Entry::decode(load_descriptor(entry), level, format),
-                Entry::Empty | Entry::ParkedTable(_)
-            )
-        })
+        self.entries(table)
+            .iter()
+            .map(load_descriptor)
+            .all(|raw| raw == EMPTY || matches!(Entry::decode(raw, level, format), Entry::ParkedTable(_)))
     }
 
     pub(super) fn address_of(&self, table: TableIndex) -> PhysAddr {

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench xlat` prints a table; valgrind must be installed. Each line is a run of this program by itself
 //! under callgrind, which counts in `measured` only. The host's recording of each store and instruction is in the
-//! numbers (some 30 each), so they say how an operation grows, and how two of them compare; not what it costs
+//! numbers (some 40 each), so they say how an operation grows, and how two of them compare; not what it costs
 //! on the target, where a store is one instruction.
 
 use std::hint::black_box;

@@ -157,7 +157,8 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
 impl<'a, R: Regime> Context<'a, R> {
     /// States who may be walking the tables from now on, which decides the barriers and maintenance of every later change.
     ///
-    /// Call it before a TTBR is given the tables, and with `Maintenance::None` when no TTBR has them any more.
+    /// Call it before a TTBR is given the tables, and with `Maintenance::None` when no TTBR has them any more. Stores made
+    /// so far are not made visible: whoever writes the TTBR does that with a DSB before, as for all it has written.
     pub fn activate(&mut self, maintenance: Maintenance) {
         self.maintenance = maintenance;
     }

@@ -54,6 +54,8 @@ pub struct TablePool<'a> {
 impl<'a> TablePool<'a> {
     /// A pool of `tables`, which lie at physical address `base` on. Their content does not matter.
     ///
+    /// No walker may have them any more: they will be cleared, and given another meaning.
+    ///
     /// # Errors
     /// [`Error::TablePool`] if there is none (or 2^32 and more), or `base` is not where a table can be.
     pub fn new(tables: &'a mut [Table], base: PhysAddr) -> Result<Self, Error> {

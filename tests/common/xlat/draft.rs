@@ -51,28 +51,52 @@ pub fn ttbr<R: Regime>(context: &Context<'_, R>) -> u64 {
 
 /// Any configuration, with a pool of up to `tables` tables.
 pub fn setup(tables: u64) -> impl Strategy<Value = Setup> {
-    let regimes = [RegimeKind::El1And0, RegimeKind::El2, RegimeKind::El2And0, RegimeKind::El3];
     let edges = prop::sample::select(vec![16, 21, 22, 25, 30, 31, 39, 40, 48, 49, 52]);
     let bits = prop_oneof![16u32..=52, edges];
-    (prop::sample::select(regimes.to_vec()), any::<(bool, bool, u16, u64, u8)>(), bits, 32u32..=52).prop_map(
-        move |(regime, (high, lpa2, asid, pool, walks), bits, pa_bits)| {
-            let format = if lpa2 { DescriptorFormat::Lpa2 } else { DescriptorFormat::Bits48 };
-            let range = if high && regime.has_el0() { VaRange::High } else { VaRange::Low };
-            let pa_bits = pa_bits.min(format.address_bits());
-            let max_pa = PhysAddr::new((1 << pa_bits) - 1);
-            let bits = bits.min(format.address_bits());
-            let space = AddressSpace::new(range, bits, max_pa, format).expect("a good configuration");
-            let walks = [Shareability::Inner, Shareability::Outer, Shareability::Non][usize::from(walks % 3)];
-            let asid = if regime.has_el0() { asid } else { 0 };
-            let pool = pool % ((1 << pa_bits) / PAGE - tables) * PAGE;
-            Setup { regime, space: space.with_asid(asid).with_walks(walks), pa_bits, pool }
+    (any::<(u8, bool, bool, u16, u64, u8)>(), bits, 32u32..=52).prop_map(
+        move |((regime, high, lpa2, asid, pool, walks), bits, pa_bits)| {
+            SetupDraft { regime, high, lpa2, asid, pool, walks, bits, pa_bits }.build(tables)
         },
     )
 }
 
+/// What a configuration is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct SetupDraft {
+    pub regime: u8,
+    pub high: bool,
+    pub lpa2: bool,
+    pub asid: u16,
+    pub pool: u64,
+    pub walks: u8,
+    /// 16 to 52.
+    pub bits: u32,
+    /// 32 to 52.
+    pub pa_bits: u32,
+}
+
+impl SetupDraft {
+    /// The configuration, with room for a pool of `tables` tables.
+    pub fn build(self, tables: u64) -> Setup {
+        let regimes = [RegimeKind::El1And0, RegimeKind::El2, RegimeKind::El2And0, RegimeKind::El3];
+        let regime = regimes[usize::from(self.regime % 4)];
+        let format = if self.lpa2 { DescriptorFormat::Lpa2 } else { DescriptorFormat::Bits48 };
+        let range = if self.high && regime.has_el0() { VaRange::High } else { VaRange::Low };
+        let pa_bits = self.pa_bits.min(format.address_bits());
+        let max_pa = PhysAddr::new((1 << pa_bits) - 1);
+        let bits = self.bits.min(format.address_bits());
+        let space = AddressSpace::new(range, bits, max_pa, format).expect("a good configuration");
+        let walks =
+            [Shareability::Inner, Shareability::Outer, Shareability::Non][usize::from(self.walks % 3)];
+        let asid = if regime.has_el0() { self.asid } else { 0 };
+        let pool = self.pool % ((1 << pa_bits) / PAGE - tables) * PAGE;
+        Setup { regime, space: space.with_asid(asid).with_walks(walks), pa_bits, pool }
+    }
+}
+
 /// What attributes are made from.
 #[derive(Clone, Copy, Debug)]
-pub struct AttributeDraft(u32);
+pub struct AttributeDraft(pub u32);
 
 pub fn attributes() -> impl Strategy<Value = AttributeDraft> {
     any::<u32>().prop_map(AttributeDraft)
@@ -123,13 +147,17 @@ impl AttributeDraft {
 /// What a region is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct RegionDraft {
-    place: u8,
-    at: u64,
-    size: (u8, u64, u8),
-    physical: (u8, u64),
-    granularity: Option<u8>,
-    attributes: AttributeDraft,
-    transient: bool,
+    /// Where it goes: at an address of some alignment, at the end, after, inside or around another region. Below 16.
+    pub place: u8,
+    pub at: u64,
+    /// The order of magnitude, below 16; how much of that; and pages more, below 8.
+    pub size: (u8, u64, u8),
+    /// How far the physical and the virtual base agree, below 8; and the physical base.
+    pub physical: (u8, u64),
+    /// Below 4.
+    pub granularity: Option<u8>,
+    pub attributes: AttributeDraft,
+    pub transient: bool,
 }
 
 pub fn region() -> impl Strategy<Value = RegionDraft> {

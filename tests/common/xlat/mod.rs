@@ -8,6 +8,7 @@
 pub mod draft;
 pub mod machine;
 pub mod model;
+pub mod sequence;
 pub mod walker;
 
 use proptest::test_runner::{Config, RngSeed, TestRunner};

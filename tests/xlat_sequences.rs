@@ -37,7 +37,7 @@ fn every_step_of_a_sequence_is_right_for_every_walker() {
     ];
     let ops = prop::collection::vec(op(), 1..20);
     let (total, succeeded) = (Cell::new(0), Cell::new(0));
-    common::runner(1500)
+    common::runner(4000)
         .run(&(draft::setup(TABLES as u64), drafts, maintenance, ops), |(setup, drafts, maintenance, ops)| {
             let done = with_regime!(setup.regime, R => check_case::<R>(&setup, &drafts, maintenance, &ops))?;
             total.set(total.get() + ops.len());

@@ -10,7 +10,7 @@
 //! What a TLB can give is checked whenever it grows: it must be what was mapped before the running operation,
 //! or what is mapped after it. After the operation it must be the latter only ([`Machine::settle`]).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use rmm::host::Event;
 
@@ -88,10 +88,11 @@ type Invalidation = (bool, u64);
 
 #[derive(Debug)]
 struct Cpu {
-    leaves: HashSet<Cached>,
+    /// By first offset and size.
+    leaves: HashMap<(u64, u64), Vec<Cached>>,
     tables: BTreeSet<Within>,
     /// Entries whose older values the walker may still see.
-    unseen: Vec<(usize, usize, Vec<u64>)>,
+    unseen: HashMap<(usize, usize), Vec<u64>>,
     /// Dropped, but not yet for sure.
     dropping: Vec<Cached>,
     dropping_tables: Vec<Within>,
@@ -128,9 +129,9 @@ impl Machine {
         mapped: Mapped,
     ) -> Self {
         let empty = || Cpu {
-            leaves: HashSet::new(),
+            leaves: HashMap::new(),
             tables: BTreeSet::new(),
-            unseen: Vec::new(),
+            unseen: HashMap::new(),
             dropping: Vec::new(),
             dropping_tables: Vec::new(),
             fetched: Vec::new(),
@@ -201,11 +202,7 @@ impl Machine {
             return;
         }
         for cpu in 0..self.cpus.len() {
-            let unseen = &mut self.cpus[cpu].unseen;
-            match unseen.iter_mut().find(|(t, i, _)| (*t, *i) == (table, index)) {
-                Some((_, _, values)) => values.push(old),
-                None => unseen.push((table, index, vec![old])),
-            }
+            self.cpus[cpu].unseen.entry((table, index)).or_default().push(old);
             let inside: Vec<_> =
                 self.cpus[cpu].tables.iter().copied().filter(|within| within.table == table).collect();
             for within in inside {
@@ -231,11 +228,7 @@ impl Machine {
     /// A walker of `cpu` caches what it finds in one entry.
     fn look(&mut self, cpu: usize, within: Within, index: usize) {
         let mut values = vec![self.memory[within.table][index]];
-        for (table, entry, older) in &self.cpus[cpu].unseen {
-            if (*table, *entry) == (within.table, index) {
-                values.extend(older);
-            }
-        }
+        values.extend(self.cpus[cpu].unseen.get(&(within.table, index)).into_iter().flatten());
         let size = 1u64 << index_shift(within.level);
         let first = within.first + index as u64 * size;
         for value in values {
@@ -261,7 +254,12 @@ impl Machine {
     }
 
     fn cache(&mut self, cpu: usize, leaf: Cached) {
-        if self.cpus[cpu].leaves.insert(leaf) && !self.old.agrees(&leaf) && !self.new.agrees(&leaf) {
+        let leaves = self.cpus[cpu].leaves.entry((leaf.first, leaf.size)).or_default();
+        if leaves.contains(&leaf) {
+            return;
+        }
+        leaves.push(leaf);
+        if !self.old.agrees(&leaf) && !self.new.agrees(&leaf) {
             self.wrong(format!("CPU {cpu} can find {leaf:x?}, which was never mapped"));
         }
     }
@@ -325,17 +323,13 @@ impl Machine {
         let own_asid = asid == self.asid;
         let start = self.config.start_level();
         let state = &mut self.cpus[cpu];
-        let drop: Vec<_> = state
-            .leaves
-            .iter()
-            .copied()
-            .filter(|leaf| leaf.first <= offset && offset - leaf.first < leaf.size)
-            .filter(|leaf| own_asid || !leaf.output.non_global)
-            .collect();
-        for leaf in &drop {
-            state.leaves.remove(leaf);
+        // A page or block of any level, or a group of sixteen.
+        for size in [12, 16, 21, 25, 30, 34, 39].map(|shift| 1u64 << shift) {
+            if let Some(leaves) = state.leaves.get_mut(&(offset & !(size - 1), size)) {
+                let matches = |leaf: &mut Cached| own_asid || !leaf.output.non_global;
+                state.dropping.extend(leaves.extract_if(.., matches));
+            }
         }
-        state.dropping.extend(drop);
         if !leaves_only {
             let drop: Vec<_> = state
                 .tables
@@ -373,7 +367,8 @@ impl Machine {
             let state = &self.cpus[cpu];
             let stale = state
                 .leaves
-                .iter()
+                .values()
+                .flatten()
                 .chain(&state.dropping)
                 .chain(&state.fetched)
                 .find(|leaf| !self.new.agrees(leaf))

@@ -219,18 +219,29 @@ impl WalkConfig {
         }
     }
 
-    /// Every leaf of the whole range, in ascending order.
+    /// Every leaf of the whole range, in ascending order: what [`Self::walk`] finds for each address.
     pub fn leaves(&self, read: impl Fn(u64) -> u64) -> Vec<Walked> {
         let mut leaves = Vec::new();
-        let mut offset = 0;
-        while offset >> self.input_bits() == 0 {
-            let walked = self.walk(offset, &read);
-            offset = walked.first + walked.size;
-            if walked.leaf.is_some() {
-                leaves.push(walked);
+        let initial = Reached { pa: self.root(), level: self.start_level(), first: 0 };
+        self.leaves_in(initial, &read, &mut leaves);
+        leaves
+    }
+
+    fn leaves_in(&self, table: Reached, read: &impl Fn(u64) -> u64, leaves: &mut Vec<Walked>) {
+        let shift = index_shift(table.level);
+        for index in 0..(1 << (self.input_bits() - shift).min(9)) {
+            let first = table.first + (index << shift);
+            match self.decode(read(table.pa + 8 * index), table.level) {
+                Decoded::Invalid => {}
+                Decoded::Table(pa) => {
+                    self.leaves_in(Reached { pa, level: table.level + 1, first }, read, leaves);
+                }
+                Decoded::Leaf(output, hint) => {
+                    let leaf = Some((output, hint));
+                    leaves.push(Walked { first, size: 1 << shift, level: table.level, leaf });
+                }
             }
         }
-        leaves
     }
 
     /// Every table that can be reached, once per pointer to it, the initial one first.

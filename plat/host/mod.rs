@@ -25,6 +25,8 @@ pub enum Event {
     Instruction(&'static str, Option<u64>),
     /// A descriptor stored: address of the entry on the host, and the value.
     Descriptor(usize, u64),
+    /// A table of descriptors that no walker can reach cleared: its address on the host.
+    Cleared(usize),
     /// A system register written.
     Register(&'static str, u64),
     /// An SMC, with x0-x7 as passed.
@@ -120,6 +122,10 @@ pub(crate) fn execute(text: &'static str, operand: Option<u64>) {
 
 pub(crate) fn store_descriptor(entry: &AtomicU64, value: u64) {
     happened(Event::Descriptor(core::ptr::from_ref(entry).addr(), value));
+}
+
+pub(crate) fn clear_descriptors(entries: &[AtomicU64; 512]) {
+    happened(Event::Cleared(core::ptr::from_ref(entries).addr()));
 }
 
 pub(crate) fn smc(registers: Registers) -> Registers {

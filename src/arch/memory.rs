@@ -21,6 +21,22 @@ pub fn load_descriptor(entry: &AtomicU64) -> u64 {
     entry.load(Ordering::Acquire)
 }
 
+/// Makes every descriptor of a table that no walker can reach invalid (zero).
+///
+/// What makes the table reachable is a later [`store_descriptor`], which also orders these stores before itself.
+#[inline]
+pub fn clear_descriptors(entries: &[AtomicU64; 512]) {
+    #[cfg(not(target_os = "none"))]
+    crate::host::clear_descriptors(entries);
+    // By 32, so that the loop costs nothing beside the stores: this is the better part of building a small context.
+    let (lines, _) = entries.as_chunks::<32>();
+    for line in lines {
+        for entry in line {
+            entry.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Bytes that one DC ZVA zeroes where DCZID_EL0.BS is 4, as on the CPUs this firmware is for.
 #[cfg(target_os = "none")]
 const USUAL_ZERO_BLOCK: u64 = 64;

@@ -19,4 +19,20 @@ instructions! {
     fn vale2(operand: u64) = "tlbi vale2";
     /// By address, last level only, EL2 or EL2&0 regime, Inner Shareable domain.
     fn vale2is(operand: u64) = "tlbi vale2is";
+    /// By address, EL1&0 regime of the current VMID, this CPU only; global entries and those of the operand's ASID.
+    fn vae1(operand: u64) = "tlbi vae1";
+    /// By address, EL1&0 regime of the current VMID, Inner Shareable domain; global entries and those of the operand's ASID.
+    fn vae1is(operand: u64) = "tlbi vae1is";
+    /// By address, last level only, EL1&0 regime of the current VMID, this CPU only.
+    fn vale1(operand: u64) = "tlbi vale1";
+    /// By address, last level only, EL1&0 regime of the current VMID, Inner Shareable domain.
+    fn vale1is(operand: u64) = "tlbi vale1is";
+    /// By address, EL3 regime, this CPU only. At EL3 only.
+    fn vae3(operand: u64) = "tlbi vae3";
+    /// By address, EL3 regime, Inner Shareable domain. At EL3 only.
+    fn vae3is(operand: u64) = "tlbi vae3is";
+    /// By address, last level only, EL3 regime, this CPU only. At EL3 only.
+    fn vale3(operand: u64) = "tlbi vale3";
+    /// By address, last level only, EL3 regime, Inner Shareable domain. At EL3 only.
+    fn vale3is(operand: u64) = "tlbi vale3is";
 }

@@ -1,2 +1,78 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The translation tables library.
+//! The translation tables library: stage-1 tables with the 4 KiB granule, for any regime, out of memory the caller gives.
+//!
+//! Stateless: all state is in a context. [`ContextBuilder`] takes regions; `init` turns it into a [`Context`] with
+//! tables; [`Context::activate`] says who walks them. Nothing here writes a register: `mmu` computes values, boot
+//! writes them. Only `arch::memory` touches table entries, and no call allocates.
+//!
+//! ```
+//! use rmm::address::{PhysAddr, VirtAddr};
+//! use rmm::xlat::{
+//!     AddressSpace, Attributes, ContextBuilder, DescriptorFormat, El2And0, Maintenance, Region, RegionStorage, Table,
+//!     TablePool, VaRange,
+//! };
+//!
+//! # fn main() -> Result<(), rmm::xlat::Error> {
+//! // One table covers 2 MiB at the top of the address space (TxSZ 43): a stack page, and two slots.
+//! let max_pa = PhysAddr::new((1 << 48) - 1);
+//! let space = AddressSpace::new(VaRange::High, 21, max_pa, DescriptorFormat::Bits48)?;
+//! let (mut tables, mut storage) = ([Table::EMPTY; 1], RegionStorage::<2>::new());
+//! let pool = TablePool::new(&mut tables, PhysAddr::new(0x4020_0000))?;
+//! let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
+//!
+//! let stack = VirtAddr::new(0xffff_ffff_ffe0_1000);
+//! let slots = VirtAddr::new(0xffff_ffff_ffff_e000);
+//! builder.add_static(Region::new(
+//!     PhysAddr::new(0x4030_0000),
+//!     stack,
+//!     0x1000,
+//!     Attributes::read_write().non_global(),
+//! ))?;
+//! builder.add_static(Region::transient(slots, 0x2000))?;
+//!
+//! let mut context = builder.init().map_err(|failed| failed.error)?;
+//! context.activate(Maintenance::Local);
+//! assert_eq!(context.translate(stack)?.pa, PhysAddr::new(0x4030_0000));
+//!
+//! // Got once per CPU; then a map is one store and its barriers.
+//! let slots = context.transient(slots, 2)?;
+//! let realm_data = slots.template(Attributes::read_write().non_global())?;
+//! let slot = slots.page(1).expect("there are two");
+//! slot.map(PhysAddr::new(0x8000_0000), realm_data)?;
+//! assert_eq!(context.translate(slot.address())?.pa, PhysAddr::new(0x8000_0000));
+//! slot.unmap()?;
+//! assert!(context.translate(slot.address()).is_err());
+//! # Ok(())
+//! # }
+//! ```
+
+mod attributes;
+mod change;
+mod context;
+mod descriptor;
+mod dump;
+mod error;
+mod level;
+mod maintenance;
+pub mod mmu;
+mod regime;
+mod region;
+mod region_list;
+mod space;
+mod table;
+mod transient;
+mod tree;
+mod unmap;
+
+pub use attributes::{Access, Attributes, MemoryType, PhysicalAddressSpace, Privilege, Shareability};
+pub use context::{Context, ContextBuilder, InitError, Translation};
+pub use descriptor::DescriptorFormat;
+pub use error::{AttributeRule, Error, Extent};
+pub use level::{Level, TABLE_ENTRIES};
+pub use maintenance::Maintenance;
+pub use regime::{El1And0, El2, El2And0, El3, Regime};
+pub use region::{Content, Granularity, Region};
+pub use region_list::{Lifetime, RegionList, RegionStorage};
+pub use space::{AddressSpace, MIN_ADDRESS_BITS, VaRange};
+pub use table::{Table, TablePool};
+pub use transient::{PageTemplate, TransientPage, TransientRange};

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Changing the attributes of what is mapped, by break-before-make (Arm ARM D8.17.1).
+//!
+//! All is checked before anything is stored. Then every leaf concerned is parked (invalid, content kept), invalidated in
+//! the TLBs, and made again from its content: no walker ever finds a mixture. A leaf that is changed in part is
+//! replaced by a table; of a group joined by the Contiguous hint all members are broken, since any of them may be cached
+//! as the whole.
+
+use core::convert::Infallible;
+
+use super::attributes::Attributes;
+use super::descriptor::{self, CONTIGUOUS, Entry, Leaf, LeafBits, park};
+use super::error::Error;
+use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
+use super::maintenance::Maintenance;
+use super::regime::Regime;
+use super::space::tlbi_operand;
+use super::table::TableIndex;
+use super::tree::{Found, OutOfTables, Tree};
+use crate::address::PhysAddr;
+use crate::arch::memory::store_descriptor;
+
+/// Which offsets get which bits.
+#[derive(Debug)]
+struct Change {
+    range: Span,
+    bits: LeafBits,
+}
+
+impl Change {
+    /// Whether `unit` is changed in part: neither all of it nor nothing.
+    fn cuts(&self, unit: Span) -> bool {
+        self.range.overlaps(unit) && !self.range.encloses(unit)
+    }
+
+    /// The descriptor at `level`, hint excluded, for `unit`, which is not cut and lies in what `old` maps from `first` on.
+    fn leaf(&self, unit: Span, level: Level, old: (LeafBits, PhysAddr, u64)) -> u64 {
+        let (bits, base, first) = old;
+        let bits = if self.range.encloses(unit) { self.bits } else { bits };
+        descriptor::leaf(bits, PhysAddr::new(base.get() + (unit.first - first)), level)
+    }
+
+    /// The Contiguous hint for a leaf of `unit` at `level`, if the group it is in may have it at all.
+    fn hint(&self, unit: Span, level: Level) -> u64 {
+        let group = Span::unit(unit.first, level.entry_size() * CONTIGUOUS_ENTRIES);
+        if descriptor::contiguous_at(level) && !self.cuts(group) { CONTIGUOUS } else { 0 }
+    }
+
+    /// How many tables take the place of a leaf for `unit` at `level`.
+    fn tables_for(&self, unit: Span, level: Level) -> usize {
+        match level.finer() {
+            Some(finer) if self.cuts(unit) => {
+                1 + finer.pieces(unit).map(|piece| self.tables_for(piece.span, finer)).sum::<usize>()
+            }
+            _ => 0,
+        }
+    }
+}
+
+impl Tree<'_> {
+    pub(super) fn change<R: Regime>(
+        &mut self,
+        range: Span,
+        attributes: Attributes,
+        maintenance: Maintenance,
+    ) -> Result<(), Error> {
+        let format = self.space.format();
+        let extent = self.space.extent(range);
+        let bits = LeafBits::new::<R>(attributes, format, self.space.walks())
+            .map_err(|rule| Error::Attributes(extent, rule))?;
+        let change = Change { range, bits };
+        self.check_change::<R>(range, attributes)?;
+        let edges = [self.find(range.first), self.find(range.last)];
+        if self.tables_for_edges(&change, &edges) > self.pool.free() {
+            return Err(Error::OutOfTables(extent));
+        }
+
+        let broken = Span {
+            first: self.joined_unit(&edges[0], range.first).first,
+            last: self.joined_unit(&edges[1], range.last).last,
+        };
+        let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
+            if let Entry::Leaf(leaf) = visited.entry
+                && leaf.bits(format) != bits
+            {
+                store_descriptor(visited.place, park(leaf.raw()));
+            }
+            Ok(())
+        });
+        maintenance.complete_stores();
+        let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
+            if let Entry::ParkedLeaf(_) = visited.entry {
+                let va = self.space.address(visited.span.first);
+                maintenance.invalidate_leaf::<R>(tlbi_operand(va, self.space.asid()));
+            }
+            Ok(())
+        });
+        maintenance.complete_invalidations();
+        self.make(&change, broken).map_err(|OutOfTables| Error::OutOfTables(extent))?;
+        maintenance.publish();
+        Ok(())
+    }
+
+    /// Whether everything in `range` is mapped, and `attributes` differ from what it has only where they may.
+    fn check_change<R: Regime>(&self, range: Span, attributes: Attributes) -> Result<(), Error> {
+        let (format, walks) = (self.space.format(), self.space.walks());
+        self.visit(range, &mut |visited| {
+            let extent = self.space.extent(visited.span);
+            match visited.entry {
+                Entry::Leaf(leaf) if leaf.is_transient() => Err(Error::Transient(extent)),
+                Entry::Transient => Err(Error::Transient(extent)),
+                Entry::Leaf(leaf) => {
+                    let old = leaf.attributes::<R>(format, walks);
+                    let fixed = |a: Attributes| (a.memory, a.pas, a.shareability);
+                    if fixed(old) == fixed(attributes) { Ok(()) } else { Err(Error::FixedAttribute(extent)) }
+                }
+                _ => Err(Error::NotMapped(extent)),
+            }
+        })
+    }
+
+    /// How many tables it takes to split the leaves at the two ends of a change.
+    fn tables_for_edges(&self, change: &Change, edges: &[Found; 2]) -> usize {
+        let count = |found: &Found, offset| match found.entry {
+            Entry::Leaf(leaf) if leaf.bits(self.space.format()) != change.bits => {
+                change.tables_for(Span::unit(offset, found.level.entry_size()), found.level)
+            }
+            _ => 0,
+        };
+        let [first, last] = edges;
+        if (first.table, first.index) == (last.table, last.index) {
+            count(first, change.range.first)
+        } else {
+            count(first, change.range.first) + count(last, change.range.last)
+        }
+    }
+
+    /// What may be cached as one with the leaf `found` for `offset`.
+    fn joined_unit(&self, found: &Found, offset: u64) -> Span {
+        let size = found.level.entry_size();
+        match found.entry {
+            Entry::Leaf(leaf) if leaf.is_contiguous() => Span::unit(offset, size * CONTIGUOUS_ENTRIES),
+            _ => Span::unit(offset, size),
+        }
+    }
+
+    /// Makes every parked leaf in `broken` valid again, changed, whole or in parts.
+    fn make(&mut self, change: &Change, broken: Span) -> Result<(), OutOfTables> {
+        // Only the leaves at the ends can be cut.
+        for offset in [change.range.first, change.range.last] {
+            let Found { level, table, index, entry } = self.find(offset);
+            let unit = Span::unit(offset, level.entry_size());
+            if let (Entry::ParkedLeaf(leaf), Some(finer)) = (entry, level.finer())
+                && change.cuts(unit)
+            {
+                let below = self.split(change, leaf, unit.first, unit, finer)?;
+                store_descriptor(self.pool.entry(table, index), self.pool.descriptor_of(below));
+            }
+        }
+        let format = self.space.format();
+        let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
+            if let Entry::ParkedLeaf(leaf) = visited.entry {
+                let old = (leaf.bits(format), leaf.pa(format), visited.span.first);
+                let hint = if leaf.is_contiguous() { change.hint(visited.span, visited.level) } else { 0 };
+                store_descriptor(visited.place, change.leaf(visited.span, visited.level, old) | hint);
+            }
+            Ok(())
+        });
+        Ok(())
+    }
+
+    /// Builds the table at `level` for `unit`, part of what `leaf` maps from `first` on. No walker can reach it yet.
+    fn split(
+        &mut self,
+        change: &Change,
+        leaf: Leaf,
+        first: u64,
+        unit: Span,
+        level: Level,
+    ) -> Result<TableIndex, OutOfTables> {
+        let format = self.space.format();
+        let old = (leaf.bits(format), leaf.pa(format), first);
+        let table = self.pool.take().ok_or(OutOfTables)?;
+        for piece in level.pieces(unit) {
+            let descriptor = match level.finer() {
+                Some(finer) if change.cuts(piece.span) => {
+                    let below = self.split(change, leaf, first, piece.span, finer)?;
+                    self.pool.descriptor_of(below)
+                }
+                _ => change.leaf(piece.span, level, old) | change.hint(piece.span, level),
+            };
+            store_descriptor(self.pool.entry(table, piece.index), descriptor);
+        }
+        Ok(table)
+    }
+}

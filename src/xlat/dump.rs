@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The live tables of a context as text, for people and for tests: one line for each run of addresses that are mapped alike.
+
+use core::fmt;
+
+use super::attributes::Attributes;
+use super::context::Context;
+use super::descriptor::{DescriptorFormat, Entry};
+use super::level::{Level, Span, TABLE_ENTRIES};
+use super::regime::Regime;
+use super::space::{AddressSpace, VaRange};
+use super::table::TableIndex;
+use super::tree::Tree;
+
+/// What a run of addresses has in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Mapped, the first byte at this physical address.
+    Mapped { pa: u64, attributes: Attributes, transient: bool },
+    /// Transient pages that are not mapped.
+    Unmapped,
+}
+
+/// Consecutive addresses that are mapped alike, to consecutive physical addresses.
+#[derive(Clone, Copy)]
+struct Run {
+    span: Span,
+    kind: Kind,
+}
+
+impl Run {
+    /// The two as one, if `next` goes on where and as this one ends.
+    fn join(self, next: Self) -> Option<Self> {
+        let length = self.span.last - self.span.first + 1;
+        let expected = match self.kind {
+            Kind::Mapped { pa, attributes, transient } => {
+                Kind::Mapped { pa: pa.wrapping_add(length), attributes, transient }
+            }
+            Kind::Unmapped => Kind::Unmapped,
+        };
+        (self.span.last + 1 == next.span.first && expected == next.kind)
+            .then_some(Self { span: Span { last: next.span.last, ..self.span }, kind: self.kind })
+    }
+
+    fn write(self, f: &mut fmt::Formatter<'_>, space: &AddressSpace) -> fmt::Result {
+        write!(f, "{}-{} ", space.address(self.span.first), space.address(self.span.last))?;
+        match self.kind {
+            Kind::Mapped { pa, attributes, transient } => {
+                let transient = if transient { " transient" } else { "" };
+                writeln!(f, "-> {pa:#018x} {attributes}{transient}")
+            }
+            Kind::Unmapped => writeln!(f, "transient, not mapped"),
+        }
+    }
+}
+
+impl<R: Regime> fmt::Display for Context<'_, R> {
+    /// Writes the VA configuration, each run of addresses mapped alike, and how many tables there are at each level.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let space = self.space();
+        let range = match space.range() {
+            VaRange::Low => "low",
+            VaRange::High => "high",
+        };
+        let format = match space.format() {
+            DescriptorFormat::Bits48 => "48-bit",
+            DescriptorFormat::Lpa2 => "52-bit (LPA2)",
+        };
+        let (bits, asid) = (space.address_bits(), space.asid());
+        writeln!(f, "{} {range} VA range, {bits} bits, {format} descriptors, ASID {asid}", R::NAME)?;
+
+        let all = Span { first: 0, last: (1 << bits) - 1 };
+        let mut run: Option<Run> = None;
+        self.tree.visit(all, &mut |visited| {
+            let kind = match visited.entry {
+                Entry::Leaf(leaf) => Kind::Mapped {
+                    pa: leaf.pa(space.format()).get(),
+                    attributes: leaf.attributes::<R>(space.format(), space.walks()),
+                    transient: leaf.is_transient(),
+                },
+                Entry::Transient => Kind::Unmapped,
+                _ => return Ok(()),
+            };
+            let next = Run { span: visited.span, kind };
+            run = match run.map(|run| (run, run.join(next))) {
+                Some((_, Some(joined))) => Some(joined),
+                Some((done, None)) => {
+                    done.write(f, space)?;
+                    Some(next)
+                }
+                None => Some(next),
+            };
+            Ok(())
+        })?;
+        if let Some(last) = run {
+            last.write(f, space)?;
+        }
+
+        let pool = self.pool();
+        write!(f, "tables: {} of {}", pool.total() - pool.free(), pool.total())?;
+        let mut level = Some(space.initial_level());
+        while let Some(at) = level {
+            write!(f, ", level {at}: {}", self.tree.tables_at(at))?;
+            level = at.finer();
+        }
+        writeln!(f)
+    }
+}
+
+impl Tree<'_> {
+    /// How many tables there are at `level`.
+    fn tables_at(&self, level: Level) -> usize {
+        self.count_in(self.root, self.space.initial_level(), level)
+    }
+
+    fn count_in(&self, table: TableIndex, at: Level, wanted: Level) -> usize {
+        let Some(finer) = at.finer().filter(|_| at != wanted) else { return 1 };
+        (0..TABLE_ENTRIES)
+            .map(|index| match self.load(table, index, at) {
+                Entry::Table(pa) => self.count_in(self.pool.at(pa), finer, wanted),
+                _ => 0,
+            })
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        ContextBuilder, El2And0, PhysicalAddressSpace, Region, RegionStorage, Table, TablePool,
+    };
+    use super::*;
+    use crate::address::{PhysAddr, VirtAddr};
+
+    #[test]
+    fn runs_are_merged_and_told_in_words() {
+        let mut tables = [Table::EMPTY; 8];
+        let mut storage = RegionStorage::<8>::new();
+        let max_pa = PhysAddr::new(0xff_ffff_ffff);
+        let space = AddressSpace::new(VaRange::High, 31, max_pa, DescriptorFormat::Bits48).expect("good");
+        let pool = TablePool::new(&mut tables, PhysAddr::new(0x10_0000)).expect("good");
+        let mut builder =
+            ContextBuilder::<El2And0>::new(space, pool, storage.list()).expect("a good context");
+        let va = |offset: u64| VirtAddr::new(0xffff_ffff_8000_0000 + offset);
+        let (pa, data) = (PhysAddr::new(0x4000_0000), Attributes::read_write());
+        for region in [
+            // A block and pages after it, of one region: one line. What follows has other attributes: another.
+            Region::new(pa, va(0x20_0000), 0x20_3000, data),
+            Region::new(PhysAddr::new(0x4020_3000), va(0x40_3000), 0x1000, Attributes::code().guarded()),
+            // Not where the physical addresses would go on.
+            Region::new(PhysAddr::new(0x5000_0000), va(0x40_4000), 0x1000, Attributes::code().guarded()),
+            Region::transient(va(0x7fff_c000), 0x4000),
+        ] {
+            builder.add_static(region).expect("a good region");
+        }
+        let context = builder.init().expect("enough tables");
+        let slots = context.transient(va(0x7fff_c000), 4).expect("transient");
+        let shared = Attributes::read_write().non_global().in_pas(PhysicalAddressSpace::NonSecure);
+        let template = slots.template(shared).expect("good");
+        slots.page(1).expect("there").map(PhysAddr::new(0x9_0000), template).expect("free");
+        assert_eq!(
+            context.to_string(),
+            "EL2&0 high VA range, 31 bits, 48-bit descriptors, ASID 0\n\
+             0xffffffff80200000-0xffffffff80402fff -> 0x0000000040000000 normal rw xn realm inner\n\
+             0xffffffff80403000-0xffffffff80403fff -> 0x0000000040203000 normal ro x guarded realm inner\n\
+             0xffffffff80404000-0xffffffff80404fff -> 0x0000000050000000 normal ro x guarded realm inner\n\
+             0xffffffffffffc000-0xffffffffffffcfff transient, not mapped\n\
+             0xffffffffffffd000-0xffffffffffffdfff -> 0x0000000000090000 normal rw xn non-secure inner \
+             non-global transient\n\
+             0xffffffffffffe000-0xffffffffffffffff transient, not mapped\n\
+             tables: 5 of 8, level 1: 1, level 2: 2, level 3: 2\n"
+        );
+    }
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The values of the MMU's registers for the EL2&0 regime (HCR_EL2.E2H = 1), as pure functions. Boot writes them.
+//!
+//! TCR_EL2 serves both VA ranges, so its value takes both configurations. A1 is set: the current ASID is that of
+//! TTBR1, and tags the non-global translations of both ranges; so both contexts must have the same one.
+
+use aarch64_cpu::registers::{
+    ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1, ID_AA64MMFR2_EL1 as MMFR2,
+};
+use aarch64_cpu::registers::{
+    ID_AA64MMFR0_EL1::Register as Mmfr0, ID_AA64MMFR1_EL1::Register as Mmfr1,
+    ID_AA64MMFR2_EL1::Register as Mmfr2,
+};
+use tock_registers::LocalRegisterCopy;
+
+use super::attributes::MemoryType;
+use super::context::Context;
+use super::descriptor::{DescriptorFormat, attribute_index, shareability_bits};
+use super::error::Error;
+use super::regime::Regime;
+use super::space::{AddressSpace, VaRange};
+use crate::address::{GRANULE_SIZE, PhysAddr};
+use crate::arch::sysreg::fields::TCR_EL2;
+
+/// MAIR_EL2: the memory types by the index that descriptors use (Arm ARM D23.2.113).
+pub const MAIR: u64 = attribute(MemoryType::NormalWriteBack, 0xff)
+    | attribute(MemoryType::Device, 0x04)
+    | attribute(MemoryType::NormalNonCacheable, 0x44);
+
+const fn attribute(memory: MemoryType, encoding: u64) -> u64 {
+    encoding << (8 * attribute_index(memory))
+}
+
+/// The features of this CPU that decide how tables are built and TCR is set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Features {
+    /// ID_AA64MMFR0_EL1.PARange: the code that TCR.IPS takes.
+    pub physical_range: u64,
+    /// The 4 KiB granule is supported.
+    pub granule_4kib: bool,
+    /// The 4 KiB granule is supported with 52-bit addresses (FEAT_LPA2).
+    pub lpa2: bool,
+    /// 16-bit ASIDs.
+    pub asid_16: bool,
+    /// Hierarchical permissions can be disabled (FEAT_HPDS).
+    pub hierarchical_disable: bool,
+    /// TTBR.CnP exists (FEAT_TTCNP).
+    pub common_not_private: bool,
+    /// Address spaces below 2^25 bytes (FEAT_TTST).
+    pub small_tables: bool,
+    /// EL0 accesses can be made to fault without a walk (FEAT_E0PD).
+    pub e0pd: bool,
+}
+
+impl Features {
+    /// The features by the values of ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1 and ID_AA64MMFR2_EL1.
+    pub fn from_id_registers(mmfr0: u64, mmfr1: u64, mmfr2: u64) -> Self {
+        let mmfr0 = LocalRegisterCopy::<u64, Mmfr0>::new(mmfr0);
+        let mmfr1 = LocalRegisterCopy::<u64, Mmfr1>::new(mmfr1);
+        let mmfr2 = LocalRegisterCopy::<u64, Mmfr2>::new(mmfr2);
+        // TGran4 is signed: 0 and up is supported, 1 and up with 52 bits.
+        let granule = mmfr0.read(MMFR0::TGran4);
+        Self {
+            physical_range: mmfr0.read(MMFR0::PARange),
+            granule_4kib: granule < 8,
+            lpa2: (1..8).contains(&granule),
+            asid_16: mmfr0.read(MMFR0::ASIDBits) != 0,
+            hierarchical_disable: mmfr1.read(MMFR1::HPDS) != 0,
+            common_not_private: mmfr2.read(MMFR2::CnP) != 0,
+            small_tables: mmfr2.read(MMFR2::ST) != 0,
+            e0pd: mmfr2.read(MMFR2::E0PD) != 0,
+        }
+    }
+
+    /// The descriptor format to build tables in: the widest there is.
+    ///
+    /// # Errors
+    /// [`Error::NoGranule4KiB`].
+    pub const fn descriptor_format(&self) -> Result<DescriptorFormat, Error> {
+        match (self.granule_4kib, self.lpa2) {
+            (false, _) => Err(Error::NoGranule4KiB),
+            (true, false) => Ok(DescriptorFormat::Bits48),
+            (true, true) => Ok(DescriptorFormat::Lpa2),
+        }
+    }
+
+    /// Bits in a physical address of this CPU.
+    ///
+    /// # Errors
+    /// [`Error::PhysicalRange`] for a code that is reserved, or that means 52 bits on a CPU without LPA2 (with
+    /// the 4 KiB granule there is memory that cannot be reached).
+    pub const fn physical_bits(&self) -> Result<u32, Error> {
+        Ok(match (self.physical_range, self.lpa2) {
+            (0, _) => 32,
+            (1, _) => 36,
+            (2, _) => 40,
+            (3, _) => 42,
+            (4, _) => 44,
+            (5, _) => 48,
+            (6, true) => 52,
+            _ => return Err(Error::PhysicalRange(self.physical_range)),
+        })
+    }
+
+    /// The highest physical address of this CPU that tables in `format` can map.
+    ///
+    /// # Errors
+    /// [`Error::PhysicalRange`] as for [`Self::physical_bits`].
+    pub const fn max_pa(&self, format: DescriptorFormat) -> Result<PhysAddr, Error> {
+        match self.physical_bits() {
+            Ok(bits) => {
+                let bits = if bits < format.address_bits() { bits } else { format.address_bits() };
+                Ok(PhysAddr::new((1 << bits) - 1))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a context of this configuration can be used on this CPU.
+    fn check(&self, space: &AddressSpace) -> Result<(), Error> {
+        if !self.granule_4kib {
+            return Err(Error::NoGranule4KiB);
+        }
+        if space.format() == DescriptorFormat::Lpa2 && !self.lpa2 {
+            return Err(Error::NoLpa2);
+        }
+        if space.max_pa() > self.max_pa(space.format())? {
+            return Err(Error::MaxPhysicalAddress(space.max_pa()));
+        }
+        // Without FEAT_TTST, TxSZ is at most 39.
+        if space.address_bits() < 25 && !self.small_tables {
+            return Err(Error::NoSmallTables(space.address_bits()));
+        }
+        // With 8-bit ASIDs, TTBR's bits 63:56 are RES0.
+        if space.asid() > 0xff && !self.asid_16 {
+            return Err(Error::NoAsid);
+        }
+        Ok(())
+    }
+}
+
+/// TCR_EL2 for a context in each VA range (Arm ARM D23.2.186, E2H = 1).
+///
+/// # Errors
+/// [`Error::Mismatch`] unless `low` and `high` are a Low and a High range of the same format and ASID;
+/// and whatever of the two `features` does not support.
+pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &Features) -> Result<u64, Error> {
+    if (low.range(), high.range()) != (VaRange::Low, VaRange::High)
+        || low.format() != high.format()
+        || low.asid() != high.asid()
+    {
+        return Err(Error::Mismatch);
+    }
+    features.check(low)?;
+    features.check(high)?;
+    let lpa2 = low.format() == DescriptorFormat::Lpa2;
+    // IPS must not say 52 bits in the 48-bit format.
+    let ips = if lpa2 { features.physical_range } else { features.physical_range.min(5) };
+    let flag = u64::from;
+    let fields = TCR_EL2::T0SZ.val(low.txsz().into())
+        + TCR_EL2::IRGN0::WriteBackAllocate
+        + TCR_EL2::ORGN0::WriteBackAllocate
+        + TCR_EL2::SH0.val(shareability_bits(low.walks()))
+        + TCR_EL2::TG0::KiB4
+        + TCR_EL2::T1SZ.val(high.txsz().into())
+        + TCR_EL2::A1::SET
+        + TCR_EL2::IRGN1::WriteBackAllocate
+        + TCR_EL2::ORGN1::WriteBackAllocate
+        + TCR_EL2::SH1.val(shareability_bits(high.walks()))
+        + TCR_EL2::TG1::KiB4
+        + TCR_EL2::IPS.val(ips)
+        + TCR_EL2::AS.val(flag(features.asid_16))
+        // No use is made of hierarchical permissions, so no table descriptor may carry any.
+        + TCR_EL2::HPD0.val(flag(features.hierarchical_disable))
+        + TCR_EL2::HPD1.val(flag(features.hierarchical_disable))
+        // Nothing here is for EL0.
+        + TCR_EL2::E0PD0.val(flag(features.e0pd))
+        + TCR_EL2::E0PD1.val(flag(features.e0pd))
+        + TCR_EL2::DS.val(flag(lpa2));
+    Ok(fields.value)
+}
+
+/// Whether other CPUs may share TLB entries of the tables (TTBR.CnP).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// The tables are this CPU's own.
+    Private,
+    /// Every CPU has the same tables in this TTBR, with the same ASID.
+    Common,
+}
+
+/// The table base register for `context`, TTBR0 or TTBR1 by its range (Arm ARM D23.2.200; the layout is that of every regime).
+pub fn ttbr<R: Regime>(context: &Context<'_, R>, sharing: Sharing, features: &Features) -> u64 {
+    let common = sharing == Sharing::Common && features.common_not_private;
+    ttbr_value(context.root(), context.space().asid(), common)
+}
+
+const fn ttbr_value(root: PhysAddr, asid: u16, common: bool) -> u64 {
+    const { assert!(GRANULE_SIZE >= 64, "a table must leave the bits free where bits 51:48 of its address go") };
+    let address = root.get();
+    // BADDR: bits 47:1 in place; with LPA2 bits 51:48 in 5:2. Without it an address has none of these.
+    (asid as u64) << 48 | address & 0x0000_ffff_ffff_ffc0 | (address >> 48 & 0xf) << 2 | common as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Attributes, ContextBuilder, El2And0, Region, RegionStorage, Table, TablePool};
+    use super::*;
+    use crate::address::VirtAddr;
+
+    const PA_48: PhysAddr = PhysAddr::new((1 << 48) - 1);
+    const PA_52: PhysAddr = PhysAddr::new((1 << 52) - 1);
+
+    /// PARange 48 bits, 16-bit ASIDs, 4 KiB granule; HPDS; E0PD, ST, CnP.
+    fn features_48() -> Features {
+        Features::from_id_registers(0x25, 1 << 12, 1 << 60 | 1 << 28 | 1)
+    }
+
+    /// The same with PARange 52 bits and LPA2.
+    fn features_52() -> Features {
+        Features::from_id_registers(1 << 28 | 0x26, 1 << 12, 1 << 60 | 1 << 28 | 1)
+    }
+
+    fn spaces(max_pa: PhysAddr, format: DescriptorFormat) -> (AddressSpace, AddressSpace) {
+        (
+            AddressSpace::new(VaRange::Low, 46, max_pa, format).expect("a good configuration"),
+            AddressSpace::new(VaRange::High, 21, max_pa, format).expect("a good configuration"),
+        )
+    }
+
+    #[test]
+    fn mair_has_the_three_memory_types() {
+        assert_eq!(MAIR, 0x44_04ff);
+    }
+
+    #[test]
+    fn features_are_read_from_their_fields() {
+        let expected = Features {
+            physical_range: 5,
+            granule_4kib: true,
+            lpa2: false,
+            asid_16: true,
+            hierarchical_disable: true,
+            common_not_private: true,
+            small_tables: true,
+            e0pd: true,
+        };
+        assert_eq!(features_48(), expected);
+        assert_eq!(features_52(), Features { physical_range: 6, lpa2: true, ..expected });
+        let none = Features::from_id_registers(0xf << 28, 0, 0);
+        assert_eq!(none.descriptor_format(), Err(Error::NoGranule4KiB));
+        assert_eq!(features_48().descriptor_format(), Ok(DescriptorFormat::Bits48));
+        assert_eq!(features_52().descriptor_format(), Ok(DescriptorFormat::Lpa2));
+    }
+
+    #[test]
+    fn tcr_has_the_known_value_with_48_bits() {
+        let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
+        // E0PD1, IPS 48 bits, both ranges 4 KiB, inner shareable, write-back, T1SZ 43, T0SZ 18.
+        assert_eq!(tcr(&low, &high, &features_48()), Ok(1 << 56 | 0x0080_0615_b56b_3512));
+    }
+
+    #[test]
+    fn tcr_has_the_known_value_with_lpa2() {
+        let (low, high) = spaces(PA_52, DescriptorFormat::Lpa2);
+        assert_eq!(tcr(&low, &high, &features_52()), Ok(1 << 56 | 0x0880_0616_b56b_3512));
+        let low = AddressSpace::new(VaRange::Low, 52, PA_52, DescriptorFormat::Lpa2).expect("good");
+        assert_eq!(tcr(&low, &high, &features_52()).map(|tcr| tcr & 0x3f), Ok(12));
+    }
+
+    #[test]
+    fn the_48_bit_format_on_a_52_bit_cpu_says_48_bits() {
+        let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
+        let tcr = tcr(&low, &high, &features_52()).expect("supported");
+        assert_eq!(TCR_EL2::IPS.read(tcr), 5);
+        assert!(!TCR_EL2::DS.is_set(tcr));
+    }
+
+    #[test]
+    fn what_a_cpu_does_not_support_is_refused() {
+        let (low, high) = spaces(PA_52, DescriptorFormat::Lpa2);
+        assert_eq!(tcr(&low, &high, &features_48()), Err(Error::NoLpa2));
+        let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
+        let with = |change: fn(&mut Features)| {
+            let mut features = features_48();
+            change(&mut features);
+            tcr(&low, &high, &features)
+        };
+        assert_eq!(with(|f| f.physical_range = 6), Err(Error::PhysicalRange(6)));
+        assert_eq!(with(|f| f.physical_range = 9), Err(Error::PhysicalRange(9)));
+        assert_eq!(with(|f| f.physical_range = 2), Err(Error::MaxPhysicalAddress(PA_48)));
+        assert_eq!(with(|f| f.small_tables = false), Err(Error::NoSmallTables(21)));
+        assert_eq!(with(|f| f.granule_4kib = false), Err(Error::NoGranule4KiB));
+        assert_eq!(tcr(&high, &low, &features_48()), Err(Error::Mismatch));
+        assert_eq!(tcr(&low, &high.with_asid(1), &features_48()), Err(Error::Mismatch));
+        let wide = (low.with_asid(0x100), high.with_asid(0x100));
+        assert_eq!(tcr(&wide.0, &wide.1, &Features { asid_16: false, ..features_48() }), Err(Error::NoAsid));
+    }
+
+    #[test]
+    fn ttbr_holds_root_asid_and_cnp() {
+        let mut tables = [Table::EMPTY; 1];
+        let mut storage = RegionStorage::<1>::new();
+        let (_, high) = spaces(PA_52, DescriptorFormat::Lpa2);
+        let pool = TablePool::new(&mut tables, PhysAddr::new(0x9_0000_4020_3000)).expect("a good pool");
+        let mut builder = ContextBuilder::<El2And0>::new(high.with_asid(0x5a5a), pool, storage.list())
+            .expect("a good context");
+        let va = VirtAddr::new(0xffff_ffff_ffff_f000);
+        builder
+            .add_static(Region::new(PhysAddr::new(0x1000), va, 0x1000, Attributes::read_write()))
+            .expect("a good region");
+        let context = builder.init().expect("one table is enough");
+        // Address bits 51:48 (9) in bits 5:2.
+        assert_eq!(ttbr(&context, Sharing::Private, &features_52()), 0x5a5a_0000_4020_3024);
+        assert_eq!(ttbr(&context, Sharing::Common, &features_52()), 0x5a5a_0000_4020_3025);
+        let without = Features { common_not_private: false, ..features_52() };
+        assert_eq!(ttbr(&context, Sharing::Common, &without), 0x5a5a_0000_4020_3024);
+    }
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Regions: what to map where, in terms a user thinks in.
+
+use super::attributes::Attributes;
+use super::descriptor::DescriptorFormat;
+use super::error::{Error, Extent};
+use super::level::Level;
+use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
+
+/// The largest unit (page, block, or group joined by the Contiguous hint) that a region may be mapped with.
+///
+/// A finer one costs tables, and makes it cheap to change the attributes of parts later.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Granularity {
+    /// 4 KiB pages.
+    Page,
+    /// Blocks of 2 MiB.
+    Block2MiB,
+    /// Blocks of 1 GiB.
+    Block1GiB,
+    /// Blocks of 512 GiB, with LPA2 only.
+    Block512GiB,
+}
+
+impl Granularity {
+    /// Bytes.
+    pub const fn size(self) -> u64 {
+        match self {
+            Self::Page => Level::Three.entry_size(),
+            Self::Block2MiB => Level::Two.entry_size(),
+            Self::Block1GiB => Level::One.entry_size(),
+            Self::Block512GiB => Level::Zero.entry_size(),
+        }
+    }
+}
+
+/// What the virtual addresses of a region give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// Physical addresses from `base` on.
+    Memory {
+        /// The physical address of the region's first byte.
+        base: PhysAddr,
+        /// How it is mapped.
+        attributes: Attributes,
+    },
+    /// Pages that are mapped and unmapped one by one, by `TransientRange`; none to begin with.
+    Transient,
+}
+
+/// A range of virtual addresses and what it gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Region {
+    /// Base and size.
+    pub extent: Extent,
+    /// What is mapped.
+    pub content: Content,
+    /// The largest unit to map with; `None` leaves it to the library, which takes the largest possible.
+    pub granularity: Option<Granularity>,
+}
+
+impl Region {
+    /// `size` bytes at `va` that give the physical addresses from `pa` on.
+    pub const fn new(pa: PhysAddr, va: VirtAddr, size: u64, attributes: Attributes) -> Self {
+        Self {
+            extent: Extent { base: va, size },
+            content: Content::Memory { base: pa, attributes },
+            granularity: None,
+        }
+    }
+
+    /// `size` bytes whose virtual addresses are the physical ones.
+    pub const fn flat(pa: PhysAddr, size: u64, attributes: Attributes) -> Self {
+        Self::new(pa, VirtAddr::new(pa.get()), size, attributes)
+    }
+
+    /// [`Region::flat`], mapped with units of at most `granularity`.
+    pub const fn flat_with_granularity(
+        pa: PhysAddr,
+        size: u64,
+        attributes: Attributes,
+        granularity: Granularity,
+    ) -> Self {
+        Self::flat(pa, size, attributes).with_granularity(granularity)
+    }
+
+    /// `size` bytes at `va` of pages that are mapped and unmapped one by one.
+    pub const fn transient(va: VirtAddr, size: u64) -> Self {
+        Self { extent: Extent { base: va, size }, content: Content::Transient, granularity: None }
+    }
+
+    /// The same, mapped with units of at most `granularity`.
+    pub const fn with_granularity(self, granularity: Granularity) -> Self {
+        Self { granularity: Some(granularity), ..self }
+    }
+
+    /// Physical base, of a region that has one.
+    pub(super) const fn pa(&self) -> Option<PhysAddr> {
+        match self.content {
+            Content::Memory { base, .. } => Some(base),
+            Content::Transient => None,
+        }
+    }
+
+    /// The largest unit in bytes.
+    pub(super) const fn largest_unit(&self) -> u64 {
+        match self.granularity {
+            Some(granularity) => granularity.size(),
+            None => u64::MAX,
+        }
+    }
+
+    /// Checks what does not depend on other regions, the VA span and the attributes.
+    pub(super) fn check(&self, max_pa: PhysAddr, format: DescriptorFormat) -> Result<(), Error> {
+        if self.granularity == Some(Granularity::Block512GiB) && format != DescriptorFormat::Lpa2 {
+            return Err(Error::GranularityNeedsLpa2(self.extent));
+        }
+        if let Some(pa) = self.pa() {
+            if !pa.is_aligned(GRANULE_SIZE) {
+                return Err(Error::Unaligned(self.extent));
+            }
+            match pa.checked_add(self.extent.size - 1) {
+                Some(last) if last <= max_pa => {}
+                _ => return Err(Error::PhysicalAddress(self.extent, pa)),
+            }
+        }
+        Ok(())
+    }
+}

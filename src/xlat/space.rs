@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The VA configuration of a context, fixed for its life: which range, how large, up to which physical address, in which descriptor format.
+
+use super::attributes::Shareability;
+use super::descriptor::DescriptorFormat;
+use super::error::{Error, Extent};
+use super::level::{Level, Span};
+use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, VirtAddr};
+
+/// The smallest VA size, in bits, with the 4 KiB granule (TxSZ 48, FEAT_TTST).
+pub const MIN_ADDRESS_BITS: u32 = 16;
+
+/// One of the two VA ranges of a regime (Arm ARM D8.1.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum VaRange {
+    /// From address 0 up, by TTBR0.
+    Low,
+    /// To the highest 64-bit address, by TTBR1.
+    High,
+}
+
+/// The VA configuration of a context.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AddressSpace {
+    range: VaRange,
+    address_bits: u32,
+    max_pa: PhysAddr,
+    format: DescriptorFormat,
+    asid: u16,
+    walks: Shareability,
+}
+
+impl AddressSpace {
+    /// A range of 2^`address_bits` bytes, mapping physical addresses up to `max_pa` (inclusive), with ASID 0 and Inner
+    /// Shareable walks.
+    ///
+    /// # Errors
+    /// [`Error::AddressBits`] unless 16 to 48, or 52 with LPA2; [`Error::MaxPhysicalAddress`] if `max_pa` is not the
+    /// last byte of a granule or has more bits than the format.
+    pub const fn new(
+        range: VaRange,
+        address_bits: u32,
+        max_pa: PhysAddr,
+        format: DescriptorFormat,
+    ) -> Result<Self, Error> {
+        if address_bits < MIN_ADDRESS_BITS || address_bits > format.address_bits() {
+            return Err(Error::AddressBits(address_bits));
+        }
+        if max_pa.get() >> format.address_bits() != 0 || max_pa.get() & (GRANULE_SIZE - 1) != GRANULE_SIZE - 1
+        {
+            return Err(Error::MaxPhysicalAddress(max_pa));
+        }
+        Ok(Self { range, address_bits, max_pa, format, asid: 0, walks: Shareability::Inner })
+    }
+
+    /// The same, with the ASID under which its non-global translations are cached.
+    ///
+    /// In EL2&0, TCR.A1 takes the current ASID from TTBR1, for both ranges; see `mmu`.
+    pub const fn with_asid(self, asid: u16) -> Self {
+        Self { asid, ..self }
+    }
+
+    /// The same, with another shareability for table walks (TCR.SHx) and so, with LPA2, for write-back mappings.
+    pub const fn with_walks(self, walks: Shareability) -> Self {
+        Self { walks, ..self }
+    }
+
+    /// Which range.
+    pub const fn range(&self) -> VaRange {
+        self.range
+    }
+
+    /// log2 of its size in bytes.
+    pub const fn address_bits(&self) -> u32 {
+        self.address_bits
+    }
+
+    /// The value of TCR.TxSZ for it.
+    pub const fn txsz(&self) -> u32 {
+        64 - self.address_bits
+    }
+
+    /// The highest physical address that it may map.
+    pub const fn max_pa(&self) -> PhysAddr {
+        self.max_pa
+    }
+
+    /// The descriptor format.
+    pub const fn format(&self) -> DescriptorFormat {
+        self.format
+    }
+
+    /// The ASID.
+    pub const fn asid(&self) -> u16 {
+        self.asid
+    }
+
+    /// The shareability of its table walks.
+    pub const fn walks(&self) -> Shareability {
+        self.walks
+    }
+
+    /// The first address of the range.
+    pub const fn base(&self) -> VirtAddr {
+        match self.range {
+            VaRange::Low => VirtAddr::new(0),
+            VaRange::High => VirtAddr::new(u64::MAX << self.address_bits),
+        }
+    }
+
+    /// The level of the initial table.
+    pub const fn initial_level(&self) -> Level {
+        Level::initial(self.address_bits)
+    }
+
+    /// Bytes of the initial table that hold descriptors in use (a power of two; the others are never walked).
+    pub const fn initial_table_size(&self) -> u64 {
+        8 << (self.address_bits - self.initial_level().shift())
+    }
+
+    /// The address at `offset` of the range.
+    pub(super) const fn address(&self, offset: u64) -> VirtAddr {
+        VirtAddr::new(self.base().get() + offset)
+    }
+
+    /// The offset of `va`; `None` if it is outside the range.
+    pub(super) const fn offset(&self, va: VirtAddr) -> Option<u64> {
+        match va.checked_sub(self.base()) {
+            Some(offset) if offset >> self.address_bits == 0 => Some(offset),
+            _ => None,
+        }
+    }
+
+    /// The offsets of `size` bytes from `base` on, whole granules inside the range.
+    pub(super) const fn span(&self, base: VirtAddr, size: u64) -> Result<Span, Error> {
+        let extent = Extent { base, size };
+        if size == 0 {
+            return Err(Error::Empty(extent));
+        }
+        if !base.is_aligned(GRANULE_SIZE) || size & (GRANULE_SIZE - 1) != 0 {
+            return Err(Error::Unaligned(extent));
+        }
+        let Some(first) = self.offset(base) else {
+            return Err(Error::OutsideAddressSpace(extent));
+        };
+        match first.checked_add(size - 1) {
+            Some(last) if last >> self.address_bits == 0 => Ok(Span { first, last }),
+            _ => Err(Error::OutsideAddressSpace(extent)),
+        }
+    }
+
+    /// The span as its caller would name it.
+    pub(super) const fn extent(&self, span: Span) -> Extent {
+        Extent { base: self.address(span.first), size: span.last - span.first + 1 }
+    }
+}
+
+/// The operand of a TLB invalidate by address for the page at `va`: VA\[55:12\] in bits 43:0, ASID in 63:48.
+///
+/// The mask keeps the sign extension of a High VA out of TTL (bits 47:44), where it would restrict
+/// the invalidation to a level, and out of the ASID.
+#[inline(always)]
+pub(super) const fn tlbi_operand(va: VirtAddr, asid: u16) -> u64 {
+    (va.get() >> GRANULE_SHIFT) & ((1 << 44) - 1) | (asid as u64) << 48
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX_48: PhysAddr = PhysAddr::new((1 << 48) - 1);
+    const MAX_52: PhysAddr = PhysAddr::new((1 << 52) - 1);
+
+    fn space(range: VaRange, bits: u32) -> AddressSpace {
+        AddressSpace::new(range, bits, MAX_48, DescriptorFormat::Bits48).expect("a good configuration")
+    }
+
+    #[test]
+    fn address_sizes_are_those_of_the_architecture() {
+        for (bits, format, good) in [
+            (15, DescriptorFormat::Bits48, false),
+            (16, DescriptorFormat::Bits48, true),
+            (48, DescriptorFormat::Bits48, true),
+            (49, DescriptorFormat::Bits48, false),
+            (52, DescriptorFormat::Lpa2, true),
+            (53, DescriptorFormat::Lpa2, false),
+            (u32::MAX, DescriptorFormat::Lpa2, false),
+        ] {
+            let made = AddressSpace::new(VaRange::Low, bits, MAX_48, format);
+            assert_eq!(made.is_ok(), good, "{bits} bits, {format:?}");
+            assert!(good || made == Err(Error::AddressBits(bits)));
+        }
+    }
+
+    #[test]
+    fn the_highest_physical_address_fits_the_format_and_ends_a_granule() {
+        let new = |max_pa, format| AddressSpace::new(VaRange::Low, 48, max_pa, format);
+        assert_eq!(new(MAX_52, DescriptorFormat::Bits48), Err(Error::MaxPhysicalAddress(MAX_52)));
+        assert!(new(MAX_52, DescriptorFormat::Lpa2).is_ok());
+        let unaligned = PhysAddr::new(0x4000_0000);
+        assert_eq!(new(unaligned, DescriptorFormat::Lpa2), Err(Error::MaxPhysicalAddress(unaligned)));
+    }
+
+    #[test]
+    fn a_high_range_ends_at_the_highest_address() {
+        let space = space(VaRange::High, 21);
+        assert_eq!(space.base(), VirtAddr::new(0xffff_ffff_ffe0_0000));
+        assert_eq!(space.txsz(), 43);
+        assert_eq!(space.initial_level(), Level::Three);
+        assert_eq!(space.initial_table_size(), 4096);
+        let top = VirtAddr::new(0u64.wrapping_sub(0x1000));
+        assert_eq!(space.span(top, 0x1000), Ok(Span { first: 0x1f_f000, last: 0x1f_ffff }));
+        let beyond = Extent { base: top, size: 0x2000 };
+        assert_eq!(space.span(top, 0x2000), Err(Error::OutsideAddressSpace(beyond)));
+    }
+
+    #[test]
+    fn spans_outside_unaligned_or_empty_are_refused() {
+        let space = space(VaRange::Low, 30);
+        let cases = [
+            (0x4000_0000, 0x1000, Error::OutsideAddressSpace as fn(Extent) -> Error),
+            (0x3fff_f000, 0x2000, Error::OutsideAddressSpace),
+            (0xffff_ffff_ffff_f000, 0x1000, Error::OutsideAddressSpace),
+            (0x1000, !0xfff, Error::OutsideAddressSpace),
+            (0x1000, 0, Error::Empty),
+            (0x1008, 0x1000, Error::Unaligned),
+            (0x1000, 0x1008, Error::Unaligned),
+        ];
+        for (base, size, error) in cases {
+            let extent = Extent { base: VirtAddr::new(base), size };
+            assert_eq!(space.span(extent.base, size), Err(error(extent)));
+        }
+    }
+
+    #[test]
+    fn the_tlbi_operand_of_a_high_address_has_a_clean_ttl() {
+        assert_eq!(tlbi_operand(VirtAddr::new(0xffff_ffff_ffff_f000), 0xa5a5), 0xa5a5_0fff_ffff_ffff);
+        assert_eq!(tlbi_operand(VirtAddr::new(0xffff_ffff_ffe0_0000), 0), 0x0000_0fff_ffff_fe00);
+    }
+}

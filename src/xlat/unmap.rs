@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Taking mappings away: break, invalidate, and give back the tables left empty.
+//!
+//! Three steps, so that one barrier sequence serves any number of entries:
+//! 1. Every leaf becomes empty. A table left with nothing else is parked: its entry becomes invalid, and still says where
+//!    the table is.
+//! 2. When these stores are visible to every walker, each page or block that was mapped is invalidated. That drops cached
+//!    pointers to the parked tables too, since each of them had such a page or block.
+//! 3. When the invalidations are complete, no walker can be in a parked table: it goes back to the pool.
+
+use core::convert::Infallible;
+
+use super::descriptor::{EMPTY, Entry, park};
+use super::level::{Level, Span};
+use super::maintenance::Maintenance;
+use super::regime::Regime;
+use super::space::tlbi_operand;
+use super::table::TableIndex;
+use super::tree::Tree;
+use crate::arch::memory::store_descriptor;
+
+impl Tree<'_> {
+    /// Removes all that `span` holds: whole leaves, or transient entries without pages.
+    pub(super) fn unmap<R: Regime>(&mut self, span: Span, maintenance: Maintenance) {
+        let (root, level) = (self.root, self.space.initial_level());
+        self.break_in(root, level, span);
+        maintenance.complete_stores();
+        if maintenance != Maintenance::None {
+            let Ok(()) = self.visit::<Infallible>(span, &mut |visited| {
+                let va = self.space.address(visited.span.first);
+                maintenance.invalidate_walk::<R>(tlbi_operand(va, self.space.asid()));
+                Ok(())
+            });
+        }
+        maintenance.complete_invalidations();
+        maintenance.synchronize();
+        self.give_back_in(root, level, span);
+    }
+
+    fn break_in(&self, table: TableIndex, level: Level, span: Span) {
+        for piece in level.pieces(span) {
+            let entry = self.pool.entry(table, piece.index);
+            match (self.load(table, piece.index, level), level.finer()) {
+                (Entry::Table(pa), Some(finer)) => {
+                    let below = self.pool.at(pa);
+                    self.break_in(below, finer, piece.span);
+                    if self.pool.is_empty(below, finer, self.space.format()) {
+                        store_descriptor(entry, park(self.pool.descriptor_of(below)));
+                    }
+                }
+                _ => store_descriptor(entry, EMPTY),
+            }
+        }
+    }
+
+    fn give_back_in(&mut self, table: TableIndex, level: Level, span: Span) {
+        for piece in level.pieces(span) {
+            let entry = self.load(table, piece.index, level);
+            let (Entry::Table(pa) | Entry::ParkedTable(pa), Some(finer)) = (entry, level.finer()) else {
+                continue;
+            };
+            let below = self.pool.at(pa);
+            self.give_back_in(below, finer, piece.span);
+            if matches!(entry, Entry::ParkedTable(_)) {
+                store_descriptor(self.pool.entry(table, piece.index), EMPTY);
+                self.pool.give_back(below);
+            }
+        }
+    }
+}

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A machine that watches a context through the events of the host seam: memory as each CPU's walker may see it,
+//! and TLBs that keep all they can for as long as they may.
+//!
+//! - A store may be seen by a walker at once, or not until a DSB of the right domain: until then both values count.
+//! - A TLB holds every leaf and every table pointer that its walker could have found at any time, and walks on from cached
+//!   pointers.
+//! - Only a TLB invalidation drops them; it counts once a DSB that waits for it and an ISB have followed.
+//!
+//! What a TLB can give is checked whenever it grows: it must be what was mapped before the running operation,
+//! or what is mapped after it. After the operation it must be the latter only ([`Machine::settle`]).
+
+use std::collections::{BTreeSet, HashMap};
+
+use rmm::host::Event;
+
+use super::walker::{Decoded, Output, Reached, WalkConfig, Walked, index_shift};
+
+/// Brings `memory`, the tables of a pool at `host_base` on the host, up to date with what `events` stored.
+pub fn apply(memory: &mut [[u64; 512]], events: &[Event], host_base: usize) {
+    for event in events {
+        match *event {
+            Event::Cleared(address) => memory[(address - host_base) / 4096] = [0; 512],
+            Event::Descriptor(address, value) => {
+                let entry = (address - host_base) / 8;
+                memory[entry / 512][entry % 512] = value;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether `events` are nothing but stores: what may be done to tables that nobody walks.
+pub fn only_stores(events: &[Event]) -> bool {
+    events.iter().all(|event| matches!(event, Event::Cleared(_) | Event::Descriptor(..)))
+}
+
+/// How addresses translate, for the check: the output for the run's first byte.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Mapped(pub Vec<(u64, u64, Output)>);
+
+impl Mapped {
+    /// Whether all of `leaf` is mapped, and to what it says.
+    fn agrees(&self, leaf: &Cached) -> bool {
+        let mut next = leaf.first;
+        let end = leaf.first + leaf.size;
+        let start = self.0.partition_point(|&(_, last, _)| last < leaf.first);
+        for &(first, last, output) in &self.0[start..] {
+            let expected = Output { pa: leaf.output.pa + (next - leaf.first), ..leaf.output };
+            if first > next || (Output { pa: output.pa + (next - first), ..output }) != expected {
+                return false;
+            }
+            next = last + 1;
+            if next >= end {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// A translation that a TLB may hold. One joined by the Contiguous hint is held as the group as well.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Cached {
+    pub first: u64,
+    pub size: u64,
+    pub level: i8,
+    pub output: Output,
+}
+
+/// A table that a walker may be in: from which address on it maps what, and which table of the pool.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+struct Within {
+    table: usize,
+    level: i8,
+    first: u64,
+}
+
+impl Within {
+    fn covers(&self, offset: u64) -> bool {
+        let shift = index_shift(self.level) + 9;
+        self.first >> shift == offset >> shift
+    }
+}
+
+/// The last address invalidation that was not waited for: whether leaves only, and the operand.
+type Invalidation = (bool, u64);
+
+#[derive(Debug)]
+struct Cpu {
+    /// By first offset and size.
+    leaves: HashMap<(u64, u64), Vec<Cached>>,
+    tables: BTreeSet<Within>,
+    /// Entries whose older values the walker may still see.
+    unseen: HashMap<(usize, usize), Vec<u64>>,
+    /// Dropped, but not yet for sure.
+    dropping: Vec<Cached>,
+    dropping_tables: Vec<Within>,
+    /// Dropped for sure, for instructions after the next ISB.
+    fetched: Vec<Cached>,
+    needs_isb: bool,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Machine {
+    config: WalkConfig,
+    asid: u64,
+    /// Address on the host, and physical, of the first table.
+    host_base: usize,
+    physical_base: u64,
+    memory: Vec<[u64; 512]>,
+    /// CPU 0 runs the code; the others only walk the tables. With none, only memory is followed.
+    cpus: Vec<Cpu>,
+    old: Mapped,
+    new: Mapped,
+    /// What went wrong, the first thing only.
+    pub fault: Option<String>,
+}
+
+impl Machine {
+    /// A machine of `cpus` that start to use tables which hold `memory`.
+    pub fn new(
+        config: WalkConfig,
+        asid: u16,
+        bases: (usize, u64),
+        memory: Vec<[u64; 512]>,
+        cpus: usize,
+        mapped: Mapped,
+    ) -> Self {
+        let empty = || Cpu {
+            leaves: HashMap::new(),
+            tables: BTreeSet::new(),
+            unseen: HashMap::new(),
+            dropping: Vec::new(),
+            dropping_tables: Vec::new(),
+            fetched: Vec::new(),
+            needs_isb: false,
+        };
+        let mut machine = Self {
+            config,
+            asid: asid.into(),
+            host_base: bases.0,
+            physical_base: bases.1,
+            memory,
+            cpus: (0..cpus).map(|_| empty()).collect(),
+            old: mapped.clone(),
+            new: mapped,
+            fault: None,
+        };
+        let root = machine.table_at(config.root());
+        for cpu in 0..cpus {
+            machine.enter(cpu, Within { table: root, level: config.start_level(), first: 0 });
+        }
+        machine
+    }
+
+    fn wrong(&mut self, what: String) {
+        self.fault.get_or_insert(what);
+    }
+
+    fn table_at(&self, pa: u64) -> usize {
+        let table = usize::try_from((pa - self.physical_base) / 4096).expect("a small index");
+        assert!(table < self.memory.len(), "a pointer out of the pool: {pa:#x}");
+        table
+    }
+
+    /// The next operation will make the mapping `new`.
+    pub fn expect(&mut self, new: Mapped) {
+        self.new = new;
+    }
+
+    /// The descriptor at a physical address, as last stored.
+    pub fn read(&self, pa: u64) -> u64 {
+        let table = self.table_at(pa);
+        self.memory[table][usize::try_from(pa % 4096 / 8).expect("below 512")]
+    }
+
+    /// What has just happened on CPU 0.
+    pub fn event(&mut self, event: &Event) {
+        match *event {
+            Event::Descriptor(address, value) => {
+                let entry = (address - self.host_base) / 8;
+                self.store(entry / 512, entry % 512, value);
+            }
+            Event::Cleared(address) => {
+                let table = (address - self.host_base) / 4096;
+                if self.cpus.iter().any(|cpu| cpu.tables.iter().any(|within| within.table == table)) {
+                    self.wrong(format!("table {table} was cleared while a walker could be in it"));
+                }
+                self.memory[table] = [0; 512];
+            }
+            Event::Instruction(text, operand) => self.execute(text, operand),
+            ref other => self.wrong(format!("{other:?} is no business of a context")),
+        }
+    }
+
+    fn store(&mut self, table: usize, index: usize, value: u64) {
+        let old = core::mem::replace(&mut self.memory[table][index], value);
+        if (old | value) & 1 == 0 {
+            // Invalid before and after: which of them a walker sees makes no difference.
+            return;
+        }
+        for cpu in 0..self.cpus.len() {
+            self.cpus[cpu].unseen.entry((table, index)).or_default().push(old);
+            let inside: Vec<_> =
+                self.cpus[cpu].tables.iter().copied().filter(|within| within.table == table).collect();
+            for within in inside {
+                self.look(cpu, within, index);
+            }
+        }
+        if let Some(cpu) = self.cpus.first_mut() {
+            cpu.needs_isb = true;
+        }
+    }
+
+    /// A walker of `cpu` may be in this table: it caches all that it finds.
+    fn enter(&mut self, cpu: usize, within: Within) {
+        if !self.cpus[cpu].tables.insert(within) {
+            return;
+        }
+        let bits = self.config.input_bits().saturating_sub(index_shift(within.level));
+        for index in 0..(1usize << bits.min(9)) {
+            self.look(cpu, within, index);
+        }
+    }
+
+    /// A walker of `cpu` caches what it finds in one entry.
+    fn look(&mut self, cpu: usize, within: Within, index: usize) {
+        let mut values = vec![self.memory[within.table][index]];
+        values.extend(self.cpus[cpu].unseen.get(&(within.table, index)).into_iter().flatten());
+        let size = 1u64 << index_shift(within.level);
+        let first = within.first + index as u64 * size;
+        for value in values {
+            match self.config.decode(value, within.level) {
+                Decoded::Invalid => {}
+                Decoded::Table(pa) => {
+                    let table = self.table_at(pa);
+                    self.enter(cpu, Within { table, level: within.level + 1, first });
+                }
+                Decoded::Leaf(output, joined) => {
+                    self.cache(cpu, Cached { first, size, level: within.level, output });
+                    if joined {
+                        let into = first % (16 * size);
+                        let output = Output { pa: output.pa - into, ..output };
+                        self.cache(
+                            cpu,
+                            Cached { first: first - into, size: 16 * size, level: within.level, output },
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn cache(&mut self, cpu: usize, leaf: Cached) {
+        let leaves = self.cpus[cpu].leaves.entry((leaf.first, leaf.size)).or_default();
+        if leaves.contains(&leaf) {
+            return;
+        }
+        leaves.push(leaf);
+        if !self.old.agrees(&leaf) && !self.new.agrees(&leaf) {
+            self.wrong(format!("CPU {cpu} can find {leaf:x?}, which was never mapped"));
+        }
+    }
+
+    fn execute(&mut self, text: &str, operand: Option<u64>) {
+        if self.cpus.is_empty() {
+            return self.wrong(format!("{text}, though nobody walks the tables"));
+        }
+        let words: Vec<&str> = text.split(' ').collect();
+        match words[..] {
+            ["isb"] => {
+                let cpu = &mut self.cpus[0];
+                cpu.fetched.clear();
+                if cpu.unseen.is_empty() {
+                    cpu.needs_isb = false;
+                }
+            }
+            ["dsb", kind] => {
+                let everywhere = kind.starts_with("ish") || kind == "sy";
+                let stores_only = kind.ends_with("st");
+                let reached = if everywhere { self.cpus.len() } else { 1 };
+                for cpu in &mut self.cpus[..reached] {
+                    cpu.unseen.clear();
+                    if !stores_only {
+                        cpu.fetched.append(&mut cpu.dropping);
+                        cpu.dropping_tables.clear();
+                    }
+                }
+                if !stores_only {
+                    // Only the CPU that executes it has instructions to synchronize with an ISB: the others do so when they
+                    // take the DSB's completion into account.
+                    for cpu in &mut self.cpus[1..] {
+                        cpu.fetched.clear();
+                    }
+                }
+            }
+            ["tlbi", kind] => {
+                let operand = operand.unwrap_or_else(|| panic!("{text} has no operand"));
+                let everywhere = kind.ends_with("is");
+                let leaves_only = kind.starts_with("vale");
+                let reached = if everywhere { self.cpus.len() } else { 1 };
+                for cpu in 0..reached {
+                    self.invalidate(cpu, (leaves_only, operand));
+                }
+            }
+            _ => self.wrong(format!("{text} is no business of a context")),
+        }
+    }
+
+    fn invalidate(&mut self, cpu: usize, (leaves_only, operand): Invalidation) {
+        if operand >> 44 & 0xf != 0 {
+            return self.wrong(format!("a TTL in {operand:#x}"));
+        }
+        // VA[55:12], sign-extended.
+        let va = (operand << 20) as i64 >> 8;
+        let offset = (va as u64).wrapping_sub(self.config.first_va());
+        if offset >> self.config.input_bits() != 0 {
+            return self.wrong(format!("{operand:#x} names no address of the range"));
+        }
+        let asid = operand >> 48;
+        let own_asid = asid == self.asid;
+        let start = self.config.start_level();
+        let state = &mut self.cpus[cpu];
+        // A page or block of any level, or a group of sixteen.
+        for size in [12, 16, 21, 25, 30, 34, 39].map(|shift| 1u64 << shift) {
+            if let Some(leaves) = state.leaves.get_mut(&(offset & !(size - 1), size)) {
+                let matches = |leaf: &mut Cached| own_asid || !leaf.output.non_global;
+                state.dropping.extend(leaves.extract_if(.., matches));
+            }
+        }
+        if !leaves_only {
+            let drop: Vec<_> = state
+                .tables
+                .iter()
+                .copied()
+                .filter(|within| within.level != start && within.covers(offset))
+                .collect();
+            for within in &drop {
+                state.tables.remove(within);
+            }
+            state.dropping_tables.extend(drop);
+        }
+        // The walker goes on at once: what it may still see, it caches again.
+        let mut looked = BTreeSet::new();
+        while let Some(within) =
+            self.cpus[cpu].tables.iter().copied().find(|w| w.covers(offset) && !looked.contains(w))
+        {
+            looked.insert(within);
+            let bits = self.config.input_bits().saturating_sub(index_shift(within.level)).min(9);
+            let index =
+                usize::try_from(offset >> index_shift(within.level) & ((1 << bits) - 1)).expect("small");
+            // Any member of a group can bring the whole group back.
+            let group = (index & !15)..((index | 15) + 1).min(1 << bits);
+            for index in group {
+                self.look(cpu, within, index);
+            }
+        }
+    }
+
+    /// The running operation has ended: whatever a TLB can still give must be what is mapped now, and what is mapped now must
+    /// be found by every walker.
+    pub fn settle(&mut self) {
+        self.old = self.new.clone();
+        for cpu in 0..self.cpus.len() {
+            let state = &self.cpus[cpu];
+            let stale = state
+                .leaves
+                .values()
+                .flatten()
+                .chain(&state.dropping)
+                .chain(&state.fetched)
+                .find(|leaf| !self.new.agrees(leaf))
+                .copied();
+            let unseen = !state.unseen.is_empty();
+            let unwaited = !state.dropping.is_empty() || !state.dropping_tables.is_empty();
+            let needs_isb = state.needs_isb;
+            if let Some(leaf) = stale {
+                self.wrong(format!("CPU {cpu} may still use {leaf:x?}"));
+            }
+            if unseen {
+                self.wrong(format!("CPU {cpu} may not see every store"));
+            }
+            if unwaited {
+                self.wrong(format!("CPU {cpu} may not have finished an invalidation"));
+            }
+            if needs_isb {
+                self.wrong(format!("CPU {cpu} may be running instructions from before the change"));
+            }
+        }
+        let tables: BTreeSet<_> = self.reachable().into_iter().collect();
+        for cpu in 0..self.cpus.len() {
+            let stray = self.cpus[cpu].tables.iter().find(|within| !tables.contains(&within.table)).copied();
+            if let Some(within) = stray {
+                self.wrong(format!("CPU {cpu} may still walk {within:x?}, which is in use no more"));
+            }
+        }
+    }
+
+    /// Every table in use, by its place in the pool.
+    pub fn reachable(&self) -> Vec<usize> {
+        self.tables().into_iter().map(|reached| self.table_at(reached.pa)).collect()
+    }
+
+    /// Every table in use.
+    pub fn tables(&self) -> Vec<Reached> {
+        self.config.tables(|pa| self.read(pa))
+    }
+
+    /// The leaf for `offset`, or where there is none.
+    pub fn walk(&self, offset: u64) -> Walked {
+        self.config.walk(offset, |pa| self.read(pa))
+    }
+
+    /// Every leaf.
+    pub fn leaves(&self) -> Vec<Walked> {
+        self.config.leaves(|pa| self.read(pa))
+    }
+
+    /// Whether every table in use but the initial one holds something.
+    pub fn no_table_is_empty(&self) -> bool {
+        self.reachable().into_iter().skip(1).all(|table| self.memory[table].iter().any(|&entry| entry != 0))
+    }
+}

@@ -29,14 +29,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     let image = flatten(&elf, kind).with_context(|| format!("{} refused", arguments.elf.display()))?;
     std::fs::write(&arguments.bin, &image.bytes)
         .with_context(|| format!("cannot write {}", arguments.bin.display()))?;
-    println!(
-        "{}: {} bytes from {:#x}, {} relocations, {} bytes in memory",
-        arguments.bin.display(),
-        image.bytes.len(),
-        image.base,
-        image.relocations,
-        image.memory_size
-    );
+    let bin = arguments.bin.display();
+    println!("{bin}: {} bytes for {:#x}, entered at its first byte", image.bytes.len(), image.base);
+    if arguments.pie {
+        println!("{bin}: {} bytes in memory, {} relocations", image.memory_size, image.relocations);
+    }
     Ok(())
 }
 

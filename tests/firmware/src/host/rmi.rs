@@ -169,3 +169,15 @@ pub fn undelegate(address: u64) -> Status {
 pub fn self_test(kind: u64) -> Status {
     Status(call(fid::SELF_TEST, &[kind], 0)[0])
 }
+
+/// Brings an RMM of the 2.0 dialect to its active state, before which it may refuse everything else. An RMM
+/// that has no such state does not know the command.
+pub fn activate() {
+    if Dialect::current() == Dialect::Two {
+        let status = rmm_activate();
+        crate::check::that(
+            format_args!("RMI_RMM_ACTIVATE succeeds or is not needed ({status:?})"),
+            matches!(status, Status::SUCCESS | Status::UNKNOWN),
+        );
+    }
+}

@@ -67,36 +67,17 @@ impl fmt::Display for Interface {
     }
 }
 
-/// What EL3 answers to RESERVE_MEMORY.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReserveMemory {
-    /// E_RMM_NOMEM, as TF-A on QEMU.
-    NoMemory,
-    /// E_RMM_UNK, as releases that have no such service.
-    Unknown,
-    /// Memory, top-down from below the shared page, as TF-A on FVP.
-    Grant,
-}
-
-/// Which boot manifest the monitor writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ManifestKind {
-    /// As TF-A on QEMU: DRAM and a console, the other lists empty.
-    Qemu,
-    /// As TF-A on FVP: device regions, an SMMU and a root complex as well.
-    Full,
-}
-
-macro_rules! manifest_faults {
-    ($($(#[$doc:meta])* $fault:ident = $name:literal,)*) => {
-        /// A deliberate mistake in the boot manifest. All of it but the named mistake is valid.
+/// Defines an enum whose values are words on the command line.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $value:ident = $word:literal,)* }) => {
+        $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum ManifestFault { $($(#[$doc])* $fault,)* }
+        pub enum $name { $($(#[$doc])* $value,)* }
 
-        impl ManifestFault {
-            fn from_name(name: &str) -> Option<Self> {
-                match name {
-                    $($name => Some(Self::$fault),)*
+        impl $name {
+            fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$value),)*
                     _ => None,
                 }
             }
@@ -104,57 +85,82 @@ macro_rules! manifest_faults {
     };
 }
 
-manifest_faults! {
-    /// The DRAM list's sum is not zero.
-    DramChecksum = "dram-checksum",
-    /// The console list's sum is not zero.
-    ConsoleChecksum = "console-checksum",
-    /// The non-coherent device list's sum is not zero.
-    NonCoherentChecksum = "ncoh-checksum",
-    /// The coherent device list's sum is not zero.
-    CoherentChecksum = "coh-checksum",
-    /// The SMMU list's sum is not zero.
-    SmmuChecksum = "smmu-checksum",
-    /// The root complex list's sum is not zero.
-    RootComplexChecksum = "root-complex-checksum",
-    /// The second bank starts inside the first.
-    BanksOverlap = "banks-overlap",
-    /// The second bank lies below the first.
-    BanksUnsorted = "banks-unsorted",
-    /// A bank's base is not granule aligned.
-    BankBaseUnaligned = "bank-base-unaligned",
-    /// A bank's size is not a multiple of the granule.
-    BankSizeUnaligned = "bank-size-unaligned",
-    /// A bank's base plus size passes 2^64.
-    BankWraps = "bank-wraps",
-    /// A bank of no bytes.
-    BankEmpty = "bank-empty",
-    /// 2^60 banks, so that the length in bytes wraps to zero.
-    BankCountAbsurd = "bank-count-absurd",
-    /// One bank more than fits between the list and the end of the page.
-    BankCountPastPage = "bank-count-past-page",
-    /// The last bank straddles the end of the page.
-    BanksTruncated = "banks-truncated",
-    /// The DRAM list is at address 0.
-    BanksNull = "banks-null",
-    /// The DRAM list is outside the shared page.
-    BanksOutside = "banks-outside",
-    /// The DRAM list is not 8-byte aligned.
-    BanksUnaligned = "banks-unaligned",
-    /// There is no bank at all.
-    NoBanks = "no-banks",
-    /// 2^60 consoles.
-    ConsoleCountAbsurd = "console-count-absurd",
-    /// The console list is outside the shared page.
-    ConsolesOutside = "consoles-outside",
-    /// The console straddles the end of the page.
-    ConsolesTruncated = "consoles-truncated",
-    /// A root complex's root ports are outside the shared page.
-    RootPortsOutside = "root-ports-outside",
-    /// A root port's device mappings are outside the shared page.
-    MappingsOutside = "mappings-outside",
-    /// The SMMU list is outside the shared page.
-    SmmusOutside = "smmus-outside",
+words! {
+    /// What EL3 answers to RESERVE_MEMORY.
+    ReserveMemory {
+        /// E_RMM_NOMEM, as TF-A on QEMU.
+        NoMemory = "nomem",
+        /// E_RMM_UNK, as releases that have no such service.
+        Unknown = "unknown",
+        /// Memory, top-down from below the shared page, as TF-A on FVP.
+        Grant = "grant",
+    }
+}
+
+words! {
+    /// Which boot manifest the monitor writes.
+    ManifestKind {
+        /// As TF-A on QEMU: DRAM and a console, the other lists empty.
+        Qemu = "qemu",
+        /// As TF-A on FVP: device regions, an SMMU and a root complex as well.
+        Full = "full",
+    }
+}
+
+words! {
+    /// A deliberate mistake in the boot manifest. All of it but the named mistake is valid.
+    ManifestFault {
+        /// The DRAM list's sum is not zero.
+        DramChecksum = "dram-checksum",
+        /// The console list's sum is not zero.
+        ConsoleChecksum = "console-checksum",
+        /// The non-coherent device list's sum is not zero.
+        NonCoherentChecksum = "ncoh-checksum",
+        /// The coherent device list's sum is not zero.
+        CoherentChecksum = "coh-checksum",
+        /// The SMMU list's sum is not zero.
+        SmmuChecksum = "smmu-checksum",
+        /// The root complex list's sum is not zero.
+        RootComplexChecksum = "root-complex-checksum",
+        /// The second bank starts inside the first.
+        BanksOverlap = "banks-overlap",
+        /// The second bank lies below the first.
+        BanksUnsorted = "banks-unsorted",
+        /// A bank's base is not granule aligned.
+        BankBaseUnaligned = "bank-base-unaligned",
+        /// A bank's size is not a multiple of the granule.
+        BankSizeUnaligned = "bank-size-unaligned",
+        /// A bank's base plus size passes 2^64.
+        BankWraps = "bank-wraps",
+        /// A bank of no bytes.
+        BankEmpty = "bank-empty",
+        /// 2^60 banks, so that the length in bytes wraps to zero.
+        BankCountAbsurd = "bank-count-absurd",
+        /// One bank more than fits between the list and the end of the page.
+        BankCountPastPage = "bank-count-past-page",
+        /// The last bank straddles the end of the page.
+        BanksTruncated = "banks-truncated",
+        /// The DRAM list is at address 0.
+        BanksNull = "banks-null",
+        /// The DRAM list is outside the shared page.
+        BanksOutside = "banks-outside",
+        /// The DRAM list is not 8-byte aligned.
+        BanksUnaligned = "banks-unaligned",
+        /// There is no bank at all.
+        NoBanks = "no-banks",
+        /// 2^60 consoles.
+        ConsoleCountAbsurd = "console-count-absurd",
+        /// The console list is outside the shared page.
+        ConsolesOutside = "consoles-outside",
+        /// The console straddles the end of the page.
+        ConsolesTruncated = "consoles-truncated",
+        /// A root complex's root ports are outside the shared page.
+        RootPortsOutside = "root-ports-outside",
+        /// A root port's device mappings are outside the shared page.
+        MappingsOutside = "mappings-outside",
+        /// The SMMU list is outside the shared page.
+        SmmusOutside = "smmus-outside",
+    }
 }
 
 /// The options of a run.
@@ -293,18 +299,9 @@ impl Options {
             "memory" => number(value).map(|value| self.memory = value),
             "banks" => self.set_banks(value),
             "manifest-version" => version(value).map(|value| self.manifest_version = value),
-            "manifest" => match value {
-                "qemu" => Some(self.manifest = ManifestKind::Qemu),
-                "full" => Some(self.manifest = ManifestKind::Full),
-                _ => None,
-            },
-            "fault" => ManifestFault::from_name(value).map(|value| self.fault = Some(value)),
-            "reserve-memory" => match value {
-                "nomem" => Some(self.reserve_memory = ReserveMemory::NoMemory),
-                "unknown" => Some(self.reserve_memory = ReserveMemory::Unknown),
-                "grant" => Some(self.reserve_memory = ReserveMemory::Grant),
-                _ => None,
-            },
+            "manifest" => ManifestKind::from_word(value).map(|value| self.manifest = value),
+            "fault" => ManifestFault::from_word(value).map(|value| self.fault = Some(value)),
+            "reserve-memory" => ReserveMemory::from_word(value).map(|value| self.reserve_memory = value),
             "payload" => number(value).map(|value| self.payload = value),
             "secure" => range(value).map(|value| self.secure = Some(value)),
             "root" => range(value).map(|value| self.root = Some(value)),

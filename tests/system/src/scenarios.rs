@@ -1,39 +1,48 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The table of scenarios, in the order they run.
+//! The table of scenarios, in the order they run: what is booted, and then what is called.
+
+mod boot;
+mod faults;
+mod rmi;
 
 use crate::scenario::Scenario;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
     let mut rows = Vec::new();
-    rows.extend(interface_versions());
-    rows.extend(manifest_versions());
+    rows.extend(rmi::sessions());
+    rows.extend(boot::interface_versions());
+    rows.extend(boot::manifest_versions());
+    rows.extend(boot::places());
+    rows.extend(boot::bad_arguments());
+    rows.extend(boot::manifest_faults());
+    rows.extend(rmi::commands());
+    rows.extend(rmi::multiprocessor());
+    rows.extend(faults::deliberate_faults());
+    rows.extend(rmi::costs());
     rows
 }
 
-fn interface_versions() -> impl Iterator<Item = Scenario> {
-    let accepted = ["0.2", "0.3", "0.4", "0.6", "0.8", "0.9", "2.0", "2.1"].map(|version| {
-        let sentence = format!("the RMM boots under interface {version} and reports its RMI version");
-        Scenario::new(format!("interface-{version}"), "boots", sentence).interface(version)
-    });
-    let refused = ["0.1", "1.0", "3.0"].map(|version| {
-        let sentence = format!("the RMM refuses interface {version}; EL3 and the host go on without it");
-        Scenario::new(format!("interface-{version}"), "refused", sentence).interface(version).refusal(-2)
-    });
-    accepted.into_iter().chain(refused)
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
 
-fn manifest_versions() -> impl Iterator<Item = Scenario> {
-    let accepted = ["0.2", "0.3", "0.4", "0.5", "0.6"].map(|version| {
-        let sentence = format!("the RMM boots with a boot manifest of version {version}");
-        Scenario::new(format!("manifest-{version}"), "boots", sentence)
-            .option(format!("manifest-version={version}"))
-    });
-    let refused = ["0.1", "1.0"].map(|version| {
-        let sentence = format!("the RMM refuses a boot manifest of version {version}");
-        Scenario::new(format!("manifest-{version}"), "refused", sentence)
-            .option(format!("manifest-version={version}"))
-            .refusal(-6)
-    });
-    accepted.into_iter().chain(refused)
+    use regex::Regex;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names = HashSet::new();
+        for scenario in super::all() {
+            assert!(names.insert(scenario.name.clone()), "two scenarios are named {}", scenario.name);
+        }
+    }
+
+    #[test]
+    fn every_pattern_is_a_regular_expression() {
+        for scenario in super::all() {
+            for pattern in scenario.expected.iter().chain(&scenario.forbidden) {
+                assert!(Regex::new(pattern).is_ok(), "{}: {pattern}", scenario.name);
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use core::arch::global_asm;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
 
-use rmm_test_firmware::{read_register, write_register};
+use rmm_test_firmware::write_register;
 
 use crate::world::{Frame, World, WorldContext};
 

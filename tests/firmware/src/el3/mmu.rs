@@ -23,7 +23,7 @@ const SRAM: core::ops::Range<u64> = 0x0e00_0000..0x0f00_0000;
 const TABLE: u64 = 3;
 const PAGE: u64 = 3;
 const BLOCK: u64 = 1;
-/// Access flag, inner-shareable, AP[1] as RES1 demands.
+/// Access flag, inner-shareable, bit 1 of AP set as the architecture demands.
 const NORMAL: u64 = (1 << 10) | (3 << 8) | (1 << 6);
 const READ_ONLY: u64 = 1 << 7;
 const EXECUTE_NEVER: u64 = 1 << 54;
@@ -40,7 +40,9 @@ pub struct Table(UnsafeCell<[u64; 512]>);
 unsafe impl Sync for Table {}
 
 impl Table {
-    const EMPTY: Self = Self(UnsafeCell::new([0; 512]));
+    const fn empty() -> Self {
+        Self(UnsafeCell::new([0; 512]))
+    }
 
     fn address(&self) -> u64 {
         self.0.get().expose_provenance() as u64
@@ -53,10 +55,10 @@ impl Table {
 }
 
 /// The base table, for TTBR0_EL3.
-pub static LEVEL_1: Table = Table::EMPTY;
-static LEVEL_2_LOW: Table = Table::EMPTY;
-static LEVEL_2_WINDOW: Table = Table::EMPTY;
-static LEVEL_3_WINDOW: Table = Table::EMPTY;
+pub static LEVEL_1: Table = Table::empty();
+static LEVEL_2_LOW: Table = Table::empty();
+static LEVEL_2_WINDOW: Table = Table::empty();
+static LEVEL_3_WINDOW: Table = Table::empty();
 
 /// Called by entry.S on CPU 0 before anything else in Rust, MMU off: reads the options, builds the tables.
 #[unsafe(no_mangle)]

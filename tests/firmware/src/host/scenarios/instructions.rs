@@ -2,9 +2,13 @@
 //! What commands cost: instructions executed inside the RMM, from EL3's return into it to its SMC, both
 //! included. The monitor's own instructions are not counted. Needs QEMU's instruction counter.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use rmm_test_firmware::say;
+use rmm_test_firmware::smccc::psci;
 
 use crate::check;
+use crate::cpus;
 use crate::memory::granule;
 use crate::rmi::{self, Dialect, Status};
 use crate::smc;
@@ -24,9 +28,14 @@ fn measure(name: &str, command: impl Fn() -> Status) {
     say!("instructions: {name}: {} ({} EL3 calls)", second.1.last, second.1.services);
 }
 
-/// Prints the cost of the cold boot and of each command.
+/// Prints the cost of the boots and of each command.
 pub fn instructions() {
+    static WARM_BOOT: AtomicU64 = AtomicU64::new(0);
     say!("instructions: cold boot: {}", smc::last_visit().cold_boot);
+    let boot = cpus::start(1, |_| WARM_BOOT.store(smc::last_visit().warm_boot, Ordering::Release));
+    check::equal("CPU 1 comes on", boot, psci::SUCCESS);
+    cpus::wait_until_off(1);
+    say!("instructions: warm boot: {}", WARM_BOOT.load(Ordering::Acquire));
     let version = Dialect::current().version();
     measure("RMI_VERSION", || rmi::version(version).0);
     measure("RMI_FEATURES", || rmi::features(0).0);

@@ -69,26 +69,12 @@ impl Qemu {
     ///
     /// One line that says what is wrong: missing, unrecognized or too old.
     pub fn find(program: &Path) -> Result<Self> {
-        static VERSION: LazyLock<Regex> =
-            LazyLock::new(|| Regex::new(r"version (\d+)\.(\d+)").expect("the pattern is valid"));
         let name = program.display();
         let output = Command::new(program).arg("--version").output().with_context(|| {
             format!("cannot run {name}: QEMU {}.{} or newer is needed", OLDEST.0, OLDEST.1)
         })?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let version = VERSION
-            .captures(&text)
-            .and_then(|found| Some((found[1].parse().ok()?, found[2].parse().ok()?)))
-            .with_context(|| format!("{name} does not tell its version"))?;
-        if version < OLDEST {
-            bail!(
-                "{name} is version {}.{}, {}.{} or newer is needed",
-                version.0,
-                version.1,
-                OLDEST.0,
-                OLDEST.1
-            );
-        }
+        check_version(&String::from_utf8_lossy(&output.stdout))
+            .with_context(|| format!("cannot use {name}"))?;
         Ok(Self { program: program.into() })
     }
 
@@ -175,6 +161,20 @@ impl Qemu {
     }
 }
 
+/// Checks what `--version` printed.
+fn check_version(text: &str) -> Result<()> {
+    static VERSION: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"version (\d+)\.(\d+)").expect("the pattern is valid"));
+    let version: (u32, u32) = VERSION
+        .captures(text)
+        .and_then(|found| Some((found[1].parse().ok()?, found[2].parse().ok()?)))
+        .context("it does not tell its version")?;
+    if version < OLDEST {
+        bail!("it is version {}.{}, {}.{} or newer is needed", version.0, version.1, OLDEST.0, OLDEST.1);
+    }
+    Ok(())
+}
+
 /// A comma inside a value of a QEMU option is written twice.
 fn escape(value: &str) -> String {
     value.replace(',', ",,")
@@ -200,4 +200,29 @@ fn read_lines(pipe: impl Read + Send + 'static, lines: Sender<String>) -> thread
             bytes.clear();
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_version, escape};
+
+    #[test]
+    fn versions_from_the_oldest_on_are_accepted() {
+        for version in ["9.2.0", "9.10.1", "10.0.2 (Debian 1:10.0.2+ds-2)", "11.0"] {
+            let text = format!("QEMU emulator version {version}\nCopyright (c) 2003-2025");
+            assert!(check_version(&text).is_ok(), "{version}");
+        }
+    }
+
+    #[test]
+    fn older_and_unrecognizable_versions_are_refused() {
+        for text in ["QEMU emulator version 9.1.3", "QEMU emulator version 8.2.0", "", "version x.y"] {
+            assert!(check_version(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn commas_in_values_are_doubled() {
+        assert_eq!(escape("a,b"), "a,,b");
+    }
 }

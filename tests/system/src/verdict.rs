@@ -84,3 +84,57 @@ impl Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+    use std::time::Duration;
+
+    use super::judge;
+    use crate::qemu::{End, Run};
+    use crate::scenario::Scenario;
+
+    fn scenario() -> Scenario {
+        Scenario::new("name", "host", "it works").expect("^RMM: hello")
+    }
+
+    fn passes(end: End, log: &[&str]) -> bool {
+        let log = log.iter().map(|line| (*line).to_owned()).collect();
+        judge(&scenario(), Ok(Run { end, log, duration: Duration::ZERO })).passed()
+    }
+
+    fn exited(code: i32) -> End {
+        End::Exited(ExitStatus::from_raw(code << 8))
+    }
+
+    #[test]
+    fn a_run_that_does_all_that_is_asked_passes() {
+        assert!(passes(exited(0), &["RMM: hello", "ok: one"]));
+    }
+
+    #[test]
+    fn a_bad_status_a_hang_and_a_flood_fail() {
+        for end in [exited(1), End::Hung, End::Flooded] {
+            assert!(!passes(end, &["RMM: hello", "ok: one"]));
+        }
+    }
+
+    #[test]
+    fn a_missing_line_a_failed_check_and_a_dead_rmm_fail() {
+        assert!(!passes(exited(0), &["ok: one"]));
+        assert!(!passes(exited(0), &["RMM: hello", "ok: one", "FAILED: two"]));
+        assert!(!passes(exited(0), &["RMM: hello", "ok: one", "EL3: FAILED: exception"]));
+        assert!(!passes(exited(0), &["RMM: hello", "ok: one", "[RMM cpu0 FATAL] data abort"]));
+    }
+
+    #[test]
+    fn a_run_that_checked_nothing_fails() {
+        assert!(!passes(exited(0), &["RMM: hello"]));
+    }
+
+    #[test]
+    fn a_run_that_did_not_start_fails() {
+        assert!(!judge(&scenario(), Err(anyhow::anyhow!("no such image"))).passed());
+    }
+}

@@ -70,7 +70,11 @@ fn from_rmm(cpu: &mut Cpu) -> *mut Frame {
         _ => {
             cpu.visits.services += 1;
             let frame = &mut cpu.world(World::Realm).frame;
-            rmmd_services::serve(frame);
+            if rmmd::boot_failed() {
+                frame.x[0] = smccc::UNKNOWN;
+            } else {
+                rmmd_services::serve(frame);
+            }
             frame
         }
     }

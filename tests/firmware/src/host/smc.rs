@@ -2,7 +2,7 @@
 //! SMC with every general register accounted for: those that are no arguments carry random values, and
 //! after each call x8-x30 must be what they were.
 
-use core::fmt::Display;
+use core::fmt::{self, Display};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use rmm_test_firmware::registers::linear_index_of_this_cpu;
@@ -95,10 +95,30 @@ pub fn granule_gpi(address: u64) -> u64 {
     call(test_service::GRANULE_GPI, &[address]).1[0]
 }
 
-/// The code of the RMM's last BOOT_COMPLETE on this CPU, and whether EL3 has given it up.
-pub fn boot_status() -> (i64, bool) {
+/// How the RMM booted, in the eyes of EL3.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BootStatus {
+    /// The code of the last BOOT_COMPLETE on the calling CPU.
+    pub code: i64,
+    /// The boot failed on some CPU, and EL3 forwards nothing any more.
+    pub given_up: bool,
+}
+
+impl BootStatus {
+    /// All is well.
+    pub const BOOTED: Self = Self { code: 0, given_up: false };
+}
+
+impl fmt::Debug for BootStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "code {}, {}", self.code, if self.given_up { "given up" } else { "in service" })
+    }
+}
+
+/// How the RMM booted on this CPU.
+pub fn boot_status() -> BootStatus {
     let results = call(test_service::BOOT_STATUS, &[]).1;
-    (results[0].cast_signed(), results[1] != 0)
+    BootStatus { code: results[0].cast_signed(), given_up: results[1] != 0 }
 }
 
 /// Instruction counts of the RMM on this CPU.

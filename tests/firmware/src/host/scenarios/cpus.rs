@@ -12,7 +12,7 @@ use crate::cpus::{self, Work};
 use crate::memory::{GPI_NONSECURE, GPI_REALM, granule};
 use crate::random::Random;
 use crate::rmi::{self, Dialect, Status};
-use crate::smc;
+use crate::smc::{self, BootStatus};
 
 /// Off and on again this many times.
 const POWER_CYCLES: u64 = 12;
@@ -35,7 +35,7 @@ fn on_every_cpu(work: Work) {
 }
 
 fn warm_work(index: u64) {
-    check::equal(format_args!("the RMM booted on CPU {index}"), smc::boot_status(), (0, false));
+    check::equal(format_args!("the RMM booted on CPU {index}"), smc::boot_status(), BootStatus::BOOTED);
     let version = Dialect::current().version();
     check::equal(format_args!("CPU {index} is served"), rmi::version(version).0, Status::SUCCESS);
     let address = granule(64 + index);
@@ -77,17 +77,17 @@ pub fn surplus_cpu() {
     let surplus = crate::options().cpus;
     let version = Dialect::current().version();
     check::equal("CPU 0 is served at first", rmi::version(version).0, Status::SUCCESS);
-    let work: Work = |_| CODE.store(smc::boot_status().0.cast_unsigned(), Ordering::Release);
+    let work: Work = |_| CODE.store(smc::boot_status().code.cast_unsigned(), Ordering::Release);
     check::equal(format_args!("CPU {surplus} comes on"), cpus::start(surplus, work), psci::SUCCESS);
     cpus::wait_until_off(surplus);
     check::equal("the RMM refused it with code -4", CODE.load(Ordering::Acquire).cast_signed(), -4);
-    check::equal("EL3 gave the RMM up", smc::boot_status(), (0, true));
+    check::equal("EL3 gave the RMM up", smc::boot_status(), BootStatus { code: 0, given_up: true });
     check::equal("CPU 0 is served no longer", rmi::version(version).0, Status::UNKNOWN);
 }
 
 const SHARED: usize = 16;
 const OWN: u64 = 64;
-const ROUNDS: u64 = 400;
+const ROUNDS: u64 = 1500;
 
 /// Delegates minus undelegates that succeeded, for each shared granule.
 static BALANCE: [AtomicU64; SHARED] = [const { AtomicU64::new(0) }; SHARED];

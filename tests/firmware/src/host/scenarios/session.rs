@@ -3,17 +3,18 @@
 
 use rmm_test_firmware::say;
 
+use crate::check;
 use crate::memory::granule;
 use crate::probe::{self, Fault};
 use crate::rmi::{self, Dialect, Status};
-use crate::{check, smc};
+use crate::smc::{self, BootStatus};
 
 /// Says hello, lends the RMM a granule, sees that it is out of reach, takes it back clean, and errs.
 pub fn session() {
     const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
     let dialect = Dialect::current();
     say!("-- What is there");
-    check::equal("the RMM booted", smc::boot_status(), (0, false));
+    check::equal("the RMM booted", smc::boot_status(), BootStatus::BOOTED);
     let (status, lower, higher) = rmi::version(dialect.version());
     check::equal(format_args!("RMI_VERSION({}) succeeds", dialect.version()), status, Status::SUCCESS);
     say!("   supported: {lower} to {higher}");

@@ -21,6 +21,8 @@ const SMMUS: Field = Field { at: 14, element: 2 };
 /// The root complex list has its version between count and pointer.
 const ROOT_COMPLEXES: usize = 17;
 const ROOT_COMPLEX_VERSION: u64 = 1;
+/// Words of the one root complex: 3 of its own, 2 of its root port, 2 device mappings.
+const ROOT_COMPLEX_WORDS: usize = 7;
 
 #[derive(Clone, Copy)]
 struct Field {
@@ -96,11 +98,16 @@ impl Manifest {
         self.words[field.at..field.at + 3].copy_from_slice(&[count, pointer, sum.wrapping_neg()]);
     }
 
-    /// The aligned word at a physical address inside the page, else zero.
+    /// The word at a physical address inside the page, aligned or not; what lies outside counts as zero.
     fn word_at(&self, address: u64) -> u64 {
         let offset = address.wrapping_sub(self.base);
-        let index = usize::try_from(offset / 8).unwrap_or(WORDS);
-        if offset.is_multiple_of(8) { self.words.get(index).copied().unwrap_or(0) } else { 0 }
+        let word = |index: u64| {
+            usize::try_from(index).ok().and_then(|index| self.words.get(index)).copied().unwrap_or(0)
+        };
+        match offset % 8 * 8 {
+            0 => word(offset / 8),
+            shift => word(offset / 8) >> shift | word(offset / 8 + 1) << (64 - shift),
+        }
     }
 
     /// One root complex with one root port with two device mappings, in one piece.
@@ -125,12 +132,17 @@ impl Manifest {
         ]);
     }
 
-    /// Changes one word of the root complex at `offset` from the list's start, keeping the sum zero.
-    fn replace_in_root_complex(&mut self, offset: usize, value: u64) {
-        let start = usize::try_from((self.words[ROOT_COMPLEXES + 2] - self.base) / 8).unwrap_or(0);
-        let old = core::mem::replace(&mut self.words[start + offset], value);
-        let checksum = &mut self.words[ROOT_COMPLEXES + 3];
-        *checksum = checksum.wrapping_add(old).wrapping_sub(value);
+    /// Redirects the pointer at word `offset` of the root complex. What nothing refers to any more, from word
+    /// `orphaned` on, becomes zero, so that the sum is zero whether or not a reader includes it.
+    fn redirect_in_root_complex(&mut self, offset: usize, value: u64, orphaned: usize) {
+        let pointer = self.words[ROOT_COMPLEXES + 2];
+        let start = usize::try_from((pointer - self.base) / 8).unwrap_or(0);
+        let mut words = [0; ROOT_COMPLEX_WORDS];
+        words.copy_from_slice(&self.words[start..start + ROOT_COMPLEX_WORDS]);
+        words[offset] = value;
+        words[orphaned..].fill(0);
+        self.words[start..start + ROOT_COMPLEX_WORDS].copy_from_slice(&words);
+        self.set_root_complexes(1, pointer, &words);
     }
 
     /// Replaces the DRAM list by these banks, at the end of what is used.
@@ -177,7 +189,12 @@ impl Manifest {
             }
             ManifestFault::BanksNull => self.set_list(DRAM, 1, 0),
             ManifestFault::BanksOutside => self.set_list(DRAM, 1, page_end),
-            ManifestFault::BanksUnaligned => self.set_list(DRAM, 1, dram_pointer + 4),
+            ManifestFault::BanksUnaligned => {
+                // A good bank in all but its place.
+                let straddling = [BASE << 32, BASE >> 32 | SIZE << 32, SIZE >> 32];
+                self.words[self.used..self.used + 3].copy_from_slice(&straddling);
+                self.set_list(DRAM, 1, self.base + 8 * self.used as u64 + 4);
+            }
             ManifestFault::NoBanks => self.words[DRAM.at..DRAM.at + 3].fill(0),
             ManifestFault::ConsoleCountAbsurd => self.set_list(CONSOLES, 1 << 60, console_pointer),
             ManifestFault::ConsolesOutside => self.set_list(CONSOLES, 1, self.base - GRANULE),
@@ -185,8 +202,8 @@ impl Manifest {
                 self.words[WORDS - 5..].copy_from_slice(&console()[..5]);
                 self.set_list(CONSOLES, 1, page_end - 5 * 8);
             }
-            ManifestFault::RootPortsOutside => self.replace_in_root_complex(2, page_end),
-            ManifestFault::MappingsOutside => self.replace_in_root_complex(4, self.base - 8),
+            ManifestFault::RootPortsOutside => self.redirect_in_root_complex(2, page_end, 3),
+            ManifestFault::MappingsOutside => self.redirect_in_root_complex(4, self.base - 16, 5),
             ManifestFault::SmmusOutside => self.set_list(SMMUS, 1, page_end),
         }
     }

@@ -104,6 +104,12 @@ pub fn multiprocessor() -> Vec<Scenario> {
     ];
     rows.extend(in_each_dialect(vec![
         Scenario::new("warm-boots", "warm-boots", "4 CPUs go off and on, and are served each time").cpus(4),
+        Scenario::new(
+            "other-cpu-access",
+            "access-from-another-cpu",
+            "a delegated granule is out of reach of a CPU that has just read it",
+        )
+        .cpus(2),
         Scenario::new("contention", "contention", "4 CPUs delegate their own and each other's granules")
             .cpus(4),
     ]));

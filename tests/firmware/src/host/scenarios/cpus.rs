@@ -10,6 +10,7 @@ use rmm_test_firmware::smccc::psci;
 use crate::check::{self, Every};
 use crate::cpus::{self, Work};
 use crate::memory::{GPI_NONSECURE, GPI_REALM, granule};
+use crate::probe::{self, Fault};
 use crate::random::Random;
 use crate::rmi::{self, Dialect, Status};
 use crate::smc::{self, BootStatus};
@@ -83,6 +84,39 @@ pub fn surplus_cpu() {
     check::equal("the RMM refused it with code -4", CODE.load(Ordering::Acquire).cast_signed(), -4);
     check::equal("EL3 gave the RMM up", smc::boot_status(), BootStatus { code: 0, given_up: true });
     check::equal("CPU 0 is served no longer", rmi::version(version).0, Status::UNKNOWN);
+}
+
+/// What CPU 1 is to do next with the granule both CPUs look at.
+static STEP: AtomicU64 = AtomicU64::new(0);
+const READ_BEFORE: u64 = 1;
+const HAS_READ: u64 = 2;
+const READ_AFTER: u64 = 3;
+
+fn wait_for_step(step: u64) {
+    while STEP.load(Ordering::Acquire) != step {
+        core::hint::spin_loop();
+    }
+}
+
+/// A granule delegated by one CPU is out of reach of another that has just read it.
+pub fn access_from_another_cpu() {
+    rmi::activate();
+    let observer: Work = |_| {
+        let address = granule(4000);
+        wait_for_step(READ_BEFORE);
+        check::equal("CPU 1 reads a granule", probe::read(address), Ok(0));
+        STEP.store(HAS_READ, Ordering::Release);
+        wait_for_step(READ_AFTER);
+        let faults = probe::read(address).is_err_and(Fault::is_granule_protection);
+        check::that("CPU 1's next read takes a Granule Protection Fault", faults);
+    };
+    check::equal("CPU 1 comes on", cpus::start(1, observer), psci::SUCCESS);
+    STEP.store(READ_BEFORE, Ordering::Release);
+    wait_for_step(HAS_READ);
+    check::equal("CPU 0 delegates it", rmi::delegate(granule(4000)), Status::SUCCESS);
+    STEP.store(READ_AFTER, Ordering::Release);
+    cpus::wait_until_off(1);
+    check::equal("it comes back", rmi::undelegate(granule(4000)), Status::SUCCESS);
 }
 
 const SHARED: usize = 16;

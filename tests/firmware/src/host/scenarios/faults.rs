@@ -14,11 +14,19 @@ use crate::{EXIT_CHECK_FAILED, cpus, smc};
 /// Calls CPU 1 makes while CPU 0's RMM dies: many times what the report takes when CPUs take turns.
 const CALLS: u64 = 5000;
 
+static CPU_1_IS_UP: AtomicBool = AtomicBool::new(false);
 static FAULT_IS_NEXT: AtomicBool = AtomicBool::new(false);
+
+fn wait_for(flag: &AtomicBool) {
+    while !flag.load(Ordering::Acquire) {
+        core::hint::spin_loop();
+    }
+}
 
 /// CPU 0 asks for the fault in the option `argument`; CPU 1 is served all the while and ends the run.
 pub fn fault() {
     check::equal("CPU 1 comes on", cpus::start(1, serve_on), psci::SUCCESS);
+    wait_for(&CPU_1_IS_UP);
     let kind = crate::options().argument;
     say!("the RMM is asked for fault {kind} on CPU 0");
     FAULT_IS_NEXT.store(true, Ordering::Release);
@@ -28,9 +36,8 @@ pub fn fault() {
 }
 
 fn serve_on(_: u64) {
-    while !FAULT_IS_NEXT.load(Ordering::Acquire) {
-        core::hint::spin_loop();
-    }
+    CPU_1_IS_UP.store(true, Ordering::Release);
+    wait_for(&FAULT_IS_NEXT);
     let version = Dialect::current().version();
     let mut every = Every::new("CPU 1 is served while the RMM dies on CPU 0");
     for call in 0..CALLS {

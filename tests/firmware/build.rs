@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Hands each image its own linker script, so that a plain `cargo build` links both.
+
+use std::env;
+use std::path::PathBuf;
+
+fn main() {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory"));
+    for image in ["el3", "host"] {
+        let script = root.join(format!("{image}.ld"));
+        println!("cargo::rustc-link-arg-bin={image}=-T{}", script.display());
+        println!("cargo::rerun-if-changed={}", script.display());
+    }
+    println!("cargo::rerun-if-changed=build.rs");
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! EL3's own translation: the flash and the secure SRAM flat, and one window through which the monitor
+//! reaches the page it shares with the RMM in the Realm PAS. Built once by CPU 0 with the MMU off.
+
+use core::cell::UnsafeCell;
+
+use crate::boot;
+
+/// MAIR_EL3: index 0 is Normal write-back.
+pub const MAIR: u64 = 0xff;
+/// TCR_EL3: 39-bit addresses from level 1, 4 KiB granule, write-back inner-shareable walks, 40-bit output.
+pub const TCR: u64 = (1 << 31) | (1 << 23) | (2 << 16) | (3 << 12) | (1 << 10) | (1 << 8) | 25;
+
+/// Where the shared page appears: the first page of the level 1 entry after every address in use.
+const WINDOW: u64 = 0x10_0000_0000;
+/// Bytes of a level 2 block.
+const LEVEL_2_BLOCK: u64 = 1 << 21;
+/// Blocks of flash to map; the image takes a fraction of the first.
+const FLASH_BLOCKS: u64 = 2;
+/// The secure SRAM of QEMU `virt`.
+const SRAM: core::ops::Range<u64> = 0x0e00_0000..0x0f00_0000;
+
+const TABLE: u64 = 3;
+const PAGE: u64 = 3;
+const BLOCK: u64 = 1;
+/// Access flag, inner-shareable, bit 1 of AP set as the architecture demands.
+const NORMAL: u64 = (1 << 10) | (3 << 8) | (1 << 6);
+const READ_ONLY: u64 = 1 << 7;
+const EXECUTE_NEVER: u64 = 1 << 54;
+/// NSE with NS clear: the Root PAS.
+const ROOT: u64 = 1 << 11;
+/// NSE with NS set: the Realm PAS.
+const REALM: u64 = (1 << 11) | (1 << 5);
+
+/// One translation table.
+#[repr(C, align(4096))]
+pub struct Table(UnsafeCell<[u64; 512]>);
+
+// SAFETY: written by CPU 0 alone before the MMU is on anywhere; read by the table walker only after that.
+unsafe impl Sync for Table {}
+
+impl Table {
+    const fn empty() -> Self {
+        Self(UnsafeCell::new([0; 512]))
+    }
+
+    fn address(&self) -> u64 {
+        self.0.get().expose_provenance() as u64
+    }
+
+    fn set(&self, index: u64, descriptor: u64) {
+        // SAFETY: CPU 0 is alone and the MMU is off, so nobody else looks at the table.
+        unsafe { (&mut *self.0.get())[usize::try_from(index).unwrap_or(0)] = descriptor };
+    }
+}
+
+/// The base table, for TTBR0_EL3.
+pub static LEVEL_1: Table = Table::empty();
+static LEVEL_2_LOW: Table = Table::empty();
+static LEVEL_2_WINDOW: Table = Table::empty();
+static LEVEL_3_WINDOW: Table = Table::empty();
+
+/// Called by entry.S on CPU 0 before anything else in Rust, MMU off: reads the options, builds the tables.
+#[unsafe(no_mangle)]
+extern "C" fn el3_build_translation_tables() {
+    let shared_page = boot::read_options().shared_page();
+    LEVEL_1.set(0, LEVEL_2_LOW.address() | TABLE);
+    for block in 0..FLASH_BLOCKS {
+        LEVEL_2_LOW.set(block, (block * LEVEL_2_BLOCK) | ROOT | READ_ONLY | NORMAL | BLOCK);
+    }
+    for block in SRAM.start / LEVEL_2_BLOCK..SRAM.end / LEVEL_2_BLOCK {
+        LEVEL_2_LOW.set(block, (block * LEVEL_2_BLOCK) | ROOT | EXECUTE_NEVER | NORMAL | BLOCK);
+    }
+    LEVEL_1.set(WINDOW >> 30, LEVEL_2_WINDOW.address() | TABLE);
+    LEVEL_2_WINDOW.set(0, LEVEL_3_WINDOW.address() | TABLE);
+    LEVEL_3_WINDOW.set(0, shared_page | REALM | EXECUTE_NEVER | NORMAL | PAGE);
+}
+
+/// The shared page as EL3 sees it: 512 words, also written by the RMM.
+pub fn shared_page() -> *mut u64 {
+    core::ptr::with_exposed_provenance_mut(usize::try_from(WINDOW).unwrap_or(0))
+}

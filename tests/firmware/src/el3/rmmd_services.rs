@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What the RMM may ask of EL3: Granule Transition Service, attestation, features, memory. Results are
+//! those of TF-A built for QEMU `virt`.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use rmm_test_firmware::options::{GRANULE, Options, ReserveMemory};
+use rmm_test_firmware::{say, smccc};
+
+use crate::boot::options;
+use crate::gpt::{Gpi, GptError, gpt};
+use crate::mmu;
+use crate::world::Frame;
+
+const GTSI_DELEGATE: u64 = 0xC400_01B0;
+const GTSI_UNDELEGATE: u64 = 0xC400_01B1;
+const ATTEST_GET_REALM_KEY: u64 = 0xC400_01B2;
+const ATTEST_GET_PLAT_TOKEN: u64 = 0xC400_01B3;
+const EL3_FEATURES: u64 = 0xC400_01B4;
+const RESERVE_MEMORY: u64 = 0xC400_01BB;
+
+/// Status of a service, for the RMM's x0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i64)]
+enum Status {
+    Ok = 0,
+    Unknown = -1,
+    BadAddress = -2,
+    BadPas = -3,
+    NoMemory = -4,
+    Invalid = -5,
+}
+
+/// A raw P-384 private key: the length is what matters here, nothing is signed with it.
+const REALM_KEY: [u64; 6] = [0x5a5a_0001_5a5a_0001; 6];
+/// Stands for the platform token: an empty CBOR map.
+const PLATFORM_TOKEN: u64 = 0xa0;
+
+/// Serves one call of the RMM; it resumes with the results in its registers.
+pub fn serve(frame: &mut Frame) {
+    let [fid, x1, x2, x3] = [frame.x[0], frame.x[1], frame.x[2], frame.x[3]];
+    let status = match fid {
+        GTSI_DELEGATE => transition(x1, Gpi::Nonsecure, Gpi::Realm),
+        GTSI_UNDELEGATE => transition(x1, Gpi::Realm, Gpi::Nonsecure),
+        ATTEST_GET_REALM_KEY => realm_key(x1, x2, x3, &mut frame.x[1]),
+        ATTEST_GET_PLAT_TOKEN => {
+            frame.x[2] = 0;
+            platform_token(x1, x2, x3, &mut frame.x[1])
+        }
+        EL3_FEATURES => features(x1, &mut frame.x[1]),
+        RESERVE_MEMORY => reserve_memory(x1, x2, &mut frame.x[1]),
+        _ => {
+            say!("EL3: WARNING: unsupported RMM-EL3 call {fid:#x}");
+            Status::Unknown
+        }
+    };
+    frame.x[0] = if status == Status::Unknown { smccc::UNKNOWN } else { (status as i64).cast_unsigned() };
+}
+
+fn transition(address: u64, from: Gpi, to: Gpi) -> Status {
+    match gpt().change(address, from, to) {
+        Ok(()) => Status::Ok,
+        Err(error) => {
+            say!("EL3: ERROR: granule {address:#x} not changed from {from:?} to {to:?}: {error:?}");
+            match error {
+                GptError::Address => Status::BadAddress,
+                GptError::Gpi => Status::BadPas,
+            }
+        }
+    }
+}
+
+/// Word index in the shared page of a buffer the RMM names, if all of it lies inside.
+fn buffer_word(options: &Options, address: u64, size: u64) -> Option<usize> {
+    let offset = address.checked_sub(options.shared_page())?;
+    let inside = offset.checked_add(size)? <= GRANULE && offset.is_multiple_of(8);
+    usize::try_from(offset / 8).ok().filter(|_| inside)
+}
+
+fn realm_key(address: u64, size: u64, curve: u64, length: &mut u64) -> Status {
+    const P384: u64 = 0;
+    let Some(word) = buffer_word(options(), address, size) else { return Status::BadAddress };
+    if curve != P384 || size < size_of_val(&REALM_KEY) as u64 {
+        return Status::Invalid;
+    }
+    for (index, value) in REALM_KEY.iter().enumerate() {
+        // SAFETY: `buffer_word` keeps the write inside the page behind the window.
+        unsafe { mmu::shared_page().add(word + index).write_volatile(*value) };
+    }
+    *length = size_of_val(&REALM_KEY) as u64;
+    Status::Ok
+}
+
+fn platform_token(address: u64, size: u64, challenge: u64, chunk: &mut u64) -> Status {
+    let Some(word) = buffer_word(options(), address, size) else { return Status::BadAddress };
+    if !matches!(challenge, 0 | 32 | 48 | 64) || size < 8 {
+        return Status::Invalid;
+    }
+    // SAFETY: `buffer_word` keeps the write inside the page behind the window.
+    unsafe { mmu::shared_page().add(word).write_volatile(PLATFORM_TOKEN) };
+    *chunk = 1;
+    Status::Ok
+}
+
+fn features(register: u64, value: &mut u64) -> Status {
+    if register != 0 {
+        return Status::Invalid;
+    }
+    *value = 0;
+    Status::Ok
+}
+
+/// Hands out memory top-down from below the shared page, down to the part the image may use.
+fn reserve_memory(size: u64, argument: u64, address: &mut u64) -> Status {
+    /// Top of what is left; 0 before the first reservation.
+    static TOP: AtomicU64 = AtomicU64::new(0);
+    let options = options();
+    match options.reserve_memory {
+        ReserveMemory::Unknown => return Status::Unknown,
+        ReserveMemory::NoMemory => return Status::NoMemory,
+        ReserveMemory::Grant => {}
+    }
+    let Some(alignment) = 1u64.checked_shl(u32::from(argument.to_be_bytes()[0])) else {
+        return Status::Invalid;
+    };
+    if size == 0 || !size.is_multiple_of(GRANULE) {
+        return Status::Invalid;
+    }
+    let lowest = options.carve_out.base + options.payload;
+    let take = |top: u64| {
+        let top = if top == 0 { options.shared_page() } else { top };
+        let base = top.checked_sub(size)? & !(alignment.max(GRANULE) - 1);
+        (base >= lowest).then_some(base)
+    };
+    let mut granted = 0;
+    let reserved = TOP.try_update(Ordering::AcqRel, Ordering::Acquire, |top| {
+        granted = take(top)?;
+        Some(granted)
+    });
+    if reserved.is_err() {
+        return Status::NoMemory;
+    }
+    say!("EL3: {size:#x} bytes reserved for the RMM at {granted:#x}");
+    *address = granted;
+    Status::Ok
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Work on other CPUs: turn one on with a function to run, wait until it is done, see it go off.
+
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use rmm_test_firmware::registers::affinity;
+use rmm_test_firmware::smccc::psci;
+use rmm_test_firmware::{say, semihosting};
+
+use crate::{EXIT_HOST_FAILED, MAX_CPUS, smc};
+
+unsafe extern "C" {
+    fn secondary_entry();
+}
+
+/// The function a CPU is to run, as an address; 0 for none.
+static WORK: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
+/// Functions each CPU has finished.
+static FINISHED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
+
+/// What a CPU runs; it gets its linear index, and goes off when the function returns.
+pub type Work = fn(u64);
+
+/// Turns CPU `index` on to run `work`. Returns what CPU_ON answered.
+pub fn start(index: u64, work: Work) -> u64 {
+    slot(&WORK, index).store(work as usize, Ordering::Release);
+    let entry = (secondary_entry as *const ()).addr() as u64;
+    smc::cpu_on(affinity(index), entry, index)
+}
+
+/// Functions CPU `index` has finished since the start of the run.
+pub fn finished(index: u64) -> u64 {
+    slot(&FINISHED, index).load(Ordering::Acquire)
+}
+
+/// Waits until CPU `index` has finished its work and is off.
+pub fn wait_until_off(index: u64) {
+    while smc::affinity_info(affinity(index)) != psci::AFFINITY_OFF {
+        core::hint::spin_loop();
+    }
+}
+
+fn slot<T>(slots: &'static [T; MAX_CPUS], index: u64) -> &'static T {
+    match usize::try_from(index).ok().and_then(|index| slots.get(index)) {
+        Some(slot) => slot,
+        None => {
+            say!("FAILED: the host has no CPU {index}");
+            semihosting::exit(EXIT_HOST_FAILED)
+        }
+    }
+}
+
+/// Called by entry.S on a CPU that CPU_ON started.
+#[unsafe(no_mangle)]
+extern "C" fn host_secondary_main(index: u64) -> ! {
+    let work = slot(&WORK, index).swap(0, Ordering::Acquire);
+    if work != 0 {
+        // SAFETY: `start` stored a `Work` there.
+        let work = unsafe { core::mem::transmute::<usize, Work>(work) };
+        work(index);
+    }
+    slot(&FINISHED, index).fetch_add(1, Ordering::Release);
+    smc::cpu_off()
+}

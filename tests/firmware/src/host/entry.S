@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Entry of the host on each CPU, its exception vectors, and the probes: the accesses that may fault.
+
+    .section .text.entry, "ax"
+    .global entry
+entry:
+    ldr     x0, =__bss_start
+    ldr     x1, =__bss_end
+1:  cmp     x0, x1
+    b.hs    2f
+    stp     xzr, xzr, [x0], #16
+    b       1b
+2:  mov     x19, #0
+    bl      set_up
+    bl      host_main
+
+// Where CPU_ON sends the other CPUs; x0 = linear index.
+    .global secondary_entry
+secondary_entry:
+    mov     x19, x0
+    bl      set_up
+    mov     x0, x19
+    bl      host_secondary_main
+
+// Stack of CPU x19, vectors, MMU. No Rust runs before this.
+set_up:
+    ldr     x0, =vectors
+    msr     vbar_el2, x0
+    mov     x0, #(1 << 31)                  // HCR_EL2.RW
+    msr     hcr_el2, x0
+    ldr     x0, =stacks
+    add     x1, x19, #1
+    mov     x2, #{STACK_SIZE}
+    madd    x0, x1, x2, x0
+    mov     sp, x0
+    ldr     x0, ={MAIR}
+    msr     mair_el2, x0
+    ldr     x0, ={TCR}
+    msr     tcr_el2, x0
+    ldr     x0, ={LEVEL_1}
+    msr     ttbr0_el2, x0
+    isb
+    tlbi    alle2
+    dsb     sy
+    isb
+    ldr     x0, ={SCTLR}
+    msr     sctlr_el2, x0
+    isb
+    ret
+    .pool
+
+    .macro unexpected offset
+    .balign 128
+    mov     x0, #\offset
+    bl      host_unexpected
+    .endm
+
+    .text
+    .balign 2048
+vectors:
+    unexpected 0x000
+    unexpected 0x080
+    unexpected 0x100
+    unexpected 0x180
+
+// A fault of a probe resumes behind it with the syndrome in x1; x2 and x3 are the probe's to lose.
+    .balign 128
+    mrs     x2, elr_el2
+    ldr     x3, =probe_load
+    cmp     x2, x3
+    b.eq    3f
+    ldr     x3, =probe_store
+    cmp     x2, x3
+    b.eq    3f
+    mov     x0, #0x200
+    bl      host_unexpected
+3:  add     x2, x2, #4
+    msr     elr_el2, x2
+    mrs     x1, esr_el2
+    eret
+
+    unexpected 0x280
+    unexpected 0x300
+    unexpected 0x380
+    unexpected 0x400
+    unexpected 0x480
+    unexpected 0x500
+    unexpected 0x580
+    unexpected 0x600
+    unexpected 0x680
+    unexpected 0x700
+    unexpected 0x780
+
+// x0 = address. Returns x0 = the word, x1 = 0, or x1 = the syndrome of the fault.
+    .global host_probe_read
+host_probe_read:
+    mov     x1, #0
+probe_load:
+    ldr     x0, [x0]
+    ret
+
+// x0 = address, x1 = value. Returns x1 = 0, or x1 = the syndrome of the fault.
+    .global host_probe_write
+host_probe_write:
+    mov     x2, x1
+    mov     x1, #0
+probe_store:
+    str     x2, [x0]
+    ret
+
+// x0 = array of 31 words: loaded into x0-x30, SMC, stored back. Keeps the caller's registers.
+    .global host_smc
+host_smc:
+    stp     x29, x30, [sp, #-16]!
+    stp     x27, x28, [sp, #-16]!
+    stp     x25, x26, [sp, #-16]!
+    stp     x23, x24, [sp, #-16]!
+    stp     x21, x22, [sp, #-16]!
+    stp     x19, x20, [sp, #-16]!
+    str     x0, [sp, #-16]!
+    ldp     x2, x3, [x0, #16]
+    ldp     x4, x5, [x0, #32]
+    ldp     x6, x7, [x0, #48]
+    ldp     x8, x9, [x0, #64]
+    ldp     x10, x11, [x0, #80]
+    ldp     x12, x13, [x0, #96]
+    ldp     x14, x15, [x0, #112]
+    ldp     x16, x17, [x0, #128]
+    ldp     x18, x19, [x0, #144]
+    ldp     x20, x21, [x0, #160]
+    ldp     x22, x23, [x0, #176]
+    ldp     x24, x25, [x0, #192]
+    ldp     x26, x27, [x0, #208]
+    ldp     x28, x29, [x0, #224]
+    ldr     x30, [x0, #240]
+    ldp     x0, x1, [x0]
+    smc     #0
+    stp     x0, x1, [sp, #-16]!
+    ldr     x0, [sp, #16]
+    stp     x2, x3, [x0, #16]
+    stp     x4, x5, [x0, #32]
+    stp     x6, x7, [x0, #48]
+    stp     x8, x9, [x0, #64]
+    stp     x10, x11, [x0, #80]
+    stp     x12, x13, [x0, #96]
+    stp     x14, x15, [x0, #112]
+    stp     x16, x17, [x0, #128]
+    stp     x18, x19, [x0, #144]
+    stp     x20, x21, [x0, #160]
+    stp     x22, x23, [x0, #176]
+    stp     x24, x25, [x0, #192]
+    stp     x26, x27, [x0, #208]
+    stp     x28, x29, [x0, #224]
+    str     x30, [x0, #240]
+    ldp     x2, x3, [sp], #16
+    stp     x2, x3, [x0]
+    add     sp, sp, #16
+    ldp     x19, x20, [sp], #16
+    ldp     x21, x22, [sp], #16
+    ldp     x23, x24, [sp], #16
+    ldp     x25, x26, [sp], #16
+    ldp     x27, x28, [sp], #16
+    ldp     x29, x30, [sp], #16
+    ret
+
+    .section .uncleared, "aw", %nobits
+    .balign 16
+stacks:
+    .space  {MAX_CPUS} * {STACK_SIZE}

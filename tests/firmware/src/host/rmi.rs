@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The RMI as a host sees it: one typed function per command, both dialects. Every call passes random values
+//! in the registers it does not use and checks that x4-x7 come back unless they are results.
+
+use core::fmt;
+
+use rmm_test_firmware::smccc;
+
+use crate::smc::{self, ARGUMENTS};
+
+/// Function identifiers.
+pub mod fid {
+    /// RMI_VERSION.
+    pub const VERSION: u64 = 0xC400_0150;
+    /// RMI_GRANULE_DELEGATE (1.0).
+    pub const GRANULE_DELEGATE: u64 = 0xC400_0151;
+    /// RMI_GRANULE_UNDELEGATE (1.0).
+    pub const GRANULE_UNDELEGATE: u64 = 0xC400_0152;
+    /// RMI_FEATURES.
+    pub const FEATURES: u64 = 0xC400_0165;
+    /// Test images only: x1 = which fault the RMM is to commit.
+    pub const SELF_TEST: u64 = 0xC400_018E;
+    /// RMI_GRANULE_RANGE_DELEGATE (2.0).
+    pub const GRANULE_RANGE_DELEGATE: u64 = 0xC400_01F1;
+    /// RMI_GRANULE_RANGE_UNDELEGATE (2.0).
+    pub const GRANULE_RANGE_UNDELEGATE: u64 = 0xC400_01F2;
+    /// RMI_RMM_ACTIVATE (2.0).
+    pub const RMM_ACTIVATE: u64 = 0xC400_0202;
+}
+
+/// The result word of a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Status(pub u64);
+
+impl Status {
+    /// RMI_SUCCESS.
+    pub const SUCCESS: Self = Self(0);
+    /// RMI_ERROR_INPUT.
+    pub const ERROR_INPUT: Self = Self(1);
+    /// Not a command.
+    pub const UNKNOWN: Self = Self(smccc::UNKNOWN);
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::SUCCESS => write!(f, "RMI_SUCCESS"),
+            Self::ERROR_INPUT => write!(f, "RMI_ERROR_INPUT"),
+            Self::UNKNOWN => write!(f, "unknown (-1)"),
+            Self(word) => write!(f, "RMI status {word:#x}"),
+        }
+    }
+}
+
+/// An RMI version.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Version(pub u64);
+
+impl Version {
+    /// 1.0.
+    pub const V1_0: Self = Self(0x1_0000);
+    /// 2.0.
+    pub const V2_0: Self = Self(0x2_0000);
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0 >> 16, self.0 & 0xffff)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// The set of commands the RMM serves, which follows from the interface version EL3 booted it with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// RMI 1.0: a granule at a time.
+    One,
+    /// RMI 2.0: ranges of granules.
+    Two,
+}
+
+impl Dialect {
+    /// The dialect of this run.
+    pub fn current() -> Self {
+        if crate::options().interface.major() >= 2 { Self::Two } else { Self::One }
+    }
+
+    /// The version the dialect reports.
+    pub fn version(self) -> Version {
+        match self {
+            Self::One => Version::V1_0,
+            Self::Two => Version::V2_0,
+        }
+    }
+}
+
+/// Calls a command whose results reach up to x`results`, and checks the registers from x4 on that are none.
+pub fn call(fid: u64, arguments: &[u64], results: usize) -> [u64; ARGUMENTS] {
+    let (passed, returned) = smc::call(fid, arguments);
+    for index in (results + 1).max(4)..ARGUMENTS {
+        if returned[index] != passed[index] {
+            smc::corrupted(fid, format_args!("x{index}"), passed[index], returned[index]);
+        }
+    }
+    returned
+}
+
+/// RMI_VERSION: status, lower and higher supported version.
+pub fn version(requested: Version) -> (Status, Version, Version) {
+    let returned = call(fid::VERSION, &[requested.0], 2);
+    (Status(returned[0]), Version(returned[1]), Version(returned[2]))
+}
+
+/// RMI_FEATURES: status and value of a feature register.
+pub fn features(register: u64) -> (Status, u64) {
+    let returned = call(fid::FEATURES, &[register], 1);
+    (Status(returned[0]), returned[1])
+}
+
+/// RMI_GRANULE_DELEGATE (1.0).
+pub fn granule_delegate(address: u64) -> Status {
+    Status(call(fid::GRANULE_DELEGATE, &[address], 0)[0])
+}
+
+/// RMI_GRANULE_UNDELEGATE (1.0).
+pub fn granule_undelegate(address: u64) -> Status {
+    Status(call(fid::GRANULE_UNDELEGATE, &[address], 0)[0])
+}
+
+/// RMI_GRANULE_RANGE_DELEGATE (2.0): status and the first address not delegated.
+pub fn range_delegate(base: u64, top: u64) -> (Status, u64) {
+    let returned = call(fid::GRANULE_RANGE_DELEGATE, &[base, top], 1);
+    (Status(returned[0]), returned[1])
+}
+
+/// RMI_GRANULE_RANGE_UNDELEGATE (2.0): status and the first address not undelegated.
+pub fn range_undelegate(base: u64, top: u64) -> (Status, u64) {
+    let returned = call(fid::GRANULE_RANGE_UNDELEGATE, &[base, top], 1);
+    (Status(returned[0]), returned[1])
+}
+
+/// RMI_RMM_ACTIVATE (2.0).
+pub fn rmm_activate() -> Status {
+    Status(call(fid::RMM_ACTIVATE, &[], 0)[0])
+}
+
+/// Delegates one granule in the dialect of this run.
+pub fn delegate(address: u64) -> Status {
+    match Dialect::current() {
+        Dialect::One => granule_delegate(address),
+        Dialect::Two => range_delegate(address, address.wrapping_add(4096)).0,
+    }
+}
+
+/// Undelegates one granule in the dialect of this run.
+pub fn undelegate(address: u64) -> Status {
+    match Dialect::current() {
+        Dialect::One => granule_undelegate(address),
+        Dialect::Two => range_undelegate(address, address.wrapping_add(4096)).0,
+    }
+}
+
+/// Asks the RMM's test image to commit a fault.
+pub fn self_test(kind: u64) -> Status {
+    Status(call(fid::SELF_TEST, &[kind], 0)[0])
+}
+
+/// Brings an RMM of the 2.0 dialect to its active state, before which it may refuse everything else. An RMM
+/// that has no such state does not know the command.
+pub fn activate() {
+    if Dialect::current() == Dialect::Two {
+        let status = rmm_activate();
+        crate::check::that(
+            format_args!("RMI_RMM_ACTIVATE succeeds or is not needed ({status:?})"),
+            matches!(status, Status::SUCCESS | Status::UNKNOWN),
+        );
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The scenarios by name, one file per family. A scenario is a plain function that calls the RMM and checks.
+
+mod boot;
+mod commands;
+mod cpus;
+mod faults;
+mod granules;
+mod instructions;
+mod ranges;
+mod session;
+
+/// A named list of checks.
+pub struct Scenario {
+    /// The name on the command line.
+    pub name: &'static str,
+    /// Runs it.
+    pub run: fn(),
+}
+
+/// Every scenario.
+pub const ALL: &[Scenario] = &[
+    Scenario { name: "session", run: session::session },
+    Scenario { name: "boots", run: boot::boots },
+    Scenario { name: "refused", run: boot::refused },
+    Scenario { name: "version", run: commands::version },
+    Scenario { name: "features", run: commands::features },
+    Scenario { name: "unknown", run: commands::unknown },
+    Scenario { name: "sve-hint", run: commands::sve_hint },
+    Scenario { name: "granules", run: granules::life },
+    Scenario { name: "bad-addresses", run: granules::bad_addresses },
+    Scenario { name: "host-access", run: granules::host_access },
+    Scenario { name: "refused-by-el3", run: granules::refused_by_el3 },
+    Scenario { name: "random-granules", run: granules::random_walk },
+    Scenario { name: "ranges", run: ranges::ranges },
+    Scenario { name: "bad-ranges", run: ranges::bad_ranges },
+    Scenario { name: "psci", run: cpus::psci },
+    Scenario { name: "warm-boots", run: cpus::warm_boots },
+    Scenario { name: "surplus-cpu", run: cpus::surplus_cpu },
+    Scenario { name: "access-from-another-cpu", run: cpus::access_from_another_cpu },
+    Scenario { name: "contention", run: cpus::contention },
+    Scenario { name: "fault", run: faults::fault },
+    Scenario { name: "instructions", run: instructions::instructions },
+];

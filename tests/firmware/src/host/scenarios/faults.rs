@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Faults inside the RMM, committed on purpose by its test image. A fault is fatal to the CPU it happens on
+//! and to no other; what the RMM prints about it is judged by the runner.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use rmm_test_firmware::smccc::psci;
+use rmm_test_firmware::{say, semihosting};
+
+use crate::check::{self, Every};
+use crate::rmi::{self, Dialect, Status};
+use crate::{EXIT_CHECK_FAILED, cpus, smc};
+
+/// Calls CPU 1 makes while CPU 0's RMM dies: many times what the report takes when CPUs take turns.
+const CALLS: u64 = 5000;
+
+static CPU_1_IS_UP: AtomicBool = AtomicBool::new(false);
+static FAULT_IS_NEXT: AtomicBool = AtomicBool::new(false);
+
+fn wait_for(flag: &AtomicBool) {
+    while !flag.load(Ordering::Acquire) {
+        core::hint::spin_loop();
+    }
+}
+
+/// CPU 0 asks for the fault in the option `argument`; CPU 1 is served all the while and ends the run.
+pub fn fault() {
+    check::equal("CPU 1 comes on", cpus::start(1, serve_on), psci::SUCCESS);
+    wait_for(&CPU_1_IS_UP);
+    let kind = crate::options().argument;
+    say!("the RMM is asked for fault {kind} on CPU 0");
+    FAULT_IS_NEXT.store(true, Ordering::Release);
+    let status = rmi::self_test(kind);
+    check::equal("the RMM survives its fault on CPU 0", status, Status(u64::MAX - 1));
+    semihosting::exit(EXIT_CHECK_FAILED)
+}
+
+fn serve_on(_: u64) {
+    CPU_1_IS_UP.store(true, Ordering::Release);
+    wait_for(&FAULT_IS_NEXT);
+    let version = Dialect::current().version();
+    let mut every = Every::new("CPU 1 is served while the RMM dies on CPU 0");
+    for call in 0..CALLS {
+        every.equal(format_args!("call {call}"), rmi::version(version).0, Status::SUCCESS);
+    }
+    drop(every);
+    smc::report_preserved_registers();
+    semihosting::exit(if check::failures() == 0 { 0 } else { EXIT_CHECK_FAILED })
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The options of a run: `key=value` words on the semihosting command line, read by both images.
+//!
+//! Every option has a default that makes the monitor do what TF-A does on QEMU `virt`. An unknown key or a
+//! malformed value is an error, never ignored: a test must not pass because its option was misspelled.
+
+use core::fmt;
+
+use crate::semihosting;
+
+/// Most banks the `banks` option takes.
+pub const MAX_BANKS: usize = 8;
+/// Size of a granule, and of the shared page, in bytes.
+pub const GRANULE: u64 = 4096;
+/// Where the machine's DRAM starts.
+pub const DRAM_BASE: u64 = 0x4000_0000;
+
+/// Longest command line.
+const COMMAND_LINE: usize = 1024;
+/// Longest scenario name.
+const NAME: usize = 32;
+
+/// A range of physical addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// First byte.
+    pub base: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Range {
+    /// First byte after the range.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.base.saturating_add(self.size)
+    }
+}
+
+/// The version of the RMM-EL3 interface handed to the RMM; its major also decides how the monitor behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interface(pub u32);
+
+impl Interface {
+    /// Bits 30:16.
+    #[must_use]
+    pub const fn major(self) -> u32 {
+        (self.0 >> 16) & 0x7fff
+    }
+
+    /// Registers of the caller an RMI answer fills, from x0 on. The others keep the caller's values.
+    #[must_use]
+    pub const fn return_registers(self) -> usize {
+        if self.major() >= 2 { 8 } else { 5 }
+    }
+
+    /// True when EL3 switches the GIC's EL2 registers between worlds.
+    #[must_use]
+    pub const fn switches_gic(self) -> bool {
+        self.major() == 0
+    }
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major(), self.0 & 0xffff)
+    }
+}
+
+/// Defines an enum whose values are words on the command line.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $value:ident = $word:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$doc])* $value,)* }
+
+        impl $name {
+            fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$value),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// What EL3 answers to RESERVE_MEMORY.
+    ReserveMemory {
+        /// E_RMM_NOMEM, as TF-A on QEMU.
+        NoMemory = "nomem",
+        /// E_RMM_UNK, as releases that have no such service.
+        Unknown = "unknown",
+        /// Memory, top-down from below the shared page, as TF-A on FVP.
+        Grant = "grant",
+    }
+}
+
+words! {
+    /// Which boot manifest the monitor writes.
+    ManifestKind {
+        /// As TF-A on QEMU: DRAM and a console, the other lists empty.
+        Qemu = "qemu",
+        /// As TF-A on FVP: device regions, an SMMU and a root complex as well.
+        Full = "full",
+    }
+}
+
+words! {
+    /// A deliberate mistake in the boot manifest. All of it but the named mistake is valid.
+    ManifestFault {
+        /// The DRAM list's sum is not zero.
+        DramChecksum = "dram-checksum",
+        /// The console list's sum is not zero.
+        ConsoleChecksum = "console-checksum",
+        /// The non-coherent device list's sum is not zero.
+        NonCoherentChecksum = "ncoh-checksum",
+        /// The coherent device list's sum is not zero.
+        CoherentChecksum = "coh-checksum",
+        /// The SMMU list's sum is not zero.
+        SmmuChecksum = "smmu-checksum",
+        /// The root complex list's sum is not zero.
+        RootComplexChecksum = "root-complex-checksum",
+        /// The second bank starts inside the first.
+        BanksOverlap = "banks-overlap",
+        /// The second bank lies below the first.
+        BanksUnsorted = "banks-unsorted",
+        /// A bank's base is not granule aligned.
+        BankBaseUnaligned = "bank-base-unaligned",
+        /// A bank's size is not a multiple of the granule.
+        BankSizeUnaligned = "bank-size-unaligned",
+        /// A bank's base plus size passes 2^64.
+        BankWraps = "bank-wraps",
+        /// A bank of no bytes.
+        BankEmpty = "bank-empty",
+        /// 2^60 banks, so that the length in bytes wraps to zero.
+        BankCountAbsurd = "bank-count-absurd",
+        /// One bank more than fits between the list and the end of the page.
+        BankCountPastPage = "bank-count-past-page",
+        /// The last bank straddles the end of the page.
+        BanksTruncated = "banks-truncated",
+        /// The DRAM list is at address 0.
+        BanksNull = "banks-null",
+        /// The DRAM list is outside the shared page.
+        BanksOutside = "banks-outside",
+        /// The DRAM list is not 8-byte aligned.
+        BanksUnaligned = "banks-unaligned",
+        /// There is no bank at all.
+        NoBanks = "no-banks",
+        /// 2^60 consoles.
+        ConsoleCountAbsurd = "console-count-absurd",
+        /// The console list is outside the shared page.
+        ConsolesOutside = "consoles-outside",
+        /// The console straddles the end of the page.
+        ConsolesTruncated = "consoles-truncated",
+        /// A root complex's root ports are outside the shared page.
+        RootPortsOutside = "root-ports-outside",
+        /// A root port's device mappings are outside the shared page.
+        MappingsOutside = "mappings-outside",
+        /// The SMMU list is outside the shared page.
+        SmmusOutside = "smmus-outside",
+    }
+}
+
+/// The options of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// `interface=0.8`: the interface version in x1; a bare number is taken as it is.
+    pub interface: Interface,
+    /// `cpus=32`: the number of CPUs in x2.
+    pub cpus: u64,
+    /// `cpu=0`: overrides the CPU index in x0 of the cold boot.
+    pub cpu: Option<u64>,
+    /// `buffer=0`: overrides the shared buffer's address in x3. The manifest stays in the shared page.
+    pub buffer: Option<u64>,
+    /// `carve-out=BASE+SIZE`: the RMM's memory; the image is at its start, the shared page is its last page.
+    pub carve_out: Range,
+    /// `memory=3G`: the machine's DRAM size, for the Granule Protection Table.
+    pub memory: u64,
+    /// `banks=BASE+SIZE:BASE+SIZE`: the DRAM banks in the manifest; by default one bank of 3 GiB.
+    banks: [Range; MAX_BANKS],
+    bank_count: usize,
+    /// `manifest-version=0.5`.
+    pub manifest_version: u32,
+    /// `manifest=qemu|full`.
+    pub manifest: ManifestKind,
+    /// `fault=NAME`: a deliberate mistake in the manifest.
+    pub fault: Option<ManifestFault>,
+    /// `reserve-memory=nomem|unknown|grant`.
+    pub reserve_memory: ReserveMemory,
+    /// `payload=6M`: bytes at the start of the carve-out that RESERVE_MEMORY never hands out.
+    pub payload: u64,
+    /// `secure=BASE+SIZE`: DRAM that EL3 keeps in the Secure PAS.
+    pub secure: Option<Range>,
+    /// `root=BASE+SIZE`: DRAM that EL3 keeps in the Root PAS.
+    pub root: Option<Range>,
+    /// `seed=1`: start of the host's random numbers.
+    pub seed: u64,
+    /// `machine-cpus=1`: CPUs the machine has, for the host.
+    pub machine_cpus: u64,
+    scenario: [u8; NAME],
+    scenario_length: usize,
+    /// `argument=0`: a number for the scenario.
+    pub argument: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let mut banks = [Range::default(); MAX_BANKS];
+        banks[0] = Range { base: DRAM_BASE, size: 0xC000_0000 };
+        Self {
+            interface: Interface(0x8),
+            cpus: 32,
+            cpu: None,
+            buffer: None,
+            carve_out: Range { base: 0x4010_0000, size: 0x180_0000 },
+            memory: 0xC000_0000,
+            banks,
+            bank_count: 1,
+            manifest_version: 5,
+            manifest: ManifestKind::Qemu,
+            fault: None,
+            reserve_memory: ReserveMemory::NoMemory,
+            payload: 6 << 20,
+            secure: None,
+            root: None,
+            seed: 1,
+            machine_cpus: 1,
+            scenario: [0; NAME],
+            scenario_length: 0,
+            argument: 0,
+        }
+    }
+}
+
+/// A word of the command line that means nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum OptionsError<'a> {
+    /// The command line could not be read.
+    Unreadable,
+    /// The word has no such key, or no `=`.
+    UnknownKey(&'a str),
+    /// The key does not take this value.
+    BadValue(&'a str),
+}
+
+impl fmt::Display for OptionsError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable => write!(f, "the semihosting command line cannot be read"),
+            Self::UnknownKey(word) => write!(f, "unknown option: {word}"),
+            Self::BadValue(word) => write!(f, "bad value: {word}"),
+        }
+    }
+}
+
+impl Options {
+    /// Reads the command line through semihosting.
+    ///
+    /// # Errors
+    ///
+    /// The text of the first [`OptionsError`], already printed on the console.
+    #[must_use]
+    pub fn from_command_line() -> Option<Self> {
+        let mut buffer = [0; COMMAND_LINE];
+        let parsed = match semihosting::command_line(&mut buffer) {
+            Some(line) => Self::parse(line),
+            None => Err(OptionsError::Unreadable),
+        };
+        parsed.inspect_err(|error| crate::say!("FAILED: {error}")).ok()
+    }
+
+    /// Parses a command line.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionsError`] for the first word that means nothing.
+    pub fn parse(line: &str) -> Result<Self, OptionsError<'_>> {
+        let mut options = Self::default();
+        for word in line.split_ascii_whitespace() {
+            let (key, value) = word.split_once('=').ok_or(OptionsError::UnknownKey(word))?;
+            options
+                .set(key, value)
+                .ok_or(OptionsError::UnknownKey(word))?
+                .ok_or(OptionsError::BadValue(word))?;
+        }
+        Ok(options)
+    }
+
+    /// Sets one option: `None` for an unknown key, `Some(None)` for a value the key does not take.
+    fn set(&mut self, key: &str, value: &str) -> Option<Option<()>> {
+        Some(match key {
+            "interface" => version(value).map(|value| self.interface = Interface(value)),
+            "cpus" => number(value).map(|value| self.cpus = value),
+            "cpu" => number(value).map(|value| self.cpu = Some(value)),
+            "buffer" => number(value).map(|value| self.buffer = Some(value)),
+            "carve-out" => range(value).map(|value| self.carve_out = value),
+            "memory" => number(value).map(|value| self.memory = value),
+            "banks" => self.set_banks(value),
+            "manifest-version" => version(value).map(|value| self.manifest_version = value),
+            "manifest" => ManifestKind::from_word(value).map(|value| self.manifest = value),
+            "fault" => ManifestFault::from_word(value).map(|value| self.fault = Some(value)),
+            "reserve-memory" => ReserveMemory::from_word(value).map(|value| self.reserve_memory = value),
+            "payload" => number(value).map(|value| self.payload = value),
+            "secure" => range(value).map(|value| self.secure = Some(value)),
+            "root" => range(value).map(|value| self.root = Some(value)),
+            "seed" => number(value).map(|value| self.seed = value),
+            "machine-cpus" => number(value).map(|value| self.machine_cpus = value),
+            "scenario" => self.set_scenario(value),
+            "argument" => number(value).map(|value| self.argument = value),
+            _ => return None,
+        })
+    }
+
+    fn set_banks(&mut self, value: &str) -> Option<()> {
+        self.bank_count = 0;
+        for bank in value.split(':') {
+            *self.banks.get_mut(self.bank_count)? = range(bank)?;
+            self.bank_count += 1;
+        }
+        Some(())
+    }
+
+    fn set_scenario(&mut self, value: &str) -> Option<()> {
+        self.scenario.get_mut(..value.len())?.copy_from_slice(value.as_bytes());
+        self.scenario_length = value.len();
+        Some(())
+    }
+
+    /// The DRAM banks of the manifest.
+    #[must_use]
+    pub fn banks(&self) -> &[Range] {
+        &self.banks[..self.bank_count]
+    }
+
+    /// The name of the host's scenario.
+    #[must_use]
+    pub fn scenario(&self) -> &str {
+        core::str::from_utf8(&self.scenario[..self.scenario_length]).unwrap_or("")
+    }
+
+    /// The physical address of the page EL3 and the RMM share.
+    #[must_use]
+    pub const fn shared_page(&self) -> u64 {
+        self.carve_out.end() - GRANULE
+    }
+}
+
+/// `12`, `0x40`, each with an optional suffix K, M or G.
+fn number(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'K' => (&text[..text.len() - 1], 10),
+        b'M' => (&text[..text.len() - 1], 20),
+        b'G' => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let value = match digits.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => digits.parse(),
+    };
+    value.ok()?.checked_mul(1 << shift)
+}
+
+/// `BASE+SIZE`.
+fn range(text: &str) -> Option<Range> {
+    let (base, size) = text.split_once('+')?;
+    Some(Range { base: number(base)?, size: number(size)? })
+}
+
+/// `MAJOR.MINOR`, or the 32-bit version word itself.
+fn version(text: &str) -> Option<u32> {
+    match text.split_once('.') {
+        Some((major, minor)) => {
+            Some(u32::from(major.parse::<u16>().ok()?) << 16 | u32::from(minor.parse::<u16>().ok()?))
+        }
+        None => u32::try_from(number(text)?).ok(),
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! System-register access by name. A name the assembler does not know is written `s3_4_c2_c0_1`.
+
+/// Reads the named system register.
+#[macro_export]
+macro_rules! read_register {
+    ($name:literal) => {{
+        let value: u64;
+        // SAFETY: reading a system register changes nothing; the images run at an exception level that may
+        // read each register they name.
+        unsafe {
+            core::arch::asm!(
+                concat!("mrs {}, ", $name), out(reg) value, options(nomem, nostack, preserves_flags)
+            )
+        };
+        value
+    }};
+}
+
+/// Writes the named system register, ordered against surrounding memory accesses by the compiler.
+///
+/// Expands to an unsafe operation: the caller answers for what the new value does.
+#[macro_export]
+macro_rules! write_register {
+    ($name:literal, $value:expr) => {{
+        let value: u64 = $value;
+        core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack, preserves_flags))
+    }};
+}
+
+/// The linear CPU index of this platform: affinity level 1 times 16 plus affinity level 0.
+#[must_use]
+pub const fn linear_index(mpidr: u64) -> u64 {
+    ((mpidr >> 8) & 0xff) * 16 + (mpidr & 0xff)
+}
+
+/// The MPIDR affinity fields of the CPU with this linear index.
+#[must_use]
+pub const fn affinity(index: u64) -> u64 {
+    ((index / 16) << 8) | (index % 16)
+}
+
+/// The linear index of the CPU this runs on.
+#[must_use]
+pub fn linear_index_of_this_cpu() -> u64 {
+    linear_index(read_register!("mpidr_el1"))
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Turns a linked AArch64 ELF image into the flat binary that firmware loads and enters at its first byte.
+//!
+//! A flat binary has no header to carry an entry point, relocations or permissions, so whatever the
+//! loader could not honor is refused here, at build time: see [`FlattenError`]. Called by `elf2bin` only.
+
+use std::fmt;
+
+use object::Endianness;
+use object::elf::{self, FileHeader64, PF_W, PF_X, PT_LOAD, ProgramHeader64, SectionHeader64};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
+
+/// No image of this project comes near this many bytes; more means a stray load address.
+const LARGEST_IMAGE: u64 = 1 << 28;
+
+/// How the image finds its way to the address it runs at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageKind {
+    /// Linked for the one address it runs at: no dynamic relocation at all.
+    Fixed,
+    /// Relocates itself: dynamic relocations of type `R_AARCH64_RELATIVE` only.
+    PositionIndependent,
+}
+
+/// A flat binary and the facts worth printing about it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FlatImage {
+    /// Physical address of the first byte.
+    pub base: u64,
+    /// File content of all segments; gaps between segments are zero.
+    pub bytes: Vec<u8>,
+    /// Bytes from `base` to the end of the last segment in memory, BSS included. Fixed images may keep
+    /// data at another virtual address; those segments count where they are loaded.
+    pub memory_size: u64,
+    /// Number of dynamic relocations the image applies to itself.
+    pub relocations: usize,
+}
+
+/// Why an image cannot become a flat binary.
+#[derive(Debug, PartialEq, Eq)]
+pub enum FlattenError {
+    /// Not a well-formed little-endian 64-bit ELF file.
+    Malformed(String),
+    /// Built for a machine other than AArch64.
+    Machine(u16),
+    /// The ELF type does not fit the asked-for [`ImageKind`].
+    Type {
+        /// The type in the file.
+        found: u16,
+        /// The type the kind needs.
+        expected: u16,
+    },
+    /// No segment has file content.
+    Empty,
+    /// Two segments claim the same physical address.
+    Overlap(u64),
+    /// The segments are further apart than any sane image is long.
+    TooLarge(u64),
+    /// Execution starts at the first byte, but the entry point is elsewhere.
+    Entry {
+        /// The entry point in the file.
+        entry: u64,
+        /// The address of the first byte.
+        base: u64,
+    },
+    /// The segment at this address is both writable and executable.
+    WritableExecutable(u64),
+    /// A dynamic relocation the image kind does not allow.
+    Relocation {
+        /// ELF relocation type.
+        kind: u32,
+        /// Where it applies.
+        offset: u64,
+    },
+    /// A dynamic relocation section in a format (REL, RELR) nobody would apply.
+    RelocationSection(String),
+}
+
+impl fmt::Display for FlattenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(why) => write!(f, "malformed ELF file: {why}"),
+            Self::Machine(machine) => write!(f, "machine {machine} is not AArch64"),
+            Self::Type { found, expected } => write!(f, "ELF type {found}, need {expected}"),
+            Self::Empty => write!(f, "no loadable bytes"),
+            Self::Overlap(address) => write!(f, "two segments overlap at {address:#x}"),
+            Self::TooLarge(size) => write!(f, "segments span {size:#x} bytes"),
+            Self::Entry { entry, base } => {
+                write!(f, "entry point {entry:#x} is not the first byte, {base:#x}")
+            }
+            Self::WritableExecutable(address) => {
+                write!(f, "the segment at {address:#x} is writable and executable")
+            }
+            Self::Relocation { kind, offset } => {
+                write!(f, "dynamic relocation of type {kind} at {offset:#x} is not allowed")
+            }
+            Self::RelocationSection(name) => write!(f, "dynamic relocation section {name} is not RELA"),
+        }
+    }
+}
+
+impl std::error::Error for FlattenError {}
+
+impl From<object::Error> for FlattenError {
+    fn from(error: object::Error) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+type Header = FileHeader64<Endianness>;
+type Segment = ProgramHeader64<Endianness>;
+type Section = SectionHeader64<Endianness>;
+
+/// Lays the loadable segments of `file` out by physical address, from the lowest one, without BSS.
+///
+/// # Errors
+///
+/// Any [`FlattenError`]: the file is malformed, or the image relies on something a flat binary cannot express.
+pub fn flatten(file: &[u8], kind: ImageKind) -> Result<FlatImage, FlattenError> {
+    let header = Header::parse(file)?;
+    let endian = header.endian()?;
+    if endian != Endianness::Little {
+        return Err(FlattenError::Malformed("big-endian".into()));
+    }
+    let machine = header.e_machine(endian);
+    if machine != elf::EM_AARCH64 {
+        return Err(FlattenError::Machine(machine));
+    }
+    let expected = match kind {
+        ImageKind::Fixed => elf::ET_EXEC,
+        ImageKind::PositionIndependent => elf::ET_DYN,
+    };
+    let found = header.e_type(endian);
+    if found != expected {
+        return Err(FlattenError::Type { found, expected });
+    }
+
+    let image = lay_out(header.program_headers(endian, file)?, endian, file)?;
+    let entry = header.e_entry(endian);
+    if entry != image.base {
+        return Err(FlattenError::Entry { entry, base: image.base });
+    }
+    let relocations = check_relocations(header, endian, file, kind)?;
+    Ok(FlatImage { relocations, ..image })
+}
+
+/// Places the file content of every segment, refusing segments that no flat image can honor.
+fn lay_out(segments: &[Segment], endian: Endianness, file: &[u8]) -> Result<FlatImage, FlattenError> {
+    let mut loaded: Vec<&Segment> = segments
+        .iter()
+        .filter(|segment| segment.p_type(endian) == PT_LOAD && segment.p_memsz(endian) != 0)
+        .collect();
+    loaded.sort_by_key(|segment| segment.p_paddr(endian));
+    let base = loaded
+        .iter()
+        .find(|segment| segment.p_filesz(endian) != 0)
+        .map(|segment| segment.p_paddr(endian))
+        .ok_or(FlattenError::Empty)?;
+
+    let mut image = FlatImage { base, bytes: Vec::new(), memory_size: 0, relocations: 0 };
+    for segment in loaded {
+        let address = segment.p_paddr(endian);
+        if segment.p_flags(endian) & (PF_W | PF_X) == PF_W | PF_X {
+            return Err(FlattenError::WritableExecutable(address));
+        }
+        // A segment without file content occupies nothing in the image, wherever its memory lies.
+        if segment.p_filesz(endian) != 0 {
+            let content = segment
+                .data(endian, file)
+                .map_err(|()| FlattenError::Malformed(format!("segment at {address:#x} out of file")))?;
+            let offset = address - base;
+            if offset > LARGEST_IMAGE {
+                return Err(FlattenError::TooLarge(offset));
+            }
+            let offset = usize::try_from(offset).map_err(|_| FlattenError::TooLarge(offset))?;
+            if offset < image.bytes.len() {
+                return Err(FlattenError::Overlap(address));
+            }
+            image.bytes.resize(offset, 0);
+            image.bytes.extend_from_slice(content);
+        }
+        if let Some(end) = address.checked_add(segment.p_memsz(endian)).and_then(|end| end.checked_sub(base))
+        {
+            image.memory_size = image.memory_size.max(end);
+        }
+    }
+    Ok(image)
+}
+
+/// Counts the dynamic relocations, refusing every one that start-up code would not apply.
+///
+/// Looks at allocated relocation sections rather than at the dynamic table: a linker script may drop
+/// the table, never the section headers that describe what it keeps.
+fn check_relocations(
+    header: &Header,
+    endian: Endianness,
+    file: &[u8],
+    kind: ImageKind,
+) -> Result<usize, FlattenError> {
+    let sections = header.sections(endian, file)?;
+    let allocated = |section: &&Section| section.sh_flags(endian) & u64::from(elf::SHF_ALLOC) != 0;
+    let mut count = 0;
+    for section in sections.iter().filter(allocated) {
+        let section_type = section.sh_type(endian);
+        let empty = section.sh_size(endian) == 0;
+        if matches!(section_type, elf::SHT_REL | elf::SHT_RELR | elf::SHT_CREL) && !empty {
+            let name = sections.section_name(endian, section)?;
+            return Err(FlattenError::RelocationSection(String::from_utf8_lossy(name).into_owned()));
+        }
+        let Some((relocations, _)) = section.rela(endian, file)? else { continue };
+        for relocation in relocations {
+            let allowed = kind == ImageKind::PositionIndependent
+                && relocation.r_type(endian, false) == elf::R_AARCH64_RELATIVE
+                && relocation.r_sym(endian, false) == 0;
+            if !allowed {
+                return Err(FlattenError::Relocation {
+                    kind: relocation.r_type(endian, false),
+                    offset: relocation.r_offset.get(endian),
+                });
+            }
+            count += 1;
+        }
+    }
+    Ok(count)
+}

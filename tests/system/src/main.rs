@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The system-test runner: boots an RMM under the test firmware on QEMU, scenario by scenario, and judges
+//! each by its exit status and by what was printed. Its last line is always `N passed, M failed`.
+
+mod qemu;
+mod scenario;
+mod scenarios;
+mod verdict;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Result, bail, ensure};
+use clap::Parser;
+
+use crate::qemu::{Images, Qemu};
+use crate::scenario::Scenario;
+
+/// QEMUs at a time.
+const PARALLEL: usize = 2;
+
+/// Boot an RMM on QEMU under the test firmware and judge what it does.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The RMM, a flat binary
+    #[arg(long)]
+    rmm: Option<PathBuf>,
+    /// The RMM built with its deliberate faults
+    #[arg(long)]
+    rmm_self_test: Option<PathBuf>,
+    /// The EL3 test monitor, a flat binary
+    #[arg(long)]
+    el3: Option<PathBuf>,
+    /// The normal-world test host, a flat binary
+    #[arg(long)]
+    host: Option<PathBuf>,
+    /// The emulator to use
+    #[arg(long, default_value = "qemu-system-aarch64")]
+    qemu: PathBuf,
+    /// Run the scenarios whose names contain this text only
+    #[arg(long)]
+    filter: Option<String>,
+    /// List the scenarios and what each asserts
+    #[arg(long)]
+    list: bool,
+    /// Run one scenario and print its log as it comes
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["filter", "list"])]
+    show: Option<String>,
+}
+
+impl Arguments {
+    fn images(&self) -> Result<Images> {
+        let given = |path: &Option<PathBuf>, name: &str| match path {
+            Some(path) if path.is_file() => Ok(path.clone()),
+            Some(path) => bail!("--{name}: there is no file {}", path.display()),
+            None => bail!("--{name} is needed to run scenarios"),
+        };
+        if let Some(path) = &self.rmm_self_test {
+            ensure!(path.is_file(), "--rmm-self-test: there is no file {}", path.display());
+        }
+        Ok(Images {
+            rmm: given(&self.rmm, "rmm")?,
+            rmm_self_test: self.rmm_self_test.clone(),
+            el3: given(&self.el3, "el3")?,
+            host: given(&self.host, "host")?,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("rmm-test-system: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what the arguments ask for; false when a scenario failed.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let mut chosen = scenarios::all();
+    if let Some(text) = &arguments.filter {
+        chosen.retain(|scenario| scenario.name.contains(text));
+        ensure!(!chosen.is_empty(), "no scenario's name contains {text:?}");
+    }
+    if arguments.list {
+        for scenario in &chosen {
+            println!("{:32} {}", scenario.name, scenario.asserts);
+        }
+        return Ok(true);
+    }
+    if let Some(name) = &arguments.show {
+        chosen.retain(|scenario| scenario.name == *name);
+        ensure!(!chosen.is_empty(), "no scenario is named {name:?}; --list names them all");
+    }
+
+    let images = arguments.images()?;
+    let qemu = Qemu::find(&arguments.qemu)?;
+    let passed = run_all(&chosen, &qemu, &images, arguments.show.is_some());
+    println!("{passed} passed, {} failed", chosen.len() - passed);
+    Ok(passed == chosen.len())
+}
+
+/// Runs the scenarios, a few at a time; returns how many passed.
+fn run_all(chosen: &[Scenario], qemu: &Qemu, images: &Images, live: bool) -> usize {
+    let next = AtomicUsize::new(0);
+    let passed = Mutex::new(0);
+    std::thread::scope(|threads| {
+        for _ in 0..PARALLEL.min(chosen.len()) {
+            threads.spawn(|| {
+                while let Some(scenario) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let verdict = verdict::judge(scenario, qemu.run(scenario, images, live));
+                    // The lock also keeps the lines of one report together.
+                    let mut passed = passed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                    *passed += usize::from(verdict.passed());
+                    verdict.print(scenario, live);
+                }
+            });
+        }
+    });
+    passed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Runs one scenario on QEMU and collects what it prints. The RMM's console is QEMU's standard output, the
+//! test firmware's semihosting output its standard error; both end in one log, line by line.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use regex::Regex;
+
+use crate::scenario::{Image, Scenario};
+
+/// The first release whose `x-rme` CPU runs the RMM.
+const OLDEST: (u32, u32) = (9, 2);
+/// Where the host's image is linked.
+const HOST_ADDRESS: u64 = 0x6000_0000;
+/// A run that prints more than this is out of control.
+const LONGEST_LOG: usize = 100_000;
+
+/// The flat binaries of a run.
+#[derive(Clone, Debug)]
+pub struct Images {
+    /// The RMM.
+    pub rmm: PathBuf,
+    /// The RMM with deliberate faults.
+    pub rmm_self_test: Option<PathBuf>,
+    /// The EL3 monitor.
+    pub el3: PathBuf,
+    /// The normal-world host.
+    pub host: PathBuf,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum End {
+    /// QEMU exited by itself.
+    Exited(ExitStatus),
+    /// The time limit passed.
+    Hung,
+    /// The log grew beyond bounds.
+    Flooded,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Run {
+    /// How it ended.
+    pub end: End,
+    /// Every line, in the order of arrival.
+    pub log: Vec<String>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// A QEMU that is new enough.
+pub struct Qemu {
+    program: PathBuf,
+}
+
+impl Qemu {
+    /// Checks the emulator.
+    ///
+    /// # Errors
+    ///
+    /// One line that says what is wrong: missing, unrecognized or too old.
+    pub fn find(program: &Path) -> Result<Self> {
+        let name = program.display();
+        let output = Command::new(program).arg("--version").output().with_context(|| {
+            format!("cannot run {name}: QEMU {}.{} or newer is needed", OLDEST.0, OLDEST.1)
+        })?;
+        check_version(&String::from_utf8_lossy(&output.stdout))
+            .with_context(|| format!("cannot use {name}"))?;
+        Ok(Self { program: program.into() })
+    }
+
+    /// Runs a scenario to its end, or to its time limit.
+    ///
+    /// # Errors
+    ///
+    /// QEMU could not be started, or the image the scenario needs was not given.
+    pub fn run(&self, scenario: &Scenario, images: &Images, live: bool) -> Result<Run> {
+        let start = Instant::now();
+        let mut child = self
+            .command(scenario, images)?
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot run {}", self.program.display()))?;
+        let (sender, lines) = mpsc::channel();
+        let readers = [
+            child.stdout.take().map(|pipe| read_lines(pipe, sender.clone())),
+            child.stderr.take().map(|pipe| read_lines(pipe, sender)),
+        ];
+
+        let mut log = Vec::new();
+        let cut = loop {
+            let left = scenario.time_limit.saturating_sub(start.elapsed());
+            match lines.recv_timeout(left) {
+                Ok(line) => {
+                    if live {
+                        println!("{line}");
+                    }
+                    log.push(line);
+                    if log.len() >= LONGEST_LOG {
+                        break Some(End::Flooded);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => break Some(End::Hung),
+                // Both pipes are closed: QEMU is on its way out.
+                Err(RecvTimeoutError::Disconnected) => break None,
+            }
+        };
+        let end = match cut {
+            Some(end) => {
+                stop(&mut child)?;
+                end
+            }
+            None => End::Exited(child.wait().context("QEMU vanished")?),
+        };
+        drop(lines);
+        for reader in readers.into_iter().flatten() {
+            // A reader ends with its pipe, which closed with QEMU.
+            let _ = reader.join();
+        }
+        Ok(Run { end, log, duration: start.elapsed() })
+    }
+
+    fn command(&self, scenario: &Scenario, images: &Images) -> Result<Command> {
+        let rmm = match scenario.image {
+            Image::Rmm => &images.rmm,
+            Image::SelfTest => images.rmm_self_test.as_ref().context("needs --rmm-self-test")?,
+        };
+        let loader = |file: &Path, address: u64| {
+            format!("loader,file={},addr={address:#x},force-raw=on", escape(&file.to_string_lossy()))
+        };
+        let mut semihosting = String::from("enable=on,target=native");
+        for word in scenario.words() {
+            semihosting.push_str(",arg=");
+            semihosting.push_str(&escape(&word));
+        }
+        let mut command = Command::new(&self.program);
+        command
+            .args(["-M", "virt,virtualization=on,secure=on,gic-version=3", "-cpu", "max,x-rme=on"])
+            .args(["-m", &format!("{}G", scenario.memory_gib), "-smp", &scenario.cpus.to_string()])
+            .args(["-nic", "none", "-display", "none", "-monitor", "none", "-serial", "stdio"])
+            .arg("-bios")
+            .arg(&images.el3)
+            .args(["-device", &loader(rmm, scenario.load_address)])
+            .args(["-device", &loader(&images.host, HOST_ADDRESS)])
+            .args(["-semihosting-config", &semihosting]);
+        if scenario.instruction_count {
+            command.args(["-icount", "shift=0,sleep=off"]);
+        }
+        Ok(command)
+    }
+}
+
+/// Checks what `--version` printed.
+fn check_version(text: &str) -> Result<()> {
+    static VERSION: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"version (\d+)\.(\d+)").expect("the pattern is valid"));
+    let version: (u32, u32) = VERSION
+        .captures(text)
+        .and_then(|found| Some((found[1].parse().ok()?, found[2].parse().ok()?)))
+        .context("it does not tell its version")?;
+    if version < OLDEST {
+        bail!("it is version {}.{}, {}.{} or newer is needed", version.0, version.1, OLDEST.0, OLDEST.1);
+    }
+    Ok(())
+}
+
+/// A comma inside a value of a QEMU option is written twice.
+fn escape(value: &str) -> String {
+    value.replace(',', ",,")
+}
+
+/// Ends a QEMU that does not end by itself.
+fn stop(child: &mut Child) -> Result<()> {
+    child.kill().context("cannot end QEMU")?;
+    child.wait().context("QEMU vanished")?;
+    Ok(())
+}
+
+/// Sends every line of a pipe, also those that are not valid text, until it closes or nobody listens.
+fn read_lines(pipe: impl Read + Send + 'static, lines: Sender<String>) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut bytes = Vec::new();
+        while let Ok(1..) = pipe.read_until(b'\n', &mut bytes) {
+            let line = String::from_utf8_lossy(&bytes);
+            if lines.send(line.trim_end_matches(['\r', '\n']).to_owned()).is_err() {
+                break;
+            }
+            bytes.clear();
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_version, escape};
+
+    #[test]
+    fn versions_from_the_oldest_on_are_accepted() {
+        for version in ["9.2.0", "9.10.1", "10.0.2 (Debian 1:10.0.2+ds-2)", "11.0"] {
+            let text = format!("QEMU emulator version {version}\nCopyright (c) 2003-2025");
+            assert!(check_version(&text).is_ok(), "{version}");
+        }
+    }
+
+    #[test]
+    fn older_and_unrecognizable_versions_are_refused() {
+        for text in ["QEMU emulator version 9.1.3", "QEMU emulator version 8.2.0", "", "version x.y"] {
+            assert!(check_version(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn commas_in_values_are_doubled() {
+        assert_eq!(escape("a,b"), "a,,b");
+    }
+}

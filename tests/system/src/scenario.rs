@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! One row of the scenario table, and the words to write a row with.
+
+use std::time::Duration;
+
+/// Which build of the RMM a scenario boots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// The one that ships.
+    Rmm,
+    /// The one with deliberate faults.
+    SelfTest,
+}
+
+/// Address the RMM is loaded at by default, as on QEMU under TF-A.
+const LOAD_ADDRESS: u64 = 0x4010_0000;
+/// A scenario that takes longer hangs.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// A run of QEMU and what must come of it. Every scenario must end with status 0 and print no failed check.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Unique name; `--filter` looks here.
+    pub name: String,
+    /// What a pass shows, as one sentence.
+    pub asserts: String,
+    /// CPUs of the machine.
+    pub cpus: u32,
+    /// DRAM of the machine in GiB.
+    pub memory_gib: u32,
+    /// Count instructions instead of time.
+    pub instruction_count: bool,
+    /// Where the RMM is loaded.
+    pub load_address: u64,
+    /// Which build of the RMM.
+    pub image: Image,
+    /// The host's scenario.
+    pub host: String,
+    /// Options of the test firmware, besides those that follow from the fields above.
+    pub options: Vec<String>,
+    /// Regular expressions that must each match a line.
+    pub expected: Vec<String>,
+    /// Regular expressions that no line may match.
+    pub forbidden: Vec<String>,
+    /// See `TIME_LIMIT`.
+    pub time_limit: Duration,
+}
+
+impl Scenario {
+    /// A row with all defaults: one CPU, 3 GiB, the RMM at TF-A's address under interface 0.8.
+    pub fn new(name: impl Into<String>, host: &str, asserts: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            asserts: asserts.into(),
+            cpus: 1,
+            memory_gib: 3,
+            instruction_count: false,
+            load_address: LOAD_ADDRESS,
+            image: Image::Rmm,
+            host: host.into(),
+            options: Vec::new(),
+            expected: Vec::new(),
+            // No scenario but those with deliberate faults may kill the RMM.
+            forbidden: vec![r"\[RMM .*FATAL\]".into()],
+            time_limit: TIME_LIMIT,
+        }
+    }
+
+    /// Adds an option of the test firmware.
+    pub fn option(mut self, word: impl Into<String>) -> Self {
+        self.options.push(word.into());
+        self
+    }
+
+    /// Boots under another interface version.
+    pub fn interface(self, version: &str) -> Self {
+        self.option(format!("interface={version}"))
+    }
+
+    /// A line must match.
+    pub fn expect(mut self, pattern: impl Into<String>) -> Self {
+        self.expected.push(pattern.into());
+        self
+    }
+
+    /// The RMM must refuse to boot with this code.
+    pub fn refusal(self, code: i32) -> Self {
+        self.option(format!("argument={}", code.unsigned_abs()))
+            .expect(format!(r"^EL3: RMM failed to boot on CPU 0: code {code}$"))
+    }
+
+    /// CPUs of the machine.
+    pub fn cpus(mut self, cpus: u32) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
+    /// DRAM of the machine.
+    pub fn memory_gib(mut self, memory_gib: u32) -> Self {
+        self.memory_gib = memory_gib;
+        self
+    }
+
+    /// Loads the RMM elsewhere, into a carve-out of this many bytes.
+    pub fn carve_out(mut self, address: u64, size: u64) -> Self {
+        self.load_address = address;
+        self.option(format!("carve-out={address:#x}+{size:#x}"))
+    }
+
+    /// Counts instructions.
+    pub fn instruction_count(mut self) -> Self {
+        self.instruction_count = true;
+        self
+    }
+
+    /// Boots the build with deliberate faults, which may be fatal.
+    pub fn self_test_image(mut self) -> Self {
+        self.image = Image::SelfTest;
+        self.forbidden.clear();
+        self
+    }
+
+    /// The words on the firmware's command line.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = vec![
+            format!("scenario={}", self.host),
+            format!("memory={}G", self.memory_gib),
+            format!("machine-cpus={}", self.cpus),
+        ];
+        words.extend(self.options.iter().cloned());
+        words
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Boots: what EL3 may hand the RMM, and what the RMM must refuse, with which code (EL3 interface, boot codes).
+//! After a refusal EL3 and the host go on, and every RMI call is unknown.
+
+use crate::scenario::Scenario;
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// Boot codes.
+const VERSION_MISMATCH: i32 = -2;
+const CPUS_OUT_OF_RANGE: i32 = -3;
+const CPU_ID_OUT_OF_RANGE: i32 = -4;
+const INVALID_SHARED_BUFFER: i32 = -5;
+const MANIFEST_VERSION: i32 = -6;
+const MANIFEST_DATA: i32 = -7;
+
+/// A boot the RMM must refuse.
+fn refused(name: String, code: i32, what: &str) -> Scenario {
+    Scenario::new(name, "refused", format!("the RMM refuses {what} with code {code}; EL3 and the host go on"))
+        .refusal(code)
+}
+
+/// Versions of the RMM-EL3 interface.
+pub fn interface_versions() -> Vec<Scenario> {
+    let accepted = ["0.2", "0.3", "0.4", "0.6", "0.8", "0.9", "2.0", "2.1"].map(|version| {
+        let sentence = format!("the RMM boots under interface {version} and reports its RMI version");
+        Scenario::new(format!("interface-{version}"), "boots", sentence).interface(version)
+    });
+    let refused = ["0.1", "1.0", "3.0"].map(|version| {
+        refused(format!("interface-{version}"), VERSION_MISMATCH, &format!("interface {version}"))
+            .interface(version)
+    });
+    accepted.into_iter().chain(refused).collect()
+}
+
+/// Versions and kinds of the boot manifest.
+pub fn manifest_versions() -> Vec<Scenario> {
+    let accepted = ["0.2", "0.3", "0.4", "0.5", "0.6"].map(|version| {
+        let sentence = format!("the RMM boots with a boot manifest of version {version}");
+        Scenario::new(format!("manifest-{version}"), "boots", sentence)
+            .option(format!("manifest-version={version}"))
+    });
+    let refused = ["0.1", "1.0"].map(|version| {
+        refused(format!("manifest-{version}"), MANIFEST_VERSION, &format!("a manifest of version {version}"))
+            .option(format!("manifest-version={version}"))
+    });
+    let full = Scenario::new(
+        "manifest-full",
+        "granules",
+        "the RMM boots with a manifest that describes devices, an SMMU and a root complex",
+    )
+    .option("manifest=full");
+    accepted.into_iter().chain(refused).chain([full]).collect()
+}
+
+/// Load addresses, memory layouts and EL3 memory: the same file boots everywhere.
+pub fn places() -> Vec<Scenario> {
+    let high = |scenario: Scenario| {
+        scenario
+            .memory_gib(6)
+            .option(format!("banks={GIB:#x}+{:#x}", 6 * GIB))
+            .carve_out(0x1_4000_7000, 24 * MIB)
+    };
+    vec![
+        Scenario::new(
+            "load-default",
+            "bad-addresses",
+            "at TF-A's address only the RMM's own memory is refused",
+        ),
+        Scenario::new(
+            "load-unaligned",
+            "bad-addresses",
+            "the same file boots at a merely granule-aligned address",
+        )
+        .carve_out(0x8000_3000, 24 * MIB),
+        high(Scenario::new(
+            "load-high",
+            "bad-addresses",
+            "the same file boots above 4 GiB, with 6 GiB of DRAM",
+        )),
+        high(Scenario::new(
+            "load-high-granules",
+            "random-granules",
+            "granules below and above work from there",
+        )),
+        Scenario::new("banks-two", "bad-addresses", "between two banks of DRAM nothing is delegable")
+            .option("banks=0x40000000+0x28000000:0x70000000+0x10000000"),
+        Scenario::new("banks-adjacent", "bad-addresses", "two banks without a gap serve as one")
+            .option("banks=0x40000000+0x40000000:0x80000000+0x80000000"),
+        Scenario::new("banks-elsewhere", "granules", "the RMM need not lie in a bank itself")
+            .option("banks=0x70000000+0x10000000"),
+        Scenario::new("reserve-memory", "granules", "the RMM takes memory that EL3 reserves for it")
+            .option("reserve-memory=grant"),
+        Scenario::new(
+            "reserve-memory-2.0",
+            "granules",
+            "the RMM takes reserved memory under interface 2.0 too",
+        )
+        .option("reserve-memory=grant")
+        .interface("2.0"),
+        high(Scenario::new("reserve-memory-high", "granules", "the RMM takes reserved memory above 4 GiB"))
+            .option("reserve-memory=grant"),
+        Scenario::new("reserve-memory-unknown", "granules", "the RMM boots where EL3 knows no such service")
+            .option("reserve-memory=unknown")
+            .interface("0.4"),
+        Scenario::new("cpu-count-least", "boots", "the RMM boots on a machine of one CPU").option("cpus=1"),
+        Scenario::new("cpu-id-highest", "boots", "the RMM boots on the highest CPU index there may be")
+            .option("cpu=31"),
+    ]
+}
+
+/// Boot arguments out of range.
+pub fn bad_arguments() -> Vec<Scenario> {
+    let mut rows = Vec::new();
+    for cpus in ["0", "513", "0x100000001", "0xffffffffffffffff"] {
+        let name = format!("cpu-count-{cpus}");
+        rows.push(
+            refused(name, CPUS_OUT_OF_RANGE, &format!("a count of {cpus} CPUs"))
+                .option(format!("cpus={cpus}")),
+        );
+    }
+    for cpu in ["32", "0x100000000", "0xffffffffffffffff"] {
+        let name = format!("cpu-id-{cpu}");
+        let what = format!("CPU index {cpu} of 32 CPUs");
+        rows.push(refused(name, CPU_ID_OUT_OF_RANGE, &what).option(format!("cpu={cpu}")));
+    }
+    for buffer in [
+        "0",
+        "0x418ff001",
+        "0x418ff008",
+        "0x418ff800",
+        "0x1000000000000",
+        "0x10000000000000",
+        "0xfffffffffffff000",
+        "0xffffffffffffffff",
+    ] {
+        let name = format!("shared-buffer-{buffer}");
+        let what = format!("a shared buffer at {buffer}");
+        rows.push(refused(name, INVALID_SHARED_BUFFER, &what).option(format!("buffer={buffer}")));
+    }
+    rows
+}
+
+/// Mistakes in the boot manifest, one at a time.
+pub fn manifest_faults() -> Vec<Scenario> {
+    /// Faults of lists that only a full manifest has; an empty list can have a wrong sum as well.
+    const IN_FULL: &[(&str, &str)] = &[
+        ("ncoh-checksum", "a non-coherent region list with a wrong checksum"),
+        ("coh-checksum", "a coherent region list with a wrong checksum"),
+        ("smmu-checksum", "an SMMU list with a wrong checksum"),
+        ("root-complex-checksum", "a root complex list with a wrong checksum"),
+        ("smmus-outside", "an SMMU list outside the shared page"),
+        ("root-ports-outside", "root ports outside the shared page"),
+        ("mappings-outside", "a root port's device mappings outside the shared page"),
+    ];
+    const IN_EITHER: &[(&str, &str)] = &[
+        ("dram-checksum", "a DRAM list with a wrong checksum"),
+        ("console-checksum", "a console list with a wrong checksum"),
+        ("ncoh-checksum", "an empty non-coherent region list with a wrong checksum"),
+        ("coh-checksum", "an empty coherent region list with a wrong checksum"),
+        ("smmu-checksum", "an empty SMMU list with a wrong checksum"),
+        ("root-complex-checksum", "an empty root complex list with a wrong checksum"),
+        ("banks-overlap", "overlapping banks"),
+        ("banks-unsorted", "banks out of order"),
+        ("bank-base-unaligned", "a bank whose base is no granule"),
+        ("bank-size-unaligned", "a bank whose size is no number of granules"),
+        ("bank-wraps", "a bank that passes the end of the address space"),
+        ("bank-empty", "a bank of no size"),
+        ("bank-count-absurd", "2^60 banks"),
+        ("bank-count-past-page", "one bank more than the shared page holds"),
+        ("banks-truncated", "a bank that straddles the end of the shared page"),
+        ("banks-null", "a DRAM list at address 0"),
+        ("banks-outside", "a DRAM list outside the shared page"),
+        ("banks-unaligned", "a DRAM list that is not 8-byte aligned"),
+        ("no-banks", "no DRAM at all"),
+        ("console-count-absurd", "2^60 consoles"),
+        ("consoles-outside", "a console list outside the shared page"),
+        ("consoles-truncated", "a console that straddles the end of the shared page"),
+    ];
+    let row = |name: String, fault: &str, what: &str| {
+        refused(name, MANIFEST_DATA, what).option(format!("fault={fault}"))
+    };
+    let in_full = IN_FULL
+        .iter()
+        .map(|(fault, what)| row(format!("manifest-full-{fault}"), fault, what).option("manifest=full"));
+    let in_either = IN_EITHER.iter().map(|(fault, what)| row(format!("manifest-{fault}"), fault, what));
+    in_either.chain(in_full).collect()
+}

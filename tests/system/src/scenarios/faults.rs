@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Faults the RMM's test image commits on purpose: each must end in a report on the RMM's console and stop
+//! that CPU, while the other CPU is served on.
+
+use crate::scenario::Scenario;
+
+/// A deliberate fault: its number, a name, what it is, and what lines the RMM must print about it.
+struct Fault {
+    kind: u32,
+    name: &'static str,
+    what: &'static str,
+    report: &'static [&'static str],
+}
+
+/// Every line of a report starts like this.
+const REPORT: &str = r"\[RMM cpu0 FATAL\]";
+
+const FAULTS: &[Fault] = &[
+    Fault { kind: 1, name: "write-code", what: "a write to the RMM's code", report: &["(?i)permission"] },
+    Fault {
+        kind: 2,
+        name: "write-read-only",
+        what: "a write to read-only data",
+        report: &["(?i)permission"],
+    },
+    Fault {
+        kind: 3,
+        name: "write-table",
+        what: "a write to a live translation table",
+        report: &["(?i)permission"],
+    },
+    Fault { kind: 4, name: "execute-data", what: "the execution of data", report: &["(?i)permission"] },
+    Fault {
+        kind: 5,
+        name: "undefined",
+        what: "an undefined instruction",
+        report: &["(?i)(undefined|unknown)"],
+    },
+    Fault { kind: 6, name: "panic", what: "a panic", report: &["(?i)panic"] },
+    Fault { kind: 7, name: "unmapped", what: "a read of an unmapped address", report: &["(?i)translation"] },
+    Fault {
+        kind: 8,
+        name: "branch-target",
+        what: "a branch to no landing pad",
+        report: &["(?i)(branch target|BTI)"],
+    },
+];
+
+/// One scenario for each fault.
+pub fn deliberate_faults() -> Vec<Scenario> {
+    FAULTS
+        .iter()
+        .map(|fault| {
+            let sentence =
+                format!("{} is reported and stops its CPU; the other CPU is served on", fault.what);
+            // Counting instructions makes the CPUs take turns, so that the report is out before the run ends.
+            let scenario = Scenario::new(format!("fault-{}", fault.name), "fault", sentence)
+                .self_test_image()
+                .cpus(2)
+                .instruction_count()
+                .option(format!("argument={}", fault.kind))
+                .expect(r"^ok: CPU 1 is served while the RMM dies on CPU 0");
+            fault
+                .report
+                .iter()
+                .fold(scenario, |scenario, words| scenario.expect(format!("{REPORT}.*{words}")))
+        })
+        .collect()
+}

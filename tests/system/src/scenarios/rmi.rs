@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What the host asks of a booted RMM, in both dialects: RMI 1.0 under interface 0.8, RMI 2.0 under 2.0.
+
+use crate::scenario::Scenario;
+
+/// Interface versions and the prefix of the names of their scenarios.
+const DIALECTS: [(&str, &str); 2] = [("0.8", "rmi1"), ("2.0", "rmi2")];
+
+/// A row for each dialect.
+fn in_each_dialect(rows: Vec<Scenario>) -> Vec<Scenario> {
+    DIALECTS
+        .iter()
+        .flat_map(|(interface, prefix)| {
+            rows.iter().cloned().map(move |row| {
+                let name = format!("{prefix}-{}", row.name);
+                Scenario { name, ..row }.interface(interface)
+            })
+        })
+        .collect()
+}
+
+/// The story to read.
+pub fn sessions() -> Vec<Scenario> {
+    vec![
+        Scenario::new(
+            "session",
+            "session",
+            "the story of an RMM: lend a granule, lose sight of it, get it back clean",
+        ),
+        Scenario::new("session-2.0", "session", "the same story under interface 2.0, with RMI 2.0")
+            .interface("2.0"),
+    ]
+}
+
+/// Commands on one CPU.
+pub fn commands() -> Vec<Scenario> {
+    let mut rows = in_each_dialect(vec![
+        Scenario::new("version", "version", "RMI_VERSION answers each request by the version rules"),
+        Scenario::new(
+            "features",
+            "features",
+            "feature registers are stable, reserved bits and absent registers zero",
+        ),
+        Scenario::new("unknown", "unknown", "every unassigned identifier of the forwarded ranges is unknown"),
+        Scenario::new("sve-hint", "sve-hint", "the SVE hint is no part of a function identifier"),
+        Scenario::new(
+            "granules",
+            "granules",
+            "a granule goes and comes back wiped; steps out of turn change nothing",
+        ),
+        Scenario::new(
+            "bad-addresses",
+            "bad-addresses",
+            "an address that is no delegable granule is an input error",
+        ),
+        Scenario::new(
+            "host-access",
+            "host-access",
+            "the host's access to a delegated granule faults, all other works",
+        ),
+        Scenario::new(
+            "refused-by-el3",
+            "refused-by-el3",
+            "a granule that EL3 does not give is an input error",
+        )
+        .option("secure=0x78000000+0x1000")
+        .option("root=0x78002000+0x1000"),
+        Scenario::new(
+            "random-granules",
+            "random-granules",
+            "4000 random steps on 64 granules follow the model",
+        ),
+        Scenario::new("random-granules-7", "random-granules", "and so they do from another seed")
+            .option("seed=7"),
+    ]);
+    rows.extend([
+        Scenario::new(
+            "rmi2-ranges",
+            "ranges",
+            "ranges go and come back, and stop where a granule is in their way",
+        )
+        .interface("2.0"),
+        Scenario::new(
+            "rmi2-bad-ranges",
+            "bad-ranges",
+            "a range that is none is an input error and changes nothing",
+        )
+        .interface("2.0"),
+    ]);
+    rows
+}
+
+/// Commands on several CPUs.
+pub fn multiprocessor() -> Vec<Scenario> {
+    let mut rows = vec![
+        Scenario::new("psci", "psci", "EL3's power functions work as the other scenarios need them").cpus(2),
+        Scenario::new(
+            "surplus-cpu",
+            "surplus-cpu",
+            "a CPU beyond the count is refused with -4, and ends all service",
+        )
+        .cpus(4)
+        .option("cpus=2"),
+    ];
+    rows.extend(in_each_dialect(vec![
+        Scenario::new("warm-boots", "warm-boots", "4 CPUs go off and on, and are served each time").cpus(4),
+        Scenario::new(
+            "other-cpu-access",
+            "access-from-another-cpu",
+            "a delegated granule is out of reach of a CPU that has just read it",
+        )
+        .cpus(2),
+        Scenario::new("contention", "contention", "4 CPUs delegate their own and each other's granules")
+            .cpus(4),
+    ]));
+    rows
+}
+
+/// Instruction counts.
+pub fn costs() -> Vec<Scenario> {
+    in_each_dialect(vec![
+        Scenario::new("instructions", "instructions", "the cost of each command is printed")
+            .cpus(2)
+            .instruction_count()
+            .expect(r"^instructions: cold boot: \d+$")
+            .expect(r"^instructions: warm boot: \d+$")
+            .expect(r"^instructions: delegate: \d+ \(1 EL3 calls\)$"),
+    ])
+}

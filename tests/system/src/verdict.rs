@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Judges a run and reports it: one line per scenario, and the whole log of one that failed.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use regex::Regex;
+
+use crate::qemu::{End, Run};
+use crate::scenario::Scenario;
+
+/// A failed check, or firmware that cannot go on.
+const FAILED: &str = r"(^|^EL3: )FAILED";
+/// A passed check; a run without one has tested nothing.
+const PASSED: &str = r"^ok: ";
+
+/// The outcome of one scenario.
+#[derive(Debug)]
+pub struct Verdict {
+    complaints: Vec<String>,
+    log: Vec<String>,
+    duration: Duration,
+}
+
+/// Compares a run with what its scenario demands.
+pub fn judge(scenario: &Scenario, run: Result<Run>) -> Verdict {
+    let run = match run {
+        Ok(run) => run,
+        Err(error) => {
+            return Verdict {
+                complaints: vec![format!("{error:#}")],
+                log: Vec::new(),
+                duration: Duration::ZERO,
+            };
+        }
+    };
+    let mut complaints = Vec::new();
+    match run.end {
+        End::Exited(status) if status.success() => {}
+        End::Exited(status) => complaints.push(format!("ended with {status}")),
+        End::Hung => complaints.push(format!("hung: cut after {} s", scenario.time_limit.as_secs())),
+        End::Flooded => complaints.push(format!("printed without end: cut after {} lines", run.log.len())),
+    }
+    let expected = scenario.expected.iter().map(String::as_str).chain([PASSED]);
+    for pattern in expected {
+        match Regex::new(pattern) {
+            Ok(regex) if run.log.iter().any(|line| regex.is_match(line)) => {}
+            Ok(_) => complaints.push(format!("no line matches {pattern:?}")),
+            Err(error) => complaints.push(error.to_string()),
+        }
+    }
+    let forbidden = scenario.forbidden.iter().map(String::as_str).chain([FAILED]);
+    for pattern in forbidden {
+        match Regex::new(pattern) {
+            Ok(regex) => {
+                complaints.extend(run.log.iter().filter(|line| regex.is_match(line)).take(4).cloned());
+            }
+            Err(error) => complaints.push(error.to_string()),
+        }
+    }
+    Verdict { complaints, log: run.log, duration: run.duration }
+}
+
+impl Verdict {
+    /// True when there is nothing to complain about.
+    pub fn passed(&self) -> bool {
+        self.complaints.is_empty()
+    }
+
+    /// Prints the verdict; the log of a failure too, unless it was shown as it came.
+    pub fn print(&self, scenario: &Scenario, log_shown: bool) {
+        let word = if self.passed() { "ok    " } else { "FAILED" };
+        println!("{word} {} ({:.1} s): {}", scenario.name, self.duration.as_secs_f32(), scenario.asserts);
+        if self.passed() {
+            return;
+        }
+        for complaint in &self.complaints {
+            println!("         {complaint}");
+        }
+        if !log_shown {
+            for line in &self.log {
+                println!("       | {line}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+    use std::time::Duration;
+
+    use super::judge;
+    use crate::qemu::{End, Run};
+    use crate::scenario::Scenario;
+
+    fn scenario() -> Scenario {
+        Scenario::new("name", "host", "it works").expect("^RMM: hello")
+    }
+
+    fn passes(end: End, log: &[&str]) -> bool {
+        let log = log.iter().map(|line| (*line).to_owned()).collect();
+        judge(&scenario(), Ok(Run { end, log, duration: Duration::ZERO })).passed()
+    }
+
+    fn exited(code: i32) -> End {
+        End::Exited(ExitStatus::from_raw(code << 8))
+    }
+
+    #[test]
+    fn a_run_that_does_all_that_is_asked_passes() {
+        assert!(passes(exited(0), &["RMM: hello", "ok: one"]));
+    }
+
+    #[test]
+    fn a_bad_status_a_hang_and_a_flood_fail() {
+        for end in [exited(1), End::Hung, End::Flooded] {
+            assert!(!passes(end, &["RMM: hello", "ok: one"]));
+        }
+    }
+
+    #[test]
+    fn a_missing_line_a_failed_check_and_a_dead_rmm_fail() {
+        assert!(!passes(exited(0), &["ok: one"]));
+        assert!(!passes(exited(0), &["RMM: hello", "ok: one", "FAILED: two"]));
+        assert!(!passes(exited(0), &["RMM: hello", "ok: one", "EL3: FAILED: exception"]));
+        assert!(!passes(exited(0), &["RMM: hello", "ok: one", "[RMM cpu0 FATAL] data abort"]));
+    }
+
+    #[test]
+    fn a_run_that_checked_nothing_fails() {
+        assert!(!passes(exited(0), &["RMM: hello"]));
+    }
+
+    #[test]
+    fn a_run_that_did_not_start_fails() {
+        assert!(!judge(&scenario(), Err(anyhow::anyhow!("no such image"))).passed());
+    }
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The first instruction of the image, the way to Rust with MMU and caches on, and the loop that serves RMI calls.
+//
+// Cold boot, MMU off: relocate, build an identity map of the image and of the page shared with EL3, turn the MMU on.
+// Nothing written in Rust runs before that, so that atomics and caches have their architected behavior everywhere in it.
+// Warm boot: load the values that cold boot left in BOOT_CONFIGURATION.
+
+    .equ    RELATIVE, 1027              // R_AARCH64_RELATIVE, symbol 0
+    .equ    STATUS_UNKNOWN, -1
+    .equ    STATUS_CPU_ID, -4
+
+    // x\reg = runtime address of a symbol of the image
+    .macro  address reg, symbol
+    adrp    \reg, \symbol
+    add     \reg, \reg, :lo12:\symbol
+    .endm
+
+    .section .text.entry, "ax"
+    .global rmm_entry
+    .balign 4096
+rmm_entry:
+    // EL3's arguments, kept where no call changes them.
+    mov     x19, x0
+    mov     x20, x1
+    mov     x21, x2
+    mov     x22, x3
+    mov     x23, x4
+
+    address x0, exception_vectors
+    msr     vbar_el2, x0
+    // E2H first: it gives the other EL2 registers their layout.
+    ldr     x0, ={hcr}
+    msr     hcr_el2, x0
+    msr     cptr_el2, xzr               // E2H layout: every floating point and vector instruction traps
+    isb
+
+    // Keys of this CPU for signed return addresses: random where there is a source, else by the counter.
+    mrs     x0, id_aa64isar0_el1
+    ubfx    x0, x0, #60, #4
+    mrs     x1, cntpct_el0
+    eor     x2, x1, x1, ror #21
+    cbz     x0, 1f
+    mrs     x1, s3_3_c2_c4_0            // RNDR
+    mrs     x2, s3_3_c2_c4_0
+1:  msr     apiakeylo_el1, x1
+    msr     apiakeyhi_el1, x2
+    isb
+
+    address x0, BOOT_CONFIGURATION
+    ldr     x1, [x0]
+    cbnz    x1, warm
+
+    // ---- Cold boot ----
+    adr     x24, rmm_entry              // linked at 0: this is the difference to the link address, too
+    address x28, __image_end
+    tst     x24, #0xfff
+    b.ne    refuse_unknown
+
+    address x0, __rela_start
+    address x1, __rela_end
+    sub     x6, x28, x24                // bytes of the image
+1:  cmp     x0, x1
+    b.hs    2f
+    ldp     x2, x3, [x0], #16           // offset, type
+    ldr     x4, [x0], #8                // addend
+    cmp     x3, #RELATIVE
+    b.ne    refuse_unknown
+    cmp     x2, x6
+    b.hs    refuse_unknown
+    add     x4, x4, x24
+    str     x4, [x24, x2]
+    b       1b
+2:
+    // Empty early tables.
+    address x26, __early_tables_start
+    address x1, __early_tables_end
+    mov     x0, x26
+3:  stp     xzr, xzr, [x0], #16
+    cmp     x0, x1
+    b.lo    3b
+    add     x25, x26, #4096             // x26 the level 0 table, x25 the next free one
+    // Page: valid, AF, inner shareable, attribute 0 (write-back), Realm, read and write. Not yet W^X: that is the Low VA map's.
+    mov     x27, #0x703
+    mov     x0, x24
+4:  bl      early_map_page
+    add     x0, x0, #4096
+    cmp     x0, x28
+    b.lo    4b
+    // The shared page, when it can be one; Rust refuses any other.
+    cbz     x22, 5f
+    tst     x22, #0xfff
+    b.ne    5f
+    lsr     x0, x22, #48
+    cbnz    x0, 5f
+    mov     x0, x22
+    bl      early_map_page
+5:
+    // What was written with the MMU off must not be hidden by older lines of the image in a cache.
+    mrs     x1, ctr_el0
+    ubfx    x1, x1, #16, #4
+    mov     x2, #4
+    lsl     x1, x2, x1
+    mov     x0, x24
+    dsb     sy
+6:  dc      ivac, x0
+    add     x0, x0, x1
+    cmp     x0, x28
+    b.lo    6b
+    dsb     sy
+
+    mov     x0, #{mair_early}
+    msr     mair_el2, x0
+    ldr     x0, ={tcr_early}
+    mrs     x1, id_aa64mmfr0_el1
+    and     x1, x1, #0xf
+    cmp     x1, #5                      // 48 bits at most in this descriptor format
+    mov     x2, #5
+    csel    x1, x1, x2, lo
+    orr     x0, x0, x1, lsl #32         // IPS
+    msr     tcr_el2, x0
+    msr     ttbr0_el2, x26
+    tlbi    alle2
+    ic      iallu
+    dsb     sy
+    isb
+    ldr     x0, ={sctlr_early}
+    msr     sctlr_el2, x0
+    isb
+
+    address x0, __bss_start
+    address x1, __bss_end
+7:  stp     xzr, xzr, [x0], #16
+    cmp     x0, x1
+    b.lo    7b
+
+    address x0, {boot_stack}
+    mov     x1, #{boot_stack_size}
+    add     x0, x0, x1
+    mov     sp, x0
+    address x0, {boot_exception_stack}
+    mov     x1, #{boot_stack_size}
+    add     x0, x0, x1
+    msr     sp_el0, x0
+    mov     x0, x19
+    mov     x1, x20
+    mov     x2, x21
+    mov     x3, x22
+    mov     x4, x23
+    mov     x5, x24
+    bl      {cold}
+    b       booted
+
+    // ---- Warm boot: x0 = &BOOT_CONFIGURATION, x1 its word 0: the number of CPUs ----
+warm:
+    cmp     x19, x1
+    b.hs    refuse_cpu_id
+    ldp     x2, x3, [x0, #8]            // MAIR, TCR
+    ldp     x4, x5, [x0, #24]           // TTBR0, SCTLR
+    ldr     x6, [x0, #40]               // first per-CPU memory
+    mov     x7, #{per_cpu_size}
+    madd    x6, x19, x7, x6             // this CPU's: its table comes first
+    msr     mair_el2, x2
+    msr     tcr_el2, x3
+    msr     ttbr0_el2, x4
+    msr     s3_4_c2_c0_1, x6            // TTBR1_EL2: empty (zero) the first time, then as it was
+    tlbi    alle2
+    ic      iallu
+    dsb     nsh
+    isb
+    msr     sctlr_el2, x5
+    isb
+    mov     x7, #{exception_stack_top}
+    add     x7, x6, x7
+    msr     sp_el0, x7
+    mov     x7, #{stack_top}
+    add     x7, x6, x7
+    mov     sp, x7
+    mov     x0, x19
+    mov     x1, x20
+    bl      {warm}
+
+    // x0 = status for EL3. On success everything below runs on this CPU's own stacks in the High VA range.
+booted:
+    cbnz    x0, refuse
+    ldr     x1, ={high_exception_stack_top}
+    msr     sp_el0, x1
+    ldr     x1, ={high_stack_top}
+    mov     sp, x1
+    sub     sp, sp, #64                 // x0-x7 of the call
+    mov     x2, #0                      // activation token: none needed, the CPU index says all
+    mov     x1, #0
+    ldr     x0, ={boot_complete}
+rmi_loop:
+    smc     #0
+    // EL3 returns here with each RMI call of the host.
+    stp     x0, x1, [sp]
+    stp     x2, x3, [sp, #16]
+    stp     x4, x5, [sp, #32]
+    stp     x6, x7, [sp, #48]
+    mov     x0, sp
+    bl      {handle}
+    ldp     x1, x2, [sp]
+    ldp     x3, x4, [sp, #16]
+    ldp     x5, x6, [sp, #32]
+    ldp     x7, x8, [sp, #48]
+    ldr     x0, ={request_complete}
+    b       rmi_loop
+
+refuse_unknown:
+    mov     x0, #STATUS_UNKNOWN
+    b       refuse
+refuse_cpu_id:
+    mov     x0, #STATUS_CPU_ID
+refuse:
+    mov     x1, x0
+    mov     x2, #0
+    ldr     x0, ={boot_complete}
+    smc     #0
+8:  wfi                                 // EL3 does not come back after a refusal
+    b       8b
+
+    // Maps the page at x0 by the early tables. Clobbers x1-x3; x25 is the next free table.
+    .macro  early_level shift
+    ubfx    x2, x0, #\shift, #9
+    ldr     x3, [x1, x2, lsl #3]
+    cbnz    x3, 9f
+    orr     x3, x25, #3
+    str     x3, [x1, x2, lsl #3]
+    add     x25, x25, #4096
+9:  and     x1, x3, #0x0000fffffffff000
+    .endm
+early_map_page:
+    mov     x1, x26
+    early_level 39
+    early_level 30
+    early_level 21
+    ubfx    x2, x0, #12, #9
+    orr     x3, x0, x27
+    str     x3, [x1, x2, lsl #3]
+    ret
+
+    // extern "C" fn switch_map(mair, tcr, ttbr0, ttbr1, sctlr): from the early map to the Low and High VA maps.
+    // The MMU is off in between, so that no two maps with different block sizes are ever live at once. No memory is accessed meanwhile.
+    .global switch_map
+switch_map:
+    hint    #34                         // BTI c
+    mrs     x5, sctlr_el2
+    bic     x5, x5, #1
+    dsb     sy
+    msr     sctlr_el2, x5
+    isb
+    msr     mair_el2, x0
+    msr     tcr_el2, x1
+    msr     ttbr0_el2, x2
+    msr     s3_4_c2_c0_1, x3            // TTBR1_EL2
+    isb
+    tlbi    alle2
+    dsb     nsh
+    isb
+    msr     sctlr_el2, x4
+    isb
+    ret
+    .ltorg

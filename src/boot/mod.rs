@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Boot: from EL3's entry to the first RMI call, cold and warm. `entry.S` is the only code that runs with the MMU off.
+//!
+//! Cold boot runs once, on one CPU, before any other CPU can enter; what it leaves behind is then only read. Warm boot runs on
+//! any CPU each time EL3 powers it on, and may do so any number of times.
+
+mod configuration;
+mod registers;
+mod rmi_entry;
+#[cfg(feature = "self-test")]
+mod self_test;
+
+use core::cell::UnsafeCell;
+use core::ops::Range;
+
+use tock_registers::interfaces::{Readable, Writeable};
+
+use crate::address::{GRANULE_SIZE, PhysAddr};
+use crate::arch::barrier;
+use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1};
+use crate::el3::boot::{BootArguments, BootError, BootLimits, WarmBootArguments};
+use crate::el3::manifest::{Console, Header};
+use crate::el3::version::Dialect;
+use crate::granule::{GranuleEntry, GranuleTable, MemoryRange, Waiters};
+use crate::mem::{high_va, layout, low_va};
+use crate::rmi::{self, Rmm};
+use crate::xlat::mmu::{self, Features, Sharing};
+use crate::{console, error, info, warn};
+
+/// Granules that the image's own memory has room to track: 4 GiB.
+const MAX_GRANULES: usize = 1 << 20;
+/// Bytes of the stack that cold boot runs on, and of that for exceptions during it.
+const BOOT_STACK_SIZE: usize = 0x8000;
+
+/// Memory that assembly or one-time initialization hands out.
+#[repr(C, align(4096))]
+struct Given<T>(UnsafeCell<T>);
+
+// SAFETY: cold boot alone, on one CPU, touches the content, and hands each piece out at most once.
+unsafe impl<T> Sync for Given<T> {}
+
+static BOOT_STACK: Given<[u8; BOOT_STACK_SIZE]> = Given(UnsafeCell::new([0; BOOT_STACK_SIZE]));
+static BOOT_EXCEPTION_STACK: Given<[u8; BOOT_STACK_SIZE]> = Given(UnsafeCell::new([0; BOOT_STACK_SIZE]));
+static GRANULES: Given<[GranuleEntry; MAX_GRANULES]> =
+    Given(UnsafeCell::new([const { GranuleEntry::new() }; MAX_GRANULES]));
+static WAITERS: Waiters = Waiters::new();
+static RMM: spin::Once<Rmm<'static>> = spin::Once::new();
+
+core::arch::global_asm!(include_str!("vectors.S"), report = sym report_exception);
+core::arch::global_asm!(
+    include_str!("entry.S"),
+    hcr = const registers::HCR,
+    mair_early = const 0xff,
+    tcr_early = const registers::TCR_EARLY,
+    sctlr_early = const registers::SCTLR_EARLY,
+    boot_stack = sym BOOT_STACK,
+    boot_exception_stack = sym BOOT_EXCEPTION_STACK,
+    boot_stack_size = const BOOT_STACK_SIZE,
+    cold = sym cold,
+    warm = sym warm,
+    handle = sym rmi_entry::handle,
+    per_cpu_size = const size_of::<high_va::CpuMemory>(),
+    stack_top = const high_va::STACK_TOP_OFFSET,
+    exception_stack_top = const high_va::EXCEPTION_STACK_TOP_OFFSET,
+    high_stack_top = const high_va::STACK_TOP,
+    high_exception_stack_top = const high_va::EXCEPTION_STACK_TOP,
+    boot_complete = const 0xc400_01cf_u32,
+    request_complete = const 0xc400_018f_u32,
+);
+
+unsafe extern "C" {
+    /// In `entry.S`: leaves the early map for the Low and High VA maps.
+    safe fn switch_map(mair: u64, tcr: u64, ttbr0: u64, ttbr1: u64, sctlr: u64);
+}
+
+/// Called by the vectors, on the exception stack.
+extern "C" fn report_exception(frame: &crate::fatal::ExceptionFrame) -> ! {
+    crate::fatal::report_exception(frame, layout::image().start.get())
+}
+
+/// Called by `entry.S` once, with EL3's x0-x4. The status to report.
+extern "C" fn cold(x0: u64, x1: u64, x2: u64, x3: u64, x4: u64, _base: u64) -> u64 {
+    match cold_boot([x0, x1, x2, x3, x4]) {
+        Ok(()) => 0,
+        Err(refusal) => {
+            error!("boot refused: {refusal}");
+            refusal.status().to_register()
+        }
+    }
+}
+
+/// Called by `entry.S` on each warm boot, with EL3's x0 and x1. The status to report.
+extern "C" fn warm(x0: u64, x1: u64) -> u64 {
+    let result = WarmBootArguments::check([x0, x1], configuration::cpu_count())
+        .map_err(|refusal| error!("warm boot refused: {refusal}"))
+        .and_then(|arguments| {
+            high_va::enter(arguments.cpu_index(), &features())
+                .map_err(|refusal| error!("warm boot refused: {refusal:?}"))
+        });
+    if result.is_ok() { 0 } else { u64::MAX }
+}
+
+/// What this CPU's translation can do.
+fn features() -> Features {
+    Features::from_id_registers(ID_AA64MMFR0_EL1.get(), ID_AA64MMFR1_EL1.get(), ID_AA64MMFR2_EL1.get())
+}
+
+fn unsupported(_: crate::xlat::Error) -> BootError {
+    BootError::Unsupported("the translation tables of the RMM cannot be built on this CPU")
+}
+
+fn cold_boot(registers: [u64; 5]) -> Result<(), BootError> {
+    let features = features();
+    let max_pa = features.max_pa(low_va::FORMAT).map_err(unsupported)?;
+    let physical_limit =
+        max_pa.checked_add(1).ok_or(BootError::Unsupported("a physical address range of 64 bits"))?;
+    let image = layout::image();
+    let limits = BootLimits { cpus: high_va::PLATFORM_CPUS, physical_limit, image: image.clone() };
+    let arguments = BootArguments::check(registers, &limits)?;
+
+    let copy = copy_page(arguments.shared_buffer());
+    let header = Header::read(&copy, arguments.shared_buffer(), physical_limit)?;
+    let consoles = header.consoles()?;
+
+    enter_maps(&arguments, consoles.clone(), max_pa, &features)?;
+    if let Some(pl011) = consoles.clone().find(|console| console.name == *b"pl011\0\0\0") {
+        console::init(crate::address::VirtAddr::new(pl011.region().base().get()));
+    }
+    announce(&arguments, &header, &image);
+
+    let manifest = header.validate()?;
+    let banks = || manifest.dram().map(|bank| (bank.base(), bank.size()));
+    let image_size = image.end.get() - image.start.get();
+    let excluded = [(image.start, image_size), (arguments.shared_buffer(), GRANULE_SIZE)];
+    let table = granules(banks, &excluded)?;
+    for bank in manifest.dram() {
+        info!("DRAM {} to {}", bank.base(), bank.end());
+    }
+    let dialect = match arguments.version().dialect() {
+        Dialect::V1 => rmi::Dialect::V1_0,
+        Dialect::V2 => rmi::Dialect::V2_0,
+    };
+    RMM.call_once(|| Rmm::new(table, dialect));
+    info!("boot complete");
+    Ok(())
+}
+
+/// A private copy of the page shared with EL3, so that what is checked is what is used.
+fn copy_page(page: PhysAddr) -> [u8; 4096] {
+    let mut copy = [0; 4096];
+    let mut address = page.get();
+    for word in copy.chunks_exact_mut(8) {
+        // SAFETY: the early identity map has this page, which the arguments' checks found aligned and outside the image.
+        let value = unsafe { core::ptr::with_exposed_provenance::<u64>(address as usize).read_volatile() };
+        word.copy_from_slice(&value.to_le_bytes());
+        address += 8;
+    }
+    copy
+}
+
+/// Builds the Low VA map and this CPU's High VA map and goes over to them, leaving warm boot what it needs to do the same.
+fn enter_maps(
+    arguments: &BootArguments,
+    consoles: impl Iterator<Item = Console> + Clone,
+    max_pa: PhysAddr,
+    features: &Features,
+) -> Result<(), BootError> {
+    let storage = &mut low_va::storage();
+    let low = low_va::build(storage, arguments.shared_buffer(), consoles, max_pa).map_err(unsupported)?;
+    let high = high_va::space(max_pa).map_err(unsupported)?;
+    let tcr = mmu::tcr(low.space(), &high, features).map_err(unsupported)?;
+    let ttbr0 = mmu::ttbr(&low, Sharing::Common, features);
+    high_va::enter(arguments.cpu_index(), features).map_err(unsupported)?;
+    configuration::set(arguments.cpu_count(), mmu::MAIR, tcr, ttbr0, registers::SCTLR, high_va::base());
+    // The tables are written with caches on, and walks are cacheable; complete before the walker is pointed at them.
+    barrier::dsb_ish();
+    switch_map(mmu::MAIR, tcr, ttbr0, high_va::table(arguments.cpu_index()), registers::SCTLR);
+    Ok(())
+}
+
+fn announce(arguments: &BootArguments, header: &Header<'_>, image: &Range<PhysAddr>) {
+    info!(
+        "RMM {} at {}, interface {}, manifest {}, {} CPUs",
+        env!("CARGO_PKG_VERSION"),
+        image.start,
+        arguments.version().version(),
+        header.version(),
+        arguments.cpu_count()
+    );
+    if cfg!(hardened) {
+        info!("hardened image: branch targets guarded, return addresses signed");
+    } else {
+        warn!("plain image: built without branch protection");
+    }
+}
+
+/// The granule array, in the image's own memory.
+fn granules<I>(
+    banks: impl Fn() -> I,
+    excluded: &[MemoryRange],
+) -> Result<GranuleTable<'static>, BootError>
+where
+    I: Iterator<Item = MemoryRange>,
+{
+    let needed = GranuleTable::required(banks(), excluded)
+        .map_err(|_| BootError::Unsupported("the DRAM banks of the manifest cannot be tracked"))?;
+    if needed > MAX_GRANULES {
+        return Err(BootError::Capacity {
+            what: "the granule array",
+            needed: needed as u64 * 2,
+            available: MAX_GRANULES as u64 * 2,
+        });
+    }
+    // SAFETY: cold boot runs once, so this is the only reference ever made to the array.
+    let storage = unsafe { &mut *GRANULES.0.get() };
+    GranuleTable::new(storage, &WAITERS, banks(), excluded)
+        .map_err(|_| BootError::Unsupported("the DRAM banks of the manifest cannot be tracked"))
+}

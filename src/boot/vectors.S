@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal: it is reported from the exception stack, SP_EL0.
+
+    .equ    FRAME, 304                  // ExceptionFrame: x0-x30, sp, elr, spsr, esr, far, vector, padding
+
+    .macro  vector number
+    .balign 128
+    msr     spsel, #0
+    sub     sp, sp, #FRAME
+    stp     x0, x1, [sp]
+    mov     x0, #\number
+    b       report
+    .endm
+
+    .macro  halt_here
+    .balign 128
+1:  wfi                                 // a fault while one was being reported
+    b       1b
+    .endm
+
+    .section .text.vectors, "ax"
+    .balign 2048
+    .global exception_vectors
+exception_vectors:
+    halt_here
+    halt_here
+    halt_here
+    halt_here
+    vector  4
+    vector  5
+    vector  6
+    vector  7
+    vector  8
+    vector  9
+    vector  10
+    vector  11
+    vector  12
+    vector  13
+    vector  14
+    vector  15
+
+    .balign 128
+report:
+    stp     x2, x3, [sp, #16]
+    stp     x4, x5, [sp, #32]
+    stp     x6, x7, [sp, #48]
+    stp     x8, x9, [sp, #64]
+    stp     x10, x11, [sp, #80]
+    stp     x12, x13, [sp, #96]
+    stp     x14, x15, [sp, #112]
+    stp     x16, x17, [sp, #128]
+    stp     x18, x19, [sp, #144]
+    stp     x20, x21, [sp, #160]
+    stp     x22, x23, [sp, #176]
+    stp     x24, x25, [sp, #192]
+    stp     x26, x27, [sp, #208]
+    stp     x28, x29, [sp, #224]
+    msr     spsel, #1
+    mov     x1, sp
+    msr     spsel, #0
+    stp     x30, x1, [sp, #240]
+    mrs     x1, elr_el2
+    mrs     x2, spsr_el2
+    stp     x1, x2, [sp, #256]
+    mrs     x1, esr_el2
+    mrs     x2, far_el2
+    stp     x1, x2, [sp, #272]
+    str     x0, [sp, #288]
+    mov     x0, sp
+    bl      {report}
+    b       .

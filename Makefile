@@ -1,11 +1,77 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# Every task of the project; `make help` lists them. What is up to date, cargo knows.
+
+# Where the image's core comes from: rustup-src, debian-src or precompiled; empty takes the first that can be had.
+export CORE ?=
+# The toolchain is as rust-toolchain.toml says, or the build stops: nothing is installed in passing.
 export RUSTUP_AUTO_INSTALL := 0
-.PHONY: test lint host-test
-test: lint host-test
-lint:
-	cargo fmt --all -- --check
+
+IMAGE := scripts/target-cargo.sh image build/image
+FIRMWARE := scripts/target-cargo.sh firmware build/firmware
+SYSTEM := target/release/rmm-test-system --rmm build/rmm.bin --rmm-self-test build/rmm-self-test.bin \
+	--el3 build/el3.bin --host build/host.bin
+
+.DEFAULT_GOAL := help
+# Two builds share each target folder, and cargo uses all processors by itself.
+.NOTPARALLEL:
+.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware images run test lint \
+	host-test system-test clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo "CORE=rustup-src|debian-src|precompiled forces where the image's core comes from"
+
+setup-core: ## fetch the sources of core that the image is built with, if need be
+	@scripts/core.sh
+
+setup-qemu: ## install QEMU 9.2 or newer, if need be
+	@scripts/qemu.sh
+
+tools: ## the test runner and elf2bin, for this machine
+	cargo build -q --release -p rmm-test-system
+
+build: tools ## the RMM: build/rmm.elf and build/rmm.bin
+	$(IMAGE) build -p rmm --bin rmm
+	cp build/image/rmm build/rmm.elf
+	target/release/elf2bin --pie build/rmm.elf build/rmm.bin
+
+build-self-test: tools ## the RMM with its deliberate faults: build/rmm-self-test.bin
+	$(IMAGE) build -p rmm --bin rmm --features self-test
+	cp build/image/rmm build/rmm-self-test.elf
+	target/release/elf2bin --pie build/rmm-self-test.elf build/rmm-self-test.bin
+
+build-debian-core: ## the RMM with core from Debian's sources, to show that this way works
+	$(MAKE) --no-print-directory build CORE=debian-src
+
+firmware: tools ## the test firmware: build/el3.bin and build/host.bin
+	$(FIRMWARE) build -p rmm-test-firmware
+	target/release/elf2bin build/firmware/el3 build/el3.bin
+	target/release/elf2bin build/firmware/host build/host.bin
+
+images: build build-self-test firmware
+
+run: setup-qemu images ## boot the RMM on QEMU and show a session of a host with it
+	$(SYSTEM) --show session
+
+test: lint host-test system-test ## everything that is tested, here and on QEMU
+
+lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
+	cargo fmt --all --check
 	cargo clippy -q --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps
-host-test:
+	cargo clippy -q --all-targets -p rmm-test-system -p rmm-test-loom -- -D warnings
+	$(IMAGE) clippy -p rmm --bin rmm -- -D warnings
+	$(IMAGE) clippy -p rmm --bin rmm --features self-test -- -D warnings
+	$(FIRMWARE) clippy -p rmm-test-firmware -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps -p rmm -p rmm-test-system
+
+host-test: ## the tests that run on this machine
 	cargo test -q
 	cargo test -q --release -p rmm-test-loom
+	cargo test -q -p rmm-test-system
+
+system-test: setup-qemu images ## the tests that run on QEMU
+	$(SYSTEM)
+
+clean: ## remove everything that was built or fetched
+	cargo clean -q
+	rm -rf build

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What the other scripts share; sourced by them, from any directory, and leaves the shell at the root of the tree.
+# Messages go to standard error: standard output belongs to the script's answer.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+TARGET=aarch64-unknown-none-softfloat
+# The pinned toolchain, whose exact sources `core` is built from.
+RUST_VERSION=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
+
+say() {
+    echo "${0##*/}: $*" >&2
+}
+
+fail() {
+    say "$@"
+    exit 1
+}
+
+# Whether rustup, and not a distribution's package, provides the toolchain.
+have_rustup() {
+    command -v rustup >/dev/null && [[ $(rustc --print sysroot) == "$(rustup show home 2>/dev/null)"/* ]]
+}
+
+# Whether the toolchain has a compiled `core` for the target.
+have_precompiled_core() {
+    compgen -G "$(rustc --print target-libdir --target $TARGET)/libcore-*.rlib" >/dev/null
+}
+
+# apt_from SUITE... -- APT-GET-ARGUMENTS: apt-get over these suites of this machine's own Debian mirror. Source
+# list, package lists and cache lie under build/apt, so that the machine's own configuration stays as it is.
+apt_from() {
+    local root=$PWD/build/apt mirror suite
+    command -v apt-get >/dev/null || { say "this machine has no apt-get"; return 1; }
+    # Any mirror but that of the security updates carries the backports.
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -v security | head -n 1) || true
+    [[ -n $mirror ]] || { say "apt knows no Debian mirror"; return 1; }
+    mkdir -p "$root/lists/partial" "$root/archives/partial"
+    : >"$root/sources.list"
+    while [[ $1 != -- ]]; do
+        suite=$1
+        echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" \
+            >>"$root/sources.list"
+        shift
+    done
+    shift
+    local private=(
+        -o "Dir::Etc::SourceList=$root/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$root/lists" -o "Dir::Cache=$root" -o "Dir::Cache::Archives=$root/archives"
+        -o Acquire::Retries=3 -o "APT::Sandbox::User=$(id -un)"
+    )
+    if ! { apt-get "${private[@]}" update && apt-get "${private[@]}" "$@"; } >"$root/log" 2>&1; then
+        say "apt-get ${*: -1} failed; build/apt/log has the details: $(grep -m 1 '^E:' "$root/log" || true)"
+        return 1
+    fi
+}

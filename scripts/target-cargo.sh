@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# target-cargo.sh image|firmware LINK CARGO-ARGUMENTS...: runs cargo for the bare-metal target with the flags of
+# the RMM image or of the test firmware. Each set of flags has a target folder of its own, so that neither
+# rebuilds the other; the symbolic link LINK is left pointing at the one used.
+
+source "$(dirname "$0")/common.sh"
+
+(($# >= 3)) || fail "usage: target-cargo.sh image|firmware LINK CARGO-ARGUMENTS..."
+what=$1 link=$2 command=$3
+shift 3
+
+flags=()
+case $what in
+    image)
+        core=$(scripts/core.sh)
+        # Atomics and the VHE register names; no address is fixed at link time.
+        flags=(-Ctarget-feature=+lse,+vh -Crelocation-model=pie "--check-cfg=cfg(hardened)")
+        ;;
+    firmware)
+        # The test firmware wants no hardening, so the compiled core is preferred.
+        if have_precompiled_core; then core=precompiled; else core=$(scripts/core.sh); fi
+        ;;
+    *) fail "$what is neither image nor firmware" ;;
+esac
+
+build_std=()
+if [[ $core != precompiled ]]; then
+    # Building core, and branch protection, are unstable options of the pinned stable toolchain.
+    export RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$core
+    build_std=(-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem)
+    [[ $what == firmware ]] || flags+=(-Zbranch-protection=bti,pac-ret --cfg hardened)
+fi
+case $core in
+    precompiled) folder=build/target-$what-precompiled ;;
+    "$PWD"/*) folder=build/target-$what-debian-src ;;
+    *) folder=build/target-$what-rustup-src ;;
+esac
+
+mkdir -p "$folder" "$(dirname "$link")"
+ln -sfn "$PWD/$folder/$TARGET/release" "$link"
+export RUSTFLAGS="${flags[*]}"
+exec cargo "$command" -q --release --target $TARGET --target-dir "$folder" "${build_std[@]}" "$@"

@@ -10,9 +10,12 @@
 
 pub mod address;
 pub mod arch;
+pub mod console;
 pub mod cpu;
 pub mod el3;
+pub mod fatal;
 pub mod granule;
+pub mod log;
 pub mod mem;
 pub mod rmi;
 pub mod xlat;

@@ -29,6 +29,8 @@ pub enum Event {
     Cleared(usize),
     /// A system register written.
     Register(&'static str, u64),
+    /// A device register written: its address, and the value.
+    Device(u64, u32),
     /// An SMC, with x0-x7 as passed.
     Smc(Registers),
 }
@@ -39,6 +41,7 @@ type Monitor = Box<dyn FnMut(Registers) -> Registers>;
 #[derive(Default)]
 struct Cpu {
     registers: HashMap<&'static str, u64>,
+    devices: HashMap<u64, u32>,
     log: Vec<Event>,
     logging: bool,
     observer: Option<Observer>,
@@ -114,6 +117,19 @@ pub fn read_register(name: &'static str) -> u64 {
 pub(crate) fn write_register(name: &'static str, value: u64) {
     preset_register(name, value);
     happened(Event::Register(name, value));
+}
+
+/// Has the device register at `address` read as `value` on this CPU; it reads as 0 before.
+pub fn preset_device(address: u64, value: u32) {
+    CPU.with_borrow_mut(|cpu| cpu.devices.insert(address, value));
+}
+
+pub(crate) fn read_device(address: u64) -> u32 {
+    CPU.with_borrow(|cpu| cpu.devices.get(&address).copied().unwrap_or(0))
+}
+
+pub(crate) fn write_device(address: u64, value: u32) {
+    happened(Event::Device(address, value));
 }
 
 pub(crate) fn execute(text: &'static str, operand: Option<u64>) {

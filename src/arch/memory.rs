@@ -37,6 +37,44 @@ pub fn clear_descriptors(entries: &[AtomicU64; 512]) {
     }
 }
 
+/// Reads the 32-bit device register at virtual address `address`.
+///
+/// # Safety
+///
+/// A device register is mapped there as Device memory, and reading it has no effect on memory.
+#[inline]
+pub unsafe fn read_device(address: u64) -> u32 {
+    #[cfg(not(target_os = "none"))]
+    return crate::host::read_device(address);
+    #[cfg(target_os = "none")]
+    {
+        let value;
+        // SAFETY: the caller says that a register is mapped there.
+        unsafe {
+            core::arch::asm!("ldr {value:w}, [{address}]", value = out(reg) value, address = in(reg) address,
+                options(nostack, preserves_flags))
+        };
+        value
+    }
+}
+
+/// Writes the 32-bit device register at virtual address `address`.
+///
+/// # Safety
+///
+/// As for [`read_device`], and writing `value` has no effect on memory either.
+#[inline]
+pub unsafe fn write_device(address: u64, value: u32) {
+    #[cfg(not(target_os = "none"))]
+    crate::host::write_device(address, value);
+    #[cfg(target_os = "none")]
+    // SAFETY: the caller says that a register is mapped there.
+    unsafe {
+        core::arch::asm!("str {value:w}, [{address}]", value = in(reg) value, address = in(reg) address,
+            options(nostack, preserves_flags))
+    };
+}
+
 /// Bytes that one DC ZVA zeroes where DCZID_EL0.BS is 4, as on the CPUs this firmware is for.
 #[cfg(target_os = "none")]
 const USUAL_ZERO_BLOCK: u64 = 64;

@@ -11,6 +11,15 @@ pub const GRANULE_SHIFT: u32 = 12;
 /// Bytes in a granule: the unit of protection (GPT) and of translation used throughout, 4 KiB.
 pub const GRANULE_SIZE: u64 = 1 << GRANULE_SHIFT;
 
+static_assertions::const_assert_eq!(size_of::<usize>(), size_of::<u64>());
+
+/// A 64-bit quantity as the machine's own size: the same on every machine this builds for.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "asserted above: both have 64 bits")]
+pub const fn native(value: u64) -> usize {
+    value as usize
+}
+
 macro_rules! address {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -185,5 +185,13 @@ mod tests {
         });
         assert!(std::panic::catch_unwind(nested).is_err());
         assert_eq!(reports, 1);
+
+        // CPUs that have no record yet cannot be told apart: each is reported.
+        preset_register("TPIDR_EL2", 0);
+        for _ in 0..2 {
+            let unnumbered = std::panic::AssertUnwindSafe(|| report(|_| reports += 1));
+            assert!(std::panic::catch_unwind(unnumbered).is_err());
+        }
+        assert_eq!(reports, 3);
     }
 }

@@ -47,9 +47,14 @@ pub unsafe fn read_device(address: u64) -> u32 {
     #[cfg(not(target_os = "none"))]
     return crate::host::read_device(address);
     #[cfg(target_os = "none")]
-    // SAFETY: the caller says that a register is mapped there.
-    unsafe {
-        core::ptr::with_exposed_provenance::<u32>(address as usize).read_volatile()
+    {
+        let value;
+        // SAFETY: the caller says that a register is mapped there.
+        unsafe {
+            core::arch::asm!("ldr {value:w}, [{address}]", value = out(reg) value, address = in(reg) address,
+                options(nostack, preserves_flags))
+        };
+        value
     }
 }
 
@@ -65,7 +70,8 @@ pub unsafe fn write_device(address: u64, value: u32) {
     #[cfg(target_os = "none")]
     // SAFETY: the caller says that a register is mapped there.
     unsafe {
-        core::ptr::with_exposed_provenance_mut::<u32>(address as usize).write_volatile(value)
+        core::arch::asm!("str {value:w}, [{address}]", value = in(reg) value, address = in(reg) address,
+            options(nostack, preserves_flags))
     };
 }
 

@@ -15,7 +15,7 @@ use core::ops::Range;
 
 use tock_registers::interfaces::Readable;
 
-use crate::address::{GRANULE_SIZE, PhysAddr};
+use crate::address::{GRANULE_SIZE, PhysAddr, native};
 use crate::arch::barrier;
 use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1};
 use crate::el3::boot::{BootArguments, BootError, BootLimits, WarmBootArguments};
@@ -27,8 +27,8 @@ use crate::rmi::{self, Rmm};
 use crate::xlat::mmu::{self, Features, Sharing};
 use crate::{console, error, info, warn};
 
-/// Granules that the image's own memory has room to track: 4 GiB.
-const MAX_GRANULES: usize = 1 << 20;
+/// Granules that the image's own memory has room to track: 8 GiB.
+const MAX_GRANULES: usize = 1 << 21;
 /// Bytes of the stack that cold boot runs on, and of that for exceptions during it.
 const BOOT_STACK_SIZE: usize = 0x8000;
 
@@ -181,7 +181,7 @@ fn copy_page(page: PhysAddr) -> [u8; 4096] {
     let mut address = page.get();
     for word in copy.chunks_exact_mut(8) {
         // SAFETY: the early identity map has this page, which the arguments' checks found aligned and outside the image.
-        let value = unsafe { core::ptr::with_exposed_provenance::<u64>(address as usize).read_volatile() };
+        let value = unsafe { core::ptr::with_exposed_provenance::<u64>(native(address)).read_volatile() };
         word.copy_from_slice(&value.to_le_bytes());
         address += 8;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Deliberate faults for the system tests: only in images built with the feature `self-test`, never in a product.
 
+use crate::address::native;
 use crate::arch::smc::Registers;
 use crate::mem::layout;
 
@@ -16,11 +17,11 @@ pub(super) fn intercept(registers: &mut Registers) -> bool {
     }
     let write = |address: u64| {
         // SAFETY: none: this is the fault.
-        unsafe { core::ptr::with_exposed_provenance_mut::<u64>(address as usize).write_volatile(1) }
+        unsafe { core::ptr::with_exposed_provenance_mut::<u64>(native(address)).write_volatile(1) }
     };
     let execute = |address: u64| {
         // SAFETY: none: this is the fault.
-        let function: extern "C" fn() = unsafe { core::mem::transmute(address as usize) };
+        let function: extern "C" fn() = unsafe { core::mem::transmute(native(address)) };
         function();
     };
     match registers[1] {

@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use tock_registers::interfaces::{Readable, Writeable};
 
 use super::{Cpu, SlotBuffer, low_va};
-use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
+use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::sysreg::TPIDR_EL2;
 use crate::cpu::CpuIndex;
 use crate::xlat::mmu::Features;
@@ -66,21 +66,23 @@ pub struct CpuMemory {
 }
 
 impl CpuMemory {
-    const EMPTY: Self = Self {
-        table: UnsafeCell::new(Table::EMPTY),
-        stack: UnsafeCell::new([0; STACK_BYTES]),
-        exception_stack: UnsafeCell::new([0; STACK_BYTES]),
-        ready: AtomicBool::new(false),
-        storage: UnsafeCell::new(MaybeUninit::uninit()),
-        context: UnsafeCell::new(MaybeUninit::uninit()),
-        cpu: UnsafeCell::new(MaybeUninit::uninit()),
-    };
+    const fn new() -> Self {
+        Self {
+            table: UnsafeCell::new(Table::EMPTY),
+            stack: UnsafeCell::new([0; STACK_BYTES]),
+            exception_stack: UnsafeCell::new([0; STACK_BYTES]),
+            ready: AtomicBool::new(false),
+            storage: UnsafeCell::new(MaybeUninit::uninit()),
+            context: UnsafeCell::new(MaybeUninit::uninit()),
+            cpu: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
 }
 
 // SAFETY: each CPU touches its own element only: EL3 gives every CPU another index.
 unsafe impl Sync for CpuMemory {}
 
-static CPUS: [CpuMemory; PLATFORM_CPUS] = [const { CpuMemory::EMPTY }; PLATFORM_CPUS];
+static CPUS: [CpuMemory; PLATFORM_CPUS] = [const { CpuMemory::new() }; PLATFORM_CPUS];
 
 /// The address of the first CPU's memory; those of the others follow.
 pub fn base() -> u64 {
@@ -153,7 +155,7 @@ fn set_up(memory: &'static CpuMemory, index: CpuIndex, features: &Features) -> R
 #[inline]
 pub fn this_cpu() -> &'static mut Cpu {
     // `enter` checked that the index is within the array; the remainder tells the compiler.
-    let index = TPIDR_EL2.get().wrapping_sub(1) as usize % PLATFORM_CPUS;
+    let index = native(TPIDR_EL2.get().wrapping_sub(1)) % PLATFORM_CPUS;
     // SAFETY: this CPU's own context, written by `enter`; the last RMI call, and with it the last reference, has ended.
     unsafe { (*CPUS[index].cpu.get()).assume_init_mut() }
 }

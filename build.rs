@@ -6,7 +6,9 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(hardened)");
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none") {
         let script = format!("{}/linker.lds", std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
-        for argument in ["-pie", "--no-dynamic-linker", "-znotext", "-zmax-page-size=4096", &format!("-T{script}")] {
+        for argument in
+            ["-pie", "--no-dynamic-linker", "-znorelro", "-zmax-page-size=4096", &format!("-T{script}")]
+        {
             println!("cargo::rustc-link-arg-bins={argument}");
         }
     }

@@ -10,6 +10,8 @@
 
 pub mod address;
 pub mod arch;
+#[cfg(target_os = "none")]
+pub mod boot;
 pub mod console;
 pub mod cpu;
 pub mod el3;

@@ -43,8 +43,8 @@ rmm_entry:
     cbz     x0, 1f
     mrs     x1, s3_3_c2_c4_0            // RNDR
     mrs     x2, s3_3_c2_c4_0
-1:  msr     apiakeylo_el1, x1
-    msr     apiakeyhi_el1, x2
+1:  msr     s3_0_c2_c1_0, x1            // APIAKeyLo_EL1
+    msr     s3_0_c2_c1_1, x2            // APIAKeyHi_EL1
     isb
 
     address x0, BOOT_CONFIGURATION
@@ -147,23 +147,36 @@ rmm_entry:
     mov     x2, x21
     mov     x3, x22
     mov     x4, x23
-    mov     x5, x24
-    bl      {cold}
-    b       booted
+    bl      {prepare}
+    cbnz    x0, refuse
+    b       enter_maps
 
-    // ---- Warm boot: x0 = &BOOT_CONFIGURATION, x1 its word 0: the number of CPUs ----
+    // ---- Warm boot: x1 is the number of CPUs ----
 warm:
+    mov     x24, #0
     cmp     x19, x1
     b.hs    refuse_cpu_id
+
+    // From no map, or the early one, to the Low and High VA maps. The MMU is off in between, so that no two maps with other block
+    // sizes are ever live at once, and no memory is accessed meanwhile. Nothing written in Rust is on the stack: the number of
+    // address bits, which changes here, decides where a signed return address keeps its signature.
+enter_maps:
+    address x0, BOOT_CONFIGURATION
     ldp     x2, x3, [x0, #8]            // MAIR, TCR
     ldp     x4, x5, [x0, #24]           // TTBR0, SCTLR
     ldr     x6, [x0, #40]               // first per-CPU memory
     mov     x7, #{per_cpu_size}
     madd    x6, x19, x7, x6             // this CPU's: its table comes first
+    mrs     x8, sctlr_el2
+    bic     x8, x8, #1
+    dsb     sy
+    msr     sctlr_el2, x8
+    isb
     msr     mair_el2, x2
     msr     tcr_el2, x3
     msr     ttbr0_el2, x4
     msr     s3_4_c2_c0_1, x6            // TTBR1_EL2: empty (zero) the first time, then as it was
+    isb
     tlbi    alle2
     ic      iallu
     dsb     nsh
@@ -173,7 +186,10 @@ warm:
     mov     x7, #{exception_stack_top}
     add     x7, x6, x7
     msr     sp_el0, x7
-    mov     x7, #{stack_top}
+    cbz     x24, 1f
+    bl      {finish}
+    b       booted
+1:  mov     x7, #{stack_top}
     add     x7, x6, x7
     mov     sp, x7
     mov     x0, x19
@@ -240,25 +256,4 @@ early_map_page:
     str     x3, [x1, x2, lsl #3]
     ret
 
-    // extern "C" fn switch_map(mair, tcr, ttbr0, ttbr1, sctlr): from the early map to the Low and High VA maps.
-    // The MMU is off in between, so that no two maps with different block sizes are ever live at once. No memory is accessed meanwhile.
-    .global switch_map
-switch_map:
-    hint    #34                         // BTI c
-    mrs     x5, sctlr_el2
-    bic     x5, x5, #1
-    dsb     sy
-    msr     sctlr_el2, x5
-    isb
-    msr     mair_el2, x0
-    msr     tcr_el2, x1
-    msr     ttbr0_el2, x2
-    msr     s3_4_c2_c0_1, x3            // TTBR1_EL2
-    isb
-    tlbi    alle2
-    dsb     nsh
-    isb
-    msr     sctlr_el2, x4
-    isb
-    ret
     .ltorg

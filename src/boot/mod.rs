@@ -13,7 +13,7 @@ mod self_test;
 use core::cell::UnsafeCell;
 use core::ops::Range;
 
-use tock_registers::interfaces::{Readable, Writeable};
+use tock_registers::interfaces::Readable;
 
 use crate::address::{GRANULE_SIZE, PhysAddr};
 use crate::arch::barrier;
@@ -56,7 +56,8 @@ core::arch::global_asm!(
     boot_stack = sym BOOT_STACK,
     boot_exception_stack = sym BOOT_EXCEPTION_STACK,
     boot_stack_size = const BOOT_STACK_SIZE,
-    cold = sym cold,
+    prepare = sym prepare,
+    finish = sym finish,
     warm = sym warm,
     handle = sym rmi_entry::handle,
     per_cpu_size = const size_of::<high_va::CpuMemory>(),
@@ -68,19 +69,37 @@ core::arch::global_asm!(
     request_complete = const 0xc400_018f_u32,
 );
 
-unsafe extern "C" {
-    /// In `entry.S`: leaves the early map for the Low and High VA maps.
-    safe fn switch_map(mair: u64, tcr: u64, ttbr0: u64, ttbr1: u64, sctlr: u64);
+/// What cold boot keeps from its first half for its second.
+struct Cold {
+    arguments: BootArguments,
+    /// A private copy of the page shared with EL3, so that what is checked is what is used.
+    manifest: [u8; 4096],
+    physical_limit: PhysAddr,
 }
+
+static COLD: Given<Option<Cold>> = Given(UnsafeCell::new(None));
 
 /// Called by the vectors, on the exception stack.
 extern "C" fn report_exception(frame: &crate::fatal::ExceptionFrame) -> ! {
     crate::fatal::report_exception(frame, layout::image().start.get())
 }
 
-/// Called by `entry.S` once, with EL3's x0-x4. The status to report.
-extern "C" fn cold(x0: u64, x1: u64, x2: u64, x3: u64, x4: u64, _base: u64) -> u64 {
-    match cold_boot([x0, x1, x2, x3, x4]) {
+/// Called by `entry.S` once, under the early map, with EL3's x0-x4. The status to report.
+extern "C" fn prepare(x0: u64, x1: u64, x2: u64, x3: u64, x4: u64) -> u64 {
+    status(prepare_maps([x0, x1, x2, x3, x4]))
+}
+
+/// Called by `entry.S` after [`prepare`], under the Low and High VA maps. The status to report.
+extern "C" fn finish() -> u64 {
+    // SAFETY: cold boot runs once, on one CPU; `prepare` has ended.
+    match unsafe { &*COLD.0.get() } {
+        Some(cold) => status(start(cold)),
+        None => status(Err(BootError::Unsupported("a cold boot that was not prepared"))),
+    }
+}
+
+fn status(result: Result<(), BootError>) -> u64 {
+    match result {
         Ok(()) => 0,
         Err(refusal) => {
             error!("boot refused: {refusal}");
@@ -109,24 +128,35 @@ fn unsupported(_: crate::xlat::Error) -> BootError {
     BootError::Unsupported("the translation tables of the RMM cannot be built on this CPU")
 }
 
-fn cold_boot(registers: [u64; 5]) -> Result<(), BootError> {
+/// Checks what EL3 passed as far as the maps depend on it, and builds them.
+fn prepare_maps(registers: [u64; 5]) -> Result<(), BootError> {
     let features = features();
     let max_pa = features.max_pa(low_va::FORMAT).map_err(unsupported)?;
     let physical_limit =
         max_pa.checked_add(1).ok_or(BootError::Unsupported("a physical address range of 64 bits"))?;
-    let image = layout::image();
-    let limits = BootLimits { cpus: high_va::PLATFORM_CPUS, physical_limit, image: image.clone() };
+    let limits = BootLimits { cpus: high_va::PLATFORM_CPUS, physical_limit, image: layout::image() };
     let arguments = BootArguments::check(registers, &limits)?;
+    let manifest = copy_page(arguments.shared_buffer());
+    // SAFETY: cold boot runs once, on one CPU.
+    let cold = unsafe { &mut *COLD.0.get() }.insert(Cold { arguments, manifest, physical_limit });
+    let consoles = header(cold)?.consoles()?;
+    build_maps(&arguments, consoles, max_pa, &features)
+}
 
-    let copy = copy_page(arguments.shared_buffer());
-    let header = Header::read(&copy, arguments.shared_buffer(), physical_limit)?;
-    let consoles = header.consoles()?;
+fn header(cold: &Cold) -> Result<Header<'_>, BootError> {
+    Ok(Header::read(&cold.manifest, cold.arguments.shared_buffer(), cold.physical_limit)?)
+}
 
-    enter_maps(&arguments, consoles.clone(), max_pa, &features)?;
-    if let Some(pl011) = consoles.clone().find(|console| console.name == *b"pl011\0\0\0") {
-        console::init(crate::address::VirtAddr::new(pl011.region().base().get()));
+/// Everything that needs no more than the maps: the console first, so that what follows can be told.
+fn start(cold: &Cold) -> Result<(), BootError> {
+    let Cold { arguments, .. } = cold;
+    let header = header(cold)?;
+    if let Some(pl011) = header.consoles()?.find(|console| console.name == *b"pl011\0\0\0") {
+        // SAFETY: the Low VA map in force maps its registers flat, as device memory, for good.
+        unsafe { console::init(crate::address::VirtAddr::new(pl011.region().base().get())) };
     }
-    announce(&arguments, &header, &image);
+    let image = layout::image();
+    announce(arguments, &header, &image);
 
     let manifest = header.validate()?;
     let banks = || manifest.dram().map(|bank| (bank.base(), bank.size()));
@@ -158,8 +188,8 @@ fn copy_page(page: PhysAddr) -> [u8; 4096] {
     copy
 }
 
-/// Builds the Low VA map and this CPU's High VA map and goes over to them, leaving warm boot what it needs to do the same.
-fn enter_maps(
+/// Builds the Low VA map and this CPU's High VA map, and leaves what `entry.S` needs to enter them, on this CPU and on others.
+fn build_maps(
     arguments: &BootArguments,
     consoles: impl Iterator<Item = Console> + Clone,
     max_pa: PhysAddr,
@@ -174,7 +204,6 @@ fn enter_maps(
     configuration::set(arguments.cpu_count(), mmu::MAIR, tcr, ttbr0, registers::SCTLR, high_va::base());
     // The tables are written with caches on, and walks are cacheable; complete before the walker is pointed at them.
     barrier::dsb_ish();
-    switch_map(mmu::MAIR, tcr, ttbr0, high_va::table(arguments.cpu_index()), registers::SCTLR);
     Ok(())
 }
 
@@ -195,12 +224,9 @@ fn announce(arguments: &BootArguments, header: &Header<'_>, image: &Range<PhysAd
 }
 
 /// The granule array, in the image's own memory.
-fn granules<I>(
-    banks: impl Fn() -> I,
-    excluded: &[MemoryRange],
-) -> Result<GranuleTable<'static>, BootError>
+fn granules<I>(banks: impl Fn() -> I, excluded: &[MemoryRange]) -> Result<GranuleTable<'static>, BootError>
 where
-    I: Iterator<Item = MemoryRange>,
+    I: Iterator<Item = MemoryRange> + Clone,
 {
     let needed = GranuleTable::required(banks(), excluded)
         .map_err(|_| BootError::Unsupported("the DRAM banks of the manifest cannot be tracked"))?;
@@ -216,3 +242,6 @@ where
     GranuleTable::new(storage, &WAITERS, banks(), excluded)
         .map_err(|_| BootError::Unsupported("the DRAM banks of the manifest cannot be tracked"))
 }
+
+/// Does nothing; a binary that names it is linked with this module, and so with the entry point.
+pub fn keep() {}

@@ -24,8 +24,8 @@ use crate::arch::sysreg::TPIDR_EL2;
 use crate::cpu::CpuIndex;
 use crate::xlat::mmu::Features;
 use crate::xlat::{
-    AddressSpace, Attributes, Context, ContextBuilder, El2And0, Error, Maintenance, Region, RegionStorage, Table,
-    TablePool, VaRange,
+    AddressSpace, Attributes, Context, ContextBuilder, El2And0, Error, Maintenance, Region, RegionStorage,
+    Table, TablePool, VaRange,
 };
 
 /// CPUs that this image has memory for.
@@ -53,6 +53,7 @@ static_assertions::const_assert_eq!(offset_of!(CpuMemory, table), 0);
 
 /// What a CPU has of its own. All zero before its first boot.
 #[repr(C, align(4096))]
+#[allow(missing_debug_implementations)]
 pub struct CpuMemory {
     /// Its one table, at the start: boot makes it TTBR1.
     table: UnsafeCell<Table>,
@@ -84,11 +85,6 @@ static CPUS: [CpuMemory; PLATFORM_CPUS] = [const { CpuMemory::EMPTY }; PLATFORM_
 /// The address of the first CPU's memory; those of the others follow.
 pub fn base() -> u64 {
     core::ptr::from_ref(&CPUS).addr() as u64
-}
-
-/// TTBR1 of the CPU with this index: its table, ASID 0, not shared.
-pub fn table(index: usize) -> u64 {
-    base() + (index * size_of::<CpuMemory>()) as u64
 }
 
 /// The configuration of the range, one table with FEAT_TTST.

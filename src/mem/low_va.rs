@@ -10,8 +10,8 @@ use super::layout;
 use crate::address::{GRANULE_SIZE, PhysAddr};
 use crate::el3::manifest::Console;
 use crate::xlat::{
-    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error, PhysicalAddressSpace,
-    Region, RegionStorage, Table, TablePool, VaRange,
+    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error,
+    PhysicalAddressSpace, Region, RegionStorage, Table, TablePool, VaRange,
 };
 
 /// The format of the RMM's own tables, Low and High: memory of the RMM lies below 2^48.

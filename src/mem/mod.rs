@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What each CPU has of its own: its index, and the slot through which it sees memory that is not the RMM's.
+//! The two maps of the RMM (`low_va`, shared; `high_va`, per CPU), and what each CPU has of its own: its index, and the slot
+//! through which it sees memory that is not the RMM's.
+
+#[cfg(target_os = "none")]
+pub mod high_va;
+#[cfg(target_os = "none")]
+pub mod layout;
+#[cfg(target_os = "none")]
+pub mod low_va;
 
 use crate::address::GRANULE_SIZE;
 use crate::arch;
@@ -28,18 +36,19 @@ pub enum NsAccessError {
 #[derive(Debug)]
 pub struct SlotBuffer {
     #[cfg(target_os = "none")]
-    entry: &'static core::sync::atomic::AtomicU64,
+    page: crate::xlat::TransientPage<'static, crate::xlat::El2And0>,
     #[cfg(target_os = "none")]
-    window: u64,
-    #[cfg(target_os = "none")]
-    attributes: u64,
+    template: crate::xlat::PageTemplate<crate::xlat::El2And0>,
 }
 
 #[cfg(target_os = "none")]
 impl SlotBuffer {
-    /// A slot at virtual address `window`, mapped by `entry`, a level 3 descriptor of this CPU's tables; `attributes` are its other bits.
-    pub const fn new(entry: &'static core::sync::atomic::AtomicU64, window: u64, attributes: u64) -> Self {
-        Self { entry, window, attributes }
+    /// A slot at `page` of this CPU's tables, for Realm memory with the attributes of `template`.
+    pub const fn new(
+        page: crate::xlat::TransientPage<'static, crate::xlat::El2And0>,
+        template: crate::xlat::PageTemplate<crate::xlat::El2And0>,
+    ) -> Self {
+        Self { page, template }
     }
 }
 
@@ -94,7 +103,7 @@ impl SlotBuffer {
     /// Whether no window is open, as it is between commands.
     pub fn is_empty(&self) -> bool {
         #[cfg(target_os = "none")]
-        return arch::memory::load_descriptor(self.entry) == 0;
+        return !self.page.is_mapped();
         // The model machine is reached without windows.
         #[cfg(not(target_os = "none"))]
         true
@@ -116,16 +125,18 @@ impl Wipe for SlotBuffer {
     fn wipe(&mut self, address: GranuleAddress) {
         #[cfg(target_os = "none")]
         {
-            arch::memory::store_descriptor(self.entry, address.get().get() | self.attributes);
-            arch::barrier::dsb_nshst();
-            arch::barrier::isb();
+            // The slot is empty between commands and banks lie in the physical address range, so neither can be refused;
+            // were it, going on would give the granule away unwiped.
+            if self.page.map(address.get(), self.template).is_err() {
+                panic!("slot in use at {address:?}");
+            }
             // SAFETY: the slot maps the granule, which is locked by the caller and in use by nobody.
-            unsafe { arch::memory::zero_granule(self.window) };
-            arch::memory::store_descriptor(self.entry, 0);
-            arch::barrier::dsb_nsh();
-            arch::tlbi::vae2((self.window >> crate::address::GRANULE_SHIFT) & ((1 << 44) - 1));
-            arch::barrier::dsb_nsh();
-            arch::barrier::isb();
+            unsafe { arch::memory::zero_granule(self.page.address().get()) };
+            // The zeroes are in before EL3 gives the granule to another world: complete for the system.
+            arch::barrier::dsb_ish();
+            if self.page.unmap().is_err() {
+                panic!("slot lost at {address:?}");
+            }
         }
         #[cfg(not(target_os = "none"))]
         arch::memory::zero_granule(address.get().get());

@@ -15,7 +15,7 @@ case $what in
     image)
         core=$(scripts/core.sh)
         # Atomics and the VHE register names; no address is fixed at link time.
-        flags=(-Ctarget-feature=+lse,+vh -Crelocation-model=pie "--check-cfg=cfg(hardened)")
+        flags=(-Ctarget-feature=+lse,+vh -Crelocation-model=pie)
         ;;
     firmware)
         # The test firmware wants no hardening, so the compiled core is preferred.

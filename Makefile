@@ -63,6 +63,7 @@ lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on t
 	$(IMAGE) clippy -p rmm --bin rmm --features self-test -- -D warnings
 	$(FIRMWARE) clippy -p rmm-test-firmware -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps -p rmm -p rmm-test-system
+	RUSTDOCFLAGS="-D warnings" $(IMAGE) doc --no-deps -p rmm
 
 host-test: ## the tests that run on this machine
 	cargo test -q

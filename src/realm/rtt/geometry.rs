@@ -51,6 +51,9 @@ pub(super) const fn entries(level: Level) -> usize {
     }
 }
 
+/// log2 of the entries of a table: bits of an IPA that a level resolves.
+pub(super) const TABLE_BITS: u32 = TABLE_ENTRIES.ilog2();
+
 impl Stage2 {
     /// The first IPA that there is not.
     #[inline]
@@ -133,13 +136,9 @@ impl Stage2 {
     /// Concatenated tables are one behind the other and indexed by the bits above those that index a table (Arm ARM D8.2.2).
     #[inline]
     pub fn root_table(&self, ipa: Ipa) -> GranuleAddress {
-        let table = ipa.get() / self.start_level.entry_size() / TABLE_ENTRIES_U64;
+        let table = ipa.get() >> (self.start_level.shift() + TABLE_BITS);
         let root = self.root.get();
         // The root tables are granules, so that they do not pass the end of the address space; the root is for an IPA beyond the space.
         root.checked_add(table * GRANULE_SIZE).map_or(self.root, GranuleAddress::containing)
     }
 }
-
-/// [`TABLE_ENTRIES`] to count IPAs with.
-const TABLE_ENTRIES_U64: u64 = 512;
-static_assertions::const_assert_eq!(TABLE_ENTRIES, 512);

@@ -6,9 +6,12 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{self, Entry};
-use super::geometry::{EntryIndex, entries};
+use super::geometry::{EntryIndex, TABLE_BITS, entries};
 use crate::address::Ipa;
 use crate::arch::memory::{load_descriptor, store_descriptor};
+use crate::granule::state::Rtt;
+use crate::mem::Content;
+use crate::realm::stage2::Stage2;
 use crate::xlat::{DescriptorFormat, Level, TABLE_ENTRIES};
 
 /// Entries that are looked at or written at a time where all of a table are, so that a loop costs little beside its accesses.
@@ -21,7 +24,25 @@ pub struct RttTable([AtomicU64; TABLE_ENTRIES]);
 
 static_assertions::const_assert_eq!(size_of::<RttTable>(), 4096);
 
+// SAFETY: zero is the descriptor of an UNASSIGNED entry, and any bits are an `AtomicU64`; RTTs hold nothing else.
+unsafe impl Content for RttTable {
+    type State = Rtt;
+}
+
 impl RttTable {
+    /// Fills root table `number` of a Realm, zeroed and not reachable yet: protected entries are UNASSIGNED with RIPAS EMPTY, the others UNASSIGNED_NS.
+    pub fn fill_root(&self, stage2: &Stage2, number: u8) {
+        let level = stage2.start_level;
+        let unassigned_ns = Entry::UnassignedNs.encode(level, stage2.format());
+        let mut ipa = u64::from(number) << (level.shift() + TABLE_BITS);
+        for entry in &self.0 {
+            if ipa >= stage2.protected_end() {
+                entry.store(unassigned_ns, Ordering::Relaxed);
+            }
+            ipa += level.entry_size();
+        }
+    }
+
     /// The entry at `index` of a table at `level`.
     #[inline]
     pub fn entry(&self, index: EntryIndex, level: Level, format: DescriptorFormat) -> Entry {

@@ -149,9 +149,7 @@ impl<'g> Walk<'_, 'g> {
         self.to(slot, Level::Three, |reached| {
             reached.change_range(top, |_, _, entry| match entry {
                 Entry::Unassigned(before) if may_change(before) => Some(Entry::Unassigned(ripas)),
-                Entry::Assigned(before, memory) if may_change(before) => {
-                    Some(Entry::Assigned(ripas, memory))
-                }
+                Entry::Assigned(before, memory) if may_change(before) => Some(Entry::Assigned(ripas, memory)),
                 _ => None,
             })
         })

@@ -3,5 +3,7 @@
 //!
 //! Nothing here locks or maps a granule; that is for the commands in `rmi`, which lend the content of mapped granules to this module.
 
+pub mod measurement;
+mod sha256_zero;
 pub mod stage2;
 pub mod vmid;

@@ -4,6 +4,8 @@
 //! Nothing here but the walk of tables (`rtt`) locks or maps a granule; that is for the commands in `rmi`, which lend the content of mapped granules to
 //! this module.
 
+pub mod measurement;
 pub mod rtt;
+mod sha256_zero;
 pub mod stage2;
 pub mod vmid;

@@ -4,7 +4,11 @@
 //! Nothing here but the walk of tables (`rtt`) locks or maps a granule; that is for the commands in `rmi`, which lend the content of mapped granules to
 //! this module.
 
+pub mod descriptor;
 pub mod measurement;
+pub mod parameters;
+pub mod rec;
+pub mod rec_parameters;
 pub mod rtt;
 mod sha256_zero;
 pub mod stage2;

@@ -41,7 +41,7 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Statu
         return Err(Status::ErrorInput);
     }
     let walk = Walk::new(&rmm.granules, cpu.index, &realm.stage2, ipa);
-    let measurement = &mut realm.measurement;
+    let measurement = &mut realm.initial_measurement;
     walk.assign(&mut slots.rtt, Some(Ripas::Ram), || {
         let data: LockedGranule<'_, Data> = data.wipe(&mut slots.delegated).transition();
         let mut content = slots.realm_data.map(&data);

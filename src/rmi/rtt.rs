@@ -12,7 +12,8 @@ use crate::granule::state::{Delegated, Rd, Rec};
 use crate::granule::{GranuleAddress, LockError, LockedGranule};
 use crate::mem::{Cpu, Slot};
 use crate::realm::descriptor::{RealmDescriptor, RealmState};
-use crate::realm::rtt::{ChangeDestroyed, Entry, NsMapping, RangeError, Refusal, Ripas, Stopped, Walk};
+use crate::realm::rec::{self, PendingRequest, RequestedRipas};
+use crate::realm::rtt::{Entry, NsMapping, RangeError, Refusal, Ripas, Stopped, Walk};
 use crate::realm::stage2::Stage2;
 use crate::xlat::Level;
 
@@ -254,7 +255,50 @@ fn try_init_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<Ipa, 
         return Err(Status::ErrorRealm(0));
     }
     let walk = Walk::new(&rmm.granules, cpu.index, &realm.stage2, base);
-    let measurement = &mut realm.measurement;
+    let measurement = &mut realm.initial_measurement;
     let measure = |base: Ipa, top: Ipa| measurement.extend_with_ripas(base.get(), top.get());
     Ok(walk.init_ripas(&mut slots.rtt, top, measure)?)
+}
+
+/// RMI_RTT_SET_RIPAS(x1 = RD, x2 = REC, x3 = base IPA, x4 = top IPA): x1 = how far it came.
+#[inline(never)]
+pub(super) fn set_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
+    let set = try_set_ripas(rmm, cpu, &call);
+    answer(call, set.map(|top| [top.get()]))
+}
+
+fn try_set_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<Ipa, Status> {
+    let (base, top) = (call.x3(), call.x4());
+    if top <= base {
+        return Err(Status::ErrorInput);
+    }
+    let (rd, rec) = (granule(call.x1())?, granule(call.x2())?);
+    let (rd, rec) = rmm.granules.lock_pair::<Rd, Rec>(cpu.index, rd, rec)?;
+    if rec.references() != 0 {
+        // It runs.
+        return Err(Status::ErrorRec);
+    }
+    let slots = &mut cpu.slots;
+    let mut mapping = slots.rec.map(&rec);
+    let rec: &mut rec::Rec = mapping.get_mut();
+    if rec.realm != rd.address() {
+        return Err(Status::ErrorRec);
+    }
+    let PendingRequest::Ripas { base: next, top: end, ripas, change_destroyed } = &mut rec.pending else {
+        return Err(Status::ErrorInput);
+    };
+    if base != *next || top > *end {
+        return Err(Status::ErrorInput);
+    }
+    let stage2 = stage2_of(&mut slots.rd, &rd);
+    let (base, top) = stage2.protected_range(base, top)?;
+    let ripas = match ripas {
+        RequestedRipas::Empty => Ripas::Empty,
+        RequestedRipas::Ram => Ripas::Ram,
+    };
+    let walk = Walk::new(&rmm.granules, cpu.index, &stage2, base);
+    drop(rd);
+    let reached = walk.set_ripas(&mut slots.rtt, top, ripas, *change_destroyed)?;
+    *next = reached.get();
+    Ok(reached)
 }

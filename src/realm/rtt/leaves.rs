@@ -10,15 +10,6 @@ use crate::granule::{GranuleAddress, LockedGranule};
 use crate::mem::Slot;
 use crate::xlat::Level;
 
-/// Whether a Realm lets the host change the RIPAS of what the host has destroyed (RMM specification 1.0, RsiRipasChangeDestroyed).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeDestroyed {
-    /// No: a change of RIPAS stops there.
-    No,
-    /// Yes.
-    Yes,
-}
-
 impl<'g> Walk<'_, 'g> {
     /// Assigns a granule, given by `memory`, to the UNASSIGNED page walked for, whose RIPAS becomes `ripas` or stays (RMI_DATA_CREATE,
     /// RMI_DATA_CREATE_UNKNOWN).
@@ -133,7 +124,7 @@ impl<'g> Walk<'_, 'g> {
     }
 
     /// Gives protected entries from the one walked for up to `top` another RIPAS, as the Realm has asked, as far as they are in one table and are not
-    /// DESTROYED against its will (RMI_RTT_SET_RIPAS). Gives the first IPA that was not reached.
+    /// DESTROYED, or the Realm wants those changed as well (RMI_RTT_SET_RIPAS). Gives the first IPA that was not reached.
     ///
     /// # Errors
     ///
@@ -143,9 +134,9 @@ impl<'g> Walk<'_, 'g> {
         slot: &mut Slot,
         top: Ipa,
         ripas: Ripas,
-        destroyed: ChangeDestroyed,
+        change_destroyed: bool,
     ) -> Result<Ipa, Refusal> {
-        let may_change = |before| before != Ripas::Destroyed || destroyed == ChangeDestroyed::Yes;
+        let may_change = |before| before != Ripas::Destroyed || change_destroyed;
         self.to(slot, Level::Three, |reached| {
             reached.change_range(top, |_, _, entry| match entry {
                 Entry::Unassigned(before) if may_change(before) => Some(Entry::Unassigned(ripas)),

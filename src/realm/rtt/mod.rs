@@ -18,7 +18,6 @@ mod walk;
 
 pub use entry::{Entry, NsMapping, Ripas};
 pub use geometry::{EntryIndex, RangeError};
-pub use leaves::ChangeDestroyed;
 pub use table::RttTable;
 pub use walk::Walk;
 

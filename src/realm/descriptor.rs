@@ -6,6 +6,8 @@
 use super::measurement::{InitialMeasurement, MEASUREMENT_SIZE, MEASUREMENT_SLOTS, Measurement};
 use super::parameters::RealmParameters;
 use super::stage2::Stage2;
+use crate::granule::state::Rd;
+use crate::mem::Content;
 
 /// RECs that a Realm may have: 2^[`MAX_RECS_ORDER`] - 1.
 pub const MAX_RECS: u16 = (1 << MAX_RECS_ORDER) - 1;
@@ -43,6 +45,11 @@ pub struct RealmDescriptor {
     pub breakpoints: u8,
     /// Watchpoints that it has, less one.
     pub watchpoints: u8,
+}
+
+// SAFETY: numbers, and enumerations of which one value is 0; no other type is the content of an RD.
+unsafe impl Content for RealmDescriptor {
+    type State = Rd;
 }
 
 impl RealmDescriptor {

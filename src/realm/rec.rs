@@ -5,6 +5,8 @@
 
 use super::measurement::MeasuredRecParameters;
 use crate::granule::GranuleAddress;
+use crate::granule::state;
+use crate::mem::Content;
 
 /// Auxiliary granules of a REC, beyond the REC itself: memory to write its attestation token in.
 pub const AUXILIARY: usize = 1;
@@ -121,6 +123,11 @@ pub struct Rec {
     pub auxiliary: [GranuleAddress; AUXILIARY],
     /// Its registers.
     pub registers: Registers,
+}
+
+// SAFETY: numbers, and enumerations of which one value is 0; no other type is the content of a REC.
+unsafe impl Content for Rec {
+    type State = state::Rec;
 }
 
 impl Rec {

@@ -68,8 +68,3 @@ impl RealmDescriptor {
         }
     }
 }
-
-// SAFETY: TEMPORARY.
-unsafe impl crate::mem::Content for RealmDescriptor {
-    type State = crate::granule::state::Rd;
-}

@@ -149,8 +149,3 @@ impl Rec {
         }
     }
 }
-
-// SAFETY: TEMPORARY.
-unsafe impl crate::mem::Content for Rec {
-    type State = crate::granule::state::Rec;
-}

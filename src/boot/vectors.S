@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal, and reported from the exception stack, SP_EL0; but for the fault of
-// an access to the host's memory, which the handler recovers: it has us go on at another place.
+// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal, but for the fault of an access to the host's memory, which goes on at
+// another place. `exception_vectors`: it is handled on the exception stack, SP_EL0. `early_vectors`: there is no stack yet, nor anything to
+// report on but EL3.
 
     .equ    FRAME, 304                  // ExceptionFrame: x0-x30, sp, elr, spsr, esr, far, vector, padding
 
@@ -14,20 +15,19 @@
     b       save_and_handle
     .endm
 
-    .macro  halt_here
+    .macro  nested
     .balign 128
-1:  wfi                                 // a fault while one was being reported
-    b       1b
+    b       nested_exception
     .endm
 
     .section .text.vectors, "ax"
     .balign 2048
     .global exception_vectors
 exception_vectors:
-    halt_here
-    halt_here
-    halt_here
-    halt_here
+    nested
+    nested
+    nested
+    nested
     vector  4
     vector  5
     vector  6
@@ -92,3 +92,17 @@ save_and_handle:
     add     sp, sp, #FRAME
     msr     spsel, #1
     eret
+
+    // A fault while one was being reported: no second report, but EL3 must hear of a boot that fails.
+nested_exception:
+    mrs     x0, tpidr_el2
+    tbz     x0, #{serves_bit}, refuse_unknown
+1:  wfi
+    b       1b
+
+    .balign 2048
+early_vectors:
+    .rept   16
+    .balign 128
+    b       refuse_unknown
+    .endr

@@ -16,7 +16,7 @@ use core::cell::UnsafeCell;
 use core::mem::{MaybeUninit, offset_of};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use tock_registers::interfaces::{Readable, Writeable};
+use tock_registers::interfaces::Readable;
 
 use super::{Cpu, SlotBuffer, low_va, slot_layout};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
@@ -110,8 +110,6 @@ pub fn enter(index: usize, features: &Features) -> Result<(), Error> {
         set_up(memory, cpu, features)?;
         memory.ready.store(true, Ordering::Relaxed);
     }
-    // 0 means unknown.
-    TPIDR_EL2.set(index as u64 + 1);
     Ok(())
 }
 

@@ -26,6 +26,7 @@ use crate::el3::version::Dialect;
 use crate::fatal::ExceptionFrame;
 use crate::granule::{GranuleEntry, GranuleTable, MemoryRange, Waiters};
 use crate::mem::{high_va, layout, low_va, ns_fault};
+use crate::realm::vmid::VmidTable;
 use crate::rmi::{self, Rmm};
 use crate::xlat::mmu::{self, Features, Sharing};
 use crate::{console, cpu, error, info, warn};
@@ -49,6 +50,7 @@ static BOOT_EXCEPTION_STACK: Given<[u8; BOOT_STACK_SIZE]> = Given(UnsafeCell::ne
 static GRANULES: Given<[GranuleEntry; MAX_GRANULES]> =
     Given(UnsafeCell::new([const { GranuleEntry::new() }; MAX_GRANULES]));
 static WAITERS: Waiters = Waiters::new();
+static VMIDS: VmidTable = VmidTable::new();
 static RMM: spin::Once<Rmm<'static>> = spin::Once::new();
 
 core::arch::global_asm!(
@@ -206,7 +208,7 @@ fn start(cold: &Cold) -> Result<(), BootError> {
         Dialect::V1 => rmi::Dialect::V1_0,
         Dialect::V2 => rmi::Dialect::V2_0,
     };
-    RMM.call_once(|| Rmm::new(table, dialect));
+    RMM.call_once(|| Rmm::new(table, &VMIDS, dialect));
     info!("boot complete");
     cpu::start_serving();
     Ok(())

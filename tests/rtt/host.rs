@@ -131,7 +131,8 @@ impl Host {
 
     /// The hardware's view of a Realm, from the RD itself.
     fn walker(&mut self, rd: u64) -> Walker {
-        let rd = self.system.rmm.granules().lock::<state::Rd>(self.cpu.index, granule(rd)).expect("it is an RD");
+        let rd =
+            self.system.rmm.granules().lock::<state::Rd>(self.cpu.index, granule(rd)).expect("it is an RD");
         let mapping = self.cpu.slots.rd.map(&rd);
         let stage2 = &mapping.get::<RealmDescriptor>().stage2;
         Walker::new(stage2.vtcr(stage2::Stage2Features::read()), stage2.vttbr())
@@ -143,7 +144,9 @@ impl Host {
         let (space, half) = (1_u64 << realm.s2sz, 1_u64 << (realm.s2sz - 1));
         let mut places = vec![];
         for base in [0, half] {
-            places.extend([0, 0x1000, 0x2000, 0x1f_f000, 0x20_0000, 0x3fff_f000, 0x4000_0000].map(|ipa| base + ipa));
+            places.extend(
+                [0, 0x1000, 0x2000, 0x1f_f000, 0x20_0000, 0x3fff_f000, 0x4000_0000].map(|ipa| base + ipa),
+            );
             places.push(base + half - 0x20_0000);
             places.push(base + half - 0x1000);
         }
@@ -208,7 +211,8 @@ impl Host {
             let realm = &self.model.realms[&rd];
             let mut expected: Vec<Leaf> = Vec::new();
             for ((level, base), entries) in &realm.tables {
-                for (ipa, entry) in (*base..).step_by(usize::try_from(model::size(*level)).expect("64 bits")).zip(entries)
+                for (ipa, entry) in
+                    (*base..).step_by(usize::try_from(model::size(*level)).expect("64 bits")).zip(entries)
                 {
                     expected.extend(leaf_of(*entry, *level, ipa));
                 }
@@ -217,7 +221,11 @@ impl Host {
             assert_eq!(leaves, expected, "the mappings of the Realm at {rd:#x}");
             for leaf in leaves.iter().filter(|leaf| !leaf.non_secure) {
                 for address in (leaf.output..leaf.output + leaf.size).step_by(0x1000) {
-                    assert_eq!(self.model.state(address), Some(State::Data), "a protected mapping leads to Data");
+                    assert_eq!(
+                        self.model.state(address),
+                        Some(State::Data),
+                        "a protected mapping leads to Data"
+                    );
                     assert!(used.insert(address), "{address:#x} is mapped twice");
                     let content = self.model.contents[&address];
                     assert!(memory.granule_is(address, content), "content of {address:#x}");
@@ -239,7 +247,12 @@ impl Host {
                 self.check_references(*table, entries.iter().filter(live).count());
             }
             let measurement = realm.measurement;
-            let rd = self.system.rmm.granules().lock::<state::Rd>(self.cpu.index, granule(rd)).expect("it is an RD");
+            let rd = self
+                .system
+                .rmm
+                .granules()
+                .lock::<state::Rd>(self.cpu.index, granule(rd))
+                .expect("it is an RD");
             let mapping = self.cpu.slots.rd.map(&rd);
             assert_eq!(mapping.get::<RealmDescriptor>().initial_measurement, measurement, "the RIM");
         }
@@ -269,7 +282,10 @@ impl Host {
         if was_delegated {
             self.model.granules.insert(address, State::Ns);
             self.model.contents.insert(address, 0);
-            assert!(self.system.machine.memory.granule_is(address, 0), "the host gets {address:#x} back wiped");
+            assert!(
+                self.system.machine.memory.granule_is(address, 0),
+                "the host gets {address:#x} back wiped"
+            );
         }
     }
 
@@ -281,7 +297,12 @@ impl Host {
     }
 
     fn write_parameter(&self, offset: u64, word: u64) {
-        self.system.machine.memory.word(PARAMETERS + offset).expect("it is there").store(word, Ordering::Relaxed);
+        self.system
+            .machine
+            .memory
+            .word(PARAMETERS + offset)
+            .expect("it is there")
+            .store(word, Ordering::Relaxed);
     }
 
     /// Creates a Realm with its RD at `rd` and its root tables from `root` on, all delegated.
@@ -307,7 +328,12 @@ impl Host {
         self.model.granules.insert(rd, State::Rd);
         self.model.granules.extend(roots.iter().map(|root| (*root, State::Rtt)));
         let measurement = {
-            let rd = self.system.rmm.granules().lock::<state::Rd>(self.cpu.index, granule(rd)).expect("it is an RD");
+            let rd = self
+                .system
+                .rmm
+                .granules()
+                .lock::<state::Rd>(self.cpu.index, granule(rd))
+                .expect("it is an RD");
             let mapping = self.cpu.slots.rd.map(&rd);
             mapping.get::<RealmDescriptor>().initial_measurement
         };

@@ -172,7 +172,8 @@ impl Realm {
         // Concatenated tables are tables.
         let end = (place.index / 512 * 512 + 512).min(entries.len());
         let next = (place.index..end).find(|index| entries[*index].is_live()).unwrap_or(end);
-        (ipa & !(size(place.level) - 1)) + u64::try_from(next - place.index).expect("small") * size(place.level)
+        (ipa & !(size(place.level) - 1))
+            + u64::try_from(next - place.index).expect("small") * size(place.level)
     }
 
     /// How many live entries the table at a level and IPA has.
@@ -427,7 +428,11 @@ impl Model {
 
     fn init_ripas(&mut self, rd: u64, base: u64, top: u64) -> Answer {
         let Some(realm) = self.realms.get_mut(&rd) else { return status(ERROR_INPUT) };
-        if top <= base || !realm.granule_ipa(base) || !realm.granule_ipa(top - 1 & !0xfff) || top % GRANULE != 0 {
+        if top <= base
+            || !realm.granule_ipa(base)
+            || !realm.granule_ipa(top - 1 & !0xfff)
+            || top % GRANULE != 0
+        {
             return status(ERROR_INPUT);
         }
         if !realm.new {

@@ -73,11 +73,15 @@ impl Tlb {
                 for cached in self.leaves.iter_mut().filter(|cached| cached.vmid == vmid) {
                     cached.stage2 &= !covers(cached.leaf.ipa, cached.leaf.size, ipa);
                 }
-                self.steps.retain(|(of, (level, base, _))| *of != vmid || !covers(*base, step_size(*level), ipa));
+                self.steps
+                    .retain(|(of, (level, base, _))| *of != vmid || !covers(*base, step_size(*level), ipa));
                 self.broken.clear();
             }
             Event::Instruction("tlbi vmalle1is", None) => {
-                self.leaves.iter_mut().filter(|cached| cached.vmid == vmid).for_each(|cached| cached.combined = false);
+                self.leaves
+                    .iter_mut()
+                    .filter(|cached| cached.vmid == vmid)
+                    .for_each(|cached| cached.combined = false);
             }
             Event::Instruction("tlbi vmalls12e1is", None) => {
                 self.leaves.retain(|cached| cached.vmid != vmid);

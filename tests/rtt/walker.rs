@@ -47,7 +47,11 @@ impl Walker {
     pub fn new(vtcr: u64, vttbr: u64) -> Self {
         let field = |low: u32, bits: u32| vtcr >> low & ((1 << bits) - 1);
         assert_eq!(field(14, 2), 0, "TG0 says 4 KiB");
-        assert_eq!((field(8, 2), field(10, 2), field(12, 2)), (1, 1, 3), "walks are write-back, Inner Shareable");
+        assert_eq!(
+            (field(8, 2), field(10, 2), field(12, 2)),
+            (1, 1, 3),
+            "walks are write-back, Inner Shareable"
+        );
         let lpa2 = field(32, 1) == 1;
         let start = match (field(33, 1), field(6, 2)) {
             (1, 0) => -1,

@@ -5,9 +5,9 @@ use rmm::granule::State;
 use rmm::realm::descriptor::RealmState;
 use rmm::realm::measurement::HashAlgorithm;
 use rmm::realm::rec::PendingRequest;
-use rmm::rmi::function;
+use rmm::rmi::{Dialect, function};
 
-use crate::fixture::{SUCCESS, call};
+use crate::fixture::{SUCCESS, UNKNOWN, boot, call};
 use crate::oracle;
 use crate::world::*;
 
@@ -161,4 +161,21 @@ fn a_rec_that_could_run_is_answered_as_one_that_is_not_runnable() {
     // Destroying is possible in any state.
     assert_eq!(world.call(function::REC_DESTROY, &[REC]), SUCCESS);
     assert_eq!(world.call(function::REALM_DESTROY, &[RD]), SUCCESS);
+}
+
+#[test]
+fn rmi_2_0_has_no_commands_on_realms_yet() {
+    let world = World { system: boot(Dialect::V2_0) };
+    let functions = [
+        function::REALM_CREATE,
+        function::REALM_ACTIVATE,
+        function::REALM_DESTROY,
+        function::REC_CREATE,
+        function::REC_DESTROY,
+        function::REC_ENTER,
+        function::PSCI_COMPLETE,
+    ];
+    for function in functions {
+        world.refused(function, &[RD, PARAMETERS, 0], UNKNOWN, "RMI 2.0");
+    }
 }

@@ -6,6 +6,10 @@ mod fixture;
 mod life;
 mod measurement;
 mod oracle;
+mod parameters;
+mod psci;
+mod refused;
 #[path = "../rmi/seed.rs"]
 mod seed;
+mod threads;
 mod world;

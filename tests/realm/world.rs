@@ -263,15 +263,4 @@ impl World {
         let rec = self.system.rmm.granules().lock::<Rec>(cpu.index, granule(rec)).expect("a REC");
         body(cpu.slots.rec.map(&rec).get_mut())
     }
-
-    /// Runs `body` while a CPU has the REC running.
-    pub fn while_running<R>(&self, rec: u64, body: impl FnOnce() -> R) -> R {
-        let cpu = System::cpu(1);
-        let locked = self.system.rmm.granules().lock::<Rec>(cpu.index, granule(rec)).expect("a REC");
-        let running = locked.reference().expect("it does not run");
-        drop(locked);
-        let result = body();
-        drop(running);
-        result
-    }
 }

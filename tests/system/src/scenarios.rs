@@ -14,6 +14,7 @@ pub fn all() -> Vec<Scenario> {
     rows.extend(boot::interface_versions());
     rows.extend(boot::manifest_versions());
     rows.extend(boot::places());
+    rows.extend(boot::memory());
     rows.extend(boot::bad_arguments());
     rows.extend(boot::manifest_faults());
     rows.extend(boot::failures());

@@ -4,12 +4,13 @@
 use core::cell::UnsafeCell;
 
 use super::{cold, configuration, registers, rmi_entry};
+use crate::arch::recovery;
 use crate::cpu::{self, CpuIndex};
 use crate::el3::boot::{BootError, BootStatus, WarmBootArguments};
 use crate::el3::services;
 use crate::error;
 use crate::fatal::{self, ExceptionFrame};
-use crate::mem::{high_va, layout};
+use crate::mem::{high_va, layout, ns_fault};
 
 /// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where, bits 7:0 which.
 pub(super) const FAULT_TOKEN: u64 = 0x7e57_fa17_0000_0000;
@@ -47,7 +48,7 @@ pub(super) const GUARDS: [usize; 2] =
 
 core::arch::global_asm!(
     include_str!("vectors.S"),
-    report = sym report_exception,
+    handle_exception = sym handle_exception,
     serves_bit = const cpu::SERVES_BIT,
 );
 core::arch::global_asm!(
@@ -74,9 +75,21 @@ core::arch::global_asm!(
     fault_token = const FAULT_TOKEN,
 );
 
-/// Called by the vectors, on the exception stack.
-extern "C" fn report_exception(frame: &ExceptionFrame) -> ! {
-    fatal::report_exception(frame, layout::image().start.get())
+/// Called by the vectors, on the exception stack. Comes back, with another place to go on at, from the recoverable fault of an access to the host's
+/// memory; any other exception ends this CPU.
+extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
+    match resume_address(frame) {
+        Some(resume) => frame.elr = resume,
+        None => fatal::report_exception(frame, layout::image().start.get()),
+    }
+}
+
+/// Where to go on after the exception; `None` if it cannot be recovered.
+fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
+    /// Synchronous, from the current EL with SP_EL2.
+    const SYNCHRONOUS: u64 = 4;
+    let exception = ns_fault::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
+    (frame.vector == SYNCHRONOUS).then(|| ns_fault::resume_address(exception, recovery::accesses())).flatten()
 }
 
 /// Called once, under the early map, with EL3's x0-x4. The status to report.

@@ -4,6 +4,7 @@
 mod boot;
 mod faults;
 mod rmi;
+mod slots;
 
 use crate::protection::Protection;
 use crate::scenario::Scenario;
@@ -20,6 +21,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(boot::failures());
     rows.extend(rmi::commands());
     rows.extend(rmi::multiprocessor());
+    rows.extend(slots::host_memory());
     rows.extend(faults::deliberate_faults(protection));
     rows.extend(rmi::costs());
     rows

@@ -3,5 +3,11 @@
 //!
 //! Nothing here locks or maps a granule; that is for the commands in `rmi`, which lend the content of mapped granules to this module.
 
+pub mod descriptor;
+pub mod measurement;
+pub mod parameters;
+pub mod rec;
+pub mod rec_parameters;
+mod sha256_zero;
 pub mod stage2;
 pub mod vmid;

@@ -4,6 +4,7 @@
 mod boot;
 mod faults;
 mod rmi;
+mod xlat;
 
 use crate::scenario::Scenario;
 
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Scenario> {
     rows.extend(rmi::multiprocessor());
     rows.extend(faults::deliberate_faults());
     rows.extend(rmi::costs());
+    rows.extend(xlat::xlat());
     rows
 }
 

@@ -55,7 +55,10 @@ fn region(number: u64) -> Region {
     )
 }
 
-fn builder<'a>(tables: &'a mut Tables, storage: &'a mut Storage) -> Result<ContextBuilder<'a, El2And0>, Error> {
+fn builder<'a>(
+    tables: &'a mut Tables,
+    storage: &'a mut Storage,
+) -> Result<ContextBuilder<'a, El2And0>, Error> {
     let format = DescriptorFormat::Bits48;
     let space = AddressSpace::new(VaRange::Low, 39, features().max_pa(format)?, format)?;
     let base = PhysAddr::new(tables.as_ptr().addr() as u64);
@@ -101,9 +104,10 @@ fn live() -> Result<(), Error> {
     let mut high_tables = [Table::EMPTY];
     let base = PhysAddr::new(high_tables.as_ptr().addr() as u64);
     let mut high_storage = RegionStorage::<1>::new();
-    let high = ContextBuilder::<El2And0>::new(space, TablePool::new(&mut high_tables, base)?, high_storage.list())?
-        .init()
-        .map_err(|failed| failed.error)?;
+    let high =
+        ContextBuilder::<El2And0>::new(space, TablePool::new(&mut high_tables, base)?, high_storage.list())?
+            .init()
+            .map_err(|failed| failed.error)?;
     let tcr = mmu::tcr(low.space(), high.space(), &features)?;
     let ttbr = |context| mmu::ttbr(context, Sharing::Private, &features);
     low.activate(Maintenance::InnerShareable);

@@ -59,7 +59,9 @@ pub const fn code(number: u64) -> u64 {
 pub fn plant() {
     let write = |address: u64, value: u64| {
         // SAFETY: memory for tests, in which Rust keeps nothing, and which the ground maps flat.
-        unsafe { core::ptr::with_exposed_provenance_mut::<u64>(rmm::address::native(address)).write_volatile(value) };
+        unsafe {
+            core::ptr::with_exposed_provenance_mut::<u64>(rmm::address::native(address)).write_volatile(value)
+        };
     };
     let pages = (0..PAGES).map(|number| page(number).get());
     let block = (0..MIB_2 / PAGE).map(|number| MEMORY_2_MIB.get() + number * PAGE);
@@ -88,7 +90,11 @@ pub fn add_image<R: Regime>(builder: &mut ContextBuilder<'_, R>, level: Level) -
         [&raw const __text_start, &raw const __text_end, &raw const __rodata_end, &raw const __bss_end]
             .map(address);
     let mut add = |range: Range<u64>, attributes: Attributes| {
-        builder.add_static(Region::flat(PhysAddr::new(range.start), range.end - range.start, attributes.in_pas(level.own_pas())))
+        builder.add_static(Region::flat(
+            PhysAddr::new(range.start),
+            range.end - range.start,
+            attributes.in_pas(level.own_pas()),
+        ))
     };
     add(text..rodata, Attributes::code())?;
     add(rodata..data, Attributes::read_only())?;
@@ -173,7 +179,12 @@ pub fn add_tested<R: Regime>(builder: &mut ContextBuilder<'_, R>, level: Level) 
     }
     let (group, first) = GROUP;
     let group = below_top(&space, group);
-    builder.add_static(Region::new(page(first), group, 16 * PAGE, Attributes::read_write().in_pas(level.own_pas())))?;
+    builder.add_static(Region::new(
+        page(first),
+        group,
+        16 * PAGE,
+        Attributes::read_write().in_pas(level.own_pas()),
+    ))?;
     let (transient, pages) = TRANSIENT;
     builder.add_static(Region::transient(below_top(&space, transient), pages * PAGE))
 }

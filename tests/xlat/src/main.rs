@@ -4,11 +4,13 @@
 //!
 //! It is entered at EL3 and takes itself down, so that each regime is the one in force in turn: EL3, EL2&0, EL2, EL1&0.
 //! Every check prints a line that starts with `ok:` or `FAILED:`; the run ends the emulation with status 0 if no
-//! check failed. With `costs` on the command line it counts instructions instead (see `costs`).
+//! check failed. The scenario `costs` counts instructions instead.
 
 #![no_std]
 #![no_main]
 
+// As the host of the system tests has them; not every one is of use here.
+#[allow(dead_code)]
 #[path = "../../firmware/src/host/check.rs"]
 mod check;
 mod costs;
@@ -20,6 +22,7 @@ mod session;
 
 use core::panic::PanicInfo;
 
+use rmm_test_firmware::options::Options;
 use rmm_test_firmware::{say, semihosting};
 
 use crate::level::Level;
@@ -28,19 +31,17 @@ use crate::level::Level;
 const EXIT_CHECK_FAILED: u64 = 1;
 /// Exit status when the image cannot go on.
 const EXIT_FAILED: u64 = 2;
-/// Longest command line.
-const COMMAND_LINE: usize = 64;
 
 /// Called by entry.S, at EL3 with the MMU off.
 #[unsafe(no_mangle)]
 extern "C" fn xlat_main() -> ! {
     Level::El3.enter();
-    let mut line = [0; COMMAND_LINE];
-    let result = match semihosting::command_line(&mut line) {
-        Some("costs") => costs::run(),
-        Some("regimes") => runs::run(),
+    let options = Options::from_command_line().unwrap_or_else(|| semihosting::exit(EXIT_FAILED));
+    let result = match options.scenario() {
+        "costs" => costs::run(),
+        "regimes" => runs::run(),
         other => {
-            say!("FAILED: {other:?} is none of costs, regimes");
+            say!("FAILED: there is no scenario {other:?}");
             semihosting::exit(EXIT_FAILED)
         }
     };

@@ -4,8 +4,8 @@
 use rmm::address::PhysAddr;
 use rmm::xlat::mmu::{self, Features, Sharing};
 use rmm::xlat::{
-    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El1And0, El2, El2And0, El3, Error, Maintenance,
-    Regime, Region, RegionStorage, Table, TablePool, VaRange,
+    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El1And0, El2, El2And0, El3, Error,
+    Maintenance, Regime, Region, RegionStorage, Table, TablePool, VaRange,
 };
 use rmm_test_firmware::say;
 
@@ -61,7 +61,11 @@ fn pool(tables: &mut [Table]) -> Result<TablePool<'_>, Error> {
 fn announce<R: Regime>(context: &Context<'_, R>) {
     let space = context.space();
     let (range, bits, format) = (space.range(), space.address_bits(), space.format());
-    say!("-- {} {range:?} VA range of {bits} bits, {format:?}, from level {}", R::NAME, space.initial_level());
+    say!(
+        "-- {} {range:?} VA range of {bits} bits, {format:?}, from level {}",
+        R::NAME,
+        space.initial_level()
+    );
 }
 
 /// A regime with one VA range, of which the image and what is tested have to share the context.
@@ -109,8 +113,10 @@ fn two_ranges<R: Regime>(level: Level, features: &Features) -> Result<(), Error>
     const ASID: u16 = 0x5a5a;
     for (format, low_bits, high_bits, tested) in PAIRS {
         plant();
-        let (mut low_tables, mut high_tables) = ([const { Table::EMPTY }; TABLES], [const { Table::EMPTY }; TABLES]);
-        let (mut low_storage, mut high_storage) = (RegionStorage::<REGIONS>::new(), RegionStorage::<REGIONS>::new());
+        let (mut low_tables, mut high_tables) =
+            ([const { Table::EMPTY }; TABLES], [const { Table::EMPTY }; TABLES]);
+        let (mut low_storage, mut high_storage) =
+            (RegionStorage::<REGIONS>::new(), RegionStorage::<REGIONS>::new());
         let low = space(VaRange::Low, low_bits, format, features)?.with_asid(ASID);
         let high = space(VaRange::High, high_bits, format, features)?.with_asid(ASID);
         let tcr = mmu::tcr(&low, &high, features)?;
@@ -155,18 +161,20 @@ fn out_of_force<R: Regime>(
         level.ground();
         context.activate(Maintenance::None);
         if there {
-            context.add(Region::new(page(number), va, PAGE, Attributes::read_write().in_pas(level.own_pas())))?;
+            context.add(Region::new(
+                page(number),
+                va,
+                PAGE,
+                Attributes::read_write().in_pas(level.own_pas()),
+            ))?;
         } else {
             context.remove(va, PAGE)?;
         }
         context.activate(Maintenance::Local);
         // SAFETY: the image is still mapped, flat.
         unsafe { level.put_in_force(tcr, ttbr0, ttbr1) };
-        let expected = if there {
-            Outcome::Done(crate::layout::content(page(number)))
-        } else {
-            Outcome::Translation(3)
-        };
+        let expected =
+            if there { Outcome::Done(crate::layout::content(page(number))) } else { Outcome::Translation(3) };
         every.equal(if there { "added" } else { "removed" }, load(va.get()), expected);
     }
     level.ground();

@@ -4,13 +4,14 @@
 
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::xlat::{
-    Attributes, Context, DescriptorFormat, Error, Granularity, Level as WalkLevel, MemoryType, Regime, Region, mmu,
+    Attributes, Context, DescriptorFormat, Error, Granularity, Level as WalkLevel, MemoryType, Regime,
+    Region, mmu,
 };
 
 use crate::check::Every;
 use crate::layout::{
-    CODE, GIB, GIB_512, GROUP, MEMORY_2_MIB, MEMORY_GIB, MIB_2, PAGE, TRANSIENT, answer, below_top, code, content,
-    kinds, page,
+    CODE, GIB, GIB_512, GROUP, MEMORY_2_MIB, MEMORY_GIB, MIB_2, PAGE, TRANSIENT, answer, below_top, code,
+    content, kinds, page,
 };
 use crate::level::Level;
 use crate::probe::{Outcome, call, fault, load, store};
@@ -101,7 +102,8 @@ impl<R: Regime> Session<'_, '_, R> {
     }
 
     fn every_kind(&self) {
-        let mut every = Every::new("pages of every kind can be read, written and called as their attributes say");
+        let mut every =
+            Every::new("pages of every kind can be read, written and called as their attributes say");
         let mut same = Every::new("the walker finds what the context says, at the pages and between them");
         for kind in kinds(self.level) {
             let va = self.at(kind.below_top).get();
@@ -116,7 +118,11 @@ impl<R: Regime> Session<'_, '_, R> {
             every.equal(format_args!("{}, write", kind.name), store(va + kind.word, expected), stored);
             every.equal(format_args!("{}, call", kind.name), call(va), kind.call);
             let without_pad = if kind.attributes.guarded { Outcome::BranchTarget } else { kind.call };
-            every.equal(format_args!("{}, call behind the landing pad", kind.name), call(va + 4), without_pad);
+            every.equal(
+                format_args!("{}, call behind the landing pad", kind.name),
+                call(va + 4),
+                without_pad,
+            );
             every.equal(format_args!("below {}", kind.name), load(va - PAGE), NOT_MAPPED);
             for address in [va - PAGE, va, va + PAGE - 8] {
                 self.agree(&mut same, address);
@@ -134,7 +140,9 @@ impl<R: Regime> Session<'_, '_, R> {
             let transient = range.page(index).ok_or(Error::NoSuchPage)?;
             let va = transient.address().get();
             every.equal(format_args!("{index}, before"), load(va), NOT_MAPPED);
-            for (number, template, stored) in [(0x10, read_write, STORED), (0x11, read_only, FORBIDDEN), (0x12, read_write, STORED)] {
+            for (number, template, stored) in
+                [(0x10, read_write, STORED), (0x11, read_only, FORBIDDEN), (0x12, read_write, STORED)]
+            {
                 transient.map(page(number), template)?;
                 every.equal(format_args!("{index}, read"), load(va), Outcome::Done(content(page(number))));
                 every.equal(format_args!("{index}, write"), store(va, content(page(number))), stored);
@@ -158,7 +166,8 @@ impl<R: Regime> Session<'_, '_, R> {
     }
 
     fn a_page_at_the_top(&mut self) -> Result<(), Error> {
-        let mut every = Every::new("a page at the top of the range comes and goes, each time with other memory");
+        let mut every =
+            Every::new("a page at the top of the range comes and goes, each time with other memory");
         let va = self.at(PAGE);
         for number in [0x17, 0x18, 0x17] {
             every.equal("before", load(va.get()), NOT_MAPPED);
@@ -199,7 +208,11 @@ impl<R: Regime> Session<'_, '_, R> {
             every.equal("guarded, call behind the landing pad", call(va.get() + 4), Outcome::BranchTarget);
             self.change(va, PAGE, self.code())?;
             every.equal("code, call", call(va.get()), Outcome::Done(answer(CODE[0])));
-            every.equal("code, call behind the landing pad", call(va.get() + 4), Outcome::Done(answer(CODE[0])));
+            every.equal(
+                "code, call behind the landing pad",
+                call(va.get() + 4),
+                Outcome::Done(answer(CODE[0])),
+            );
             self.change(va, PAGE, self.read_write())?;
             every.equal("read-write, call", call(va.get()), FORBIDDEN);
             every.equal("read-write, write", store(va.get(), code(CODE[0])), STORED);
@@ -210,7 +223,13 @@ impl<R: Regime> Session<'_, '_, R> {
     }
 
     /// Stores into pages of the range, of which one has become read-only, and reads all of them.
-    fn all_but_one(&self, every: &mut Every<'_>, first: (VirtAddr, PhysAddr), pages: u64, read_only: Option<u64>) {
+    fn all_but_one(
+        &self,
+        every: &mut Every<'_>,
+        first: (VirtAddr, PhysAddr),
+        pages: u64,
+        read_only: Option<u64>,
+    ) {
         let (va, pa) = first;
         for number in 0..pages {
             let (va, pa) = (va.get() + number * PAGE, PhysAddr::new(pa.get() + number * PAGE));
@@ -237,7 +256,8 @@ impl<R: Regime> Session<'_, '_, R> {
     }
 
     fn a_block(&mut self) -> Result<(), Error> {
-        let mut every = Every::new("a block of 2 MiB is split by a change of a page, and goes with its table");
+        let mut every =
+            Every::new("a block of 2 MiB is split by a change of a page, and goes with its table");
         let va = self.at(2 * MIB_2);
         let pages = MIB_2 / PAGE;
         for _ in 0..2 {
@@ -277,7 +297,8 @@ impl<R: Regime> Session<'_, '_, R> {
         every.equal("call", call(va.get()), Outcome::Permission(1));
         self.change(VirtAddr::new(address(MIB_2)), MIB_2, self.read_only())?;
         every.equal("read after the change", places.map(|offset| load(address(offset))), contents);
-        let stored = places.map(|offset| store(address(offset), content(PhysAddr::new(MEMORY_GIB.get() + offset))));
+        let stored =
+            places.map(|offset| store(address(offset), content(PhysAddr::new(MEMORY_GIB.get() + offset))));
         every.equal("write", stored, [STORED, Outcome::Permission(2), STORED, STORED]);
         for offset in places {
             self.agree(&mut every, address(offset));
@@ -290,7 +311,9 @@ impl<R: Regime> Session<'_, '_, R> {
     }
 
     fn nested_granularity(&mut self) -> Result<(), Error> {
-        let mut every = Every::new("a region of page granularity is mapped by pages, without the hint, and changed by pages");
+        let mut every = Every::new(
+            "a region of page granularity is mapped by pages, without the hint, and changed by pages",
+        );
         let va = self.at(4 * GIB);
         let region = Region::new(MEMORY_2_MIB, va, MIB_2, self.read_write());
         self.context.add(region.with_granularity(Granularity::Page))?;

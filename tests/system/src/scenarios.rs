@@ -4,6 +4,7 @@
 mod boot;
 mod faults;
 mod rmi;
+mod slots;
 mod xlat;
 
 use crate::scenario::Scenario;
@@ -20,6 +21,7 @@ pub fn all() -> Vec<Scenario> {
     rows.extend(boot::failures());
     rows.extend(rmi::commands());
     rows.extend(rmi::multiprocessor());
+    rows.extend(slots::host_memory());
     rows.extend(faults::deliberate_faults());
     rows.extend(rmi::costs());
     rows.extend(xlat::xlat());

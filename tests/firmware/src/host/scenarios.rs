@@ -9,6 +9,7 @@ mod granules;
 mod instructions;
 mod ranges;
 mod session;
+mod slots;
 
 /// A named list of checks.
 pub struct Scenario {
@@ -34,6 +35,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "random-granules", run: granules::random_walk },
     Scenario { name: "ranges", run: ranges::ranges },
     Scenario { name: "bad-ranges", run: ranges::bad_ranges },
+    Scenario { name: "configuration", run: slots::configuration },
     Scenario { name: "psci", run: cpus::psci },
     Scenario { name: "warm-boots", run: cpus::warm_boots },
     Scenario { name: "surplus-cpu", run: cpus::surplus_cpu },

@@ -5,6 +5,7 @@ mod boot;
 mod faults;
 mod rmi;
 mod slots;
+mod xlat;
 
 use crate::protection::Protection;
 use crate::scenario::Scenario;
@@ -25,6 +26,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(slots::host_memory());
     rows.extend(faults::deliberate_faults(protection));
     rows.extend(rmi::costs());
+    rows.extend(xlat::xlat());
     rows
 }
 

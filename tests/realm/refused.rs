@@ -288,7 +288,8 @@ fn rec_destroy() {
 #[test]
 fn rec_enter() {
     // In the order of the checks. The last is what is left when nothing is wrong: no REC runs yet.
-    let faults: [(&str, u64, fn(&World, &mut [u64; 2])); 9] = [
+    type Commit = fn(&World, &mut [u64; 2]);
+    let faults: [(&str, u64, Commit); 9] = [
         ("the run page unaligned", ERROR_INPUT, |_, call| call[1] = HOSTS + 8),
         ("the run page nowhere", ERROR_INPUT, |_, call| call[1] = DEVICE),
         ("the run page Delegated", ERROR_INPUT, |_, call| call[1] = call[0]),

@@ -186,12 +186,11 @@ impl Host {
         }
         let tlb = self.tlb.borrow();
         assert!(tlb.is_settled(), "what was unmapped was not invalidated");
-        let (steps, leaves) = tlb.held();
-        for (_, step) in steps {
+        for step in tlb.steps() {
             let (now, _) = walker.walk(memory, step.1);
             assert!(now.contains(&step), "TLBs hold the way to a table that is gone: {step:x?}");
         }
-        for (_, leaf) in leaves {
+        for leaf in tlb.leaves() {
             let (_, now) = walker.walk(memory, leaf.ipa);
             assert_eq!(now, Some(leaf), "TLBs hold a mapping that is gone");
         }

@@ -430,8 +430,8 @@ impl Model {
         let Some(realm) = self.realms.get_mut(&rd) else { return status(ERROR_INPUT) };
         if top <= base
             || !realm.granule_ipa(base)
-            || !realm.granule_ipa(top - 1 & !0xfff)
-            || top % GRANULE != 0
+            || !realm.granule_ipa((top - 1) & !0xfff)
+            || !top.is_multiple_of(GRANULE)
         {
             return status(ERROR_INPUT);
         }
@@ -462,7 +462,7 @@ impl Model {
         else {
             return status(ERROR_INPUT);
         };
-        if top % GRANULE != 0 {
+        if !top.is_multiple_of(GRANULE) {
             return status(ERROR_INPUT);
         }
         let realm = self.realms.get_mut(&rd).expect("it is");

@@ -403,7 +403,7 @@ impl Session {
         if !self.bring_table(rd, half, level) {
             return;
         }
-        let output = self.random.u64(1..1 << 16) * size((level - 1).max(0)) & ((1 << 48) - 1);
+        let output = (self.random.u64(1..1 << 16) * size((level - 1).max(0))) & ((1 << 48) - 1);
         let spoil = self.random.u64(..2048);
         for index in 0..512 {
             let (ipa, offset) = (half + index * size(level), index * size(level));

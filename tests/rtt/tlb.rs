@@ -53,10 +53,15 @@ impl Tlb {
         (self.leaves, self.steps) = (Vec::new(), Vec::new());
     }
 
-    /// What is still held: table descriptors, and leaves.
-    pub fn held(&self) -> (Vec<(u16, Step)>, Vec<(u16, Leaf)>) {
-        let leaves = self.leaves.iter().filter(|cached| cached.stage2 || cached.combined);
-        (self.steps.clone(), leaves.map(|cached| (cached.vmid, cached.leaf)).collect())
+    /// The table descriptors that are still held.
+    pub fn steps(&self) -> impl Iterator<Item = Step> {
+        self.steps.iter().map(|(_, step)| *step)
+    }
+
+    /// The leaves that are still held, by one kind of entry or the other.
+    pub fn leaves(&self) -> impl Iterator<Item = Leaf> {
+        let held = self.leaves.iter().filter(|cached| cached.stage2 || cached.combined);
+        held.map(|cached| cached.leaf)
     }
 
     /// Nothing that was valid is left to be invalidated.

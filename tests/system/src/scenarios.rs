@@ -3,6 +3,7 @@
 
 mod boot;
 mod faults;
+mod realms;
 mod rmi;
 mod slots;
 mod xlat;
@@ -25,6 +26,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(rmi::multiprocessor());
     rows.extend(slots::host_memory());
     rows.extend(faults::deliberate_faults(protection));
+    rows.extend(realms::realms());
     rows.extend(rmi::costs());
     rows.extend(xlat::xlat());
     rows

@@ -8,6 +8,7 @@ mod faults;
 mod granules;
 mod instructions;
 mod ranges;
+mod realms;
 mod session;
 mod slots;
 
@@ -45,4 +46,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "fault", run: faults::fault },
     Scenario { name: "no-fault", run: faults::no_fault },
     Scenario { name: "instructions", run: instructions::instructions },
+    Scenario { name: "realm-life", run: realms::life },
+    Scenario { name: "realm-shapes", run: realms::shapes },
+    Scenario { name: "realm-instructions", run: realms::instructions },
 ];

@@ -11,6 +11,7 @@ mod ranges;
 mod realms;
 mod session;
 mod slots;
+mod tables;
 
 /// A named list of checks.
 pub struct Scenario {
@@ -49,4 +50,6 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-life", run: realms::life },
     Scenario { name: "realm-shapes", run: realms::shapes },
     Scenario { name: "realm-instructions", run: realms::instructions },
+    Scenario { name: "realm-sessions", run: tables::sessions },
+    Scenario { name: "table-instructions", run: tables::instructions },
 ];

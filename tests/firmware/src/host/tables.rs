@@ -47,8 +47,6 @@ pub const DESTROYED: u64 = 2;
 pub const UNASSIGNED: u64 = 0;
 /// RMI_ASSIGNED.
 pub const ASSIGNED: u64 = 1;
-/// RMI_TABLE.
-pub const TABLE: u64 = 2;
 
 /// Memory of the host's as a Realm sees it: Normal, write-back, readable and writable.
 pub const UNPROTECTED: u64 = 0b11 << 6 | 0b110 << 2;
@@ -174,7 +172,7 @@ pub fn bring_tables(rd: u64, pool: &mut Pool, ipa: u64, level: i64) -> Status {
     }
 }
 
-/// Destroys the tables on the way to `ipa`, the finest first, from `level` up to below the root's `start`; the first status that is not success.
+/// Destroys the tables on the way to `ipa`, the finest first, from `level` up to below level `start`; the first status that is not success.
 pub fn destroy_tables(rd: u64, pool: &mut Pool, ipa: u64, level: i64, start: i64) -> Status {
     let mut at = level;
     while at > start {

@@ -23,6 +23,7 @@ pub fn all() -> Vec<Scenario> {
     rows.extend(rmi::multiprocessor());
     rows.extend(slots::host_memory());
     rows.extend(faults::deliberate_faults());
+    rows.extend(boot::costs());
     rows.extend(rmi::costs());
     rows
 }

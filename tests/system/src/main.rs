@@ -43,6 +43,9 @@ struct Arguments {
     /// Run the scenarios whose names contain this text only
     #[arg(long)]
     filter: Option<String>,
+    /// The long scenarios instead of the usual ones
+    #[arg(long)]
+    stress: bool,
     /// List the scenarios and what each asserts
     #[arg(long)]
     list: bool,
@@ -83,7 +86,7 @@ fn main() -> ExitCode {
 
 /// Does what the arguments ask for; false when a scenario failed.
 fn run(arguments: &Arguments) -> Result<bool> {
-    let mut chosen = scenarios::all();
+    let mut chosen = if arguments.stress { scenarios::long() } else { scenarios::all() };
     if let Some(text) = &arguments.filter {
         chosen.retain(|scenario| scenario.name.contains(text));
         ensure!(!chosen.is_empty(), "no scenario's name contains {text:?}");

@@ -2,12 +2,14 @@
 //! The table of scenarios, in the order they run: what is booted, and then what is called.
 
 mod boot;
+mod cpus;
 mod faults;
 mod rmi;
+mod stress;
 
 use crate::scenario::Scenario;
 
-/// Every scenario.
+/// Every scenario of the usual run.
 pub fn all() -> Vec<Scenario> {
     let mut rows = Vec::new();
     rows.extend(rmi::sessions());
@@ -18,9 +20,16 @@ pub fn all() -> Vec<Scenario> {
     rows.extend(boot::manifest_faults());
     rows.extend(rmi::commands());
     rows.extend(rmi::multiprocessor());
+    rows.extend(cpus::cpus());
+    rows.extend(stress::short());
     rows.extend(faults::deliberate_faults());
     rows.extend(rmi::costs());
     rows
+}
+
+/// The long ones, which run on request only.
+pub fn long() -> Vec<Scenario> {
+    stress::long()
 }
 
 #[cfg(test)]
@@ -32,14 +41,14 @@ mod tests {
     #[test]
     fn names_are_unique() {
         let mut names = HashSet::new();
-        for scenario in super::all() {
+        for scenario in super::all().into_iter().chain(super::long()) {
             assert!(names.insert(scenario.name.clone()), "two scenarios are named {}", scenario.name);
         }
     }
 
     #[test]
     fn every_pattern_is_a_regular_expression() {
-        for scenario in super::all() {
+        for scenario in super::all().into_iter().chain(super::long()) {
             for pattern in scenario.expected.iter().chain(&scenario.forbidden) {
                 assert!(Regex::new(pattern).is_ok(), "{}: {pattern}", scenario.name);
             }

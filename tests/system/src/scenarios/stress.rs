@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! All CPUs delegate and undelegate at once, for as long as there is time: a little of it in every run, much more of
+//! it on request.
+
+use std::time::Duration;
+
+use super::rmi::in_each_dialect;
+use crate::scenario::Scenario;
+
+const CPUS: u32 = 8;
+
+/// `calls` delegate and undelegate calls in all.
+fn stress(calls: u32) -> Scenario {
+    let sentence = format!(
+        "{calls} calls from {CPUS} CPUs, on granules of their own and shared ones and with garbage: EL3 and the RMM \
+         agree on every granule, and none keeps what it held"
+    );
+    Scenario::new("stress", "stress", sentence)
+        .cpus(CPUS)
+        .option(format!("argument={}", calls.div_ceil(CPUS)))
+        .expect(format!("^stress: {calls} calls, "))
+}
+
+/// Those of the usual run: less memory, so that comparing every granule of it does not take most of the time.
+pub fn short() -> Vec<Scenario> {
+    in_each_dialect(vec![stress(100_000).memory_gib(1).option("banks=0x70000000+0x3000000")])
+}
+
+/// Those on request: ten times as many calls in each dialect as could be wished for, and all of the machine's memory.
+pub fn long() -> Vec<Scenario> {
+    in_each_dialect(vec![stress(2_000_000).time_limit(Duration::from_secs(3600))])
+}

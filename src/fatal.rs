@@ -14,8 +14,10 @@ use tock_registers::interfaces::Readable;
 use crate::arch::atomic::{AtomicUsize, Ordering};
 use crate::arch::sysreg::TPIDR_EL2;
 use crate::arch::wait::halt;
-use crate::console;
+use crate::el3::boot::BootStatus;
+use crate::el3::services;
 use crate::log::{Level, Line};
+use crate::{console, cpu};
 use syndrome::Syndrome;
 
 /// What the exception vectors save before they call [`report_exception`]. Their assembly knows this layout.
@@ -43,12 +45,12 @@ static_assertions::const_assert_eq!(size_of::<ExceptionFrame>(), 37 * 8);
 /// Which CPU is reporting: its TPIDR_EL2, 0 for none.
 static REPORTING: AtomicUsize = AtomicUsize::new(0);
 
-/// Reports an exception and stops this CPU. `image_base` is the address that the image was loaded at.
+/// Reports an exception and ends this CPU: it is refused to EL3 while it boots, and stopped later. `image_base` is the address that the image was loaded at.
 pub fn report_exception(frame: &ExceptionFrame, image_base: u64) -> ! {
     report(|line| describe_exception(frame, image_base, line))
 }
 
-/// Reports a panic and stops this CPU.
+/// Reports a panic and ends this CPU: it is refused to EL3 while it boots, and stopped later.
 pub fn report_panic(info: &PanicInfo<'_>) -> ! {
     report(|line| match info.location() {
         Some(location) => line(format_args!("panic at {location}: {}", info.message())),
@@ -70,7 +72,13 @@ fn report(body: impl FnOnce(Sink<'_>)) -> ! {
         line(format_args!("CPU stopped"));
         console::drain();
     }
-    halt()
+    stop()
+}
+
+/// Ends this CPU. One that is still booting is refused to EL3, which then runs the host on it; one that serves calls owes an
+/// answer that it does not have, and stays where it is.
+fn stop() -> ! {
+    if cpu::serves() { halt() } else { services::refuse_boot(BootStatus::Unknown) }
 }
 
 fn describe_exception(frame: &ExceptionFrame, image_base: u64, line: Sink<'_>) {
@@ -125,7 +133,7 @@ impl fmt::Display for Vector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::preset_register;
+    use crate::host::{Event, preset_register, record, set_monitor};
 
     fn frame(vector: u64, esr: u64) -> ExceptionFrame {
         let x = core::array::from_fn(|number| 0x100 + number as u64);
@@ -175,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_fault_inside_a_report_ends_it_without_another() {
-        preset_register("TPIDR_EL2", 0x77);
+        preset_register("TPIDR_EL2", 0x1_0077);
         let mut reports = 0;
         let nested = std::panic::AssertUnwindSafe(|| {
             report(|_| {
@@ -188,10 +196,24 @@ mod tests {
 
         // CPUs that have no record yet cannot be told apart: each is reported.
         preset_register("TPIDR_EL2", 0);
+        set_monitor(Box::new(|_| [0; 8]));
         for _ in 0..2 {
             let unnumbered = std::panic::AssertUnwindSafe(|| report(|_| reports += 1));
             assert!(std::panic::catch_unwind(unnumbered).is_err());
         }
         assert_eq!(reports, 3);
+    }
+
+    #[test]
+    fn a_cpu_that_dies_in_its_boot_is_refused_to_el3_and_one_that_serves_is_not() {
+        for (tpidr, calls) in [(0, 1), (0x21, 1), (0x1_0021, 0)] {
+            preset_register("TPIDR_EL2", tpidr);
+            set_monitor(Box::new(|registers| registers));
+            let (outcome, events) = record(|| std::panic::catch_unwind(|| report(|_| ())));
+            assert!(outcome.is_err(), "the CPU went on");
+            let smcs = events.into_iter().filter(|event| matches!(event, Event::Smc(_)));
+            let refusal = Event::Smc([0xC400_01CF, u64::MAX, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(smcs.collect::<Vec<_>>(), vec![refusal; calls], "TPIDR_EL2 {tpidr:#x}");
+        }
     }
 }

@@ -19,6 +19,7 @@ pub mod fatal;
 pub mod granule;
 pub mod log;
 pub mod mem;
+pub mod realm;
 pub mod rmi;
 pub mod xlat;
 

@@ -7,10 +7,7 @@
 
 use core::fmt;
 
-use tock_registers::interfaces::Readable;
-
-use crate::arch::sysreg::TPIDR_EL2;
-use crate::console;
+use crate::{console, cpu};
 
 /// How grave a line is, gravest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,18 +39,6 @@ impl Level {
     }
 }
 
-/// The linear index of this CPU, for reports; `None` before boot has written it to TPIDR_EL2.
-///
-/// TPIDR_EL2 15:0 hold the index plus 1, whatever is above.
-pub fn cpu_number() -> Option<usize> {
-    usize::from(low_half_word(TPIDR_EL2.get())).checked_sub(1)
-}
-
-const fn low_half_word(value: u64) -> u16 {
-    let [low, high, ..] = value.to_le_bytes();
-    u16::from_le_bytes([low, high])
-}
-
 /// A line of this CPU as it is printed, with its end.
 #[derive(Debug)]
 pub struct Line<'a> {
@@ -66,7 +51,7 @@ pub struct Line<'a> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[RMM cpu")?;
-        match cpu_number() {
+        match cpu::this_index() {
             Some(number) => write!(f, "{number}")?,
             None => f.write_str("?")?,
         }
@@ -113,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_line_names_cpu_and_level() {
-        preset_register("TPIDR_EL2", 0xFFFF_0000_0008_0001);
+        preset_register("TPIDR_EL2", 0x1_0001);
         assert_eq!(
             Line { level: Level::Info, text: format_args!("up: {}", 1) }.to_string(),
             "[RMM cpu0 INFO ] up: 1\n"

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::el3::{El3, Pas};
 use super::memory::Memory;
-use crate::arch::memory::GranuleProtectionFault;
+use crate::arch::window::GranuleProtectionFault;
 
 /// A machine.
 #[derive(Debug)]
@@ -80,13 +80,9 @@ impl Machine {
         }
     }
 
-    /// Zeroes the granule at `address` as the RMM does, through a Realm mapping.
-    pub(super) fn realm_zero_granule(&self, address: u64) {
-        assert_eq!(
-            self.el3.pas(address),
-            Pas::Realm,
-            "the RMM wiped {address:#x}, which is not Realm memory"
-        );
-        self.memory.fill_granule(address, 0);
+    /// The memory of the granule at `address` as the RMM has it through a Realm mapping.
+    pub(super) fn realm_granule(&self, address: u64) -> &[AtomicU64] {
+        assert_eq!(self.el3.pas(address), Pas::Realm, "the RMM maps {address:#x}, which is not Realm memory");
+        self.memory.granule(address).expect("the RMM maps memory that there is")
     }
 }

@@ -15,6 +15,14 @@ pub const GRANULE_WORDS: usize = 512;
 struct Bank {
     base: u64,
     words: Box<[AtomicU64]>,
+    /// Words of the allocation before the first of the bank, so that granules are aligned on the host as well.
+    before: usize,
+}
+
+impl Bank {
+    fn words(&self) -> &[AtomicU64] {
+        &self.words[self.before..][..self.words.len() - GRANULE_WORDS]
+    }
 }
 
 /// Memory in banks, addressed by physical address.
@@ -31,9 +39,12 @@ impl Memory {
                 base.is_multiple_of(GRANULE_SIZE) && size.is_multiple_of(GRANULE_SIZE),
                 "a bank is whole granules"
             );
-            let words = usize::try_from(size / 8).expect("the host addresses the bank");
+            let count = usize::try_from(size / 8).expect("the host addresses the bank");
             // SAFETY: all bits zero is an `AtomicU64`.
-            Bank { base, words: unsafe { Box::new_zeroed_slice(words).assume_init() } }
+            let words: Box<[AtomicU64]> =
+                unsafe { Box::new_zeroed_slice(count + GRANULE_WORDS).assume_init() };
+            let before = words.as_ptr().align_offset(GRANULE_WORDS * size_of::<AtomicU64>());
+            Bank { base, words, before }
         });
         Self { banks: banks.collect() }
     }
@@ -43,7 +54,7 @@ impl Memory {
         assert!(address.is_multiple_of(8), "words are aligned");
         self.banks.iter().find_map(|bank| {
             let index = usize::try_from(address.checked_sub(bank.base)? / 8).ok()?;
-            bank.words.get(index)
+            bank.words().get(index)
         })
     }
 
@@ -52,7 +63,7 @@ impl Memory {
         assert!(address.is_multiple_of(GRANULE_SIZE), "granules are aligned");
         self.banks.iter().find_map(|bank| {
             let first = usize::try_from(address.checked_sub(bank.base)? / 8).ok()?;
-            bank.words.get(first..first + GRANULE_WORDS)
+            bank.words().get(first..first + GRANULE_WORDS)
         })
     }
 

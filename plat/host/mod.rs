@@ -14,8 +14,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::arch::memory::GranuleProtectionFault;
 use crate::arch::smc::Registers;
+use crate::arch::window::GranuleProtectionFault;
 use machine::Machine;
 
 /// One thing that the firmware did to the machine.
@@ -153,8 +153,9 @@ pub(crate) fn smc(registers: Registers) -> Registers {
     results
 }
 
-pub(crate) fn zero_granule(granule: u64) {
-    with_machine(|machine| machine.realm_zero_granule(granule));
+/// The memory of the granule at physical address `granule`, as a Realm mapping shows it: there for as long as the machine is.
+pub(crate) fn realm_granule(granule: u64) -> *mut u64 {
+    with_machine(|machine| machine.realm_granule(granule).as_ptr().cast_mut().cast())
 }
 
 pub(crate) fn ns_read(address: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {

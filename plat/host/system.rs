@@ -4,11 +4,16 @@
 use std::sync::Arc;
 
 use super::machine::Machine;
+use crate::address::PhysAddr;
 use crate::arch::smc::Registers;
 use crate::cpu::CpuIndex;
 use crate::granule::{GranuleEntry, GranuleTable, LayoutError, MemoryRange, Waiters};
-use crate::mem::{Cpu, SlotBuffer};
+use crate::mem::{Cpu, SlotBuffer, slot_layout};
 use crate::rmi::{self, Dialect, Rmm};
+use crate::xlat::{
+    AddressSpace, ContextBuilder, DescriptorFormat, Maintenance, Region, RegionStorage, Table, TablePool,
+    VaRange,
+};
 
 /// The memory that an RMM's granule table lives in.
 #[derive(Debug, Default)]
@@ -51,7 +56,7 @@ impl<'a> System<'a> {
 
     /// The context of a CPU of this system.
     pub fn cpu(index: usize) -> Cpu {
-        Cpu { index: CpuIndex::new(index).expect("an index of a CPU"), slots: SlotBuffer::new() }
+        Cpu { index: CpuIndex::new(index).expect("an index of a CPU"), slots: slots() }
     }
 
     /// Calls the RMM on `cpu` with x0-x7, on a thread attached to the machine; gives x0-x7 as the host gets them back.
@@ -59,4 +64,23 @@ impl<'a> System<'a> {
         rmi::handle(&self.rmm, cpu, &mut registers);
         registers
     }
+}
+
+/// Slots in tables of their own, as each CPU's boot builds them. They last as long as the test does.
+fn slots() -> SlotBuffer {
+    let table = Box::leak(Box::new(Table::EMPTY));
+    let address = PhysAddr::new(core::ptr::from_ref(table).addr() as u64);
+    let storage: &'static mut RegionStorage<1> = Box::leak(Box::new(RegionStorage::new()));
+    let context =
+        AddressSpace::new(VaRange::High, 21, PhysAddr::new((1 << 48) - 1), DescriptorFormat::Bits48)
+            .and_then(|space| {
+                let pool = TablePool::new(core::slice::from_mut(table), address)?;
+                let mut builder = ContextBuilder::new(space, pool, storage.list())?;
+                builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
+                builder.init().map_err(|failed| failed.error)
+            })
+            .expect("the layout of the slots is right");
+    let context = Box::leak(Box::new(context));
+    context.activate(Maintenance::Local);
+    SlotBuffer::new(context).expect("the slots are there")
 }

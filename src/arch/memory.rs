@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Memory accesses that the compiler must neither split, merge nor drop: descriptors, device registers, and whole granules by their virtual address.
+//! Memory accesses that the compiler must neither split, merge nor drop: descriptors and device registers.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -73,85 +73,4 @@ pub unsafe fn write_device(address: u64, value: u32) {
         core::arch::asm!("str {value:w}, [{address}]", value = in(reg) value, address = in(reg) address,
             options(nostack, preserves_flags))
     };
-}
-
-/// Bytes that one DC ZVA zeroes where DCZID_EL0.BS is 4, as on the CPUs this firmware is for.
-#[cfg(target_os = "none")]
-const USUAL_ZERO_BLOCK: u64 = 64;
-
-/// Zeroes the 4 KiB granule that is mapped, Normal memory, at virtual address `granule`, with DC ZVA (Arm ARM C6.2, D7.5.9.8).
-///
-/// Like ordinary stores these are not complete until a DSB.
-///
-/// # Safety
-///
-/// The granule is mapped writable at `granule`, a multiple of its size, and nothing that Rust knows of lives in it.
-#[cfg(target_os = "none")]
-#[inline]
-pub unsafe fn zero_granule(granule: u64) {
-    use super::sysreg::{DCZID_EL0, fields};
-    use crate::address::GRANULE_SIZE;
-    use tock_registers::interfaces::Readable;
-
-    let zero_block = 4 << DCZID_EL0.read(fields::DCZID_EL0::BS);
-    if zero_block == USUAL_ZERO_BLOCK {
-        // Unrolled: the loop's own instructions would cost as much as the zeroing.
-        // SAFETY: 64 blocks of 64 bytes are the granule, which the caller gives over.
-        unsafe {
-            core::arch::asm!(".rept 63", "dc zva, {block}", "add {block}, {block}, #64", ".endr", "dc zva, {block}",
-                block = inout(reg) granule => _, options(nostack, preserves_flags))
-        };
-        return;
-    }
-    // BS is at most 9, 2 KiB, so that a whole number of blocks always makes a granule.
-    let mut offset = 0;
-    while offset < GRANULE_SIZE {
-        // SAFETY: a block inside the granule, which the caller gives over.
-        unsafe {
-            core::arch::asm!("dc zva, {block}", block = in(reg) granule | offset, options(nostack, preserves_flags))
-        };
-        offset += zero_block;
-    }
-}
-
-/// Zeroes the granule of the model machine at physical address `granule`.
-#[cfg(not(target_os = "none"))]
-pub fn zero_granule(granule: u64) {
-    crate::host::zero_granule(granule);
-}
-
-/// The host's memory could not be accessed: a Granule Protection Fault, recovered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GranuleProtectionFault;
-
-/// Reads words of Non-secure memory of the model machine, from physical address `address` up.
-///
-/// # Errors
-///
-/// The fault, when the memory is another world's.
-pub fn ns_read(address: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
-    #[cfg(not(target_os = "none"))]
-    return crate::host::ns_read(address, words);
-    // Without a Non-secure slot there is no Non-secure memory to be reached.
-    #[cfg(target_os = "none")]
-    {
-        let _ = (address, words);
-        Err(GranuleProtectionFault)
-    }
-}
-
-/// Writes words of Non-secure memory of the model machine, from physical address `address` up.
-///
-/// # Errors
-///
-/// The fault, when the memory is another world's.
-pub fn ns_write(address: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
-    #[cfg(not(target_os = "none"))]
-    return crate::host::ns_write(address, words);
-    // As for reading.
-    #[cfg(target_os = "none")]
-    {
-        let _ = (address, words);
-        Err(GranuleProtectionFault)
-    }
 }

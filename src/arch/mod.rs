@@ -14,3 +14,4 @@ pub mod smc;
 pub mod sysreg;
 pub mod tlbi;
 pub mod wait;
+pub mod window;

@@ -16,6 +16,18 @@
     add     \reg, \reg, :lo12:\symbol
     .endm
 
+    // In images with deliberate faults only: one if the activation token asks for a fault at this place (see self_test.rs).
+    .macro  deliberate_fault token, place
+    .if     {self_test}
+    ldr     x2, ={fault_token}
+    eor     x2, x2, \token
+    cmp     x2, #(\place << 8)
+    b.ne    99f
+    udf     #0
+99:
+    .endif
+    .endm
+
     .section .text.entry, "ax"
     .global rmm_entry
     .balign 4096
@@ -27,8 +39,9 @@ rmm_entry:
     mov     x22, x3
     mov     x23, x4
 
-    address x0, exception_vectors
+    address x0, early_vectors
     msr     vbar_el2, x0
+    msr     tpidr_el2, xzr              // not known yet, and booting
     // E2H first: it gives the other EL2 registers their layout.
     ldr     x0, ={hcr}
     msr     hcr_el2, x0
@@ -52,6 +65,7 @@ rmm_entry:
     cbnz    x1, warm
 
     // ---- Cold boot ----
+    deliberate_fault x23, 1
     adr     x24, rmm_entry              // linked at 0: this is the difference to the link address, too
     address x28, __image_end
     tst     x24, #0xfff
@@ -142,6 +156,9 @@ rmm_entry:
     mov     x1, #{boot_stack_size}
     add     x0, x0, x1
     msr     sp_el0, x0
+    address x0, exception_vectors
+    msr     vbar_el2, x0
+    isb
     mov     x0, x19
     mov     x1, x20
     mov     x2, x21
@@ -154,6 +171,7 @@ rmm_entry:
     // ---- Warm boot: x1 is the number of CPUs ----
 warm:
     mov     x24, #0
+    deliberate_fault x20, 1
     cmp     x19, x1
     b.hs    refuse_cpu_id
 
@@ -167,6 +185,8 @@ enter_maps:
     ldr     x6, [x0, #40]               // first per-CPU memory
     mov     x7, #{per_cpu_size}
     madd    x6, x19, x7, x6             // this CPU's: its table comes first
+    address x7, early_vectors
+    msr     vbar_el2, x7
     mrs     x8, sctlr_el2
     bic     x8, x8, #1
     dsb     sy
@@ -186,6 +206,9 @@ enter_maps:
     mov     x7, #{exception_stack_top}
     add     x7, x6, x7
     msr     sp_el0, x7
+    address x7, exception_vectors
+    msr     vbar_el2, x7
+    isb
     cbz     x24, 1f
     bl      {finish}
     b       booted

@@ -18,15 +18,19 @@ use tock_registers::interfaces::Readable;
 use crate::address::{GRANULE_SIZE, PhysAddr, native};
 use crate::arch::barrier;
 use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1};
-use crate::el3::boot::{BootArguments, BootError, BootLimits, WarmBootArguments};
+use crate::cpu::CpuIndex;
+use crate::el3::boot::{BootArguments, BootError, BootLimits, BootStatus, WarmBootArguments};
 use crate::el3::manifest::{Console, Header};
+use crate::el3::services;
 use crate::el3::version::Dialect;
 use crate::granule::{GranuleEntry, GranuleTable, MemoryRange, Waiters};
 use crate::mem::{high_va, layout, low_va};
 use crate::rmi::{self, Rmm};
 use crate::xlat::mmu::{self, Features, Sharing};
-use crate::{console, error, info, warn};
+use crate::{console, cpu, error, info, warn};
 
+/// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where, bits 7:0 which.
+const FAULT_TOKEN: u64 = 0x7e57_fa17_0000_0000;
 /// Granules that the image's own memory has room to track: 8 GiB.
 const MAX_GRANULES: usize = 1 << 21;
 /// Bytes of the stack that cold boot runs on, and of that for exceptions during it.
@@ -46,7 +50,11 @@ static GRANULES: Given<[GranuleEntry; MAX_GRANULES]> =
 static WAITERS: Waiters = Waiters::new();
 static RMM: spin::Once<Rmm<'static>> = spin::Once::new();
 
-core::arch::global_asm!(include_str!("vectors.S"), report = sym report_exception);
+core::arch::global_asm!(
+    include_str!("vectors.S"),
+    report = sym report_exception,
+    serves_bit = const cpu::SERVES_BIT,
+);
 core::arch::global_asm!(
     include_str!("entry.S"),
     hcr = const registers::HCR,
@@ -65,8 +73,10 @@ core::arch::global_asm!(
     exception_stack_top = const high_va::EXCEPTION_STACK_TOP_OFFSET,
     high_stack_top = const high_va::STACK_TOP,
     high_exception_stack_top = const high_va::EXCEPTION_STACK_TOP,
-    boot_complete = const 0xc400_01cf_u32,
-    request_complete = const 0xc400_018f_u32,
+    boot_complete = const services::BOOT_COMPLETE,
+    request_complete = const services::REQUEST_COMPLETE,
+    self_test = const cfg!(feature = "self-test") as u32,
+    fault_token = const FAULT_TOKEN,
 );
 
 /// What cold boot keeps from its first half for its second.
@@ -86,6 +96,8 @@ extern "C" fn report_exception(frame: &crate::fatal::ExceptionFrame) -> ! {
 
 /// Called by `entry.S` once, under the early map, with EL3's x0-x4. The status to report.
 extern "C" fn prepare(x0: u64, x1: u64, x2: u64, x3: u64, x4: u64) -> u64 {
+    #[cfg(feature = "self-test")]
+    let x4 = self_test::before_maps(x4);
     status(prepare_maps([x0, x1, x2, x3, x4]))
 }
 
@@ -100,7 +112,7 @@ extern "C" fn finish() -> u64 {
 
 fn status(result: Result<(), BootError>) -> u64 {
     match result {
-        Ok(()) => 0,
+        Ok(()) => BootStatus::Success.to_register(),
         Err(refusal) => {
             error!("boot refused: {refusal}");
             refusal.status().to_register()
@@ -110,13 +122,17 @@ fn status(result: Result<(), BootError>) -> u64 {
 
 /// Called by `entry.S` on each warm boot, with EL3's x0 and x1. The status to report.
 extern "C" fn warm(x0: u64, x1: u64) -> u64 {
-    let result = WarmBootArguments::check([x0, x1], configuration::cpu_count())
-        .map_err(|refusal| error!("warm boot refused: {refusal}"))
-        .and_then(|arguments| {
-            high_va::enter(arguments.cpu_index(), &features())
-                .map_err(|refusal| error!("warm boot refused: {refusal:?}"))
-        });
-    if result.is_ok() { 0 } else { u64::MAX }
+    // For reports; that there is such a CPU is checked below.
+    if let Some(index) = usize::try_from(x0).ok().and_then(CpuIndex::new) {
+        cpu::identify(index);
+    }
+    #[cfg(feature = "self-test")]
+    self_test::warm(x1);
+    status(WarmBootArguments::check([x0, x1], configuration::cpu_count()).and_then(|arguments| {
+        high_va::enter(arguments.cpu_index(), &features()).map_err(unsupported)?;
+        cpu::start_serving();
+        Ok(())
+    }))
 }
 
 /// What this CPU's translation can do.
@@ -136,6 +152,9 @@ fn prepare_maps(registers: [u64; 5]) -> Result<(), BootError> {
         max_pa.checked_add(1).ok_or(BootError::Unsupported("a physical address range of 64 bits"))?;
     let limits = BootLimits { cpus: high_va::PLATFORM_CPUS, physical_limit, image: layout::image() };
     let arguments = BootArguments::check(registers, &limits)?;
+    if let Some(index) = CpuIndex::new(arguments.cpu_index()) {
+        cpu::identify(index);
+    }
     let manifest = copy_page(arguments.shared_buffer());
     // SAFETY: cold boot runs once, on one CPU.
     let cold = unsafe { &mut *COLD.0.get() }.insert(Cold { arguments, manifest, physical_limit });
@@ -157,6 +176,8 @@ fn start(cold: &Cold) -> Result<(), BootError> {
     }
     let image = layout::image();
     announce(arguments, &header, &image);
+    #[cfg(feature = "self-test")]
+    self_test::after_maps();
 
     let manifest = header.validate()?;
     let banks = || manifest.dram().map(|bank| (bank.base(), bank.size()));
@@ -172,6 +193,7 @@ fn start(cold: &Cold) -> Result<(), BootError> {
     };
     RMM.call_once(|| Rmm::new(table, dialect));
     info!("boot complete");
+    cpu::start_serving();
     Ok(())
 }
 

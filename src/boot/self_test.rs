@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Deliberate faults for the system tests: only in images built with the feature `self-test`, never in a product.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use crate::address::native;
 use crate::arch::smc::Registers;
 use crate::mem::layout;
@@ -10,11 +12,52 @@ const FAULT: u64 = 0xc400_018e;
 
 static READ_ONLY: u64 = 1;
 
+/// Where in boot an activation token asks for a fault. In `entry.S`, before the MMU is on, it is an undefined instruction at place 1.
+mod place {
+    pub(super) const BEFORE_MAPS: u64 = 2;
+    pub(super) const AFTER_MAPS: u64 = 3;
+}
+
+/// The token of the cold boot, when it asks for a fault.
+static TOKEN: AtomicU64 = AtomicU64::new(0);
+
+/// The number of the fault that `token` asks for at `place`.
+fn asked(token: u64, place: u64) -> Option<u64> {
+    let request = token ^ super::FAULT_TOKEN;
+    (request >> 8 == place).then_some(request & 0xff)
+}
+
+/// Commits the fault of a cold boot before its maps. The token that is left to be checked.
+pub(super) fn before_maps(token: u64) -> u64 {
+    asked(token, place::BEFORE_MAPS).map(commit);
+    if asked(token, place::AFTER_MAPS).is_none() {
+        return token;
+    }
+    TOKEN.store(token, Ordering::Relaxed);
+    0
+}
+
+/// Commits the fault of a cold boot under its maps.
+pub(super) fn after_maps() {
+    asked(TOKEN.load(Ordering::Relaxed), place::AFTER_MAPS).map(commit);
+}
+
+/// Commits the fault of a warm boot.
+pub(super) fn warm(token: u64) {
+    asked(token, place::AFTER_MAPS).map(commit);
+}
+
 /// Commits the fault that x1 names, when the call asks for one. Whether it did; most do not come back.
 pub(super) fn intercept(registers: &mut Registers) -> bool {
-    if registers[0] != FAULT {
+    if registers[0] != FAULT || !commit(registers[1]) {
         return false;
     }
+    registers[0] = u64::MAX;
+    true
+}
+
+/// Commits a fault by its number. Whether there is such a fault; most do not come back.
+fn commit(fault: u64) -> bool {
     let write = |address: u64| {
         // SAFETY: none: this is the fault.
         unsafe { core::ptr::with_exposed_provenance_mut::<u64>(native(address)).write_volatile(1) }
@@ -24,7 +67,7 @@ pub(super) fn intercept(registers: &mut Registers) -> bool {
         let function: extern "C" fn() = unsafe { core::mem::transmute(native(address)) };
         function();
     };
-    match registers[1] {
+    match fault {
         1 => write(layout::code().start.get()),
         2 => write(core::ptr::from_ref(&READ_ONLY).addr() as u64),
         3 => write(layout::low_tables().start.get()),
@@ -40,6 +83,5 @@ pub(super) fn intercept(registers: &mut Registers) -> bool {
         8 => execute(super::rmi_entry::handle as *const () as u64 + 4),
         _ => return false,
     }
-    registers[0] = u64::MAX;
     true
 }

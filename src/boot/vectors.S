@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal: it is reported from the exception stack, SP_EL0.
+// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal. `exception_vectors`: it is reported from the exception stack,
+// SP_EL0. `early_vectors`: there is no stack yet, nor anything to report on but EL3.
 
     .equ    FRAME, 304                  // ExceptionFrame: x0-x30, sp, elr, spsr, esr, far, vector, padding
 
@@ -13,20 +14,19 @@
     b       report
     .endm
 
-    .macro  halt_here
+    .macro  nested
     .balign 128
-1:  wfi                                 // a fault while one was being reported
-    b       1b
+    b       nested_exception
     .endm
 
     .section .text.vectors, "ax"
     .balign 2048
     .global exception_vectors
 exception_vectors:
-    halt_here
-    halt_here
-    halt_here
-    halt_here
+    nested
+    nested
+    nested
+    nested
     vector  4
     vector  5
     vector  6
@@ -70,3 +70,17 @@ report:
     mov     x0, sp
     bl      {report}
     b       .
+
+    // A fault while one was being reported: no second report, but EL3 must hear of a boot that fails.
+nested_exception:
+    mrs     x0, tpidr_el2
+    tbz     x0, #{serves_bit}, refuse_unknown
+1:  wfi
+    b       1b
+
+    .balign 2048
+early_vectors:
+    .rept   16
+    .balign 128
+    b       refuse_unknown
+    .endr

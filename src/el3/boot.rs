@@ -78,6 +78,8 @@ pub enum BootError {
         /// Bytes that there are.
         available: u64,
     },
+    /// x4 of a cold boot or x1 of a warm one: a token that the RMM has not given out. It gives out 0, and takes no state over from another RMM.
+    ActivationToken(u64),
     /// The machine or the image lacks something that the RMM cannot do without.
     Unsupported(&'static str),
 }
@@ -107,7 +109,7 @@ impl BootError {
                 BootStatus::ManifestVersionNotSupported
             }
             Self::Manifest(ManifestError::Data { .. }) => BootStatus::ManifestDataError,
-            Self::Capacity { .. } | Self::Unsupported(_) => BootStatus::Unknown,
+            Self::Capacity { .. } | Self::ActivationToken(_) | Self::Unsupported(_) => BootStatus::Unknown,
         }
     }
 }
@@ -137,6 +139,7 @@ impl fmt::Display for BootError {
             Self::Capacity { what, needed, available } => {
                 write!(f, "{what}: {needed} bytes needed, {available} available")
             }
+            Self::ActivationToken(token) => write!(f, "activation token: {token:#x} is not the RMM's"),
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
         }
     }
@@ -175,7 +178,6 @@ pub struct BootArguments {
     cpu_count: usize,
     cpu_index: usize,
     shared_buffer: PhysAddr,
-    activation_token: u64,
 }
 
 impl BootArguments {
@@ -183,7 +185,7 @@ impl BootArguments {
     ///
     /// # Errors
     ///
-    /// [`BootError::Version`], then [`BootError::CpuCount`], [`BootError::CpuId`] and [`BootError::SharedBuffer`].
+    /// [`BootError::Version`], then [`BootError::CpuCount`], [`BootError::CpuId`], [`BootError::SharedBuffer`] and [`BootError::ActivationToken`].
     pub fn check(registers: [u64; 5], limits: &BootLimits) -> Result<Self, BootError> {
         let [id, version, count, shared_buffer, activation_token] = registers;
         let version = InterfaceVersion::from_register(version)?;
@@ -195,7 +197,8 @@ impl BootArguments {
         let shared_buffer = PhysAddr::new(shared_buffer);
         check_shared_buffer(shared_buffer, limits)
             .map_err(|rule| BootError::SharedBuffer { address: shared_buffer, rule })?;
-        Ok(Self { version, cpu_count, cpu_index, shared_buffer, activation_token })
+        check_token(activation_token)?;
+        Ok(Self { version, cpu_count, cpu_index, shared_buffer })
     }
 
     /// The version of the interface that EL3 speaks.
@@ -217,18 +220,12 @@ impl BootArguments {
     pub const fn shared_buffer(&self) -> PhysAddr {
         self.shared_buffer
     }
-
-    /// What to hand back to EL3 with `RMM_BOOT_COMPLETE`. 0 unless firmware is being replaced on a running machine.
-    pub const fn activation_token(&self) -> u64 {
-        self.activation_token
-    }
 }
 
 /// The arguments of a warm boot, of a CPU that was off, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WarmBootArguments {
     cpu_index: usize,
-    activation_token: u64,
 }
 
 impl WarmBootArguments {
@@ -236,25 +233,27 @@ impl WarmBootArguments {
     ///
     /// # Errors
     ///
-    /// [`BootError::CpuId`].
+    /// [`BootError::CpuId`], then [`BootError::ActivationToken`].
     pub fn check(registers: [u64; 2], cpu_count: usize) -> Result<Self, BootError> {
         let [id, activation_token] = registers;
-        Ok(Self { cpu_index: check_cpu_index(id, cpu_count)?, activation_token })
+        let cpu_index = check_cpu_index(id, cpu_count)?;
+        check_token(activation_token)?;
+        Ok(Self { cpu_index })
     }
 
     /// The linear index of the CPU that boots, below the number of CPUs.
     pub const fn cpu_index(&self) -> usize {
         self.cpu_index
     }
-
-    /// What to hand back to EL3 with `RMM_BOOT_COMPLETE`.
-    pub const fn activation_token(&self) -> u64 {
-        self.activation_token
-    }
 }
 
 fn check_cpu_index(id: u64, count: usize) -> Result<usize, BootError> {
     usize::try_from(id).ok().filter(|&index| index < count).ok_or(BootError::CpuId { id, count })
+}
+
+/// Every `RMM_BOOT_COMPLETE` of this RMM passes the token 0, which is also what EL3 has for a CPU that has not booted yet.
+fn check_token(token: u64) -> Result<(), BootError> {
+    if token == 0 { Ok(()) } else { Err(BootError::ActivationToken(token)) }
 }
 
 fn check_shared_buffer(address: PhysAddr, limits: &BootLimits) -> Result<(), SharedBufferRule> {
@@ -305,18 +304,16 @@ mod tests {
         assert_eq!(arguments.cpu_count(), 32);
         assert_eq!(arguments.cpu_index(), 0);
         assert_eq!(arguments.shared_buffer(), PhysAddr::new(0x418F_F000));
-        assert_eq!(arguments.activation_token(), 0);
         assert_eq!(check(&[(1, 8)]).unwrap().version().dialect(), Dialect::V1);
     }
 
     #[test]
     fn each_register_arrives_in_its_own_field() {
-        let arguments = check(&[(0, 7), (1, 4), (2, 9), (3, 0x5000), (4, u64::MAX)]).unwrap();
+        let arguments = check(&[(0, 7), (1, 4), (2, 9), (3, 0x5000)]).unwrap();
         assert_eq!(arguments.cpu_index(), 7);
         assert_eq!(arguments.version().version(), Version { major: 0, minor: 4 });
         assert_eq!(arguments.cpu_count(), 9);
         assert_eq!(arguments.shared_buffer(), PhysAddr::new(0x5000));
-        assert_eq!(arguments.activation_token(), u64::MAX);
     }
 
     #[test]
@@ -365,18 +362,25 @@ mod tests {
 
     #[test]
     fn with_several_mistakes_the_first_in_the_order_of_checks_is_reported() {
-        let wrong = [(1, 0x1_0000), (2, 0), (0, 32), (3, 0)];
+        let wrong = [(1, 0x1_0000), (2, 0), (0, 32), (3, 0), (4, 1)];
         let statuses: Vec<_> =
-            (0..4).map(|first| check(&wrong[first..]).unwrap_err().status().to_register()).collect();
-        assert_eq!(statuses, [-2, -3, -4, -5].map(i64::cast_unsigned));
+            (0..5).map(|first| check(&wrong[first..]).unwrap_err().status().to_register()).collect();
+        assert_eq!(statuses, [-2, -3, -4, -5, -1].map(i64::cast_unsigned));
     }
 
     #[test]
     fn warm_boots_are_held_to_the_count_of_the_cold_boot() {
-        let arguments = WarmBootArguments::check([3, 0x1234], 4).unwrap();
-        assert_eq!((arguments.cpu_index(), arguments.activation_token()), (3, 0x1234));
+        assert_eq!(WarmBootArguments::check([3, 0], 4).unwrap().cpu_index(), 3);
         for id in [4, u64::MAX] {
-            assert_eq!(WarmBootArguments::check([id, 0], 4), Err(BootError::CpuId { id, count: 4 }));
+            assert_eq!(WarmBootArguments::check([id, 1], 4), Err(BootError::CpuId { id, count: 4 }));
+        }
+    }
+
+    #[test]
+    fn tokens_that_the_rmm_never_gave_out_are_refused() {
+        for token in [1, 1 << 63, u64::MAX] {
+            assert_eq!(check(&[(4, token)]), Err(BootError::ActivationToken(token)));
+            assert_eq!(WarmBootArguments::check([3, token], 4), Err(BootError::ActivationToken(token)));
         }
     }
 
@@ -413,6 +417,7 @@ mod tests {
                 -1,
                 "granule array: 9 bytes needed, 5 available",
             ),
+            (check(&[(4, 0x70)]).unwrap_err(), -1, "activation token: 0x70 is not the RMM's"),
             (BootError::Unsupported("FEAT_VHE"), -1, "not supported: FEAT_VHE"),
         ] {
             assert_eq!(error.status().to_register(), i64::cast_unsigned(status), "{error}");

@@ -5,6 +5,8 @@
 
 use crate::address::PhysAddr;
 use crate::arch::smc::{Registers, smc};
+use crate::arch::wait::halt;
+use crate::el3::boot::BootStatus;
 use crate::granule::LockedGranule;
 use crate::granule::state::{Delegated, Ns, Wiped};
 
@@ -14,6 +16,12 @@ mod function {
     pub(super) const GRANULE_UNDELEGATE: u64 = 0xC400_01B1;
     pub(super) const RESERVE_MEMORY: u64 = 0xC400_01BB;
 }
+
+/// RMM_BOOT_COMPLETE: x1 the status of this CPU's boot, x2 the token that its next boot shall bring along. Does not return: what comes
+/// back to the instruction after it is the host's first call.
+pub const BOOT_COMPLETE: u64 = 0xC400_01CF;
+/// RMM_RMI_REQ_COMPLETE: x1 and on are the answer to the host. Returns with its next call.
+pub const REQUEST_COMPLETE: u64 = 0xC400_018F;
 
 /// Why EL3 refused: its status in x0 when not 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,4 +84,10 @@ pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_,
 /// The [`Refusal`]; [`Refusal::NoMemory`] also from an EL3 that has nothing to give out.
 pub fn reserve_memory(size: u64, alignment: u8) -> Result<PhysAddr, Refusal> {
     call(function::RESERVE_MEMORY, size, u64::from(alignment) << 56).map(PhysAddr::new)
+}
+
+/// Tells EL3 that this CPU does not boot. EL3 runs the host on it, and does not come back.
+pub fn refuse_boot(status: BootStatus) -> ! {
+    smc([BOOT_COMPLETE, status.to_register(), 0, 0, 0, 0, 0, 0]);
+    halt()
 }

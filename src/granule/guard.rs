@@ -4,6 +4,7 @@
 //! [`LockedGranule<S>`] proves that this CPU holds the granule's lock and that its state is `S`; [`Reference<S>`] proves that it has a reference
 //! and therefore stays in state `S`. Both give back what they hold when dropped.
 
+use core::cell::Cell;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 
@@ -12,10 +13,10 @@ use super::lock::{Content, CountError, GranuleEntry, Waiters};
 use super::state::{Delegated, GranuleState, Transition, Wiped};
 use crate::cpu::CpuIndex;
 
-/// What zeroes a granule: the slot buffer of a CPU.
+/// What zeroes a granule: a slot of a CPU.
 pub trait Wipe {
-    /// Zeroes the granule at `address`, in Realm PAS, completely, before it returns. The caller holds the granule's lock.
-    fn wipe(&mut self, address: GranuleAddress);
+    /// Zeroes the granule, which is in Realm PAS, completely, before it returns.
+    fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>);
 }
 
 /// A granule whose lock this CPU holds and whose state is `S`.
@@ -27,7 +28,7 @@ pub struct LockedGranule<'a, S: GranuleState> {
     cpu: CpuIndex,
     address: GranuleAddress,
     /// The word as last known: its state is what it will be changed from, should `S` be another.
-    held: Content,
+    held: Cell<Content>,
     state: PhantomData<S>,
 }
 
@@ -41,7 +42,7 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
         address: GranuleAddress,
         held: Content,
     ) -> Self {
-        Self { entry, waiters, cpu, address, held, state: PhantomData }
+        Self { entry, waiters, cpu, address, held: Cell::new(held), state: PhantomData }
     }
 
     /// Where the granule is.
@@ -71,7 +72,7 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     #[inline]
     fn known_as<To: GranuleState>(self) -> LockedGranule<'a, To> {
         let this = ManuallyDrop::new(self);
-        LockedGranule::new(this.entry, this.waiters, this.cpu, this.address, this.held)
+        LockedGranule::new(this.entry, this.waiters, this.cpu, this.address, this.held.get())
     }
 
     /// Takes a reference, which keeps the granule in state `S` when it is unlocked.
@@ -79,7 +80,7 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     /// # Errors
     ///
     /// [`CountError::Overflow`] when `S` allows no more.
-    pub fn reference(&mut self) -> Result<Reference<'a, S>, CountError> {
+    pub fn reference(&self) -> Result<Reference<'a, S>, CountError> {
         self.get(1)?;
         Ok(Reference { entry: self.entry, address: self.address, state: PhantomData })
     }
@@ -89,8 +90,8 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     /// # Errors
     ///
     /// [`CountError::Overflow`] when `S` allows not so many; then none is counted.
-    pub fn get(&mut self, count: u16) -> Result<(), CountError> {
-        self.held = self.held.with_count_of(self.entry.get(count, S::MAX_REFERENCES)?);
+    pub fn get(&self, count: u16) -> Result<(), CountError> {
+        self.held.set(self.held.get().with_count_of(self.entry.get(count, S::MAX_REFERENCES)?));
         Ok(())
     }
 
@@ -99,8 +100,8 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     /// # Errors
     ///
     /// [`CountError::Underflow`] when there are not so many; then none is taken back.
-    pub fn put(&mut self, count: u16) -> Result<(), CountError> {
-        self.held = self.held.with_count_of(self.entry.put(count)?);
+    pub fn put(&self, count: u16) -> Result<(), CountError> {
+        self.held.set(self.held.get().with_count_of(self.entry.put(count)?));
         Ok(())
     }
 }
@@ -109,7 +110,7 @@ impl<'a> LockedGranule<'a, Delegated> {
     /// Zeroes the granule, which thereby may change hands.
     #[inline]
     pub fn wipe(self, by: &mut impl Wipe) -> LockedGranule<'a, Wiped> {
-        by.wipe(self.address);
+        by.wipe(&self);
         self.known_as()
     }
 }
@@ -117,7 +118,7 @@ impl<'a> LockedGranule<'a, Delegated> {
 impl<S: GranuleState> Drop for LockedGranule<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        self.entry.unlock(self.waiters, self.cpu, self.held, Content::unreferenced(S::STATE as u8));
+        self.entry.unlock(self.waiters, self.cpu, self.held.get(), Content::unreferenced(S::STATE as u8));
     }
 }
 

@@ -18,4 +18,4 @@ pub use layout::{LayoutError, MemoryRange};
 pub use lock::{CountError, GranuleEntry, Waiters};
 pub use several::{LockedSet, MAX_SET};
 pub use state::State;
-pub use table::{GranuleTable, LockError, MAX_BANKS, Run};
+pub use table::{GranuleTable, LockError, MAX_BANKS, NsGranule, Run};

@@ -102,6 +102,15 @@ pub trait GranuleState: sealed::Sealed {
 /// A state in which a granule can be found: those that [`lock`](super::GranuleTable::lock) can expect.
 pub trait Lockable: GranuleState {}
 
+/// A state in which a granule is Realm memory that the RMM may map: not [`Ns`], and not [`Wiped`], which writing to it would end.
+pub trait Mappable: GranuleState {
+    /// The state that says what the content is: for [`Unused<S>`] it is `S`.
+    type Content: GranuleState;
+}
+
+/// A state in which the content of a granule is nothing but words to the RMM.
+pub trait Untyped: Mappable {}
+
 /// That a granule known as `Self` may become one known as `To`.
 pub trait Transition<To: GranuleState>: GranuleState {}
 
@@ -154,6 +163,20 @@ macro_rules! lockable {
 // Not `Wiped`: that is known only of a granule wiped under the lock that still holds it.
 lockable!(Ns, Delegated, Rd, Rec, RecAux, Data, Rtt);
 impl<S: Lockable> Lockable for Unused<S> {}
+
+/// Lists which granules may be mapped, and which of them are words.
+macro_rules! mappable {
+    ($($name:ty),*; words: $($words:ty),*) => {
+        $(impl Mappable for $name {
+            type Content = Self;
+        })*
+        $(impl Untyped for $words {})*
+    };
+}
+mappable!(Delegated, Rd, Rec, RecAux, Data, Rtt; words: RecAux, Data);
+impl<S: Mappable> Mappable for Unused<S> {
+    type Content = S::Content;
+}
 
 /// Lists the legal transitions.
 macro_rules! transitions {

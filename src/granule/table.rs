@@ -90,6 +90,18 @@ pub struct Run {
     pub end: Option<PhysAddr>,
 }
 
+/// A granule that was Non-secure when it was looked up: memory, not a device. The host may have given it away since; then accessing it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NsGranule(GranuleAddress);
+
+impl NsGranule {
+    /// Where it is.
+    #[inline]
+    pub const fn address(self) -> GranuleAddress {
+        self.0
+    }
+}
+
 /// All granules of the machine.
 pub struct GranuleTable<'a> {
     banks: [Bank<'a>; MAX_BANKS],
@@ -188,6 +200,13 @@ impl<'a> GranuleTable<'a> {
     #[inline]
     pub fn state(&self, address: GranuleAddress) -> Option<State> {
         State::from_number(self.find(address)?.peek().state())
+    }
+
+    /// The granule that begins at `address`, if it is in no use of the RMM's now, so that the host may have put something there.
+    #[inline]
+    pub fn ns_granule(&self, address: PhysAddr) -> Option<NsGranule> {
+        let granule = GranuleAddress::new(address)?;
+        (self.state(granule)? == State::Ns).then_some(NsGranule(granule))
     }
 
     /// Locks the granule at `address`, for `cpu`, which is the CPU that calls, if it is in state `S`.

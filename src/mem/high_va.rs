@@ -8,7 +8,7 @@
 //! | 5 | guard |
 //! | 6 to 9 | exception stack |
 //! | 10 | guard |
-//! | 510 | slot |
+//! | 480 to 503 | slots ([`slot_layout`]) |
 //!
 //! The rest is unmapped. A CPU's memory is set up by its first boot; later boots find it as it was.
 
@@ -16,9 +16,9 @@ use core::cell::UnsafeCell;
 use core::mem::{MaybeUninit, offset_of};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use tock_registers::interfaces::{Readable, Writeable};
+use tock_registers::interfaces::Readable;
 
-use super::{Cpu, SlotBuffer, low_va};
+use super::{Cpu, SlotBuffer, low_va, slot_layout};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::sysreg::TPIDR_EL2;
 use crate::cpu::CpuIndex;
@@ -37,7 +37,6 @@ const STACK_PAGES: u64 = 4;
 const STACK_BYTES: usize = 4 * 4096;
 const STACK_BASE: u64 = BASE + GRANULE_SIZE;
 const EXCEPTION_STACK_BASE: u64 = STACK_TOP + GRANULE_SIZE;
-const SLOT: u64 = BASE + 510 * GRANULE_SIZE;
 
 /// Top of the stack of every CPU.
 pub const STACK_TOP: u64 = STACK_BASE + STACK_PAGES * GRANULE_SIZE;
@@ -48,7 +47,7 @@ pub const STACK_TOP_OFFSET: usize = offset_of!(CpuMemory, stack) + STACK_BYTES;
 /// Top of a CPU's exception stack in its [`CpuMemory`], as the Low VA map has it.
 pub const EXCEPTION_STACK_TOP_OFFSET: usize = offset_of!(CpuMemory, exception_stack) + STACK_BYTES;
 
-static_assertions::const_assert!(EXCEPTION_STACK_TOP + GRANULE_SIZE <= SLOT);
+static_assertions::const_assert!(EXCEPTION_STACK_TOP + GRANULE_SIZE <= slot_layout::BASE.get());
 static_assertions::const_assert_eq!(offset_of!(CpuMemory, table), 0);
 
 /// What a CPU has of its own. All zero before its first boot.
@@ -111,8 +110,6 @@ pub fn enter(index: usize, features: &Features) -> Result<(), Error> {
         set_up(memory, cpu, features)?;
         memory.ready.store(true, Ordering::Relaxed);
     }
-    // 0 means unknown.
-    TPIDR_EL2.set(index as u64 + 1);
     Ok(())
 }
 
@@ -138,16 +135,14 @@ fn set_up(memory: &'static CpuMemory, index: CpuIndex, features: &Features) -> R
     for (stack, va) in stacks {
         builder.add_static(Region::new(flat(stack), VirtAddr::new(va), size, attributes))?;
     }
-    builder.add_static(Region::transient(VirtAddr::new(SLOT), GRANULE_SIZE))?;
+    builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
     let context = context_place.write(builder.init().map_err(|failed| failed.error)?);
     context.activate(Maintenance::Local);
-    let range = context.transient(VirtAddr::new(SLOT), 1)?;
-    let template = range.template(attributes)?;
-    let page = range.page(0).ok_or(Error::NoSuchPage)?;
+    let slots = SlotBuffer::new(context)?;
     // The stacks are in use at once: invalid to valid takes a barrier, and no TLB maintenance.
     crate::arch::barrier::dsb_nshst();
     crate::arch::barrier::isb();
-    cpu_place.write(Cpu { index, slots: SlotBuffer::new(page, template) });
+    cpu_place.write(Cpu { index, slots });
     Ok(())
 }
 

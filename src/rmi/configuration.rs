@@ -6,7 +6,6 @@
 use super::rmm::Rmm;
 use super::types::{Answered, Call, Status};
 use crate::address::{GRANULE_SIZE, PhysAddr};
-use crate::granule::{GranuleAddress, State};
 use crate::mem::Cpu;
 
 /// The fields of RmiRmmConfig that are not reserved, as 64-bit words from its start: the size of the region that granules are tracked by (0: 1 GiB)
@@ -16,14 +15,6 @@ const CONFIGURATION: [u64; 2] = [0, 0];
 /// Words of RmiRmmConfig written at a time.
 const CHUNK: usize = 64;
 
-/// The granule whose address is `address`, if it is the host's as far as the RMM knows.
-///
-/// The host may give it away at any time after; then accessing it fails.
-fn ns_granule(rmm: &Rmm<'_>, address: u64) -> Option<GranuleAddress> {
-    let granule = GranuleAddress::new(PhysAddr::new(address))?;
-    (rmm.granules.state(granule)? == State::Ns).then_some(granule)
-}
-
 /// RMI_RMM_CONFIG_SET(x1 = Non-secure page with an RmiRmmConfig).
 #[inline(never)]
 pub(super) fn set(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
@@ -31,7 +22,10 @@ pub(super) fn set(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
         return call.answer(Status::ErrorGlobal);
     }
     let mut wanted = [0; CONFIGURATION.len()];
-    let read = ns_granule(rmm, call.x1()).map(|granule| cpu.slots.ns_read(granule, 0, &mut wanted));
+    let read = rmm
+        .granules
+        .ns_granule(PhysAddr::new(call.x1()))
+        .map(|granule| cpu.slots.ns.read(granule, 0, &mut wanted));
     match read {
         Some(Ok(())) if wanted == CONFIGURATION => call.answer(Status::Success),
         _ => call.answer(Status::ErrorInput),
@@ -41,14 +35,15 @@ pub(super) fn set(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
 /// RMI_RMM_CONFIG_GET(x1 = Non-secure page): fills it with an RmiRmmConfig.
 #[inline(never)]
 pub(super) fn get(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    let Some(granule) = ns_granule(rmm, call.x1()) else {
+    let Some(granule) = rmm.granules.ns_granule(PhysAddr::new(call.x1())) else {
         return call.answer(Status::ErrorInput);
     };
     let mut words = [0; CHUNK];
     let (configured, _reserved) = words.split_at_mut(CONFIGURATION.len());
     configured.copy_from_slice(&CONFIGURATION);
+    let page = cpu.slots.ns.map(granule);
     for offset in (0..GRANULE_SIZE).step_by(size_of_val(&words)) {
-        if cpu.slots.ns_write(granule, offset, &words).is_err() {
+        if page.write(offset, &words).is_err() {
             return call.answer(Status::ErrorInput);
         }
         // All that follows is reserved.

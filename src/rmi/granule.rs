@@ -29,7 +29,7 @@ fn delegate_one(rmm: &Rmm<'_>, cpu: &Cpu, granule: GranuleAddress) -> Result<(),
 #[inline]
 fn undelegate_one(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Result<(), NotMoved> {
     let locked = rmm.granules.lock::<Delegated>(cpu.index, granule).map_err(|_| NotMoved)?;
-    let wiped = locked.wipe(&mut cpu.slots);
+    let wiped = locked.wipe(&mut cpu.slots.delegated);
     services::undelegate(wiped).map(drop).map_err(|_| {
         // EL3 disagrees about a granule that was just written as Realm memory. It stays Delegated, so that no one loses it and no one gains it.
         rmm.count_refused_undelegate();

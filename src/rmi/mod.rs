@@ -15,8 +15,8 @@ mod types;
 mod version;
 
 pub use rmm::Rmm;
-use types::{Answered, Call};
-pub use types::{Dialect, function};
+
+pub use types::{Answered, Call, Dialect, Status, function};
 
 use crate::arch::smc::Registers;
 use crate::mem::Cpu;

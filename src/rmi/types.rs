@@ -2,6 +2,7 @@
 //! The types of the RMI ABI: function identifiers, versions, result words, and a call on its way from arguments to answer.
 
 use crate::arch::smc::Registers;
+use crate::xlat::Level;
 
 /// Which RMI the host speaks. EL3's interface version decides it, once, at boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,16 +24,44 @@ impl Dialect {
     }
 }
 
-/// The status of a command: bits 7:0 of its result word. Bits 15:8, an index, are 0 for all of these.
+/// The result of a command: a status, bits 7:0 of its result word, and an index, bits 15:8, 0 unless the variant says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
 pub enum Status {
     /// Done.
-    Success = 0,
+    Success,
     /// An argument is wrong.
-    ErrorInput = 1,
+    ErrorInput,
+    /// The Realm is not in a state for this, or has something left that is in the way. The index is that of REC_ENTER alone: 0 for a Realm that is NEW,
+    /// 1 for one that is SYSTEM_OFF.
+    ErrorRealm(u8),
+    /// The REC is not in a state for this.
+    ErrorRec,
+    /// The entry of the Realm's translation tables is not one for this. The index is the level of the table that it is in, as a signed byte.
+    ErrorRtt(Level),
     /// Not in this state of the RMM (2.0).
-    ErrorGlobal = 11,
+    ErrorGlobal,
+}
+
+impl Status {
+    /// The result word.
+    #[inline]
+    pub const fn word(self) -> u64 {
+        const fn word(status: u8, index: u8) -> u64 {
+            u64::from_le_bytes([status, index, 0, 0, 0, 0, 0, 0])
+        }
+        match self {
+            Self::Success => word(0, 0),
+            Self::ErrorInput => word(1, 0),
+            Self::ErrorRealm(index) => word(2, index),
+            Self::ErrorRec => word(3, 0),
+            Self::ErrorRtt(Level::MinusOne) => word(4, 0xff),
+            Self::ErrorRtt(Level::Zero) => word(4, 0),
+            Self::ErrorRtt(Level::One) => word(4, 1),
+            Self::ErrorRtt(Level::Two) => word(4, 2),
+            Self::ErrorRtt(Level::Three) => word(4, 3),
+            Self::ErrorGlobal => word(11, 0),
+        }
+    }
 }
 
 /// What x0 holds for a function that there is not (SMCCC: NOT_SUPPORTED).
@@ -49,8 +78,46 @@ pub mod function {
     pub const GRANULE_DELEGATE: u32 = 0x151;
     /// RMI_GRANULE_UNDELEGATE (1.0).
     pub const GRANULE_UNDELEGATE: u32 = 0x152;
+    /// RMI_DATA_CREATE (1.0).
+    pub const DATA_CREATE: u32 = 0x153;
+    /// RMI_DATA_CREATE_UNKNOWN (1.0).
+    pub const DATA_CREATE_UNKNOWN: u32 = 0x154;
+    /// RMI_DATA_DESTROY (1.0).
+    pub const DATA_DESTROY: u32 = 0x155;
+    /// RMI_REALM_ACTIVATE.
+    pub const REALM_ACTIVATE: u32 = 0x157;
+    /// RMI_REALM_CREATE.
+    pub const REALM_CREATE: u32 = 0x158;
+    /// RMI_REALM_DESTROY.
+    pub const REALM_DESTROY: u32 = 0x159;
+    /// RMI_REC_CREATE.
+    pub const REC_CREATE: u32 = 0x15A;
+    /// RMI_REC_DESTROY.
+    pub const REC_DESTROY: u32 = 0x15B;
+    /// RMI_REC_ENTER.
+    pub const REC_ENTER: u32 = 0x15C;
+    /// RMI_RTT_CREATE.
+    pub const RTT_CREATE: u32 = 0x15D;
+    /// RMI_RTT_DESTROY.
+    pub const RTT_DESTROY: u32 = 0x15E;
+    /// RMI_RTT_MAP_UNPROTECTED (1.0).
+    pub const RTT_MAP_UNPROTECTED: u32 = 0x15F;
+    /// RMI_RTT_READ_ENTRY.
+    pub const RTT_READ_ENTRY: u32 = 0x161;
+    /// RMI_RTT_UNMAP_UNPROTECTED (1.0).
+    pub const RTT_UNMAP_UNPROTECTED: u32 = 0x162;
+    /// RMI_PSCI_COMPLETE.
+    pub const PSCI_COMPLETE: u32 = 0x164;
     /// RMI_FEATURES.
     pub const FEATURES: u32 = 0x165;
+    /// RMI_RTT_FOLD.
+    pub const RTT_FOLD: u32 = 0x166;
+    /// RMI_REC_AUX_COUNT (1.0).
+    pub const REC_AUX_COUNT: u32 = 0x167;
+    /// RMI_RTT_INIT_RIPAS.
+    pub const RTT_INIT_RIPAS: u32 = 0x168;
+    /// RMI_RTT_SET_RIPAS.
+    pub const RTT_SET_RIPAS: u32 = 0x169;
     /// RMI_RMM_CONFIG_SET (2.0).
     pub const RMM_CONFIG_SET: u32 = 0x16E;
     /// RMI_GRANULE_TRACKING_GET (2.0).
@@ -108,6 +175,24 @@ impl<'a> Call<'a> {
         self.registers[2]
     }
 
+    /// The third argument, x3.
+    #[inline]
+    pub fn x3(&self) -> u64 {
+        self.registers[3]
+    }
+
+    /// The fourth argument, x4.
+    #[inline]
+    pub fn x4(&self) -> u64 {
+        self.registers[4]
+    }
+
+    /// The fifth argument, x5.
+    #[inline]
+    pub fn x5(&self) -> u64 {
+        self.registers[5]
+    }
+
     /// Answers with a status alone.
     #[inline]
     pub fn answer(self, status: Status) -> Answered {
@@ -117,7 +202,14 @@ impl<'a> Call<'a> {
     /// Answers with a status and x1-x3.
     #[inline]
     pub fn answer_with(self, status: Status, outputs: [u64; 3]) -> Answered {
-        self.respond(status as u64, outputs)
+        self.respond(status.word(), outputs)
+    }
+
+    /// Answers with a status and x1-x4. For a command that defines x4 as an output; with all others x4 stays the caller's.
+    #[inline]
+    pub fn answer_with_x4(self, status: Status, [x1, x2, x3, x4]: [u64; 4]) -> Answered {
+        self.registers[4] = x4;
+        self.respond(status.word(), [x1, x2, x3])
     }
 
     /// Answers that there is no such function.
@@ -126,7 +218,8 @@ impl<'a> Call<'a> {
         self.respond(UNKNOWN_FUNCTION, [0, 0, 0])
     }
 
-    /// x0-x3 are written on every answer, so that nothing of the RMM's own is ever in them; x4-x7 stay the caller's (SMCCC 1.2).
+    /// x0-x3 are written on every answer, so that nothing of the RMM's own is ever in them; x4-x7 stay the caller's (SMCCC 1.2)
+    /// unless the command defines them.
     #[inline]
     fn respond(self, x0: u64, [x1, x2, x3]: [u64; 3]) -> Answered {
         let [r0, r1, r2, r3, ..] = self.registers;

@@ -13,6 +13,7 @@ pub(super) const CONTIGUOUS_ENTRIES: u64 = 16;
 
 /// A lookup level. Recursion over a table tree goes through [`Level::finer`], so its depth is at most five by this type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[repr(u8)]
 pub enum Level {
     /// Level -1, LPA2 with more than 48 bits of VA only: 256 TiB an entry.
     MinusOne,

@@ -21,8 +21,8 @@ fn granules() -> GranuleTable<'static> {
 struct Wiper(Vec<GranuleAddress>);
 
 impl Wipe for Wiper {
-    fn wipe(&mut self, address: GranuleAddress) {
-        self.0.push(address);
+    fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) {
+        self.0.push(granule.address());
     }
 }
 
@@ -197,7 +197,7 @@ fn a_set_with_a_granule_twice_or_a_wrong_one_or_too_many_is_refused_and_left_unl
 fn references_keep_a_granule_in_use_until_the_last_is_given_back() {
     let table = granules();
     bring_into(&table, BASE, State::Rd);
-    let mut locked = table.lock::<Rd>(cpu(0), at(BASE)).expect("it is");
+    let locked = table.lock::<Rd>(cpu(0), at(BASE)).expect("it is");
     let (first, second) = (locked.reference().expect("room"), locked.reference().expect("room"));
     assert_eq!((locked.references(), first.address()), (2, at(BASE)));
     drop(locked);
@@ -214,11 +214,11 @@ fn references_keep_a_granule_in_use_until_the_last_is_given_back() {
 fn a_reference_that_is_kept_counts_until_it_is_put() {
     let table = granules();
     bring_into(&table, BASE, State::Rd);
-    let mut locked = table.lock::<Rd>(cpu(0), at(BASE)).expect("it is");
+    let locked = table.lock::<Rd>(cpu(0), at(BASE)).expect("it is");
     assert_eq!(locked.reference().expect("room").keep(), at(BASE));
     drop(locked);
     assert_eq!(try_lock::<Unused<Rd>>(&table, BASE), Err(LockError::InUse));
-    let mut locked = table.lock::<Rd>(cpu(0), at(BASE)).expect("it is");
+    let locked = table.lock::<Rd>(cpu(0), at(BASE)).expect("it is");
     assert_eq!(locked.put(2), Err(CountError::Underflow));
     assert_eq!(locked.put(1), Ok(()));
     assert_eq!(locked.put(1), Err(CountError::Underflow));
@@ -232,7 +232,7 @@ fn counts_stay_within_what_the_state_allows() {
     /// Counts up to the limit of `S`, and finds that it is the limit.
     fn check<S: Lockable>(table: &GranuleTable<'_>, address: u64) {
         let limit = S::MAX_REFERENCES;
-        let mut locked = table.lock::<S>(cpu(0), at(address)).expect("it is");
+        let locked = table.lock::<S>(cpu(0), at(address)).expect("it is");
         assert_eq!(locked.get(limit + 1), Err(CountError::Overflow));
         assert_eq!(locked.get(u16::MAX), Err(CountError::Overflow));
         assert_eq!(locked.references(), 0, "a refusal counts nothing");
@@ -242,7 +242,7 @@ fn counts_stay_within_what_the_state_allows() {
         assert_eq!(locked.references(), limit);
         drop(locked);
         // The state is as it was, and the count survives being unlocked.
-        let mut locked = table.lock::<S>(cpu(0), at(address)).expect("it still is");
+        let locked = table.lock::<S>(cpu(0), at(address)).expect("it still is");
         assert_eq!(locked.references(), limit);
         assert_eq!(locked.put(limit), Ok(()));
     }
@@ -264,7 +264,7 @@ fn a_reference_given_back_while_the_granule_is_locked_is_not_counted_again() {
     // A reference given back while the granule is locked makes the guard's knowledge of the word stale; unlocking copes.
     let table = granules();
     bring_into(&table, BASE, State::Rec);
-    let mut locked = table.lock::<Rec>(cpu(0), at(BASE)).expect("it is");
+    let locked = table.lock::<Rec>(cpu(0), at(BASE)).expect("it is");
     let running = locked.reference().expect("room");
     drop(locked);
     let locked = table.lock::<Rec>(cpu(0), at(BASE)).expect("it is");

@@ -45,11 +45,12 @@ fn each_service_is_one_smc_with_its_identifier_and_arguments() {
             .collect()
     };
     let granules = system.rmm.granules();
-    let (at, cpu) = (granule(SECOND.0), System::cpu(0).index);
-    let locked = granules.lock::<Ns>(cpu, at).expect("it is");
+    let mut cpu = System::cpu(0);
+    let at = granule(SECOND.0);
+    let locked = granules.lock::<Ns>(cpu.index, at).expect("it is");
     let (_, events) = record(|| drop(delegate(locked).expect("EL3 grants it")));
     assert_eq!(smcs(events), [[0xC400_01B0, SECOND.0, 0, 0, 0, 0, 0, 0]]);
-    let wiped = granules.lock::<Delegated>(cpu, at).expect("it is").wipe(&mut rmm::mem::SlotBuffer::new());
+    let wiped = granules.lock::<Delegated>(cpu.index, at).expect("it is").wipe(&mut cpu.slots.delegated);
     let (_, events) = record(|| drop(undelegate(wiped).expect("EL3 grants it")));
     assert_eq!(smcs(events), [[0xC400_01B1, SECOND.0, 0, 0, 0, 0, 0, 0]]);
     let (_, events) = record(|| reserve_memory(0x3000, 12));

@@ -174,6 +174,12 @@ pub struct Options {
     pub cpu: Option<u64>,
     /// `buffer=0`: overrides the shared buffer's address in x3. The manifest stays in the shared page.
     pub buffer: Option<u64>,
+    /// `token=0`: the activation token in x4 of the cold boot.
+    pub token: u64,
+    /// `warm-token=0`: the activation token in x1 of the first warm boot of each CPU.
+    pub warm_token: u64,
+    /// `forgive-warm-boots=0`: with 1, a warm boot that fails does not end the service on the other CPUs, as it does under TF-A.
+    pub forgive_warm_boots: u64,
     /// `carve-out=BASE+SIZE`: the RMM's memory; the image is at its start, the shared page is its last page.
     pub carve_out: Range,
     /// `memory=3G`: the machine's DRAM size, for the Granule Protection Table.
@@ -214,6 +220,9 @@ impl Default for Options {
             cpus: 32,
             cpu: None,
             buffer: None,
+            token: 0,
+            warm_token: 0,
+            forgive_warm_boots: 0,
             carve_out: Range { base: 0x4010_0000, size: 0x180_0000 },
             memory: 0xC000_0000,
             banks,
@@ -295,6 +304,9 @@ impl Options {
             "cpus" => number(value).map(|value| self.cpus = value),
             "cpu" => number(value).map(|value| self.cpu = Some(value)),
             "buffer" => number(value).map(|value| self.buffer = Some(value)),
+            "token" => number(value).map(|value| self.token = value),
+            "warm-token" => number(value).map(|value| self.warm_token = value),
+            "forgive-warm-boots" => number(value).map(|value| self.forgive_warm_boots = value),
             "carve-out" => range(value).map(|value| self.carve_out = value),
             "memory" => number(value).map(|value| self.memory = value),
             "banks" => self.set_banks(value),

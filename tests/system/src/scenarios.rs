@@ -18,6 +18,7 @@ pub fn all() -> Vec<Scenario> {
     rows.extend(boot::places());
     rows.extend(boot::bad_arguments());
     rows.extend(boot::manifest_faults());
+    rows.extend(boot::failures());
     rows.extend(rmi::commands());
     rows.extend(rmi::multiprocessor());
     rows.extend(cpus::cpus());

@@ -61,6 +61,8 @@ pub struct Cpu {
     pub worlds: [WorldContext; 2],
     /// See `RmmPhase`.
     pub phase: RmmPhase,
+    /// There was a BOOT_COMPLETE on this CPU.
+    pub was_booted: bool,
     /// The activation token of the last BOOT_COMPLETE on this CPU; survives CPU_OFF.
     pub token: u64,
     /// The code of the last BOOT_COMPLETE on this CPU.
@@ -78,6 +80,7 @@ impl Cpu {
         current: World::Nonsecure,
         worlds: [WorldContext::RESET; 2],
         phase: RmmPhase::Unentered,
+        was_booted: false,
         token: 0,
         boot_code: 0,
         visits: VisitCounts { current: 0, services: 0, cold_boot: 0, warm_boot: 0 },

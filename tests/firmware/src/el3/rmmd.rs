@@ -39,7 +39,7 @@ pub fn enter_cold(cpu: &mut Cpu) -> *mut Frame {
         options.interface,
         options.cpus
     );
-    enter_boot(cpu, &[index, version, options.cpus, buffer, cpu.token])
+    enter_boot(cpu, &[index, version, options.cpus, buffer, options.token])
 }
 
 /// Enters the RMM on a CPU that has come up; straight to the host when the RMM is given up.
@@ -48,7 +48,8 @@ pub fn enter_warm(cpu: &mut Cpu) -> *mut Frame {
         say!("EL3: RMM ignored on CPU {}", cpu.index);
         return cpu.load(World::Nonsecure);
     }
-    enter_boot(cpu, &[cpu.index as u64, cpu.token, 0, 0])
+    let token = if cpu.was_booted { cpu.token } else { options().warm_token };
+    enter_boot(cpu, &[cpu.index as u64, token, 0, 0])
 }
 
 fn enter_boot(cpu: &mut Cpu, arguments: &[u64]) -> *mut Frame {
@@ -64,12 +65,15 @@ pub fn boot_complete(cpu: &mut Cpu, code: u64, token: u64) -> *mut Frame {
     cpu.phase = RmmPhase::Ready;
     cpu.boot_code = code;
     cpu.token = token;
+    cpu.was_booted = true;
     cpu.end_boot_visit();
     if code == 0 {
         say!("EL3: RMM booted on CPU {}", cpu.index);
     } else {
         say!("EL3: RMM failed to boot on CPU {}: code {}", cpu.index, code.cast_signed());
-        RMM_BOOT_FAILED.store(true, Ordering::Release);
+        if cpu.index == 0 || options().forgive_warm_boots == 0 {
+            RMM_BOOT_FAILED.store(true, Ordering::Release);
+        }
     }
     cpu.switch_to(World::Nonsecure)
 }

@@ -40,6 +40,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "psci", run: cpus::psci },
     Scenario { name: "warm-boots", run: cpus::warm_boots },
     Scenario { name: "surplus-cpu", run: cpus::surplus_cpu },
+    Scenario { name: "warm-failure", run: cpus::warm_failure },
     Scenario { name: "access-from-another-cpu", run: cpus::access_from_another_cpu },
     Scenario { name: "contention", run: cpus::contention },
     Scenario { name: "in-parallel", run: parallel::in_parallel },

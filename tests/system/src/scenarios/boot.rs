@@ -8,6 +8,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// Boot codes.
+const UNKNOWN: i32 = -1;
 const VERSION_MISMATCH: i32 = -2;
 const CPUS_OUT_OF_RANGE: i32 = -3;
 const CPU_ID_OUT_OF_RANGE: i32 = -4;
@@ -186,4 +187,73 @@ pub fn manifest_faults() -> Vec<Scenario> {
         .map(|(fault, what)| row(format!("manifest-full-{fault}"), fault, what).option("manifest=full"));
     let in_either = IN_EITHER.iter().map(|(fault, what)| row(format!("manifest-{fault}"), fault, what));
     in_either.chain(in_full).collect()
+}
+
+/// An activation token that asks the self-test image for a fault (`src/boot/self_test.rs`) at a place in boot.
+fn fault_token(place: u64, fault: u64) -> String {
+    const REQUEST: u64 = 0x7e57_fa17_0000_0000;
+    format!("{:#x}", REQUEST ^ place << 8 ^ fault)
+}
+
+/// Boots that fail in ways that nobody foresaw: EL3 hears of each, and the host goes on.
+pub fn failures() -> Vec<Scenario> {
+    const BEFORE_MMU: u64 = 1;
+    const BEFORE_MAPS: u64 = 2;
+    const AFTER_MAPS: u64 = 3;
+    const UNDEFINED: u64 = 5;
+    const PANIC: u64 = 6;
+    const REPORT: &str = r"^\[RMM cpu\d FATAL\] ";
+    let places = [
+        ("assembly", BEFORE_MMU, 0, "an exception before the MMU is on", None),
+        ("early-exception", BEFORE_MAPS, UNDEFINED, "an exception before there is a console", None),
+        ("early-panic", BEFORE_MAPS, PANIC, "a panic before there is a console", None),
+        ("exception", AFTER_MAPS, UNDEFINED, "an exception, which is reported", Some("(?i)unknown")),
+        ("panic", AFTER_MAPS, PANIC, "a panic, which is reported", Some("panic")),
+    ];
+    let report = |scenario: Scenario, words: Option<&str>| match words {
+        Some(words) => scenario.expect(format!("{REPORT}.*{words}")),
+        None => scenario,
+    };
+    let cold = places.iter().map(|&(name, place, fault, what, words)| {
+        let sentence = format!("a cold boot with {what} ends with code {UNKNOWN}; EL3 and the host go on");
+        let row = Scenario::new(format!("cold-boot-{name}"), "refused", sentence)
+            .refusal(UNKNOWN)
+            .self_test_image()
+            .option(format!("token={}", fault_token(place, fault)));
+        report(row, words)
+    });
+    let warm = places.iter().filter(|(_, place, ..)| *place != BEFORE_MAPS).map(
+        |&(name, place, fault, what, words)| {
+            let row = warm_failure(format!("warm-boot-{name}"), what)
+                .self_test_image()
+                .option(format!("warm-token={}", fault_token(place, fault)));
+            report(row, words)
+        },
+    );
+    let mut rows: Vec<_> = cold.chain(warm).collect();
+    rows.push(
+        refused("carve-out-small".into(), UNKNOWN, "memory that is smaller than the image")
+            .carve_out(0x4010_0000, MIB),
+    );
+    rows.push(
+        refused("cold-boot-token".into(), UNKNOWN, "the token of another RMM").option("token=0x418ff000"),
+    );
+    rows.push(
+        warm_failure("warm-boot-token".into(), "a token that the RMM has not given out")
+            .option("warm-token=1")
+            .expect(r"\[RMM cpu.*activation token: 0x1"),
+    );
+    rows
+}
+
+/// A warm boot that must fail with code -1, once.
+fn warm_failure(name: String, what: &str) -> Scenario {
+    let sentence = format!(
+        "a warm boot with {what} ends with code {UNKNOWN}; the other CPU is served on, and the next boot succeeds"
+    );
+    Scenario::new(name, "warm-failure", sentence)
+        .cpus(2)
+        .option("forgive-warm-boots=1")
+        .option(format!("argument={}", UNKNOWN.unsigned_abs()))
+        .expect(format!(r"^EL3: RMM failed to boot on CPU 1: code {UNKNOWN}$"))
 }

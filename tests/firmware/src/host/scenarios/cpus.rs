@@ -69,6 +69,27 @@ pub fn surplus_cpu() {
     check::equal("CPU 0 is served no longer", rmi::version(version).0, Status::UNKNOWN);
 }
 
+/// CPU 1's first warm boot fails with the code in the option `argument` (its magnitude), under an EL3 that forgives it: nobody
+/// else is affected, and CPU 1 boots the next time.
+pub fn warm_failure() {
+    static CODES: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    const FIRST: Work = |_| CODES[0].store(smc::boot_status().code.cast_unsigned(), Ordering::Release);
+    const SECOND: Work = |index| {
+        CODES[1].store(smc::boot_status().code.cast_unsigned(), Ordering::Release);
+        warm_work(index);
+    };
+    let code = -crate::options().argument.cast_signed();
+    let version = Dialect::current().version();
+    for (work, what, expected) in [(FIRST, "the first", code), (SECOND, "the second", 0)] {
+        check::equal("CPU 1 comes on", cpus::start(1, work), psci::SUCCESS);
+        cpus::wait_until_off(1);
+        let slot = usize::from(expected == 0);
+        let got = CODES[slot].load(Ordering::Acquire).cast_signed();
+        check::equal(format_args!("{what} warm boot of CPU 1 ends with code {expected}"), got, expected);
+        check::equal("CPU 0 is served on", rmi::version(version).0, Status::SUCCESS);
+    }
+}
+
 /// What CPU 1 is to do next with the granule both CPUs look at.
 static STEP: AtomicU64 = AtomicU64::new(0);
 const READ_BEFORE: u64 = 1;

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Memory that is reached through a page that a CPU's own tables map for the time being: a granule, Realm or Non-secure.
+//!
+//! On the target it is at the page's virtual address; on a host it is that of the model machine, which faults as the real one would.
+
+use crate::address::{PhysAddr, VirtAddr};
+
+/// The host's memory could not be accessed: a Granule Protection Fault, recovered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GranuleProtectionFault;
+
+/// A mapped granule.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    #[cfg(target_os = "none")]
+    page: u64,
+    #[cfg(not(target_os = "none"))]
+    granule: u64,
+}
+
+impl Window {
+    /// The window at `page`, where the granule at `granule` is mapped.
+    #[inline(always)]
+    #[cfg_attr(target_os = "none", expect(unused_variables, reason = "the tables know the granule"))]
+    #[cfg_attr(
+        not(target_os = "none"),
+        expect(unused_variables, reason = "the model machine has no virtual addresses")
+    )]
+    pub const fn new(page: VirtAddr, granule: PhysAddr) -> Self {
+        Self {
+            #[cfg(target_os = "none")]
+            page: page.get(),
+            #[cfg(not(target_os = "none"))]
+            granule: granule.get(),
+        }
+    }
+
+    /// The first byte of the granule, Realm memory. What may be done with it, and for how long, is for the caller to know.
+    #[inline(always)]
+    pub fn pointer(self) -> *mut u64 {
+        #[cfg(target_os = "none")]
+        return core::ptr::with_exposed_provenance_mut(crate::address::native(self.page));
+        #[cfg(not(target_os = "none"))]
+        crate::host::realm_granule(self.granule)
+    }
+
+    /// Zeroes the granule. Like ordinary stores these are not complete until a DSB.
+    ///
+    /// # Safety
+    ///
+    /// The granule is mapped as writable Realm memory, and nothing that Rust knows of lives in it.
+    #[inline(always)]
+    pub unsafe fn zero(self) {
+        #[cfg(target_os = "none")]
+        // SAFETY: the caller gives the granule over.
+        unsafe {
+            zero_granule(self.page)
+        };
+        #[cfg(not(target_os = "none"))]
+        // SAFETY: as above; a granule is 512 words.
+        unsafe {
+            self.pointer().write_bytes(0, 512)
+        };
+    }
+
+    /// Reads words of the granule from byte `offset` on. Each is read once; another world may write them at the same time.
+    ///
+    /// # Errors
+    ///
+    /// The fault, when the memory is another world's; some words may have been read.
+    ///
+    /// # Safety
+    ///
+    /// The granule is mapped as Non-secure memory, `offset` is a multiple of 8, and the words are all in the granule.
+    #[inline]
+    pub unsafe fn ns_read(self, offset: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
+        #[cfg(not(target_os = "none"))]
+        return crate::host::ns_read(self.granule + offset, words);
+        #[cfg(target_os = "none")]
+        {
+            let _ = (offset, words);
+            Err(GranuleProtectionFault)
+        }
+    }
+
+    /// Writes words to the granule from byte `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// The fault, when the memory is another world's; some words may have been written.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ns_read`](Self::ns_read).
+    #[inline]
+    pub unsafe fn ns_write(self, offset: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
+        #[cfg(not(target_os = "none"))]
+        return crate::host::ns_write(self.granule + offset, words);
+        #[cfg(target_os = "none")]
+        {
+            let _ = (offset, words);
+            Err(GranuleProtectionFault)
+        }
+    }
+}
+
+/// Bytes that one DC ZVA zeroes where DCZID_EL0.BS is 4, as on the CPUs this firmware is for.
+#[cfg(target_os = "none")]
+const USUAL_ZERO_BLOCK: u64 = 64;
+
+/// Zeroes the 4 KiB granule that is mapped, Normal memory, at virtual address `granule`, with DC ZVA (Arm ARM C6.2, D7.5.9.8).
+///
+/// Like ordinary stores these are not complete until a DSB.
+///
+/// # Safety
+///
+/// The granule is mapped writable at `granule`, a multiple of its size, and nothing that Rust knows of lives in it.
+#[cfg(target_os = "none")]
+#[inline]
+unsafe fn zero_granule(granule: u64) {
+    use super::sysreg::{DCZID_EL0, fields};
+    use crate::address::GRANULE_SIZE;
+    use tock_registers::interfaces::Readable;
+
+    let zero_block = 4 << DCZID_EL0.read(fields::DCZID_EL0::BS);
+    if zero_block == USUAL_ZERO_BLOCK {
+        // Unrolled: the loop's own instructions would cost as much as the zeroing.
+        // SAFETY: 64 blocks of 64 bytes are the granule, which the caller gives over.
+        unsafe {
+            core::arch::asm!(".rept 63", "dc zva, {block}", "add {block}, {block}, #64", ".endr", "dc zva, {block}",
+                block = inout(reg) granule => _, options(nostack, preserves_flags))
+        };
+        return;
+    }
+    // BS is at most 9, 2 KiB, so that a whole number of blocks always makes a granule.
+    let mut offset = 0;
+    while offset < GRANULE_SIZE {
+        // SAFETY: a block inside the granule, which the caller gives over.
+        unsafe {
+            core::arch::asm!("dc zva, {block}", block = in(reg) granule | offset, options(nostack, preserves_flags))
+        };
+        offset += zero_block;
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Access to the host's memory: bounded, aligned copies through one slot, each of which may fail because the host takes the page away meanwhile.
+//!
+//! The host changes its memory at any time. Nothing here gives a reference into it: what is needed is copied, once, and then looked at.
+
+use core::mem::MaybeUninit;
+
+use super::mapping::{Mapping, Open};
+use super::slots::Slot;
+use crate::address::GRANULE_SIZE;
+use crate::granule::NsGranule;
+use crate::granule::state::Untyped;
+
+/// Bytes of a word: the unit that accesses are aligned to.
+const WORD: u64 = size_of::<u64>() as u64;
+
+/// Why the host's memory could not be accessed. Some of it may have been.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NsAccessError {
+    /// The page is not Non-secure, or no longer: a Granule Protection Fault, recovered.
+    GranuleProtectionFault,
+    /// The words are not aligned, or not all in the granule.
+    Bounds,
+}
+
+/// A structure that is copied from or to the host's memory as it is.
+///
+/// # Safety
+///
+/// Any bits are a value, there is no padding, and nothing in it can change through a shared reference.
+///
+/// That it is a whole number of words is checked when it is first used.
+pub unsafe trait PlainOldData: Copy {
+    /// Evaluated where the type is used.
+    #[doc(hidden)]
+    const WORDS: usize = {
+        assert!(
+            size_of::<Self>().is_multiple_of(size_of::<u64>()) && align_of::<Self>() == align_of::<u64>(),
+            "a structure of the ABI is a whole number of words, aligned as words are"
+        );
+        size_of::<Self>() / size_of::<u64>()
+    };
+}
+
+/// The slot for the host's memory.
+#[derive(Debug)]
+pub struct NsSlot(Slot);
+
+impl NsSlot {
+    /// Wraps a slot that maps with the attributes of the host's memory.
+    pub(super) const fn new(slot: Slot) -> Self {
+        Self(slot)
+    }
+
+    /// Maps the granule for several accesses.
+    #[inline]
+    pub fn map(&mut self, granule: NsGranule) -> NsMapping<'_> {
+        NsMapping(self.0.open(granule.address()))
+    }
+
+    /// Reads words of the granule, from byte `offset` on. The host may write them at the same time; each is read once.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been read.
+    #[inline]
+    pub fn read(&mut self, granule: NsGranule, offset: u64, words: &mut [u64]) -> Result<(), NsAccessError> {
+        self.map(granule).read(offset, words)
+    }
+
+    /// Writes words to the granule, from byte `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been written.
+    #[inline]
+    pub fn write(&mut self, granule: NsGranule, offset: u64, words: &[u64]) -> Result<(), NsAccessError> {
+        self.map(granule).write(offset, words)
+    }
+
+    /// Reads a structure at byte `offset` of the granule.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`].
+    #[inline]
+    pub fn read_value<T: PlainOldData>(
+        &mut self,
+        granule: NsGranule,
+        offset: u64,
+    ) -> Result<T, NsAccessError> {
+        let mut value = MaybeUninit::<T>::zeroed();
+        // SAFETY: zeroed, `T` is `WORDS` words without padding and aligned as they are, and `value` is borrowed for no longer than the slice lives.
+        let words = unsafe { core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u64>(), T::WORDS) };
+        self.read(granule, offset, words)?;
+        // SAFETY: any bits are a value.
+        Ok(unsafe { value.assume_init() })
+    }
+
+    /// Writes a structure at byte `offset` of the granule.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; part of it may have been written.
+    #[inline]
+    pub fn write_value<T: PlainOldData>(
+        &mut self,
+        granule: NsGranule,
+        offset: u64,
+        value: &T,
+    ) -> Result<(), NsAccessError> {
+        // SAFETY: `T` is `WORDS` words without padding, aligned as they are, and does not change while it is borrowed.
+        let words =
+            unsafe { core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u64>(), T::WORDS) };
+        self.write(granule, offset, words)
+    }
+
+    /// Copies the whole granule into a mapped one.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError::GranuleProtectionFault`]; then `to` holds some of it.
+    #[inline]
+    pub fn copy_granule<S: Untyped>(
+        &mut self,
+        granule: NsGranule,
+        to: &mut Mapping<'_, S>,
+    ) -> Result<(), NsAccessError> {
+        self.read(granule, 0, to.words_mut())
+    }
+}
+
+/// A granule of the host's, mapped.
+#[derive(Debug)]
+#[must_use = "dropping the mapping unmaps the granule"]
+pub struct NsMapping<'m>(Open<'m>);
+
+impl NsMapping<'_> {
+    /// As [`NsSlot::read`].
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been read.
+    #[inline]
+    pub fn read(&self, offset: u64, words: &mut [u64]) -> Result<(), NsAccessError> {
+        check(offset, words.len())?;
+        // SAFETY: the page is mapped as Non-secure, and `check` found aligned words that are all in it.
+        unsafe { self.0.window().ns_read(offset, words) }.map_err(|_| NsAccessError::GranuleProtectionFault)
+    }
+
+    /// As [`NsSlot::write`].
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been written.
+    #[inline]
+    pub fn write(&self, offset: u64, words: &[u64]) -> Result<(), NsAccessError> {
+        check(offset, words.len())?;
+        // SAFETY: as for reading.
+        unsafe { self.0.window().ns_write(offset, words) }.map_err(|_| NsAccessError::GranuleProtectionFault)
+    }
+}
+
+/// Checks that `count` words at byte `offset` are aligned and in a granule.
+#[inline]
+fn check(offset: u64, count: usize) -> Result<(), NsAccessError> {
+    let bytes = u64::try_from(count).ok().and_then(|count| count.checked_mul(WORD));
+    match bytes.and_then(|bytes| bytes.checked_add(offset)) {
+        Some(end) if end <= GRANULE_SIZE && offset.is_multiple_of(WORD) => Ok(()),
+        _ => Err(NsAccessError::Bounds),
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Which slots there are, and where: the same virtual addresses on every CPU, each CPU's own tables behind them.
+
+use crate::address::{GRANULE_SIZE, VirtAddr};
+use crate::granule::MAX_SET;
+
+/// Auxiliary granules of a REC that are mapped together.
+pub const REC_AUX: usize = MAX_SET;
+
+/// A slot, by its page within the range of slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum SlotIndex {
+    /// Memory of the host.
+    Ns = 0,
+    /// A Delegated granule, to be wiped.
+    Delegated = 1,
+    /// Realm Descriptor.
+    Rd = 2,
+    /// Realm Execution Context.
+    Rec = 3,
+    /// Another REC of the same Realm.
+    SecondRec = 4,
+    /// The first of [`REC_AUX`] auxiliary granules of a REC.
+    RecAux = 5,
+    /// Realm Translation Table.
+    Rtt = 5 + REC_AUX,
+    /// The table above or below it.
+    SecondRtt,
+    /// Memory of a Realm.
+    RealmData,
+}
+
+impl SlotIndex {
+    /// Its virtual address.
+    pub const fn address(self) -> VirtAddr {
+        VirtAddr::new(BASE.get() + self as u64 * GRANULE_SIZE)
+    }
+}
+
+/// How many slots there are.
+pub const COUNT: usize = SlotIndex::RealmData as usize + 1;
+/// The virtual address of the first slot: 32 pages below the end of the address space, of which some are left for slots to come.
+pub const BASE: VirtAddr = VirtAddr::new(u64::MAX - 32 * GRANULE_SIZE + 1);
+/// Bytes of all slots.
+pub const SIZE: u64 = COUNT as u64 * GRANULE_SIZE;
+
+// The last page is left out, so that no address computed within a slot can wrap.
+static_assertions::const_assert!(COUNT < 32);

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The objects of a Realm: what its granules hold, and the rules that need no more than that.
+//!
+//! Nothing here locks or maps a granule; that is for the commands in `rmi`, which lend the content of mapped granules to this module.
+
+pub mod stage2;
+pub mod vmid;

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! VMIDs: which Realm a translation belongs to. The host names one for each Realm; the RMM sees to it that no two Realms have the same.
+//!
+//! Lock-free: taking and giving back are one atomic instruction each, so that a race for one VMID has exactly one winner.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// VMIDs of 16 bits, the most that FEAT_VMID16 allows.
+const VMIDS: usize = 1 << 16;
+const WORD_BITS: usize = 64;
+
+/// The VMID of a Realm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Vmid(u16);
+
+impl Vmid {
+    /// The VMID with this number. Whether the CPU has that many bits is a question of the Realm's parameters.
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+/// Which VMIDs are in use, one bit each.
+pub struct VmidTable([AtomicU64; VMIDS / WORD_BITS]);
+
+impl VmidTable {
+    /// A table with every VMID free.
+    pub const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; VMIDS / WORD_BITS])
+    }
+
+    /// The word and the bit of `vmid`.
+    fn place(&self, vmid: Vmid) -> (&AtomicU64, u64) {
+        let number = usize::from(vmid.0);
+        // In range: the table has a bit for every 16-bit number.
+        (&self.0[number / WORD_BITS], 1 << (number % WORD_BITS))
+    }
+
+    /// Takes `vmid`; whether it was free, which of all that race for it one finds.
+    #[must_use = "the VMID is another Realm's unless this is true"]
+    pub fn take(&self, vmid: Vmid) -> bool {
+        let (word, bit) = self.place(vmid);
+        // Acquire: what the last Realm with this VMID did, its TLB maintenance included, is over.
+        word.fetch_or(bit, Ordering::Acquire) & bit == 0
+    }
+
+    /// Gives `vmid` back. The caller's Realm has it, and no translation of it is left in any TLB.
+    pub fn give_back(&self, vmid: Vmid) {
+        let (word, bit) = self.place(vmid);
+        word.fetch_and(!bit, Ordering::Release);
+    }
+}
+
+impl Default for VmidTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl core::fmt::Debug for VmidTable {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let in_use: u32 = self.0.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum();
+        f.debug_struct("VmidTable").field("in_use", &in_use).finish()
+    }
+}

@@ -35,8 +35,14 @@ pub fn finished(index: u64) -> u64 {
 
 /// Waits until CPU `index` has finished its work and is off.
 pub fn wait_until_off(index: u64) {
-    while smc::affinity_info(affinity(index)) != psci::AFFINITY_OFF {
-        core::hint::spin_loop();
+    wait_until(|| smc::affinity_info(affinity(index)) == psci::AFFINITY_OFF);
+}
+
+/// Waits until `done`. Other CPUs are let through, should the emulator have them take turns.
+pub fn wait_until(done: impl Fn() -> bool) {
+    while !done() {
+        // SAFETY: a hint.
+        unsafe { core::arch::asm!("yield", options(nomem, nostack, preserves_flags)) };
     }
 }
 

@@ -97,9 +97,7 @@ const HAS_READ: u64 = 2;
 const READ_AFTER: u64 = 3;
 
 fn wait_for_step(step: u64) {
-    while STEP.load(Ordering::Acquire) != step {
-        core::hint::spin_loop();
-    }
+    cpus::wait_until(|| STEP.load(Ordering::Acquire) == step);
 }
 
 /// A granule delegated by one CPU is out of reach of another that has just read it.

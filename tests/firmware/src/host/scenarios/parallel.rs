@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Every CPU of the machine is served at once, and comes and goes as often as the host likes.
 //!
-//! Seen to fail: an RMM whose CPUs all use the memory of CPU 0, one that answers a warm boot with an error, and one
-//! that sets a CPU's memory up anew on each warm boot.
+//! Seen to fail: an RMM whose CPUs all use the context of CPU 0, and one that answers a warm boot with an error.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,9 +30,7 @@ pub fn in_parallel() {
 fn serve_in_parallel(index: u64) {
     check::equal(format_args!("the RMM booted on CPU {index}"), smc::boot_status(), BootStatus::BOOTED);
     READY.fetch_add(1, Ordering::AcqRel);
-    while READY.load(Ordering::Acquire) != cpus::count() {
-        core::hint::spin_loop();
-    }
+    cpus::wait_until(|| READY.load(Ordering::Acquire) == cpus::count());
     let version = Dialect::current().version();
     let features = rmi::features(0);
     let mut every = Every::new("a CPU is served while all others are");

@@ -21,16 +21,15 @@ use crate::rmi::{self, Dialect, Status, fid};
 
 /// Granules of each CPU; their states are the bits of a word.
 const OWN: u64 = 64;
-/// Granules that all CPUs share.
-const SHARED: u64 = 64;
-const SHARED_LENGTH: usize = 64;
+/// Granules that all CPUs share: few, so that CPUs meet at them.
+const SHARED: u64 = 8;
+const SHARED_LENGTH: usize = 8;
 /// Indices of granules of test memory.
 const FIRST_OWN: u64 = 8192;
 const FIRST_SHARED: u64 = FIRST_OWN + OWN * MAX_CPUS as u64;
 /// Granules that one range command names at most.
-const LONGEST: u64 = 12;
-/// Of this many steps one is on a shared granule, and one is garbage.
-const SHARED_STEP: u64 = 32;
+const LONGEST: u64 = 8;
+/// Of this many steps one is garbage.
 const GARBAGE_STEP: u64 = 8;
 /// What the host leaves in a granule that it gives away.
 const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
@@ -105,7 +104,7 @@ impl Stress<'_> {
         self.calls += 1;
         if self.random.below(GARBAGE_STEP) == 0 {
             self.garbage();
-        } else if self.random.below(SHARED_STEP) == 0 {
+        } else if self.random.below(crate::options().share) == 0 {
             self.shared();
         } else {
             self.own();

@@ -10,6 +10,7 @@ pub mod barrier;
 pub mod cache;
 mod instruction;
 pub mod memory;
+pub mod recovery;
 pub mod smc;
 pub mod sysreg;
 pub mod tlbi;

@@ -23,8 +23,9 @@ use crate::el3::boot::{BootArguments, BootError, BootLimits, BootStatus, WarmBoo
 use crate::el3::manifest::{Console, Header};
 use crate::el3::services;
 use crate::el3::version::Dialect;
+use crate::fatal::ExceptionFrame;
 use crate::granule::{GranuleEntry, GranuleTable, MemoryRange, Waiters};
-use crate::mem::{high_va, layout, low_va};
+use crate::mem::{high_va, layout, low_va, ns_fault};
 use crate::rmi::{self, Rmm};
 use crate::xlat::mmu::{self, Features, Sharing};
 use crate::{console, cpu, error, info, warn};
@@ -52,7 +53,7 @@ static RMM: spin::Once<Rmm<'static>> = spin::Once::new();
 
 core::arch::global_asm!(
     include_str!("vectors.S"),
-    report = sym report_exception,
+    handle_exception = sym handle_exception,
     serves_bit = const cpu::SERVES_BIT,
 );
 core::arch::global_asm!(
@@ -89,9 +90,23 @@ struct Cold {
 
 static COLD: Given<Option<Cold>> = Given(UnsafeCell::new(None));
 
-/// Called by the vectors, on the exception stack.
-extern "C" fn report_exception(frame: &crate::fatal::ExceptionFrame) -> ! {
-    crate::fatal::report_exception(frame, layout::image().start.get())
+/// Called by the vectors, on the exception stack. Comes back, with another place to go on at, from the recoverable fault of an access to the host's
+/// memory; any other exception ends this CPU.
+extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
+    match resume_address(frame) {
+        Some(resume) => frame.elr = resume,
+        None => crate::fatal::report_exception(frame, layout::image().start.get()),
+    }
+}
+
+/// Where to go on after the exception; `None` if it cannot be recovered.
+fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
+    /// Synchronous, from the current EL with SP_EL2.
+    const SYNCHRONOUS: u64 = 4;
+    let exception = ns_fault::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
+    (frame.vector == SYNCHRONOUS)
+        .then(|| ns_fault::resume_address(exception, crate::arch::recovery::accesses()))
+        .flatten()
 }
 
 /// Called by `entry.S` once, under the early map, with EL3's x0-x4. The status to report.

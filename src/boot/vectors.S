@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal. `exception_vectors`: it is reported from the exception stack,
-// SP_EL0. `early_vectors`: there is no stack yet, nor anything to report on but EL3.
+// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal, but for the fault of an access to the host's memory, which goes on at
+// another place. `exception_vectors`: it is handled on the exception stack, SP_EL0. `early_vectors`: there is no stack yet, nor anything to
+// report on but EL3.
 
     .equ    FRAME, 304                  // ExceptionFrame: x0-x30, sp, elr, spsr, esr, far, vector, padding
 
@@ -11,7 +12,7 @@
     sub     sp, sp, #FRAME
     stp     x0, x1, [sp]
     mov     x0, #\number
-    b       report
+    b       save_and_handle
     .endm
 
     .macro  nested
@@ -41,7 +42,7 @@ exception_vectors:
     vector  15
 
     .balign 128
-report:
+save_and_handle:
     stp     x2, x3, [sp, #16]
     stp     x4, x5, [sp, #32]
     stp     x6, x7, [sp, #48]
@@ -68,8 +69,29 @@ report:
     stp     x1, x2, [sp, #272]
     str     x0, [sp, #288]
     mov     x0, sp
-    bl      {report}
-    b       .
+    bl      {handle_exception}
+    // It came back: to where it says, with everything else as it was.
+    ldr     x0, [sp, #256]
+    msr     elr_el2, x0
+    ldp     x0, x1, [sp]
+    ldp     x2, x3, [sp, #16]
+    ldp     x4, x5, [sp, #32]
+    ldp     x6, x7, [sp, #48]
+    ldp     x8, x9, [sp, #64]
+    ldp     x10, x11, [sp, #80]
+    ldp     x12, x13, [sp, #96]
+    ldp     x14, x15, [sp, #112]
+    ldp     x16, x17, [sp, #128]
+    ldp     x18, x19, [sp, #144]
+    ldp     x20, x21, [sp, #160]
+    ldp     x22, x23, [sp, #176]
+    ldp     x24, x25, [sp, #192]
+    ldp     x26, x27, [sp, #208]
+    ldp     x28, x29, [sp, #224]
+    ldr     x30, [sp, #240]
+    add     sp, sp, #FRAME
+    msr     spsel, #1
+    eret
 
     // A fault while one was being reported: no second report, but EL3 must hear of a boot that fails.
 nested_exception:

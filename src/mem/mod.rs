@@ -10,6 +10,7 @@ pub mod layout;
 pub mod low_va;
 mod mapping;
 mod ns;
+pub mod ns_fault;
 pub mod slot_layout;
 mod slots;
 

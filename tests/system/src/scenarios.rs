@@ -5,6 +5,7 @@ mod boot;
 mod cpus;
 mod faults;
 mod rmi;
+mod slots;
 mod stress;
 
 use crate::scenario::Scenario;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Scenario> {
     rows.extend(rmi::multiprocessor());
     rows.extend(cpus::cpus());
     rows.extend(stress::short());
+    rows.extend(slots::host_memory());
     rows.extend(faults::deliberate_faults());
     rows.extend(rmi::costs());
     rows

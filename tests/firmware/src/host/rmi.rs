@@ -18,8 +18,12 @@ pub mod fid {
     pub const GRANULE_UNDELEGATE: u64 = 0xC400_0152;
     /// RMI_FEATURES.
     pub const FEATURES: u64 = 0xC400_0165;
+    /// RMI_RMM_CONFIG_SET (2.0).
+    pub const RMM_CONFIG_SET: u64 = 0xC400_016E;
     /// Test images only: x1 = which fault the RMM is to commit.
     pub const SELF_TEST: u64 = 0xC400_018E;
+    /// RMI_RMM_CONFIG_GET (2.0).
+    pub const RMM_CONFIG_GET: u64 = 0xC400_01EC;
     /// RMI_GRANULE_RANGE_DELEGATE (2.0).
     pub const GRANULE_RANGE_DELEGATE: u64 = 0xC400_01F1;
     /// RMI_GRANULE_RANGE_UNDELEGATE (2.0).
@@ -37,6 +41,8 @@ impl Status {
     pub const SUCCESS: Self = Self(0);
     /// RMI_ERROR_INPUT.
     pub const ERROR_INPUT: Self = Self(1);
+    /// RMI_ERROR_GLOBAL (2.0).
+    pub const ERROR_GLOBAL: Self = Self(11);
     /// Not a command.
     pub const UNKNOWN: Self = Self(smccc::UNKNOWN);
 }
@@ -46,6 +52,7 @@ impl fmt::Debug for Status {
         match *self {
             Self::SUCCESS => write!(f, "RMI_SUCCESS"),
             Self::ERROR_INPUT => write!(f, "RMI_ERROR_INPUT"),
+            Self::ERROR_GLOBAL => write!(f, "RMI_ERROR_GLOBAL"),
             Self::UNKNOWN => write!(f, "unknown (-1)"),
             Self(word) => write!(f, "RMI status {word:#x}"),
         }
@@ -142,6 +149,16 @@ pub fn range_delegate(base: u64, top: u64) -> (Status, u64) {
 pub fn range_undelegate(base: u64, top: u64) -> (Status, u64) {
     let returned = call(fid::GRANULE_RANGE_UNDELEGATE, &[base, top], 1);
     (Status(returned[0]), returned[1])
+}
+
+/// RMI_RMM_CONFIG_SET (2.0), from the page at an address.
+pub fn rmm_config_set(page: u64) -> Status {
+    Status(call(fid::RMM_CONFIG_SET, &[page], 0)[0])
+}
+
+/// RMI_RMM_CONFIG_GET (2.0), to the page at an address.
+pub fn rmm_config_get(page: u64) -> Status {
+    Status(call(fid::RMM_CONFIG_GET, &[page], 0)[0])
 }
 
 /// RMI_RMM_ACTIVATE (2.0).

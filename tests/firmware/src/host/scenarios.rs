@@ -11,6 +11,7 @@ mod instructions;
 mod parallel;
 mod ranges;
 mod session;
+mod slots;
 mod stress;
 
 /// A named list of checks.
@@ -37,6 +38,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "random-granules", run: granules::random_walk },
     Scenario { name: "ranges", run: ranges::ranges },
     Scenario { name: "bad-ranges", run: ranges::bad_ranges },
+    Scenario { name: "configuration", run: slots::configuration },
     Scenario { name: "psci", run: cpus::psci },
     Scenario { name: "warm-boots", run: cpus::warm_boots },
     Scenario { name: "surplus-cpu", run: cpus::surplus_cpu },

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Accesses that may take a Granule Protection Fault, and the table of where each goes on when it does.
+//!
+//! One macro emits an access and its entry of the table, so that neither can be without the other. Only the copies in this file use it. The exception
+//! path looks the faulting instruction up ([`accesses`]) and resumes at the place the entry names, with all registers as they were; what that place
+//! does is to report the fault as the copy's result.
+
+#[cfg(target_os = "none")]
+use super::window::GranuleProtectionFault;
+
+/// An entry of the table: two addresses, each relative to the field it is in, so that the image may be loaded anywhere.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RecoverableAccess {
+    instruction: i32,
+    resume: i32,
+}
+
+impl RecoverableAccess {
+    /// An entry whose fields hold these offsets.
+    #[cfg(test)]
+    pub(crate) const fn new(instruction: i32, resume: i32) -> Self {
+        Self { instruction, resume }
+    }
+
+    /// Where the access is.
+    pub fn instruction(&self) -> u64 {
+        target(&self.instruction)
+    }
+
+    /// Where to go on when it has faulted.
+    pub fn resume(&self) -> u64 {
+        target(&self.resume)
+    }
+}
+
+/// The address that `offset` leads to from where it is.
+fn target(offset: &i32) -> u64 {
+    (core::ptr::from_ref(offset).addr() as u64).wrapping_add_signed(i64::from(*offset))
+}
+
+/// The table of this image.
+#[cfg(target_os = "none")]
+pub fn accesses() -> &'static [RecoverableAccess] {
+    unsafe extern "C" {
+        static __recovery_start: [RecoverableAccess; 0];
+        static __recovery_end: [RecoverableAccess; 0];
+    }
+    let start = (&raw const __recovery_start).cast::<RecoverableAccess>();
+    let bytes = (&raw const __recovery_end).addr() - start.addr();
+    // SAFETY: the linker gathers between the symbols, in read-only memory, what `recoverable` emits: whole entries.
+    unsafe { core::slice::from_raw_parts(start, bytes / size_of::<RecoverableAccess>()) }
+}
+
+/// An access instruction and, beside it, its entry of the table. The assembly around it goes on at its label 9 after a fault.
+#[cfg(target_os = "none")]
+macro_rules! recoverable {
+    ($access:literal) => {
+        concat!("8: ", $access, "\n.pushsection .recovery, \"a\"\n.word 8b - .\n.word 9f - .\n.popsection\n")
+    };
+}
+
+/// Reads words at virtual address `from`, 64 bytes at a time, 16 an instruction, then what is left by 8. Each word is read once.
+///
+/// # Errors
+///
+/// The fault. A load that faults has changed nothing but, perhaps, its own registers (Arm ARM D1.3.5), which are given up.
+///
+/// # Safety
+///
+/// The page of the Non-secure slot is mapped there, and the words are all in it; `from` is a multiple of 8.
+#[cfg(target_os = "none")]
+#[inline(never)]
+pub(super) unsafe fn read_words(from: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
+    let mut fault = 0_u64;
+    // SAFETY: reads what the caller says is there, into `words`; a fault ends it at label 9.
+    unsafe {
+        core::arch::asm!(
+            "cbz {lines}, 3f",
+            "2:",
+            recoverable!("ldp {a}, {b}, [{from}]"),
+            recoverable!("ldp {c}, {d}, [{from}, #16]"),
+            recoverable!("ldp {e}, {f}, [{from}, #32]"),
+            recoverable!("ldp {g}, {h}, [{from}, #48]"),
+            "stp {a}, {b}, [{to}]",
+            "stp {c}, {d}, [{to}, #16]",
+            "stp {e}, {f}, [{to}, #32]",
+            "stp {g}, {h}, [{to}, #48]",
+            "add {from}, {from}, #64",
+            "add {to}, {to}, #64",
+            "sub {lines}, {lines}, #1",
+            "cbnz {lines}, 2b",
+            "3: cbz {words}, 7f",
+            "4:",
+            recoverable!("ldr {a}, [{from}]"),
+            "str {a}, [{to}], #8",
+            "add {from}, {from}, #8",
+            "sub {words}, {words}, #1",
+            "cbnz {words}, 4b",
+            "b 7f",
+            "9: mov {fault}, #1",
+            "7:",
+            from = inout(reg) from => _, to = inout(reg) words.as_mut_ptr() => _,
+            lines = inout(reg) words.len() / 8 => _, words = inout(reg) words.len() % 8 => _,
+            a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
+            e = out(reg) _, f = out(reg) _, g = out(reg) _, h = out(reg) _,
+            fault = inout(reg) fault,
+            options(nostack, preserves_flags)
+        );
+    }
+    if fault == 0 { Ok(()) } else { Err(GranuleProtectionFault) }
+}
+
+/// Writes words at virtual address `to`, as [`read_words`] reads them.
+///
+/// # Errors
+///
+/// The fault. The store that took it, or its first half, may have had an effect: then while the page was the host's, so that nobody else is concerned.
+///
+/// # Safety
+///
+/// As for [`read_words`].
+#[cfg(target_os = "none")]
+#[inline(never)]
+pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
+    let mut fault = 0_u64;
+    // SAFETY: writes where the caller says that the host's memory is; a fault ends it at label 9.
+    unsafe {
+        core::arch::asm!(
+            "cbz {lines}, 3f",
+            "2:",
+            "ldp {a}, {b}, [{from}]",
+            "ldp {c}, {d}, [{from}, #16]",
+            "ldp {e}, {f}, [{from}, #32]",
+            "ldp {g}, {h}, [{from}, #48]",
+            recoverable!("stp {a}, {b}, [{to}]"),
+            recoverable!("stp {c}, {d}, [{to}, #16]"),
+            recoverable!("stp {e}, {f}, [{to}, #32]"),
+            recoverable!("stp {g}, {h}, [{to}, #48]"),
+            "add {from}, {from}, #64",
+            "add {to}, {to}, #64",
+            "sub {lines}, {lines}, #1",
+            "cbnz {lines}, 2b",
+            "3: cbz {words}, 7f",
+            "4:",
+            "ldr {a}, [{from}], #8",
+            recoverable!("str {a}, [{to}]"),
+            "add {to}, {to}, #8",
+            "sub {words}, {words}, #1",
+            "cbnz {words}, 4b",
+            "b 7f",
+            "9: mov {fault}, #1",
+            "7:",
+            from = inout(reg) words.as_ptr() => _, to = inout(reg) to => _,
+            lines = inout(reg) words.len() / 8 => _, words = inout(reg) words.len() % 8 => _,
+            a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
+            e = out(reg) _, f = out(reg) _, g = out(reg) _, h = out(reg) _,
+            fault = inout(reg) fault,
+            options(nostack, preserves_flags)
+        );
+    }
+    if fault == 0 { Ok(()) } else { Err(GranuleProtectionFault) }
+}

@@ -18,6 +18,7 @@ fn stress(calls: u32) -> Scenario {
     Scenario::new("stress", "stress", sentence)
         .cpus(CPUS)
         .option(format!("argument={}", calls.div_ceil(CPUS)))
+        .time_limit(Duration::from_secs(180))
         .expect(format!("^stress: {calls} calls, "))
 }
 
@@ -31,8 +32,8 @@ fn contended(calls: u32) -> Scenario {
 
 /// Those of the usual run: less memory, so that comparing every granule of it does not take most of the time.
 pub fn short() -> Vec<Scenario> {
-    let small = |scenario: Scenario| scenario.memory_gib(1).option("banks=0x70000000+0x3000000");
-    in_each_dialect(vec![small(stress(100_000)), small(contended(40_000))])
+    let small = |scenario: Scenario| scenario.memory_gib(1).option("banks=0x70000000+0x800000");
+    in_each_dialect(vec![small(stress(100_000)), small(contended(30_000))])
 }
 
 /// Those on request: ten times as many calls in each dialect as could be wished for, and all of the machine's memory.

@@ -25,7 +25,7 @@ const OWN: u64 = 64;
 const SHARED: u64 = 8;
 const SHARED_LENGTH: usize = 8;
 /// Indices of granules of test memory.
-const FIRST_OWN: u64 = 8192;
+const FIRST_OWN: u64 = 1024;
 const FIRST_SHARED: u64 = FIRST_OWN + OWN * MAX_CPUS as u64;
 /// Granules that one range command names at most.
 const LONGEST: u64 = 8;

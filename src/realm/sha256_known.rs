@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_message_is_compressed_as_the_general_function_does() {
-        for bytes in [0, 64, 256, 4096, 1 << 20] {
+        for bytes in [0_u32, 64, 256, 4096, 1 << 20] {
             let mut block = [0; 64];
             block[0] = 0x80;
             block[60..].copy_from_slice(&(bytes * 8).to_be_bytes());

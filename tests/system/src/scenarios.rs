@@ -21,6 +21,7 @@ pub fn all() -> Vec<Scenario> {
     rows.extend(rmi::commands());
     rows.extend(rmi::multiprocessor());
     rows.extend(slots::host_memory());
+    rows.extend(slots::contents());
     rows.extend(faults::deliberate_faults());
     rows.extend(rmi::costs());
     rows

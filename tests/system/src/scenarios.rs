@@ -29,6 +29,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(cpus::cpus());
     rows.extend(stress::short());
     rows.extend(slots::host_memory());
+    rows.extend(slots::contents());
     rows.extend(faults::deliberate_faults(protection));
     rows.extend(realms::realms());
     rows.extend(boot::costs());

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{self, Entry};
 use super::geometry::{EntryIndex, TABLE_BITS, entries};
-use crate::address::Ipa;
+use crate::address::{Ipa, native};
 use crate::arch::memory::{load_descriptor, store_descriptor};
 use crate::granule::state::Rtt;
 use crate::mem::Content;
@@ -34,12 +34,17 @@ impl RttTable {
     pub fn fill_root(&self, stage2: &Stage2, number: u8) {
         let level = stage2.start_level;
         let unassigned_ns = Entry::UnassignedNs.encode(level, stage2.format());
-        let mut ipa = u64::from(number) << (level.shift() + TABLE_BITS);
-        for entry in &self.0 {
-            if ipa >= stage2.protected_end() {
+        let base = u64::from(number) << (level.shift() + TABLE_BITS);
+        let protected = stage2.protected_end().saturating_sub(base) >> level.shift();
+        let entries = self.0.get(native(protected)..).unwrap_or_default();
+        let (chunks, rest) = entries.as_chunks::<CHUNK>();
+        for chunk in chunks {
+            for entry in chunk {
                 entry.store(unassigned_ns, Ordering::Relaxed);
             }
-            ipa += level.entry_size();
+        }
+        for entry in rest {
+            entry.store(unassigned_ns, Ordering::Relaxed);
         }
     }
 
@@ -62,19 +67,19 @@ impl RttTable {
     }
 
     /// Fills a table at `level`, which no walker can reach, with what `parent`, no table, is in one entry (unfolding).
-    pub fn unfold(&self, parent: Entry, level: Level, format: DescriptorFormat) {
-        let step = step(parent, level);
-        let mut raw = parent.encode(level, format);
-        if raw == 0 && step == 0 {
+    pub fn unfold(&mut self, parent: Entry, level: Level, format: DescriptorFormat) {
+        let first = parent.encode(level, format);
+        match step(parent, level) {
             // As the granule, which was just wiped, already is.
-            return;
-        }
-        let (chunks, _) = self.0.as_chunks::<CHUNK>();
-        for chunk in chunks {
-            for entry in chunk {
-                entry.store(raw, Ordering::Relaxed);
-                // Nothing carries out of the address: what `parent` maps is aligned to its size.
-                raw += step;
+            0 if first == 0 => {}
+            0 => self.0.iter_mut().for_each(|entry| *entry.get_mut() = first),
+            step => {
+                let mut raw = first;
+                for entry in &mut self.0 {
+                    *entry.get_mut() = raw;
+                    // Nothing carries out of the address: what `parent` maps is aligned to its size.
+                    raw = raw.wrapping_add(step);
+                }
             }
         }
     }
@@ -97,7 +102,7 @@ impl RttTable {
             for entry in chunk {
                 differences |= entry.load(Ordering::Relaxed) ^ raw;
                 // As for unfolding.
-                raw += step;
+                raw = raw.wrapping_add(step);
             }
             if differences != 0 {
                 return None;

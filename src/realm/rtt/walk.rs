@@ -6,7 +6,7 @@
 use super::entry::{Entry, Ripas};
 use super::geometry::EntryIndex;
 use super::maintenance::{invalidate_entry, invalidate_realm};
-use super::table::RttTable;
+use super::table::{RttTable, end_of_table};
 use super::{Refusal, broken};
 use crate::address::Ipa;
 use crate::arch::barrier;
@@ -156,6 +156,10 @@ impl<'g> Reached<'_, 'g> {
 
     /// The first IPA from the one walked for on that a live entry of the table maps, or the first beyond the table.
     pub(super) fn next_live(&self) -> Ipa {
+        if self.granule.references() == 0 {
+            // There is none: no need to look for it.
+            return end_of_table(self.ipa, self.index, self.level);
+        }
         self.table.skip_non_live(self.ipa, self.index, self.level)
     }
 

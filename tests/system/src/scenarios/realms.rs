@@ -14,9 +14,9 @@ pub fn realms() -> Vec<Scenario> {
         Scenario::new(
             "realm-sessions",
             "realm-sessions",
-            "a Realm of 16 MiB of each shape is built, folded, unfolded, shared, and taken down in several orders",
+            "Realms of up to 16 MiB of every shape are built, folded, unfolded, shared, and taken down in several orders",
         )
-        .expect(r"^[1-9][0-9]* Realms of 16 MiB$"),
+        .expect(r"^[1-9][0-9]* Realms, [1-9][0-9]* of them of 16 MiB$"),
         Scenario::new(
             "table-instructions",
             "table-instructions",

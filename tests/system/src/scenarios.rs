@@ -26,6 +26,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(slots::host_memory());
     rows.extend(slots::contents());
     rows.extend(faults::deliberate_faults(protection));
+    rows.extend(boot::costs());
     rows.extend(rmi::costs());
     rows.extend(xlat::xlat());
     rows

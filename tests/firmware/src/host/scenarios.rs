@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The scenarios by name, one file per family. A scenario is a plain function that calls the RMM and checks.
 
+mod agreement;
 mod boot;
 mod commands;
 mod cpus;
 mod faults;
 mod granules;
 mod instructions;
+mod parallel;
 mod ranges;
 mod session;
 mod slots;
 mod slots_race;
+mod stress;
 
 /// A named list of checks.
 pub struct Scenario {
@@ -47,6 +50,9 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "warm-failure", run: cpus::warm_failure },
     Scenario { name: "access-from-another-cpu", run: cpus::access_from_another_cpu },
     Scenario { name: "contention", run: cpus::contention },
+    Scenario { name: "in-parallel", run: parallel::in_parallel },
+    Scenario { name: "power-cycles", run: parallel::power_cycles },
+    Scenario { name: "stress", run: stress::stress },
     Scenario { name: "fault", run: faults::fault },
     Scenario { name: "no-fault", run: faults::no_fault },
     Scenario { name: "instructions", run: instructions::instructions },

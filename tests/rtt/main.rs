@@ -10,6 +10,7 @@ mod registers;
 #[path = "../rmi/seed.rs"]
 mod seed;
 mod table;
+mod threads;
 mod tlb;
 mod walker;
 

@@ -6,6 +6,7 @@ mod geometry;
 mod host;
 mod model;
 mod properties;
+mod refusals;
 mod registers;
 #[path = "../rmi/seed.rs"]
 mod seed;

@@ -13,7 +13,7 @@ use crate::model::{GRANULE, SUCCESS, size};
 use crate::{granule, seed};
 
 const THREADS: usize = 4;
-const CALLS: usize = 40_000;
+const CALLS: usize = 20_000;
 /// Granules that the CPUs fight for.
 const POOL: u64 = 40;
 const REALMS: [u64; 2] = [LOW.0 + 0x10_0000, LOW.0 + 0x20_0000];

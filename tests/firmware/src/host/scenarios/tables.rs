@@ -426,11 +426,10 @@ pub fn instructions() {
             check::that(format_args!("{name} keeps its bound, {bound}"), instructions <= *bound);
         }
     };
-    // The bound is the peer's median, which is of tables for memory. Those of the other half are not zero, as the granule is when it is wiped.
-    for (ipa, what, command) in [(0, "protected", "RMI_RTT_CREATE"), (half, "unprotected", "")] {
+    for (ipa, half) in [(0, "protected"), (half, "unprotected")] {
         for level in [2, 3] {
             let status = tables::create(rd, session.pool.take(), ipa, level);
-            figure(&Name("RMI_RTT_CREATE", level, what), command, status);
+            figure(&Name("RMI_RTT_CREATE", level, half), "RMI_RTT_CREATE", status);
         }
     }
     figure(&"RMI_RTT_INIT_RIPAS, a page", "", tables::init_ripas(rd, 0, GRANULE).0);

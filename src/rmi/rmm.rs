@@ -50,9 +50,9 @@ impl<'a> Rmm<'a> {
         self.refused_undelegates.load(Ordering::Relaxed)
     }
 
-    /// Records that EL3 refused to take back a granule.
+    /// Records that EL3 refused to take back a granule; how often it had before.
     #[cold]
-    pub(super) fn count_refused_undelegate(&self) {
-        self.refused_undelegates.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_refused_undelegate(&self) -> u64 {
+        self.refused_undelegates.fetch_add(1, Ordering::Relaxed)
     }
 }

@@ -2,6 +2,7 @@
 //! The system-test runner: boots an RMM under the test firmware on QEMU, scenario by scenario, and judges
 //! each by its exit status and by what was printed. Its last line is always `N passed, M failed`.
 
+mod protection;
 mod qemu;
 mod scenario;
 mod scenarios;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
 
+use crate::protection::Protection;
 use crate::qemu::{Images, Qemu};
 use crate::scenario::Scenario;
 
@@ -89,7 +91,9 @@ fn main() -> ExitCode {
 
 /// Does what the arguments ask for; false when a scenario failed.
 fn run(arguments: &Arguments) -> Result<bool> {
-    let mut chosen = scenarios::all();
+    // Without an image there is nothing but names to show, which are the same for both kinds.
+    let protection = arguments.rmm.as_deref().map_or(Ok(Protection::Hardened), Protection::of)?;
+    let mut chosen = scenarios::all(protection);
     if let Some(text) = &arguments.filter {
         chosen.retain(|scenario| scenario.name.contains(text));
         ensure!(!chosen.is_empty(), "no scenario's name contains {text:?}");

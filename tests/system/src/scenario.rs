@@ -85,6 +85,12 @@ impl Scenario {
         self
     }
 
+    /// No line may match.
+    pub fn forbid(mut self, pattern: impl Into<String>) -> Self {
+        self.forbidden.push(pattern.into());
+        self
+    }
+
     /// The RMM must refuse to boot with this code.
     pub fn refusal(self, code: i32) -> Self {
         self.option(format!("argument={}", code.unsigned_abs()))

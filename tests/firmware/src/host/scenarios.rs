@@ -43,5 +43,6 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "access-from-another-cpu", run: cpus::access_from_another_cpu },
     Scenario { name: "contention", run: cpus::contention },
     Scenario { name: "fault", run: faults::fault },
+    Scenario { name: "no-fault", run: faults::no_fault },
     Scenario { name: "instructions", run: instructions::instructions },
 ];

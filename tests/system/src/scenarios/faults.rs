@@ -2,6 +2,7 @@
 //! Faults the RMM's test image commits on purpose: each must end in a report on the RMM's console and stop
 //! that CPU, while the other CPU is served on.
 
+use crate::protection::Protection;
 use crate::scenario::Scenario;
 
 /// A deliberate fault: its number, a name, what it is, and what lines the RMM must print about it.
@@ -40,30 +41,43 @@ const FAULTS: &[Fault] = &[
     Fault { kind: 7, name: "unmapped", what: "a read of an unmapped address", report: &["(?i)translation"] },
     Fault {
         kind: 8,
-        name: "branch-target",
+        name: BRANCH_TARGET,
         what: "a branch to no landing pad",
         report: &["(?i)(branch target|BTI)"],
     },
 ];
 
+/// The fault that only a hardened image notices.
+const BRANCH_TARGET: &str = "branch-target";
+
 /// One scenario for each fault.
-pub fn deliberate_faults() -> Vec<Scenario> {
+pub fn deliberate_faults(protection: Protection) -> Vec<Scenario> {
     FAULTS
         .iter()
-        .map(|fault| {
-            let sentence =
-                format!("{} is reported and stops its CPU; the other CPU is served on", fault.what);
-            // Counting instructions makes the CPUs take turns, so that the report is out before the run ends.
-            let scenario = Scenario::new(format!("fault-{}", fault.name), "fault", sentence)
-                .self_test_image()
-                .cpus(2)
-                .instruction_count()
-                .option(format!("argument={}", fault.kind))
-                .expect(r"^ok: CPU 1 is served while the RMM dies on CPU 0");
-            fault
-                .report
-                .iter()
-                .fold(scenario, |scenario, words| scenario.expect(format!("{REPORT}.*{words}")))
+        .map(|fault| match protection {
+            Protection::Plain if fault.name == BRANCH_TARGET => unnoticed(fault),
+            _ => fatal(fault),
         })
         .collect()
+}
+
+fn scenario(fault: &Fault, host: &str, sentence: String) -> Scenario {
+    Scenario::new(format!("fault-{}", fault.name), host, sentence).option(format!("argument={}", fault.kind))
+}
+
+fn fatal(fault: &Fault) -> Scenario {
+    let sentence = format!("{} is reported and stops its CPU; the other CPU is served on", fault.what);
+    // Counting instructions makes the CPUs take turns, so that the report is out before the run ends.
+    let scenario = scenario(fault, "fault", sentence)
+        .self_test_image()
+        .cpus(2)
+        .instruction_count()
+        .expect(r"^ok: CPU 1 is served while the RMM dies on CPU 0");
+    fault.report.iter().fold(scenario, |scenario, words| scenario.expect(format!("{REPORT}.*{words}")))
+}
+
+/// What the image has no protection from, it does as it is told.
+fn unnoticed(fault: &Fault) -> Scenario {
+    let sentence = format!("{} is no fault in a plain image, and the RMM serves on", fault.what);
+    scenario(fault, "no-fault", sentence).self_test_image().forbid(r"\[RMM .*FATAL\]")
 }

@@ -141,7 +141,7 @@ pub fn memory() -> Vec<Scenario> {
         refused("memory-reserved-bad".into(), UNKNOWN, "reserved memory that overlaps the image")
             .option("reserve-memory=grant")
             .option("payload=0")
-            .carve_out(0x4010_0000, 8 * MIB)
+            .carve_out(0x4010_0000, 7 * MIB)
             .expect(r"^\[RMM cpu0 ERROR\] .*reserved by EL3 at .*overlaps"),
         granted(large(new(
             "cpus-512",
@@ -306,4 +306,19 @@ fn warm_failure(name: String, what: &str) -> Scenario {
         .option("forgive-warm-boots=1")
         .option(format!("argument={}", UNKNOWN.unsigned_abs()))
         .expect(format!(r"^EL3: RMM failed to boot on CPU 1: code {UNKNOWN}$"))
+}
+
+/// What boots cost: bounds are the host's (`boot::costs`), on the image that ships.
+pub fn costs() -> Vec<Scenario> {
+    let row = |name: &str, what: &str| {
+        Scenario::new(name, "boot-costs", format!("boots take few instructions {what}"))
+            .cpus(2)
+            .instruction_count()
+            .expect(r"^instructions: cold boot: \d+$")
+            .expect(r"^instructions: the third warm boot: \d+$")
+    };
+    vec![
+        row("boot-instructions", "for 32 CPUs and 3 GiB of DRAM"),
+        row("boot-instructions-reserved", "in memory that EL3 reserves").option("reserve-memory=grant"),
+    ]
 }

@@ -4,7 +4,6 @@
 //! Two bytes a granule; the address is implied by the place. Banks and places are fixed once the table is built, so that looking one up takes no lock.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU16, AtomicUsize};
 
 use super::address::GranuleAddress;
 use super::guard::LockedGranule;
@@ -12,13 +11,15 @@ use super::layout::{LayoutError, MemoryRange, for_each_piece};
 use super::lock::{Content, GranuleEntry, Waiter, Waiters};
 use super::state::{Lockable, State};
 use crate::address::{GRANULE_SHIFT, PhysAddr};
+use crate::arch::atomic::{AtomicU16, AtomicUsize};
 use crate::cpu::{CpuIndex, MAX_CPUS};
 
 /// Banks that a table holds. A boot manifest, one page, names at most 245.
 pub const MAX_BANKS: usize = 256;
 
-/// Banks that are looked at one after the other before the others are searched: those of the usual machine.
-const FRONT_BANKS: usize = 2;
+/// Banks that are looked at one after the other before the others are searched: those of the usual machine, which are its memory less the RMM's image and
+/// less the page shared with EL3.
+const FRONT_BANKS: usize = 3;
 
 impl GranuleEntry {
     /// The record of a Non-secure granule.
@@ -171,11 +172,10 @@ impl<'a> GranuleTable<'a> {
     /// The record of the granule at `address`.
     #[inline]
     fn find(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
-        if let Some(entry) = self.banks[0].entry(address) {
-            return Some(entry);
-        }
-        if let Some(entry) = self.banks[1].entry(address) {
-            return Some(entry);
+        for bank in self.banks.iter().take(FRONT_BANKS) {
+            if let Some(entry) = bank.entry(address) {
+                return Some(entry);
+            }
         }
         if self.count <= FRONT_BANKS {
             return None;

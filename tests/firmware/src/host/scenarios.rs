@@ -49,5 +49,6 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "power-cycles", run: parallel::power_cycles },
     Scenario { name: "stress", run: stress::stress },
     Scenario { name: "fault", run: faults::fault },
+    Scenario { name: "range-instructions", run: instructions::range_instructions },
     Scenario { name: "instructions", run: instructions::instructions },
 ];

@@ -10,10 +10,15 @@ pub(super) extern "C" fn handle(registers: &mut Registers) {
     if super::self_test::intercept(registers) {
         return;
     }
-    let Some(rmm) = super::RMM.get() else {
+    let Some(rmm) = super::cold::rmm() else {
         // EL3 sends no call to an RMM that has not reported a finished boot.
         registers[0] = u64::MAX;
         return;
     };
-    rmi::handle(rmm, high_va::this_cpu(), registers);
+    let cpu = high_va::this_cpu();
+    #[cfg(feature = "self-test")]
+    if super::self_test::slots::intercept(rmm, cpu, registers) {
+        return;
+    }
+    rmi::handle(rmm, cpu, registers);
 }

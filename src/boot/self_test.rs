@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Deliberate faults for the system tests: only in images built with the feature `self-test`, never in a product.
 
+pub(super) mod slots;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::address::native;
+use crate::address::{GRANULE_SIZE, native};
 use crate::arch::smc::Registers;
-use crate::mem::layout;
+use crate::mem::slot_layout::SlotIndex;
+use crate::mem::{high_va, layout};
 
 /// An RMI function identifier that no version of the RMI has.
 const FAULT: u64 = 0xc400_018e;
+/// The answer when the fault was none, as a branch to no landing pad is in a plain image.
+const SURVIVED: u64 = u64::MAX - 1;
+
+unsafe extern "C" {
+    /// A function that does nothing, and begins with no landing pad.
+    static no_landing_pad: [u32; 2];
+}
+core::arch::global_asm!(
+    ".pushsection .text.no_landing_pad, \"ax\"",
+    "no_landing_pad: nop",
+    "ret",
+    ".popsection"
+);
 
 static READ_ONLY: u64 = 1;
 
@@ -23,7 +39,7 @@ static TOKEN: AtomicU64 = AtomicU64::new(0);
 
 /// The number of the fault that `token` asks for at `place`.
 fn asked(token: u64, place: u64) -> Option<u64> {
-    let request = token ^ super::FAULT_TOKEN;
+    let request = token ^ super::entry::FAULT_TOKEN;
     (request >> 8 == place).then_some(request & 0xff)
 }
 
@@ -52,7 +68,7 @@ pub(super) fn intercept(registers: &mut Registers) -> bool {
     if registers[0] != FAULT || !commit(registers[1]) {
         return false;
     }
-    registers[0] = u64::MAX;
+    registers[0] = SURVIVED;
     true
 }
 
@@ -65,13 +81,14 @@ fn commit(fault: u64) -> bool {
     let execute = |address: u64| {
         // SAFETY: none: this is the fault.
         let function: extern "C" fn() = unsafe { core::mem::transmute(native(address)) };
-        function();
+        // By a register: a direct branch needs no landing pad.
+        core::hint::black_box(function)();
     };
     match fault {
-        1 => write(layout::code().start.get()),
+        1 => write(layout::sections([]).code.start.get()),
         2 => write(core::ptr::from_ref(&READ_ONLY).addr() as u64),
-        3 => write(layout::low_tables().start.get()),
-        4 => execute(layout::read_write().start.get()),
+        3 => write(layout::sections([]).low_tables.start.get()),
+        4 => execute(layout::sections([]).read_write.start.get()),
         // SAFETY: none: this is the fault.
         5 => unsafe { core::arch::asm!("udf #0") },
         6 => panic!("asked for by a self-test"),
@@ -79,9 +96,31 @@ fn commit(fault: u64) -> bool {
         7 => unsafe {
             let _ = core::ptr::without_provenance::<u64>(0x10).read_volatile();
         },
-        // Past the landing pad of a function.
-        8 => execute(super::rmi_entry::handle as *const () as u64 + 4),
+        8 => execute((&raw const no_landing_pad).addr() as u64),
+        9 => drop(core::hint::black_box(recurse(0))),
+        10 => drop(core::hint::black_box(huge_frame())),
+        // SAFETY: none: this is the fault.
+        11 => unsafe {
+            core::arch::asm!("mov sp, {top}", "ldr {top}, [sp], #16", top = in(reg) high_va::STACK.top, options(noreturn))
+        },
+        12 => execute(high_va::STACK.base),
+        13 => write(SlotIndex::Delegated.address().get()),
+        14 => write(high_va::BASE - GRANULE_SIZE),
         _ => return false,
     }
     true
+}
+
+/// Calls itself until the stack ends.
+#[inline(never)]
+fn recurse(depth: u64) -> u64 {
+    let frame = core::hint::black_box([depth; 8]);
+    if depth == u64::MAX { 0 } else { recurse(depth + 1) + frame[7] }
+}
+
+/// Has a frame larger than all the High VA range.
+#[inline(never)]
+fn huge_frame() -> u8 {
+    let frame = core::hint::black_box([1; 4 << 20]);
+    frame[native(READ_ONLY)]
 }

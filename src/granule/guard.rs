@@ -10,7 +10,7 @@ use core::mem::ManuallyDrop;
 
 use super::address::GranuleAddress;
 use super::lock::{Content, CountError, GranuleEntry, Waiters};
-use super::state::{Delegated, GranuleState, Transition, Wiped};
+use super::state::{Delegated, GranuleState, Lockable, Transition, Unused, Wiped};
 use crate::cpu::CpuIndex;
 
 /// What zeroes a granule: a slot of a CPU.
@@ -82,7 +82,7 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     /// [`CountError::Overflow`] when `S` allows no more.
     pub fn reference(&self) -> Result<Reference<'a, S>, CountError> {
         self.get(1)?;
-        Ok(Reference { entry: self.entry, address: self.address, state: PhantomData })
+        Ok(Reference::new(self.entry, self.address))
     }
 
     /// Counts `count` more references, which live in memory (the live entries of an RTT) rather than as [`Reference`]s.
@@ -103,6 +103,19 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     pub fn put(&self, count: u16) -> Result<(), CountError> {
         self.held.set(self.held.get().with_count_of(self.entry.put(count)?));
         Ok(())
+    }
+}
+
+impl<'a, S: Lockable> LockedGranule<'a, S> {
+    /// The granule as one that may be taken out of use.
+    ///
+    /// # Errors
+    ///
+    /// The guard itself, when there are references.
+    #[inline]
+    pub fn into_unused(self) -> Result<LockedGranule<'a, Unused<S>>, Self> {
+        // It stays so: only the holder of the lock adds references.
+        if self.references() == 0 { Ok(self.known_as()) } else { Err(self) }
     }
 }
 
@@ -131,14 +144,20 @@ pub struct Reference<'a, S: GranuleState> {
     state: PhantomData<S>,
 }
 
-impl<S: GranuleState> Reference<'_, S> {
+impl<'a, S: GranuleState> Reference<'a, S> {
+    /// A reference that is counted already and is nobody else's.
+    pub(super) fn new(entry: &'a GranuleEntry, address: GranuleAddress) -> Self {
+        Self { entry, address, state: PhantomData }
+    }
+
     /// Where the granule is.
     #[inline]
     pub fn address(&self) -> GranuleAddress {
         self.address
     }
 
-    /// Leaves the reference counted, for one that is from now on in memory (as that of a REC to its RD). [`LockedGranule::put`] takes it back.
+    /// Leaves the reference counted, for one that is from now on in memory (as that of a REC to its RD). [`LockedGranule::put`] takes it back,
+    /// or [`GranuleTable::kept_reference`](super::GranuleTable::kept_reference) without the lock.
     #[inline]
     pub fn keep(self) -> GranuleAddress {
         ManuallyDrop::new(self).address

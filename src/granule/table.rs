@@ -6,7 +6,7 @@
 use core::fmt;
 
 use super::address::GranuleAddress;
-use super::guard::LockedGranule;
+use super::guard::{LockedGranule, Reference};
 use super::layout::{LayoutError, MemoryRange, for_each_piece};
 use super::lock::{Content, GranuleEntry, Waiter, Waiters};
 use super::state::{Lockable, State};
@@ -128,7 +128,7 @@ impl<'a> GranuleTable<'a> {
         Ok(needed)
     }
 
-    /// Builds the table over `storage`, which may hold anything: every granule begins as Non-secure.
+    /// Builds the table over `storage`, of entries that are as [`GranuleEntry::new`] makes them: every granule begins as Non-secure.
     ///
     /// `excluded` ranges (the RMM's own memory, the page shared with EL3) are never delegable, whatever the banks say. `waiters` serves this table alone.
     ///
@@ -145,13 +145,6 @@ impl<'a> GranuleTable<'a> {
         let available = storage.len();
         let too_few = LayoutError::TooFewEntries { needed, available };
         let used = storage.get_mut(..needed).ok_or(too_few)?;
-        for entry in used.iter_mut() {
-            // Only what is not zero is written, so that storage which is sparse stays so.
-            if *entry.0.get_mut() != 0 {
-                *entry.0.get_mut() = 0;
-            }
-        }
-
         let mut rest: &'a [GranuleEntry] = used;
         let mut table = Self { banks: [Bank::NONE; MAX_BANKS], count: 0, waiters };
         for_each_piece(banks, excluded, |base, granules| {
@@ -207,6 +200,16 @@ impl<'a> GranuleTable<'a> {
     pub fn ns_granule(&self, address: PhysAddr) -> Option<NsGranule> {
         let granule = GranuleAddress::new(address)?;
         (self.state(granule)? == State::Ns).then_some(NsGranule(granule))
+    }
+
+    /// Takes up again a reference that [`Reference::keep`] left counted at `address`; each that was left, once.
+    ///
+    /// `None` when there is none, or the granule is not in state `S`: the address is not one that was kept.
+    pub fn kept_reference<S: Lockable>(&self, address: GranuleAddress) -> Option<Reference<'a, S>> {
+        let entry = self.find(address)?;
+        let content = entry.peek();
+        let kept = content.state() == S::STATE as u16 && content.count() > 0;
+        kept.then(|| Reference::new(entry, address))
     }
 
     /// Locks the granule at `address`, for `cpu`, which is the CPU that calls, if it is in state `S`.

@@ -2,17 +2,16 @@
 //! The two maps of the RMM (`low_va`, shared; `high_va`, per CPU), and what each CPU has of its own: its index, and the slots
 //! through which it sees memory that is not the RMM's.
 
-#[cfg(target_os = "none")]
 pub mod high_va;
 #[cfg(target_os = "none")]
 pub mod layout;
-#[cfg(target_os = "none")]
 pub mod low_va;
 mod mapping;
 mod ns;
 pub mod ns_fault;
 pub mod slot_layout;
 mod slots;
+pub mod whereabouts;
 
 pub use mapping::{Content, GRANULE_WORDS, GroupMapping, Mapping, SharedMapping};
 pub use ns::{NsAccessError, NsMapping, NsSlot, PlainOldData};

@@ -7,7 +7,8 @@ use super::rmm::Rmm;
 use super::types::{Answered, Call, Status};
 use crate::address::PhysAddr;
 use crate::arch::sysreg::ISR_EL1;
-use crate::el3::services;
+use crate::el3::services::{self, Refusal};
+use crate::error;
 use crate::granule::GranuleAddress;
 use crate::granule::state::{Delegated, Ns};
 use crate::mem::Cpu;
@@ -30,11 +31,19 @@ fn delegate_one(rmm: &Rmm<'_>, cpu: &Cpu, granule: GranuleAddress) -> Result<(),
 fn undelegate_one(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Result<(), NotMoved> {
     let locked = rmm.granules.lock::<Delegated>(cpu.index, granule).map_err(|_| NotMoved)?;
     let wiped = locked.wipe(&mut cpu.slots.delegated);
-    services::undelegate(wiped).map(drop).map_err(|_| {
-        // EL3 disagrees about a granule that was just written as Realm memory. It stays Delegated, so that no one loses it and no one gains it.
-        rmm.count_refused_undelegate();
-        NotMoved
-    })
+    services::undelegate(wiped).map(drop).map_err(|refusal| kept(rmm, granule, refusal))
+}
+
+/// EL3 disagrees about a granule that was just written as Realm memory. It stays Delegated, so that no one loses it and no one gains it.
+///
+/// The first time is told on the console; later ones are counted only, since a host can ask as often as it likes.
+#[cold]
+#[inline(never)]
+fn kept(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) -> NotMoved {
+    if rmm.count_refused_undelegate() == 0 {
+        error!("EL3 refuses to take back the granule at {}: {refusal:?}", granule.get());
+    }
+    NotMoved
 }
 
 /// RMI_GRANULE_DELEGATE(x1 = address), RMI 1.0.

@@ -5,6 +5,7 @@ use super::features::Features;
 use super::types::Dialect;
 use crate::arch::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::granule::GranuleTable;
+use crate::realm::vmid::VmidTable;
 
 /// Everything that all CPUs share.
 #[derive(Debug)]
@@ -12,18 +13,20 @@ pub struct Rmm<'a> {
     pub(super) granules: GranuleTable<'a>,
     pub(super) dialect: Dialect,
     pub(super) features: Features,
+    pub(super) vmids: &'a VmidTable,
     /// Whether the host has activated the RMM (RMI 2.0): its global state, INIT or ACTIVE.
     active: AtomicBool,
     refused_undelegates: AtomicU64,
 }
 
 impl<'a> Rmm<'a> {
-    /// An RMM over `granules` that speaks `dialect`, with the features that the identification registers of the calling CPU report.
-    pub fn new(granules: GranuleTable<'a>, dialect: Dialect) -> Self {
+    /// An RMM over `granules` and `vmids`, which serve it alone, that speaks `dialect`, with the features that the identification registers of the calling CPU report.
+    pub fn new(granules: GranuleTable<'a>, vmids: &'a VmidTable, dialect: Dialect) -> Self {
         Self {
             granules,
             dialect,
             features: Features::read(dialect),
+            vmids,
             active: AtomicBool::new(false),
             refused_undelegates: AtomicU64::new(0),
         }
@@ -49,9 +52,9 @@ impl<'a> Rmm<'a> {
         self.refused_undelegates.load(Ordering::Relaxed)
     }
 
-    /// Records that EL3 refused to take back a granule.
+    /// Records that EL3 refused to take back a granule; how often it had before.
     #[cold]
-    pub(super) fn count_refused_undelegate(&self) {
-        self.refused_undelegates.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count_refused_undelegate(&self) -> u64 {
+        self.refused_undelegates.fetch_add(1, Ordering::Relaxed)
     }
 }

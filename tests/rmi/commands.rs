@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rmm::address::GRANULE_SIZE;
 use rmm::granule::State;
 use rmm::host::el3::{Pas, status};
-use rmm::host::preset_register;
 use rmm::host::system::System;
+use rmm::host::{Event, preset_register, record};
 use rmm::rmi::{Dialect, function};
 
 use crate::fixture::*;
@@ -38,8 +38,31 @@ fn sve_hint_and_upper_half_of_x0_do_not_change_the_function() {
 
 #[test]
 fn functions_of_the_other_dialect_and_unassigned_ones_are_unknown() {
-    let first =
-        [function::VERSION, function::FEATURES, function::GRANULE_DELEGATE, function::GRANULE_UNDELEGATE];
+    let first = [
+        function::VERSION,
+        function::GRANULE_DELEGATE,
+        function::GRANULE_UNDELEGATE,
+        function::DATA_CREATE,
+        function::DATA_CREATE_UNKNOWN,
+        function::DATA_DESTROY,
+        function::REALM_ACTIVATE,
+        function::REALM_CREATE,
+        function::REALM_DESTROY,
+        function::REC_CREATE,
+        function::REC_DESTROY,
+        function::REC_ENTER,
+        function::PSCI_COMPLETE,
+        function::REC_AUX_COUNT,
+        function::RTT_CREATE,
+        function::RTT_DESTROY,
+        function::RTT_MAP_UNPROTECTED,
+        function::RTT_READ_ENTRY,
+        function::RTT_UNMAP_UNPROTECTED,
+        function::FEATURES,
+        function::RTT_FOLD,
+        function::RTT_INIT_RIPAS,
+        function::RTT_SET_RIPAS,
+    ];
     let second = [
         function::VERSION,
         function::FEATURES,
@@ -68,7 +91,8 @@ fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
     preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
     let features = |system: &System<'_>, index| call(system, function::FEATURES, &[index]).1[0];
     let lpa2 = boot(Dialect::V1_0);
-    assert_eq!(features(&lpa2, 0), 52 | 1 << 8 | 5 << 14 | 3 << 20);
+    // SHA-256 and SHA-512; 2^10 - 1 RECs.
+    assert_eq!(features(&lpa2, 0), 52 | 1 << 8 | 5 << 14 | 3 << 20 | 3 << 32 | 10 << 38);
     for index in [1, 4, 5, u64::MAX] {
         assert_eq!(features(&lpa2, index), 0);
     }
@@ -162,14 +186,30 @@ fn what_el3_refuses_to_delegate_stays_as_it_was() {
     assert_eq!(system.rmm.refused_undelegates(), 0);
 }
 
+/// Where the console's UART is in the one test that reads what is printed.
+const CONSOLE: u64 = 0x1c0c_0000;
+
+/// The text among the events.
+fn printed(events: &[Event]) -> String {
+    let byte = |event: &Event| match *event {
+        Event::Device(CONSOLE, value) => char::from_u32(value),
+        _ => None,
+    };
+    events.iter().filter_map(byte).collect()
+}
+
 #[test]
-fn what_el3_refuses_to_take_back_stays_delegated_and_is_reported() {
+fn what_el3_refuses_to_take_back_stays_delegated_and_is_reported_once() {
     let system = boot(Dialect::V1_0);
     let granule = SECOND.0;
     assert_eq!(call(&system, function::GRANULE_DELEGATE, &[granule]).0, SUCCESS);
+    // SAFETY: on this machine's model any address is a device.
+    unsafe { rmm::console::init(rmm::address::VirtAddr::new(CONSOLE)) };
     for (count, code) in [(1, status::BAD_PAS), (2, status::BAD_ADDRESS), (3, -6)] {
         system.machine.el3.refuse_transitions(code);
-        assert_eq!(call(&system, function::GRANULE_UNDELEGATE, &[granule]), (ERROR_INPUT, [0; 3]));
+        let (answer, events) = record(|| call(&system, function::GRANULE_UNDELEGATE, &[granule]));
+        assert_eq!(answer, (ERROR_INPUT, [0; 3]));
+        assert_eq!(printed(&events).contains("EL3 refuses to take back the granule at"), count == 1);
         assert_eq!(state(&system, granule), Some(State::Delegated));
         assert_eq!(system.machine.el3.pas(granule), Pas::Realm);
         assert_eq!(system.rmm.refused_undelegates(), count);

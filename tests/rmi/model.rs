@@ -48,8 +48,10 @@ impl Model {
                 let version = self.dialect.version();
                 [if x1 == version { SUCCESS } else { ERROR_INPUT }, version, version, 0]
             }
-            // Zero identification registers: 32 bits of address; the other fields are not modelled.
-            (Dialect::V1_0, function::FEATURES) => [SUCCESS, if x1 == 0 { 40 } else { 0 }, 0, 0],
+            // 40 bits of address, SHA-256 and SHA-512, 2^10 - 1 RECs; the other fields are not modelled.
+            (Dialect::V1_0, function::FEATURES) => {
+                [SUCCESS, if x1 == 0 { 40 | 3 << 32 | 10 << 38 } else { 0 }, 0, 0]
+            }
             (Dialect::V2_0, function::FEATURES) => {
                 [SUCCESS, [40, 1 | 2 << 14, 0][usize::try_from(x1.min(2)).unwrap_or(2)], 0, 0]
             }
@@ -70,6 +72,13 @@ impl Model {
             (Dialect::V2_0, function::GRANULE_TRACKING_GET) => self.tracking(x1, x2),
             _ => [UNKNOWN, 0, 0, 0],
         }
+    }
+
+    /// Whether a call is a command that works on a Realm, of which this model knows nothing.
+    pub fn is_realm_command(&self, x0: u64) -> bool {
+        let number = (x0 & 0xffff_ffff & !(1 << 16)) ^ 0xC400_0000;
+        let granules_or_features = [0x151, 0x152, 0x165].contains(&number);
+        self.dialect == Dialect::V1_0 && (0x151..0x16a).contains(&number) && !granules_or_features
     }
 
     fn delegate(&mut self, address: u64) -> bool {

@@ -2,6 +2,7 @@
 //! The system-test runner: boots an RMM under the test firmware on QEMU, scenario by scenario, and judges
 //! each by its exit status and by what was printed. Its last line is always `N passed, M failed`.
 
+mod protection;
 mod qemu;
 mod scenario;
 mod scenarios;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
 
+use crate::protection::Protection;
 use crate::qemu::{Images, Qemu};
 use crate::scenario::Scenario;
 
@@ -37,6 +39,9 @@ struct Arguments {
     /// The normal-world test host, a flat binary
     #[arg(long)]
     host: Option<PathBuf>,
+    /// The image that tests the translation tables, a flat binary
+    #[arg(long)]
+    xlat: Option<PathBuf>,
     /// The emulator to use
     #[arg(long, default_value = "qemu-system-aarch64")]
     qemu: PathBuf,
@@ -61,14 +66,17 @@ impl Arguments {
             Some(path) => bail!("--{name}: there is no file {}", path.display()),
             None => bail!("--{name} is needed to run scenarios"),
         };
-        if let Some(path) = &self.rmm_self_test {
-            ensure!(path.is_file(), "--rmm-self-test: there is no file {}", path.display());
+        for (path, name) in [(&self.rmm_self_test, "rmm-self-test"), (&self.xlat, "xlat")] {
+            if let Some(path) = path {
+                ensure!(path.is_file(), "--{name}: there is no file {}", path.display());
+            }
         }
         Ok(Images {
             rmm: given(&self.rmm, "rmm")?,
             rmm_self_test: self.rmm_self_test.clone(),
             el3: given(&self.el3, "el3")?,
             host: given(&self.host, "host")?,
+            xlat: self.xlat.clone(),
         })
     }
 }
@@ -86,7 +94,9 @@ fn main() -> ExitCode {
 
 /// Does what the arguments ask for; false when a scenario failed.
 fn run(arguments: &Arguments) -> Result<bool> {
-    let mut chosen = if arguments.stress { scenarios::long() } else { scenarios::all() };
+    // Without an image there is nothing but names to show, which are the same for both kinds.
+    let protection = arguments.rmm.as_deref().map_or(Ok(Protection::Hardened), Protection::of)?;
+    let mut chosen = if arguments.stress { scenarios::long() } else { scenarios::all(protection) };
     if let Some(text) = &arguments.filter {
         chosen.retain(|scenario| scenario.name.contains(text));
         ensure!(!chosen.is_empty(), "no scenario's name contains {text:?}");

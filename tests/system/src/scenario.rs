@@ -10,6 +10,8 @@ pub enum Image {
     Rmm,
     /// The one with deliberate faults.
     SelfTest,
+    /// None: the image that tests the translation tables, without a monitor and a host.
+    Xlat,
 }
 
 /// Address the RMM is loaded at by default, as on QEMU under TF-A.
@@ -83,6 +85,12 @@ impl Scenario {
         self
     }
 
+    /// No line may match.
+    pub fn forbid(mut self, pattern: impl Into<String>) -> Self {
+        self.forbidden.push(pattern.into());
+        self
+    }
+
     /// The RMM must refuse to boot with this code.
     pub fn refusal(self, code: i32) -> Self {
         self.option(format!("argument={}", code.unsigned_abs()))
@@ -123,6 +131,12 @@ impl Scenario {
     pub fn self_test_image(mut self) -> Self {
         self.image = Image::SelfTest;
         self.forbidden.clear();
+        self
+    }
+
+    /// Boots the image that tests the translation tables instead.
+    pub fn xlat_image(mut self) -> Self {
+        self.image = Image::Xlat;
         self
     }
 

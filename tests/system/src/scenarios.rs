@@ -7,16 +7,19 @@ mod faults;
 mod rmi;
 mod slots;
 mod stress;
+mod xlat;
 
+use crate::protection::Protection;
 use crate::scenario::Scenario;
 
-/// Every scenario of the usual run.
-pub fn all() -> Vec<Scenario> {
+/// Every scenario of the usual run, for an RMM that is built with this protection. Names do not depend on it.
+pub fn all(protection: Protection) -> Vec<Scenario> {
     let mut rows = Vec::new();
-    rows.extend(rmi::sessions());
+    rows.extend(rmi::sessions(protection));
     rows.extend(boot::interface_versions());
     rows.extend(boot::manifest_versions());
     rows.extend(boot::places());
+    rows.extend(boot::memory());
     rows.extend(boot::bad_arguments());
     rows.extend(boot::manifest_faults());
     rows.extend(boot::failures());
@@ -25,8 +28,11 @@ pub fn all() -> Vec<Scenario> {
     rows.extend(cpus::cpus());
     rows.extend(stress::short());
     rows.extend(slots::host_memory());
-    rows.extend(faults::deliberate_faults());
+    rows.extend(slots::contents());
+    rows.extend(faults::deliberate_faults(protection));
+    rows.extend(boot::costs());
     rows.extend(rmi::costs());
+    rows.extend(xlat::xlat());
     rows
 }
 
@@ -41,17 +47,30 @@ mod tests {
 
     use regex::Regex;
 
+    use super::Scenario;
+    use crate::protection::Protection;
+
+    fn in_either_kind() -> impl Iterator<Item = Scenario> {
+        [Protection::Hardened, Protection::Plain].into_iter().flat_map(super::all)
+    }
+
+    fn names(protection: Protection) -> Vec<String> {
+        super::all(protection).into_iter().map(|scenario| scenario.name).collect()
+    }
+
     #[test]
-    fn names_are_unique() {
-        let mut names = HashSet::new();
-        for scenario in super::all().into_iter().chain(super::long()) {
-            assert!(names.insert(scenario.name.clone()), "two scenarios are named {}", scenario.name);
+    fn names_are_unique_and_the_same_for_both_kinds_of_image() {
+        let mut unique = HashSet::new();
+        let long = super::long().into_iter().map(|scenario| scenario.name);
+        for name in names(Protection::Hardened).into_iter().chain(long) {
+            assert!(unique.insert(name.clone()), "two scenarios are named {name}");
         }
+        assert_eq!(names(Protection::Hardened), names(Protection::Plain));
     }
 
     #[test]
     fn every_pattern_is_a_regular_expression() {
-        for scenario in super::all().into_iter().chain(super::long()) {
+        for scenario in in_either_kind().chain(super::long()) {
             for pattern in scenario.expected.iter().chain(&scenario.forbidden) {
                 assert!(Regex::new(pattern).is_ok(), "{}: {pattern}", scenario.name);
             }

@@ -12,6 +12,7 @@ mod parallel;
 mod ranges;
 mod session;
 mod slots;
+mod slots_race;
 mod stress;
 
 /// A named list of checks.
@@ -27,6 +28,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "session", run: session::session },
     Scenario { name: "boots", run: boot::boots },
     Scenario { name: "refused", run: boot::refused },
+    Scenario { name: "boot-costs", run: boot::costs },
     Scenario { name: "version", run: commands::version },
     Scenario { name: "features", run: commands::features },
     Scenario { name: "unknown", run: commands::unknown },
@@ -39,6 +41,9 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "ranges", run: ranges::ranges },
     Scenario { name: "bad-ranges", run: ranges::bad_ranges },
     Scenario { name: "configuration", run: slots::configuration },
+    Scenario { name: "slot-contents", run: slots::contents },
+    Scenario { name: "private-slots", run: slots::private },
+    Scenario { name: "host-race", run: slots_race::race },
     Scenario { name: "psci", run: cpus::psci },
     Scenario { name: "warm-boots", run: cpus::warm_boots },
     Scenario { name: "surplus-cpu", run: cpus::surplus_cpu },
@@ -49,6 +54,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "power-cycles", run: parallel::power_cycles },
     Scenario { name: "stress", run: stress::stress },
     Scenario { name: "fault", run: faults::fault },
+    Scenario { name: "no-fault", run: faults::no_fault },
     Scenario { name: "range-instructions", run: instructions::range_instructions },
     Scenario { name: "instructions", run: instructions::instructions },
 ];

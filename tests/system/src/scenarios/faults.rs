@@ -2,6 +2,7 @@
 //! Faults the RMM's test image commits on purpose: each must end in a report on the RMM's console and stop
 //! that CPU, while the other CPU is served on.
 
+use crate::protection::Protection;
 use crate::scenario::Scenario;
 
 /// A deliberate fault: its number, a name, what it is, and what lines the RMM must print about it.
@@ -16,20 +17,30 @@ struct Fault {
 const REPORT: &str = r"\[RMM cpu0 FATAL\]";
 
 const FAULTS: &[Fault] = &[
-    Fault { kind: 1, name: "write-code", what: "a write to the RMM's code", report: &["(?i)permission"] },
+    Fault {
+        kind: 1,
+        name: "write-code",
+        what: "a write to the RMM's code",
+        report: &["(?i)permission", "FAR is at: the RMM's code$"],
+    },
     Fault {
         kind: 2,
         name: "write-read-only",
         what: "a write to read-only data",
-        report: &["(?i)permission"],
+        report: &["(?i)permission", "FAR is at: the RMM's read-only data$"],
     },
     Fault {
         kind: 3,
         name: "write-table",
         what: "a write to a live translation table",
-        report: &["(?i)permission"],
+        report: &["(?i)permission", "FAR is at: the tables of the Low VA map$"],
     },
-    Fault { kind: 4, name: "execute-data", what: "the execution of data", report: &["(?i)permission"] },
+    Fault {
+        kind: 4,
+        name: "execute-data",
+        what: "the execution of data",
+        report: &["(?i)permission", "FAR is at: the RMM's data$"],
+    },
     Fault {
         kind: 5,
         name: "undefined",
@@ -37,33 +48,90 @@ const FAULTS: &[Fault] = &[
         report: &["(?i)(undefined|unknown)"],
     },
     Fault { kind: 6, name: "panic", what: "a panic", report: &["(?i)panic"] },
-    Fault { kind: 7, name: "unmapped", what: "a read of an unmapped address", report: &["(?i)translation"] },
+    Fault {
+        kind: 7,
+        name: "unmapped",
+        what: "a read of an unmapped address",
+        report: &["(?i)translation", "FAR is at: Low VA range, outside the image, not mapped"],
+    },
     Fault {
         kind: 8,
-        name: "branch-target",
+        name: BRANCH_TARGET,
         what: "a branch to no landing pad",
         report: &["(?i)(branch target|BTI)"],
     },
+    Fault {
+        kind: 9,
+        name: "stack-recursion",
+        what: "a recursion without end",
+        report: &[
+            "guard page below the stack: stack overflow, not mapped",
+            r"sp .* below the stack|bytes of the stack used",
+        ],
+    },
+    Fault {
+        kind: 10,
+        name: "stack-huge-frame",
+        what: "a frame larger than the stack",
+        report: &["stack overflow, not mapped", r"sp .*\d+ bytes below the stack"],
+    },
+    Fault {
+        kind: 11,
+        name: "stack-underflow",
+        what: "a stack that gives back more than it was given",
+        report: &["guard page above the stack: stack underflow, not mapped"],
+    },
+    Fault {
+        kind: 12,
+        name: "execute-stack",
+        what: "a jump into the stack",
+        report: &["(?i)permission", "FAR is at: the stack$"],
+    },
+    Fault {
+        kind: 13,
+        name: "unmapped-slot",
+        what: "a write through a slot that is not mapped",
+        report: &["by a write", "FAR is at: slot Delegated, not mapped"],
+    },
+    Fault {
+        kind: 14,
+        name: "below-high-range",
+        what: "a write below the High VA range",
+        report: &["(?i)translation", "FAR is at: below the High VA range"],
+    },
 ];
 
+/// The fault that only a hardened image notices.
+const BRANCH_TARGET: &str = "branch-target";
+
 /// One scenario for each fault.
-pub fn deliberate_faults() -> Vec<Scenario> {
+pub fn deliberate_faults(protection: Protection) -> Vec<Scenario> {
     FAULTS
         .iter()
-        .map(|fault| {
-            let sentence =
-                format!("{} is reported and stops its CPU; the other CPU is served on", fault.what);
-            // Counting instructions makes the CPUs take turns, so that the report is out before the run ends.
-            let scenario = Scenario::new(format!("fault-{}", fault.name), "fault", sentence)
-                .self_test_image()
-                .cpus(2)
-                .instruction_count()
-                .option(format!("argument={}", fault.kind))
-                .expect(r"^ok: CPU 1 is served while the RMM dies on CPU 0");
-            fault
-                .report
-                .iter()
-                .fold(scenario, |scenario, words| scenario.expect(format!("{REPORT}.*{words}")))
+        .map(|fault| match protection {
+            Protection::Plain if fault.name == BRANCH_TARGET => unnoticed(fault),
+            _ => fatal(fault),
         })
         .collect()
+}
+
+fn scenario(fault: &Fault, host: &str, sentence: String) -> Scenario {
+    Scenario::new(format!("fault-{}", fault.name), host, sentence).option(format!("argument={}", fault.kind))
+}
+
+fn fatal(fault: &Fault) -> Scenario {
+    let sentence = format!("{} is reported and stops its CPU; the other CPU is served on", fault.what);
+    // Counting instructions makes the CPUs take turns, so that the report is out before the run ends.
+    let scenario = scenario(fault, "fault", sentence)
+        .self_test_image()
+        .cpus(2)
+        .instruction_count()
+        .expect(r"^ok: CPU 1 is served while the RMM dies on CPU 0");
+    fault.report.iter().fold(scenario, |scenario, words| scenario.expect(format!("{REPORT}.*{words}")))
+}
+
+/// What the image has no protection from, it does as it is told.
+fn unnoticed(fault: &Fault) -> Scenario {
+    let sentence = format!("{} is no fault in a plain image, and the RMM serves on", fault.what);
+    scenario(fault, "no-fault", sentence).self_test_image().forbid(r"\[RMM .*FATAL\]")
 }

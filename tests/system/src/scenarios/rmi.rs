@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What the host asks of a booted RMM, in both dialects: RMI 1.0 under interface 0.8, RMI 2.0 under 2.0.
 
+use crate::protection::Protection;
 use crate::scenario::Scenario;
 
 /// Interface versions and the prefix of the names of their scenarios.
@@ -20,8 +21,8 @@ pub(super) fn in_each_dialect(rows: Vec<Scenario>) -> Vec<Scenario> {
 }
 
 /// The story to read.
-pub fn sessions() -> Vec<Scenario> {
-    vec![
+pub fn sessions(protection: Protection) -> Vec<Scenario> {
+    let rows = vec![
         Scenario::new(
             "session",
             "session",
@@ -29,7 +30,8 @@ pub fn sessions() -> Vec<Scenario> {
         ),
         Scenario::new("session-2.0", "session", "the same story under interface 2.0, with RMI 2.0")
             .interface("2.0"),
-    ]
+    ];
+    rows.into_iter().map(|row| row.expect(protection.boot_line())).collect()
 }
 
 /// Commands on one CPU.

@@ -38,5 +38,6 @@ pub fn short() -> Vec<Scenario> {
 
 /// Those on request: ten times as many calls in each dialect as could be wished for, and all of the machine's memory.
 pub fn long() -> Vec<Scenario> {
-    in_each_dialect(vec![stress(2_000_000).time_limit(Duration::from_secs(3600))])
+    let scenario = stress(2_000_000).time_limit(Duration::from_secs(3600));
+    in_each_dialect(vec![Scenario { name: "long-stress".into(), ..scenario }])
 }

@@ -63,11 +63,11 @@ stress: setup-qemu images ## the long tests on QEMU, which take the better part 
 	$(SYSTEM) --stress
 
 # Twice, because an instruction count has to repeat.
-MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions
+MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions xlat-costs
 bench: setup-qemu images ## every figure, compared with docs/performance.md; BENCH=--update writes them there
 	for scenario in $(MEASURED) $(MEASURED); do $(SYSTEM) --show $$scenario || exit; done >build/figures.log
 	cargo test -q --test figures -- --nocapture >>build/figures.log
-	cargo bench -q --bench look_up --bench xlat >>build/figures.log
+	cargo bench -q --bench look_up >>build/figures.log
 	target/release/performance $(BENCH) docs/performance.md build/figures.log
 
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target

@@ -36,11 +36,12 @@ fn a_slot_and_a_group_of_sixteen_take_the_same_barriers() {
     for &address in &addresses {
         drop(table.lock::<Ns>(cpu.index, address).expect("free").transition::<Delegated>());
     }
-    let set = table.lock_set::<Delegated>(cpu.index, &addresses).expect("free");
-    let one = set[0].as_ref().expect("there are 16");
+    let lock = |&address| table.lock::<Delegated>(cpu.index, address).expect("free");
+    let granules: Vec<_> = addresses.iter().map(lock).collect();
+    let one = granules.first().expect("there are 16");
     let mapping = count("map a granule", [1, 1, 1, 0], || cpu.slots.delegated.map(one));
     count("unmap it", [1, 2, 1, 1], || drop(mapping));
-    let mapping = count("map 16 granules", [16, 1, 1, 0], || cpu.slots.rec_aux.map(set.iter().flatten()));
+    let mapping = count("map 16 granules", [16, 1, 1, 0], || cpu.slots.rec_aux.map(&granules));
     count("unmap them", [16, 2, 1, 16], || drop(mapping.expect("16 slots")));
 }
 

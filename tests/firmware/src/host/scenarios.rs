@@ -54,6 +54,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "in-parallel", run: parallel::in_parallel },
     Scenario { name: "power-cycles", run: parallel::power_cycles },
     Scenario { name: "stress", run: stress::stress },
+    Scenario { name: "lock-waits", run: stress::lock_waits },
     Scenario { name: "fault", run: faults::fault },
     Scenario { name: "no-fault", run: faults::no_fault },
     Scenario { name: "range-instructions", run: instructions::range_instructions },

@@ -12,7 +12,7 @@ use rmm::host::system::{Storage, System};
 use rmm::rmi::Dialect;
 
 /// The one bank of memory: base and bytes.
-const BANK: (u64, u64) = (0x8000_0000, 128 << 20);
+const BANK: (u64, u64) = (0x8000_0000, 256 << 20);
 
 /// An RMM on a machine with one bank.
 fn boot(dialect: Dialect) -> System<'static> {

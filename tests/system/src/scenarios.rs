@@ -40,7 +40,9 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
 
 /// The long ones, which run on request only.
 pub fn long() -> Vec<Scenario> {
-    stress::long()
+    let mut rows = stress::long();
+    rows.extend(slots::long());
+    rows
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(stress::short());
     rows.extend(slots::host_memory());
     rows.extend(faults::deliberate_faults(protection));
+    rows.extend(faults::stack_use());
     rows.extend(boot::costs());
     rows.extend(rmi::costs());
     rows.extend(xlat::xlat());

@@ -16,6 +16,7 @@ mod random;
 mod rmi;
 mod scenarios;
 mod smc;
+mod stacks;
 
 use core::arch::global_asm;
 use core::panic::PanicInfo;
@@ -48,6 +49,7 @@ extern "C" fn host_main() -> ! {
         semihosting::exit(EXIT_HOST_FAILED)
     };
     (scenario.run)();
+    stacks::check();
     smc::report_preserved_registers();
     semihosting::exit(if check::failures() == 0 { 0 } else { EXIT_CHECK_FAILED })
 }

@@ -22,6 +22,8 @@ pub mod fid {
     pub const RMM_CONFIG_SET: u64 = 0xC400_016E;
     /// Test images only: x1 = which fault the RMM is to commit.
     pub const SELF_TEST: u64 = 0xC400_018E;
+    /// Of the test image: how much of its stacks a CPU has used.
+    pub const STACK_USE: u64 = 0xC400_018D;
     /// RMI_RMM_CONFIG_GET (2.0).
     pub const RMM_CONFIG_GET: u64 = 0xC400_01EC;
     /// RMI_GRANULE_RANGE_DELEGATE (2.0).
@@ -188,6 +190,12 @@ pub fn undelegate(address: u64) -> Status {
 /// Asks the RMM's test image to commit a fault.
 pub fn self_test(kind: u64) -> Status {
     Status(call(fid::SELF_TEST, &[kind], 0)[0])
+}
+
+/// Used and all bytes of the stack and of the exception stack of a CPU, which the RMM's test image tells; `None` from any other.
+pub fn stack_use(cpu: u64) -> Option<[(u64, u64); 2]> {
+    let [status, used, size, exceptions_used, exceptions_size, ..] = call(fid::STACK_USE, &[cpu], 4);
+    (Status(status) == Status::SUCCESS).then_some([(used, size), (exceptions_used, exceptions_size)])
 }
 
 /// Activates an RMM of the 2.0 dialect, which can be done once in a run; RMI 1.0 has no such state.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Deliberate faults for the system tests: only in images built with the feature `self-test`, never in a product.
 
+pub(super) mod slots;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::configuration;

@@ -28,7 +28,7 @@ const ADDRESS_BITS: u32 = 21;
 pub const BASE: u64 = u64::MAX - (1 << ADDRESS_BITS) + 1;
 
 /// Pages of the stack: an option of the build, the environment variable of this name.
-const STACK_PAGES: u64 = pages(option_env!("RMM_STACK_PAGES"), 4);
+const STACK_PAGES: u64 = pages(option_env!("RMM_STACK_PAGES"), 6);
 /// Pages of the stack for exceptions, likewise. It holds no more than a report.
 const EXCEPTION_STACK_PAGES: u64 = pages(option_env!("RMM_EXCEPTION_STACK_PAGES"), 2);
 

@@ -28,6 +28,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(cpus::cpus());
     rows.extend(stress::short());
     rows.extend(slots::host_memory());
+    rows.extend(slots::contents());
     rows.extend(faults::deliberate_faults(protection));
     rows.extend(faults::stack_use());
     rows.extend(boot::costs());

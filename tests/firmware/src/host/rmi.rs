@@ -198,6 +198,12 @@ pub fn stack_use(cpu: u64) -> Option<[(u64, u64); 2]> {
     (Status(status) == Status::SUCCESS).then_some([(used, size), (exceptions_used, exceptions_size)])
 }
 
+/// Asks the RMM's test image for something that it may do without harm, in x1, with arguments from x2 on. How that went, and a result.
+pub fn self_test_for(request: &[u64]) -> (Status, u64) {
+    let returned = call(fid::SELF_TEST, request, 1);
+    (Status(returned[0]), returned[1])
+}
+
 /// Activates an RMM of the 2.0 dialect, which can be done once in a run; RMI 1.0 has no such state.
 pub fn activate() {
     if Dialect::current() == Dialect::Two {

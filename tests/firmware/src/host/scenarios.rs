@@ -12,6 +12,7 @@ mod parallel;
 mod ranges;
 mod session;
 mod slots;
+mod slots_race;
 mod stress;
 
 /// A named list of checks.
@@ -40,6 +41,9 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "ranges", run: ranges::ranges },
     Scenario { name: "bad-ranges", run: ranges::bad_ranges },
     Scenario { name: "configuration", run: slots::configuration },
+    Scenario { name: "slot-contents", run: slots::contents },
+    Scenario { name: "private-slots", run: slots::private },
+    Scenario { name: "host-race", run: slots_race::race },
     Scenario { name: "psci", run: cpus::psci },
     Scenario { name: "warm-boots", run: cpus::warm_boots },
     Scenario { name: "surplus-cpu", run: cpus::surplus_cpu },

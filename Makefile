@@ -9,12 +9,12 @@ export RUSTUP_AUTO_INSTALL := 0
 IMAGE := scripts/target-cargo.sh image build/image
 FIRMWARE := scripts/target-cargo.sh firmware build/firmware
 SYSTEM := target/release/rmm-test-system --rmm build/rmm.bin --rmm-self-test build/rmm-self-test.bin \
-	--el3 build/el3.bin --host build/host.bin
+	--el3 build/el3.bin --host build/host.bin --xlat build/xlat.bin
 
 .DEFAULT_GOAL := help
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
-.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware images run test lint \
+.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test lint \
 	host-test system-test clean
 
 help: ## list the targets
@@ -48,7 +48,11 @@ firmware: tools ## the test firmware: build/el3.bin and build/host.bin
 	target/release/elf2bin build/firmware/el3 build/el3.bin
 	target/release/elf2bin build/firmware/host build/host.bin
 
-images: build build-self-test firmware
+xlat-test: tools ## the image that tests the translation tables: build/xlat.bin
+	$(IMAGE) build -p rmm-test-xlat
+	target/release/elf2bin build/image/xlat build/xlat.bin
+
+images: build build-self-test firmware xlat-test
 
 run: setup-qemu images ## boot the RMM on QEMU and show a session of a host with it
 	$(SYSTEM) --show session
@@ -61,6 +65,7 @@ lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on t
 	cargo clippy -q --all-targets -p rmm-test-system -p rmm-test-loom -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm --features self-test -- -D warnings
+	$(IMAGE) clippy -p rmm-test-xlat -- -D warnings
 	$(FIRMWARE) clippy -p rmm-test-firmware -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps -p rmm -p rmm-test-system
 	RUSTDOCFLAGS="-D warnings" $(IMAGE) doc --no-deps -p rmm

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Physical and virtual addresses, and the granule size that both are counted in.
 //!
-//! The two kinds of address are types of their own so that neither can stand in for the other, nor for
+//! The kinds of address are types of their own so that none can stand in for another, nor for
 //! a length or a register value. Arithmetic is checked: an address that would wrap is `None`.
 
 use core::fmt;
@@ -91,6 +91,10 @@ address! {
 address! {
     /// A virtual address of a stage-1 translation regime.
     VirtAddr
+}
+address! {
+    /// An Intermediate Physical Address: what stage 1 of a Realm gives and stage 2 takes.
+    Ipa
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ impl<'a> System<'a> {
         excluded: &[MemoryRange],
     ) -> Result<Self, LayoutError> {
         let entries = GranuleTable::required(banks.iter().copied(), excluded)?;
+        storage.entries.clear();
         storage.entries.resize_with(entries, GranuleEntry::new);
         let granules =
             GranuleTable::new(&mut storage.entries, &storage.waiters, banks.iter().copied(), excluded)?;

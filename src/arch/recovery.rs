@@ -2,7 +2,7 @@
 //! Accesses that may take a Granule Protection Fault, and the table of where each goes on when it does.
 //!
 //! One macro emits an access and its entry of the table, so that neither can be without the other. Only the copies in this file use it. The exception
-//! path looks the faulting instruction up ([`accesses`]) and resumes at the place the entry names, with all registers as they were; what that place
+//! path looks the faulting instruction up (`accesses`) and resumes at the place the entry names, with all registers as they were; what that place
 //! does is to report the fault as the copy's result.
 
 #[cfg(target_os = "none")]

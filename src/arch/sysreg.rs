@@ -93,4 +93,8 @@ system_registers! {
     TTBR1_EL2: () = "s3_4_c2_c0_1";
     /// Translation control, in the layout of E2H = 1.
     TCR_EL2: fields::TCR_EL2::Register = "tcr_el2";
+    /// Stage-2 translation control of the EL1&0 regime. Its values are those of `realm::stage2`.
+    VTCR_EL2: () = "vtcr_el2";
+    /// Stage-2 table base of the EL1&0 regime, and the current VMID (63:48).
+    VTTBR_EL2: () = "vttbr_el2";
 }

@@ -27,6 +27,13 @@ instructions! {
     fn vale1(operand: u64) = "tlbi vale1";
     /// By address, last level only, EL1&0 regime of the current VMID, Inner Shareable domain.
     fn vale1is(operand: u64) = "tlbi vale1is";
+    /// By IPA, stage 2 of the current VMID, any level, Inner Shareable domain. What combines both stages may stay. The operand is the IPA less its
+    /// lowest 12 bits.
+    fn ipas2e1is(operand: u64) = "tlbi ipas2e1is";
+    /// All stage 1, and what combines both stages, of the current VMID, Inner Shareable domain.
+    fn vmalle1is() = "tlbi vmalle1is";
+    /// All of both stages of the current VMID, Inner Shareable domain.
+    fn vmalls12e1is() = "tlbi vmalls12e1is";
     /// By address, EL3 regime, this CPU only. At EL3 only.
     fn vae3(operand: u64) = "tlbi vae3";
     /// By address, EL3 regime, Inner Shareable domain. At EL3 only.

@@ -3,6 +3,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::address::PhysAddr;
 use crate::arch::{barrier, cache};
 
 /// CPU count (0 until cold boot is done), MAIR, TCR, TTBR0, SCTLR, address of the first CPU's memory: the order `entry.S` relies on.
@@ -15,8 +16,10 @@ struct BootConfiguration([AtomicU64; 6]);
 static BOOT_CONFIGURATION: BootConfiguration = BootConfiguration([const { AtomicU64::new(0) }; 6]);
 
 /// Publishes the values to CPUs that read them with the MMU off: to the point of coherency.
-pub(super) fn set(cpus: usize, mair: u64, tcr: u64, ttbr0: u64, sctlr: u64, per_cpu: u64) {
-    for (word, value) in BOOT_CONFIGURATION.0.iter().zip([cpus as u64, mair, tcr, ttbr0, sctlr, per_cpu]) {
+pub(super) fn set(cpus: usize, mair: u64, tcr: u64, ttbr0: u64, sctlr: u64, per_cpu: PhysAddr) {
+    for (word, value) in
+        BOOT_CONFIGURATION.0.iter().zip([cpus as u64, mair, tcr, ttbr0, sctlr, per_cpu.get()])
+    {
         word.store(value, Ordering::Relaxed);
     }
     // One line holds it all (its alignment); a CPU that enters with its MMU off reads memory, not this cache.

@@ -96,9 +96,14 @@ rmm_entry:
     add     x25, x26, #4096             // x26 the level 0 table, x25 the next free one
     // Page: valid, AF, inner shareable, attribute 0 (write-back), Realm, read and write. Not yet W^X: that is the Low VA map's.
     mov     x27, #0x703
+    address x5, {boot_stacks}           // the stacks' guards are left out
+    add     x6, x5, #{exception_guard}
     mov     x0, x24
-4:  bl      early_map_page
-    add     x0, x0, #4096
+4:  cmp     x0, x5
+    ccmp    x0, x6, #4, ne
+    b.eq    10f
+    bl      early_map_page
+10: add     x0, x0, #4096
     cmp     x0, x28
     b.lo    4b
     // The shared page, when it can be one; Rust refuses any other.
@@ -110,17 +115,24 @@ rmm_entry:
     mov     x0, x22
     bl      early_map_page
 5:
-    // What was written with the MMU off must not be hidden by older lines of the image in a cache.
+    // What was written with the MMU off must not be hidden by older lines of it in a cache: the file's content and the tables. The rest
+    // is written first with caches on.
     mrs     x1, ctr_el0
     ubfx    x1, x1, #16, #4
     mov     x2, #4
     lsl     x1, x2, x1
-    mov     x0, x24
     dsb     sy
+    address x2, __data_end
+    mov     x0, x24
 6:  dc      ivac, x0
     add     x0, x0, x1
-    cmp     x0, x28
+    cmp     x0, x2
     b.lo    6b
+    mov     x0, x26
+11: dc      ivac, x0
+    add     x0, x0, x1
+    cmp     x0, x25
+    b.lo    11b
     dsb     sy
 
     mov     x0, #{mair_early}
@@ -148,14 +160,13 @@ rmm_entry:
     cmp     x0, x1
     b.lo    7b
 
-    address x0, {boot_stack}
-    mov     x1, #{boot_stack_size}
-    add     x0, x0, x1
-    mov     sp, x0
-    address x0, {boot_exception_stack}
-    mov     x1, #{boot_stack_size}
-    add     x0, x0, x1
-    msr     sp_el0, x0
+    address x0, {boot_stacks}
+    ldr     x1, ={boot_stack_top}
+    add     x1, x0, x1
+    mov     sp, x1
+    ldr     x1, ={boot_exception_stack_top}
+    add     x1, x0, x1
+    msr     sp_el0, x1
     address x0, exception_vectors
     msr     vbar_el2, x0
     isb
@@ -175,17 +186,21 @@ warm:
     cmp     x19, x1
     b.hs    refuse_cpu_id
 
-    // From no map, or the early one, to the Low and High VA maps. The MMU is off in between, so that no two maps with other block
-    // sizes are ever live at once, and no memory is accessed meanwhile. Nothing written in Rust is on the stack: the number of
-    // address bits, which changes here, decides where a signed return address keeps its signature.
+    // From no map, or the early one, to the Low VA map; on a warm boot also to this CPU's High VA map, which a cold boot has yet to build. The
+    // MMU is off in between, so that no two maps with other block sizes are ever live at once, and no memory is accessed meanwhile. Nothing
+    // written in Rust is on the stack: the number of address bits, which changes here, decides where a signed return address keeps its signature.
 enter_maps:
     address x0, BOOT_CONFIGURATION
     ldp     x2, x3, [x0, #8]            // MAIR, TCR
     ldp     x4, x5, [x0, #24]           // TTBR0, SCTLR
-    ldr     x6, [x0, #40]               // first per-CPU memory
-    mov     x7, #{per_cpu_size}
+    mov     x6, #0
+    cbz     x24, 1f
+    orr     x3, x3, #{tcr_no_high}
+    b       2f
+1:  ldr     x6, [x0, #40]               // first per-CPU memory
+    ldr     x7, ={per_cpu_size}
     madd    x6, x19, x7, x6             // this CPU's: its table comes first
-    address x7, early_vectors
+2:  address x7, early_vectors
     msr     vbar_el2, x7
     mrs     x8, sctlr_el2
     bic     x8, x8, #1
@@ -195,7 +210,7 @@ enter_maps:
     msr     mair_el2, x2
     msr     tcr_el2, x3
     msr     ttbr0_el2, x4
-    msr     s3_4_c2_c0_1, x6            // TTBR1_EL2: empty (zero) the first time, then as it was
+    msr     s3_4_c2_c0_1, x6            // TTBR1_EL2
     isb
     tlbi    alle2
     ic      iallu
@@ -203,29 +218,30 @@ enter_maps:
     isb
     msr     sctlr_el2, x5
     isb
-    mov     x7, #{exception_stack_top}
-    add     x7, x6, x7
-    msr     sp_el0, x7
     address x7, exception_vectors
+    cbz     x24, 3f
+    msr     vbar_el2, x7                // on cold boot's stacks
+    isb
+    bl      {finish}
+    cbnz    x0, refuse
+    b       booted
+3:  ldr     x0, ={exception_stack_top}
+    msr     sp_el0, x0
+    ldr     x0, ={stack_top}
+    mov     sp, x0
     msr     vbar_el2, x7
     isb
-    cbz     x24, 1f
-    bl      {finish}
-    b       booted
-1:  mov     x7, #{stack_top}
-    add     x7, x6, x7
-    mov     sp, x7
     mov     x0, x19
     mov     x1, x20
     bl      {warm}
-
-    // x0 = status for EL3. On success everything below runs on this CPU's own stacks in the High VA range.
-booted:
     cbnz    x0, refuse
-    ldr     x1, ={high_exception_stack_top}
-    msr     sp_el0, x1
-    ldr     x1, ={high_stack_top}
-    mov     sp, x1
+
+    // From here on this CPU is on its own stacks, from their top.
+booted:
+    ldr     x0, ={exception_stack_top}
+    msr     sp_el0, x0
+    ldr     x0, ={stack_top}
+    mov     sp, x0
     sub     sp, sp, #64                 // x0-x7 of the call
     mov     x2, #0                      // activation token: none needed, the CPU index says all
     mov     x1, #0

@@ -12,6 +12,9 @@ pub(super) const SCTLR_EARLY: u64 = 0x30c5_0830 | 1 << 12 | 0xf;
 /// With the Low and High VA maps: WXN (19), nothing writable is executable, and EnIA (31) where code signs return addresses.
 pub(super) const SCTLR: u64 = SCTLR_EARLY | 1 << 19 | if cfg!(hardened) { 1 << 31 } else { 0 };
 
-/// TCR_EL2 of the early map, less IPS: T0SZ 16 (48 bits), write-back inner-shareable walks, 4 KiB; EPD1 (23), no High VA range yet;
+/// TCR_EL2.EPD1 (23): no High VA range yet.
+pub(super) const TCR_NO_HIGH_RANGE: u64 = 1 << 23;
+
+/// TCR_EL2 of the early map, less IPS: T0SZ 16 (48 bits), write-back inner-shareable walks, 4 KiB; no High VA range;
 /// T1SZ 16 and TG1 4 KiB so that no field is reserved.
-pub(super) const TCR_EARLY: u64 = 16 | 1 << 8 | 1 << 10 | 3 << 12 | 16 << 16 | 1 << 23 | 2 << 30;
+pub(super) const TCR_EARLY: u64 = 16 | 1 << 8 | 1 << 10 | 3 << 12 | 16 << 16 | TCR_NO_HIGH_RANGE | 2 << 30;

@@ -10,7 +10,7 @@ pub(super) extern "C" fn handle(registers: &mut Registers) {
     if super::self_test::intercept(registers) {
         return;
     }
-    let Some(rmm) = super::RMM.get() else {
+    let Some(rmm) = super::cold::rmm() else {
         // EL3 sends no call to an RMM that has not reported a finished boot.
         registers[0] = u64::MAX;
         return;

@@ -36,7 +36,7 @@ static TOKEN: AtomicU64 = AtomicU64::new(0);
 
 /// The number of the fault that `token` asks for at `place`.
 fn asked(token: u64, place: u64) -> Option<u64> {
-    let request = token ^ super::FAULT_TOKEN;
+    let request = token ^ super::entry::FAULT_TOKEN;
     (request >> 8 == place).then_some(request & 0xff)
 }
 
@@ -82,10 +82,10 @@ fn commit(fault: u64) -> bool {
         core::hint::black_box(function)();
     };
     match fault {
-        1 => write(layout::code().start.get()),
+        1 => write(layout::sections([]).code.start.get()),
         2 => write(core::ptr::from_ref(&READ_ONLY).addr() as u64),
-        3 => write(layout::low_tables().start.get()),
-        4 => execute(layout::read_write().start.get()),
+        3 => write(layout::sections([]).low_tables.start.get()),
+        4 => execute(layout::sections([]).read_write.start.get()),
         // SAFETY: none: this is the fault.
         5 => unsafe { core::arch::asm!("udf #0") },
         6 => panic!("asked for by a self-test"),

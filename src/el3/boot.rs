@@ -72,11 +72,20 @@ pub enum BootError {
     /// The memory that EL3 gave to the RMM is too small for what the manifest asks of it.
     Capacity {
         /// What does not fit.
-        what: &'static str,
+        what: Demand,
         /// Bytes that it takes.
         needed: u64,
         /// Bytes that there are.
         available: u64,
+    },
+    /// Memory that EL3 reserved for the RMM cannot be used.
+    ReservedMemory {
+        /// Where EL3 says that it is.
+        base: PhysAddr,
+        /// Bytes that were asked for.
+        size: u64,
+        /// What is wrong with it.
+        rule: ReservedMemoryRule,
     },
     /// x4 of a cold boot or x1 of a warm one: a token that the RMM has not given out. It gives out 0, and takes no state over from another RMM.
     ActivationToken(u64),
@@ -97,19 +106,42 @@ pub enum SharedBufferRule {
     OverlapsImage(PhysAddr, PhysAddr),
 }
 
+/// What takes memory in proportion to the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// What each CPU has of its own: tables, stacks, context.
+    Cpus,
+    /// The states of all granules.
+    Granules,
+}
+
+/// The rule that reserved memory breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReservedMemoryRule {
+    /// It is aligned as it was asked for.
+    Misaligned,
+    /// It ends at or below this end of the physical address range.
+    BeyondPhysicalRange(PhysAddr),
+    /// It has nothing of this range, which the RMM has already: the image, the shared page, or an earlier reservation.
+    Overlaps(PhysAddr, PhysAddr),
+}
+
 impl BootError {
     /// The status to report to EL3. No other place chooses one.
     pub const fn status(&self) -> BootStatus {
         match self {
             Self::Version(_) => BootStatus::VersionNotValid,
-            Self::CpuCount { .. } => BootStatus::CpusOutOfRange,
+            Self::CpuCount { .. } | Self::Capacity { what: Demand::Cpus, .. } => BootStatus::CpusOutOfRange,
             Self::CpuId { .. } => BootStatus::CpuIdOutOfRange,
             Self::SharedBuffer { .. } => BootStatus::InvalidSharedBuffer,
             Self::Manifest(ManifestError::Version(_) | ManifestError::RootComplexVersion(_)) => {
                 BootStatus::ManifestVersionNotSupported
             }
             Self::Manifest(ManifestError::Data { .. }) => BootStatus::ManifestDataError,
-            Self::Capacity { .. } | Self::ActivationToken(_) | Self::Unsupported(_) => BootStatus::Unknown,
+            Self::Capacity { what: Demand::Granules, .. }
+            | Self::ReservedMemory { .. }
+            | Self::ActivationToken(_)
+            | Self::Unsupported(_) => BootStatus::Unknown,
         }
     }
 }
@@ -139,6 +171,9 @@ impl fmt::Display for BootError {
             Self::Capacity { what, needed, available } => {
                 write!(f, "{what}: {needed} bytes needed, {available} available")
             }
+            Self::ReservedMemory { base, size, rule } => {
+                write!(f, "{size:#x} bytes reserved by EL3 at {base}: {rule}")
+            }
             Self::ActivationToken(token) => write!(f, "activation token: {token:#x} is not the RMM's"),
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
         }
@@ -146,6 +181,27 @@ impl fmt::Display for BootError {
 }
 
 impl core::error::Error for BootError {}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cpus => "memory of the CPUs",
+            Self::Granules => "granule array",
+        })
+    }
+}
+
+impl fmt::Display for ReservedMemoryRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misaligned => f.write_str("not aligned as asked for"),
+            Self::BeyondPhysicalRange(limit) => {
+                write!(f, "beyond the physical addresses, which end at {limit}")
+            }
+            Self::Overlaps(start, end) => write!(f, "overlaps {start} to {end}, which the RMM has already"),
+        }
+    }
+}
 
 impl fmt::Display for SharedBufferRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -413,9 +469,23 @@ mod tests {
             ),
             (data.into(), -7, "boot manifest: DRAM bank 3: size 0x800 is not a multiple of 4 KiB"),
             (
-                BootError::Capacity { what: "granule array", needed: 9, available: 5 },
+                BootError::Capacity { what: Demand::Granules, needed: 9, available: 5 },
                 -1,
                 "granule array: 9 bytes needed, 5 available",
+            ),
+            (
+                BootError::Capacity { what: Demand::Cpus, needed: 9, available: 5 },
+                -3,
+                "memory of the CPUs: 9 bytes needed, 5 available",
+            ),
+            (
+                BootError::ReservedMemory {
+                    base: PhysAddr::new(0x1000),
+                    size: 0x2000,
+                    rule: ReservedMemoryRule::Misaligned,
+                },
+                -1,
+                "0x2000 bytes reserved by EL3 at 0x0000000000001000: not aligned as asked for",
             ),
             (check(&[(4, 0x70)]).unwrap_err(), -1, "activation token: 0x70 is not the RMM's"),
             (BootError::Unsupported("FEAT_VHE"), -1, "not supported: FEAT_VHE"),

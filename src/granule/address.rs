@@ -17,6 +17,12 @@ impl GranuleAddress {
         if address.is_aligned(GRANULE_SIZE) { Some(Self(address)) } else { None }
     }
 
+    /// The granule that holds the byte at `address`.
+    #[inline]
+    pub const fn containing(address: PhysAddr) -> Self {
+        Self(address.align_down(GRANULE_SIZE))
+    }
+
     /// The physical address.
     #[inline]
     pub const fn get(self) -> PhysAddr {

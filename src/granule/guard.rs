@@ -10,7 +10,7 @@ use core::mem::ManuallyDrop;
 
 use super::address::GranuleAddress;
 use super::lock::{Content, CountError, GranuleEntry, Waiters};
-use super::state::{Delegated, GranuleState, Transition, Wiped};
+use super::state::{Delegated, GranuleState, Lockable, Transition, Unused, Wiped};
 use crate::cpu::CpuIndex;
 
 /// What zeroes a granule: a slot of a CPU.
@@ -103,6 +103,19 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     pub fn put(&self, count: u16) -> Result<(), CountError> {
         self.held.set(self.held.get().with_count_of(self.entry.put(count)?));
         Ok(())
+    }
+}
+
+impl<'a, S: Lockable> LockedGranule<'a, S> {
+    /// The granule as one that may be taken out of use.
+    ///
+    /// # Errors
+    ///
+    /// The guard itself, when there are references.
+    #[inline]
+    pub fn into_unused(self) -> Result<LockedGranule<'a, Unused<S>>, Self> {
+        // It stays so: only the holder of the lock adds references.
+        if self.references() == 0 { Ok(self.known_as()) } else { Err(self) }
     }
 }
 

@@ -127,7 +127,7 @@ impl<'a> GranuleTable<'a> {
         Ok(needed)
     }
 
-    /// Builds the table over `storage`, which may hold anything: every granule begins as Non-secure.
+    /// Builds the table over `storage`, of entries that are as [`GranuleEntry::new`] makes them: every granule begins as Non-secure.
     ///
     /// `excluded` ranges (the RMM's own memory, the page shared with EL3) are never delegable, whatever the banks say. `waiters` serves this table alone.
     ///
@@ -144,13 +144,6 @@ impl<'a> GranuleTable<'a> {
         let available = storage.len();
         let too_few = LayoutError::TooFewEntries { needed, available };
         let used = storage.get_mut(..needed).ok_or(too_few)?;
-        for entry in used.iter_mut() {
-            // Only what is not zero is written, so that storage which is sparse stays so.
-            if *entry.0.get_mut() != 0 {
-                *entry.0.get_mut() = 0;
-            }
-        }
-
         let mut rest: &'a [GranuleEntry] = used;
         let mut table = Self { banks: [Bank::NONE; MAX_BANKS], count: 0, waiters };
         for_each_piece(banks, excluded, |base, granules| {

@@ -1,94 +1,86 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The High VA map: 2 MiB at the top of the address space, private to each CPU and laid out alike on all.
 //!
-//! | Pages | Content |
-//! | --- | --- |
-//! | 0 | guard |
-//! | 1 to 4 | stack |
-//! | 5 | guard |
-//! | 6 to 9 | exception stack |
-//! | 10 | guard |
-//! | 480 to 503 | slots ([`slot_layout`]) |
+//! From the bottom: the stack, the exception stack and the CPU's context, an unmapped guard page on each side of each; at the top the
+//! slots ([`slot_layout`]). All else is unmapped, and `xlat` refuses to map it.
 //!
-//! The rest is unmapped. A CPU's memory is set up by its first boot; later boots find it as it was.
+//! Cold boot builds the maps of all CPUs that EL3 announced, in memory that it found for them; each CPU takes its own into use whenever it boots, and
+//! finds it as it left it.
 
-use core::cell::UnsafeCell;
-use core::mem::{MaybeUninit, offset_of};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::mem::MaybeUninit;
 
-use tock_registers::interfaces::Readable;
+use tock_registers::interfaces::{ReadWriteable, Writeable};
 
 use super::{Cpu, SlotBuffer, low_va, slot_layout};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
-use crate::arch::sysreg::TPIDR_EL2;
+use crate::arch::barrier;
+use crate::arch::sysreg::{TCR_EL2, TTBR1_EL2, fields};
 use crate::cpu::CpuIndex;
-use crate::xlat::mmu::Features;
 use crate::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, El2And0, Error, Maintenance, Region, RegionStorage,
     Table, TablePool, VaRange,
 };
 
-/// CPUs that this image has memory for.
-pub const PLATFORM_CPUS: usize = 32;
-
+/// One table, with FEAT_TTST.
 const ADDRESS_BITS: u32 = 21;
 const BASE: u64 = u64::MAX - (1 << ADDRESS_BITS) + 1;
+
+/// Pages of each stack. That of exceptions holds no more than a report.
 const STACK_PAGES: u64 = 4;
-const STACK_BYTES: usize = 4 * 4096;
-const STACK_BASE: u64 = BASE + GRANULE_SIZE;
-const EXCEPTION_STACK_BASE: u64 = STACK_TOP + GRANULE_SIZE;
+const EXCEPTION_STACK_PAGES: u64 = 4;
 
-/// Top of the stack of every CPU.
-pub const STACK_TOP: u64 = STACK_BASE + STACK_PAGES * GRANULE_SIZE;
-/// Top of the exception stack of every CPU.
-pub const EXCEPTION_STACK_TOP: u64 = EXCEPTION_STACK_BASE + STACK_PAGES * GRANULE_SIZE;
-/// Top of a CPU's stack in its [`CpuMemory`], as the Low VA map has it.
-pub const STACK_TOP_OFFSET: usize = offset_of!(CpuMemory, stack) + STACK_BYTES;
-/// Top of a CPU's exception stack in its [`CpuMemory`], as the Low VA map has it.
-pub const EXCEPTION_STACK_TOP_OFFSET: usize = offset_of!(CpuMemory, exception_stack) + STACK_BYTES;
+/// A part of the map: the pages that it has, between two guard pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The first byte.
+    pub base: u64,
+    /// The first byte beyond.
+    pub top: u64,
+}
 
-static_assertions::const_assert!(EXCEPTION_STACK_TOP + GRANULE_SIZE <= slot_layout::BASE.get());
-static_assertions::const_assert_eq!(offset_of!(CpuMemory, table), 0);
+impl Part {
+    /// The part of `pages` pages above `guard`, the first byte of a guard page.
+    const fn above(guard: u64, pages: u64) -> Self {
+        let base = guard + GRANULE_SIZE;
+        Self { base, top: base + pages * GRANULE_SIZE }
+    }
 
-/// What a CPU has of its own. All zero before its first boot.
+    const fn size(self) -> u64 {
+        self.top - self.base
+    }
+}
+
+/// The stack of every CPU.
+pub const STACK: Part = Part::above(BASE, STACK_PAGES);
+/// The stack for exceptions of every CPU.
+pub const EXCEPTION_STACK: Part = Part::above(STACK.top, EXCEPTION_STACK_PAGES);
+/// The context of every CPU.
+const CONTEXT: Part = Part::above(EXCEPTION_STACK.top, 1);
+
+static_assertions::const_assert!(CONTEXT.top + GRANULE_SIZE <= slot_layout::BASE.get());
+static_assertions::const_assert!(slot_layout::BASE.get() - 1 + slot_layout::SIZE < u64::MAX);
+
+/// What a CPU has of its own. Any bytes are one before [`build`].
 #[repr(C, align(4096))]
 #[allow(missing_debug_implementations)]
 pub struct CpuMemory {
     /// Its one table, at the start: boot makes it TTBR1.
-    table: UnsafeCell<Table>,
-    stack: UnsafeCell<[u8; STACK_BYTES]>,
-    exception_stack: UnsafeCell<[u8; STACK_BYTES]>,
-    ready: AtomicBool,
-    storage: UnsafeCell<MaybeUninit<RegionStorage<3>>>,
-    context: UnsafeCell<MaybeUninit<Context<'static, El2And0>>>,
-    cpu: UnsafeCell<MaybeUninit<Cpu>>,
+    table: Table,
+    stack: [u8; native(STACK.size())],
+    exception_stack: [u8; native(EXCEPTION_STACK.size())],
+    cpu: CpuPage,
+    storage: MaybeUninit<RegionStorage<4>>,
+    context: MaybeUninit<Context<'static, El2And0>>,
 }
 
-impl CpuMemory {
-    const fn new() -> Self {
-        Self {
-            table: UnsafeCell::new(Table::EMPTY),
-            stack: UnsafeCell::new([0; STACK_BYTES]),
-            exception_stack: UnsafeCell::new([0; STACK_BYTES]),
-            ready: AtomicBool::new(false),
-            storage: UnsafeCell::new(MaybeUninit::uninit()),
-            context: UnsafeCell::new(MaybeUninit::uninit()),
-            cpu: UnsafeCell::new(MaybeUninit::uninit()),
-        }
-    }
-}
+/// A page of its own for the context, so that nothing else is mapped with it.
+#[repr(C, align(4096))]
+struct CpuPage(MaybeUninit<Cpu>);
 
-// SAFETY: each CPU touches its own element only: EL3 gives every CPU another index.
-unsafe impl Sync for CpuMemory {}
+static_assertions::const_assert_eq!(core::mem::offset_of!(CpuMemory, table), 0);
+static_assertions::const_assert_eq!(size_of::<CpuPage>() as u64, CONTEXT.size());
 
-static CPUS: [CpuMemory; PLATFORM_CPUS] = [const { CpuMemory::new() }; PLATFORM_CPUS];
-
-/// The address of the first CPU's memory; those of the others follow.
-pub fn base() -> u64 {
-    core::ptr::from_ref(&CPUS).addr() as u64
-}
-
-/// The configuration of the range, one table with FEAT_TTST.
+/// The configuration of the range.
 ///
 /// # Errors
 ///
@@ -97,60 +89,112 @@ pub fn space(max_pa: PhysAddr) -> Result<AddressSpace, Error> {
     AddressSpace::new(VaRange::High, ADDRESS_BITS, max_pa, low_va::FORMAT)
 }
 
-/// Makes CPU `index` the running one, and sets its memory up if this is its first time.
+/// Builds the maps of all CPUs, the first element being that of index 0. The memory is flat-mapped.
 ///
 /// # Errors
 ///
-/// What `xlat` refuses, or an index that there is no memory for.
-pub fn enter(index: usize, features: &Features) -> Result<(), Error> {
-    let (Some(memory), Some(cpu)) = (CPUS.get(index), CpuIndex::new(index)) else {
-        return Err(Error::NoSuchPage);
-    };
-    if !memory.ready.load(Ordering::Relaxed) {
-        set_up(memory, cpu, features)?;
-        memory.ready.store(true, Ordering::Relaxed);
+/// What `xlat` refuses, or more CPUs than there can be.
+pub fn build(cpus: &'static mut [CpuMemory], max_pa: PhysAddr) -> Result<(), Error> {
+    for (index, memory) in cpus.iter_mut().enumerate() {
+        memory.set_up(CpuIndex::new(index).ok_or(Error::NoSuchPage)?, max_pa)?;
     }
+    // Complete before any CPU's walker is pointed at the tables.
+    barrier::dsb_ish();
     Ok(())
 }
 
-fn set_up(memory: &'static CpuMemory, index: CpuIndex, features: &Features) -> Result<(), Error> {
-    let space = space(features.max_pa(low_va::FORMAT)?)?;
-    let flat = |cell: *mut [u8; STACK_BYTES]| PhysAddr::new(cell.addr() as u64);
-    let table_address = PhysAddr::new(memory.table.get().addr() as u64);
-    // SAFETY: this CPU's memory, not set up before: the only references to table, storage and context.
-    let (table, storage, context_place, cpu_place) = unsafe {
-        (
-            core::slice::from_mut(&mut *memory.table.get()),
-            &mut *memory.storage.get(),
-            &mut *memory.context.get(),
-            &mut *memory.cpu.get(),
-        )
-    };
-    let storage = storage.write(RegionStorage::new());
-    let pool = TablePool::new(table, table_address)?;
-    let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
-    let attributes = Attributes::read_write().non_global();
-    let size = STACK_PAGES * GRANULE_SIZE;
-    let stacks = [(memory.stack.get(), STACK_BASE), (memory.exception_stack.get(), EXCEPTION_STACK_BASE)];
-    for (stack, va) in stacks {
-        builder.add_static(Region::new(flat(stack), VirtAddr::new(va), size, attributes))?;
-    }
-    builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
-    let context = context_place.write(builder.init().map_err(|failed| failed.error)?);
-    context.activate(Maintenance::Local);
-    let slots = SlotBuffer::new(context)?;
-    // The stacks are in use at once: invalid to valid takes a barrier, and no TLB maintenance.
-    crate::arch::barrier::dsb_nshst();
-    crate::arch::barrier::isb();
-    cpu_place.write(Cpu { index, slots });
-    Ok(())
+/// Has the running CPU, which is booting cold, walk `table`, the first page of its [`CpuMemory`]. The High VA range was off before.
+pub fn enable(table: PhysAddr) {
+    // ASID 0, and CnP clear: the tables are this CPU's own. Below 2^48 the register holds the address as it is.
+    TTBR1_EL2.set(table.get());
+    barrier::isb();
+    TCR_EL2.modify(fields::TCR_EL2::EPD1::CLEAR);
+    barrier::isb();
 }
 
-/// The context of the running CPU, which has been through [`enter`]. Called once for each RMI call, so that no two live at a time.
+impl CpuMemory {
+    fn set_up(
+        &'static mut self,
+        index: CpuIndex,
+        max_pa: PhysAddr,
+    ) -> Result<&'static Context<'static, El2And0>, Error> {
+        let flat = |start: usize| PhysAddr::new(start as u64);
+        let attributes = Attributes::read_write().non_global();
+        let parts = [
+            (flat(self.stack.as_ptr().addr()), STACK),
+            (flat(self.exception_stack.as_ptr().addr()), EXCEPTION_STACK),
+            (flat(self.cpu.0.as_ptr().addr()), CONTEXT),
+        ];
+        let table = core::slice::from_mut(&mut self.table);
+        let address = flat(table.as_ptr().addr());
+        let pool = TablePool::new(table, address)?;
+        let storage = self.storage.write(RegionStorage::new());
+        let mut builder = ContextBuilder::<El2And0>::new(space(max_pa)?, pool, storage.list())?;
+        for (pa, part) in parts {
+            builder.add_static(Region::new(pa, VirtAddr::new(part.base), part.size(), attributes))?;
+        }
+        builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
+        let context = self.context.write(builder.init().map_err(|failed| failed.error)?);
+        // Nobody walks the tables yet; when somebody does it is this CPU alone.
+        context.activate(Maintenance::Local);
+        let slots = SlotBuffer::new(context)?;
+        self.cpu.0.write(Cpu { index, slots });
+        Ok(context)
+    }
+}
+
+/// The context of the running CPU, which has booted. Called once for each RMI call, so that no two live at a time.
+#[cfg(target_os = "none")]
 #[inline]
 pub fn this_cpu() -> &'static mut Cpu {
-    // `enter` checked that the index is within the array; the remainder tells the compiler.
-    let index = native(TPIDR_EL2.get().wrapping_sub(1)) % PLATFORM_CPUS;
-    // SAFETY: this CPU's own context, written by `enter`; the last RMI call, and with it the last reference, has ended.
-    unsafe { (*CPUS[index].cpu.get()).assume_init_mut() }
+    // SAFETY: every CPU finds its own context at this address of its own map, written by `build`; the last RMI call, and with it the last
+    // reference, has ended.
+    unsafe { &mut *core::ptr::with_exposed_provenance_mut(native(CONTEXT.base)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX_PA: PhysAddr = PhysAddr::new((1 << 48) - 1);
+
+    fn memory() -> &'static mut CpuMemory {
+        // SAFETY: any bytes are a `CpuMemory` before it is set up.
+        Box::leak(unsafe { Box::new_zeroed().assume_init() })
+    }
+
+    #[test]
+    fn each_part_is_mapped_to_the_memory_of_its_own_cpu_and_everything_else_is_not() {
+        for index in [0, 511] {
+            let memory = memory();
+            let physical = [
+                memory.stack.as_ptr().addr(),
+                memory.exception_stack.as_ptr().addr(),
+                memory.cpu.0.as_ptr().addr(),
+            ];
+            let context = memory.set_up(CpuIndex::new(index).unwrap(), MAX_PA).unwrap();
+            let parts = [STACK, EXCEPTION_STACK, CONTEXT];
+            let slots = slot_layout::BASE.get()..slot_layout::BASE.get() + slot_layout::SIZE;
+            for va in (0..512).map(|page| BASE + page * GRANULE_SIZE) {
+                let part = parts.iter().zip(physical).find(|(part, _)| (part.base..part.top).contains(&va));
+                match (part, context.translate(VirtAddr::new(va))) {
+                    (Some((part, pa)), Ok(translation)) => {
+                        assert_eq!(translation.pa.get(), pa as u64 + (va - part.base), "{va:#x}");
+                        assert_eq!(translation.attributes, Attributes::read_write().non_global());
+                    }
+                    (None, Err(Error::Unmapped(_))) => assert!(slots.contains(&va), "{va:#x}"),
+                    (None, Err(Error::NotMapped(_))) => assert!(!slots.contains(&va), "{va:#x}"),
+                    other => panic!("{va:#x}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn guard_pages_are_on_both_sides_of_each_part() {
+        assert_eq!(STACK.base, BASE + GRANULE_SIZE);
+        for (below, above) in [(STACK, EXCEPTION_STACK), (EXCEPTION_STACK, CONTEXT)] {
+            assert_eq!(above.base, below.top + GRANULE_SIZE);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 use core::ops::Range;
 
+use super::low_va::Sections;
 use crate::address::PhysAddr;
 
 unsafe extern "C" {
@@ -11,6 +12,8 @@ unsafe extern "C" {
     static __rodata_start: [u8; 0];
     static __rodata_end: [u8; 0];
     static __data_start: [u8; 0];
+    static __pool_start: [u8; 0];
+    static __pool_end: [u8; 0];
     static __rw_end: [u8; 0];
     static __low_tables_start: [u8; 0];
     static __low_tables_end: [u8; 0];
@@ -18,9 +21,9 @@ unsafe extern "C" {
 }
 
 macro_rules! range {
-    ($(#[$doc:meta])* $name:ident: $start:ident .. $end:ident) => {
+    ($(#[$doc:meta])* $visibility:vis $name:ident: $start:ident .. $end:ident) => {
         $(#[$doc])*
-        pub fn $name() -> Range<PhysAddr> {
+        $visibility fn $name() -> Range<PhysAddr> {
             // Flat-mapped: an address of the image is its physical address.
             PhysAddr::new((&raw const $start).addr() as u64)..PhysAddr::new((&raw const $end).addr() as u64)
         }
@@ -29,21 +32,32 @@ macro_rules! range {
 
 range! {
     /// All of it, with what the file does not hold.
-    image: __text_start..__image_end
+    pub image: __text_start..__image_end
 }
 range! {
-    /// Code.
+    /// Memory to be given out at boot.
+    pub pool: __pool_start..__pool_end
+}
+range! {
     code: __text_start..__text_end
 }
 range! {
-    /// Read-only data and what relocation wrote.
     read_only: __rodata_start..__rodata_end
 }
 range! {
-    /// Data, zeroed memory, stacks, per-CPU tables.
     read_write: __data_start..__rw_end
 }
 range! {
-    /// Tables of the Low VA map.
     low_tables: __low_tables_start..__low_tables_end
+}
+
+/// The sections as the Low VA map has them. `guards` are pages of the data that are left out.
+pub fn sections<const GUARDS: usize>(guards: [PhysAddr; GUARDS]) -> Sections<GUARDS> {
+    Sections {
+        code: code(),
+        read_only: read_only(),
+        read_write: read_write(),
+        guards,
+        low_tables: low_tables(),
+    }
 }

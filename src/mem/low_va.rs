@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Low VA map: the RMM itself, the page shared with EL3, and the consoles; flat, global, the same for all CPUs.
+//! The Low VA map: the RMM itself, the memory that EL3 reserved for it, the page shared with EL3, and the consoles; flat, global, the
+//! same for all CPUs.
 //!
 //! Built once, by cold boot, under the early map. Its tables are mapped read-only in it, so that nothing changes it afterwards.
 
-use core::cell::UnsafeCell;
 use core::ops::Range;
 
-use super::layout;
 use crate::address::{GRANULE_SIZE, PhysAddr};
 use crate::el3::manifest::Console;
+use crate::granule::MemoryRange;
 use crate::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error,
     PhysicalAddressSpace, Region, RegionStorage, Table, TablePool, VaRange,
@@ -17,61 +17,72 @@ use crate::xlat::{
 /// The format of the RMM's own tables, Low and High: memory of the RMM lies below 2^48.
 pub const FORMAT: DescriptorFormat = DescriptorFormat::Bits48;
 
-/// Tables: the initial one, and for image, shared page and consoles up to three levels below each.
-const TABLES: usize = 32;
-/// Sections of the image, the shared page, and up to 11 consoles.
-const REGIONS: usize = 16;
+/// Tables: the initial one, and for image, reserved memory, shared page and consoles up to three levels below each.
+pub const TABLES: usize = 40;
+/// Sections of the image, two reservations, the shared page, and up to 10 consoles.
+pub const REGIONS: usize = 20;
 
-#[repr(C, align(4096))]
-struct Tables(UnsafeCell<[Table; TABLES]>);
-
-// SAFETY: cold boot alone touches them, once; then they are read-only memory.
-unsafe impl Sync for Tables {}
-
-#[unsafe(link_section = ".low_tables")]
-static TABLES_MEMORY: Tables = Tables(UnsafeCell::new([Table::EMPTY; TABLES]));
-
-/// Room for the list of regions while the map is built.
-pub fn storage() -> RegionStorage<REGIONS> {
-    RegionStorage::new()
+/// The sections of the image.
+#[derive(Clone, Debug)]
+pub struct Sections<const GUARDS: usize> {
+    /// Code.
+    pub code: Range<PhysAddr>,
+    /// Read-only data and what relocation wrote.
+    pub read_only: Range<PhysAddr>,
+    /// Data, zeroed memory, stacks, memory to be given out.
+    pub read_write: Range<PhysAddr>,
+    /// Pages of the data that stay unmapped, ascending.
+    pub guards: [PhysAddr; GUARDS],
+    /// Tables of the Low VA map.
+    pub low_tables: Range<PhysAddr>,
 }
 
-/// Builds the map. To be called once.
+/// Builds the map, in `tables`, which are the section for them.
 ///
 /// # Errors
 ///
-/// What `xlat` refuses: too many consoles, or ones that overlap something.
-pub fn build(
-    storage: &mut RegionStorage<REGIONS>,
+/// What `xlat` refuses: too many consoles, or something that overlaps something else.
+pub fn build<'a, const GUARDS: usize>(
+    tables: &'a mut [Table],
+    storage: &'a mut RegionStorage<REGIONS>,
+    sections: &Sections<GUARDS>,
+    reserved: impl Iterator<Item = MemoryRange> + Clone,
     shared: PhysAddr,
     consoles: impl Iterator<Item = Console> + Clone,
     max_pa: PhysAddr,
-) -> Result<Context<'_, El2And0>, Error> {
+) -> Result<Context<'a, El2And0>, Error> {
     let code = if cfg!(hardened) { Attributes::code().guarded() } else { Attributes::code() };
-    let image = layout::image();
-    let highest = consoles
+    let devices = consoles.map(|console| (console.region().base(), console.region().size()));
+    let image_end = sections.low_tables.end;
+    let highest = devices
         .clone()
-        .map(|console| console.region().end())
-        .chain([image.end, PhysAddr::new(shared.get() + GRANULE_SIZE)])
+        .chain(reserved.clone())
+        .chain([(shared, GRANULE_SIZE)])
+        .map(|(base, size)| PhysAddr::new(base.get().saturating_add(size)))
+        .chain([image_end])
         .max()
-        .unwrap_or(image.end);
+        .unwrap_or(image_end);
     // TxSZ fits the highest mapping; 2^25 is the least without FEAT_TTST.
     let bits = (u64::BITS - (highest.get() - 1).leading_zeros()).max(25);
     let space = AddressSpace::new(VaRange::Low, bits, max_pa, FORMAT)?;
-    // SAFETY: called once, so this is the only reference; the memory is zeroed by the pool as tables are taken.
-    let tables = unsafe { &mut *TABLES_MEMORY.0.get() };
-    let pool = TablePool::new(tables, layout::low_tables().start)?;
+    let pool = TablePool::new(tables, sections.low_tables.start)?;
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
-    builder.add_static(flat(layout::code(), code))?;
-    builder.add_static(flat(layout::read_only(), Attributes::read_only()))?;
-    builder.add_static(flat(layout::read_write(), Attributes::read_write()))?;
-    builder.add_static(flat(layout::low_tables(), Attributes::read_only()))?;
-    builder.add_static(Region::flat(shared, GRANULE_SIZE, Attributes::read_write()))?;
-    for console in consoles {
-        let region = console.region();
+    builder.add_static(flat(sections.code.clone(), code))?;
+    builder.add_static(flat(sections.read_only.clone(), Attributes::read_only()))?;
+    let mut start = sections.read_write.start;
+    for guard in sections.guards {
+        builder.add_static(flat(start..guard, Attributes::read_write()))?;
+        start = PhysAddr::new(guard.get() + GRANULE_SIZE);
+    }
+    builder.add_static(flat(start..sections.read_write.end, Attributes::read_write()))?;
+    builder.add_static(flat(sections.low_tables.clone(), Attributes::read_only()))?;
+    for (base, size) in reserved.chain([(shared, GRANULE_SIZE)]) {
+        builder.add_static(Region::flat(base, size, Attributes::read_write()))?;
+    }
+    for (base, size) in devices {
         // The host has it too, as Non-secure; every machine so far answers to both, and the host's view is the one that cannot be refused.
         let device = Attributes::device().in_pas(PhysicalAddressSpace::NonSecure);
-        builder.add_static(Region::flat(region.base(), region.size(), device))?;
+        builder.add_static(Region::flat(base, size, device))?;
     }
     builder.init().map_err(|failed| failed.error)
 }

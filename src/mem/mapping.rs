@@ -153,6 +153,13 @@ impl<S: Untyped> Mapping<'_, S> {
         unsafe { &*self.open.window().pointer().cast() }
     }
 
+    /// The content as plain bytes. No Realm can change them: it does not have the granule yet.
+    #[inline(always)]
+    pub fn bytes(&mut self) -> &[u8; native(GRANULE_SIZE)] {
+        // SAFETY: as for `words_mut`; any bits are bytes.
+        unsafe { &*self.open.window().pointer().cast() }
+    }
+
     /// The content as plain words, for a copy that fills them.
     #[inline(always)]
     pub(super) fn words_mut(&mut self) -> &mut [u64; GRANULE_WORDS] {

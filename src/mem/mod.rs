@@ -2,11 +2,9 @@
 //! The two maps of the RMM (`low_va`, shared; `high_va`, per CPU), and what each CPU has of its own: its index, and the slots
 //! through which it sees memory that is not the RMM's.
 
-#[cfg(target_os = "none")]
 pub mod high_va;
 #[cfg(target_os = "none")]
 pub mod layout;
-#[cfg(target_os = "none")]
 pub mod low_va;
 mod mapping;
 mod ns;

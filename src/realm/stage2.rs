@@ -3,9 +3,13 @@
 //!
 //! A [`Stage2`] is made once, from validated Realm parameters, lives in the RD and never changes.
 
+use aarch64_cpu::registers::{ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1};
+use tock_registers::interfaces::Readable;
+
 use super::vmid::Vmid;
+use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1};
 use crate::granule::GranuleAddress;
-use crate::xlat::Level;
+use crate::xlat::{DescriptorFormat, Level};
 
 /// The most root tables that are concatenated (Arm ARM D8.2.2).
 pub const MAX_ROOT_TABLES: u8 = 16;
@@ -25,4 +29,78 @@ pub struct Stage2 {
     pub vmid: Vmid,
     /// The first root table; the others follow it.
     pub root: GranuleAddress,
+}
+
+/// What of this CPU the registers of stage 2 depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage2Features {
+    /// ID_AA64MMFR0_EL1.PARange: the code that VTCR_EL2.PS takes.
+    pub physical_range: u64,
+    /// VMIDs have 16 bits (FEAT_VMID16).
+    pub vmid_16: bool,
+}
+
+impl Stage2Features {
+    /// Reads the identification registers of this CPU.
+    pub fn read() -> Self {
+        Self {
+            physical_range: ID_AA64MMFR0_EL1.read(MMFR0::PARange),
+            vmid_16: ID_AA64MMFR1_EL1.matches_all(MMFR1::VMIDBits::Bits16),
+        }
+    }
+}
+
+impl Stage2 {
+    /// How its descriptors hold addresses.
+    #[inline]
+    pub const fn format(&self) -> DescriptorFormat {
+        if self.lpa2 { DescriptorFormat::Lpa2 } else { DescriptorFormat::Bits48 }
+    }
+
+    /// The value of VTCR_EL2 (Arm ARM D23.2.202): Write-Back Write-Allocate and Inner Shareable walks, 4 KiB granule.
+    pub const fn vtcr(&self, features: Stage2Features) -> u64 {
+        const RES1: u64 = 1 << 31;
+        const IRGN0_WRITE_BACK: u64 = 1 << 8;
+        const ORGN0_WRITE_BACK: u64 = 1 << 10;
+        const SH0_INNER: u64 = 3 << 12;
+        const SL0: u32 = 6;
+        const PS: u32 = 16;
+        const VS: u32 = 19;
+        const DS: u32 = 32;
+        const SL2: u32 = 33;
+        /// PARange of 48 and of 52 bits; PS is no more than the format of the descriptors can say.
+        const BITS_48: u64 = 5;
+        const BITS_52: u64 = 6;
+
+        let t0sz = 64 - self.ipa_bits as u64;
+        let (sl2, sl0) = match self.start_level {
+            Level::MinusOne => (1, 0),
+            Level::Zero => (0, 2),
+            Level::One => (0, 1),
+            Level::Two => (0, 0),
+            Level::Three => (0, 3),
+        };
+        let limit = if self.lpa2 { BITS_52 } else { BITS_48 };
+        let range = if features.physical_range < limit { features.physical_range } else { limit };
+        t0sz | sl0 << SL0
+            | IRGN0_WRITE_BACK
+            | ORGN0_WRITE_BACK
+            | SH0_INNER
+            | range << PS
+            | (features.vmid_16 as u64) << VS
+            | RES1
+            | (self.lpa2 as u64) << DS
+            | sl2 << SL2
+    }
+
+    /// The value of VTTBR_EL2 (Arm ARM D23.2.203): VMID, root, not common to CPUs (CnP is 0).
+    pub const fn vttbr(&self) -> u64 {
+        const VMID: u32 = 48;
+        /// BADDR: address bits 47:5 in their place.
+        const LOW: u64 = (1 << VMID) - 1;
+        /// With 52-bit addresses, where address bits 51:48 are.
+        const HIGH: u32 = 2;
+        let root = self.root.get().get();
+        (self.vmid.get() as u64) << VMID | root & LOW | (root >> VMID) << HIGH
+    }
 }

@@ -7,9 +7,11 @@
 //! A command of more than a few instructions is a function that is not inlined, so that the dispatch is a jump that needs no stack frame.
 
 mod configuration;
+mod data;
 mod features;
 mod granule;
 mod rmm;
+mod rtt;
 mod tracking;
 mod types;
 mod version;
@@ -38,7 +40,18 @@ fn dispatch_1_0(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
         function::VERSION => version::version(rmm, call),
         function::GRANULE_DELEGATE => granule::delegate(rmm, cpu, call),
         function::GRANULE_UNDELEGATE => granule::undelegate(rmm, cpu, call),
+        function::DATA_CREATE => data::create(rmm, cpu, call),
+        function::DATA_CREATE_UNKNOWN => data::create_unknown(rmm, cpu, call),
+        function::DATA_DESTROY => data::destroy(rmm, cpu, call),
+        function::RTT_CREATE => rtt::create(rmm, cpu, call),
+        function::RTT_DESTROY => rtt::destroy(rmm, cpu, call),
+        function::RTT_MAP_UNPROTECTED => rtt::map_unprotected(rmm, cpu, call),
+        function::RTT_READ_ENTRY => rtt::read_entry(rmm, cpu, call),
+        function::RTT_UNMAP_UNPROTECTED => rtt::unmap_unprotected(rmm, cpu, call),
         function::FEATURES => features::features(rmm, call),
+        function::RTT_FOLD => rtt::fold(rmm, cpu, call),
+        function::RTT_INIT_RIPAS => rtt::init_ripas(rmm, cpu, call),
+        function::RTT_SET_RIPAS => rtt::set_ripas(rmm, cpu, call),
         _ => call.answer_unknown(),
     }
 }

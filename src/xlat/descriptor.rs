@@ -11,9 +11,9 @@ use super::level::Level;
 use super::regime::Regime;
 use crate::address::PhysAddr;
 
-const VALID: u64 = 1 << 0;
+pub(crate) const VALID: u64 = 1 << 0;
 /// With VALID: a table at levels -1 to 2, a page at level 3. Without it: a block.
-const TABLE_OR_PAGE: u64 = 1 << 1;
+pub(crate) const TABLE_OR_PAGE: u64 = 1 << 1;
 const ATTRIBUTE_INDEX: u32 = 2;
 /// Non-secure; with NSE of the EL3 regime also Realm.
 pub(super) const NS: u64 = 1 << 5;
@@ -22,8 +22,8 @@ const UNPRIVILEGED: u64 = 1 << 6;
 /// AP\[2\].
 const READ_ONLY: u64 = 1 << 7;
 /// SH\[1:0\]; with LPA2 the place of output address bits 51:50.
-const SHAREABILITY: u32 = 8;
-const ACCESS_FLAG: u64 = 1 << 10;
+pub(crate) const SHAREABILITY: u32 = 8;
+pub(crate) const ACCESS_FLAG: u64 = 1 << 10;
 /// nG, of regimes with ASIDs.
 const NON_GLOBAL: u64 = 1 << 11;
 /// NSE, of the EL3 regime, in the place of nG.
@@ -85,11 +85,13 @@ pub(super) const fn contiguous_at(level: Level) -> bool {
 
 /// An address in a descriptor. Right for both formats, since without LPA2 no address has bits 51:48.
 #[inline(always)]
-const fn encode_address(pa: u64) -> u64 {
+pub(crate) const fn encode_address(pa: u64) -> u64 {
     pa & ADDRESS | (pa >> ADDRESS_HIGH_SHIFT) & ADDRESS_HIGH
 }
 
-const fn decode_address(raw: u64, format: DescriptorFormat) -> u64 {
+/// The address that `raw` holds. Its own bits 11:0 and those of other fields are left out.
+#[inline(always)]
+pub(crate) const fn decode_address(raw: u64, format: DescriptorFormat) -> u64 {
     match format {
         DescriptorFormat::Bits48 => raw & ADDRESS,
         DescriptorFormat::Lpa2 => raw & ADDRESS | (raw & ADDRESS_HIGH) << ADDRESS_HIGH_SHIFT,

@@ -58,6 +58,40 @@ impl Level {
         }
     }
 
+    /// The level of the tables with entries that point to tables at this level; `None` at level -1.
+    pub const fn coarser(self) -> Option<Self> {
+        match self {
+            Self::MinusOne => None,
+            Self::Zero => Some(Self::MinusOne),
+            Self::One => Some(Self::Zero),
+            Self::Two => Some(Self::One),
+            Self::Three => Some(Self::Two),
+        }
+    }
+
+    /// The level by its number, -1 to 3.
+    pub const fn from_number(number: i64) -> Option<Self> {
+        match number {
+            -1 => Some(Self::MinusOne),
+            0 => Some(Self::Zero),
+            1 => Some(Self::One),
+            2 => Some(Self::Two),
+            3 => Some(Self::Three),
+            _ => None,
+        }
+    }
+
+    /// The number of the level, -1 to 3.
+    pub const fn number(self) -> i8 {
+        match self {
+            Self::MinusOne => -1,
+            Self::Zero => 0,
+            Self::One => 1,
+            Self::Two => 2,
+            Self::Three => 3,
+        }
+    }
+
     /// Where a walk over `address_bits` of VA starts (Arm ARM D8.2.7).
     pub(super) const fn initial(address_bits: u32) -> Self {
         match address_bits {
@@ -70,7 +104,7 @@ impl Level {
     }
 
     /// The index, in its table at this level, of the entry that covers `offset`.
-    pub(super) const fn index(self, offset: u64) -> usize {
+    pub const fn index(self, offset: u64) -> usize {
         // Nine bits: nothing is lost.
         ((offset >> self.shift()) & 0x1ff) as usize
     }
@@ -157,6 +191,18 @@ mod tests {
         ] {
             assert_eq!(Level::initial(bits), level, "{bits} bits");
         }
+    }
+
+    #[test]
+    fn a_level_and_its_number_name_each_other() {
+        for level in Level::ALL {
+            assert_eq!(Level::from_number(level.number().into()), Some(level));
+            assert_eq!(level.finer().map_or(Some(level), Level::coarser), Some(level));
+        }
+        for number in [i64::MIN, -2, 4, 0xff, i64::MAX] {
+            assert_eq!(Level::from_number(number), None, "{number}");
+        }
+        assert_eq!(Level::MinusOne.coarser(), None);
     }
 
     #[test]

@@ -147,22 +147,6 @@ fn too_little_storage_is_refused_with_both_numbers() {
 }
 
 #[test]
-fn storage_that_holds_anything_makes_a_table_of_non_secure_granules() {
-    let mut storage: Vec<_> = (0..4).map(|_| GranuleEntry::new()).collect();
-    let waiters = Waiters::new();
-    let banks = ranges(&[(0x1000, 0x4000)]);
-    for _ in 0..2 {
-        // The second table finds what the first one left: a locked granule, and one that is Delegated.
-        let table = GranuleTable::new(&mut storage, &waiters, banks.iter().copied(), &[]).expect("right");
-        for address in [0x1000, 0x2000, 0x3000, 0x4000] {
-            assert_eq!(table.state(at(address)), Some(State::Ns));
-        }
-        drop(table.lock::<Ns>(cpu(0), at(0x2000)).expect("free").transition::<Delegated>());
-        std::mem::forget(table.lock::<Ns>(cpu(0), at(0x1000)).expect("free"));
-    }
-}
-
-#[test]
 fn runs_of_one_kind_end_where_the_kind_changes() {
     // The first two are adjacent and make one run; an address may be anywhere in a granule.
     let table = table(&[(0x1000, 0x2000), (0x3000, 0x1000), (0x8000, 0x1000)], &[]).expect("right");

@@ -38,8 +38,23 @@ fn sve_hint_and_upper_half_of_x0_do_not_change_the_function() {
 
 #[test]
 fn functions_of_the_other_dialect_and_unassigned_ones_are_unknown() {
-    let first =
-        [function::VERSION, function::FEATURES, function::GRANULE_DELEGATE, function::GRANULE_UNDELEGATE];
+    let first = [
+        function::VERSION,
+        function::GRANULE_DELEGATE,
+        function::GRANULE_UNDELEGATE,
+        function::DATA_CREATE,
+        function::DATA_CREATE_UNKNOWN,
+        function::DATA_DESTROY,
+        function::RTT_CREATE,
+        function::RTT_DESTROY,
+        function::RTT_MAP_UNPROTECTED,
+        function::RTT_READ_ENTRY,
+        function::RTT_UNMAP_UNPROTECTED,
+        function::FEATURES,
+        function::RTT_FOLD,
+        function::RTT_INIT_RIPAS,
+        function::RTT_SET_RIPAS,
+    ];
     let second = [
         function::VERSION,
         function::FEATURES,

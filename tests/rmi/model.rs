@@ -72,6 +72,13 @@ impl Model {
         }
     }
 
+    /// Whether a call is a command that works on a Realm, of which this model knows nothing.
+    pub fn is_realm_command(&self, x0: u64) -> bool {
+        let number = (x0 & 0xffff_ffff & !(1 << 16)) ^ 0xC400_0000;
+        let granules_or_features = [0x151, 0x152, 0x165].contains(&number);
+        self.dialect == Dialect::V1_0 && (0x151..0x16a).contains(&number) && !granules_or_features
+    }
+
     fn delegate(&mut self, address: u64) -> bool {
         let refuses = self.el3_refuses;
         match self.granules.get_mut(&address) {

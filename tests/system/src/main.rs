@@ -29,6 +29,9 @@ struct Arguments {
     /// The normal-world test host, a flat binary
     #[arg(long)]
     host: Option<PathBuf>,
+    /// The image that tests the translation tables, a flat binary
+    #[arg(long)]
+    xlat: Option<PathBuf>,
     /// The emulator to use
     #[arg(long, default_value = "qemu-system-aarch64")]
     qemu: PathBuf,
@@ -50,14 +53,17 @@ impl Arguments {
             Some(path) => bail!("--{name}: there is no file {}", path.display()),
             None => bail!("--{name} is needed to run scenarios"),
         };
-        if let Some(path) = &self.rmm_self_test {
-            ensure!(path.is_file(), "--rmm-self-test: there is no file {}", path.display());
+        for (path, name) in [(&self.rmm_self_test, "rmm-self-test"), (&self.xlat, "xlat")] {
+            if let Some(path) = path {
+                ensure!(path.is_file(), "--{name}: there is no file {}", path.display());
+            }
         }
         Ok(Images {
             rmm: given(&self.rmm, "rmm")?,
             rmm_self_test: self.rmm_self_test.clone(),
             el3: given(&self.el3, "el3")?,
             host: given(&self.host, "host")?,
+            xlat: self.xlat.clone(),
         })
     }
 }

@@ -13,23 +13,31 @@ use serde::Deserialize;
 
 use crate::scenario::Scenario;
 
-/// A change of one file, and what must fail with it.
+/// What is broken, and what must fail with it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutation {
     /// Unique; what is broken, in a few words with dashes.
     pub name: String,
-    /// The file to change, from the root of the tree.
-    pub file: String,
-    /// The text to replace; it must be in the file exactly once.
-    pub find: String,
-    /// What to put in its place.
-    pub replace: String,
+    /// The changes, at least one. Several only where one alone cannot break the thing, because another guards it too.
+    pub edit: Vec<Edit>,
     /// The scenarios that must fail, by name; `*` at the end of a name stands for any rest.
     pub breaks: Vec<String>,
     /// Whether a run that is cut by its time limit counts as failed. Otherwise it must come to an end.
     #[serde(default)]
     pub hangs: bool,
+}
+
+/// A change of one file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// The file, from the root of the tree.
+    pub file: String,
+    /// The text to replace; it must be in the file exactly once.
+    pub find: String,
+    /// What to put in its place.
+    pub replace: String,
 }
 
 #[derive(Deserialize)]
@@ -65,20 +73,40 @@ pub fn read_all(folder: &Path) -> Result<Vec<Mutation>> {
     Ok(all)
 }
 
-impl Mutation {
+impl Edit {
     /// The content of the file, given as it is, with the change made.
     ///
     /// # Errors
     ///
     /// The text to replace is not there exactly once, or replacing it changes nothing.
     pub fn apply(&self, content: &str) -> Result<String> {
-        let Self { name, file, find, replace, .. } = self;
-        ensure!(find != replace, "{name}: changes nothing");
+        let Self { file, find, replace } = self;
+        ensure!(find != replace, "a change of {file} changes nothing");
         match content.matches(find.as_str()).count() {
             1 => Ok(content.replacen(find.as_str(), replace, 1)),
-            0 => bail!("{name}: the text to replace is not in {file}"),
-            count => bail!("{name}: the text to replace is in {file} {count} times"),
+            0 => bail!("{file} has no {find:?}"),
+            count => bail!("{file} has {find:?} {count} times"),
         }
+    }
+}
+
+impl Mutation {
+    /// The files that are changed, by name, with their content as it is to be. `read` gives it as it is.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Edit::apply`], or there is nothing to change, or a file cannot be read.
+    pub fn apply(&self, read: impl Fn(&str) -> Result<String>) -> Result<BTreeMap<&str, String>> {
+        let mut files: BTreeMap<&str, String> = BTreeMap::new();
+        for edit in &self.edit {
+            let content = match files.remove(edit.file.as_str()) {
+                Some(content) => content,
+                None => read(&edit.file).with_context(|| self.name.clone())?,
+            };
+            files.insert(&edit.file, edit.apply(&content).with_context(|| self.name.clone())?);
+        }
+        ensure!(!files.is_empty(), "{}: changes nothing", self.name);
+        Ok(files)
     }
 
     /// The scenarios that must fail.
@@ -118,18 +146,18 @@ pub fn unproven<'a>(mutations: &[Mutation], scenarios: &'a [Scenario]) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::{Mutation, unproven};
+    use std::collections::BTreeMap;
+
+    use super::{Edit, Mutation, unproven};
     use crate::scenario::Scenario;
 
-    fn mutation(find: &str, breaks: &[&str]) -> Mutation {
-        Mutation {
-            name: "it".into(),
-            file: "a file".into(),
-            find: find.into(),
-            replace: "b".into(),
-            breaks: breaks.iter().map(|&name| name.into()).collect(),
-            hangs: false,
-        }
+    fn edit(file: &str, find: &str) -> Edit {
+        Edit { file: file.into(), find: find.into(), replace: "b".into() }
+    }
+
+    fn mutation(edit: &[Edit], breaks: &[&str]) -> Mutation {
+        let breaks = breaks.iter().map(|&name| name.into()).collect();
+        Mutation { name: "it".into(), edit: edit.into(), breaks, hangs: false }
     }
 
     fn scenarios() -> [Scenario; 3] {
@@ -138,20 +166,29 @@ mod tests {
 
     fn victims(breaks: &[&str]) -> Option<Vec<String>> {
         let scenarios = scenarios();
-        let victims = mutation("a", breaks).victims(&scenarios).ok()?;
+        let victims = mutation(&[], breaks).victims(&scenarios).ok()?;
         Some(victims.into_iter().map(|scenario| scenario.name.clone()).collect())
     }
 
     #[test]
     fn a_text_that_is_there_once_is_replaced() {
-        assert_eq!(mutation("a", &[]).apply("xay").ok().as_deref(), Some("xby"));
+        assert_eq!(edit("file", "a").apply("xay").ok().as_deref(), Some("xby"));
     }
 
     #[test]
     fn a_text_that_is_missing_ambiguous_or_unchanged_is_refused() {
         for (find, content) in [("a", "xy"), ("a", "aa"), ("b", "xby")] {
-            assert!(mutation(find, &[]).apply(content).is_err(), "{find} in {content}");
+            assert!(edit("file", find).apply(content).is_err(), "{find} in {content}");
         }
+    }
+
+    #[test]
+    fn edits_of_one_file_add_up() {
+        let read = |file: &str| Ok(format!("{file}: xay"));
+        let edits = [edit("one", "x"), edit("two", "y"), edit("one", "a")];
+        let files = mutation(&edits, &[]).apply(read).ok();
+        assert_eq!(files, Some(BTreeMap::from([("one", "one: bby".into()), ("two", "two: xab".into())])));
+        assert!(mutation(&[], &[]).apply(read).is_err());
     }
 
     #[test]
@@ -171,8 +208,8 @@ mod tests {
     #[test]
     fn scenarios_that_nothing_breaks_are_unproven() {
         let scenarios = scenarios();
-        let some = unproven(&[mutation("a", &["boots*"])], &scenarios);
+        let some = unproven(&[mutation(&[], &["boots*"])], &scenarios);
         assert_eq!(some.ok(), Some(vec!["refused"]));
-        assert_eq!(unproven(&[mutation("a", &["boots*", "refused"])], &scenarios).ok(), Some(vec![]));
+        assert_eq!(unproven(&[mutation(&[], &["boots*", "refused"])], &scenarios).ok(), Some(vec![]));
     }
 }

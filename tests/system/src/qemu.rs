@@ -19,6 +19,8 @@ use crate::scenario::{Image, Scenario};
 const OLDEST: (u32, u32) = (9, 2);
 /// Where the host's image is linked.
 const HOST_ADDRESS: u64 = 0x6000_0000;
+/// Where the image that tests the translation tables is linked.
+const XLAT_ADDRESS: u64 = 0x4010_0000;
 /// A run that prints more than this is out of control.
 const LONGEST_LOG: usize = 100_000;
 
@@ -33,6 +35,8 @@ pub struct Images {
     pub el3: PathBuf,
     /// The normal-world host.
     pub host: PathBuf,
+    /// The image that tests the translation tables by itself.
+    pub xlat: Option<PathBuf>,
 }
 
 /// How a run ended.
@@ -132,10 +136,6 @@ impl Qemu {
     }
 
     fn command(&self, scenario: &Scenario, images: &Images) -> Result<Command> {
-        let rmm = match scenario.image {
-            Image::Rmm => &images.rmm,
-            Image::SelfTest => images.rmm_self_test.as_ref().context("needs --rmm-self-test")?,
-        };
         let loader = |file: &Path, address: u64| {
             format!("loader,file={},addr={address:#x},force-raw=on", escape(&file.to_string_lossy()))
         };
@@ -149,11 +149,26 @@ impl Qemu {
             .args(["-M", "virt,virtualization=on,secure=on,gic-version=3", "-cpu", "max,x-rme=on"])
             .args(["-m", &format!("{}G", scenario.memory_gib), "-smp", &scenario.cpus.to_string()])
             .args(["-nic", "none", "-display", "none", "-monitor", "none", "-serial", "stdio"])
-            .arg("-bios")
-            .arg(&images.el3)
-            .args(["-device", &loader(rmm, scenario.load_address)])
-            .args(["-device", &loader(&images.host, HOST_ADDRESS)])
             .args(["-semihosting-config", &semihosting]);
+        let mut with_monitor = |rmm: &Path| {
+            command
+                .arg("-bios")
+                .arg(&images.el3)
+                .args(["-device", &loader(rmm, scenario.load_address)])
+                .args(["-device", &loader(&images.host, HOST_ADDRESS)]);
+        };
+        match scenario.image {
+            Image::Rmm => with_monitor(&images.rmm),
+            Image::SelfTest => {
+                with_monitor(images.rmm_self_test.as_ref().context("needs --rmm-self-test")?);
+            }
+            Image::Xlat => {
+                let xlat = images.xlat.as_ref().context("needs --xlat")?;
+                command
+                    .args(["-device", &loader(xlat, XLAT_ADDRESS)])
+                    .args(["-device", &format!("loader,addr={XLAT_ADDRESS:#x},cpu-num=0")]);
+            }
+        }
         if scenario.instruction_count {
             command.args(["-icount", "shift=0,sleep=off"]);
         }

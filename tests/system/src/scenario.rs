@@ -10,6 +10,8 @@ pub enum Image {
     Rmm,
     /// The one with deliberate faults.
     SelfTest,
+    /// None: the image that tests the translation tables, without a monitor and a host.
+    Xlat,
 }
 
 /// Address the RMM is loaded at by default, as on QEMU under TF-A.
@@ -123,6 +125,12 @@ impl Scenario {
     pub fn self_test_image(mut self) -> Self {
         self.image = Image::SelfTest;
         self.forbidden.clear();
+        self
+    }
+
+    /// Boots the image that tests the translation tables instead.
+    pub fn xlat_image(mut self) -> Self {
+        self.image = Image::Xlat;
         self
     }
 

@@ -5,6 +5,7 @@ mod boot;
 mod faults;
 mod rmi;
 mod slots;
+mod xlat;
 
 use crate::protection::Protection;
 use crate::scenario::Scenario;
@@ -16,6 +17,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(boot::interface_versions());
     rows.extend(boot::manifest_versions());
     rows.extend(boot::places());
+    rows.extend(boot::memory());
     rows.extend(boot::bad_arguments());
     rows.extend(boot::manifest_faults());
     rows.extend(boot::failures());
@@ -24,6 +26,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(slots::host_memory());
     rows.extend(faults::deliberate_faults(protection));
     rows.extend(rmi::costs());
+    rows.extend(xlat::xlat());
     rows
 }
 

@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::qemu::Images;
+use crate::scenario::{Image, Scenario};
 
 /// A target of the Makefile that leaves images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,27 +23,40 @@ pub enum Target {
     SelfTest,
     /// The EL3 monitor and the host.
     Firmware,
+    /// The tests of the translation tables.
+    Xlat,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Rmm, Self::SelfTest, Self::Firmware];
+    pub const ALL: [Self; 4] = [Self::Rmm, Self::SelfTest, Self::Firmware, Self::Xlat];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Rmm => "build",
             Self::SelfTest => "build-self-test",
             Self::Firmware => "firmware",
+            Self::Xlat => "xlat-test",
         }
     }
 
     /// Whether the file goes into the images of this target.
     pub fn depends_on(self, file: &str) -> bool {
-        let firmware = file.starts_with("tests/firmware/");
-        let rmm = !file.starts_with("tests/");
+        let firmware = !file.starts_with("tests/");
         match self {
-            Self::Rmm | Self::SelfTest => rmm,
-            Self::Firmware => firmware,
+            Self::Rmm | Self::SelfTest => firmware,
+            Self::Firmware => file.starts_with("tests/firmware/"),
+            Self::Xlat => firmware || file.starts_with("tests/xlat/"),
+        }
+    }
+
+    /// Whether a scenario needs what this target leaves.
+    pub fn serves(self, scenario: &Scenario) -> bool {
+        match self {
+            Self::Rmm => scenario.image == Image::Rmm,
+            Self::SelfTest => scenario.image == Image::SelfTest,
+            Self::Firmware => scenario.image != Image::Xlat,
+            Self::Xlat => scenario.image == Image::Xlat,
         }
     }
 }
@@ -89,6 +103,12 @@ impl Tree {
         let names: String = wanted.iter().map(|file| format!("{}\n", file.display())).collect();
         fs::create_dir_all(root.join("build")).context("cannot make a folder in the copy")?;
         fs::write(&manifest, names).context("cannot write to the copy")?;
+        // The tools are not built again from the copy: they are no part of what is tested.
+        let tool =
+            std::env::current_exe().context("this program cannot find itself")?.with_file_name("elf2bin");
+        let place = root.join("target/release");
+        fs::create_dir_all(&place).context("cannot make a folder in the copy")?;
+        fs::copy(&tool, place.join("elf2bin")).with_context(|| format!("cannot copy {}", tool.display()))?;
         Ok(Self { root })
     }
 
@@ -119,7 +139,7 @@ impl Tree {
         let output = Command::new("make")
             .arg("-C")
             .arg(&self.root)
-            .args(["--no-print-directory", target.name()])
+            .args(["--no-print-directory", "--assume-old=tools", target.name()])
             // The Makefile that started this program is not the one of the copy.
             .env_remove("MAKEFLAGS")
             .env_remove("MAKELEVEL")
@@ -139,6 +159,7 @@ impl Tree {
             rmm_self_test: Some(image("rmm-self-test.bin")),
             el3: image("el3.bin"),
             host: image("host.bin"),
+            xlat: Some(image("xlat.bin")),
         }
     }
 }

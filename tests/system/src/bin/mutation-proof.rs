@@ -12,7 +12,7 @@ use clap::Parser;
 use rmm_test_system::mutations::{self, Mutation};
 use rmm_test_system::protection::Protection;
 use rmm_test_system::qemu::Qemu;
-use rmm_test_system::scenario::{Image, Scenario};
+use rmm_test_system::scenario::Scenario;
 use rmm_test_system::scenarios;
 use rmm_test_system::tree::{Target, Tree};
 use rmm_test_system::verdict::{self, Ending};
@@ -56,10 +56,12 @@ fn run(arguments: &Arguments) -> Result<bool> {
     for name in &unproven {
         println!("UNPROVEN {name}: no mutation is known to break it");
     }
-    let source = |mutation: &Mutation| std::fs::read_to_string(arguments.source.join(&mutation.file));
     for mutation in &mutations {
-        let content = source(mutation).with_context(|| format!("{}: {}", mutation.name, mutation.file))?;
-        mutation.apply(&content)?;
+        let read = |file: &str| {
+            std::fs::read_to_string(arguments.source.join(file))
+                .with_context(|| format!("cannot read {file}"))
+        };
+        mutation.apply(read)?;
     }
     if arguments.check {
         println!("{} mutations, {} scenarios unproven", mutations.len(), unproven.len());
@@ -132,22 +134,23 @@ impl Proof {
     /// Breaks the tree, runs what must fail, and mends the tree. Whether all failed.
     fn try_mutation(&mut self, mutation: &Mutation, all: &[Scenario]) -> Result<bool> {
         let victims: Vec<Scenario> = mutation.victims(all)?.into_iter().cloned().collect();
-        let unbroken = self.tree.read(&mutation.file)?;
-        self.tree.write(&mutation.file, &mutation.apply(&unbroken)?)?;
+        let broken = mutation.apply(|file| self.tree.read(file))?;
+        let mut unbroken = Vec::new();
+        for (file, content) in &broken {
+            unbroken.push((file, self.tree.read(file)?));
+            self.tree.write(file, content)?;
+        }
         let result = self.run_broken(mutation, &victims);
-        self.tree.write(&mutation.file, &unbroken)?;
+        for (file, content) in unbroken {
+            self.tree.write(file, &content)?;
+        }
         result
     }
 
     fn run_broken(&mut self, mutation: &Mutation, victims: &[Scenario]) -> Result<bool> {
-        let boots = |image: Image| victims.iter().any(|scenario| scenario.image == image);
         for target in Target::ALL {
-            let needed = match target {
-                Target::Rmm => boots(Image::Rmm),
-                Target::SelfTest => boots(Image::SelfTest),
-                Target::Firmware => true,
-            };
-            let broken = target.depends_on(&mutation.file);
+            let needed = victims.iter().any(|scenario| target.serves(scenario));
+            let broken = mutation.edit.iter().any(|edit| target.depends_on(&edit.file));
             if needed && (broken || self.stale.contains(&target)) {
                 self.stale.remove(&target);
                 if broken {

@@ -91,23 +91,73 @@ pub fn places() -> Vec<Scenario> {
             .option("banks=0x40000000+0x40000000:0x80000000+0x80000000"),
         Scenario::new("banks-elsewhere", "granules", "the RMM need not lie in a bank itself")
             .option("banks=0x70000000+0x10000000"),
-        Scenario::new("reserve-memory", "granules", "the RMM takes memory that EL3 reserves for it")
-            .option("reserve-memory=grant"),
-        Scenario::new(
-            "reserve-memory-2.0",
-            "granules",
-            "the RMM takes reserved memory under interface 2.0 too",
-        )
-        .option("reserve-memory=grant")
-        .interface("2.0"),
-        high(Scenario::new("reserve-memory-high", "granules", "the RMM takes reserved memory above 4 GiB"))
-            .option("reserve-memory=grant"),
-        Scenario::new("reserve-memory-unknown", "granules", "the RMM boots where EL3 knows no such service")
-            .option("reserve-memory=unknown")
-            .interface("0.4"),
         Scenario::new("cpu-count-least", "boots", "the RMM boots on a machine of one CPU").option("cpus=1"),
         Scenario::new("cpu-id-highest", "boots", "the RMM boots on the highest CPU index there may be")
             .option("cpu=31"),
+    ]
+}
+
+/// Memory that grows with the machine: from EL3, or from the image.
+pub fn memory() -> Vec<Scenario> {
+    let source = |scenario: Scenario, whose: &str, source: &str| {
+        scenario.expect(format!(r"^\[RMM cpu0 INFO \] memory of the {whose}: .*, {source}$"))
+    };
+    let granted = |scenario: Scenario| {
+        let scenario = source(scenario.option("reserve-memory=grant"), "CPUs", "reserved by EL3");
+        source(scenario, "granules", "reserved by EL3").expect("^EL3: .* bytes reserved for the RMM at ")
+    };
+    let own =
+        |scenario: Scenario| source(source(scenario, "CPUs", "in the image"), "granules", "in the image");
+    let large = |scenario: Scenario| scenario.carve_out(0x4010_0000, 64 * MIB);
+    let new = Scenario::new;
+    vec![
+        own(new("memory-own", "granules", "where EL3 has no memory to give the RMM does with its own")),
+        own(new("memory-own-unknown", "granules", "and where EL3 knows no such service")
+            .option("reserve-memory=unknown")
+            .interface("0.4")),
+        granted(new("memory-reserved", "granules", "the RMM takes memory that EL3 reserves for it")),
+        granted(new("memory-reserved-2.0", "granules", "and under interface 2.0 too").interface("2.0")),
+        granted(
+            new("memory-reserved-high", "granules", "and above 4 GiB")
+                .memory_gib(6)
+                .option(format!("banks={GIB:#x}+{:#x}", 6 * GIB))
+                .carve_out(0x1_4000_7000, 24 * MIB),
+        ),
+        granted(
+            new("memory-reserved-warm-boots", "warm-boots", "CPUs come and go on memory that EL3 reserved")
+                .cpus(4),
+        ),
+        source(
+            source(
+                new("memory-reserved-first", "granules", "one of two is reserved, the other is the image's")
+                    .option("reserve-memory=grant")
+                    .carve_out(0x4010_0000, 8 * MIB),
+                "CPUs",
+                "reserved by EL3",
+            ),
+            "granules",
+            "in the image",
+        ),
+        refused("memory-reserved-bad".into(), UNKNOWN, "reserved memory that overlaps the image")
+            .option("reserve-memory=grant")
+            .option("payload=0")
+            .carve_out(0x4010_0000, 8 * MIB)
+            .expect(r"^\[RMM cpu0 ERROR\] .*reserved by EL3 at .*overlaps"),
+        granted(large(new(
+            "cpus-512",
+            "warm-boots",
+            "the RMM boots for 512 CPUs, and serves those there are",
+        )))
+        .option("cpus=512")
+        .cpus(4),
+        refused("cpus-512-no-memory".into(), CPUS_OUT_OF_RANGE, "512 CPUs when there is memory for fewer")
+            .option("cpus=512")
+            .expect(r"^\[RMM cpu0 ERROR\] .*memory of the CPUs: \d+ bytes needed, \d+ available$"),
+        refused("granules-no-memory".into(), UNKNOWN, "more DRAM than there is memory to track it")
+            .option("banks=0x40000000+0x1000000000")
+            .expect(r"^\[RMM cpu0 ERROR\] .*granule array: \d+ bytes needed, \d+ available$"),
+        granted(large(new("granules-64-gib", "granules", "what EL3 reserves tracks 64 GiB of DRAM")))
+            .option("banks=0x40000000+0x1000000000"),
     ]
 }
 

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Cold boot in Rust, in two halves: [`prepare`] under the early map decides and builds the Low VA map, [`finish`] under that map has a
+//! console and all the memory there is, and makes the RMM. Called by `entry.rs`, once each.
+
+use core::cell::UnsafeCell;
+
+use tock_registers::interfaces::Readable;
+
+use super::entry::{BOOT_STACKS, GUARDS};
+use super::memory::{Place, Plan, Situation};
+use super::{configuration, registers};
+use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
+use crate::arch::barrier;
+use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1};
+use crate::arch::window::Window;
+use crate::cpu::{self, CpuIndex, MAX_CPUS};
+use crate::el3::boot::{BootArguments, BootError, BootLimits};
+use crate::el3::manifest::{Console, Header};
+use crate::el3::version::Dialect;
+use crate::granule::{GranuleEntry, GranuleTable, Waiters};
+use crate::mem::high_va::{self, CpuMemory};
+use crate::mem::{layout, low_va};
+use crate::rmi::{self, Rmm};
+use crate::xlat::mmu::{self, Features, Sharing};
+use crate::xlat::{RegionStorage, Table};
+use crate::{console, info, warn};
+
+/// CPUs and granules that the image's own memory has room for: as many CPUs as TF-A announces on QEMU, and 8 GiB. It is one pool, so that
+/// less of one leaves more for the other.
+const POOL_CPUS: usize = 32;
+const POOL_GRANULES: usize = 1 << 21;
+const POOL_SIZE: usize = POOL_CPUS * size_of::<CpuMemory>() + POOL_GRANULES * size_of::<GranuleEntry>();
+
+/// Memory that cold boot hands out.
+#[repr(C, align(4096))]
+struct Given<T>(UnsafeCell<T>);
+
+// SAFETY: cold boot alone, on one CPU, touches the content, and hands each piece out at most once.
+unsafe impl<T> Sync for Given<T> {}
+
+#[unsafe(link_section = ".pool")]
+#[used]
+static POOL: Given<[u8; POOL_SIZE]> = Given(UnsafeCell::new([0; POOL_SIZE]));
+#[unsafe(link_section = ".low_tables")]
+static LOW_TABLES: Given<[Table; low_va::TABLES]> = Given(UnsafeCell::new([Table::EMPTY; low_va::TABLES]));
+static WAITERS: Waiters = Waiters::new();
+static RMM: spin::Once<Rmm<'static>> = spin::Once::new();
+
+/// The RMM, once cold boot is done.
+pub(super) fn rmm() -> Option<&'static Rmm<'static>> {
+    RMM.get()
+}
+
+/// What cold boot keeps from its first half for its second.
+struct Cold {
+    arguments: BootArguments,
+    /// A private copy of the page shared with EL3, so that what is checked is what is used.
+    manifest: [u8; 4096],
+    physical_limit: PhysAddr,
+    max_pa: PhysAddr,
+    /// A refusal is kept until there is a console to tell it on.
+    plan: Result<Plan, BootError>,
+}
+
+static COLD: Given<Option<Cold>> = Given(UnsafeCell::new(None));
+static FEATURES: spin::Once<Features> = spin::Once::new();
+
+/// What this CPU's translation can do.
+fn features() -> Features {
+    Features::from_id_registers(ID_AA64MMFR0_EL1.get(), ID_AA64MMFR1_EL1.get(), ID_AA64MMFR2_EL1.get())
+}
+
+/// Whether this CPU's translation can do what that of the cold boot's CPU can, whose register values and tables it shares.
+pub(super) fn is_alike() -> bool {
+    FEATURES.get().is_some_and(|first| *first == features())
+}
+
+fn unsupported(_: crate::xlat::Error) -> BootError {
+    BootError::Unsupported("the translation tables of the RMM cannot be built on this CPU")
+}
+
+/// Checks what EL3 passed as far as the maps depend on it, finds memory, and builds the Low VA map.
+pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
+    let features = *FEATURES.call_once(features);
+    let max_pa = features.max_pa(low_va::FORMAT).map_err(unsupported)?;
+    let physical_limit =
+        max_pa.checked_add(1).ok_or(BootError::Unsupported("a physical address range of 64 bits"))?;
+    let limits = BootLimits { cpus: MAX_CPUS, physical_limit, image: layout::image() };
+    let arguments = BootArguments::check(registers, &limits)?;
+    if let Some(index) = CpuIndex::new(arguments.cpu_index()) {
+        cpu::identify(index);
+    }
+    let cold = Cold {
+        arguments,
+        manifest: copy_page(arguments.shared_buffer()),
+        physical_limit,
+        max_pa,
+        plan: Err(BootError::Unsupported("a cold boot without a plan")),
+    };
+    // SAFETY: cold boot runs once, on one CPU.
+    let cold = unsafe { &mut *COLD.0.get() }.insert(cold);
+    cold.plan = plan(cold);
+    let consoles = header(cold)?.consoles()?;
+    build_low_map(cold, consoles, &features)
+}
+
+fn header(cold: &Cold) -> Result<Header<'_>, BootError> {
+    Ok(Header::read(&cold.manifest, cold.arguments.shared_buffer(), cold.physical_limit)?)
+}
+
+/// A private copy of the page shared with EL3, so that what is checked is what is used.
+fn copy_page(page: PhysAddr) -> [u8; 4096] {
+    let mut copy = [0; 4096];
+    let mut address = page.get();
+    for word in copy.chunks_exact_mut(8) {
+        // SAFETY: the early identity map has this page, which the arguments' checks found aligned and outside the image.
+        let value = unsafe { core::ptr::with_exposed_provenance::<u64>(native(address)).read_volatile() };
+        word.copy_from_slice(&value.to_le_bytes());
+        address += 8;
+    }
+    copy
+}
+
+fn plan(cold: &Cold) -> Result<Plan, BootError> {
+    let manifest = header(cold)?.validate()?;
+    let situation = Situation {
+        image: layout::image(),
+        pool: layout::pool(),
+        shared_buffer: cold.arguments.shared_buffer(),
+        physical_limit: cold.physical_limit,
+    };
+    Plan::make(&situation, cold.arguments.cpu_count(), manifest.dram().map(|bank| (bank.base(), bank.size())))
+}
+
+/// Builds the Low VA map, and leaves what `entry.S` needs to enter it, on this CPU and on others.
+fn build_low_map(
+    cold: &Cold,
+    consoles: impl Iterator<Item = Console> + Clone,
+    features: &Features,
+) -> Result<(), BootError> {
+    let stacks = (&raw const BOOT_STACKS).addr();
+    let sections = layout::sections(GUARDS.map(|guard| PhysAddr::new((stacks + guard) as u64)));
+    // SAFETY: cold boot runs once, on one CPU, so that this is the only reference ever made to the tables.
+    let tables = unsafe { &mut *LOW_TABLES.0.get() };
+    let mut storage = RegionStorage::new();
+    let low = low_va::build(
+        tables,
+        &mut storage,
+        &sections,
+        cold.plan.iter().flat_map(Plan::reserved),
+        cold.arguments.shared_buffer(),
+        consoles,
+        cold.max_pa,
+    )
+    .map_err(unsupported)?;
+    let high = high_va::space(cold.max_pa).map_err(unsupported)?;
+    let tcr = mmu::tcr(low.space(), &high, features).map_err(unsupported)?;
+    let ttbr0 = mmu::ttbr(&low, Sharing::Common, features);
+    let cpus = cold.plan.as_ref().map_or(PhysAddr::new(0), |plan| plan.cpus.base);
+    configuration::set(cold.arguments.cpu_count(), mmu::MAIR, tcr, ttbr0, registers::SCTLR, cpus);
+    // The tables are written with caches on, and walks are cacheable; complete before the walker is pointed at them.
+    barrier::dsb_ish();
+    Ok(())
+}
+
+/// Everything that needs no more than the map: the console first, so that what follows can be told.
+pub(super) fn finish() -> Result<(), BootError> {
+    // SAFETY: cold boot runs once, on one CPU; `prepare` has ended.
+    let Some(cold) = (unsafe { &*COLD.0.get() }) else {
+        return Err(BootError::Unsupported("a cold boot that was not prepared"));
+    };
+    let header = header(cold)?;
+    if let Some(pl011) = header.consoles()?.find(|console| console.name == *b"pl011\0\0\0") {
+        // SAFETY: the Low VA map in force maps its registers flat, as device memory, for good.
+        unsafe { console::init(VirtAddr::new(pl011.region().base().get())) };
+    }
+    announce(&cold.arguments, &header);
+    #[cfg(feature = "self-test")]
+    super::self_test::after_maps();
+
+    let plan = cold.plan?;
+    take_high_map(cold, &plan.cpus)?;
+    let manifest = header.validate()?;
+    let banks = manifest.dram().map(|bank| (bank.base(), bank.size()));
+    let table = GranuleTable::new(granules(&plan.granules), &WAITERS, banks, &plan.excluded)
+        .map_err(|_| BootError::Unsupported("the DRAM banks of the manifest cannot be tracked"))?;
+    for bank in manifest.dram() {
+        info!("DRAM {} to {}", bank.base(), bank.end());
+    }
+    let dialect = match cold.arguments.version().dialect() {
+        Dialect::V1 => rmi::Dialect::V1_0,
+        Dialect::V2 => rmi::Dialect::V2_0,
+    };
+    RMM.call_once(|| Rmm::new(table, dialect));
+    info!("boot complete");
+    cpu::start_serving();
+    Ok(())
+}
+
+fn announce(arguments: &BootArguments, header: &Header<'_>) {
+    info!(
+        "RMM {} at {}, interface {}, manifest {}, {} CPUs",
+        env!("CARGO_PKG_VERSION"),
+        layout::image().start,
+        arguments.version().version(),
+        header.version(),
+        arguments.cpu_count()
+    );
+    if cfg!(hardened) {
+        info!("hardened image: branch targets guarded, return addresses signed");
+    } else {
+        warn!("plain image: built without branch protection");
+    }
+}
+
+/// Builds the High VA maps of all CPUs in `place`, and enters this CPU's own.
+fn take_high_map(cold: &Cold, place: &Place) -> Result<(), BootError> {
+    let first = core::ptr::with_exposed_provenance_mut::<CpuMemory>(native(place.base.get()));
+    // SAFETY: the plan has found room for this many, which the Low VA map has as data, flat, for good; nobody else is given it. Any bytes are a
+    // `CpuMemory` before it is set up.
+    let cpus = unsafe { core::slice::from_raw_parts_mut(first, cold.arguments.cpu_count()) };
+    high_va::build(cpus, cold.max_pa).map_err(unsupported)?;
+    let index = cold.arguments.cpu_index() as u64;
+    high_va::enable(PhysAddr::new(place.base.get() + index * size_of::<CpuMemory>() as u64));
+    tell("CPUs", place);
+    Ok(())
+}
+
+/// The entries of the granule array, new.
+fn granules(place: &Place) -> &'static mut [GranuleEntry] {
+    for granule in (place.base.get()..place.base.get() + place.size).step_by(native(GRANULE_SIZE)) {
+        // SAFETY: the plan has found this much room, which the Low VA map has as data, flat, for good; nobody else is given it.
+        unsafe { Window::new(VirtAddr::new(granule), PhysAddr::new(granule)).zero() };
+    }
+    tell("granules", place);
+    let first = core::ptr::with_exposed_provenance_mut::<GranuleEntry>(native(place.base.get()));
+    // SAFETY: as above; zeroes are new entries.
+    unsafe { core::slice::from_raw_parts_mut(first, native(place.size) / size_of::<GranuleEntry>()) }
+}
+
+fn tell(whose: &str, place: &Place) {
+    let from = if place.reserved { "reserved by EL3" } else { "in the image" };
+    info!("memory of the {whose}: {} KiB at {}, {from}", place.size >> 10, place.base);
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The assembly of boot, and what it calls: nothing else calls into this file.
+
+use core::cell::UnsafeCell;
+
+use super::{cold, configuration, registers, rmi_entry};
+use crate::arch::recovery;
+use crate::cpu::{self, CpuIndex};
+use crate::el3::boot::{BootError, BootStatus, WarmBootArguments};
+use crate::el3::services;
+use crate::error;
+use crate::fatal::{self, ExceptionFrame};
+use crate::mem::{high_va, layout, ns_fault};
+
+/// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where, bits 7:0 which.
+pub(super) const FAULT_TOKEN: u64 = 0x7e57_fa17_0000_0000;
+
+/// Bytes of the stack that cold boot runs on, and of that for exceptions during it.
+const BOOT_STACK_SIZE: usize = 0x8000;
+const GUARD_SIZE: usize = 4096;
+
+/// The stacks of cold boot, which runs before there is a High VA map. The guards are mapped by neither the early nor the Low VA map.
+#[repr(C, align(4096))]
+pub(super) struct BootStacks {
+    guard: [u8; GUARD_SIZE],
+    stack: [u8; BOOT_STACK_SIZE],
+    exception_guard: [u8; GUARD_SIZE],
+    exception_stack: [u8; BOOT_STACK_SIZE],
+}
+
+#[repr(transparent)]
+pub(super) struct Untouched<T>(UnsafeCell<T>);
+
+// SAFETY: Rust never accesses the content; it is the stack pointer's.
+unsafe impl<T> Sync for Untouched<T> {}
+
+#[unsafe(link_section = ".boot_stacks")]
+pub(super) static BOOT_STACKS: Untouched<BootStacks> = Untouched(UnsafeCell::new(BootStacks {
+    guard: [0; GUARD_SIZE],
+    stack: [0; BOOT_STACK_SIZE],
+    exception_guard: [0; GUARD_SIZE],
+    exception_stack: [0; BOOT_STACK_SIZE],
+}));
+
+/// Offsets of the guard pages in [`BootStacks`].
+pub(super) const GUARDS: [usize; 2] =
+    [core::mem::offset_of!(BootStacks, guard), core::mem::offset_of!(BootStacks, exception_guard)];
+
+core::arch::global_asm!(
+    include_str!("vectors.S"),
+    handle_exception = sym handle_exception,
+    serves_bit = const cpu::SERVES_BIT,
+);
+core::arch::global_asm!(
+    include_str!("entry.S"),
+    hcr = const registers::HCR,
+    mair_early = const 0xff,
+    tcr_early = const registers::TCR_EARLY,
+    tcr_no_high = const registers::TCR_NO_HIGH_RANGE,
+    sctlr_early = const registers::SCTLR_EARLY,
+    boot_stacks = sym BOOT_STACKS,
+    exception_guard = const GUARDS[1],
+    boot_stack_top = const GUARDS[1],
+    boot_exception_stack_top = const size_of::<BootStacks>(),
+    prepare = sym prepare,
+    finish = sym finish,
+    warm = sym warm,
+    handle = sym rmi_entry::handle,
+    per_cpu_size = const size_of::<high_va::CpuMemory>(),
+    stack_top = const high_va::STACK.top,
+    exception_stack_top = const high_va::EXCEPTION_STACK.top,
+    boot_complete = const services::BOOT_COMPLETE,
+    request_complete = const services::REQUEST_COMPLETE,
+    self_test = const cfg!(feature = "self-test") as u32,
+    fault_token = const FAULT_TOKEN,
+);
+
+/// Called by the vectors, on the exception stack. Comes back, with another place to go on at, from the recoverable fault of an access to the host's
+/// memory; any other exception ends this CPU.
+extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
+    match resume_address(frame) {
+        Some(resume) => frame.elr = resume,
+        None => fatal::report_exception(frame, layout::image().start.get()),
+    }
+}
+
+/// Where to go on after the exception; `None` if it cannot be recovered.
+fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
+    /// Synchronous, from the current EL with SP_EL2.
+    const SYNCHRONOUS: u64 = 4;
+    let exception = ns_fault::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
+    (frame.vector == SYNCHRONOUS).then(|| ns_fault::resume_address(exception, recovery::accesses())).flatten()
+}
+
+/// Called once, under the early map, with EL3's x0-x4. The status to report.
+extern "C" fn prepare(x0: u64, x1: u64, x2: u64, x3: u64, x4: u64) -> u64 {
+    #[cfg(feature = "self-test")]
+    let x4 = super::self_test::before_maps(x4);
+    status(cold::prepare([x0, x1, x2, x3, x4]))
+}
+
+/// Called once, after [`prepare`], under the Low VA map. The status to report.
+extern "C" fn finish() -> u64 {
+    status(cold::finish())
+}
+
+/// Called on each warm boot, on this CPU's own stack, with EL3's x0 and x1. The status to report.
+extern "C" fn warm(x0: u64, x1: u64) -> u64 {
+    // For reports; that there is such a CPU is checked below, and was before it got a stack.
+    if let Some(index) = usize::try_from(x0).ok().and_then(CpuIndex::new) {
+        cpu::identify(index);
+    }
+    #[cfg(feature = "self-test")]
+    super::self_test::warm(x1);
+    status(WarmBootArguments::check([x0, x1], configuration::cpu_count()).and_then(|_| {
+        if !cold::is_alike() {
+            return Err(BootError::Unsupported("a CPU with another translation than the first one's"));
+        }
+        cpu::start_serving();
+        Ok(())
+    }))
+}
+
+fn status(result: Result<(), BootError>) -> u64 {
+    match result {
+        Ok(()) => BootStatus::Success.to_register(),
+        Err(refusal) => {
+            error!("boot refused: {refusal}");
+            refusal.status().to_register()
+        }
+    }
+}

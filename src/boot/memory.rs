@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Where the memory comes from that grows with the machine: what each CPU has of its own, and the granule array.
+//!
+//! Each comes from EL3 where that has RESERVE_MEMORY and grants it, else from the pool in the image. An interface version does not tell
+//! whether EL3 has the service, and one that has it may have nothing to give (TF-A on QEMU), so EL3 is just asked: it answers that it knows no
+//! such function, or that it has no memory, and the RMM does with what it has.
+//!
+//! Decided once, by cold boot, before the Low VA map is built: the tables of that map cannot be changed later. Nothing here touches the memory.
+
+use core::ops::Range;
+
+use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr};
+use crate::el3::boot::{BootError, Demand, ReservedMemoryRule};
+use crate::el3::services;
+use crate::granule::{GranuleEntry, GranuleTable, MemoryRange};
+use crate::mem::high_va::CpuMemory;
+
+/// log2 of the largest block that tables map: reserved memory of at least that size is aligned to it, for few tables.
+const BLOCK_SHIFT: u8 = 21;
+
+/// A range of memory that the RMM has for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The first byte, in Realm PAS.
+    pub base: PhysAddr,
+    /// Bytes: a whole number of granules.
+    pub size: u64,
+    /// Whether EL3 reserved it. If not, it is part of the image.
+    pub reserved: bool,
+}
+
+/// Where all of it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The CPUs' own memory: one [`CpuMemory`] for each CPU that EL3 announced.
+    pub cpus: Place,
+    /// The granule array: one [`GranuleEntry`] for each granule that can be delegated.
+    pub granules: Place,
+    /// What can never be delegated: the image, the page shared with EL3, and what EL3 reserved. Unused ones are empty.
+    pub excluded: [MemoryRange; 4],
+}
+
+/// What the plan is made from.
+#[derive(Clone, Debug)]
+pub struct Situation {
+    /// The memory that holds the RMM's image.
+    pub image: Range<PhysAddr>,
+    /// The part of the image to be given out.
+    pub pool: Range<PhysAddr>,
+    /// The page shared with EL3.
+    pub shared_buffer: PhysAddr,
+    /// The first address beyond what the RMM's own tables can map.
+    pub physical_limit: PhysAddr,
+}
+
+impl Plan {
+    /// Finds memory for `cpus` CPUs and for the granules of `banks`, and asks EL3 for it.
+    ///
+    /// # Errors
+    ///
+    /// [`BootError::Capacity`] when neither EL3 nor the pool has room, [`BootError::ReservedMemory`] when what EL3 gives cannot be used.
+    pub fn make(
+        situation: &Situation,
+        cpus: usize,
+        banks: impl Iterator<Item = MemoryRange> + Clone,
+    ) -> Result<Self, BootError> {
+        let image_size = situation.image.end.get() - situation.image.start.get();
+        let mut planner = Planner {
+            situation,
+            pool: situation.pool.clone(),
+            excluded: [
+                (situation.image.start, image_size),
+                (situation.shared_buffer, GRANULE_SIZE),
+                NOTHING,
+                NOTHING,
+            ],
+        };
+        let cpus = planner.place(Demand::Cpus, bytes::<CpuMemory>(cpus))?;
+        planner.exclude(cpus);
+        // The reserved array may itself lie in a bank; then it is a little larger than needed.
+        let entries = GranuleTable::required(banks, &planner.excluded)
+            .map_err(|_| BootError::Unsupported("the DRAM banks of the manifest cannot be tracked"))?;
+        let granules = planner.place(Demand::Granules, bytes::<GranuleEntry>(entries))?;
+        planner.exclude(granules);
+        Ok(Self { cpus, granules, excluded: planner.excluded })
+    }
+
+    /// What EL3 reserved, to be mapped.
+    pub fn reserved(&self) -> impl Iterator<Item = MemoryRange> + Clone + use<> {
+        [self.cpus, self.granules]
+            .into_iter()
+            .filter(|place| place.reserved)
+            .map(|place| (place.base, place.size))
+    }
+}
+
+/// No memory.
+const NOTHING: MemoryRange = (PhysAddr::new(0), 0);
+
+/// The size of `count` values of `T` in whole granules, at least one; what cannot be computed is more than there is.
+fn bytes<T>(count: usize) -> u64 {
+    u64::try_from(count.saturating_mul(size_of::<T>()).max(1))
+        .ok()
+        .and_then(|bytes| bytes.checked_next_multiple_of(GRANULE_SIZE))
+        .unwrap_or(u64::MAX)
+}
+
+struct Planner<'a> {
+    situation: &'a Situation,
+    /// What is left of the pool.
+    pool: Range<PhysAddr>,
+    excluded: [MemoryRange; 4],
+}
+
+impl Planner<'_> {
+    fn place(&mut self, what: Demand, size: u64) -> Result<Place, BootError> {
+        let alignment = if size >> BLOCK_SHIFT == 0 { GRANULE_ALIGNMENT } else { BLOCK_SHIFT };
+        if let Ok(base) = services::reserve_memory(size, alignment) {
+            self.check(base, size, alignment).map_err(|rule| BootError::ReservedMemory {
+                base,
+                size,
+                rule,
+            })?;
+            return Ok(Place { base, size, reserved: true });
+        }
+        let base = self.pool.start;
+        match base.checked_add(size) {
+            Some(end) if end <= self.pool.end => {
+                self.pool.start = end;
+                Ok(Place { base, size, reserved: false })
+            }
+            _ => {
+                let available = self.pool.end.get() - base.get();
+                Err(BootError::Capacity { what, needed: size, available })
+            }
+        }
+    }
+
+    /// Checks memory that EL3 gave.
+    fn check(&self, base: PhysAddr, size: u64, alignment: u8) -> Result<(), ReservedMemoryRule> {
+        if !base.is_aligned(1 << alignment) {
+            return Err(ReservedMemoryRule::Misaligned);
+        }
+        let limit = self.situation.physical_limit;
+        let end = base.checked_add(size).filter(|end| *end <= limit);
+        let end = end.ok_or(ReservedMemoryRule::BeyondPhysicalRange(limit))?;
+        for (other, other_size) in self.excluded {
+            // Of memory that is there, none of these passes the end of the address space.
+            let other_end = PhysAddr::new(other.get().saturating_add(other_size));
+            if other_size != 0 && base < other_end && other < end {
+                return Err(ReservedMemoryRule::Overlaps(other, other_end));
+            }
+        }
+        Ok(())
+    }
+
+    /// Has reserved memory excluded from the granules. The pool is part of the image, which is excluded already.
+    fn exclude(&mut self, place: Place) {
+        if place.reserved
+            && let Some(free) = self.excluded.iter_mut().find(|(_, size)| *size == 0)
+        {
+            *free = (place.base, place.size);
+        }
+    }
+}
+
+/// log2 of the alignment of a granule.
+#[expect(clippy::cast_possible_truncation, reason = "12")]
+const GRANULE_ALIGNMENT: u8 = GRANULE_SHIFT as u8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Event, record, set_monitor};
+
+    const CPU: u64 = size_of::<CpuMemory>() as u64;
+    const MIB: u64 = 1 << 20;
+    const IMAGE: u64 = 0x4010_0000;
+    const SHARED: u64 = 0x418F_F000;
+    const RESERVED: u64 = 0x4100_0000;
+
+    fn situation(pool: u64) -> Situation {
+        let address = PhysAddr::new;
+        Situation {
+            image: address(IMAGE)..address(IMAGE + 8 * MIB),
+            pool: address(IMAGE + MIB)..address(IMAGE + MIB + pool),
+            shared_buffer: address(SHARED),
+            physical_limit: address(1 << 40),
+        }
+    }
+
+    /// A plan for one CPU and one bank of 4 MiB, under an EL3 that gives these answers in turn, and what EL3 was asked.
+    fn plan(pool: u64, answers: &'static [(i64, u64)]) -> (Result<Plan, BootError>, Vec<[u64; 3]>) {
+        let mut answers = answers.iter();
+        set_monitor(Box::new(move |_| {
+            let (status, x1) = answers.next().expect("another question");
+            [status.cast_unsigned(), *x1, 0, 0, 0, 0, 0, 0]
+        }));
+        let banks = [(PhysAddr::new(0x8000_0000), 4 * MIB)];
+        let (plan, events) = record(|| Plan::make(&situation(pool), 1, banks.into_iter()));
+        let questions = events.into_iter().map(|event| match event {
+            Event::Smc([function, x1, x2, ..]) => [function, x1, x2],
+            other => panic!("nothing else is done to the machine: {other:?}"),
+        });
+        (plan, questions.collect())
+    }
+
+    #[test]
+    fn without_the_service_both_come_from_the_pool_one_after_the_other() {
+        for refusal in [-1, -4] {
+            let answers: &[_] = if refusal == -1 { &[(-1, 0), (-1, 0)] } else { &[(-4, 0), (-4, 0)] };
+            let (plan, questions) = plan(CPU + GRANULE_SIZE, answers);
+            let plan = plan.unwrap();
+            let base = PhysAddr::new(IMAGE + MIB);
+            assert_eq!(plan.cpus, Place { base, size: CPU, reserved: false });
+            let base = PhysAddr::new(IMAGE + MIB + CPU);
+            assert_eq!(plan.granules, Place { base, size: GRANULE_SIZE, reserved: false });
+            assert_eq!(plan.reserved().count(), 0);
+            let twelve = 12 << 56;
+            assert_eq!(questions, [[0xC400_01BB, CPU, twelve], [0xC400_01BB, GRANULE_SIZE, twelve]]);
+        }
+    }
+
+    #[test]
+    fn what_el3_grants_is_used_and_never_delegable() {
+        let (plan, _) = plan(0, &[(0, RESERVED), (0, RESERVED + 0x10_0000)]);
+        let plan = plan.unwrap();
+        assert_eq!(plan.cpus, Place { base: PhysAddr::new(RESERVED), size: CPU, reserved: true });
+        let reserved = [(PhysAddr::new(RESERVED), CPU), (PhysAddr::new(RESERVED + 0x10_0000), GRANULE_SIZE)];
+        assert!(plan.reserved().eq(reserved));
+        assert_eq!(plan.excluded[2..], reserved);
+    }
+
+    #[test]
+    fn each_is_asked_for_by_itself() {
+        let (plan, _) = plan(GRANULE_SIZE, &[(0, RESERVED), (-4, 0)]);
+        let plan = plan.unwrap();
+        assert_eq!((plan.cpus.reserved, plan.granules.reserved), (true, false));
+        assert_eq!(plan.excluded[3], NOTHING);
+    }
+
+    #[test]
+    fn too_little_room_is_refused_with_both_numbers() {
+        let refused = |what, needed, available| Err(BootError::Capacity { what, needed, available });
+        const NOTHING_TO_GIVE: &[(i64, u64)] = &[(-4, 0), (-4, 0)];
+        assert_eq!(plan(CPU - 1, NOTHING_TO_GIVE).0, refused(Demand::Cpus, CPU, CPU - 1));
+        let too_little = GRANULE_SIZE - 1;
+        let granules = refused(Demand::Granules, GRANULE_SIZE, too_little);
+        assert_eq!(plan(CPU + too_little, NOTHING_TO_GIVE).0, granules);
+    }
+
+    #[test]
+    fn memory_that_el3_should_not_have_given_is_refused() {
+        use ReservedMemoryRule::{BeyondPhysicalRange, Misaligned, Overlaps};
+        let address = PhysAddr::new;
+        let refused = |base, rule| Err(BootError::ReservedMemory { base: address(base), size: CPU, rule });
+        let image = Overlaps(address(IMAGE), address(IMAGE + 8 * MIB));
+        let shared = Overlaps(address(SHARED), address(SHARED + GRANULE_SIZE));
+        let beyond = BeyondPhysicalRange(address(1 << 40));
+        let cases: [(u64, &'static [_], _); 6] = [
+            (RESERVED + 8, &[(0, RESERVED + 8)], Misaligned),
+            (IMAGE, &[(0, IMAGE)], image),
+            (IMAGE + 8 * MIB - 0x1000, &[(0, IMAGE + 8 * MIB - 0x1000)], image),
+            (SHARED - 0x1000, &[(0, SHARED - 0x1000)], shared),
+            ((1 << 40) - 0x1000, &[(0, (1 << 40) - 0x1000)], beyond),
+            (0u64.wrapping_sub(0x1000), &[(0, 0u64.wrapping_sub(0x1000))], beyond),
+        ];
+        for (base, answers, rule) in cases {
+            assert_eq!(plan(MIB, answers).0, refused(base, rule));
+        }
+        // The same memory twice.
+        let (plan, _) = plan(MIB, &[(0, RESERVED), (0, RESERVED)]);
+        let rule = Overlaps(address(RESERVED), address(RESERVED + CPU));
+        let base = address(RESERVED);
+        assert_eq!(plan, Err(BootError::ReservedMemory { base, size: GRANULE_SIZE, rule }));
+    }
+
+    #[test]
+    fn large_demands_are_aligned_to_blocks() {
+        set_monitor(Box::new(|registers| [0, 0x8000_0000, registers[1], 0, 0, 0, 0, 0]));
+        let (_, events) = record(|| Plan::make(&situation(0), 512, core::iter::empty()));
+        assert!(
+            matches!(events[..], [Event::Smc([0xC400_01BB, _, alignment, ..]), ..] if alignment == 21 << 56)
+        );
+    }
+}

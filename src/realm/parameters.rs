@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The parameters of a Realm (RmiRealmParams): copied from the host's memory once, checked as a whole, then a value that only a legal set of
+//! parameters has.
+//!
+//! Fields that are reserved are neither read nor measured.
+
+use super::measurement::{HashAlgorithm, MeasuredRealmParameters};
+use super::stage2::Stage2;
+use super::vmid::Vmid;
+use crate::address::{GRANULE_SIZE, PhysAddr};
+use crate::granule::GranuleAddress;
+use crate::xlat::Level;
+
+/// The least IPA width of a Realm.
+const MIN_IPA_BITS: u8 = 32;
+/// The most bits of an address, virtual or physical, without LPA2.
+const MAX_BITS_WITHOUT_LPA2: u8 = 48;
+/// The physical address range without which a walk cannot start at level 0 (Arm ARM D8.2.7).
+const MIN_PHYSICAL_BITS_FOR_LEVEL_0: u8 = 44;
+
+/// What this RMM can do for a Realm on these CPUs: feature register 0, and what no register tells the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RealmLimits {
+    /// The most bits of an Intermediate Physical Address.
+    pub ipa_bits: u8,
+    /// Bits of a physical address that the CPUs implement.
+    pub physical_bits: u8,
+    /// Whether stage 2 has 52-bit descriptors.
+    pub lpa2: bool,
+    /// Breakpoints, less one.
+    pub breakpoints: u8,
+    /// Watchpoints, less one.
+    pub watchpoints: u8,
+    /// Bits of a VMID: 8 or 16.
+    pub vmid_bits: u8,
+}
+
+/// Which parameter is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RealmParametersError {
+    /// A flag asks for something that this RMM does not have: LPA2 on CPUs without, SVE, a PMU, or what no flag is defined for.
+    Flags,
+    /// The IPA width is less than 32, or more than there is.
+    IpaBits,
+    /// Breakpoints are 0, which is reserved, or more than there are.
+    Breakpoints,
+    /// Watchpoints are 0, which is reserved, or more than there are.
+    Watchpoints,
+    /// The hash algorithm is not one.
+    Algorithm,
+    /// The level of the root tables is none that a walk can start at.
+    StartLevel,
+    /// A walk from this level does not translate this IPA width.
+    IpaBitsFromStartLevel,
+    /// The number of root tables is not the one that follows from IPA width and level.
+    RootCount,
+    /// The root tables are not aligned to their size together, or beyond what a descriptor can point to.
+    Root,
+    /// The VMID has more bits than there are.
+    Vmid,
+}
+
+/// The bits of the flags.
+mod flag {
+    pub(super) const LPA2: u64 = 1 << 0;
+}
+
+/// The parameters as the host wrote them: the fields, not yet looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RmiRealmParams {
+    /// Bytes 0x0 to 0x37: what is measured.
+    measured: [u64; 7],
+    /// Bytes 0x400 to 0x43f: the Realm Personalization Value.
+    personalization: [u64; 8],
+    /// Bytes 0x800 to 0x81f: VMID and root tables.
+    stage2: [u64; 4],
+}
+
+/// The low 32 bits of a word: a field that shares it with reserved bytes.
+fn low_half(word: u64) -> u32 {
+    let [b0, b1, b2, b3, ..] = word.to_le_bytes();
+    u32::from_le_bytes([b0, b1, b2, b3])
+}
+
+/// A number that must be 1 to `most`.
+fn within(number: u32, most: u8) -> Option<u8> {
+    u8::try_from(number).ok().filter(|number| (1..=most).contains(number))
+}
+
+/// The level with this number, as RMI passes it.
+fn level(number: u64) -> Option<Level> {
+    Some(match number.cast_signed() {
+        -1 => Level::MinusOne,
+        0 => Level::Zero,
+        1 => Level::One,
+        2 => Level::Two,
+        3 => Level::Three,
+        _ => return None,
+    })
+}
+
+impl RmiRealmParams {
+    /// Reads the fields, each once, with `read`, which fills words from a byte offset of the structure.
+    ///
+    /// # Errors
+    ///
+    /// The first that `read` gives.
+    pub fn read<E>(mut read: impl FnMut(u64, &mut [u64]) -> Result<(), E>) -> Result<Self, E> {
+        let mut fields = Self::default();
+        read(0x0, &mut fields.measured)?;
+        read(0x400, &mut fields.personalization)?;
+        read(0x800, &mut fields.stage2)?;
+        Ok(fields)
+    }
+
+    /// Checks every field against the rules (RMM specification 1.0, RmiRealmParams) and `limits`.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is broken.
+    pub fn validate(&self, limits: &RealmLimits) -> Result<RealmParameters, RealmParametersError> {
+        let [flags, s2sz, sve_vl, num_bps, num_wps, pmu_num_ctrs, algorithm] = self.measured;
+        let supported = if limits.lpa2 { flag::LPA2 } else { 0 };
+        if flags & !supported != 0 {
+            return Err(RealmParametersError::Flags);
+        }
+        let breakpoints =
+            within(low_half(num_bps), limits.breakpoints).ok_or(RealmParametersError::Breakpoints)?;
+        let watchpoints =
+            within(low_half(num_wps), limits.watchpoints).ok_or(RealmParametersError::Watchpoints)?;
+        let [algorithm, ..] = algorithm.to_le_bytes();
+        let algorithm = HashAlgorithm::from_number(algorithm).ok_or(RealmParametersError::Algorithm)?;
+        let measured = MeasuredRealmParameters {
+            flags,
+            s2sz: low_half(s2sz),
+            sve_vl: low_half(sve_vl),
+            num_bps: low_half(num_bps),
+            num_wps: low_half(num_wps),
+            pmu_num_ctrs: low_half(pmu_num_ctrs),
+            algorithm,
+        };
+        let stage2 = self.stage2(&measured, flags & flag::LPA2 != 0, limits)?;
+        Ok(RealmParameters {
+            measured,
+            stage2,
+            personalization: self.personalization,
+            breakpoints,
+            watchpoints,
+        })
+    }
+
+    /// The stage-2 translation that the parameters ask for.
+    fn stage2(
+        &self,
+        measured: &MeasuredRealmParameters,
+        lpa2: bool,
+        limits: &RealmLimits,
+    ) -> Result<Stage2, RealmParametersError> {
+        let [vmid, rtt_base, rtt_level_start, rtt_num_start] = self.stage2;
+        let most_bits = if lpa2 { limits.ipa_bits } else { limits.ipa_bits.min(MAX_BITS_WITHOUT_LPA2) };
+        let ipa_bits = u8::try_from(measured.s2sz)
+            .ok()
+            .filter(|bits| (MIN_IPA_BITS..=most_bits).contains(bits))
+            .ok_or(RealmParametersError::IpaBits)?;
+        let start_level = level(rtt_level_start)
+            .filter(|level| match level {
+                Level::MinusOne => lpa2,
+                Level::Zero => limits.physical_bits >= MIN_PHYSICAL_BITS_FOR_LEVEL_0,
+                Level::One | Level::Two | Level::Three => true,
+            })
+            .ok_or(RealmParametersError::StartLevel)?;
+        let root_count =
+            root_count(ipa_bits, start_level, lpa2).ok_or(RealmParametersError::IpaBitsFromStartLevel)?;
+        if low_half(rtt_num_start) != u32::from(root_count) {
+            return Err(RealmParametersError::RootCount);
+        }
+        let size = u64::from(root_count) * GRANULE_SIZE;
+        let root = PhysAddr::new(rtt_base);
+        let address_bits =
+            if lpa2 { limits.physical_bits } else { limits.physical_bits.min(MAX_BITS_WITHOUT_LPA2) };
+        // Aligned to their size: the tables do not wrap, nor pass a limit that the first of them does not.
+        let reachable = rtt_base.checked_shr(u32::from(address_bits)) == Some(0);
+        let root = GranuleAddress::new(root)
+            .filter(|_| root.is_aligned(size) && reachable)
+            .ok_or(RealmParametersError::Root)?;
+        let [v0, v1, ..] = vmid.to_le_bytes();
+        let vmid = u16::from_le_bytes([v0, v1]);
+        if u32::from(vmid) >> limits.vmid_bits != 0 {
+            return Err(RealmParametersError::Vmid);
+        }
+        Ok(Stage2 { ipa_bits, start_level, root_count, lpa2, vmid: Vmid::new(vmid), root })
+    }
+}
+
+/// How many root tables at `start` translate `ipa_bits`; `None` when none do (Arm ARM D8.2.2, D8.2.7).
+const fn root_count(ipa_bits: u8, start: Level, lpa2: bool) -> Option<u8> {
+    // The bits that a single table at this level translates, and how many more at most: concatenated, 2 to 16 tables.
+    let (single, more) = match start {
+        Level::Three => (21, 4),
+        Level::Two => (30, 4),
+        Level::One => (39, 4),
+        Level::Zero => (48, if lpa2 { 4 } else { 0 }),
+        // A table of 16 entries.
+        Level::MinusOne => (52, 0),
+    };
+    // A single table with one bit or less to resolve is not a legal start: the walk starts one level down.
+    let least = if matches!(start, Level::MinusOne) { 49 } else { single - 8 };
+    if ipa_bits < least || ipa_bits > single + more {
+        None
+    } else if ipa_bits <= single {
+        Some(1)
+    } else {
+        Some(1 << (ipa_bits - single))
+    }
+}
+
+/// A legal set of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RealmParameters {
+    /// What is measured.
+    pub measured: MeasuredRealmParameters,
+    /// The stage-2 translation. Whether the root tables and the VMID are free is another question.
+    pub stage2: Stage2,
+    /// The Realm Personalization Value.
+    pub personalization: [u64; 8],
+    /// Breakpoints, less one.
+    pub breakpoints: u8,
+    /// Watchpoints, less one.
+    pub watchpoints: u8,
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! RTT entries: the only place that knows the bits of a stage-2 descriptor (Arm ARM D8.3; RMM specification 1.0, RTT entry).
+//!
+//! An [`Entry`] says what its Intermediate Physical Addresses are to the host (HIPAS) and to the Realm (RIPAS). Only ASSIGNED with RIPAS RAM and
+//! ASSIGNED_NS are descriptors that the walker takes; the others are invalid ones, of which it looks at bit 0 alone, and the rest is ours:
+//!
+//! | 49:12, 9:8 | 5:4 | 3 | 2 | 0 |
+//! | --- | --- | --- | --- | --- |
+//! | address, if ASSIGNED | RIPAS | UNASSIGNED_NS | ASSIGNED | 0 |
+//!
+//! So zero is UNASSIGNED with RIPAS EMPTY, and an entry is live if bit 0 or bit 2 is set in an invalid one: see [`is_live`].
+//!
+//! Memory types are those of FEAT_S2FWB: HCR_EL2.FWB is 1 while a Realm runs.
+
+use crate::address::PhysAddr;
+use crate::granule::GranuleAddress;
+use crate::xlat::{
+    ACCESS_FLAG, DescriptorFormat, Level, SHAREABILITY, TABLE_OR_PAGE, VALID, decode_address, encode_address,
+};
+
+/// Invalid descriptors: HIPAS is ASSIGNED.
+const ASSIGNED: u64 = 1 << 2;
+/// Invalid descriptors: of the unprotected half, UNASSIGNED_NS.
+const UNASSIGNED_NS: u64 = 1 << 3;
+/// Invalid descriptors: RIPAS.
+const RIPAS: u32 = 4;
+
+/// MemAttr\[3:0\] in bits 5:2 with FWB; bit 5 is 0 in every value used here.
+const MEMORY_ATTRIBUTES: u64 = 0x7 << 2;
+/// MemAttr of memory that is Normal Write-Back whatever stage 1 says.
+const NORMAL_WRITE_BACK: u64 = 0x6 << 2;
+/// A value of MemAttr that is reserved with FWB.
+const RESERVED_MEMORY_ATTRIBUTES: u64 = 0x4 << 2;
+/// S2AP: read and write.
+const READ_WRITE: u64 = 0x3 << 6;
+/// SH, of the format without LPA2.
+const INNER_SHAREABLE: u64 = 0x3 << SHAREABILITY;
+/// XN: at EL1 and EL0.
+const EXECUTE_NEVER: u64 = 0x2 << 53;
+/// NS: the output address is in Non-secure PAS.
+const NON_SECURE: u64 = 1 << 55;
+
+/// Realm IPA state (RMM specification 1.0, RmiRipas; numbers are the ABI's).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Ripas {
+    /// No memory, as the Realm sees it.
+    Empty = 0,
+    /// Private memory of the Realm.
+    Ram = 1,
+    /// Was private memory until the host took it away.
+    Destroyed = 2,
+}
+
+/// What the host says of an unprotected mapping: where it leads, and how it may be accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NsMapping {
+    output: PhysAddr,
+    /// MemAttr and S2AP, in their places.
+    attributes: u64,
+}
+
+impl NsMapping {
+    /// Takes apart a descriptor that the host proposes for an unprotected mapping at `level` (RMI_RTT_MAP_UNPROTECTED).
+    ///
+    /// `None` if it has bits that are not the host's to choose, an output address that is not a multiple of what the entry maps, or memory attributes that
+    /// are reserved.
+    pub fn new(descriptor: u64, level: Level, format: DescriptorFormat) -> Option<Self> {
+        const ATTRIBUTES: u64 = MEMORY_ATTRIBUTES | READ_WRITE;
+        let output = PhysAddr::new(decode_address(descriptor, format));
+        let host_controlled = encode_address(output.get()) | descriptor & ATTRIBUTES;
+        let implemented = output.get() >> format.address_bits() == 0;
+        let aligned = output.is_aligned(level.entry_size());
+        let reserved = descriptor & MEMORY_ATTRIBUTES == RESERVED_MEMORY_ATTRIBUTES;
+        (descriptor == host_controlled && implemented && aligned && !reserved)
+            .then_some(Self { output, attributes: descriptor & ATTRIBUTES })
+    }
+
+    /// Where it leads, in Non-secure PAS.
+    pub fn output(self) -> PhysAddr {
+        self.output
+    }
+
+    /// The descriptor as the host gave it.
+    pub fn descriptor(self) -> u64 {
+        encode_address(self.output.get()) | self.attributes
+    }
+}
+
+/// What an entry of an RTT is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Protected, without memory.
+    Unassigned(Ripas),
+    /// Protected, with the granules from this address up, which are Data of the Realm and as many as the entry maps.
+    Assigned(Ripas, PhysAddr),
+    /// Unprotected, not mapped.
+    UnassignedNs,
+    /// Unprotected, mapped to what the host said.
+    AssignedNs(NsMapping),
+    /// The table of the next level.
+    Table(GranuleAddress),
+}
+
+impl Entry {
+    /// The descriptor of this entry in a table at `level`.
+    ///
+    /// Addresses are multiples of what the entry maps and within `format`; there is no table at level 3, and no block but at levels 1 and 2.
+    #[inline]
+    pub fn encode(self, level: Level, format: DescriptorFormat) -> u64 {
+        let leaf = match level {
+            Level::Three => TABLE_OR_PAGE,
+            _ => 0,
+        } | match format {
+            DescriptorFormat::Bits48 => INNER_SHAREABLE,
+            DescriptorFormat::Lpa2 => 0,
+        } | ACCESS_FLAG
+            | VALID;
+        match self {
+            Self::Unassigned(ripas) => (ripas as u64) << RIPAS,
+            Self::Assigned(Ripas::Ram, memory) => {
+                encode_address(memory.get()) | NORMAL_WRITE_BACK | READ_WRITE | leaf
+            }
+            Self::Assigned(ripas, memory) => {
+                encode_address(memory.get()) | (ripas as u64) << RIPAS | ASSIGNED
+            }
+            Self::UnassignedNs => UNASSIGNED_NS,
+            Self::AssignedNs(mapping) => mapping.descriptor() | NON_SECURE | EXECUTE_NEVER | leaf,
+            Self::Table(table) => encode_address(table.get().get()) | TABLE_OR_PAGE | VALID,
+        }
+    }
+
+    /// What the descriptor `raw`, which [`encode`](Self::encode) made, is in a table at `level`.
+    #[inline]
+    pub fn decode(raw: u64, level: Level, format: DescriptorFormat) -> Self {
+        let address = PhysAddr::new(decode_address(raw, format));
+        let ripas = match (raw >> RIPAS) & 3 {
+            0 => Ripas::Empty,
+            1 => Ripas::Ram,
+            _ => Ripas::Destroyed,
+        };
+        if raw & VALID == 0 {
+            return match (raw & ASSIGNED != 0, raw & UNASSIGNED_NS != 0) {
+                (true, _) => Self::Assigned(ripas, address),
+                (false, true) => Self::UnassignedNs,
+                (false, false) => Self::Unassigned(ripas),
+            };
+        }
+        if level != Level::Three && raw & TABLE_OR_PAGE != 0 {
+            return Self::Table(GranuleAddress::containing(address));
+        }
+        if raw & NON_SECURE != 0 {
+            let attributes = raw & (MEMORY_ATTRIBUTES | READ_WRITE);
+            return Self::AssignedNs(NsMapping { output: address, attributes });
+        }
+        Self::Assigned(Ripas::Ram, address)
+    }
+
+    /// Whether the walker takes it for a mapping, so that TLBs may hold it.
+    pub fn is_mapping(self) -> bool {
+        matches!(self, Self::Assigned(Ripas::Ram, _) | Self::AssignedNs(_))
+    }
+
+    /// Whether it stands for memory or for a table: what a table's references count.
+    pub fn is_live(self) -> bool {
+        !matches!(self, Self::Unassigned(_) | Self::UnassignedNs)
+    }
+}
+
+/// Whether any of several descriptors, or-ed together, is live: [`Entry::is_live`] without decoding.
+///
+/// Those that are not live have neither bit, so that or-ing cannot make one up.
+#[inline]
+pub(super) fn is_live(raw: u64) -> bool {
+    raw & (VALID | ASSIGNED) != 0
+}

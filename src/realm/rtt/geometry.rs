@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! How the IPA space of a Realm falls into tables and entries: which IPAs there are, which of them are protected, and where each is found.
+
+use crate::address::{GRANULE_SIZE, Ipa};
+use crate::granule::GranuleAddress;
+use crate::realm::stage2::Stage2;
+use crate::xlat::{Level, TABLE_ENTRIES};
+
+/// Why an IPA or a range of them is refused. To the host they are all input errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangeError {
+    /// Beyond the IPA space of the Realm.
+    OutOfSpace,
+    /// No multiple of what an entry at that level maps.
+    Unaligned,
+    /// In the other half of the IPA space: protected where it must not be, or the other way around.
+    WrongHalf,
+    /// A range that ends before it begins, or where it begins.
+    Empty,
+}
+
+/// The index of an entry in a table: less than [`TABLE_ENTRIES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryIndex(usize);
+
+impl EntryIndex {
+    /// The entry for `ipa` in a table at `level`.
+    #[inline]
+    pub const fn of(ipa: Ipa, level: Level) -> Self {
+        Self(level.index(ipa.get()))
+    }
+
+    /// The index as a number, which the compiler is shown to be in range.
+    #[inline]
+    pub const fn get(self) -> usize {
+        self.0 % TABLE_ENTRIES
+    }
+
+    /// The next entry of the table; `None` after the last.
+    #[inline]
+    pub const fn next(self) -> Option<Self> {
+        if self.0 + 1 < TABLE_ENTRIES { Some(Self(self.0 + 1)) } else { None }
+    }
+}
+
+/// Entries of a table at `level` that a walk may come to: at level -1 those that 52 bits of address reach.
+pub(super) const fn entries(level: Level) -> usize {
+    match level {
+        Level::MinusOne => 16,
+        _ => TABLE_ENTRIES,
+    }
+}
+
+/// log2 of the entries of a table: bits of an IPA that a level resolves.
+pub(super) const TABLE_BITS: u32 = TABLE_ENTRIES.ilog2();
+
+impl Stage2 {
+    /// The first IPA that there is not.
+    #[inline]
+    pub const fn ipa_end(&self) -> u64 {
+        1 << self.ipa_bits
+    }
+
+    /// The first IPA that is not protected.
+    #[inline]
+    pub const fn protected_end(&self) -> u64 {
+        self.ipa_end() / 2
+    }
+
+    /// Whether `ipa` is in the protected half.
+    #[inline]
+    pub const fn is_protected(&self, ipa: Ipa) -> bool {
+        ipa.get() < self.protected_end()
+    }
+
+    /// `ipa` as one that an entry at `level` maps from.
+    ///
+    /// # Errors
+    ///
+    /// [`RangeError::OutOfSpace`], [`RangeError::Unaligned`].
+    #[inline]
+    pub const fn entry_ipa(&self, ipa: u64, level: Level) -> Result<Ipa, RangeError> {
+        let ipa = Ipa::new(ipa);
+        if ipa.get() >= self.ipa_end() {
+            Err(RangeError::OutOfSpace)
+        } else if !ipa.is_aligned(level.entry_size()) {
+            Err(RangeError::Unaligned)
+        } else {
+            Ok(ipa)
+        }
+    }
+
+    /// `ipa` as that of a granule in the protected half.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`entry_ipa`](Self::entry_ipa), and [`RangeError::WrongHalf`].
+    #[inline]
+    pub fn protected_granule(&self, ipa: u64) -> Result<Ipa, RangeError> {
+        let ipa = self.entry_ipa(ipa, Level::Three)?;
+        if self.is_protected(ipa) { Ok(ipa) } else { Err(RangeError::WrongHalf) }
+    }
+
+    /// `ipa` as one that an entry at `level` maps from, in the unprotected half.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`entry_ipa`](Self::entry_ipa), and [`RangeError::WrongHalf`].
+    #[inline]
+    pub fn unprotected_entry(&self, ipa: u64, level: Level) -> Result<Ipa, RangeError> {
+        let ipa = self.entry_ipa(ipa, level)?;
+        if self.is_protected(ipa) { Err(RangeError::WrongHalf) } else { Ok(ipa) }
+    }
+
+    /// The range from `base` to before `top` as one of protected granules.
+    ///
+    /// # Errors
+    ///
+    /// [`RangeError`].
+    pub fn protected_range(&self, base: u64, top: u64) -> Result<(Ipa, Ipa), RangeError> {
+        if top <= base {
+            return Err(RangeError::Empty);
+        }
+        let (base, top) = (self.protected_granule(base)?, Ipa::new(top));
+        if !top.is_aligned(GRANULE_SIZE) {
+            Err(RangeError::Unaligned)
+        } else if top.get() > self.protected_end() {
+            Err(RangeError::WrongHalf)
+        } else {
+            Ok((base, top))
+        }
+    }
+
+    /// The root table that the walk for `ipa`, which is in the IPA space, begins in.
+    ///
+    /// Concatenated tables are one behind the other and indexed by the bits above those that index a table (Arm ARM D8.2.2).
+    #[inline]
+    pub fn root_table(&self, ipa: Ipa) -> GranuleAddress {
+        let table = ipa.get() >> (self.start_level.shift() + TABLE_BITS);
+        let root = self.root.get();
+        // The root tables are granules, so that they do not pass the end of the address space; the root is for an IPA beyond the space.
+        root.checked_add(table * GRANULE_SIZE).map_or(self.root, GranuleAddress::containing)
+    }
+}

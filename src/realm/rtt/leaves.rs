@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What is done to entries that are no tables: memory assigned and taken away, unprotected mappings, RIPAS.
+
+use super::entry::{Entry, NsMapping, Ripas};
+use super::walk::{Walk, gone};
+use super::{Refusal, Stopped};
+use crate::address::Ipa;
+use crate::granule::state::{Data, Delegated};
+use crate::granule::{GranuleAddress, LockedGranule};
+use crate::mem::Slot;
+use crate::xlat::Level;
+
+impl<'g> Walk<'_, 'g> {
+    /// Assigns a granule, given by `memory`, to the UNASSIGNED page walked for, whose RIPAS becomes `ripas` or stays (RMI_DATA_CREATE,
+    /// RMI_DATA_CREATE_UNKNOWN).
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Short`], [`Refusal::NotUnassigned`]; then no memory has been asked for. And what `memory` fails with.
+    pub fn assign<E: From<Refusal>>(
+        self,
+        slot: &mut Slot,
+        ripas: Option<Ripas>,
+        memory: impl FnOnce() -> Result<LockedGranule<'g, Data>, E>,
+    ) -> Result<(), E> {
+        self.to(slot, Level::Three, |reached| {
+            reached.expect_level(Level::Three)?;
+            let Entry::Unassigned(before) = reached.entry else {
+                return Err(Refusal::NotUnassigned(Level::Three).into());
+            };
+            let memory = memory()?;
+            reached.count();
+            reached.publish(Entry::Assigned(ripas.unwrap_or(before), memory.address().get()));
+            Ok(())
+        })
+    }
+
+    /// Takes the granule of the ASSIGNED page walked for away from the Realm (RMI_DATA_DESTROY).
+    ///
+    /// Gives the granule, which is Delegated, and the next IPA that the host has to look at.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Short`], [`Refusal::NotAssigned`].
+    pub fn unassign(self, slot: &mut Slot) -> Result<(GranuleAddress, Ipa), Stopped> {
+        self.to(slot, Level::Three, |reached| {
+            let stopped = |refusal| Stopped { refusal, top: reached.next_live() };
+            reached.expect_level(Level::Three).map_err(stopped)?;
+            let Entry::Assigned(before, memory) = reached.entry else {
+                return Err(stopped(Refusal::NotAssigned(Level::Three)));
+            };
+            let granule = GranuleAddress::containing(memory);
+            let Ok(memory) = reached.lock::<Data>(granule) else {
+                super::broken("memory of a Realm is referred to");
+            };
+            if before == Ripas::Ram {
+                reached.withdraw(Entry::Unassigned(Ripas::Destroyed));
+            } else {
+                reached.publish(Entry::Unassigned(before));
+            }
+            reached.discount();
+            drop(memory.transition::<Delegated>());
+            Ok((granule, reached.next_live()))
+        })
+    }
+
+    /// Maps the UNASSIGNED_NS entry at `level` to memory of the host (RMI_RTT_MAP_UNPROTECTED).
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Short`], [`Refusal::NotUnassigned`].
+    pub fn map_unprotected(self, slot: &mut Slot, level: Level, mapping: NsMapping) -> Result<(), Refusal> {
+        self.to(slot, level, |reached| {
+            reached.expect_level(level)?;
+            if reached.entry != Entry::UnassignedNs {
+                return Err(Refusal::NotUnassigned(level));
+            }
+            reached.count();
+            reached.publish(Entry::AssignedNs(mapping));
+            Ok(())
+        })
+    }
+
+    /// Unmaps the ASSIGNED_NS entry at `level` (RMI_RTT_UNMAP_UNPROTECTED). Gives the next IPA that the host has to look at.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Short`], [`Refusal::NotAssigned`].
+    pub fn unmap_unprotected(self, slot: &mut Slot, level: Level) -> Result<Ipa, Stopped> {
+        self.to(slot, level, |reached| {
+            let stopped = |refusal| Stopped { refusal, top: reached.next_live() };
+            reached.expect_level(level).map_err(stopped)?;
+            if !matches!(reached.entry, Entry::AssignedNs(_)) {
+                return Err(stopped(Refusal::NotAssigned(level)));
+            }
+            reached.withdraw(gone(reached.stage2, reached.ipa));
+            reached.discount();
+            Ok(reached.next_live())
+        })
+    }
+
+    /// Gives UNASSIGNED entries from the one walked for up to `top` RIPAS RAM, as far as they are EMPTY or RAM and in one table (RMI_RTT_INIT_RIPAS).
+    ///
+    /// `measure` is told of each, its first IPA and the first one beyond. Gives the first IPA that was not reached.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Unaligned`], [`Refusal::NoProgress`].
+    pub fn init_ripas(
+        self,
+        slot: &mut Slot,
+        top: Ipa,
+        mut measure: impl FnMut(Ipa, Ipa),
+    ) -> Result<Ipa, Refusal> {
+        self.to(slot, Level::Three, |reached| {
+            reached.change_range(top, |base, end, entry| match entry {
+                Entry::Unassigned(Ripas::Empty | Ripas::Ram) => {
+                    measure(base, end);
+                    Some(Entry::Unassigned(Ripas::Ram))
+                }
+                _ => None,
+            })
+        })
+    }
+
+    /// Gives protected entries from the one walked for up to `top` another RIPAS, as the Realm has asked, as far as they are in one table and are not
+    /// DESTROYED, or the Realm wants those changed as well (RMI_RTT_SET_RIPAS). Gives the first IPA that was not reached.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Unaligned`], [`Refusal::NoProgress`].
+    pub fn set_ripas(
+        self,
+        slot: &mut Slot,
+        top: Ipa,
+        ripas: Ripas,
+        change_destroyed: bool,
+    ) -> Result<Ipa, Refusal> {
+        let may_change = |before| before != Ripas::Destroyed || change_destroyed;
+        self.to(slot, Level::Three, |reached| {
+            reached.change_range(top, |_, _, entry| match entry {
+                Entry::Unassigned(before) if may_change(before) => Some(Entry::Unassigned(ripas)),
+                Entry::Assigned(before, memory) if may_change(before) => Some(Entry::Assigned(ripas, memory)),
+                _ => None,
+            })
+        })
+    }
+}

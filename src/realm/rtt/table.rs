@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The content of an RTT: entries in their places.
+//!
+//! Only the holder of the granule's lock writes, and the table walkers of all CPUs read at any time, so that each entry is written by one store.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::entry::{self, Entry};
+use super::geometry::{EntryIndex, TABLE_BITS, entries};
+use crate::address::Ipa;
+use crate::arch::memory::{load_descriptor, store_descriptor};
+use crate::granule::state::Rtt;
+use crate::mem::Content;
+use crate::realm::stage2::Stage2;
+use crate::xlat::{DescriptorFormat, Level, TABLE_ENTRIES};
+
+/// Entries that are looked at or written at a time where all of a table are, so that a loop costs little beside its accesses.
+const CHUNK: usize = 16;
+
+/// The entries of an RTT.
+#[derive(Debug)]
+#[repr(C, align(4096))]
+pub struct RttTable([AtomicU64; TABLE_ENTRIES]);
+
+static_assertions::const_assert_eq!(size_of::<RttTable>(), 4096);
+
+// SAFETY: zero is the descriptor of an UNASSIGNED entry, and any bits are an `AtomicU64`; RTTs hold nothing else.
+unsafe impl Content for RttTable {
+    type State = Rtt;
+}
+
+impl RttTable {
+    /// Fills root table `number` of a Realm, zeroed and not reachable yet: protected entries are UNASSIGNED with RIPAS EMPTY, the others UNASSIGNED_NS.
+    pub fn fill_root(&self, stage2: &Stage2, number: u8) {
+        let level = stage2.start_level;
+        let unassigned_ns = Entry::UnassignedNs.encode(level, stage2.format());
+        let mut ipa = u64::from(number) << (level.shift() + TABLE_BITS);
+        for entry in &self.0 {
+            if ipa >= stage2.protected_end() {
+                entry.store(unassigned_ns, Ordering::Relaxed);
+            }
+            ipa += level.entry_size();
+        }
+    }
+
+    /// The entry at `index` of a table at `level`.
+    #[inline]
+    pub fn entry(&self, index: EntryIndex, level: Level, format: DescriptorFormat) -> Entry {
+        Entry::decode(load_descriptor(&self.0[index.get()]), level, format)
+    }
+
+    /// Makes the entry at `index` of a table at `level` be `entry`. What makes walkers see it is the caller's barrier.
+    #[inline]
+    pub fn set(&self, index: EntryIndex, entry: Entry, level: Level, format: DescriptorFormat) {
+        store_descriptor(&self.0[index.get()], entry.encode(level, format));
+    }
+
+    /// Makes the entry at `index` invalid, without content, for the time that a break-before-make takes.
+    #[inline]
+    pub fn clear(&self, index: EntryIndex) {
+        store_descriptor(&self.0[index.get()], 0);
+    }
+
+    /// Fills a table at `level`, which no walker can reach, with what `parent`, no table, is in one entry (unfolding).
+    pub fn unfold(&self, parent: Entry, level: Level, format: DescriptorFormat) {
+        let step = step(parent, level);
+        let mut raw = parent.encode(level, format);
+        if raw == 0 && step == 0 {
+            // As the granule, which was just wiped, already is.
+            return;
+        }
+        let (chunks, _) = self.0.as_chunks::<CHUNK>();
+        for chunk in chunks {
+            for entry in chunk {
+                entry.store(raw, Ordering::Relaxed);
+                // Nothing carries out of the address: what `parent` maps is aligned to its size.
+                raw += step;
+            }
+        }
+    }
+
+    /// The one entry that a table at `level` could be folded into, if all entries are alike and their addresses, if any, run on from an aligned one.
+    pub fn folded(&self, level: Level, format: DescriptorFormat) -> Option<Entry> {
+        let first = Entry::decode(self.0[0].load(Ordering::Relaxed), level, format);
+        let block_size = level.coarser()?.entry_size();
+        match first {
+            Entry::Table(_) => return None,
+            Entry::Assigned(_, memory) if !memory.is_aligned(block_size) => return None,
+            Entry::AssignedNs(mapping) if !mapping.output().is_aligned(block_size) => return None,
+            _ => {}
+        }
+        let step = step(first, level);
+        let mut raw = first.encode(level, format);
+        let (chunks, _) = self.0.as_chunks::<CHUNK>();
+        for chunk in chunks {
+            let mut differences = 0;
+            for entry in chunk {
+                differences |= entry.load(Ordering::Relaxed) ^ raw;
+                // As for unfolding.
+                raw += step;
+            }
+            if differences != 0 {
+                return None;
+            }
+        }
+        Some(first)
+    }
+
+    /// `ipa` if the entry at `index`, which is that of `ipa` in a table at `level`, is live; if not, the first IPA of the next live entry, or the first one
+    /// beyond the table.
+    pub fn skip_non_live(&self, ipa: Ipa, index: EntryIndex, level: Level) -> Ipa {
+        let (first, end) = (index.get(), entries(level));
+        let is_live = |entry: &AtomicU64| entry::is_live(entry.load(Ordering::Relaxed));
+        let rest = self.0.get(first..end).unwrap_or_default();
+        if rest.first().is_some_and(is_live) {
+            return ipa;
+        }
+        // By chunks to the one that holds it, then one by one.
+        let (chunks, _) = rest.as_chunks::<CHUNK>();
+        let any_live = |chunk: &[AtomicU64; CHUNK]| {
+            entry::is_live(chunk.iter().fold(0, |all, entry| all | entry.load(Ordering::Relaxed)))
+        };
+        let dead = CHUNK * chunks.iter().take_while(|chunk| !any_live(chunk)).count();
+        let more = rest.get(dead..).unwrap_or_default().iter().take_while(|entry| !is_live(entry)).count();
+        let size = level.entry_size();
+        let mut next = ipa.align_down(size).get();
+        // No more than a table's entries: this passes no 2^53.
+        next += u64::try_from(dead + more).unwrap_or_default() * size;
+        Ipa::new(next)
+    }
+}
+
+/// How much the descriptor of one entry at `level` is more than that of the one before, when together they are what `entry` is.
+fn step(entry: Entry, level: Level) -> u64 {
+    match entry {
+        Entry::Assigned(..) | Entry::AssignedNs(_) => level.entry_size(),
+        Entry::Unassigned(_) | Entry::UnassignedNs | Entry::Table(_) => 0,
+    }
+}

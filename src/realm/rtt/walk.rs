@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Walking the tables of a Realm down to an entry, hand over hand: a child is locked before its parent is let go, so that no table on the way goes out of
+//! use. CPUs that walk the same Realm follow each other and do not overtake; those in different tables do not wait for each other.
+
+use super::entry::{Entry, Ripas};
+use super::geometry::EntryIndex;
+use super::maintenance::{invalidate_entry, invalidate_realm};
+use super::table::RttTable;
+use super::{Refusal, broken};
+use crate::address::Ipa;
+use crate::arch::barrier;
+use crate::cpu::CpuIndex;
+use crate::granule::state::{Lockable, Rtt};
+use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule};
+use crate::mem::Slot;
+use crate::realm::stage2::Stage2;
+use crate::xlat::Level;
+
+/// A walk that has locked the root table for its IPA and not gone further.
+#[derive(Debug)]
+pub struct Walk<'w, 'g> {
+    granules: &'w GranuleTable<'g>,
+    cpu: CpuIndex,
+    stage2: Stage2,
+    ipa: Ipa,
+    root: LockedGranule<'g, Rtt>,
+}
+
+/// Where a walk has come to: a table, locked and mapped, and its entry for the IPA. The tables above are unlocked.
+#[derive(Debug)]
+pub(super) struct Reached<'r, 'g> {
+    granules: &'r GranuleTable<'g>,
+    cpu: CpuIndex,
+    pub(super) stage2: &'r Stage2,
+    /// What was walked for.
+    pub(super) ipa: Ipa,
+    granule: &'r LockedGranule<'g, Rtt>,
+    table: &'r RttTable,
+    /// The level of the table.
+    pub(super) level: Level,
+    index: EntryIndex,
+    /// What the entry was.
+    pub(super) entry: Entry,
+}
+
+impl<'w, 'g> Walk<'w, 'g> {
+    /// Locks the root table for `ipa`, which is in the IPA space.
+    ///
+    /// The caller holds the lock of the RD that `stage2` is of, and may let it go now: a Realm whose tables are locked or live cannot be destroyed.
+    #[inline]
+    pub fn new(granules: &'w GranuleTable<'g>, cpu: CpuIndex, stage2: &Stage2, ipa: Ipa) -> Self {
+        let root = lock_table(granules, cpu, stage2.root_table(ipa));
+        Self { granules, cpu, stage2: *stage2, ipa, root }
+    }
+
+    /// Walks until the table at `level`, which is not above the root tables, or until an entry that is no table, whatever comes first; then runs `then` there.
+    #[inline]
+    pub(super) fn to<R>(self, slot: &mut Slot, level: Level, then: impl FnOnce(Reached<'_, 'g>) -> R) -> R {
+        let Self { granules, cpu, stage2, ipa, root: mut granule } = self;
+        let mut at = stage2.start_level;
+        loop {
+            let mapping = slot.map(&granule);
+            let table: &RttTable = mapping.get();
+            let index = EntryIndex::of(ipa, at);
+            let entry = table.entry(index, at, stage2.format());
+            match (entry, at.finer()) {
+                (Entry::Table(child), Some(finer)) if at < level => {
+                    drop(mapping);
+                    granule = lock_table(granules, cpu, child);
+                    at = finer;
+                }
+                _ => {
+                    return then(Reached {
+                        granules,
+                        cpu,
+                        stage2: &stage2,
+                        ipa,
+                        granule: &granule,
+                        table,
+                        level: at,
+                        index,
+                        entry,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The level and content of the entry that a walk to `level` comes to (RMI_RTT_READ_ENTRY).
+    pub fn read(self, slot: &mut Slot, level: Level) -> (Level, Entry) {
+        self.to(slot, level, |reached| (reached.level, reached.entry))
+    }
+}
+
+impl<'g> Reached<'_, 'g> {
+    /// Locks a granule that the entry leads to, expecting it as `S`.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::InUse`].
+    pub(super) fn lock<S: Lockable>(
+        &self,
+        granule: GranuleAddress,
+    ) -> Result<LockedGranule<'g, S>, LockError> {
+        match self.granules.lock(self.cpu, granule) {
+            Err(LockError::InUse) => Err(LockError::InUse),
+            Ok(locked) => Ok(locked),
+            Err(_) => broken("an entry leads to a granule in another state"),
+        }
+    }
+
+    /// Whether the walk came as far as `level`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Short`].
+    #[inline]
+    pub(super) fn expect_level(&self, level: Level) -> Result<(), Refusal> {
+        if self.level == level { Ok(()) } else { Err(Refusal::Short(self.level)) }
+    }
+
+    /// Replaces the entry by one that is not a mapping, and invalidates what TLBs hold of it: it is, or nothing below it is, one mapping.
+    pub(super) fn withdraw(&self, entry: Entry) {
+        self.table.set(self.index, entry, self.level, self.stage2.format());
+        invalidate_entry(self.stage2, self.ipa);
+    }
+
+    /// Replaces a table entry, below which each page or block may be in TLBs by itself, by one that is not a mapping.
+    pub(super) fn withdraw_table(&self, entry: Entry) {
+        self.table.set(self.index, entry, self.level, self.stage2.format());
+        invalidate_realm(self.stage2);
+    }
+
+    /// Replaces the entry, which is not a mapping, by another.
+    pub(super) fn publish(&self, entry: Entry) {
+        self.table.set(self.index, entry, self.level, self.stage2.format());
+        // Before the host is told: whatever CPU it enters the Realm on then walks the new entry.
+        barrier::dsb_ishst();
+    }
+
+    /// Counts the entry as live, which it was not.
+    pub(super) fn count(&self) {
+        if self.granule.get(1).is_err() {
+            broken("a table has more live entries than entries");
+        }
+    }
+
+    /// Counts the entry as not live, which it was.
+    pub(super) fn discount(&self) {
+        if self.granule.put(1).is_err() {
+            broken("a table has fewer live entries than were counted");
+        }
+    }
+
+    /// The first IPA from the one walked for on that a live entry of the table maps, or the first beyond the table.
+    pub(super) fn next_live(&self) -> Ipa {
+        self.table.skip_non_live(self.ipa, self.index, self.level)
+    }
+
+    /// Changes entries one after the other, from the one reached on, as long as each maps nothing from `top` on and `change`, told the range
+    /// it maps, gives what it becomes.
+    ///
+    /// Gives the first IPA not changed. TLBs hold nothing any more of the mappings that are gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Unaligned`], [`Refusal::NoProgress`]; then nothing has changed.
+    pub(super) fn change_range(
+        &self,
+        top: Ipa,
+        mut change: impl FnMut(Ipa, Ipa, Entry) -> Option<Entry>,
+    ) -> Result<Ipa, Refusal> {
+        let (size, format) = (self.level.entry_size(), self.stage2.format());
+        if !self.ipa.is_aligned(size) {
+            return Err(Refusal::Unaligned(self.level));
+        }
+        let (mut next, mut index, mut unmapped) = (self.ipa, Some(self.index), Unmapped::Nothing);
+        while let (Some(at), Some(end)) = (index, next.checked_add(size)) {
+            if end > top {
+                break;
+            }
+            let entry = self.table.entry(at, self.level, format);
+            let Some(changed) = change(next, end, entry) else { break };
+            if changed != entry {
+                self.table.set(at, changed, self.level, format);
+            }
+            if entry.is_mapping() && !changed.is_mapping() {
+                unmapped = unmapped.and(next);
+            }
+            (next, index) = (end, at.next());
+        }
+        match unmapped {
+            Unmapped::Nothing => barrier::dsb_ishst(),
+            Unmapped::One(ipa) => invalidate_entry(self.stage2, ipa),
+            Unmapped::Several => invalidate_realm(self.stage2),
+        }
+        if next == self.ipa { Err(Refusal::NoProgress(self.level)) } else { Ok(next) }
+    }
+}
+
+/// How many mappings are gone.
+enum Unmapped {
+    Nothing,
+    One(Ipa),
+    Several,
+}
+
+impl Unmapped {
+    fn and(self, ipa: Ipa) -> Self {
+        match self {
+            Self::Nothing => Self::One(ipa),
+            Self::One(_) | Self::Several => Self::Several,
+        }
+    }
+}
+
+/// What becomes of an entry whose memory or table is gone, by its half of the IPA space.
+pub(super) fn gone(stage2: &Stage2, ipa: Ipa) -> Entry {
+    if stage2.is_protected(ipa) { Entry::Unassigned(Ripas::Destroyed) } else { Entry::UnassignedNs }
+}
+
+/// Locks a table that an RD or a TABLE entry names.
+#[inline]
+fn lock_table<'g>(
+    granules: &GranuleTable<'g>,
+    cpu: CpuIndex,
+    table: GranuleAddress,
+) -> LockedGranule<'g, Rtt> {
+    match granules.lock(cpu, table) {
+        Ok(locked) => locked,
+        Err(_) => broken("a table is not in state RTT"),
+    }
+}

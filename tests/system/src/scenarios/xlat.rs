@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The translation tables library by itself: the MMU walks what it builds, and its instructions are counted.
+
+use crate::scenario::Scenario;
+
+/// Regimes, VA sizes from 21 bits to 52, and both formats; then what the operations cost.
+pub fn xlat() -> Vec<Scenario> {
+    let sentence = "in EL3, EL2&0, EL2 and EL1&0, with and without LPA2, every access meets what was mapped, changed or \
+                    unmapped before it, and the walker finds what the library says";
+    let mut regimes = Scenario::new("xlat-regimes", "regimes", sentence).xlat_image();
+    for regime in ["EL3", "EL2&0", "EL2", "EL1&0"] {
+        regimes = regimes
+            .expect(format!("^-- {regime} Low VA range of 48 bits, Bits48, from level 0$"))
+            .expect(format!("^-- {regime} Low VA range of 52 bits, Lpa2, from level -1$"));
+    }
+    for regime in ["EL2&0", "EL1&0"] {
+        regimes = regimes.expect(format!("^-- {regime} High VA range of 52 bits, Lpa2, from level -1$"));
+    }
+    let costs =
+        Scenario::new("xlat-costs", "costs", "the cost of each operation on translation tables is printed")
+            .xlat_image()
+            .instruction_count()
+            .expect(r"^cost\txlat: init, 10000 regions in any order\t\d+$")
+            .expect(r"^cost\txlat: unmap a transient page\t\d+$");
+    vec![regimes, costs]
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Instructions that operations of the library take on the target, by QEMU's instruction clock (`-icount shift=0`), where the
+//! counter advances by one with each instruction. A context of the regime and kind that the RMM uses: EL2&0, 48-bit
+//! format, in force while it changes.
+//!
+//! Each count is printed as `cost`, a tab, the name, a tab, the number.
+
+use rmm::address::{PhysAddr, VirtAddr, native};
+use rmm::xlat::mmu::{self, Sharing};
+use rmm::xlat::{
+    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error, Maintenance, Region,
+    RegionStorage, Table, TablePool, VaRange,
+};
+use rmm_test_firmware::say;
+
+use crate::layout::{GIB, MIB_2, PAGE, add_image};
+use crate::level::{Level, features, instruction_clock};
+
+/// Regions of the largest context.
+const MOST: usize = 10_000;
+/// Tables for as many pages, each with an unmapped one after it, and for the image and the rest.
+const TABLES: usize = 2 * MOST / 512 + 16;
+/// The image, transient pages, and a region that comes and goes.
+const OTHERS: usize = 5;
+/// Regions that an operation on a live context meets.
+const USUAL: u64 = 100;
+/// Where the pages are: physically above the image, virtually elsewhere.
+const PAGES: (u64, u64) = (0x10_0000_0000, 0x20_0000_0000);
+const SLOTS: VirtAddr = VirtAddr::new(0x80_0000_0000 - 16 * PAGE);
+
+type Tables = [Table; TABLES];
+type Storage = RegionStorage<{ MOST + OTHERS }>;
+
+/// Counts everything. Runs at EL2.
+pub fn run() -> Result<(), Error> {
+    Level::El2And0.enter();
+    for count in [10, 100, 1_000, MOST as u64] {
+        for (name, step) in [("in ascending order", 1), ("in any order", 7919)] {
+            // The step is prime to each count: all pages are met once.
+            let regions = (0..count).map(|number| region(number * step % count));
+            let instructions = init(regions)?;
+            say!("cost\txlat: init, {count} regions {name}\t{instructions}");
+        }
+    }
+    live()
+}
+
+fn region(number: u64) -> Region {
+    let offset = 2 * PAGE * number;
+    Region::new(
+        PhysAddr::new(PAGES.0 + offset),
+        VirtAddr::new(PAGES.1 + offset),
+        PAGE,
+        Attributes::read_write(),
+    )
+}
+
+fn builder<'a>(
+    tables: &'a mut Tables,
+    storage: &'a mut Storage,
+) -> Result<ContextBuilder<'a, El2And0>, Error> {
+    let format = DescriptorFormat::Bits48;
+    let space = AddressSpace::new(VaRange::Low, 39, features().max_pa(format)?, format)?;
+    let base = PhysAddr::new(tables.as_ptr().addr() as u64);
+    ContextBuilder::new(space, TablePool::new(tables, base)?, storage.list())
+}
+
+/// The instructions of `operation`, less those of taking the time.
+fn counted<T>(operation: impl FnOnce() -> T) -> (u64, T) {
+    let nothing = instruction_clock();
+    let start = instruction_clock();
+    let result = operation();
+    let end = instruction_clock();
+    ((end - start) - (start - nothing), result)
+}
+
+fn init(regions: impl Iterator<Item = Region>) -> Result<u64, Error> {
+    let mut tables = [const { Table::EMPTY }; TABLES];
+    let mut storage = Storage::new();
+    let mut builder = builder(&mut tables, &mut storage)?;
+    let (instructions, result) = counted(|| {
+        for region in regions {
+            builder.add_static(region)?;
+        }
+        builder.init().map_err(|failed| failed.error)
+    });
+    result.map(|_| instructions)
+}
+
+/// Operations on a context in force.
+fn live() -> Result<(), Error> {
+    let mut tables = [const { Table::EMPTY }; TABLES];
+    let mut storage = Storage::new();
+    let mut builder = builder(&mut tables, &mut storage)?;
+    add_image(&mut builder, Level::El2And0)?;
+    builder.add_static(Region::transient(SLOTS, 16 * PAGE))?;
+    for number in 0..USUAL {
+        builder.add_static(region(number))?;
+    }
+    let mut low = builder.init().map_err(|failed| failed.error)?;
+
+    let features = features();
+    let space = AddressSpace::new(VaRange::High, 21, low.space().max_pa(), low.space().format())?;
+    let mut high_tables = [Table::EMPTY];
+    let base = PhysAddr::new(high_tables.as_ptr().addr() as u64);
+    let mut high_storage = RegionStorage::<1>::new();
+    let high =
+        ContextBuilder::<El2And0>::new(space, TablePool::new(&mut high_tables, base)?, high_storage.list())?
+            .init()
+            .map_err(|failed| failed.error)?;
+    let tcr = mmu::tcr(low.space(), high.space(), &features)?;
+    let ttbr = |context| mmu::ttbr(context, Sharing::Private, &features);
+    low.activate(Maintenance::InnerShareable);
+    // SAFETY: the image is mapped, flat.
+    unsafe { Level::El2And0.put_in_force(tcr, ttbr(&low), ttbr(&high)) };
+
+    let data = Attributes::read_write();
+    let near = region(USUAL);
+    // A GiB without tables of its own, above everything else.
+    let far = Region::new(PhysAddr::new(0x30_0000_0000), VirtAddr::new(0x60_0000_0000), PAGE, data);
+    let block = Region::new(PhysAddr::new(0x30_0020_0000), VirtAddr::new(PAGES.1 + GIB - MIB_2), MIB_2, data);
+    dynamic(&mut low, "a page, in a table that is there", near)?;
+    dynamic(&mut low, "a page, with two tables", far)?;
+    dynamic(&mut low, "a block of 2 MiB", block)?;
+    changes(&mut low, block)?;
+    low.activate(Maintenance::Local);
+    transient(&low)
+}
+
+fn dynamic(context: &mut Context<'_, El2And0>, name: &str, region: Region) -> Result<(), Error> {
+    let (instructions, result) = counted(|| context.add(region));
+    result?;
+    say!("cost\txlat: map {name}\t{instructions}");
+    let (instructions, result) = counted(|| context.remove(region.extent.base, region.extent.size));
+    say!("cost\txlat: unmap {name}\t{instructions}");
+    result
+}
+
+fn changes(context: &mut Context<'_, El2And0>, block: Region) -> Result<(), Error> {
+    context.add(block)?;
+    for name in ["a page of a block of 2 MiB, which is split", "a page"] {
+        let (instructions, result) =
+            counted(|| context.change_attributes(block.extent.base, PAGE, Attributes::read_only()));
+        result?;
+        say!("cost\txlat: change {name}\t{instructions}");
+    }
+    context.remove(block.extent.base, block.extent.size)
+}
+
+fn transient(context: &Context<'_, El2And0>) -> Result<(), Error> {
+    let slots = context.transient(SLOTS, native(16))?;
+    let template = slots.template(Attributes::read_write())?;
+    let slot = slots.page(3).ok_or(Error::NoSuchPage)?;
+    let (map, mapped) = counted(|| slot.map(PhysAddr::new(0x9000_0000), template));
+    let (unmap, unmapped) = counted(|| slot.unmap());
+    mapped.and(unmapped)?;
+    say!("cost\txlat: map a transient page\t{map}");
+    say!("cost\txlat: unmap a transient page\t{unmap}");
+    let group = [0x9000_0000, 0x9000_1000, 0x9000_2000, 0x9000_3000].map(PhysAddr::new);
+    let (map, mapped) = counted(|| slots.map_group(4, &group, template));
+    let (unmap, unmapped) = counted(|| slots.unmap_group(4, group.len()));
+    mapped.and(unmapped)?;
+    say!("cost\txlat: map 4 transient pages at once\t{map}");
+    say!("cost\txlat: unmap 4 transient pages at once\t{unmap}");
+    Ok(())
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Accesses to addresses of a context under test. A fault comes back as a value.
+
+use core::fmt;
+
+/// What an access met.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done: the word read or returned; 0 for a store.
+    Done(u64),
+    /// Nothing is mapped: a translation fault at this level.
+    Translation(i8),
+    /// What is mapped does not allow it: a permission fault at this level.
+    Permission(i8),
+    /// What was called has no landing pad.
+    BranchTarget,
+    /// Anything else, by its syndrome.
+    Other(u64),
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(value) => write!(f, "{value:#x}"),
+            Self::Translation(level) => write!(f, "translation fault at level {level}"),
+            Self::Permission(level) => write!(f, "permission fault at level {level}"),
+            Self::BranchTarget => write!(f, "branch target exception"),
+            Self::Other(syndrome) => write!(f, "exception with ESR {syndrome:#x}"),
+        }
+    }
+}
+
+#[repr(C)]
+struct Probed {
+    value: u64,
+    syndrome: u64,
+}
+
+unsafe extern "C" {
+    fn probe_load(address: u64) -> Probed;
+    fn probe_store(address: u64, value: u64) -> Probed;
+    fn probe_call(address: u64) -> Probed;
+}
+
+/// By the fault status code, of ESR and of PAR (Arm ARM D24.2.40).
+pub fn fault(status: u64) -> Option<Outcome> {
+    let level = |bits: u64| i8::try_from(bits & 3).unwrap_or(0);
+    match status & 0x3f {
+        0b10_1011 => Some(Outcome::Translation(-1)),
+        status @ 0b00_0100..=0b00_0111 => Some(Outcome::Translation(level(status))),
+        status @ 0b00_1100..=0b00_1111 => Some(Outcome::Permission(level(status))),
+        _ => None,
+    }
+}
+
+impl Probed {
+    fn outcome(self, class: u64) -> Outcome {
+        const BRANCH_TARGET: u64 = 0x0d;
+        match self.syndrome >> 26 & 0x3f {
+            0 if self.syndrome == 0 => Outcome::Done(self.value),
+            BRANCH_TARGET => Outcome::BranchTarget,
+            taken if taken == class => fault(self.syndrome).unwrap_or(Outcome::Other(self.syndrome)),
+            _ => Outcome::Other(self.syndrome),
+        }
+    }
+}
+
+/// Exception class of a data abort without a change of level.
+const DATA_ABORT: u64 = 0x25;
+/// Exception class of an instruction abort without a change of level.
+const INSTRUCTION_ABORT: u64 = 0x21;
+
+/// Reads the word at an aligned address.
+pub fn load(address: u64) -> Outcome {
+    // SAFETY: a test names its own memory, or none; a fault is recovered.
+    unsafe { probe_load(address) }.outcome(DATA_ABORT)
+}
+
+/// Writes the word at an aligned address.
+pub fn store(address: u64, value: u64) -> Outcome {
+    // SAFETY: as in `load`; nothing Rust knows of is in the memory for tests.
+    let probed = unsafe { probe_store(address, value) };
+    Probed { value: 0, ..probed }.outcome(DATA_ABORT)
+}
+
+/// Calls the code at an address.
+pub fn call(address: u64) -> Outcome {
+    // SAFETY: what a test has planted there changes x0 only; a fault is recovered.
+    unsafe { probe_call(address) }.outcome(INSTRUCTION_ABORT)
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Which contexts are put in force: every regime, both formats, and VA sizes from one table to five levels.
+
+use rmm::address::PhysAddr;
+use rmm::xlat::mmu::{self, Features, Sharing};
+use rmm::xlat::{
+    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El1And0, El2, El2And0, El3, Error,
+    Maintenance, Regime, Region, RegionStorage, Table, TablePool, VaRange,
+};
+use rmm_test_firmware::say;
+
+use crate::check::Every;
+use crate::layout::{PAGE, add_image, add_tested, below_top, page, plant};
+use crate::level::{Level, features, single_range_tcr};
+use crate::probe::{Outcome, load};
+use crate::session::Session;
+
+/// The tables of a context under test.
+const TABLES: usize = 32;
+/// The regions of a context under test: the image, what is tested, and some more.
+const REGIONS: usize = 20;
+
+const FORMATS: [DescriptorFormat; 2] = [DescriptorFormat::Bits48, DescriptorFormat::Lpa2];
+
+/// Everything.
+pub fn run() -> Result<(), Error> {
+    let features = features();
+    let mut every = Every::new("the CPU has LPA2 and 52-bit physical addresses");
+    every.equal("features", (features.lpa2, features.physical_bits()), (true, Ok(52)));
+    drop(every);
+
+    // Entered by the caller.
+    for format in FORMATS {
+        one_range::<El3>(Level::El3, format, &features)?;
+    }
+    Level::El2And0.enter();
+    two_ranges::<El2And0>(Level::El2And0, &features)?;
+    Level::El2.enter();
+    for format in FORMATS {
+        one_range::<El2>(Level::El2, format, &features)?;
+    }
+    Level::El1And0.enter();
+    two_ranges::<El1And0>(Level::El1And0, &features)
+}
+
+fn space(
+    range: VaRange,
+    bits: u32,
+    format: DescriptorFormat,
+    features: &Features,
+) -> Result<AddressSpace, Error> {
+    AddressSpace::new(range, bits, features.max_pa(format)?, format)
+}
+
+fn pool(tables: &mut [Table]) -> Result<TablePool<'_>, Error> {
+    // The ground, and every context here, map the tables flat.
+    let base = PhysAddr::new(tables.as_ptr().addr() as u64);
+    TablePool::new(tables, base)
+}
+
+fn announce<R: Regime>(context: &Context<'_, R>) {
+    let space = context.space();
+    let (range, bits, format) = (space.range(), space.address_bits(), space.format());
+    say!(
+        "-- {} {range:?} VA range of {bits} bits, {format:?}, from level {}",
+        R::NAME,
+        space.initial_level()
+    );
+}
+
+/// A regime with one VA range, of which the image and what is tested have to share the context.
+fn one_range<R: Regime>(level: Level, format: DescriptorFormat, features: &Features) -> Result<(), Error> {
+    let sizes = match format {
+        DescriptorFormat::Bits48 => [39, 48],
+        DescriptorFormat::Lpa2 => [44, 52],
+    };
+    for bits in sizes {
+        plant();
+        let mut tables = [const { Table::EMPTY }; TABLES];
+        let mut storage = RegionStorage::<REGIONS>::new();
+        let space = space(VaRange::Low, bits, format, features)?;
+        let mut builder = ContextBuilder::<R>::new(space, pool(&mut tables)?, storage.list())?;
+        add_image(&mut builder, level)?;
+        add_tested(&mut builder, level)?;
+        let mut context = builder.init().map_err(|failed| failed.error)?;
+        announce(&context);
+        let tcr = single_range_tcr(context.space(), features);
+        let ttbr = mmu::ttbr(&context, Sharing::Private, features);
+        context.activate(Maintenance::Local);
+        // SAFETY: the image is mapped, flat.
+        unsafe { level.put_in_force(tcr, ttbr, 0) };
+        Session { level, context: &mut context }.run()?;
+        out_of_force(level, &mut context, tcr, ttbr, 0)?;
+    }
+    Ok(())
+}
+
+/// VA sizes of the Low range and of the High one, and which of them is tested.
+const PAIRS: [(DescriptorFormat, u32, u32, VaRange); 9] = [
+    (DescriptorFormat::Bits48, 39, 21, VaRange::Low),
+    (DescriptorFormat::Bits48, 48, 39, VaRange::Low),
+    (DescriptorFormat::Bits48, 39, 21, VaRange::High),
+    (DescriptorFormat::Bits48, 39, 30, VaRange::High),
+    (DescriptorFormat::Bits48, 46, 48, VaRange::High),
+    (DescriptorFormat::Lpa2, 52, 21, VaRange::Low),
+    (DescriptorFormat::Lpa2, 49, 52, VaRange::Low),
+    (DescriptorFormat::Lpa2, 39, 52, VaRange::High),
+    (DescriptorFormat::Lpa2, 52, 48, VaRange::High),
+];
+
+/// A regime with two VA ranges: the image is in the Low one.
+fn two_ranges<R: Regime>(level: Level, features: &Features) -> Result<(), Error> {
+    const ASID: u16 = 0x5a5a;
+    for (format, low_bits, high_bits, tested) in PAIRS {
+        plant();
+        let (mut low_tables, mut high_tables) =
+            ([const { Table::EMPTY }; TABLES], [const { Table::EMPTY }; TABLES]);
+        let (mut low_storage, mut high_storage) =
+            (RegionStorage::<REGIONS>::new(), RegionStorage::<REGIONS>::new());
+        let low = space(VaRange::Low, low_bits, format, features)?.with_asid(ASID);
+        let high = space(VaRange::High, high_bits, format, features)?.with_asid(ASID);
+        let tcr = mmu::tcr(&low, &high, features)?;
+        let mut low = ContextBuilder::<R>::new(low, pool(&mut low_tables)?, low_storage.list())?;
+        let mut high = ContextBuilder::<R>::new(high, pool(&mut high_tables)?, high_storage.list())?;
+        add_image(&mut low, level)?;
+        match tested {
+            VaRange::Low => add_tested(&mut low, level)?,
+            VaRange::High => add_tested(&mut high, level)?,
+        }
+        let mut low = low.init().map_err(|failed| failed.error)?;
+        let mut high = high.init().map_err(|failed| failed.error)?;
+        let ttbr0 = mmu::ttbr(&low, Sharing::Common, features);
+        let ttbr1 = mmu::ttbr(&high, Sharing::Private, features);
+        low.activate(Maintenance::InnerShareable);
+        high.activate(Maintenance::Local);
+        let context = match tested {
+            VaRange::Low => &mut low,
+            VaRange::High => &mut high,
+        };
+        announce(context);
+        // SAFETY: the image is mapped, flat.
+        unsafe { level.put_in_force(tcr, ttbr0, ttbr1) };
+        Session { level, context }.run()?;
+        out_of_force(level, context, tcr, ttbr0, ttbr1)?;
+    }
+    Ok(())
+}
+
+/// Regions that are added and removed while nobody walks the tables are there, and not, when they are walked again.
+fn out_of_force<R: Regime>(
+    level: Level,
+    context: &mut Context<'_, R>,
+    tcr: u64,
+    ttbr0: u64,
+    ttbr1: u64,
+) -> Result<(), Error> {
+    let mut every = Every::new("changes made with the MMU elsewhere hold when it is back");
+    let va = below_top(context.space(), PAGE);
+    let number = 0x19;
+    for there in [true, false] {
+        level.ground();
+        context.activate(Maintenance::None);
+        if there {
+            context.add(Region::new(
+                page(number),
+                va,
+                PAGE,
+                Attributes::read_write().in_pas(level.own_pas()),
+            ))?;
+        } else {
+            context.remove(va, PAGE)?;
+        }
+        context.activate(Maintenance::Local);
+        // SAFETY: the image is still mapped, flat.
+        unsafe { level.put_in_force(tcr, ttbr0, ttbr1) };
+        let expected =
+            if there { Outcome::Done(crate::layout::content(page(number))) } else { Outcome::Translation(3) };
+        every.equal(if there { "added" } else { "removed" }, load(va.get()), expected);
+    }
+    level.ground();
+    Ok(())
+}

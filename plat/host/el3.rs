@@ -4,6 +4,7 @@
 //! Any number of threads may call it at once. A test can have it refuse what it would otherwise grant.
 
 use core::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use crate::address::GRANULE_SIZE;
 use crate::arch::smc::Registers;
@@ -61,6 +62,9 @@ struct Range {
 #[derive(Debug)]
 pub struct El3 {
     ranges: Vec<Range>,
+    /// Read by accesses in flight, written by changes of the Granule Protection Table: a change is complete (TLBI PAALLOS, DSB) only after
+    /// the accesses that were checked against what it was.
+    in_flight: RwLock<()>,
     /// While not 0: what every delegate and undelegate is answered with.
     refusal: AtomicI64,
     /// Realm memory still to be given out, from its top down: base and end. Empty: RESERVE_MEMORY is refused.
@@ -77,6 +81,7 @@ impl El3 {
         });
         Self {
             ranges: ranges.collect(),
+            in_flight: RwLock::new(()),
             refusal: AtomicI64::new(status::OK),
             pool_base: 0,
             pool_end: AtomicU64::new(0),
@@ -102,7 +107,19 @@ impl El3 {
 
     /// Gives the granule that holds `address` to `pas`, behind the RMM's back.
     pub fn set_pas(&self, address: u64, pas: Pas) {
-        self.gpi(address).expect("the granule is managed").store(pas as u8, Ordering::SeqCst);
+        let gpi = self.gpi(address).expect("the granule is managed");
+        self.change(|| gpi.store(pas as u8, Ordering::SeqCst));
+    }
+
+    /// Runs an access to the granule that holds `address`, told its Physical Address Space, which stays that until the access has ended.
+    pub(super) fn access<R>(&self, address: u64, access: impl FnOnce(Pas) -> R) -> R {
+        let _in_flight = self.in_flight.read().unwrap_or_else(PoisonError::into_inner);
+        access(self.pas(address))
+    }
+
+    fn change<R>(&self, change: impl FnOnce() -> R) -> R {
+        let _none_in_flight = self.in_flight.write().unwrap_or_else(PoisonError::into_inner);
+        change()
     }
 
     /// Has every delegate and undelegate refused with `status`, which changes nothing, until called with [`status::OK`].
@@ -129,7 +146,7 @@ impl El3 {
         let Some(gpi) = self.gpi(address).filter(|_| address.is_multiple_of(GRANULE_SIZE)) else {
             return status::BAD_ADDRESS;
         };
-        match gpi.compare_exchange(from as u8, to as u8, Ordering::SeqCst, Ordering::SeqCst) {
+        match self.change(|| gpi.compare_exchange(from as u8, to as u8, Ordering::SeqCst, Ordering::SeqCst)) {
             Ok(_) => status::OK,
             Err(_) => status::BAD_PAS,
         }

@@ -56,8 +56,7 @@ impl Machine {
     ///
     /// The fault, when the granule is another world's.
     pub fn ns_read(&self, address: u64) -> Result<u64, GranuleProtectionFault> {
-        self.ns_access(address)?;
-        Ok(self.memory.word(address).map_or(0, |word| word.load(Ordering::Relaxed)))
+        self.ns_access(address, || self.memory.word(address).map_or(0, |word| word.load(Ordering::Relaxed)))
     }
 
     /// Writes the word at `address` from the Non-secure world.
@@ -66,18 +65,18 @@ impl Machine {
     ///
     /// The fault, when the granule is another world's.
     pub fn ns_write(&self, address: u64, value: u64) -> Result<(), GranuleProtectionFault> {
-        self.ns_access(address)?;
-        if let Some(word) = self.memory.word(address) {
-            word.store(value, Ordering::Relaxed);
-        }
-        Ok(())
+        self.ns_access(address, || {
+            if let Some(word) = self.memory.word(address) {
+                word.store(value, Ordering::Relaxed);
+            }
+        })
     }
 
-    fn ns_access(&self, address: u64) -> Result<(), GranuleProtectionFault> {
-        match self.el3.pas(address) {
-            Pas::NonSecure | Pas::Any => Ok(()),
+    fn ns_access<R>(&self, address: u64, access: impl FnOnce() -> R) -> Result<R, GranuleProtectionFault> {
+        self.el3.access(address, |pas| match pas {
+            Pas::NonSecure | Pas::Any => Ok(access()),
             Pas::Secure | Pas::Root | Pas::Realm => Err(GranuleProtectionFault),
-        }
+        })
     }
 
     /// The memory of the granule at `address` as the RMM has it through a Realm mapping.

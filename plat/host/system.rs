@@ -9,17 +9,19 @@ use crate::arch::smc::Registers;
 use crate::cpu::CpuIndex;
 use crate::granule::{GranuleEntry, GranuleTable, LayoutError, MemoryRange, Waiters};
 use crate::mem::{Cpu, SlotBuffer, slot_layout};
+use crate::realm::vmid::VmidTable;
 use crate::rmi::{self, Dialect, Rmm};
 use crate::xlat::{
     AddressSpace, ContextBuilder, DescriptorFormat, Maintenance, Region, RegionStorage, Table, TablePool,
     VaRange,
 };
 
-/// The memory that an RMM's granule table lives in.
+/// The memory that an RMM's tables of granules and VMIDs live in.
 #[derive(Debug, Default)]
 pub struct Storage {
     entries: Vec<GranuleEntry>,
     waiters: Waiters,
+    vmids: VmidTable,
 }
 
 /// An RMM on a machine.
@@ -52,7 +54,7 @@ impl<'a> System<'a> {
         let granules =
             GranuleTable::new(&mut storage.entries, &storage.waiters, banks.iter().copied(), excluded)?;
         super::attach(&machine);
-        Ok(Self { machine, rmm: Rmm::new(granules, dialect) })
+        Ok(Self { machine, rmm: Rmm::new(granules, &storage.vmids, dialect) })
     }
 
     /// The context of a CPU of this system.

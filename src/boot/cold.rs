@@ -20,6 +20,7 @@ use crate::el3::version::Dialect;
 use crate::granule::{GranuleEntry, GranuleTable, Waiters};
 use crate::mem::high_va::{self, CpuMemory};
 use crate::mem::{layout, low_va};
+use crate::realm::vmid::VmidTable;
 use crate::rmi::{self, Rmm};
 use crate::xlat::mmu::{self, Features, Sharing};
 use crate::xlat::{RegionStorage, Table};
@@ -44,6 +45,7 @@ static POOL: Given<[u8; POOL_SIZE]> = Given(UnsafeCell::new([0; POOL_SIZE]));
 #[unsafe(link_section = ".low_tables")]
 static LOW_TABLES: Given<[Table; low_va::TABLES]> = Given(UnsafeCell::new([Table::EMPTY; low_va::TABLES]));
 static WAITERS: Waiters = Waiters::new();
+static VMIDS: VmidTable = VmidTable::new();
 static RMM: spin::Once<Rmm<'static>> = spin::Once::new();
 
 /// The RMM, once cold boot is done.
@@ -191,7 +193,7 @@ pub(super) fn finish() -> Result<(), BootError> {
         Dialect::V1 => rmi::Dialect::V1_0,
         Dialect::V2 => rmi::Dialect::V2_0,
     };
-    RMM.call_once(|| Rmm::new(table, dialect));
+    RMM.call_once(|| Rmm::new(table, &VMIDS, dialect));
     info!("boot complete");
     cpu::start_serving();
     Ok(())

@@ -82,7 +82,7 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     /// [`CountError::Overflow`] when `S` allows no more.
     pub fn reference(&self) -> Result<Reference<'a, S>, CountError> {
         self.get(1)?;
-        Ok(Reference { entry: self.entry, address: self.address, state: PhantomData })
+        Ok(Reference::new(self.entry, self.address))
     }
 
     /// Counts `count` more references, which live in memory (the live entries of an RTT) rather than as [`Reference`]s.
@@ -144,14 +144,20 @@ pub struct Reference<'a, S: GranuleState> {
     state: PhantomData<S>,
 }
 
-impl<S: GranuleState> Reference<'_, S> {
+impl<'a, S: GranuleState> Reference<'a, S> {
+    /// A reference that is counted already and is nobody else's.
+    pub(super) fn new(entry: &'a GranuleEntry, address: GranuleAddress) -> Self {
+        Self { entry, address, state: PhantomData }
+    }
+
     /// Where the granule is.
     #[inline]
     pub fn address(&self) -> GranuleAddress {
         self.address
     }
 
-    /// Leaves the reference counted, for one that is from now on in memory (as that of a REC to its RD). [`LockedGranule::put`] takes it back.
+    /// Leaves the reference counted, for one that is from now on in memory (as that of a REC to its RD). [`LockedGranule::put`] takes it back,
+    /// or [`GranuleTable::kept_reference`](super::GranuleTable::kept_reference) without the lock.
     #[inline]
     pub fn keep(self) -> GranuleAddress {
         ManuallyDrop::new(self).address

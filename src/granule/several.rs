@@ -9,8 +9,8 @@ use super::state::Lockable;
 use super::table::{GranuleTable, LockError};
 use crate::cpu::CpuIndex;
 
-/// The most granules that one command locks together: the auxiliary granules of a REC, or the root tables of a Realm.
-pub const MAX_SET: usize = 16;
+/// The most granules in the same state that one command locks together: a REC and its auxiliary granules, or an RD and the root tables of its Realm.
+pub const MAX_SET: usize = 17;
 
 /// Up to [`MAX_SET`] locked granules in the same state, in ascending order of address.
 pub type LockedSet<'a, S> = [Option<LockedGranule<'a, S>>; MAX_SET];
@@ -52,14 +52,52 @@ impl<'a> GranuleTable<'a> {
         if granules.len() > MAX_SET {
             return Err(LockError::TooMany);
         }
-        // Each turn takes the lowest that is above the last one; equal ones would be passed over, and are counted.
         let mut last = None;
         for place in locked.iter_mut().take(granules.len()) {
-            let above = |granule: &&GranuleAddress| last.is_none_or(|last| **granule > last);
-            let next = *granules.iter().filter(above).min().ok_or(LockError::SameGranule)?;
+            let next = next_after(last, granules).ok_or(LockError::SameGranule)?;
             *place = Some(self.lock(cpu, next)?);
             last = Some(next);
         }
         Ok(locked)
     }
+
+    /// Locks all of `granules`, given in any order, and `other`, which is in another state, as [`lock`](Self::lock) does one.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock_set`](Self::lock_set). Then none is locked.
+    pub fn lock_set_with<S: Lockable, O: Lockable>(
+        &self,
+        cpu: CpuIndex,
+        granules: &[GranuleAddress],
+        other: GranuleAddress,
+    ) -> Result<(LockedSet<'a, S>, LockedGranule<'a, O>), LockError> {
+        let mut locked: LockedSet<'a, S> = [const { None }; MAX_SET];
+        if granules.len() > MAX_SET {
+            return Err(LockError::TooMany);
+        }
+        let mut locked_other = None;
+        let mut last = None;
+        for place in locked.iter_mut().take(granules.len()) {
+            let next = next_after(last, granules).ok_or(LockError::SameGranule)?;
+            if next == other {
+                return Err(LockError::SameGranule);
+            }
+            if next > other && locked_other.is_none() {
+                locked_other = Some(self.lock(cpu, other)?);
+            }
+            *place = Some(self.lock(cpu, next)?);
+            last = Some(next);
+        }
+        let locked_other = match locked_other {
+            Some(other) => other,
+            None => self.lock(cpu, other)?,
+        };
+        Ok((locked, locked_other))
+    }
+}
+
+/// The lowest of `granules` above `last`. One that is equal to another is passed over: then there are fewer than were named.
+fn next_after(last: Option<GranuleAddress>, granules: &[GranuleAddress]) -> Option<GranuleAddress> {
+    granules.iter().filter(|granule| last.is_none_or(|last| **granule > last)).min().copied()
 }

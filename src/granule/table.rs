@@ -7,7 +7,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU16, AtomicUsize};
 
 use super::address::GranuleAddress;
-use super::guard::LockedGranule;
+use super::guard::{LockedGranule, Reference};
 use super::layout::{LayoutError, MemoryRange, for_each_piece};
 use super::lock::{Content, GranuleEntry, Waiter, Waiters};
 use super::state::{Lockable, State};
@@ -200,6 +200,16 @@ impl<'a> GranuleTable<'a> {
     pub fn ns_granule(&self, address: PhysAddr) -> Option<NsGranule> {
         let granule = GranuleAddress::new(address)?;
         (self.state(granule)? == State::Ns).then_some(NsGranule(granule))
+    }
+
+    /// Takes up again a reference that [`Reference::keep`] left counted at `address`; each that was left, once.
+    ///
+    /// `None` when there is none, or the granule is not in state `S`: the address is not one that was kept.
+    pub fn kept_reference<S: Lockable>(&self, address: GranuleAddress) -> Option<Reference<'a, S>> {
+        let entry = self.find(address)?;
+        let content = entry.peek();
+        let kept = content.state() == S::STATE as u16 && content.count() > 0;
+        kept.then(|| Reference::new(entry, address))
     }
 
     /// Locks the granule at `address`, for `cpu`, which is the CPU that calls, if it is in state `S`.

@@ -2,10 +2,9 @@
 //! Which slots there are, and where: the same virtual addresses on every CPU, each CPU's own tables behind them.
 
 use crate::address::{GRANULE_SIZE, VirtAddr};
-use crate::granule::MAX_SET;
 
 /// Auxiliary granules of a REC that are mapped together.
-pub const REC_AUX: usize = MAX_SET;
+pub const REC_AUX: usize = 16;
 
 /// A slot, by its page within the range of slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@
 pub mod descriptor;
 pub mod measurement;
 pub mod parameters;
+pub mod psci;
 pub mod rec;
 pub mod rec_parameters;
 pub mod rtt;

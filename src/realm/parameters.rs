@@ -87,18 +87,6 @@ fn within(number: u32, most: u8) -> Option<u8> {
     u8::try_from(number).ok().filter(|number| (1..=most).contains(number))
 }
 
-/// The level with this number, as RMI passes it.
-fn level(number: u64) -> Option<Level> {
-    Some(match number.cast_signed() {
-        -1 => Level::MinusOne,
-        0 => Level::Zero,
-        1 => Level::One,
-        2 => Level::Two,
-        3 => Level::Three,
-        _ => return None,
-    })
-}
-
 impl RmiRealmParams {
     /// Reads the fields, each once, with `read`, which fills words from a byte offset of the structure.
     ///
@@ -162,7 +150,7 @@ impl RmiRealmParams {
             .ok()
             .filter(|bits| (MIN_IPA_BITS..=most_bits).contains(bits))
             .ok_or(RealmParametersError::IpaBits)?;
-        let start_level = level(rtt_level_start)
+        let start_level = Level::from_number(rtt_level_start.cast_signed())
             .filter(|level| match level {
                 Level::MinusOne => lpa2,
                 Level::Zero => limits.physical_bits >= MIN_PHYSICAL_BITS_FOR_LEVEL_0,

@@ -62,8 +62,17 @@ pub enum PendingRequest {
         /// Whether DESTROYED memory is to be changed too.
         change_destroyed: bool,
     },
-    /// A PSCI call on another REC, which RMI_PSCI_COMPLETE carries out.
-    Psci {
+    /// PSCI CPU_ON of another REC, which RMI_PSCI_COMPLETE carries out.
+    CpuOn {
+        /// The other REC.
+        target: Mpidr,
+        /// Where it begins to execute.
+        entry: u64,
+        /// What it finds in X0.
+        context: u64,
+    },
+    /// PSCI AFFINITY_INFO of another REC, which RMI_PSCI_COMPLETE carries out.
+    AffinityInfo {
         /// The other REC.
         target: Mpidr,
     },
@@ -89,18 +98,20 @@ impl Registers {
     const PSTATE_AT_RESET: u64 = 0x3c5;
     /// MMU and caches off; the bits that are 1 on CPUs without the features that gave them a meaning: 29, 28, 23, 22, 20, 11, 8, 7.
     const SCTLR_AT_RESET: u64 = 0x30d0_0980;
+    /// SCTLR_EL1.EE: data at EL1 is big-endian.
+    const SCTLR_EE: u64 = 1 << 25;
     /// TDCC: the debug communications channel is not EL0's.
     const MDSCR_AT_RESET: u64 = 1 << 12;
 
-    /// The registers of a REC that has not run yet.
-    fn at_reset(parameters: &MeasuredRecParameters) -> Self {
+    /// The registers of a REC that begins to execute at `pc` with `arguments` in X0 and up.
+    fn at_reset(pc: u64, arguments: &[u64]) -> Self {
         let mut gprs = [0; 31];
-        for (register, value) in gprs.iter_mut().zip(parameters.gprs) {
-            *register = value;
+        for (register, value) in gprs.iter_mut().zip(arguments) {
+            *register = *value;
         }
         Self {
             gprs,
-            pc: parameters.pc,
+            pc,
             pstate: Self::PSTATE_AT_RESET,
             sctlr_el1: Self::SCTLR_AT_RESET,
             mdscr_el1: Self::MDSCR_AT_RESET,
@@ -145,7 +156,14 @@ impl Rec {
             runnable,
             pending: PendingRequest::None,
             auxiliary,
-            registers: Registers::at_reset(parameters),
+            registers: Registers::at_reset(parameters.pc, &parameters.gprs),
         }
+    }
+    /// Switches it on, as PSCI CPU_ON of another REC does: reset, with the byte order of the caller's exceptions.
+    pub fn switch_on(&mut self, entry: u64, context: u64, caller: &Registers) {
+        let reset = Registers::at_reset(entry, &[context]);
+        let sctlr_el1 = reset.sctlr_el1 | (caller.sctlr_el1 & Registers::SCTLR_EE);
+        self.registers = Registers { sctlr_el1, ..reset };
+        self.runnable = true;
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI_FEATURES: what this RMM does on this CPU.
 //!
-//! Nothing is claimed that is not implemented: no SVE, no PMU, no hash algorithm, no list registers, no RECs, no devices, no MEC.
+//! Nothing is claimed that is not implemented: no SVE, no PMU, no list registers, no devices, no MEC; in RMI 2.0, no Realms.
 
 use tock_registers::interfaces::Readable;
 
@@ -9,8 +9,10 @@ use super::rmm::Rmm;
 use super::types::{Answered, Call, Dialect, Status};
 use crate::address::PhysAddr;
 use crate::arch::sysreg::fields::ID_AA64MMFR0_TGRAN4_2;
-use crate::arch::sysreg::{ID_AA64DFR0_EL1, ID_AA64MMFR0_EL1};
-use aarch64_cpu::registers::{ID_AA64DFR0_EL1 as DFR0, ID_AA64MMFR0_EL1 as MMFR0};
+use crate::arch::sysreg::{ID_AA64DFR0_EL1, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1};
+use crate::realm::descriptor::MAX_RECS_ORDER;
+use crate::realm::parameters::RealmLimits;
+use aarch64_cpu::registers::{ID_AA64DFR0_EL1 as DFR0, ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1};
 
 /// Feature registers that are not always 0: 0 in RMI 1.0, 0 to 4 in 2.0.
 const REGISTERS: usize = 5;
@@ -21,6 +23,7 @@ pub(super) struct Features {
     registers: [u64; REGISTERS],
     /// The first physical address that this CPU does not implement.
     physical_end: u64,
+    realm_limits: RealmLimits,
 }
 
 /// Fields of feature register 0, the same in both dialects, and of register 1 (2.0).
@@ -29,6 +32,9 @@ mod field {
     pub(super) const LPA2: u32 = 8;
     pub(super) const NUM_BPS: u32 = 14;
     pub(super) const NUM_WPS: u32 = 20;
+    pub(super) const HASH_SHA_256: u32 = 32;
+    pub(super) const HASH_SHA_512: u32 = 33;
+    pub(super) const MAX_RECS_ORDER: u32 = 38;
     /// Register 1: 4 KiB RMI granules.
     pub(super) const GRAN_4K: u32 = 0;
     /// Register 1: protected physical address size, encoded as PARange.
@@ -39,21 +45,40 @@ impl Features {
     /// Reads the identification registers of this CPU.
     pub(super) fn read(dialect: Dialect) -> Self {
         let range = ID_AA64MMFR0_EL1.read(MMFR0::PARange);
+        let physical_bits = physical_address_bits(range);
         let lpa2 = stage2_has_lpa2();
-        let address_bits = match (physical_address_bits(range), lpa2) {
-            (bits, true) => bits,
-            // Without LPA2 a 4 KiB granule translates 48 bits at most.
-            (bits, false) => bits.min(48),
+        // Without LPA2 a 4 KiB granule translates 48 bits at most.
+        let ipa_bits = if lpa2 { physical_bits } else { physical_bits.min(48) };
+        let field = |value: u64| u8::try_from(value).unwrap_or(0);
+        let limits = RealmLimits {
+            ipa_bits,
+            physical_bits,
+            lpa2,
+            breakpoints: field(ID_AA64DFR0_EL1.read(DFR0::BRPs)),
+            watchpoints: field(ID_AA64DFR0_EL1.read(DFR0::WRPs)),
+            vmid_bits: if ID_AA64MMFR1_EL1.matches_all(MMFR1::VMIDBits::Bits16) { 16 } else { 8 },
         };
-        let register0 = address_bits << field::S2SZ
+        let both = u64::from(ipa_bits) << field::S2SZ
             | u64::from(lpa2) << field::LPA2
-            | ID_AA64DFR0_EL1.read(DFR0::BRPs) << field::NUM_BPS
-            | ID_AA64DFR0_EL1.read(DFR0::WRPs) << field::NUM_WPS;
-        let register1 = match dialect {
-            Dialect::V1_0 => 0,
-            Dialect::V2_0 => 1 << field::GRAN_4K | range.min(6) << field::PPS,
+            | u64::from(limits.breakpoints) << field::NUM_BPS
+            | u64::from(limits.watchpoints) << field::NUM_WPS;
+        let (register0, register1) = match dialect {
+            Dialect::V1_0 => {
+                let hashes = 1 << field::HASH_SHA_256 | 1 << field::HASH_SHA_512;
+                (both | hashes | u64::from(MAX_RECS_ORDER) << field::MAX_RECS_ORDER, 0)
+            }
+            Dialect::V2_0 => (both, 1 << field::GRAN_4K | range.min(6) << field::PPS),
         };
-        Self { registers: [register0, register1, 0, 0, 0], physical_end: 1 << physical_address_bits(range) }
+        Self {
+            registers: [register0, register1, 0, 0, 0],
+            physical_end: 1 << physical_bits,
+            realm_limits: limits,
+        }
+    }
+
+    /// What Realms may ask for.
+    pub(super) fn realm_limits(&self) -> &RealmLimits {
+        &self.realm_limits
     }
 
     /// Whether the range that ends at `end`, exclusive, is implemented.
@@ -80,7 +105,7 @@ fn stage2_has_lpa2() -> bool {
 }
 
 /// ID_AA64MMFR0_EL1.PARange in bits (Arm ARM D23.2). Values beyond those known mean no less than the largest.
-fn physical_address_bits(range: u64) -> u64 {
+fn physical_address_bits(range: u64) -> u8 {
     match range {
         0 => 32,
         1 => 36,

@@ -10,6 +10,8 @@ mod configuration;
 mod data;
 mod features;
 mod granule;
+mod realm;
+mod rec;
 mod rmm;
 mod rtt;
 mod tracking;
@@ -17,8 +19,8 @@ mod types;
 mod version;
 
 pub use rmm::Rmm;
-
-pub use types::{Answered, Call, Dialect, Status, function};
+use types::{Answered, Call};
+pub use types::{Dialect, function};
 
 use crate::arch::smc::Registers;
 use crate::mem::Cpu;
@@ -43,12 +45,20 @@ fn dispatch_1_0(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
         function::DATA_CREATE => data::create(rmm, cpu, call),
         function::DATA_CREATE_UNKNOWN => data::create_unknown(rmm, cpu, call),
         function::DATA_DESTROY => data::destroy(rmm, cpu, call),
+        function::REALM_ACTIVATE => realm::activate(rmm, cpu, call),
+        function::REALM_CREATE => realm::create(rmm, cpu, call),
+        function::REALM_DESTROY => realm::destroy(rmm, cpu, call),
+        function::REC_CREATE => rec::create(rmm, cpu, call),
+        function::REC_DESTROY => rec::destroy(rmm, cpu, call),
+        function::REC_ENTER => rec::enter(rmm, cpu, call),
         function::RTT_CREATE => rtt::create(rmm, cpu, call),
         function::RTT_DESTROY => rtt::destroy(rmm, cpu, call),
         function::RTT_MAP_UNPROTECTED => rtt::map_unprotected(rmm, cpu, call),
         function::RTT_READ_ENTRY => rtt::read_entry(rmm, cpu, call),
         function::RTT_UNMAP_UNPROTECTED => rtt::unmap_unprotected(rmm, cpu, call),
+        function::PSCI_COMPLETE => rec::psci_complete(rmm, cpu, call),
         function::FEATURES => features::features(rmm, call),
+        function::REC_AUX_COUNT => realm::rec_aux_count(rmm, cpu, call),
         function::RTT_FOLD => rtt::fold(rmm, cpu, call),
         function::RTT_INIT_RIPAS => rtt::init_ripas(rmm, cpu, call),
         function::RTT_SET_RIPAS => rtt::set_ripas(rmm, cpu, call),

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::features::Features;
 use super::types::Dialect;
 use crate::granule::GranuleTable;
+use crate::realm::vmid::VmidTable;
 
 /// Everything that all CPUs share.
 #[derive(Debug)]
@@ -13,18 +14,20 @@ pub struct Rmm<'a> {
     pub(super) granules: GranuleTable<'a>,
     pub(super) dialect: Dialect,
     pub(super) features: Features,
+    pub(super) vmids: &'a VmidTable,
     /// Whether the host has activated the RMM (RMI 2.0): its global state, INIT or ACTIVE.
     active: AtomicBool,
     refused_undelegates: AtomicU64,
 }
 
 impl<'a> Rmm<'a> {
-    /// An RMM over `granules` that speaks `dialect`, with the features that the identification registers of the calling CPU report.
-    pub fn new(granules: GranuleTable<'a>, dialect: Dialect) -> Self {
+    /// An RMM over `granules` and `vmids`, which serve it alone, that speaks `dialect`, with the features that the identification registers of the calling CPU report.
+    pub fn new(granules: GranuleTable<'a>, vmids: &'a VmidTable, dialect: Dialect) -> Self {
         Self {
             granules,
             dialect,
             features: Features::read(dialect),
+            vmids,
             active: AtomicBool::new(false),
             refused_undelegates: AtomicU64::new(0),
         }

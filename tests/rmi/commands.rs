@@ -45,6 +45,14 @@ fn functions_of_the_other_dialect_and_unassigned_ones_are_unknown() {
         function::DATA_CREATE,
         function::DATA_CREATE_UNKNOWN,
         function::DATA_DESTROY,
+        function::REALM_ACTIVATE,
+        function::REALM_CREATE,
+        function::REALM_DESTROY,
+        function::REC_CREATE,
+        function::REC_DESTROY,
+        function::REC_ENTER,
+        function::PSCI_COMPLETE,
+        function::REC_AUX_COUNT,
         function::RTT_CREATE,
         function::RTT_DESTROY,
         function::RTT_MAP_UNPROTECTED,
@@ -83,7 +91,8 @@ fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
     preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
     let features = |system: &System<'_>, index| call(system, function::FEATURES, &[index]).1[0];
     let lpa2 = boot(Dialect::V1_0);
-    assert_eq!(features(&lpa2, 0), 52 | 1 << 8 | 5 << 14 | 3 << 20);
+    // SHA-256 and SHA-512; 2^10 - 1 RECs.
+    assert_eq!(features(&lpa2, 0), 52 | 1 << 8 | 5 << 14 | 3 << 20 | 3 << 32 | 10 << 38);
     for index in [1, 4, 5, u64::MAX] {
         assert_eq!(features(&lpa2, index), 0);
     }

@@ -48,8 +48,10 @@ impl Model {
                 let version = self.dialect.version();
                 [if x1 == version { SUCCESS } else { ERROR_INPUT }, version, version, 0]
             }
-            // Zero identification registers: 32 bits of address; the other fields are not modelled.
-            (Dialect::V1_0, function::FEATURES) => [SUCCESS, if x1 == 0 { 40 } else { 0 }, 0, 0],
+            // 40 bits of address, SHA-256 and SHA-512, 2^10 - 1 RECs; the other fields are not modelled.
+            (Dialect::V1_0, function::FEATURES) => {
+                [SUCCESS, if x1 == 0 { 40 | 3 << 32 | 10 << 38 } else { 0 }, 0, 0]
+            }
             (Dialect::V2_0, function::FEATURES) => {
                 [SUCCESS, [40, 1 | 2 << 14, 0][usize::try_from(x1.min(2)).unwrap_or(2)], 0, 0]
             }

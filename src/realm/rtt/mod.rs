@@ -18,6 +18,7 @@ mod walk;
 
 pub use entry::{Entry, NsMapping, Ripas};
 pub use geometry::{EntryIndex, RangeError};
+pub use maintenance::invalidate_realm;
 pub use table::RttTable;
 pub use walk::Walk;
 

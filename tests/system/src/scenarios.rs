@@ -25,6 +25,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(rmi::multiprocessor());
     rows.extend(slots::host_memory());
     rows.extend(faults::deliberate_faults(protection));
+    rows.extend(boot::costs());
     rows.extend(rmi::costs());
     rows.extend(xlat::xlat());
     rows

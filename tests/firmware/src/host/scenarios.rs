@@ -24,6 +24,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "session", run: session::session },
     Scenario { name: "boots", run: boot::boots },
     Scenario { name: "refused", run: boot::refused },
+    Scenario { name: "boot-costs", run: boot::costs },
     Scenario { name: "version", run: commands::version },
     Scenario { name: "features", run: commands::features },
     Scenario { name: "unknown", run: commands::unknown },

@@ -307,3 +307,18 @@ fn warm_failure(name: String, what: &str) -> Scenario {
         .option(format!("argument={}", UNKNOWN.unsigned_abs()))
         .expect(format!(r"^EL3: RMM failed to boot on CPU 1: code {UNKNOWN}$"))
 }
+
+/// What boots cost: bounds are the host's (`boot::costs`), on the image that ships.
+pub fn costs() -> Vec<Scenario> {
+    let row = |name: &str, what: &str| {
+        Scenario::new(name, "boot-costs", format!("boots take few instructions {what}"))
+            .cpus(2)
+            .instruction_count()
+            .expect(r"^instructions: cold boot: \d+$")
+            .expect(r"^instructions: the third warm boot: \d+$")
+    };
+    vec![
+        row("boot-instructions", "for 32 CPUs and 3 GiB of DRAM"),
+        row("boot-instructions-reserved", "in memory that EL3 reserves").option("reserve-memory=grant"),
+    ]
+}

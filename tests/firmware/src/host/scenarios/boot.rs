@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Whether the RMM booted, and what the host sees of it either way.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use rmm_test_firmware::say;
+use rmm_test_firmware::smccc::psci;
+
 use crate::check::{self, Every};
+use crate::cpus;
 use crate::rmi::{self, Dialect, Status};
 use crate::smc::{self, BootStatus};
 
@@ -29,5 +35,30 @@ pub fn refused() {
     for fid in [rmi::fid::VERSION, rmi::fid::GRANULE_DELEGATE, rmi::fid::FEATURES, rmi::fid::RMM_ACTIVATE] {
         let status = Status(rmi::call(fid, &[], 0)[0]);
         unknown.equal(format_args!("{fid:#x}"), status, Status::UNKNOWN);
+    }
+}
+
+/// Most instructions of a cold boot with 3 GiB of DRAM, of a CPU's first warm boot, and of each later one.
+const COLD_BOOT: u64 = 2_000_000;
+const FIRST_WARM_BOOT: u64 = 2_500;
+const NEXT_WARM_BOOT: u64 = 400;
+
+/// What the boots cost, in instructions inside the RMM. Needs QEMU's instruction counter.
+pub fn costs() {
+    static WARM_BOOT: AtomicU64 = AtomicU64::new(0);
+    let limit = |what: &str, count: u64, limit: u64| {
+        say!("instructions: {what}: {count}");
+        check::that(format_args!("{what} takes at most {limit} instructions"), (1..=limit).contains(&count));
+    };
+    limit("cold boot", smc::last_visit().cold_boot, COLD_BOOT);
+    for (what, most) in [
+        ("the first warm boot", FIRST_WARM_BOOT),
+        ("the second warm boot", NEXT_WARM_BOOT),
+        ("the third warm boot", NEXT_WARM_BOOT),
+    ] {
+        let boot = cpus::start(1, |_| WARM_BOOT.store(smc::last_visit().warm_boot, Ordering::Release));
+        check::equal("CPU 1 comes on", boot, psci::SUCCESS);
+        cpus::wait_until_off(1);
+        limit(what, WARM_BOOT.swap(0, Ordering::AcqRel), most);
     }
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Which stage-2 translations a Realm may ask for, against the rules written down once more: by the sizes that a walk from each level translates.
+
+use rmm::realm::parameters::{RealmLimits, RealmParametersError, RmiRealmParams};
+use rmm::realm::stage2::Stage2;
+
+const LIMITS: RealmLimits = RealmLimits {
+    ipa_bits: 52,
+    physical_bits: 52,
+    lpa2: true,
+    breakpoints: 15,
+    watchpoints: 15,
+    vmid_bits: 16,
+};
+
+/// What the parameters with this stage 2 and `root` come to.
+fn validate(
+    limits: &RealmLimits,
+    lpa2: bool,
+    s2sz: u64,
+    level: i64,
+    count: u64,
+    root: u64,
+) -> Result<Stage2, RealmParametersError> {
+    let fields = RmiRealmParams::read(|offset, words: &mut [u64]| {
+        match offset {
+            0x0 => words.copy_from_slice(&[u64::from(lpa2), s2sz, 0, 1, 1, 0, 0]),
+            0x800 => words.copy_from_slice(&[3, root, level.cast_unsigned(), count]),
+            _ => words.fill(0),
+        }
+        Ok::<(), ()>(())
+    });
+    fields.expect("it can be read").validate(limits).map(|parameters| parameters.stage2)
+}
+
+/// The number of tables that a walk of `bits` from `level` begins with, if it can: a table resolves 9 bits, concatenation up to 4 more, a page has 12.
+fn tables(lpa2: bool, bits: u64, level: i64) -> Option<u64> {
+    let levels = u64::try_from(3 - level).ok()?;
+    let below = 12 + 9 * levels;
+    let resolved = bits.checked_sub(below)?;
+    match (level, resolved) {
+        // At least two bits at level -1 would be natural; the rule is that level 0 cannot do it: from 49 bits on.
+        (-1, 1..=4) if lpa2 => Some(1),
+        (-1, _) => None,
+        (_, 0) => None,
+        (_, 1..=9) => Some(1),
+        (0, _) if !lpa2 => None,
+        (_, 10..=13) => Some(1 << (resolved - 9)),
+        _ => None,
+    }
+}
+
+#[test]
+fn every_combination_of_size_and_level_is_accepted_exactly_if_a_walk_can_do_it() {
+    let mut accepted = 0;
+    for lpa2 in [false, true] {
+        for bits in 0..=64 {
+            for level in -3..=5 {
+                let allowed = (32..=if lpa2 { 52 } else { 48 }).contains(&bits)
+                    && (if lpa2 { -1 } else { 0 }..=3).contains(&level);
+                let expected = tables(lpa2, bits, level).filter(|_| allowed);
+                for count in 0..=33 {
+                    let stage2 = validate(&LIMITS, lpa2, bits, level, count, 0x4000_0000);
+                    assert_eq!(
+                        stage2.is_ok(),
+                        expected == Some(count),
+                        "{bits} bits from level {level}, {count} tables, LPA2 {lpa2}: {stage2:?}"
+                    );
+                    if let Ok(stage2) = stage2 {
+                        accepted += 1;
+                        assert_eq!(u64::from(stage2.ipa_bits), bits);
+                        assert_eq!(u64::from(stage2.root_count), count);
+                        assert_eq!(stage2.lpa2, lpa2);
+                    }
+                }
+            }
+        }
+    }
+    // Sizes from level 2, 1 and 0 without LPA2; and with it also concatenated at level 0 and from level -1.
+    assert_eq!(accepted, 3 + 12 + 9 + (3 + 12 + 13 + 4));
+}
+
+#[test]
+fn root_tables_are_aligned_to_their_size_and_within_reach() {
+    let with_root = |lpa2, root| validate(&LIMITS, lpa2, 43, 1, 16, root);
+    for root in [0x1_0000, 0xffff_ffff_0000] {
+        assert!(with_root(false, root).is_ok());
+    }
+    for shift in 0..16 {
+        assert_eq!(with_root(false, 0x10_0000 | 1 << shift), Err(RealmParametersError::Root));
+    }
+    assert_eq!(with_root(false, 1 << 48), Err(RealmParametersError::Root));
+    assert!(with_root(true, 1 << 48).is_ok());
+    for bit in 52..64 {
+        assert_eq!(with_root(true, 1 << bit), Err(RealmParametersError::Root));
+    }
+}
+
+#[test]
+fn limits_of_the_cpu_are_kept() {
+    let narrow = RealmLimits { ipa_bits: 40, physical_bits: 40, lpa2: false, vmid_bits: 8, ..LIMITS };
+    assert!(validate(&narrow, false, 40, 1, 2, 0x4000).is_ok());
+    assert_eq!(validate(&narrow, false, 41, 1, 4, 0x4000), Err(RealmParametersError::IpaBits));
+    assert_eq!(validate(&narrow, true, 40, 1, 2, 0x4000), Err(RealmParametersError::Flags));
+    assert_eq!(validate(&narrow, false, 40, 0, 1, 0x4000), Err(RealmParametersError::StartLevel));
+    assert_eq!(validate(&narrow, false, 40, 1, 2, 1 << 40), Err(RealmParametersError::Root));
+    let enough = RealmLimits { physical_bits: 44, ..narrow };
+    assert!(validate(&enough, false, 40, 0, 1, 0x4000).is_ok());
+}

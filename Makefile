@@ -14,8 +14,8 @@ SYSTEM := target/release/rmm-test-system --rmm build/rmm.bin --rmm-self-test bui
 .DEFAULT_GOAL := help
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
-.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test lint \
-	host-test system-test clean
+.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress \
+	lint host-test system-test clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,6 +58,9 @@ run: setup-qemu images ## boot the RMM on QEMU and show a session of a host with
 	$(SYSTEM) --show session
 
 test: lint host-test system-test ## everything that is tested, here and on QEMU
+
+stress: setup-qemu images ## the long tests on QEMU, which take the better part of an hour
+	$(SYSTEM) --stress
 
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
 	cargo fmt --all --check

@@ -17,6 +17,8 @@ use crate::arch::wait::halt;
 use crate::el3::boot::BootStatus;
 use crate::el3::services;
 use crate::log::{Level, Line};
+use crate::mem::low_va::Sections;
+use crate::mem::whereabouts::{StackPointer, Whereabouts};
 use crate::{console, cpu};
 use syndrome::Syndrome;
 
@@ -45,9 +47,9 @@ static_assertions::const_assert_eq!(size_of::<ExceptionFrame>(), 37 * 8);
 /// Which CPU is reporting: its TPIDR_EL2, 0 for none.
 static REPORTING: AtomicUsize = AtomicUsize::new(0);
 
-/// Reports an exception and ends this CPU: it is refused to EL3 while it boots, and stopped later. `image_base` is the address that the image was loaded at.
-pub fn report_exception(frame: &ExceptionFrame, image_base: u64) -> ! {
-    report(|line| describe_exception(frame, image_base, line))
+/// Reports an exception and ends this CPU: it is refused to EL3 while it boots, and stopped later. `sections` are those of the image.
+pub fn report_exception<const GUARDS: usize>(frame: &ExceptionFrame, sections: &Sections<GUARDS>) -> ! {
+    report(|line| describe_exception(frame, sections, line))
 }
 
 /// Reports a panic and ends this CPU: it is refused to EL3 while it boots, and stopped later.
@@ -81,7 +83,11 @@ fn stop() -> ! {
     if cpu::serves() { halt() } else { services::refuse_boot(BootStatus::Unknown) }
 }
 
-fn describe_exception(frame: &ExceptionFrame, image_base: u64, line: Sink<'_>) {
+fn describe_exception<const GUARDS: usize>(
+    frame: &ExceptionFrame,
+    sections: &Sections<GUARDS>,
+    line: Sink<'_>,
+) {
     let vector = Vector(frame.vector);
     if vector.has_syndrome() {
         line(format_args!("{vector}: {}", Syndrome(frame.esr)));
@@ -89,7 +95,11 @@ fn describe_exception(frame: &ExceptionFrame, image_base: u64, line: Sink<'_>) {
         line(format_args!("{vector}"));
     }
     line(format_args!("ESR {:#018x}  FAR {:#018x}", frame.esr, frame.far));
-    match frame.elr.checked_sub(image_base) {
+    if vector.has_syndrome() && Syndrome(frame.esr).is_abort() {
+        let mapped = if Syndrome(frame.esr).is_translation_fault() { ", not mapped" } else { "" };
+        line(format_args!("FAR is at: {}{mapped}", Whereabouts { address: frame.far, sections }));
+    }
+    match frame.elr.checked_sub(sections.code.start.get()) {
         Some(offset) => {
             line(format_args!("ELR {:#018x} (image + {offset:#x})  SPSR {:#018x}", frame.elr, frame.spsr))
         }
@@ -98,7 +108,7 @@ fn describe_exception(frame: &ExceptionFrame, image_base: u64, line: Sink<'_>) {
     for (number, value) in frame.x.iter().enumerate() {
         line(format_args!("x{number:<2} {value:#018x}"));
     }
-    line(format_args!("sp  {:#018x}", frame.sp));
+    line(format_args!("sp  {:#018x} ({})", frame.sp, StackPointer(frame.sp)));
 }
 
 /// The index of an exception vector, in words: what kind of exception, and from where.
@@ -133,16 +143,27 @@ impl fmt::Display for Vector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::PhysAddr;
     use crate::host::{Event, preset_register, record, set_monitor};
+    use crate::mem::high_va::STACK;
+    use crate::mem::slot_layout::SlotIndex;
 
     fn frame(vector: u64, esr: u64) -> ExceptionFrame {
         let x = core::array::from_fn(|number| 0x100 + number as u64);
         ExceptionFrame { x, sp: 0x5000, elr: 0x4010_0040, spsr: 0x3C9, esr, far: 0x1234, vector }
     }
 
-    fn lines(frame: &ExceptionFrame, image_base: u64) -> Vec<String> {
+    fn lines(frame: &ExceptionFrame, image: u64) -> Vec<String> {
+        let range = |offset| PhysAddr::new(image + offset)..PhysAddr::new(image + offset + 0x1000);
+        let sections = Sections {
+            code: range(0),
+            read_only: range(0x1000),
+            read_write: range(0x2000),
+            guards: [],
+            low_tables: range(0x3000),
+        };
         let mut lines = Vec::new();
-        describe_exception(frame, image_base, &mut |text| lines.push(text.to_string()));
+        describe_exception(frame, &sections, &mut |text| lines.push(text.to_string()));
         lines
     }
 
@@ -155,12 +176,37 @@ mod tests {
              permission fault at level 3, by a write"
         );
         assert_eq!(lines[1], "ESR 0x000000009600004f  FAR 0x0000000000001234");
-        assert_eq!(lines[2], "ELR 0x0000000040100040 (image + 0x40)  SPSR 0x00000000000003c9");
+        assert_eq!(lines[2], "FAR is at: Low VA range, outside the image");
+        assert_eq!(lines[3], "ELR 0x0000000040100040 (image + 0x40)  SPSR 0x00000000000003c9");
         for number in 0..31 {
-            assert_eq!(lines[3 + number], format!("x{number:<2} {:#018x}", 0x100 + number));
+            assert_eq!(lines[4 + number], format!("x{number:<2} {:#018x}", 0x100 + number));
         }
-        assert_eq!(lines[34], "sp  0x0000000000005000");
-        assert_eq!(lines.len(), 35);
+        assert_eq!(lines[35], "sp  0x0000000000005000 (on no stack of this CPU's map)");
+        assert_eq!(lines.len(), 36);
+    }
+
+    #[test]
+    fn a_fault_says_what_is_at_its_address_and_whether_it_is_mapped() {
+        let abort = |class: u64, status: u64, far| ExceptionFrame { far, ..frame(4, class << 26 | status) };
+        let slot = SlotIndex::Delegated.address().get();
+        for (frame, words) in [
+            (abort(0x25, 0x4F, 0x4010_0010), "FAR is at: the RMM's code"),
+            (abort(0x25, 0x47, slot + 8), "FAR is at: slot Delegated, not mapped"),
+            (abort(0x25, 0x2B, 0), "FAR is at: Low VA range, outside the image, not mapped"),
+            (abort(0x21, 0x0F, 0x4010_2000), "FAR is at: the RMM's data"),
+            (
+                abort(0x25, 0x47, STACK.base - 16),
+                "FAR is at: the guard page below the stack: stack overflow, not mapped",
+            ),
+        ] {
+            assert_eq!(lines(&frame, 0x4010_0000)[2], words);
+        }
+        // Others than aborts leave FAR as it was.
+        for frame in
+            [abort(0, 0, slot), abort(0x0D, 1, slot), ExceptionFrame { vector: 5, ..abort(0x25, 7, slot) }]
+        {
+            assert!(lines(&frame, 0x4010_0000)[2].starts_with("ELR"));
+        }
     }
 
     #[test]

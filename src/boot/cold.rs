@@ -6,9 +6,8 @@ use core::cell::UnsafeCell;
 
 use tock_registers::interfaces::Readable;
 
-use super::entry::{BOOT_STACKS, GUARDS};
 use super::memory::{Place, Plan, Situation};
-use super::{configuration, registers};
+use super::{configuration, entry, registers};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
 use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1};
@@ -26,10 +25,10 @@ use crate::xlat::mmu::{self, Features, Sharing};
 use crate::xlat::{RegionStorage, Table};
 use crate::{console, info, warn};
 
-/// CPUs and granules that the image's own memory has room for: as many CPUs as TF-A announces on QEMU, and 8 GiB. It is one pool, so that
+/// CPUs and granules that the image's own memory has room for: as many CPUs as TF-A announces on QEMU, and 6 GiB. It is one pool, so that
 /// less of one leaves more for the other.
 const POOL_CPUS: usize = 32;
-const POOL_GRANULES: usize = 1 << 21;
+const POOL_GRANULES: usize = 6 << 18;
 const POOL_SIZE: usize = POOL_CPUS * size_of::<CpuMemory>() + POOL_GRANULES * size_of::<GranuleEntry>();
 
 /// Memory that cold boot hands out.
@@ -140,15 +139,13 @@ fn build_low_map(
     consoles: impl Iterator<Item = Console> + Clone,
     features: &Features,
 ) -> Result<(), BootError> {
-    let stacks = (&raw const BOOT_STACKS).addr();
-    let sections = layout::sections(GUARDS.map(|guard| PhysAddr::new((stacks + guard) as u64)));
     // SAFETY: cold boot runs once, on one CPU, so that this is the only reference ever made to the tables.
     let tables = unsafe { &mut *LOW_TABLES.0.get() };
     let mut storage = RegionStorage::new();
     let low = low_va::build(
         tables,
         &mut storage,
-        &sections,
+        &entry::sections(),
         cold.plan.iter().flat_map(Plan::reserved),
         cold.arguments.shared_buffer(),
         consoles,

@@ -4,12 +4,14 @@
 use core::cell::UnsafeCell;
 
 use super::{cold, configuration, registers, rmi_entry};
+use crate::address::PhysAddr;
 use crate::arch::recovery;
 use crate::cpu::{self, CpuIndex};
 use crate::el3::boot::{BootError, BootStatus, WarmBootArguments};
 use crate::el3::services;
 use crate::error;
 use crate::fatal::{self, ExceptionFrame};
+use crate::mem::low_va::Sections;
 use crate::mem::{high_va, layout, ns_fault};
 
 /// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where, bits 7:0 which.
@@ -21,7 +23,7 @@ const GUARD_SIZE: usize = 4096;
 
 /// The stacks of cold boot, which runs before there is a High VA map. The guards are mapped by neither the early nor the Low VA map.
 #[repr(C, align(4096))]
-pub(super) struct BootStacks {
+struct BootStacks {
     guard: [u8; GUARD_SIZE],
     stack: [u8; BOOT_STACK_SIZE],
     exception_guard: [u8; GUARD_SIZE],
@@ -29,13 +31,13 @@ pub(super) struct BootStacks {
 }
 
 #[repr(transparent)]
-pub(super) struct Untouched<T>(UnsafeCell<T>);
+struct Untouched<T>(UnsafeCell<T>);
 
 // SAFETY: Rust never accesses the content; it is the stack pointer's.
 unsafe impl<T> Sync for Untouched<T> {}
 
 #[unsafe(link_section = ".boot_stacks")]
-pub(super) static BOOT_STACKS: Untouched<BootStacks> = Untouched(UnsafeCell::new(BootStacks {
+static BOOT_STACKS: Untouched<BootStacks> = Untouched(UnsafeCell::new(BootStacks {
     guard: [0; GUARD_SIZE],
     stack: [0; BOOT_STACK_SIZE],
     exception_guard: [0; GUARD_SIZE],
@@ -43,7 +45,7 @@ pub(super) static BOOT_STACKS: Untouched<BootStacks> = Untouched(UnsafeCell::new
 }));
 
 /// Offsets of the guard pages in [`BootStacks`].
-pub(super) const GUARDS: [usize; 2] =
+const GUARDS: [usize; 2] =
     [core::mem::offset_of!(BootStacks, guard), core::mem::offset_of!(BootStacks, exception_guard)];
 
 core::arch::global_asm!(
@@ -80,7 +82,7 @@ core::arch::global_asm!(
 extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
     match resume_address(frame) {
         Some(resume) => frame.elr = resume,
-        None => fatal::report_exception(frame, layout::image().start.get()),
+        None => fatal::report_exception(frame, &sections()),
     }
 }
 
@@ -90,6 +92,12 @@ fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
     const SYNCHRONOUS: u64 = 4;
     let exception = ns_fault::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
     (frame.vector == SYNCHRONOUS).then(|| ns_fault::resume_address(exception, recovery::accesses())).flatten()
+}
+
+/// The image as the Low VA map has it: less the guards of cold boot's stacks.
+pub(super) fn sections() -> Sections<2> {
+    let stacks = (&raw const BOOT_STACKS).addr();
+    layout::sections(GUARDS.map(|guard| PhysAddr::new((stacks + guard) as u64)))
 }
 
 /// Called once, under the early map, with EL3's x0-x4. The status to report.

@@ -15,5 +15,10 @@ pub(super) extern "C" fn handle(registers: &mut Registers) {
         registers[0] = u64::MAX;
         return;
     };
-    rmi::handle(rmm, high_va::this_cpu(), registers);
+    let cpu = high_va::this_cpu();
+    #[cfg(feature = "self-test")]
+    if super::self_test::slots::intercept(rmm, cpu, registers) {
+        return;
+    }
+    rmi::handle(rmm, cpu, registers);
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Deliberate faults for the system tests: only in images built with the feature `self-test`, never in a product.
 
+pub(super) mod slots;
+
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::address::native;
+use crate::address::{GRANULE_SIZE, native};
 use crate::arch::smc::Registers;
-use crate::mem::layout;
+use crate::mem::slot_layout::SlotIndex;
+use crate::mem::{high_va, layout};
 
 /// An RMI function identifier that no version of the RMI has.
 const FAULT: u64 = 0xc400_018e;
@@ -94,7 +97,30 @@ fn commit(fault: u64) -> bool {
             let _ = core::ptr::without_provenance::<u64>(0x10).read_volatile();
         },
         8 => execute((&raw const no_landing_pad).addr() as u64),
+        9 => drop(core::hint::black_box(recurse(0))),
+        10 => drop(core::hint::black_box(huge_frame())),
+        // SAFETY: none: this is the fault.
+        11 => unsafe {
+            core::arch::asm!("mov sp, {top}", "ldr {top}, [sp], #16", top = in(reg) high_va::STACK.top, options(noreturn))
+        },
+        12 => execute(high_va::STACK.base),
+        13 => write(SlotIndex::Delegated.address().get()),
+        14 => write(high_va::BASE - GRANULE_SIZE),
         _ => return false,
     }
     true
+}
+
+/// Calls itself until the stack ends.
+#[inline(never)]
+fn recurse(depth: u64) -> u64 {
+    let frame = core::hint::black_box([depth; 8]);
+    if depth == u64::MAX { 0 } else { recurse(depth + 1) + frame[7] }
+}
+
+/// Has a frame larger than all the High VA range.
+#[inline(never)]
+fn huge_frame() -> u8 {
+    let frame = core::hint::black_box([1; 4 << 20]);
+    frame[native(READ_ONLY)]
 }

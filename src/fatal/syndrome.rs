@@ -18,6 +18,18 @@ impl Syndrome {
     }
 }
 
+impl Syndrome {
+    /// Whether it is an instruction or data abort, so that FAR_EL2 is about it.
+    pub const fn is_abort(self) -> bool {
+        matches!(self.class(), 0x20 | 0x21 | 0x24 | 0x25)
+    }
+
+    /// Whether it is an abort because nothing is mapped at the address, at whatever level.
+    pub const fn is_translation_fault(self) -> bool {
+        self.is_abort() && matches!(self.0 & 0x3F, 0x04..=0x07 | 0x2A | 0x2B)
+    }
+}
+
 impl fmt::Display for Syndrome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(name) = class_name(self.class()) else {

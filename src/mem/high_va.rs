@@ -23,11 +23,23 @@ use crate::xlat::{
 
 /// One table, with FEAT_TTST.
 const ADDRESS_BITS: u32 = 21;
-const BASE: u64 = u64::MAX - (1 << ADDRESS_BITS) + 1;
+/// The first byte of the range, and of the guard page below the stack. Below it is nothing, up to the end of the Low VA range, so that even a
+/// frame larger than a page cannot reach over the guard.
+pub const BASE: u64 = u64::MAX - (1 << ADDRESS_BITS) + 1;
 
-/// Pages of each stack. That of exceptions holds no more than a report.
-const STACK_PAGES: u64 = 4;
-const EXCEPTION_STACK_PAGES: u64 = 4;
+/// Pages of the stack: an option of the build, the environment variable of this name.
+const STACK_PAGES: u64 = pages(option_env!("RMM_STACK_PAGES"), 4);
+/// Pages of the stack for exceptions, likewise. It holds no more than a report.
+const EXCEPTION_STACK_PAGES: u64 = pages(option_env!("RMM_EXCEPTION_STACK_PAGES"), 4);
+
+/// The number that a build option says, 1 to 64; `default` where it is not given.
+const fn pages(option: Option<&str>, default: u64) -> u64 {
+    let Some(digits) = option else { return default };
+    match u64::from_str_radix(digits, 10) {
+        Ok(pages @ 1..=64) => pages,
+        _ => panic!("RMM_STACK_PAGES and RMM_EXCEPTION_STACK_PAGES are numbers from 1 to 64"),
+    }
+}
 
 /// A part of the map: the pages that it has, between two guard pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +67,7 @@ pub const STACK: Part = Part::above(BASE, STACK_PAGES);
 /// The stack for exceptions of every CPU.
 pub const EXCEPTION_STACK: Part = Part::above(STACK.top, EXCEPTION_STACK_PAGES);
 /// The context of every CPU.
-const CONTEXT: Part = Part::above(EXCEPTION_STACK.top, 1);
+pub const CONTEXT: Part = Part::above(EXCEPTION_STACK.top, 1);
 
 static_assertions::const_assert!(CONTEXT.top + GRANULE_SIZE <= slot_layout::BASE.get());
 static_assertions::const_assert!(slot_layout::BASE.get() - 1 + slot_layout::SIZE < u64::MAX);

@@ -3,6 +3,50 @@
 //!
 //! Which bytes a granule holds follows from its state: [`Content`] says it, one type for one state. So a guard of state `S` is all that is needed to
 //! see its granule as the right type.
+//!
+//! Content that may be seen through a reference is never had as a mutable one:
+//!
+//! ```compile_fail,E0080
+//! # use std::sync::atomic::AtomicU64;
+//! # use rmm::{granule::state::Rec, mem::{Content, Mapping}};
+//! struct Shared(AtomicU64);
+//! unsafe impl Content for Shared {
+//!     type State = Rec;
+//!     const SHARED: bool = true;
+//! }
+//! fn change(mapping: &mut Mapping<'_, Rec>) {
+//!     mapping.get_mut::<Shared>();
+//! }
+//! let _used: fn(&mut Mapping<'_, Rec>) = change;
+//! ```
+//!
+//! And other content is not seen through a reference, which proves nothing about who else sees it:
+//!
+//! ```compile_fail,E0080
+//! # use rmm::{granule::state::Rec, mem::{Content, SharedMapping}};
+//! struct Exclusive(u64);
+//! unsafe impl Content for Exclusive {
+//!     type State = Rec;
+//! }
+//! fn look(mapping: &SharedMapping<'_, Rec>) {
+//!     mapping.get::<Exclusive>();
+//! }
+//! let _used: fn(&SharedMapping<'_, Rec>) = look;
+//! ```
+//!
+//! Content fits into a granule:
+//!
+//! ```compile_fail,E0080
+//! # use rmm::{granule::state::Rec, mem::{Content, Mapping}};
+//! struct Large([u64; 513]);
+//! unsafe impl Content for Large {
+//!     type State = Rec;
+//! }
+//! fn look(mapping: &Mapping<'_, Rec>) {
+//!     mapping.get::<Large>();
+//! }
+//! let _used: fn(&Mapping<'_, Rec>) = look;
+//! ```
 
 use core::marker::PhantomData;
 use core::sync::atomic::AtomicU64;

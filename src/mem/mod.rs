@@ -11,6 +11,7 @@ mod ns;
 pub mod ns_fault;
 pub mod slot_layout;
 mod slots;
+pub mod whereabouts;
 
 pub use mapping::{Content, GRANULE_WORDS, GroupMapping, Mapping, SharedMapping};
 pub use ns::{NsAccessError, NsMapping, NsSlot, PlainOldData};

@@ -35,6 +35,25 @@ impl SlotIndex {
     pub const fn address(self) -> VirtAddr {
         VirtAddr::new(BASE.get() + self as u64 * GRANULE_SIZE)
     }
+
+    /// The slot that `address` is in, if any.
+    pub fn at(address: VirtAddr) -> Option<Self> {
+        let page = address.checked_sub(BASE).filter(|offset| *offset < SIZE)? / GRANULE_SIZE;
+        // The last that begins at or below it: one kind has several pages.
+        Self::ALL.into_iter().rev().find(|slot| *slot as u64 <= page)
+    }
+
+    const ALL: [Self; 9] = [
+        Self::Ns,
+        Self::Delegated,
+        Self::Rd,
+        Self::Rec,
+        Self::SecondRec,
+        Self::RecAux,
+        Self::Rtt,
+        Self::SecondRtt,
+        Self::RealmData,
+    ];
 }
 
 /// How many slots there are.

@@ -124,6 +124,12 @@ impl SlotBuffer {
         })
     }
 
+    /// The page of the slot with this number, for tests that break the rules of this file.
+    #[cfg(feature = "self-test")]
+    pub fn page(&self, number: usize) -> Option<TransientPage<'static, El2And0>> {
+        self.all.page(number)
+    }
+
     /// Whether no slot is mapped, as it is between commands.
     pub fn is_empty(&self) -> bool {
         (0..self.all.pages()).all(|index| self.all.page(index).is_some_and(|page| !page.is_mapped()))

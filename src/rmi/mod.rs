@@ -28,11 +28,21 @@ use crate::mem::Cpu;
 /// Carries out the call in `registers`, x0-x7, and leaves the answer there: x0 the result word, x1-x3 outputs or 0, x4-x7 as they were.
 #[inline]
 pub fn handle(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
+    check_slots(cpu);
     let call = Call::new(registers);
     let Answered { .. } = match rmm.dialect {
         Dialect::V1_0 => dispatch_1_0(rmm, cpu, call),
         Dialect::V2_0 => dispatch_2_0(rmm, cpu, call),
     };
+    check_slots(cpu);
+}
+
+/// In test builds: between commands no granule is mapped.
+#[inline]
+fn check_slots(cpu: &Cpu) {
+    if cfg!(any(debug_assertions, feature = "self-test")) {
+        assert!(cpu.slots.is_empty(), "a slot is mapped between commands");
+    }
 }
 
 /// RMI 1.0.

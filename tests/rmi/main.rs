@@ -9,5 +9,4 @@ mod model;
 mod properties;
 mod seed;
 mod services;
-mod slots;
 mod threads;

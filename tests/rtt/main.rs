@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Stage-2 tables: entries, geometry and whole tables by themselves.
+//! Stage-2 tables: entries, geometry and whole tables by themselves, and the commands that work on them.
 
 mod entry;
 mod geometry;
+mod host;
+mod model;
+mod properties;
 mod registers;
+#[path = "../rmi/seed.rs"]
+mod seed;
 mod table;
+mod tlb;
+mod walker;
 
 use rmm::address::{Ipa, PhysAddr};
 use rmm::granule::GranuleAddress;

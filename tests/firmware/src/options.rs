@@ -205,6 +205,8 @@ pub struct Options {
     pub seed: u64,
     /// `machine-cpus=1`: CPUs the machine has, for the host.
     pub machine_cpus: u64,
+    /// `share=64`: of this many steps of the stress scenario, one is on a granule that all CPUs name.
+    pub share: u64,
     scenario: [u8; NAME],
     scenario_length: usize,
     /// `argument=0`: a number for the scenario.
@@ -236,6 +238,7 @@ impl Default for Options {
             root: None,
             seed: 1,
             machine_cpus: 1,
+            share: 64,
             scenario: [0; NAME],
             scenario_length: 0,
             argument: 0,
@@ -319,6 +322,7 @@ impl Options {
             "root" => range(value).map(|value| self.root = Some(value)),
             "seed" => number(value).map(|value| self.seed = value),
             "machine-cpus" => number(value).map(|value| self.machine_cpus = value),
+            "share" => number(value).map(|value| self.share = value),
             "scenario" => self.set_scenario(value),
             "argument" => number(value).map(|value| self.argument = value),
             _ => return None,

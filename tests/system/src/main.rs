@@ -38,6 +38,9 @@ struct Arguments {
     /// Run the scenarios whose names contain this text only
     #[arg(long)]
     filter: Option<String>,
+    /// The long scenarios instead of the usual ones
+    #[arg(long)]
+    stress: bool,
     /// List the scenarios and what each asserts
     #[arg(long)]
     list: bool,
@@ -83,7 +86,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<bool> {
     // Without an image there is nothing but names to show, which are the same for both kinds.
     let protection = arguments.rmm.as_deref().map_or(Ok(Protection::Hardened), Protection::of)?;
-    let mut chosen = scenarios::all(protection);
+    let mut chosen = if arguments.stress { scenarios::long() } else { scenarios::all(protection) };
     if let Some(text) = &arguments.filter {
         chosen.retain(|scenario| scenario.name.contains(text));
         ensure!(!chosen.is_empty(), "no scenario's name contains {text:?}");

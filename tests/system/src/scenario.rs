@@ -44,7 +44,7 @@ pub struct Scenario {
     pub expected: Vec<String>,
     /// Regular expressions that no line may match.
     pub forbidden: Vec<String>,
-    /// See `TIME_LIMIT`.
+    /// How long it may take: `TIME_LIMIT` unless the row says otherwise.
     pub time_limit: Duration,
 }
 
@@ -118,6 +118,12 @@ impl Scenario {
     /// Counts instructions.
     pub fn instruction_count(mut self) -> Self {
         self.instruction_count = true;
+        self
+    }
+
+    /// Gives the run more time, or less, than the usual.
+    pub fn time_limit(mut self, time_limit: Duration) -> Self {
+        self.time_limit = time_limit;
         self
     }
 

@@ -2,15 +2,17 @@
 //! The table of scenarios, in the order they run: what is booted, and then what is called.
 
 mod boot;
+mod cpus;
 mod faults;
 mod rmi;
 mod slots;
+mod stress;
 mod xlat;
 
 use crate::protection::Protection;
 use crate::scenario::Scenario;
 
-/// Every scenario, for an RMM that is built with this protection. Names do not depend on it.
+/// Every scenario of the usual run, for an RMM that is built with this protection. Names do not depend on it.
 pub fn all(protection: Protection) -> Vec<Scenario> {
     let mut rows = Vec::new();
     rows.extend(rmi::sessions(protection));
@@ -23,12 +25,20 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(boot::failures());
     rows.extend(rmi::commands());
     rows.extend(rmi::multiprocessor());
+    rows.extend(cpus::cpus());
+    rows.extend(stress::short());
     rows.extend(slots::host_memory());
+    rows.extend(slots::contents());
     rows.extend(faults::deliberate_faults(protection));
     rows.extend(boot::costs());
     rows.extend(rmi::costs());
     rows.extend(xlat::xlat());
     rows
+}
+
+/// The long ones, which run on request only.
+pub fn long() -> Vec<Scenario> {
+    stress::long()
 }
 
 #[cfg(test)]
@@ -51,7 +61,8 @@ mod tests {
     #[test]
     fn names_are_unique_and_the_same_for_both_kinds_of_image() {
         let mut unique = HashSet::new();
-        for name in names(Protection::Hardened) {
+        let long = super::long().into_iter().map(|scenario| scenario.name);
+        for name in names(Protection::Hardened).into_iter().chain(long) {
             assert!(unique.insert(name.clone()), "two scenarios are named {name}");
         }
         assert_eq!(names(Protection::Hardened), names(Protection::Plain));
@@ -59,7 +70,7 @@ mod tests {
 
     #[test]
     fn every_pattern_is_a_regular_expression() {
-        for scenario in in_either_kind() {
+        for scenario in in_either_kind().chain(super::long()) {
             for pattern in scenario.expected.iter().chain(&scenario.forbidden) {
                 assert!(Regex::new(pattern).is_ok(), "{}: {pattern}", scenario.name);
             }

@@ -58,6 +58,9 @@ pub fn serve(frame: &mut Frame) {
 }
 
 fn transition(address: u64, from: Gpi, to: Gpi) -> Status {
+    // The RMM holds the granule's lock: where CPUs take turns, this is where another one should come to want it.
+    // SAFETY: a hint.
+    unsafe { core::arch::asm!("yield", options(nomem, nostack, preserves_flags)) };
     match gpt().change(address, from, to) {
         Ok(()) => Status::Ok,
         Err(error) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Work on other CPUs: turn one on with a function to run, wait until it is done, see it go off.
+//! Work on other CPUs: turn one on with a function to run, wait until it is done, see it go off; or have all run it.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -7,7 +7,7 @@ use rmm_test_firmware::registers::affinity;
 use rmm_test_firmware::smccc::psci;
 use rmm_test_firmware::{say, semihosting};
 
-use crate::{EXIT_HOST_FAILED, MAX_CPUS, smc};
+use crate::{EXIT_HOST_FAILED, MAX_CPUS, check, smc};
 
 unsafe extern "C" {
     fn secondary_entry();
@@ -35,9 +35,37 @@ pub fn finished(index: u64) -> u64 {
 
 /// Waits until CPU `index` has finished its work and is off.
 pub fn wait_until_off(index: u64) {
-    while smc::affinity_info(affinity(index)) != psci::AFFINITY_OFF {
-        core::hint::spin_loop();
+    wait_until(|| smc::affinity_info(affinity(index)) == psci::AFFINITY_OFF);
+}
+
+/// Waits until `done`. Other CPUs are let through, should the emulator have them take turns.
+pub fn wait_until(done: impl Fn() -> bool) {
+    while !done() {
+        // SAFETY: a hint.
+        unsafe { core::arch::asm!("yield", options(nomem, nostack, preserves_flags)) };
     }
+}
+
+/// CPUs of the machine.
+pub fn count() -> u64 {
+    crate::options().machine_cpus
+}
+
+/// Indices of the CPUs besides the primary.
+pub fn others() -> core::ops::Range<u64> {
+    1..count()
+}
+
+/// Turns all other CPUs on to run `work`, runs it on this one too, and waits until the others are off again.
+pub fn on_every_cpu(work: Work) {
+    for index in others() {
+        let status = start(index, work);
+        if status != psci::SUCCESS {
+            check::equal(format_args!("CPU {index} comes on"), status, psci::SUCCESS);
+        }
+    }
+    work(0);
+    others().for_each(wait_until_off);
 }
 
 fn slot<T>(slots: &'static [T; MAX_CPUS], index: u64) -> &'static T {

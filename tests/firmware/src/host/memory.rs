@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The memory scenarios play with: DRAM that nothing else uses, wherever the RMM is loaded.
 
-use rmm_test_firmware::options::GRANULE;
+use rmm_test_firmware::options::{GRANULE, Range};
 
 /// First byte of the test memory.
 pub const TEST_MEMORY: u64 = 0x7000_0000;
@@ -17,4 +17,14 @@ pub const GPI_REALM: u64 = 11;
 pub const fn granule(index: u64) -> u64 {
     assert!(index < (TEST_MEMORY_END - TEST_MEMORY) / GRANULE);
     TEST_MEMORY + index * GRANULE
+}
+
+/// The memory this image runs from: the one part of the host's memory that it must not give away.
+pub fn image() -> Range {
+    unsafe extern "C" {
+        safe static entry: u8;
+        safe static __image_end: u8;
+    }
+    let base = (&raw const entry).addr() as u64;
+    Range { base, size: (&raw const __image_end).addr() as u64 - base }
 }

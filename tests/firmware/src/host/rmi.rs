@@ -190,6 +190,12 @@ pub fn self_test(kind: u64) -> Status {
     Status(call(fid::SELF_TEST, &[kind], 0)[0])
 }
 
+/// Asks the RMM's test image for something that it may do without harm, in x1, with arguments from x2 on. How that went, and a result.
+pub fn self_test_for(request: &[u64]) -> (Status, u64) {
+    let returned = call(fid::SELF_TEST, request, 1);
+    (Status(returned[0]), returned[1])
+}
+
 /// Activates an RMM of the 2.0 dialect, which can be done once in a run; RMI 1.0 has no such state.
 pub fn activate() {
     if Dialect::current() == Dialect::Two {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The scenarios by name, one file per family. A scenario is a plain function that calls the RMM and checks.
 
+mod agreement;
 mod boot;
 mod commands;
 mod cpus;
 mod faults;
 mod granules;
 mod instructions;
+mod parallel;
 mod ranges;
 mod session;
 mod slots;
+mod slots_race;
+mod stress;
 
 /// A named list of checks.
 pub struct Scenario {
@@ -37,12 +41,18 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "ranges", run: ranges::ranges },
     Scenario { name: "bad-ranges", run: ranges::bad_ranges },
     Scenario { name: "configuration", run: slots::configuration },
+    Scenario { name: "slot-contents", run: slots::contents },
+    Scenario { name: "private-slots", run: slots::private },
+    Scenario { name: "host-race", run: slots_race::race },
     Scenario { name: "psci", run: cpus::psci },
     Scenario { name: "warm-boots", run: cpus::warm_boots },
     Scenario { name: "surplus-cpu", run: cpus::surplus_cpu },
     Scenario { name: "warm-failure", run: cpus::warm_failure },
     Scenario { name: "access-from-another-cpu", run: cpus::access_from_another_cpu },
     Scenario { name: "contention", run: cpus::contention },
+    Scenario { name: "in-parallel", run: parallel::in_parallel },
+    Scenario { name: "power-cycles", run: parallel::power_cycles },
+    Scenario { name: "stress", run: stress::stress },
     Scenario { name: "fault", run: faults::fault },
     Scenario { name: "no-fault", run: faults::no_fault },
     Scenario { name: "instructions", run: instructions::instructions },

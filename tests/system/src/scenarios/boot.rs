@@ -141,7 +141,7 @@ pub fn memory() -> Vec<Scenario> {
         refused("memory-reserved-bad".into(), UNKNOWN, "reserved memory that overlaps the image")
             .option("reserve-memory=grant")
             .option("payload=0")
-            .carve_out(0x4010_0000, 8 * MIB)
+            .carve_out(0x4010_0000, 7 * MIB)
             .expect(r"^\[RMM cpu0 ERROR\] .*reserved by EL3 at .*overlaps"),
         granted(large(new(
             "cpus-512",

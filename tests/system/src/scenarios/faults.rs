@@ -17,20 +17,30 @@ struct Fault {
 const REPORT: &str = r"\[RMM cpu0 FATAL\]";
 
 const FAULTS: &[Fault] = &[
-    Fault { kind: 1, name: "write-code", what: "a write to the RMM's code", report: &["(?i)permission"] },
+    Fault {
+        kind: 1,
+        name: "write-code",
+        what: "a write to the RMM's code",
+        report: &["(?i)permission", "FAR is at: the RMM's code$"],
+    },
     Fault {
         kind: 2,
         name: "write-read-only",
         what: "a write to read-only data",
-        report: &["(?i)permission"],
+        report: &["(?i)permission", "FAR is at: the RMM's read-only data$"],
     },
     Fault {
         kind: 3,
         name: "write-table",
         what: "a write to a live translation table",
-        report: &["(?i)permission"],
+        report: &["(?i)permission", "FAR is at: the tables of the Low VA map$"],
     },
-    Fault { kind: 4, name: "execute-data", what: "the execution of data", report: &["(?i)permission"] },
+    Fault {
+        kind: 4,
+        name: "execute-data",
+        what: "the execution of data",
+        report: &["(?i)permission", "FAR is at: the RMM's data$"],
+    },
     Fault {
         kind: 5,
         name: "undefined",
@@ -38,12 +48,56 @@ const FAULTS: &[Fault] = &[
         report: &["(?i)(undefined|unknown)"],
     },
     Fault { kind: 6, name: "panic", what: "a panic", report: &["(?i)panic"] },
-    Fault { kind: 7, name: "unmapped", what: "a read of an unmapped address", report: &["(?i)translation"] },
+    Fault {
+        kind: 7,
+        name: "unmapped",
+        what: "a read of an unmapped address",
+        report: &["(?i)translation", "FAR is at: Low VA range, outside the image, not mapped"],
+    },
     Fault {
         kind: 8,
         name: BRANCH_TARGET,
         what: "a branch to no landing pad",
         report: &["(?i)(branch target|BTI)"],
+    },
+    Fault {
+        kind: 9,
+        name: "stack-recursion",
+        what: "a recursion without end",
+        report: &[
+            "guard page below the stack: stack overflow, not mapped",
+            r"sp .* below the stack|bytes of the stack used",
+        ],
+    },
+    Fault {
+        kind: 10,
+        name: "stack-huge-frame",
+        what: "a frame larger than the stack",
+        report: &["stack overflow, not mapped", r"sp .*\d+ bytes below the stack"],
+    },
+    Fault {
+        kind: 11,
+        name: "stack-underflow",
+        what: "a stack that gives back more than it was given",
+        report: &["guard page above the stack: stack underflow, not mapped"],
+    },
+    Fault {
+        kind: 12,
+        name: "execute-stack",
+        what: "a jump into the stack",
+        report: &["(?i)permission", "FAR is at: the stack$"],
+    },
+    Fault {
+        kind: 13,
+        name: "unmapped-slot",
+        what: "a write through a slot that is not mapped",
+        report: &["by a write", "FAR is at: slot Delegated, not mapped"],
+    },
+    Fault {
+        kind: 14,
+        name: "below-high-range",
+        what: "a write below the High VA range",
+        report: &["(?i)translation", "FAR is at: below the High VA range"],
     },
 ];
 

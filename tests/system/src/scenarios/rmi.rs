@@ -8,7 +8,7 @@ use crate::scenario::Scenario;
 const DIALECTS: [(&str, &str); 2] = [("0.8", "rmi1"), ("2.0", "rmi2")];
 
 /// A row for each dialect.
-fn in_each_dialect(rows: Vec<Scenario>) -> Vec<Scenario> {
+pub(super) fn in_each_dialect(rows: Vec<Scenario>) -> Vec<Scenario> {
     DIALECTS
         .iter()
         .flat_map(|(interface, prefix)| {

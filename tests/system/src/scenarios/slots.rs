@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What the RMM does through its slots: access to memory that is the host's, or is no longer.
 
+use std::time::Duration;
+
 use crate::scenario::Scenario;
+
+/// No CPU may die.
+const FATAL: &str = r"\[RMM .*FATAL\]";
 
 /// The host's memory.
 pub fn host_memory() -> Vec<Scenario> {
@@ -14,5 +19,51 @@ pub fn host_memory() -> Vec<Scenario> {
         .interface("2.0")
         .option("secure=0x78000000+0x1000")
         .option("root=0x78002000+0x1000"),
+        Scenario::new(
+            "host-race",
+            "host-race",
+            "100,000 accesses to a page that a CPU takes away and gives back succeed or fault, and nothing leaks",
+        )
+        .interface("2.0")
+        .self_test_image()
+        .forbid(FATAL)
+        .cpus(3)
+        .option("argument=100000")
+        .time_limit(Duration::from_secs(300))
+        .expect(r"^host race: \d+ accesses, \d+ flips, \d+ reads and \d+ writes faulted and were recovered$"),
     ]
+}
+
+/// What each CPU sees through its slots.
+pub fn contents() -> Vec<Scenario> {
+    let mut rows = vec![
+        Scenario::new(
+            "slot-contents",
+            "slot-contents",
+            "every slot of every CPU shows what was mapped last; without TLB invalidation it would not",
+        )
+        .self_test_image()
+        .forbid(FATAL)
+        .cpus(4),
+    ];
+    for (number, name) in [(2, "rd"), (23, "realm-data")] {
+        rows.push(
+            Scenario::new(
+                format!("private-slot-{name}"),
+                "private-slots",
+                format!(
+                    "what one CPU has mapped in its {name} slot is out of reach of another, which dies trying"
+                ),
+            )
+            .self_test_image()
+            .cpus(2)
+            // Counting instructions makes the CPUs take turns, so that the report is out before the run ends.
+            .instruction_count()
+            .option(format!("argument={number}"))
+            .expect(r"^ok: CPU 1 sees its granule while CPU 0 looks through the same slot")
+            .expect(r"\[RMM cpu0 FATAL\].*data abort.*translation fault at level 3, by a read")
+            .forbid(r"\[RMM cpu1 FATAL\]"),
+        );
+    }
+    rows
 }

@@ -18,23 +18,6 @@ use crate::smc::{self, BootStatus};
 /// Off and on again this many times.
 const POWER_CYCLES: u64 = 12;
 
-/// Indices of the CPUs besides the primary.
-fn others() -> core::ops::Range<u64> {
-    1..crate::options().machine_cpus
-}
-
-/// Runs `work` on all CPUs at once, on this one too, and waits until the others are off again.
-fn on_every_cpu(work: Work) {
-    for index in others() {
-        let status = cpus::start(index, work);
-        if status != psci::SUCCESS {
-            check::equal(format_args!("CPU {index} comes on"), status, psci::SUCCESS);
-        }
-    }
-    work(0);
-    others().for_each(cpus::wait_until_off);
-}
-
 fn warm_work(index: u64) {
     check::equal(format_args!("the RMM booted on CPU {index}"), smc::boot_status(), BootStatus::BOOTED);
     let version = Dialect::current().version();
@@ -60,14 +43,14 @@ pub fn psci() {
 /// Each CPU boots the RMM warm, again and again, alone and all at once.
 pub fn warm_boots() {
     rmi::activate();
-    for index in others() {
+    for index in cpus::others() {
         check::equal(format_args!("CPU {index} comes on"), cpus::start(index, warm_work), psci::SUCCESS);
         cpus::wait_until_off(index);
     }
     for _ in 0..POWER_CYCLES {
-        on_every_cpu(warm_work);
+        cpus::on_every_cpu(warm_work);
     }
-    for index in others() {
+    for index in cpus::others() {
         check::equal(format_args!("CPU {index} ran each time"), cpus::finished(index), POWER_CYCLES + 1);
     }
 }
@@ -114,9 +97,7 @@ const HAS_READ: u64 = 2;
 const READ_AFTER: u64 = 3;
 
 fn wait_for_step(step: u64) {
-    while STEP.load(Ordering::Acquire) != step {
-        core::hint::spin_loop();
-    }
+    cpus::wait_until(|| STEP.load(Ordering::Acquire) == step);
 }
 
 /// A granule delegated by one CPU is out of reach of another that has just read it.
@@ -207,9 +188,9 @@ fn chaos(index: u64) {
 pub fn contention() {
     say!("seed={}", crate::options().seed);
     rmi::activate();
-    on_every_cpu(own_granules);
-    on_every_cpu(race_for_ownership);
-    on_every_cpu(chaos);
+    cpus::on_every_cpu(own_granules);
+    cpus::on_every_cpu(race_for_ownership);
+    cpus::on_every_cpu(chaos);
     let mut every = Every::new("each shared granule is where its successful steps left it");
     for (shared, balance) in (0..).zip(&BALANCE) {
         let address = granule(2048 + shared);

@@ -18,9 +18,7 @@ static CPU_1_IS_UP: AtomicBool = AtomicBool::new(false);
 static FAULT_IS_NEXT: AtomicBool = AtomicBool::new(false);
 
 fn wait_for(flag: &AtomicBool) {
-    while !flag.load(Ordering::Acquire) {
-        core::hint::spin_loop();
-    }
+    cpus::wait_until(|| flag.load(Ordering::Acquire));
 }
 
 /// CPU 0 asks for the fault in the option `argument`; CPU 1 is served all the while and ends the run.

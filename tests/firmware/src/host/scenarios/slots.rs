@@ -1,12 +1,45 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Commands of RMI 2.0 that read and write the host's memory, which may not be the host's any more.
+//! The RMM's slots: the commands of RMI 2.0 that read and write the host's memory, which may not be the host's any more; and, with its test image,
+//! what each CPU sees through them.
+
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use rmm_test_firmware::options::GRANULE;
+use rmm_test_firmware::smccc::psci;
+use rmm_test_firmware::{say, semihosting};
 
 use crate::check::{self, Every};
 use crate::memory::granule;
-use crate::probe;
-use crate::rmi::{self, Status};
+use crate::rmi::{self, Dialect, Status};
+use crate::{EXIT_CHECK_FAILED, cpus, probe, smc};
+
+/// What the test image is asked for; `src/boot/self_test/slots.rs` says what they do.
+pub mod request {
+    pub const KEEP: u64 = 0x100;
+    pub const LOOK: u64 = 0x101;
+    pub const STORE: u64 = 0x102;
+    pub const RELEASE: u64 = 0x103;
+    pub const ALTERNATE: u64 = 0x104;
+    pub const ALTERNATE_GROUP: u64 = 0x105;
+    pub const ALTERNATE_HOST: u64 = 0x106;
+    pub const READ_HOST: u64 = 0x107;
+    pub const WRITE_HOST: u64 = 0x108;
+    pub const FILL: u64 = 0x109;
+    pub const HOLDS: u64 = 0x10A;
+}
+
+/// The slots for Realm memory that are no group, by the numbers of their pages.
+const SLOTS: [(u64, &str); 7] = [
+    (1, "delegated"),
+    (2, "RD"),
+    (3, "REC"),
+    (4, "second REC"),
+    (21, "RTT"),
+    (22, "second RTT"),
+    (23, "Realm data"),
+];
+/// How often each slot is made to show one granule after another.
+const ROUNDS: u64 = 5000;
 
 /// What a page holds before the RMM fills it.
 const BEFORE: u64 = 0x1111_2222_3333_4444;
@@ -64,4 +97,118 @@ pub fn configuration() {
     rmi::activate();
     check::equal("the configuration is read afterwards", rmi::rmm_config_get(page), Status::SUCCESS);
     check::equal("and not set", rmi::rmm_config_set(page), Status::ERROR_GLOBAL);
+}
+
+/// Granules of its own for each CPU.
+fn own_granule(index: u64, number: u64) -> u64 {
+    granule(256 + 64 * index + number)
+}
+
+/// Delegates `count` granules of a CPU's own.
+fn delegate_own(index: u64, count: u64) {
+    let mut every = Every::new("a CPU's own granules are delegated");
+    for number in 0..count {
+        every.equal(number, rmi::delegate(own_granule(index, number)), Status::SUCCESS);
+    }
+}
+
+/// Each slot of this CPU shows one granule after another, and always the right one.
+fn alternate(index: u64) {
+    delegate_own(index, 16);
+    let (first, second) = (own_granule(index, 0), own_granule(index, 1));
+    let mut every = Every::new("each slot shows the granule that was mapped last, thousands of times");
+    for (number, name) in SLOTS {
+        let seen = rmi::self_test_for(&[request::ALTERNATE, number, first, second, ROUNDS, 0]);
+        every.equal(format_args!("CPU {index}, {name}"), seen, (Status::SUCCESS, 0));
+    }
+    let group = rmi::self_test_for(&[request::ALTERNATE_GROUP, first, ROUNDS]);
+    every.equal(format_args!("CPU {index}, auxiliary granules"), group, (Status::SUCCESS, 0));
+
+    let pages = [own_granule(index, 16), own_granule(index, 17)];
+    for page in pages {
+        every.equal("the host marks its page", probe::fill_granule(page, page), Ok(()));
+    }
+    let host = rmi::self_test_for(&[request::ALTERNATE_HOST, pages[0], pages[1], ROUNDS]);
+    every.equal(format_args!("CPU {index}, the host's memory"), host, (Status::SUCCESS, 0));
+}
+
+/// Every slot, on every CPU at once, shows the granule that was mapped last; and would not, were the TLB not invalidated.
+pub fn contents() {
+    rmi::activate();
+    let others = 1..crate::options().machine_cpus;
+    for index in others.clone() {
+        check::equal(format_args!("CPU {index} comes on"), cpus::start(index, alternate), psci::SUCCESS);
+    }
+    alternate(0);
+    others.clone().for_each(cpus::wait_until_off);
+    for index in others {
+        check::equal(format_args!("CPU {index} is done"), cpus::finished(index), 1);
+    }
+
+    let (first, second) = (own_granule(0, 0), own_granule(0, 1));
+    for (number, name) in SLOTS {
+        let (status, wrong) = rmi::self_test_for(&[request::ALTERNATE, number, first, second, ROUNDS, 1]);
+        say!("   {name} slot without TLB invalidation: {wrong} of {} looks wrong", 2 * ROUNDS);
+        check::that(
+            format_args!("without TLB invalidation the {name} slot shows what was mapped before"),
+            status == Status::SUCCESS && wrong > 0,
+        );
+        let seen = rmi::self_test_for(&[request::ALTERNATE, number, first, second, 16, 0]);
+        check::equal("with it, never", seen, (Status::SUCCESS, 0));
+    }
+}
+
+/// Steps of [`private`].
+static STEP: AtomicU64 = AtomicU64::new(0);
+
+fn wait_for_step(step: u64) {
+    while STEP.load(Ordering::Acquire) != step {
+        core::hint::spin_loop();
+    }
+}
+
+/// What CPU 1 has in its slot.
+const MARK: u64 = 0xc0de_c0de_0000_0001;
+
+/// CPU 1 has a granule mapped in the slot that the option `argument` numbers; CPU 0 looks through the same slot of its own, which is fatal to it. CPU 1 ends
+/// the run.
+pub fn private() {
+    let slot = crate::options().argument;
+    check::equal("CPU 1 comes on", cpus::start(1, keep_and_serve_on), psci::SUCCESS);
+    wait_for_step(1);
+    check::equal("a granule is delegated", rmi::delegate(own_granule(0, 0)), Status::SUCCESS);
+    // With a granule of its own there, CPU 0 sees that one.
+    let kept = rmi::self_test_for(&[request::KEEP, slot, own_granule(0, 0)]);
+    let stored = rmi::self_test_for(&[request::STORE, slot, 0, MARK + 1]);
+    check::equal("CPU 0 maps its own granule", (kept.0, stored.0), (Status::SUCCESS, Status::SUCCESS));
+    let seen = rmi::self_test_for(&[request::LOOK, slot, 0]);
+    check::equal("and sees it", seen, (Status::SUCCESS, MARK + 1));
+    check::equal("and unmaps it", rmi::self_test_for(&[request::RELEASE, slot]).0, Status::SUCCESS);
+    STEP.store(2, Ordering::Release);
+    let seen = rmi::self_test_for(&[request::LOOK, slot, 0]);
+    check::equal("CPU 0 sees something through its empty slot", seen, (Status::UNKNOWN, 0));
+    semihosting::exit(EXIT_CHECK_FAILED)
+}
+
+fn keep_and_serve_on(index: u64) {
+    /// More than enough for CPU 0 to have said its last words.
+    const LOOKS: u64 = 5000;
+    let slot = crate::options().argument;
+    check::equal("another is delegated", rmi::delegate(own_granule(index, 0)), Status::SUCCESS);
+    let kept = rmi::self_test_for(&[request::KEEP, slot, own_granule(index, 0)]);
+    let stored = rmi::self_test_for(&[request::STORE, slot, 0, MARK]);
+    check::equal("CPU 1 maps a granule", (kept.0, stored.0), (Status::SUCCESS, Status::SUCCESS));
+    STEP.store(1, Ordering::Release);
+    wait_for_step(2);
+    let mut every = Every::new("CPU 1 sees its granule while CPU 0 looks through the same slot, and dies");
+    for look in 0..LOOKS {
+        let seen = rmi::self_test_for(&[request::LOOK, slot, 0]);
+        every.equal(format_args!("look {look}"), seen, (Status::SUCCESS, MARK));
+    }
+    drop(every);
+    check::equal("CPU 1 unmaps it", rmi::self_test_for(&[request::RELEASE, slot]).0, Status::SUCCESS);
+    let version = Dialect::current().version();
+    check::equal("CPU 1 is served on", rmi::version(version).0, Status::SUCCESS);
+    smc::report_preserved_registers();
+    semihosting::exit(if check::failures() == 0 { 0 } else { EXIT_CHECK_FAILED })
 }

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What the system tests have the RMM do with its slots: look through them, alternate between granules, and copy memory that the host is flipping.
+//!
+//! Each is a call with a number in x1 and arguments from x2 on; x0 of the answer says how it went, x1 is a result.
+
+use tock_registers::interfaces::Readable;
+
+use crate::address::{GRANULE_SIZE, PhysAddr, native};
+use crate::arch::barrier;
+use crate::arch::smc::Registers;
+use crate::arch::sysreg::TTBR1_EL2;
+use crate::granule::state::Delegated;
+use crate::granule::{GranuleAddress, LockedGranule, MAX_SET};
+use crate::mem::slot_layout::{BASE, COUNT, SlotIndex};
+use crate::mem::{Cpu, GRANULE_WORDS, NsAccessError, Slot, SlotBuffer};
+use crate::rmi::Rmm;
+
+/// Numbers of the commands, x1.
+mod command {
+    /// Maps Delegated granule x3 in slot x2, and leaves it so.
+    pub(super) const KEEP: u64 = 0x100;
+    /// x1 = the word at byte x3 of slot x2, mapped or not.
+    pub(super) const LOOK: u64 = 0x101;
+    /// Stores x4 at byte x3 of slot x2, mapped or not.
+    pub(super) const STORE: u64 = 0x102;
+    /// Unmaps slot x2.
+    pub(super) const RELEASE: u64 = 0x103;
+    /// Shows Delegated granules x3 and x4 in slot x2 by turns, x5 times; x1 = how often the wrong one was seen. With x6 = 1 the TLB is not invalidated.
+    pub(super) const ALTERNATE: u64 = 0x104;
+    /// Shows the 16 Delegated granules from x2 on in the slots for auxiliary granules, in changing order, x3 times; x1 = how often a wrong one was seen.
+    pub(super) const ALTERNATE_GROUP: u64 = 0x105;
+    /// Shows the host's pages x2 and x3, whose words are all their own address, in the Non-secure slot by turns, x4 times; x1 = how often a wrong word was seen.
+    pub(super) const ALTERNATE_HOST: u64 = 0x106;
+    /// Reads the host's page x2, whose words are 0 or x3 less their index.
+    pub(super) const READ_HOST: u64 = 0x107;
+    /// Writes the host's page x2: x3 less the index, in every word.
+    pub(super) const WRITE_HOST: u64 = 0x108;
+    /// Fills Delegated granule x2 with x3.
+    pub(super) const FILL: u64 = 0x109;
+    /// Looks whether Delegated granule x2 still holds x3 in every word.
+    pub(super) const HOLDS: u64 = 0x10A;
+}
+
+/// How a command went, x0.
+#[repr(u64)]
+enum Outcome {
+    Done = 0,
+    /// A Granule Protection Fault, recovered.
+    Fault = 1,
+    /// Words that should never be there.
+    Wrong = 2,
+    /// The granule is not in the state, or the slot does not exist.
+    Refused = 3,
+}
+
+/// Carries out the command in `registers`, if there is one. Whether there was.
+pub(in crate::boot) fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) -> bool {
+    let [function, number, arguments @ ..] = *registers;
+    if function != super::FAULT {
+        return false;
+    }
+    let Some(result) = run(rmm, cpu, number, arguments) else { return false };
+    (registers[0], registers[1]) = match result {
+        Ok(value) => (Outcome::Done as u64, value),
+        Err(outcome) => (outcome as u64, 0),
+    };
+    true
+}
+
+/// The result of command `number`; `None` if there is no such command.
+fn run(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    number: u64,
+    [x2, x3, x4, x5, x6, _]: [u64; 6],
+) -> Option<Result<u64, Outcome>> {
+    Some(match number {
+        command::KEEP => keep(rmm, cpu, x2, x3),
+        command::LOOK => slot_word(x2, x3).map(look),
+        command::STORE => slot_word(x2, x3).map(|word| {
+            store(word, x4);
+            0
+        }),
+        command::RELEASE => release(&cpu.slots, x2),
+        command::ALTERNATE => alternate(rmm, cpu, x2, [x3, x4], x5, x6 == 1),
+        command::ALTERNATE_GROUP => alternate_group(rmm, cpu, x2, x3),
+        command::ALTERNATE_HOST => alternate_host(rmm, cpu, [x2, x3], x4),
+        command::READ_HOST => read_host(rmm, cpu, x2, x3),
+        command::WRITE_HOST => write_host(rmm, cpu, x2, x3),
+        command::FILL => with_delegated(rmm, cpu, x2, |word| {
+            store(word, x3);
+            true
+        }),
+        command::HOLDS => with_delegated(rmm, cpu, x2, |word| look(word) == x3),
+        _ => return None,
+    })
+}
+
+/// The slot for Realm memory whose page has this number.
+fn by_number(slots: &mut SlotBuffer, number: u64) -> Result<&mut Slot, Outcome> {
+    [
+        (SlotIndex::Delegated, &mut slots.delegated),
+        (SlotIndex::Rd, &mut slots.rd),
+        (SlotIndex::Rec, &mut slots.rec),
+        (SlotIndex::SecondRec, &mut slots.second_rec),
+        (SlotIndex::Rtt, &mut slots.rtt),
+        (SlotIndex::SecondRtt, &mut slots.second_rtt),
+        (SlotIndex::RealmData, &mut slots.realm_data),
+    ]
+    .into_iter()
+    .find_map(|(index, slot)| (index as u64 == number).then_some(slot))
+    .ok_or(Outcome::Refused)
+}
+
+/// The virtual address of the word at byte `offset` of a slot.
+fn slot_word(number: u64, offset: u64) -> Result<u64, Outcome> {
+    if number < COUNT as u64 && offset < GRANULE_SIZE && offset.is_multiple_of(8) {
+        Ok(BASE.get() + number * GRANULE_SIZE + offset)
+    } else {
+        Err(Outcome::Refused)
+    }
+}
+
+fn look(word: u64) -> u64 {
+    // SAFETY: a word of a slot, aligned. If nothing is mapped there this faults, which is then what the test is about.
+    unsafe { core::ptr::with_exposed_provenance::<u64>(native(word)).read_volatile() }
+}
+
+fn store(word: u64, value: u64) {
+    // SAFETY: as for looking; nothing that Rust knows of lives in a granule that is Delegated.
+    unsafe { core::ptr::with_exposed_provenance_mut::<u64>(native(word)).write_volatile(value) }
+}
+
+fn lock<'a>(rmm: &Rmm<'a>, cpu: &Cpu, address: u64) -> Result<LockedGranule<'a, Delegated>, Outcome> {
+    let granule = GranuleAddress::new(PhysAddr::new(address)).ok_or(Outcome::Refused)?;
+    rmm.granules().lock(cpu.index, granule).map_err(|_| Outcome::Refused)
+}
+
+fn keep(rmm: &Rmm<'_>, cpu: &mut Cpu, number: u64, address: u64) -> Result<u64, Outcome> {
+    let locked = lock(rmm, cpu, address)?;
+    core::mem::forget(by_number(&mut cpu.slots, number)?.map(&locked));
+    Ok(0)
+}
+
+fn release(slots: &SlotBuffer, number: u64) -> Result<u64, Outcome> {
+    let page = usize::try_from(number).ok().and_then(|number| slots.page(number)).ok_or(Outcome::Refused)?;
+    page.unmap().map_err(|_| Outcome::Refused).map(|()| 0)
+}
+
+/// Makes a slot unmapped in the tables alone, as an unmap would without its TLB invalidation.
+fn unmap_without_invalidation(number: u64) {
+    const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+    const TRANSIENT: u64 = 1 << 55;
+    // The entry of the slot's page in this CPU's one table of the High VA range, which the Low VA map has flat.
+    let entry = (TTBR1_EL2.get() & ADDRESS) + 8 * (BASE.get() >> 12 & 0x1ff) + 8 * number;
+    store(entry, TRANSIENT);
+    barrier::dsb_nsh();
+    barrier::isb();
+}
+
+fn alternate(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    number: u64,
+    addresses: [u64; 2],
+    rounds: u64,
+    stale: bool,
+) -> Result<u64, Outcome> {
+    let granules = (lock(rmm, cpu, addresses[0])?, lock(rmm, cpu, addresses[1])?);
+    let pairs = [(&granules.0, addresses[0]), (&granules.1, addresses[1])];
+    let word = slot_word(number, 8)?;
+    let slot = by_number(&mut cpu.slots, number)?;
+    for (granule, address) in pairs {
+        let _mapping = slot.map(granule);
+        store(word, address);
+    }
+    let mut wrong = 0;
+    for _ in 0..rounds {
+        for (granule, address) in pairs {
+            let mapping = slot.map(granule);
+            wrong += u64::from(look(word) != address);
+            if stale {
+                core::mem::forget(mapping);
+                unmap_without_invalidation(number);
+            }
+        }
+    }
+    // So that nothing stale is left for whoever comes next.
+    drop(slot.map(&granules.0));
+    Ok(wrong)
+}
+
+fn alternate_group(rmm: &Rmm<'_>, cpu: &mut Cpu, base: u64, rounds: u64) -> Result<u64, Outcome> {
+    const GROUP: u64 = MAX_SET as u64;
+    let mut granules = [const { None }; MAX_SET];
+    for (place, address) in granules.iter_mut().zip((base..).step_by(native(GRANULE_SIZE))) {
+        *place = Some(lock(rmm, cpu, address)?);
+    }
+    let first = SlotIndex::RecAux as u64;
+    let group = &mut cpu.slots.rec_aux;
+    let mut wrong = 0;
+    for round in 0..=rounds {
+        let turn = native(round % GROUP);
+        let rotated = granules.iter().cycle().skip(turn).take(MAX_SET).flatten();
+        let mapping = group.map(rotated).map_err(|_| Outcome::Refused)?;
+        for slot in 0..GROUP {
+            let granule = base + (slot + round) % GROUP * GRANULE_SIZE;
+            let word = slot_word(first + slot, 8)?;
+            // The first round is the one that marks them.
+            if round == 0 {
+                store(word, granule);
+            }
+            wrong += u64::from(look(word) != granule);
+        }
+        drop(mapping);
+    }
+    Ok(wrong)
+}
+
+fn alternate_host(rmm: &Rmm<'_>, cpu: &mut Cpu, pages: [u64; 2], rounds: u64) -> Result<u64, Outcome> {
+    let mut wrong = 0;
+    for round in 0..rounds {
+        for page in pages {
+            let granule = rmm.granules().ns_granule(PhysAddr::new(page)).ok_or(Outcome::Refused)?;
+            let mut words = [0; 8];
+            let offset = round % 64 * 64;
+            cpu.slots.ns.read(granule, offset, &mut words).map_err(fault)?;
+            wrong += u64::from(words != [page; 8]);
+        }
+    }
+    Ok(wrong)
+}
+
+fn fault(error: NsAccessError) -> Outcome {
+    match error {
+        NsAccessError::GranuleProtectionFault => Outcome::Fault,
+        NsAccessError::Bounds => Outcome::Refused,
+    }
+}
+
+fn read_host(rmm: &Rmm<'_>, cpu: &mut Cpu, page: u64, mark: u64) -> Result<u64, Outcome> {
+    let granule = rmm.granules().ns_granule(PhysAddr::new(page)).ok_or(Outcome::Refused)?;
+    let mut words = [u64::MAX; GRANULE_WORDS];
+    cpu.slots.ns.read(granule, 0, &mut words).map_err(fault)?;
+    let right = (0..).zip(words).all(|(index, word)| word == 0 || word == mark - index);
+    if right { Ok(0) } else { Err(Outcome::Wrong) }
+}
+
+fn write_host(rmm: &Rmm<'_>, cpu: &mut Cpu, page: u64, mark: u64) -> Result<u64, Outcome> {
+    let granule = rmm.granules().ns_granule(PhysAddr::new(page)).ok_or(Outcome::Refused)?;
+    let mut words = [0; GRANULE_WORDS];
+    for (index, word) in (0..).zip(&mut words) {
+        *word = mark - index;
+    }
+    cpu.slots.ns.write(granule, 0, &words).map_err(fault)?;
+    Ok(0)
+}
+
+/// Has `each` look at the address of every word of a Delegated granule, until it says that one is not right.
+fn with_delegated(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    address: u64,
+    each: impl Fn(u64) -> bool,
+) -> Result<u64, Outcome> {
+    let locked = lock(rmm, cpu, address)?;
+    let _mapping = cpu.slots.delegated.map(&locked);
+    let first = SlotIndex::Delegated.address().get();
+    let right = (first..first + GRANULE_SIZE).step_by(8).all(each);
+    if right { Ok(0) } else { Err(Outcome::Wrong) }
+}

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A host with Realms: every call goes to the RMM and to the model, and everything that must hold after it is checked.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use rmm::address::PhysAddr;
+use rmm::granule::State;
+use rmm::granule::state;
+use rmm::host::machine::Machine;
+use rmm::host::system::{Storage, System};
+use rmm::host::{observe, preset_register};
+use rmm::mem::Cpu;
+use rmm::realm::descriptor::RealmDescriptor;
+use rmm::realm::{rec, stage2};
+use rmm::rmi::{Dialect, function};
+
+use crate::granule;
+use crate::model::{self, Entry, GRANULE, Model, Pending, RAM, SUCCESS};
+use crate::tlb::Tlb;
+use crate::walker::{Leaf, Walker};
+
+/// Memory of the machine. The upper half of it is for blocks.
+pub const LOW: (u64, u64) = (0x4000_0000, 0x80_0000);
+pub const BLOCKS: u64 = 0x4040_0000;
+/// Memory that descriptors without LPA2 cannot lead to.
+pub const HIGH: (u64, u64) = (1 << 48, 0x2000);
+/// Where the host writes parameters: not for anything else.
+const PARAMETERS: u64 = LOW.0;
+
+/// The shape of a Realm: s2sz, start level, LPA2.
+pub type Shape = (u32, i64, bool);
+
+/// A shape for each start level, with one root table and with concatenated ones, and the extremes of each.
+pub const SHAPES: [Shape; 14] = [
+    (40, 1, false),
+    (32, 2, false),
+    (34, 2, false),
+    (32, 1, false),
+    (39, 1, false),
+    (43, 1, false),
+    (40, 0, false),
+    (48, 0, false),
+    (40, 1, true),
+    (48, 0, true),
+    (49, 0, true),
+    (52, 0, true),
+    (49, -1, true),
+    (52, -1, true),
+];
+
+/// How many root tables a Realm of this shape has.
+pub fn root_count((s2sz, start, _): Shape) -> u64 {
+    let single = 12 + 9 * (4 - start);
+    1 << (i64::from(s2sz) - single).max(0)
+}
+
+pub struct Host {
+    pub system: System<'static>,
+    pub model: Model,
+    cpu: Cpu,
+    tlb: Rc<RefCell<Tlb>>,
+    calls: u64,
+}
+
+impl Host {
+    /// A machine on which no granule is delegated yet.
+    pub fn boot() -> Self {
+        // PARange 52 bits, TGran4_2 52 bits, VMIDs of 16 bits, some breakpoints and watchpoints.
+        preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 6);
+        preset_register("ID_AA64MMFR1_EL1", 2 << 4);
+        preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
+        let machine = Machine::with_dram(&[LOW, HIGH]);
+        let banks = [LOW, HIGH].map(|(base, size)| (PhysAddr::new(base), size));
+        let storage: &'static mut Storage = Box::leak(Box::default());
+        let system = System::boot(storage, machine, Dialect::V1_0, &banks, &[]).expect("the layout is right");
+        let mut model = Model::default();
+        for (base, size) in [LOW, HIGH] {
+            for address in (base..base + size).step_by(0x1000) {
+                model.granules.insert(address, State::Ns);
+                model.contents.insert(address, 0);
+            }
+        }
+        let memory = core::ptr::from_ref(system.machine.memory.word(LOW.0).expect("it is there")).addr();
+        let size = usize::try_from(LOW.1).expect("small");
+        let tlb = Rc::new(RefCell::new(Tlb::new(memory..memory + size)));
+        let observed = Rc::clone(&tlb);
+        observe(Some(Box::new(move |event| observed.borrow_mut().observe(event))));
+        Self { system, model, cpu: System::cpu(0), tlb, calls: 0 }
+    }
+
+    /// A call as the host makes it, without the model: x0 to x4.
+    pub fn raw_call(&mut self, function: u32, arguments: &[u64]) -> [u64; 5] {
+        let mut registers = [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);
+        registers[0] = 0xC400_0000 ^ u64::from(function);
+        registers[1..=arguments.len()].copy_from_slice(arguments);
+        let after = self.system.call(&mut self.cpu, registers);
+        assert_eq!(after[5..], registers[5..], "x5 to x7 come back");
+        if function != function::RTT_READ_ENTRY || after[0] != SUCCESS {
+            assert_eq!(after[4], registers[4], "x4 comes back");
+        }
+        [after[0], after[1], after[2], after[3], after[4]]
+    }
+
+    /// A call, checked against the model; x0.
+    pub fn call(&mut self, function: u32, arguments: [u64; 5]) -> u64 {
+        self.calls += 1;
+        self.hold_translations(arguments[0]);
+        let mut answer = self.raw_call(function, &arguments);
+        let expected = self.model.call(function, arguments);
+        if function != function::RTT_READ_ENTRY || answer[0] != SUCCESS {
+            answer[4] = 0;
+        }
+        assert_eq!(answer, expected, "the answer of {function:#x} to {arguments:x?}");
+        assert!(self.cpu.slots.is_empty(), "a slot is left open");
+        for address in arguments.into_iter().chain(answer) {
+            self.check_granule(address & !0xfff);
+        }
+        self.check_realm_here(arguments[0]);
+        if self.calls.is_multiple_of(1024) {
+            self.check_everything();
+        }
+        answer[0]
+    }
+
+    fn check_granule(&self, address: u64) {
+        let state = self.system.rmm.granules().state(granule(address));
+        assert_eq!(state, self.model.state(address), "the state of {address:#x}");
+    }
+
+    /// The hardware's view of a Realm, from the RD itself.
+    fn walker(&mut self, rd: u64) -> Walker {
+        let rd =
+            self.system.rmm.granules().lock::<state::Rd>(self.cpu.index, granule(rd)).expect("it is an RD");
+        let mapping = self.cpu.slots.rd.map(&rd);
+        let stage2 = &mapping.get::<RealmDescriptor>().stage2;
+        Walker::new(stage2.vtcr(stage2::Stage2Features::read()), stage2.vttbr())
+    }
+
+    /// IPAs at which much goes on in a Realm, in ascending order.
+    pub fn places(&self, rd: u64) -> Vec<u64> {
+        let realm = &self.model.realms[&rd];
+        let (space, half) = (1_u64 << realm.s2sz, 1_u64 << (realm.s2sz - 1));
+        let mut places = vec![];
+        for base in [0, half] {
+            places.extend(
+                [0, 0x1000, 0x2000, 0x1f_f000, 0x20_0000, 0x3fff_f000, 0x4000_0000].map(|ipa| base + ipa),
+            );
+            places.push(base + half - 0x20_0000);
+            places.push(base + half - 0x1000);
+        }
+        if realm.start < 1 && half > 1 << 39 {
+            places.extend([1 << 39, half + (1 << 39)]);
+        }
+        places.retain(|ipa| *ipa < space);
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
+    /// TLBs hold all that they can.
+    fn hold_translations(&mut self, rd: u64) {
+        if !self.model.realms.contains_key(&rd) {
+            return;
+        }
+        let (walker, vmid) = (self.walker(rd), self.model.realms[&rd].vmid);
+        let mut tlb = self.tlb.borrow_mut();
+        tlb.clear();
+        for ipa in self.places(rd) {
+            let (steps, leaf) = walker.walk(&self.system.machine.memory, ipa);
+            tlb.hold(vmid, steps, leaf);
+        }
+    }
+
+    /// What the hardware makes of the tables at the places where much goes on, and what TLBs still hold of them.
+    fn check_realm_here(&mut self, rd: u64) {
+        if !self.model.realms.contains_key(&rd) {
+            return;
+        }
+        let walker = self.walker(rd);
+        let memory = &self.system.machine.memory;
+        for ipa in self.places(rd) {
+            let (_, leaf) = walker.walk(memory, ipa);
+            assert_eq!(leaf, expected_leaf(&self.model.realms[&rd], ipa), "{ipa:#x} of the Realm at {rd:#x}");
+        }
+        let tlb = self.tlb.borrow();
+        assert!(tlb.is_settled(), "what was unmapped was not invalidated");
+        for step in tlb.steps() {
+            let (now, _) = walker.walk(memory, step.1);
+            assert!(now.contains(&step), "TLBs hold the way to a table that is gone: {step:x?}");
+        }
+        for leaf in tlb.leaves() {
+            let (_, now) = walker.walk(memory, leaf.ipa);
+            assert_eq!(now, Some(leaf), "TLBs hold a mapping that is gone");
+        }
+    }
+
+    /// Everything, everywhere.
+    pub fn check_everything(&mut self) {
+        for address in self.model.granules.keys() {
+            self.check_granule(*address);
+        }
+        let realms: Vec<u64> = self.model.realms.keys().copied().collect();
+        let mut used = std::collections::BTreeSet::new();
+        for rd in realms {
+            let walker = self.walker(rd);
+            let memory = &self.system.machine.memory;
+            let (leaves, mut tables) = walker.enumerate(memory);
+            let realm = &self.model.realms[&rd];
+            let mut expected: Vec<Leaf> = Vec::new();
+            for ((level, base), entries) in &realm.tables {
+                for (ipa, entry) in
+                    (*base..).step_by(usize::try_from(model::size(*level)).expect("64 bits")).zip(entries)
+                {
+                    expected.extend(leaf_of(*entry, *level, ipa));
+                }
+            }
+            expected.sort_unstable_by_key(|leaf| leaf.ipa);
+            assert_eq!(leaves, expected, "the mappings of the Realm at {rd:#x}");
+            for leaf in leaves.iter().filter(|leaf| !leaf.non_secure) {
+                for address in (leaf.output..leaf.output + leaf.size).step_by(0x1000) {
+                    assert_eq!(
+                        self.model.state(address),
+                        Some(State::Data),
+                        "a protected mapping leads to Data"
+                    );
+                    assert!(used.insert(address), "{address:#x} is mapped twice");
+                    let content = self.model.contents[&address];
+                    assert!(memory.granule_is(address, content), "content of {address:#x}");
+                }
+            }
+            tables.sort_unstable();
+            let mut expected: Vec<u64> = realm.table_granules.values().copied().collect();
+            expected.sort_unstable();
+            assert_eq!(tables, expected, "the tables of the Realm at {rd:#x}");
+            for table in tables.iter().chain(&realm.roots) {
+                assert!(used.insert(*table), "{table:#x} is a table twice");
+            }
+            for (key, table) in &realm.table_granules {
+                self.check_references(*table, realm.live(*key));
+            }
+            let root = &realm.tables[&(realm.start, 0)];
+            for (table, entries) in realm.roots.iter().zip(root.chunks(512)) {
+                let live = |entry: &&Entry| !matches!(entry, Entry::Unassigned(_) | Entry::UnassignedNs);
+                self.check_references(*table, entries.iter().filter(live).count());
+            }
+            let measurement = realm.measurement;
+            let rd = self
+                .system
+                .rmm
+                .granules()
+                .lock::<state::Rd>(self.cpu.index, granule(rd))
+                .expect("it is an RD");
+            let mapping = self.cpu.slots.rd.map(&rd);
+            assert_eq!(mapping.get::<RealmDescriptor>().initial_measurement, measurement, "the RIM");
+        }
+    }
+
+    fn check_references(&self, table: u64, live: usize) {
+        let locked = self.system.rmm.granules().lock::<state::Rtt>(self.cpu.index, granule(table));
+        let references = locked.expect("it is an RTT").references();
+        assert_eq!(usize::from(references), live, "the references of the table at {table:#x}");
+    }
+
+    /// Delegates a granule.
+    pub fn delegate(&mut self, address: u64) {
+        let [x0, ..] = self.raw_call(function::GRANULE_DELEGATE, &[address]);
+        let was_ns = self.model.state(address) == Some(State::Ns);
+        assert_eq!(x0 == SUCCESS, was_ns, "delegating {address:#x}");
+        if was_ns {
+            self.model.granules.insert(address, State::Delegated);
+        }
+    }
+
+    /// Undelegates a granule.
+    pub fn undelegate(&mut self, address: u64) {
+        let [x0, ..] = self.raw_call(function::GRANULE_UNDELEGATE, &[address]);
+        let was_delegated = self.model.state(address) == Some(State::Delegated);
+        assert_eq!(x0 == SUCCESS, was_delegated, "undelegating {address:#x}");
+        if was_delegated {
+            self.model.granules.insert(address, State::Ns);
+            self.model.contents.insert(address, 0);
+            assert!(
+                self.system.machine.memory.granule_is(address, 0),
+                "the host gets {address:#x} back wiped"
+            );
+        }
+    }
+
+    /// Fills a granule of the host's.
+    pub fn write(&mut self, address: u64, word: u64) {
+        assert_eq!(self.model.state(address), Some(State::Ns), "it is the host's");
+        self.system.machine.memory.fill_granule(address, word);
+        self.model.contents.insert(address, word);
+    }
+
+    fn write_parameter(&self, offset: u64, word: u64) {
+        self.system
+            .machine
+            .memory
+            .word(PARAMETERS + offset)
+            .expect("it is there")
+            .store(word, Ordering::Relaxed);
+    }
+
+    /// Creates a Realm with its RD at `rd` and its root tables from `root` on, all delegated.
+    pub fn create_realm(&mut self, rd: u64, root: u64, shape: Shape, vmid: u16) {
+        let (s2sz, start, lpa2) = shape;
+        self.system.machine.memory.fill_granule(PARAMETERS, 0);
+        let count = root_count(shape);
+        for (offset, word) in [
+            (0x0, u64::from(lpa2)),
+            (0x8, s2sz.into()),
+            (0x18, 1),
+            (0x20, 1),
+            (0x800, vmid.into()),
+            (0x808, root),
+            (0x810, start.cast_unsigned()),
+            (0x818, count),
+        ] {
+            self.write_parameter(offset, word);
+        }
+        let [x0, ..] = self.raw_call(function::REALM_CREATE, &[rd, PARAMETERS]);
+        assert_eq!(x0, SUCCESS, "a Realm of shape {shape:?}");
+        let roots: Vec<u64> = (0..count).map(|index| root + index * GRANULE).collect();
+        self.model.granules.insert(rd, State::Rd);
+        self.model.granules.extend(roots.iter().map(|root| (*root, State::Rtt)));
+        let measurement = {
+            let rd = self
+                .system
+                .rmm
+                .granules()
+                .lock::<state::Rd>(self.cpu.index, granule(rd))
+                .expect("it is an RD");
+            let mapping = self.cpu.slots.rd.map(&rd);
+            mapping.get::<RealmDescriptor>().initial_measurement
+        };
+        let realm = model::Realm {
+            s2sz,
+            start,
+            lpa2,
+            roots,
+            vmid,
+            new: true,
+            measurement,
+            tables: model::Realm::root(s2sz, start),
+            table_granules: Default::default(),
+        };
+        self.model.realms.insert(rd, realm);
+    }
+
+    /// Activates a Realm.
+    pub fn activate(&mut self, rd: u64) {
+        let [x0, ..] = self.raw_call(function::REALM_ACTIVATE, &[rd]);
+        let realm = self.model.realms.get_mut(&rd).expect("there is the Realm");
+        assert_eq!(x0, if realm.new { SUCCESS } else { model::ERROR_REALM });
+        realm.new = false;
+    }
+
+    /// Tries to destroy a Realm, which works when nothing of it is left but its root tables; whether it did.
+    pub fn destroy_realm(&mut self, rd: u64) -> bool {
+        let [x0, ..] = self.raw_call(function::REALM_DESTROY, &[rd]);
+        let realm = &self.model.realms[&rd];
+        let recs = self.model.recs.values().any(|rec| rec.realm == rd);
+        let empty = realm.live((realm.start, 0)) == 0 && !recs;
+        assert_eq!(x0, if empty { SUCCESS } else { model::ERROR_REALM });
+        if empty {
+            let realm = self.model.realms.remove(&rd).expect("it is there");
+            self.model.granules.extend(realm.roots.iter().map(|root| (*root, State::Delegated)));
+            self.model.granules.insert(rd, State::Delegated);
+        }
+        empty
+    }
+
+    /// Creates the first REC of a Realm, not runnable, so that it is not measured. Auxiliary granules are taken from behind it.
+    pub fn create_rec(&mut self, rd: u64, rec: u64) {
+        let [_, count, ..] = self.raw_call(function::REC_AUX_COUNT, &[rd]);
+        let aux: Vec<u64> = (1..=count).map(|index| rec + index * GRANULE).collect();
+        self.system.machine.memory.fill_granule(PARAMETERS, 0);
+        self.write_parameter(0x800, count);
+        for (offset, address) in (0x808..).step_by(8).zip(&aux) {
+            self.write_parameter(offset, *address);
+        }
+        let [x0, ..] = self.raw_call(function::REC_CREATE, &[rd, rec, PARAMETERS]);
+        assert_eq!(x0, SUCCESS, "a REC");
+        self.model.granules.insert(rec, State::Rec);
+        self.model.granules.extend(aux.iter().map(|aux| (*aux, State::RecAux)));
+        self.model.recs.insert(rec, model::Rec { realm: rd, running: false, pending: None, aux });
+    }
+
+    /// Destroys a REC.
+    pub fn destroy_rec(&mut self, rec: u64) {
+        let [x0, ..] = self.raw_call(function::REC_DESTROY, &[rec]);
+        assert_eq!(x0, SUCCESS, "the REC goes");
+        let gone = self.model.recs.remove(&rec).expect("there is the REC");
+        self.model.granules.extend(gone.aux.iter().chain([&rec]).map(|granule| (*granule, State::Delegated)));
+    }
+
+    /// Has a REC ask for a change of RIPAS, as it will when it runs.
+    pub fn request(&mut self, rec: u64, pending: Option<Pending>) {
+        let locked =
+            self.system.rmm.granules().lock::<state::Rec>(self.cpu.index, granule(rec)).expect("it is a REC");
+        let mut mapping = self.cpu.slots.rec.map(&locked);
+        mapping.get_mut::<rec::Rec>().pending = match pending {
+            None => rec::PendingRequest::None,
+            Some(Pending { base, top, ripas, change_destroyed }) => rec::PendingRequest::Ripas {
+                base,
+                top,
+                ripas: if ripas == RAM { rec::RequestedRipas::Ram } else { rec::RequestedRipas::Empty },
+                change_destroyed,
+            },
+        };
+        self.model.recs.get_mut(&rec).expect("there is the REC").pending = pending;
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        observe(None);
+    }
+}
+
+/// What the hardware must make of an entry.
+fn leaf_of(entry: Entry, level: i64, ipa: u64) -> Option<Leaf> {
+    let size = model::size(level);
+    let ipa = ipa & !(size - 1);
+    match entry {
+        Entry::Assigned(RAM, output) => Some(Leaf {
+            ipa,
+            size,
+            output,
+            non_secure: false,
+            memory_attributes: 6,
+            permissions: 3,
+            execute_never: 0,
+        }),
+        Entry::AssignedNs(descriptor) => Some(Leaf {
+            ipa,
+            size,
+            output: model::output(descriptor),
+            non_secure: true,
+            memory_attributes: descriptor >> 2 & 0xf,
+            permissions: descriptor >> 6 & 3,
+            execute_never: 2,
+        }),
+        _ => None,
+    }
+}
+
+fn expected_leaf(realm: &model::Realm, ipa: u64) -> Option<Leaf> {
+    let (level, entry) = realm.leaf(ipa);
+    leaf_of(entry, level, ipa)
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! All CPUs delegate and undelegate at once, for as long as there is time: a little of it in every run, much more of
+//! it on request.
+
+use std::time::Duration;
+
+use super::rmi::in_each_dialect;
+use crate::scenario::Scenario;
+
+const CPUS: u32 = 8;
+
+/// `calls` delegate and undelegate calls in all.
+fn stress(calls: u32) -> Scenario {
+    let sentence = format!(
+        "{calls} calls from {CPUS} CPUs, on granules of their own and shared ones and with garbage: EL3 and the RMM \
+         agree on every granule, and none keeps what it held"
+    );
+    Scenario::new("stress", "stress", sentence)
+        .cpus(CPUS)
+        .option(format!("argument={}", calls.div_ceil(CPUS)))
+        .time_limit(Duration::from_secs(180))
+        .expect(format!("^stress: {calls} calls, "))
+}
+
+/// Half of `calls` are on eight granules, and CPUs take turns, also whenever one is in EL3 with a granule locked: all
+/// the others then come to wait for it. On CPUs that really run at the same time, but not each on a processor of its
+/// own, handing a lock on in strict order would take longer than there is.
+fn contended(calls: u32) -> Scenario {
+    let scenario = stress(calls).option("share=2").instruction_count();
+    Scenario { name: "contended-stress".into(), ..scenario }
+}
+
+/// Those of the usual run: less memory, so that comparing every granule of it does not take most of the time.
+pub fn short() -> Vec<Scenario> {
+    let small = |scenario: Scenario| scenario.memory_gib(1).option("banks=0x70000000+0x800000");
+    in_each_dialect(vec![small(stress(100_000)), small(contended(30_000))])
+}
+
+/// Those on request: ten times as many calls in each dialect as could be wished for, and all of the machine's memory.
+pub fn long() -> Vec<Scenario> {
+    let scenario = stress(2_000_000).time_limit(Duration::from_secs(3600));
+    in_each_dialect(vec![Scenario { name: "long-stress".into(), ..scenario }])
+}

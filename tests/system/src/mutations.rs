@@ -186,8 +186,11 @@ mod tests {
     fn edits_of_one_file_add_up() {
         let read = |file: &str| Ok(format!("{file}: xay"));
         let edits = [edit("one", "x"), edit("two", "y"), edit("one", "a")];
-        let files = mutation(&edits, &[]).apply(read).ok();
-        assert_eq!(files, Some(BTreeMap::from([("one", "one: bby".into()), ("two", "two: xab".into())])));
+        let both = mutation(&edits, &[]);
+        assert_eq!(
+            both.apply(read).ok(),
+            Some(BTreeMap::from([("one", "one: bby".into()), ("two", "two: xab".into())]))
+        );
         assert!(mutation(&[], &[]).apply(read).is_err());
     }
 

@@ -15,7 +15,7 @@ SYSTEM := target/release/rmm-test-system --rmm build/rmm.bin --rmm-self-test bui
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
-	lint host-test system-test clean
+	lint host-test system-test mutation-proof clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -88,6 +88,9 @@ host-test: ## the tests that run on this machine
 
 system-test: setup-qemu images ## the tests that run on QEMU
 	$(SYSTEM)
+
+mutation-proof: setup-qemu tools ## break the tree in some 60 ways and see the emulated tests fail (half an hour)
+	target/release/mutation-proof
 
 clean: ## remove everything that was built or fetched
 	cargo clean -q

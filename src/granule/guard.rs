@@ -75,6 +75,17 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
         LockedGranule::new(this.entry, this.waiters, this.cpu, this.address, this.held.get())
     }
 
+    /// Unlocks the granule, as dropping the guard does; but a guard that is used up by this on its rarer paths need never be in memory.
+    #[inline(always)]
+    pub fn unlock(self) {
+        ManuallyDrop::new(self).release();
+    }
+
+    #[inline(always)]
+    fn release(&self) {
+        self.entry.unlock(self.waiters, self.cpu, self.held.get(), Content::unreferenced(S::STATE as u8));
+    }
+
     /// Takes a reference, which keeps the granule in state `S` when it is unlocked.
     ///
     /// # Errors
@@ -131,7 +142,7 @@ impl<'a> LockedGranule<'a, Delegated> {
 impl<S: GranuleState> Drop for LockedGranule<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        self.entry.unlock(self.waiters, self.cpu, self.held.get(), Content::unreferenced(S::STATE as u8));
+        self.release();
     }
 }
 

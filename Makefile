@@ -14,7 +14,7 @@ SYSTEM := target/release/rmm-test-system --rmm build/rmm.bin --rmm-self-test bui
 .DEFAULT_GOAL := help
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
-.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress \
+.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress mutants \
 	lint host-test system-test clean
 
 help: ## list the targets
@@ -61,6 +61,9 @@ test: lint host-test system-test ## everything that is tested, here and on QEMU
 
 stress: setup-qemu images ## the long tests on QEMU, which take the better part of an hour
 	$(SYSTEM) --stress
+
+mutants: ## make every small change to src/xlat and src/granule, and list those that no test misses (hours)
+	cargo mutants --output build $(MUTANTS)
 
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
 	cargo fmt --all --check

@@ -45,7 +45,7 @@ pub(super) struct Order<'a> {
 
 /// What is of higher rank is above. No two numbers have the same: each step can be undone.
 const fn rank(number: u16) -> u32 {
-    let mut rank = (number as u32).wrapping_mul(0x9e37_79b1);
+    let mut rank = (number as u32 + 1).wrapping_mul(0x9e37_79b1);
     rank ^= rank >> 15;
     rank = rank.wrapping_mul(0x85eb_ca6b);
     rank ^ rank >> 13

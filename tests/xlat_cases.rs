@@ -133,13 +133,23 @@ fn regions_that_break_a_rule_by_themselves_are_refused_and_named() {
     ];
     with_builder(low(48), 1, |mut builder| {
         for (region, error) in cases {
-            assert_eq!(builder.add_static(region), Err(error(region.extent)), "{region:?}");
+            assert_eq!(builder.try_add_static(region), Err(error(region.extent)), "{region:?}");
             assert_eq!(builder.add_dynamic(region), Err(error(region.extent)), "{region:?}");
         }
         let nonsense = Attributes { access: Access::ReadWrite, ..Attributes::code() };
         let region = Region::flat(pa(0), PAGE, nonsense);
         let rule = AttributeRule::WritableAndExecutable;
-        assert_eq!(builder.add_static(region), Err(Error::Attributes(region.extent, rule)));
+        assert_eq!(builder.try_add_static(region), Err(Error::Attributes(region.extent, rule)));
+        assert!(builder.regions().is_empty());
+    });
+}
+
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "a static region is refused"))]
+fn a_static_region_known_to_be_good_is_not_refused() {
+    with_builder(low(48), 4, |mut builder| {
+        let region = Region::flat(pa(0x1000), 0x1800, Attributes::read_write());
+        assert_eq!(builder.add_static(region), Err(Error::Unaligned(region.extent)));
         assert!(builder.regions().is_empty());
     });
 }

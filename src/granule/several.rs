@@ -5,15 +5,58 @@
 
 use super::address::GranuleAddress;
 use super::guard::LockedGranule;
-use super::state::Lockable;
+use super::state::{GranuleState, Lockable};
 use super::table::{GranuleTable, LockError};
 use crate::cpu::CpuIndex;
 
 /// The most granules in the same state that one command locks together: a REC and its auxiliary granules, or an RD and the root tables of its Realm.
 pub const MAX_SET: usize = 17;
 
-/// Up to [`MAX_SET`] locked granules in the same state, in ascending order of address.
-pub type LockedSet<'a, S> = [Option<LockedGranule<'a, S>>; MAX_SET];
+/// Up to [`MAX_SET`] locked granules in the same state, in ascending order of address. It is filled in place: it is large to be moved about.
+#[derive(Debug)]
+pub struct LockedSet<'a, S: GranuleState>([Option<LockedGranule<'a, S>>; MAX_SET]);
+
+impl<'a, S: GranuleState> LockedSet<'a, S> {
+    /// None.
+    pub const fn new() -> Self {
+        Self([const { None }; MAX_SET])
+    }
+
+    /// The granules.
+    pub fn iter(&self) -> impl Iterator<Item = &LockedGranule<'a, S>> {
+        self.0.iter().flatten()
+    }
+
+    /// Takes the granules out, one by one.
+    pub fn drain(&mut self) -> impl Iterator<Item = LockedGranule<'a, S>> {
+        self.0.iter_mut().filter_map(Option::take)
+    }
+
+    /// Unlocks them all, and fills the first `count` places with what `next` gives.
+    fn fill<E>(
+        &mut self,
+        count: usize,
+        mut next: impl FnMut() -> Result<LockedGranule<'a, S>, E>,
+    ) -> Result<(), E> {
+        self.drain().for_each(drop);
+        for place in self.0.iter_mut().take(count) {
+            match next() {
+                Ok(granule) => *place = Some(granule),
+                Err(refusal) => {
+                    self.drain().for_each(drop);
+                    return Err(refusal);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S: GranuleState> Default for LockedSet<'_, S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl<'a> GranuleTable<'a> {
     /// Locks two granules, as [`lock`](Self::lock) does one.
@@ -38,7 +81,7 @@ impl<'a> GranuleTable<'a> {
         }
     }
 
-    /// Locks all of `granules`, given in any order, as [`lock`](Self::lock) does one.
+    /// Locks all of `granules`, given in any order, as [`lock`](Self::lock) does one, into `set`; what it holds is unlocked first.
     ///
     /// # Errors
     ///
@@ -47,21 +90,20 @@ impl<'a> GranuleTable<'a> {
         &self,
         cpu: CpuIndex,
         granules: &[GranuleAddress],
-    ) -> Result<LockedSet<'a, S>, LockError> {
-        let mut locked: LockedSet<'a, S> = [const { None }; MAX_SET];
+        set: &mut LockedSet<'a, S>,
+    ) -> Result<(), LockError> {
         if granules.len() > MAX_SET {
             return Err(LockError::TooMany);
         }
         let mut last = None;
-        for place in locked.iter_mut().take(granules.len()) {
+        set.fill(granules.len(), || {
             let next = next_after(last, granules).ok_or(LockError::SameGranule)?;
-            *place = Some(self.lock(cpu, next)?);
             last = Some(next);
-        }
-        Ok(locked)
+            self.lock(cpu, next)
+        })
     }
 
-    /// Locks all of `granules`, given in any order, and `other`, which is in another state, as [`lock`](Self::lock) does one.
+    /// As [`lock_set`](Self::lock_set), and locks `other`, which is in another state, in its place in the order.
     ///
     /// # Errors
     ///
@@ -71,29 +113,28 @@ impl<'a> GranuleTable<'a> {
         cpu: CpuIndex,
         granules: &[GranuleAddress],
         other: GranuleAddress,
-    ) -> Result<(LockedSet<'a, S>, LockedGranule<'a, O>), LockError> {
-        let mut locked: LockedSet<'a, S> = [const { None }; MAX_SET];
+        set: &mut LockedSet<'a, S>,
+    ) -> Result<LockedGranule<'a, O>, LockError> {
         if granules.len() > MAX_SET {
             return Err(LockError::TooMany);
         }
+        if granules.contains(&other) {
+            return Err(LockError::SameGranule);
+        }
         let mut locked_other = None;
         let mut last = None;
-        for place in locked.iter_mut().take(granules.len()) {
+        set.fill(granules.len(), || {
             let next = next_after(last, granules).ok_or(LockError::SameGranule)?;
-            if next == other {
-                return Err(LockError::SameGranule);
-            }
             if next > other && locked_other.is_none() {
                 locked_other = Some(self.lock(cpu, other)?);
             }
-            *place = Some(self.lock(cpu, next)?);
             last = Some(next);
+            self.lock(cpu, next)
+        })?;
+        match locked_other {
+            Some(other) => Ok(other),
+            None => self.lock(cpu, other).inspect_err(|_| set.drain().for_each(drop)),
         }
-        let locked_other = match locked_other {
-            Some(other) => other,
-            None => self.lock(cpu, other)?,
-        };
-        Ok((locked, locked_other))
     }
 }
 

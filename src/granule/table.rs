@@ -17,8 +17,9 @@ use crate::cpu::{CpuIndex, MAX_CPUS};
 /// Banks that a table holds. A boot manifest, one page, names at most 245.
 pub const MAX_BANKS: usize = 256;
 
-/// Banks that are looked at one after the other before the others are searched: those of the usual machine.
-const FRONT_BANKS: usize = 2;
+/// Banks that are looked at one after the other, the largest first, before all are searched: those of the usual machine, of which the RMM's own
+/// memory and the page shared with EL3 cut one into three.
+const FRONT_BANKS: usize = 3;
 
 impl GranuleEntry {
     /// The record of a Non-secure granule.
@@ -104,6 +105,8 @@ impl NsGranule {
 
 /// All granules of the machine.
 pub struct GranuleTable<'a> {
+    /// The largest of `banks`, in that order.
+    front: [Bank<'a>; FRONT_BANKS],
     banks: [Bank<'a>; MAX_BANKS],
     count: usize,
     waiters: &'a Waiters,
@@ -145,14 +148,21 @@ impl<'a> GranuleTable<'a> {
         let too_few = LayoutError::TooFewEntries { needed, available };
         let used = storage.get_mut(..needed).ok_or(too_few)?;
         let mut rest: &'a [GranuleEntry] = used;
-        let mut table = Self { banks: [Bank::NONE; MAX_BANKS], count: 0, waiters };
+        let mut table =
+            Self { front: [Bank::NONE; FRONT_BANKS], banks: [Bank::NONE; MAX_BANKS], count: 0, waiters };
         for_each_piece(banks, excluded, |base, granules| {
             let (entries, others) = rest.split_at_checked(granules).ok_or(too_few)?;
             rest = others;
+            let mut bank = Bank { base, entries };
             if let Some(place) = table.banks.get_mut(table.count) {
-                *place = Bank { base, entries };
+                *place = bank;
             }
             table.count += 1;
+            for place in &mut table.front {
+                if bank.entries.len() > place.entries.len() {
+                    core::mem::swap(place, &mut bank);
+                }
+            }
             Ok(())
         })?;
         if table.count > MAX_BANKS {
@@ -164,11 +174,10 @@ impl<'a> GranuleTable<'a> {
     /// The record of the granule at `address`.
     #[inline]
     fn find(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
-        if let Some(entry) = self.banks[0].entry(address) {
-            return Some(entry);
-        }
-        if let Some(entry) = self.banks[1].entry(address) {
-            return Some(entry);
+        for bank in &self.front {
+            if let Some(entry) = bank.entry(address) {
+                return Some(entry);
+            }
         }
         if self.count <= FRONT_BANKS {
             return None;

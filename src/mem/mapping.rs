@@ -197,11 +197,10 @@ impl<S: Untyped> Mapping<'_, S> {
         unsafe { &*self.open.window().pointer().cast() }
     }
 
-    /// The content as plain bytes. No Realm can change them: it does not have the granule yet.
+    /// The content as plain words. No Realm can change them: it does not have the granule yet.
     #[inline(always)]
-    pub fn bytes(&mut self) -> &[u8; native(GRANULE_SIZE)] {
-        // SAFETY: as for `words_mut`; any bits are bytes.
-        unsafe { &*self.open.window().pointer().cast() }
+    pub fn plain_words(&mut self) -> &[u64; GRANULE_WORDS] {
+        self.words_mut()
     }
 
     /// The content as plain words, for a copy that fills them.

@@ -3,7 +3,7 @@
 //!
 //! It is read and written under the lock of that granule. That RECs exist is counted by the granule's references, one for each.
 
-use super::measurement::{InitialMeasurement, MEASUREMENT_SIZE, MEASUREMENT_SLOTS, Measurement};
+use super::measurement::{InitialMeasurement, MEASUREMENT_SLOTS, Measurement};
 use super::parameters::RealmParameters;
 use super::stage2::Stage2;
 use crate::granule::state::Rd;
@@ -53,18 +53,12 @@ unsafe impl Content for RealmDescriptor {
 }
 
 impl RealmDescriptor {
-    /// A new Realm with these parameters, its initial measurement begun.
-    pub fn new(parameters: &RealmParameters) -> Self {
-        let RealmParameters { measured, stage2, personalization, breakpoints, watchpoints } = *parameters;
-        Self {
-            state: RealmState::New,
-            next_rec: 0,
-            initial_measurement: InitialMeasurement::new(&measured),
-            extensible_measurements: [[0; MEASUREMENT_SIZE]; MEASUREMENT_SLOTS - 1],
-            stage2,
-            personalization,
-            breakpoints,
-            watchpoints,
-        }
+    /// Makes a descriptor that is all zero that of a new Realm with these parameters, its initial measurement begun.
+    pub fn begin(&mut self, parameters: &RealmParameters) {
+        self.initial_measurement = InitialMeasurement::new(&parameters.measured);
+        self.stage2 = parameters.stage2;
+        self.personalization = parameters.personalization;
+        self.breakpoints = parameters.breakpoints;
+        self.watchpoints = parameters.watchpoints;
     }
 }

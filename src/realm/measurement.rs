@@ -6,10 +6,9 @@
 
 use sha2::block_api::{compress256, compress512};
 
-use super::sha256_zero;
+use super::sha256_known::{KnownBlock, ZEROS};
+use crate::mem::GRANULE_WORDS;
 
-/// Bytes of a measurement value, whatever the algorithm; those that the hash does not fill are 0.
-pub const MEASUREMENT_SIZE: usize = 64;
 /// Measurement slots: the initial one and four that the Realm extends itself.
 pub const MEASUREMENT_SLOTS: usize = 5;
 
@@ -34,17 +33,44 @@ impl HashAlgorithm {
     }
 }
 
-/// The value of a measurement.
-pub type Measurement = [u8; MEASUREMENT_SIZE];
+/// The value of a measurement: 64 bytes, whatever the algorithm, of which those that the hash does not fill are 0; as little-endian words, which is how
+/// registers hold it.
+pub type Measurement = [u64; 8];
 
-/// Messages are measured in chunks of this many bytes: a block of SHA-512, two of SHA-256.
-const CHUNK: usize = 128;
-type Chunk = [u8; CHUNK];
+/// Words that messages are measured by: a block of SHA-512, two of SHA-256.
+type Chunk = [u64; 16];
 
-/// Chunks of a granule.
-const GRANULE_CHUNKS: usize = 32;
-/// Chunks of a measurement descriptor.
-const DESCRIPTOR_CHUNKS: usize = 2;
+/// How long a message is. There are no others.
+#[derive(Clone, Copy)]
+enum Length {
+    /// A measurement descriptor: 256 bytes.
+    Descriptor = 2,
+    /// A granule, or a structure that fills one.
+    Granule = 32,
+}
+
+impl Length {
+    const fn chunks(self) -> usize {
+        self as usize
+    }
+
+    const fn bytes(self) -> u32 {
+        match self {
+            Self::Descriptor => 0x100,
+            Self::Granule => 0x1000,
+        }
+    }
+
+    /// The block that ends such a message in SHA-256.
+    fn end(self) -> &'static KnownBlock {
+        static DESCRIPTOR: KnownBlock = KnownBlock::end(Length::Descriptor.bytes());
+        static GRANULE: KnownBlock = KnownBlock::end(Length::Granule.bytes());
+        match self {
+            Self::Descriptor => &DESCRIPTOR,
+            Self::Granule => &GRANULE,
+        }
+    }
+}
 
 /// SHA-256's initial state (FIPS 180-4, 5.3.3).
 #[rustfmt::skip]
@@ -59,50 +85,52 @@ const INITIAL_512: [u64; 8] = [
     0x510e_527f_ade6_82d1, 0x9b05_688c_2b3e_6c1f, 0x1f83_d9ab_fb41_bd6b, 0x5be0_cd19_137e_2179,
 ];
 
-/// The block that ends a message of whole blocks, `chunks` chunks long (FIPS 180-4, 5.1): a one bit, zeros, the length in bits.
-fn padding<const BLOCK: usize>(chunks: usize) -> [u8; BLOCK] {
-    let mut block = [0; BLOCK];
-    // A page at most: the length has 16 bits.
-    let [low, high, ..] = (chunks * CHUNK * 8).to_le_bytes();
-    if let [first, .., second_last, last] = &mut block[..] {
-        (*first, *second_last, *last) = (0x80, high, low);
+/// The bytes of words, as memory has them.
+fn bytes<const WORDS: usize, const BYTES: usize>(words: &[u64; WORDS]) -> [u8; BYTES] {
+    const { assert!(BYTES == 8 * WORDS) };
+    let mut bytes = [0; BYTES];
+    let (places, _none) = bytes.as_chunks_mut();
+    for (place, word) in places.iter_mut().zip(words) {
+        *place = word.to_le_bytes();
     }
-    block
+    bytes
 }
 
-/// The hash of a message that is `head`, then `zeros` chunks of zeros: at most a granule in all.
-fn hash(algorithm: HashAlgorithm, head: &[Chunk], zeros: usize) -> Measurement {
-    let mut measurement = [0; MEASUREMENT_SIZE];
+/// The hash of a message that is `head`, then zeros up to `length`.
+fn hash(algorithm: HashAlgorithm, head: &[Chunk], length: Length) -> Measurement {
+    let zeros = length.chunks() - head.len();
     match algorithm {
         HashAlgorithm::Sha256 => {
             let mut state = INITIAL_256;
-            let (blocks, _none) = head.as_flattened().as_chunks::<64>();
+            let (blocks, _none) = head.as_flattened().as_chunks::<8>();
             for block in blocks {
-                if *block == [0; 64] {
-                    sha256_zero::compress(&mut state, 1);
+                if block.iter().fold(0, |all, word| all | word) == 0 {
+                    ZEROS.compress(&mut state, 1);
                 } else {
-                    compress256(&mut state, core::slice::from_ref(block));
+                    compress256(&mut state, &[bytes(block)]);
                 }
             }
-            sha256_zero::compress(&mut state, 2 * zeros);
-            compress256(&mut state, &[padding(head.len() + zeros)]);
-            for (bytes, word) in measurement.chunks_exact_mut(4).zip(state) {
-                bytes.copy_from_slice(&word.to_be_bytes());
-            }
+            ZEROS.compress(&mut state, 2 * zeros);
+            length.end().compress(&mut state, 1);
+            let [a, b, c, d, e, f, g, h] = state.map(|word| u64::from(word.swap_bytes()));
+            [a | b << 32, c | d << 32, e | f << 32, g | h << 32, 0, 0, 0, 0]
         }
         HashAlgorithm::Sha512 => {
             let mut state = INITIAL_512;
-            compress512(&mut state, head);
+            for block in head {
+                compress512(&mut state, &[bytes(block)]);
+            }
             for _ in 0..zeros {
-                compress512(&mut state, &[[0; CHUNK]]);
+                compress512(&mut state, &[[0; 128]]);
             }
-            compress512(&mut state, &[padding(head.len() + zeros)]);
-            for (bytes, word) in measurement.chunks_exact_mut(8).zip(state) {
-                bytes.copy_from_slice(&word.to_be_bytes());
-            }
+            // A one bit, zeros, the length in bits (FIPS 180-4, 5.1.2).
+            let mut end = [0; 16];
+            end[0] = 0x80;
+            end[15] = (u64::from(length.bytes()) * 8).swap_bytes();
+            compress512(&mut state, &[bytes(&end)]);
+            state.map(u64::swap_bytes)
         }
     }
-    measurement
 }
 
 /// The first chunks of a structure, as it is measured. Each use has room for its last field: what does not fit is left out.
@@ -110,20 +138,17 @@ struct Structure<const CHUNKS: usize>([Chunk; CHUNKS]);
 
 impl<const CHUNKS: usize> Structure<CHUNKS> {
     fn new() -> Self {
-        Self([[0; CHUNK]; CHUNKS])
+        Self([[0; 16]; CHUNKS])
     }
 
+    /// With words from byte `offset`, a multiple of 8, on.
     #[inline(always)]
-    fn with(mut self, offset: usize, bytes: &[u8]) -> Self {
-        if let Some(place) = self.0.as_flattened_mut().get_mut(offset..offset + bytes.len()) {
-            place.copy_from_slice(bytes);
+    fn with(mut self, offset: usize, words: &[u64]) -> Self {
+        let first = offset / 8;
+        if let Some(place) = self.0.as_flattened_mut().get_mut(first..first + words.len()) {
+            place.copy_from_slice(words);
         }
         self
-    }
-
-    #[inline(always)]
-    fn with_word(self, offset: usize, word: u64) -> Self {
-        self.with(offset, &word.to_le_bytes())
     }
 }
 
@@ -176,15 +201,17 @@ impl InitialMeasurement {
     /// That of a Realm just created: the hash of its parameters, alone in a structure of a page.
     pub fn new(parameters: &MeasuredRealmParameters) -> Self {
         let algorithm = parameters.algorithm;
-        let structure = Structure::<1>::new()
-            .with_word(0x0, parameters.flags)
-            .with_word(0x8, u64::from(parameters.s2sz))
-            .with_word(0x10, u64::from(parameters.sve_vl))
-            .with_word(0x18, u64::from(parameters.num_bps))
-            .with_word(0x20, u64::from(parameters.num_wps))
-            .with_word(0x28, u64::from(parameters.pmu_num_ctrs))
-            .with(0x30, &[algorithm as u8]);
-        Self { value: hash(algorithm, &structure.0, GRANULE_CHUNKS - 1), algorithm }
+        let fields = [
+            parameters.flags,
+            u64::from(parameters.s2sz),
+            u64::from(parameters.sve_vl),
+            u64::from(parameters.num_bps),
+            u64::from(parameters.num_wps),
+            u64::from(parameters.pmu_num_ctrs),
+            algorithm as u64,
+        ];
+        let structure = Structure::<1>::new().with(0x0, &fields);
+        Self { value: hash(algorithm, &structure.0, Length::Granule), algorithm }
     }
 
     /// The value.
@@ -198,21 +225,21 @@ impl InitialMeasurement {
     }
 
     /// The descriptor that extends this measurement.
-    fn descriptor(&self, kind: DescriptorKind) -> Structure<DESCRIPTOR_CHUNKS> {
-        Structure::new().with(0x0, &[kind as u8]).with_word(0x8, 0x100).with(0x10, &self.value)
+    fn descriptor(&self, kind: DescriptorKind) -> Structure<{ Length::Descriptor.chunks() }> {
+        Structure::new().with(0x0, &[kind as u64, 0x100]).with(0x10, &self.value)
     }
 
-    fn extend(&mut self, descriptor: &Structure<DESCRIPTOR_CHUNKS>) {
-        self.value = hash(self.algorithm, &descriptor.0, 0);
+    fn extend(&mut self, descriptor: &Structure<{ Length::Descriptor.chunks() }>) {
+        self.value = hash(self.algorithm, &descriptor.0, Length::Descriptor);
     }
 
     /// Extends it by a granule of data at `ipa`, given with the `flags` of RMI_DATA_CREATE, and by its content if that is measured.
-    pub fn extend_with_data(&mut self, ipa: u64, flags: u64, content: Option<&[u8; 4096]>) {
-        let descriptor = self.descriptor(DescriptorKind::Data).with_word(0x50, ipa).with_word(0x58, flags);
+    pub fn extend_with_data(&mut self, ipa: u64, flags: u64, content: Option<&[u64; GRANULE_WORDS]>) {
+        let descriptor = self.descriptor(DescriptorKind::Data).with(0x50, &[ipa, flags]);
         let descriptor = match content {
             Some(content) => {
                 let (chunks, _none) = content.as_chunks();
-                descriptor.with(0x60, &hash(self.algorithm, chunks, 0))
+                descriptor.with(0x60, &hash(self.algorithm, chunks, Length::Granule))
             }
             None => descriptor,
         };
@@ -221,19 +248,16 @@ impl InitialMeasurement {
 
     /// Extends it by a REC that is runnable.
     pub fn extend_with_rec(&mut self, parameters: &MeasuredRecParameters) {
-        const HEAD: usize = 7;
-        let mut structure =
-            Structure::<HEAD>::new().with_word(0x0, parameters.flags).with_word(0x200, parameters.pc);
-        for (offset, register) in (0x300..).step_by(8).zip(parameters.gprs) {
-            structure = structure.with_word(offset, register);
-        }
-        let content = hash(self.algorithm, &structure.0, GRANULE_CHUNKS - HEAD);
+        let structure = Structure::<7>::new()
+            .with(0x0, &[parameters.flags])
+            .with(0x200, &[parameters.pc])
+            .with(0x300, &parameters.gprs);
+        let content = hash(self.algorithm, &structure.0, Length::Granule);
         self.extend(&self.descriptor(DescriptorKind::Rec).with(0x50, &content));
     }
 
     /// Extends it by the change of `base` to `top` to RAM, by RMI_RTT_INIT_RIPAS.
     pub fn extend_with_ripas(&mut self, base: u64, top: u64) {
-        let descriptor = self.descriptor(DescriptorKind::Ripas).with_word(0x50, base).with_word(0x58, top);
-        self.extend(&descriptor);
+        self.extend(&self.descriptor(DescriptorKind::Ripas).with(0x50, &[base, top]));
     }
 }

@@ -11,6 +11,6 @@ pub mod psci;
 pub mod rec;
 pub mod rec_parameters;
 pub mod rtt;
-mod sha256_zero;
+mod sha256_known;
 pub mod stage2;
 pub mod vmid;

@@ -142,23 +142,22 @@ unsafe impl Content for Rec {
 }
 
 impl Rec {
-    /// A REC of the Realm with this RD, as RMI_REC_CREATE makes it.
-    pub fn new(
+    /// Makes a REC that is all zero one of the Realm with this RD, as RMI_REC_CREATE does.
+    pub fn begin(
+        &mut self,
         realm: GranuleAddress,
         mpidr: Mpidr,
         runnable: bool,
         auxiliary: [GranuleAddress; AUXILIARY],
         parameters: &MeasuredRecParameters,
-    ) -> Self {
-        Self {
-            realm,
-            mpidr,
-            runnable,
-            pending: PendingRequest::None,
-            auxiliary,
-            registers: Registers::at_reset(parameters.pc, &parameters.gprs),
-        }
+    ) {
+        self.realm = realm;
+        self.mpidr = mpidr;
+        self.runnable = runnable;
+        self.auxiliary = auxiliary;
+        self.registers = Registers::at_reset(parameters.pc, &parameters.gprs);
     }
+
     /// Switches it on, as PSCI CPU_ON of another REC does: reset, with the byte order of the caller's exceptions.
     pub fn switch_on(&mut self, entry: u64, context: u64, caller: &Registers) {
         let reset = Registers::at_reset(entry, &[context]);

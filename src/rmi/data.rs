@@ -51,7 +51,7 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Statu
             drop(data.transition::<Delegated>());
             return Err(Status::ErrorInput);
         }
-        let measured = (flags & MEASURE_CONTENT != 0).then(|| content.bytes());
+        let measured = (flags & MEASURE_CONTENT != 0).then(|| content.plain_words());
         measurement.extend_with_data(ipa.get(), flags, measured);
         drop(content);
         Ok(data)

@@ -8,7 +8,7 @@ use super::rtt::{granule, stage2_of};
 use super::types::{Answered, Call, Status};
 use crate::address::PhysAddr;
 use crate::granule::state::{Delegated, Rd, Rtt, Unused};
-use crate::granule::{GranuleAddress, LockedGranule, MAX_SET};
+use crate::granule::{GranuleAddress, LockedGranule, LockedSet, MAX_SET};
 use crate::mem::Cpu;
 use crate::realm::descriptor::{RealmDescriptor, RealmState};
 use crate::realm::parameters::RmiRealmParams;
@@ -59,18 +59,19 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64, parameters: PhysAddr) -> Re
     let (named, count) = collect(core::iter::once(rd).chain(roots(&stage2)));
     let named = named.get(..count).ok_or(Status::ErrorInput)?;
     // That the RD is one of the root tables is found here, too: it is then named twice.
-    let locked = rmm.granules.lock_set::<Delegated>(cpu.index, named)?;
+    let mut locked = LockedSet::<Delegated>::new();
+    rmm.granules.lock_set(cpu.index, named, &mut locked)?;
     if !rmm.vmids.take(stage2.vmid) {
         return Err(Status::ErrorInput);
     }
     // From here on nothing is refused.
     let mut number = 0;
-    for granule in locked.into_iter().flatten() {
+    for granule in locked.drain() {
         let is_rd = granule.address() == rd;
         let wiped = granule.wipe(&mut cpu.slots.delegated);
         if is_rd {
             let rd: LockedGranule<'_, Rd> = wiped.transition();
-            *cpu.slots.rd.map(&rd).get_mut() = RealmDescriptor::new(&parameters);
+            cpu.slots.rd.map(&rd).get_mut::<RealmDescriptor>().begin(&parameters);
         } else {
             let root: LockedGranule<'_, Rtt> = wiped.transition();
             cpu.slots.rtt.map(&root).get::<RttTable>().fill_root(&stage2, number);
@@ -114,10 +115,11 @@ fn try_destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64) -> Result<(), Status> {
     let (named, count) = collect(roots(&stage2));
     let named = named.get(..count).ok_or(ERROR_REALM)?;
     // The references of a root table are its live entries.
-    let locked = rmm.granules.lock_set::<Unused<Rtt>>(cpu.index, named).map_err(|_| ERROR_REALM)?;
+    let mut locked = LockedSet::<Unused<Rtt>>::new();
+    rmm.granules.lock_set(cpu.index, named, &mut locked).map_err(|_| ERROR_REALM)?;
     // What stage 1 of the Realm had in any TLB is not for the next Realm with this VMID.
     invalidate_realm(&stage2);
-    for root in locked.into_iter().flatten() {
+    for root in locked.drain() {
         drop(root.transition::<Delegated>());
     }
     drop(rd.transition::<Delegated>());

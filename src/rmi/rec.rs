@@ -10,7 +10,7 @@ use super::rtt::granule;
 use super::types::{Answered, Call, Status};
 use crate::address::PhysAddr;
 use crate::granule::state::{self, Delegated, Rd, RecAux, Unused};
-use crate::granule::{GranuleAddress, LockError, LockedGranule, MAX_SET};
+use crate::granule::{GranuleAddress, LockError, LockedGranule, LockedSet, MAX_SET};
 use crate::mem::Cpu;
 use crate::realm::descriptor::{MAX_RECS, RealmDescriptor, RealmState};
 use crate::realm::psci;
@@ -43,7 +43,8 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64, rec: u64, parameters: PhysA
         count += 1;
     }
     let named = named.get(..count).ok_or(Status::ErrorInput)?;
-    let (locked, rd) = rmm.granules.lock_set_with::<Delegated, Rd>(cpu.index, named, rd)?;
+    let mut locked = LockedSet::<Delegated>::new();
+    let rd = rmm.granules.lock_set_with::<_, Rd>(cpu.index, named, rd, &mut locked)?;
     let mut mapping = cpu.slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
     let mpidr = next_rec(realm, &parameters)?;
@@ -53,13 +54,15 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64, rec: u64, parameters: PhysA
     // From here on nothing is refused.
     let measured = parameters.measured();
     let runnable = parameters.is_runnable();
-    let content = Rec::new(reference.keep(), mpidr, runnable, auxiliary, &measured);
-    for granule in locked.into_iter().flatten() {
+    let realm_address = reference.keep();
+    for granule in locked.drain() {
         let is_rec = granule.address() == rec;
         let wiped = granule.wipe(&mut cpu.slots.delegated);
         if is_rec {
             let rec: LockedGranule<'_, state::Rec> = wiped.transition();
-            *cpu.slots.rec.map(&rec).get_mut() = content.clone();
+            let mut mapping = cpu.slots.rec.map(&rec);
+            let content: &mut Rec = mapping.get_mut();
+            content.begin(realm_address, mpidr, runnable, auxiliary, &measured);
         } else {
             drop(wiped.transition::<RecAux>());
         }
@@ -100,8 +103,9 @@ fn try_destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rec: u64) -> Result<(), Status> {
     let rec = lock_idle(rmm, cpu, rec)?;
     let Rec { realm, auxiliary, .. } = *cpu.slots.rec.map(&rec).get();
     // Auxiliary granules are in no other use while their REC is in its own.
-    let locked = rmm.granules.lock_set::<RecAux>(cpu.index, &auxiliary).map_err(|_| Status::ErrorRec)?;
-    for granule in locked.into_iter().flatten() {
+    let mut locked = LockedSet::<RecAux>::new();
+    rmm.granules.lock_set(cpu.index, &auxiliary, &mut locked).map_err(|_| Status::ErrorRec)?;
+    for granule in locked.drain() {
         drop(granule.transition::<Delegated>());
     }
     drop(rec.transition::<Delegated>());

@@ -19,6 +19,8 @@ pub enum AttributeRule {
     WritableAndExecutable,
     /// Device memory must not be executable.
     ExecutableDevice,
+    /// Instructions are fetched from the physical address space of the regime's own Security state only.
+    ExecutableElsewhere,
     /// The BTI guard is of executable pages.
     GuardedButNotExecutable,
     /// Device and Non-cacheable memory is Outer Shareable.

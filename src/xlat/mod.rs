@@ -55,6 +55,7 @@ mod error;
 mod level;
 mod maintenance;
 pub mod mmu;
+mod order;
 mod regime;
 mod region;
 mod region_list;

@@ -4,7 +4,7 @@
 use rmm::granule::state::{
     Data, Delegated, GranuleState, Lockable, Ns, Rd, Rec, RecAux, Rtt, Transition, Unused, Wiped,
 };
-use rmm::granule::{CountError, GranuleTable, LockError, LockedGranule, MAX_SET, State, Wipe};
+use rmm::granule::{CountError, GranuleTable, LockError, LockedGranule, LockedSet, MAX_SET, State, Wipe};
 
 use super::*;
 
@@ -168,9 +168,10 @@ fn a_set_is_locked_in_ascending_order_whatever_the_order_of_naming() {
         random.shuffle(&mut named);
         named.truncate(count);
         let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
-        let locked = table.lock_set::<Ns>(cpu(0), &addresses).expect("all are");
+        let mut locked = LockedSet::<Ns>::new();
+        table.lock_set(cpu(0), &addresses, &mut locked).expect("all are");
         named.sort_unstable();
-        let found: Vec<_> = locked.iter().flatten().map(LockedGranule::address).collect();
+        let found: Vec<_> = locked.iter().map(LockedGranule::address).collect();
         assert_eq!(found, named.iter().map(|address| at(*address)).collect::<Vec<_>>());
         drop(locked);
         named.iter().for_each(|address| assert_eq!(try_lock::<Ns>(&table, *address), Ok(())));
@@ -183,7 +184,7 @@ fn a_set_with_a_granule_twice_or_a_wrong_one_or_too_many_is_refused_and_left_unl
     delegate(&table, BASE + 0x3000);
     let set = |addresses: &[u64]| {
         let addresses: Vec<_> = addresses.iter().map(|address| at(*address)).collect();
-        table.lock_set::<Ns>(cpu(0), &addresses).map(drop)
+        table.lock_set::<Ns>(cpu(0), &addresses, &mut LockedSet::new())
     };
     assert_eq!(set(&[BASE, BASE + 0x1000, BASE]), Err(LockError::SameGranule));
     assert_eq!(set(&[BASE + 0x1000, BASE + 0x1000]), Err(LockError::SameGranule));

@@ -80,7 +80,7 @@ fn the_measurement_follows_the_commands() {
             ..RealmParams::default()
         };
         assert_eq!(world.realm_create(RD, &parameters), SUCCESS);
-        let measured = || world.with_realm(RD, |realm| *realm.initial_measurement.value());
+        let measured = || world.with_realm(RD, |realm| oracle::bytes(realm.initial_measurement.value()));
         let expected = oracle::initial(algorithm, (1, [40, 3, 5, 6, 7]));
         assert_eq!(measured(), expected);
         assert_eq!(

@@ -18,6 +18,12 @@ pub fn hash(algorithm: HashAlgorithm, message: &[u8]) -> [u8; 64] {
     value
 }
 
+/// The bytes of words, as memory has them.
+pub fn bytes<const WORDS: usize, const BYTES: usize>(words: &[u64; WORDS]) -> [u8; BYTES] {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    bytes.try_into().expect("eight times as many")
+}
+
 /// A page of zeros but for `fields`: offsets, and bytes there.
 pub fn page(fields: &[(usize, &[u8])]) -> Vec<u8> {
     let mut page = vec![0; 4096];

@@ -290,10 +290,8 @@ impl Model {
         if result == SUCCESS {
             let word = self.contents[&source];
             self.contents.insert(data, word);
-            let mut page = [0; 4096];
-            page.chunks_exact_mut(8).for_each(|bytes| bytes.copy_from_slice(&word.to_le_bytes()));
             let realm = self.realms.get_mut(&rd).expect("it is");
-            realm.measurement.extend_with_data(ipa, flags, (flags == 1).then_some(&page));
+            realm.measurement.extend_with_data(ipa, flags, (flags == 1).then_some(&[word; 512]));
         }
         result
     }

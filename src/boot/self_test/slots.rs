@@ -10,8 +10,8 @@ use crate::arch::barrier;
 use crate::arch::smc::Registers;
 use crate::arch::sysreg::TTBR1_EL2;
 use crate::granule::state::Delegated;
-use crate::granule::{GranuleAddress, LockedGranule, MAX_SET};
-use crate::mem::slot_layout::{BASE, COUNT, SlotIndex};
+use crate::granule::{GranuleAddress, LockedGranule};
+use crate::mem::slot_layout::{BASE, COUNT, REC_AUX, SlotIndex};
 use crate::mem::{Cpu, GRANULE_WORDS, NsAccessError, Slot, SlotBuffer};
 use crate::rmi::Rmm;
 
@@ -194,8 +194,8 @@ fn alternate(
 }
 
 fn alternate_group(rmm: &Rmm<'_>, cpu: &mut Cpu, base: u64, rounds: u64) -> Result<u64, Outcome> {
-    const GROUP: u64 = MAX_SET as u64;
-    let mut granules = [const { None }; MAX_SET];
+    const GROUP: u64 = REC_AUX as u64;
+    let mut granules = [const { None }; REC_AUX];
     for (place, address) in granules.iter_mut().zip((base..).step_by(native(GRANULE_SIZE))) {
         *place = Some(lock(rmm, cpu, address)?);
     }
@@ -204,7 +204,7 @@ fn alternate_group(rmm: &Rmm<'_>, cpu: &mut Cpu, base: u64, rounds: u64) -> Resu
     let mut wrong = 0;
     for round in 0..=rounds {
         let turn = native(round % GROUP);
-        let rotated = granules.iter().cycle().skip(turn).take(MAX_SET).flatten();
+        let rotated = granules.iter().cycle().skip(turn).take(REC_AUX).flatten();
         let mapping = group.map(rotated).map_err(|_| Outcome::Refused)?;
         for slot in 0..GROUP {
             let granule = base + (slot + round) % GROUP * GRANULE_SIZE;

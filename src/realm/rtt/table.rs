@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{self, Entry};
 use super::geometry::{EntryIndex, TABLE_BITS, entries};
-use crate::address::Ipa;
+use crate::address::{Ipa, native};
 use crate::arch::memory::{load_descriptor, store_descriptor};
 use crate::granule::state::Rtt;
 use crate::mem::Content;
@@ -34,12 +34,17 @@ impl RttTable {
     pub fn fill_root(&self, stage2: &Stage2, number: u8) {
         let level = stage2.start_level;
         let unassigned_ns = Entry::UnassignedNs.encode(level, stage2.format());
-        let mut ipa = u64::from(number) << (level.shift() + TABLE_BITS);
-        for entry in &self.0 {
-            if ipa >= stage2.protected_end() {
+        let base = u64::from(number) << (level.shift() + TABLE_BITS);
+        let protected = stage2.protected_end().saturating_sub(base) >> level.shift();
+        let entries = self.0.get(native(protected)..).unwrap_or_default();
+        let (chunks, rest) = entries.as_chunks::<CHUNK>();
+        for chunk in chunks {
+            for entry in chunk {
                 entry.store(unassigned_ns, Ordering::Relaxed);
             }
-            ipa += level.entry_size();
+        }
+        for entry in rest {
+            entry.store(unassigned_ns, Ordering::Relaxed);
         }
     }
 

@@ -4,6 +4,7 @@
 mod boot;
 mod cpus;
 mod faults;
+mod realms;
 mod rmi;
 mod slots;
 mod stress;
@@ -31,6 +32,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(slots::contents());
     rows.extend(faults::deliberate_faults(protection));
     rows.extend(faults::stack_use());
+    rows.extend(realms::realms());
     rows.extend(boot::costs());
     rows.extend(rmi::costs());
     rows.extend(xlat::xlat());
@@ -39,7 +41,9 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
 
 /// The long ones, which run on request only.
 pub fn long() -> Vec<Scenario> {
-    stress::long()
+    let mut rows = stress::long();
+    rows.extend(slots::long());
+    rows
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod memory;
 mod mmu;
 mod probe;
 mod random;
+mod realm;
 mod rmi;
 mod scenarios;
 mod smc;

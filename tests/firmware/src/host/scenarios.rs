@@ -10,6 +10,7 @@ mod granules;
 mod instructions;
 mod parallel;
 mod ranges;
+mod realms;
 mod session;
 mod slots;
 mod slots_race;
@@ -56,4 +57,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "fault", run: faults::fault },
     Scenario { name: "no-fault", run: faults::no_fault },
     Scenario { name: "instructions", run: instructions::instructions },
+    Scenario { name: "realm-life", run: realms::life },
+    Scenario { name: "realm-shapes", run: realms::shapes },
+    Scenario { name: "realm-instructions", run: realms::instructions },
 ];

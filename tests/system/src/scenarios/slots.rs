@@ -8,6 +8,27 @@ use crate::scenario::Scenario;
 /// No CPU may die.
 const FATAL: &str = r"\[RMM .*FATAL\]";
 
+/// `accesses` to a page that changes hands.
+fn host_race(accesses: u32) -> Scenario {
+    let sentence = format!(
+        "{accesses} accesses to a page that a CPU takes away and gives back succeed or fault, and nothing leaks"
+    );
+    Scenario::new("host-race", "host-race", sentence)
+        .interface("2.0")
+        .self_test_image()
+        .forbid(FATAL)
+        .cpus(3)
+        .option(format!("argument={accesses}"))
+        .time_limit(Duration::from_secs(300))
+        .expect(r"^host race: \d+ accesses, \d+ flips, \d+ reads and \d+ writes faulted and were recovered$")
+}
+
+/// The host's memory, for much longer.
+pub fn long() -> Vec<Scenario> {
+    let scenario = host_race(1_000_000).time_limit(Duration::from_secs(3600));
+    vec![Scenario { name: "long-host-race".into(), ..scenario }]
+}
+
 /// The host's memory.
 pub fn host_memory() -> Vec<Scenario> {
     vec![
@@ -19,18 +40,7 @@ pub fn host_memory() -> Vec<Scenario> {
         .interface("2.0")
         .option("secure=0x78000000+0x1000")
         .option("root=0x78002000+0x1000"),
-        Scenario::new(
-            "host-race",
-            "host-race",
-            "100,000 accesses to a page that a CPU takes away and gives back succeed or fault, and nothing leaks",
-        )
-        .interface("2.0")
-        .self_test_image()
-        .forbid(FATAL)
-        .cpus(3)
-        .option("argument=100000")
-        .time_limit(Duration::from_secs(300))
-        .expect(r"^host race: \d+ accesses, \d+ flips, \d+ reads and \d+ writes faulted and were recovered$"),
+        host_race(100_000),
     ]
 }
 

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Realms and RECs as a host builds them with RMI 1.0: the structures of the ABI, written to test memory, and the commands.
+
+use rmm_test_firmware::options::GRANULE;
+
+use crate::check;
+use crate::probe;
+use crate::rmi::{self, Status};
+
+/// Function identifiers.
+pub mod fid {
+    /// RMI_REALM_ACTIVATE.
+    pub const REALM_ACTIVATE: u64 = 0xC400_0157;
+    /// RMI_REALM_CREATE.
+    pub const REALM_CREATE: u64 = 0xC400_0158;
+    /// RMI_REALM_DESTROY.
+    pub const REALM_DESTROY: u64 = 0xC400_0159;
+    /// RMI_REC_CREATE.
+    pub const REC_CREATE: u64 = 0xC400_015A;
+    /// RMI_REC_DESTROY.
+    pub const REC_DESTROY: u64 = 0xC400_015B;
+    /// RMI_REC_ENTER.
+    pub const REC_ENTER: u64 = 0xC400_015C;
+    /// RMI_PSCI_COMPLETE.
+    pub const PSCI_COMPLETE: u64 = 0xC400_0164;
+    /// RMI_REC_AUX_COUNT.
+    pub const REC_AUX_COUNT: u64 = 0xC400_0167;
+}
+
+/// RMI_ERROR_REALM: the Realm is NEW where it should not be, or ACTIVE, or has something left.
+pub const ERROR_REALM: Status = Status(2);
+/// RMI_ERROR_REC.
+pub const ERROR_REC: Status = Status(3);
+
+/// The stage 2 that a Realm is created with.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Whether LPA2 is asked for.
+    pub lpa2: bool,
+    /// Bits of an Intermediate Physical Address.
+    pub ipa_bits: u64,
+    /// The level of the root tables.
+    pub level: i64,
+    /// How many there are.
+    pub roots: u64,
+}
+
+impl Shape {
+    /// The usual one: 40 bits from level 1.
+    pub const USUAL: Self = Self { lpa2: false, ipa_bits: 40, level: 1, roots: 2 };
+
+    /// Calls `each` with every shape that there is: a table resolves 9 bits above the page's 12, concatenation up to 4 more, which
+    /// level 0 has with LPA2 only.
+    pub fn for_all(mut each: impl FnMut(Self)) {
+        for (lpa2, most) in [(false, 48), (true, 52)] {
+            for level in [-1_i64, 0, 1, 2] {
+                for ipa_bits in 32..=most {
+                    let below = 12 + 9 * (3 - level).unsigned_abs();
+                    let roots = match (level, ipa_bits - below.min(ipa_bits)) {
+                        (_, 0) => continue,
+                        (-1, 1..=4) if lpa2 => 1,
+                        (-1, _) => continue,
+                        (_, 1..=9) => 1,
+                        (0, _) if !lpa2 => continue,
+                        (_, resolved @ 10..=13) => 1 << (resolved - 9),
+                        _ => continue,
+                    };
+                    each(Self { lpa2, ipa_bits, level, roots });
+                }
+            }
+        }
+    }
+}
+
+/// Writes words to a page of test memory that is the host's.
+fn fill(page: u64, words: &[(u64, u64)]) {
+    let written = probe::fill_granule(page, 0)
+        .and_then(|()| words.iter().try_for_each(|(offset, word)| probe::write(page + offset, *word)));
+    if written.is_err() {
+        check::that("the host writes its own memory", false);
+    }
+}
+
+/// RMI_REALM_CREATE with its parameters in `page`.
+pub fn create(rd: u64, page: u64, shape: Shape, root: u64, vmid: u64) -> Status {
+    fill(
+        page,
+        &[
+            (0x0, u64::from(shape.lpa2)),
+            (0x8, shape.ipa_bits),
+            // Breakpoints and watchpoints, less one.
+            (0x18, 1),
+            (0x20, 1),
+            (0x800, vmid),
+            (0x808, root),
+            (0x810, shape.level.cast_unsigned()),
+            (0x818, shape.roots),
+        ],
+    );
+    Status(rmi::call(fid::REALM_CREATE, &[rd, page], 0)[0])
+}
+
+/// RMI_REC_CREATE of a runnable REC with its parameters in `page`.
+pub fn rec_create(rd: u64, rec: u64, page: u64, mpidr: u64, auxiliary: &[u64]) -> Status {
+    fill(page, &[(0x0, 1), (0x100, mpidr), (0x200, 0x8000), (0x300, mpidr), (0x800, auxiliary.len() as u64)]);
+    for (offset, granule) in (0x808..).step_by(8).zip(auxiliary) {
+        check::that("the host writes its own memory", probe::write(page + offset, *granule).is_ok());
+    }
+    Status(rmi::call(fid::REC_CREATE, &[rd, rec, page], 0)[0])
+}
+
+/// RMI_REALM_ACTIVATE.
+pub fn activate(rd: u64) -> Status {
+    Status(rmi::call(fid::REALM_ACTIVATE, &[rd], 0)[0])
+}
+
+/// RMI_REALM_DESTROY.
+pub fn destroy(rd: u64) -> Status {
+    Status(rmi::call(fid::REALM_DESTROY, &[rd], 0)[0])
+}
+
+/// RMI_REC_DESTROY.
+pub fn rec_destroy(rec: u64) -> Status {
+    Status(rmi::call(fid::REC_DESTROY, &[rec], 0)[0])
+}
+
+/// RMI_REC_ENTER with the run page at an address.
+pub fn rec_enter(rec: u64, run: u64) -> Status {
+    Status(rmi::call(fid::REC_ENTER, &[rec, run], 0)[0])
+}
+
+/// RMI_PSCI_COMPLETE.
+pub fn psci_complete(calling: u64, target: u64, status: u64) -> Status {
+    Status(rmi::call(fid::PSCI_COMPLETE, &[calling, target, status], 0)[0])
+}
+
+/// RMI_REC_AUX_COUNT: status and count.
+pub fn rec_aux_count(rd: u64) -> (Status, u64) {
+    let returned = rmi::call(fid::REC_AUX_COUNT, &[rd], 1);
+    (Status(returned[0]), returned[1])
+}
+
+/// Delegates granules that lie side by side; whether all went.
+pub fn delegate(base: u64, count: u64) -> bool {
+    (0..count).all(|index| rmi::delegate(base + index * GRANULE) == Status::SUCCESS)
+}
+
+/// Undelegates granules that lie side by side; whether all came back, and hold nothing but zeros.
+pub fn undelegate(base: u64, count: u64) -> bool {
+    (0..count).map(|index| base + index * GRANULE).all(|granule| {
+        rmi::undelegate(granule) == Status::SUCCESS && probe::granule_holds(granule, 0) == Ok(true)
+    })
+}

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Instructions that operations of `xlat` take on the host, counted by valgrind: the same number at every run.
 //!
-//! `cargo bench --bench xlat` prints a table; valgrind must be installed. Each line is a run of this program by itself
-//! under callgrind, which counts in `measured` only. The host's recording of each store and instruction is in the
+//! `cargo bench --bench xlat` prints them; valgrind must be installed. The host's recording of each store and instruction is in the
 //! numbers (some 40 each), so they say how an operation grows, and how two of them compare; not what it costs
 //! on the target, where a store is one instruction.
 
-use std::hint::black_box;
-use std::process::{Command, ExitCode};
+mod callgrind;
+
+use std::process::ExitCode;
 
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error, Maintenance, Region,
     RegionStorage, Table, TablePool, VaRange,
 };
+
+use callgrind::measured;
 
 const PAGE: u64 = 4096;
 const MOST: usize = 10_000;
@@ -39,12 +41,6 @@ const CASES: [(&str, usize); 15] = [
     ("remove a 2 MiB block", 100),
     ("map and unmap a transient page", 100),
 ];
-
-/// What callgrind counts.
-#[inline(never)]
-fn measured<T>(operation: impl FnOnce() -> T) -> T {
-    black_box(operation())
-}
 
 fn page(number: u64) -> Region {
     Region::flat(PhysAddr::new(number * 2 * PAGE), PAGE, Attributes::read_write())
@@ -111,49 +107,9 @@ fn run(name: &str, count: usize) -> Result<(), Error> {
     measured(|| context.remove(region.extent.base, region.extent.size))
 }
 
-/// The instructions that case `index` takes.
-fn count(index: usize) -> Result<u64, String> {
-    let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*measured*"])
-        .arg(program)
-        .arg(index.to_string())
-        .output()
-        .map_err(|error| format!("valgrind: {error}"))?;
-    let report = String::from_utf8_lossy(&output.stderr);
-    let collected = report.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
-    collected.filter(|_| output.status.success()).ok_or_else(|| report.into_owned())
-}
-
-/// Runs the one case named by its number, prints the table for `cargo bench`, or (`cargo test --benches`) tries every case once.
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let case = arguments.iter().find_map(|argument| argument.parse::<usize>().ok());
-    let result = match case.and_then(|index| CASES.get(index)) {
-        Some((name, regions)) => run(name, *regions).map_err(|error| format!("{name}: {error:?}")),
-        None if arguments.iter().any(|argument| argument == "--bench") => print_table(),
-        None => CASES.iter().try_for_each(|(name, regions)| {
-            run(name, *regions).map_err(|error| format!("{name}: {error:?}"))
-        }),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn print_table() -> Result<(), String> {
-    println!("{:<40} {:>8} {:>12} {:>10}", "operation", "regions", "instructions", "a region");
-    for (index, (name, regions)) in CASES.into_iter().enumerate() {
-        let instructions = count(index)?;
-        print!("{name:<40} {regions:>8} {instructions:>12}");
-        if name.starts_with("init") {
-            print!(" {:>10}", instructions / u64::try_from(regions).unwrap_or(1));
-        }
-        println!();
-    }
-    Ok(())
+    let names = CASES.map(|(name, regions)| format!("{name}, {regions} regions"));
+    callgrind::main("Translation tables, on the host", &names, |index| {
+        CASES.get(index).map_or(Ok(()), |(name, regions)| run(name, *regions))
+    })
 }

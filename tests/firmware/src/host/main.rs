@@ -17,6 +17,7 @@ mod realm;
 mod rmi;
 mod scenarios;
 mod smc;
+mod tables;
 
 use core::arch::global_asm;
 use core::panic::PanicInfo;

@@ -5,6 +5,7 @@
 //! read the log to assert sequences, and set registers to be whatever machine they want.
 
 pub mod el3;
+pub(crate) mod lock_order;
 pub mod machine;
 pub mod memory;
 pub mod system;

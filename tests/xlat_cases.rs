@@ -133,13 +133,23 @@ fn regions_that_break_a_rule_by_themselves_are_refused_and_named() {
     ];
     with_builder(low(48), 1, |mut builder| {
         for (region, error) in cases {
-            assert_eq!(builder.add_static(region), Err(error(region.extent)), "{region:?}");
+            assert_eq!(builder.try_add_static(region), Err(error(region.extent)), "{region:?}");
             assert_eq!(builder.add_dynamic(region), Err(error(region.extent)), "{region:?}");
         }
         let nonsense = Attributes { access: Access::ReadWrite, ..Attributes::code() };
         let region = Region::flat(pa(0), PAGE, nonsense);
         let rule = AttributeRule::WritableAndExecutable;
-        assert_eq!(builder.add_static(region), Err(Error::Attributes(region.extent, rule)));
+        assert_eq!(builder.try_add_static(region), Err(Error::Attributes(region.extent, rule)));
+        assert!(builder.regions().is_empty());
+    });
+}
+
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "a static region is refused"))]
+fn a_static_region_known_to_be_good_is_not_refused() {
+    with_builder(low(48), 4, |mut builder| {
+        let region = Region::flat(pa(0x1000), 0x1800, Attributes::read_write());
+        assert_eq!(builder.add_static(region), Err(Error::Unaligned(region.extent)));
         assert!(builder.regions().is_empty());
     });
 }
@@ -360,6 +370,24 @@ fn the_contiguous_hint_is_on_whole_aligned_groups_and_on_no_others() {
     // There is no such hint at level 0.
     let lpa2 = space(VaRange::Low, 52, DescriptorFormat::Lpa2);
     assert_eq!(hinted(lpa2, Region::flat(pa(0), 16 * GIB512, data)), (0, None));
+}
+
+#[test]
+fn a_change_keeps_the_contiguous_hint_on_every_group_that_is_still_uniform() {
+    with_builder(low(32), 8, |mut builder| {
+        builder.add_static(Region::flat(pa(0), MIB2 + 48 * PAGE, Attributes::read_write())).expect("good");
+        let mut context = builder.init().expect("tables enough");
+        // All of one group behind the block, and part of the next.
+        context.change_attributes(va(MIB2), 17 * PAGE, Attributes::read_only()).expect("mapped");
+        // Of the block one page, so that it becomes a table.
+        context.change_attributes(va(20 * PAGE), PAGE, Attributes::read_only()).expect("mapped");
+        let hint = |page: u64| context.translate(va(page * PAGE)).expect("mapped").contiguous;
+        let groups: Vec<_> =
+            (0..512 / 16 + 3).map(|group| (0..16).all(|page| hint(group * 16 + page))).collect();
+        let none: Vec<_> = (0..512 / 16 + 3).filter(|&group| !groups[group as usize]).collect();
+        assert_eq!(none, [1, 512 / 16 + 1]);
+        assert!((16..32).chain(528..544).all(|page| !hint(page)));
+    });
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn add_all<R: Regime>(
         let Some((region, offset)) = draft.build(setup, &regions) else { continue };
         let before: Vec<_> = builder.regions().iter().map(|(region, _)| *region).collect();
         let result = match lifetime {
-            Lifetime::Static => builder.add_static(region),
+            Lifetime::Static => builder.try_add_static(region),
             Lifetime::Dynamic => builder.add_dynamic(region),
         };
         let refusals = regions.refusals(&region, *lifetime, offset);

@@ -96,11 +96,28 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         &self.0.regions
     }
 
-    /// Adds a region that stays as long as the context.
+    /// Adds a region that stays as long as the context, of which whoever wrote the call knows that it is good.
+    ///
+    /// A debug build logs a refusal, and asserts that there is none: [`Self::try_add_static`] is for regions that may be bad.
     ///
     /// # Errors
     /// The rule that `region` breaks, by itself or with the regions so far.
     pub fn add_static(&mut self, region: Region) -> Result<(), Error> {
+        let result = self.try_add_static(region);
+        if cfg!(debug_assertions)
+            && let Err(refusal) = result
+        {
+            crate::error!("a static region is refused: {refusal:?}");
+        }
+        debug_assert_eq!(result, Ok(()), "a static region is refused");
+        result
+    }
+
+    /// Adds a region that stays as long as the context.
+    ///
+    /// # Errors
+    /// The rule that `region` breaks, by itself or with the regions so far.
+    pub fn try_add_static(&mut self, region: Region) -> Result<(), Error> {
         self.add(region, Lifetime::Static)
     }
 

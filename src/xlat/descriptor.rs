@@ -145,6 +145,9 @@ impl LeafBits {
             return Err(AttributeRule::ShareabilityFixedByLpa2);
         }
         let pas = R::PAS_BITS.get(attributes.pas).ok_or(AttributeRule::PhysicalAddressSpace)?;
+        if attributes.executable && attributes.pas != R::OWN_PAS {
+            return Err(AttributeRule::ExecutableElsewhere);
+        }
 
         let set = |bit: u64, condition: bool| if condition { bit } else { 0 };
         let execute_never = if R::UNPRIVILEGED {
@@ -183,6 +186,12 @@ impl PageBits {
     #[inline(always)]
     pub(super) const fn at(self, pa: PhysAddr) -> u64 {
         encode_address(pa.get()) | self.0
+    }
+
+    /// The same where `pa` is known to be of 48 bits, which are encoded as they are.
+    #[inline(always)]
+    pub(super) const fn at_48_bits(self, pa: PhysAddr) -> u64 {
+        pa.get() | self.0
     }
 }
 
@@ -406,7 +415,8 @@ mod tests {
         assert_eq!(page::<El2And0>(code, format), common | EXECUTE_NEVER);
         assert_eq!(page::<El1And0>(code, format), common | EXECUTE_NEVER);
         assert_eq!(page::<El2>(code, format), common | UNPRIVILEGED);
-        assert_eq!(page::<El3>(code, format), common | UNPRIVILEGED | NSE | NS);
+        let root = code.in_pas(PhysicalAddressSpace::Root);
+        assert_eq!(page::<El3>(root, format), common | UNPRIVILEGED | NSE);
         let user = common | PRIVILEGED_EXECUTE_NEVER | UNPRIVILEGED;
         assert_eq!(page::<El2And0>(code.user(), format), user);
         let never = Attributes::read_write();
@@ -450,6 +460,10 @@ mod tests {
         assert_eq!(new(data.in_pas(PhysicalAddressSpace::Root)), Err(AttributeRule::PhysicalAddressSpace));
         assert_eq!(new(data.shareable(Shareability::Non)), Err(AttributeRule::ShareabilityFixedByLpa2));
         let non_secure = data.in_pas(PhysicalAddressSpace::NonSecure);
+        let elsewhere = Attributes::code().in_pas(PhysicalAddressSpace::NonSecure);
+        assert_eq!(new(elsewhere), Err(AttributeRule::ExecutableElsewhere));
+        let realm_el3 = LeafBits::new::<El3>(Attributes::code(), DescriptorFormat::Bits48, WALKS);
+        assert_eq!(realm_el3, Err(AttributeRule::ExecutableElsewhere));
         let realm_el1 = LeafBits::new::<El1And0>(non_secure, DescriptorFormat::Bits48, WALKS);
         assert_eq!(realm_el1, Err(AttributeRule::PhysicalAddressSpace));
     }

@@ -19,6 +19,8 @@ pub trait Regime: sealed::Sealed + Copy + Debug {
     const NAME: &'static str;
     /// Whether it has an EL0: then it has two VA ranges and ASIDs, and descriptors have UXN, PXN, AP\[1\] and nG.
     const UNPRIVILEGED: bool;
+    /// The only physical address space that instructions are fetched from (Arm ARM D9.3: all others are execute-never).
+    const OWN_PAS: PhysicalAddressSpace;
     /// The descriptor bits that select `pas`; `None` when it cannot be reached.
     #[doc(hidden)]
     const PAS_BITS: PasBits;
@@ -57,7 +59,7 @@ impl PasBits {
 macro_rules! regimes {
     ($(
         $(#[$doc:meta])*
-        $name:ident: $text:literal, unprivileged $unprivileged:literal,
+        $name:ident: $text:literal, unprivileged $unprivileged:literal, own $own:ident,
         pas { secure $secure:expr, non_secure $non_secure:expr, root $root:expr, realm $realm:expr },
         leaf $leaf_local:ident $leaf_shared:ident, walk $walk_local:ident $walk_shared:ident;
     )*) => {$(
@@ -70,6 +72,7 @@ macro_rules! regimes {
         impl Regime for $name {
             const NAME: &'static str = $text;
             const UNPRIVILEGED: bool = $unprivileged;
+            const OWN_PAS: PhysicalAddressSpace = PhysicalAddressSpace::$own;
             const PAS_BITS: PasBits =
                 PasBits { secure: $secure, non_secure: $non_secure, root: $root, realm: $realm };
 
@@ -98,19 +101,19 @@ macro_rules! regimes {
 
 regimes! {
     /// EL1&0 of the Realm state. Stage 1 selects no PAS there (stage 2 does). TLB maintenance from EL2 is for the current VMID.
-    El1And0: "EL1&0", unprivileged true,
+    El1And0: "EL1&0", unprivileged true, own Realm,
         pas { secure None, non_secure None, root None, realm Some(0) },
         leaf vale1 vale1is, walk vae1 vae1is;
     /// EL2 without VHE (HCR_EL2.E2H = 0), Realm state.
-    El2: "EL2", unprivileged false,
+    El2: "EL2", unprivileged false, own Realm,
         pas { secure None, non_secure Some(NS), root None, realm Some(0) },
         leaf vale2 vale2is, walk vae2 vae2is;
     /// EL2&0 (HCR_EL2.E2H = 1), Realm state: the RMM's own.
-    El2And0: "EL2&0", unprivileged true,
+    El2And0: "EL2&0", unprivileged true, own Realm,
         pas { secure None, non_secure Some(NS), root None, realm Some(0) },
         leaf vale2 vale2is, walk vae2 vae2is;
     /// EL3, Root state. Its TLB instructions exist at EL3 only: elsewhere keep its contexts at `Maintenance::None`.
-    El3: "EL3", unprivileged false,
+    El3: "EL3", unprivileged false, own Root,
         pas { secure Some(0), non_secure Some(NS), root Some(NSE), realm Some(NSE | NS) },
         leaf vale3 vale3is, walk vae3 vae3is;
 }

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The regions of a context, in order of virtual and of physical address.
 //!
-//! Invariants, which make every check a binary search:
+//! Invariants, which make every check a search in one of the two orders:
 //! - Virtually, two regions are disjoint or one lies in the other, and then both are static memory.
 //! - A region inside another maps to what the other would, so that they are nested physically as well.
 //! - Regions that are disjoint virtually are disjoint physically. No memory thus has two sets of attributes in one context.
 //! - `container` of a region is the smallest one around it.
 //!
 //! A region that contains others comes before them in both orders. Storage is the caller's and bounds how many there can be.
+//! To add or remove one takes time in proportion to the logarithm of how many there are, and to how many lie inside it.
+
+use core::cmp::Ordering;
 
 use super::error::{Error, Extent};
 use super::level::Span;
+use super::order::{Links, Neighbors, Order};
 use super::region::Region;
 use crate::address::VirtAddr;
 
@@ -18,28 +22,30 @@ use crate::address::VirtAddr;
 #[derive(Debug)]
 pub struct RegionStorage<const N: usize> {
     slots: [Slot; N],
-    by_va: [u16; N],
-    by_pa: [u16; N],
+    by_va: [Links; N],
+    by_pa: [Links; N],
 }
 
 impl<const N: usize> RegionStorage<N> {
     /// Room for `N` regions, at most 65,535.
     pub const fn new() -> Self {
         const { assert!(N <= u16::MAX as usize, "regions are numbered with 16 bits") };
-        Self { slots: [Slot::VACANT; N], by_va: [0; N], by_pa: [0; N] }
+        Self { slots: [Slot::VACANT; N], by_va: [Links::NONE; N], by_pa: [Links::NONE; N] }
     }
 
     /// An empty list that keeps its regions here.
     pub fn list(&mut self) -> RegionList<'_> {
-        for (number, slot) in (0..).zip(&mut self.by_va) {
-            *slot = number;
+        let mut vacant = None;
+        for (number, slot) in (0..).zip(&mut self.slots) {
+            slot.container = vacant;
+            vacant = Some(number);
         }
         RegionList {
             slots: &mut self.slots,
-            by_va: &mut self.by_va,
-            by_pa: &mut self.by_pa,
+            by_va: Order::new(&mut self.by_va),
+            by_pa: Order::new(&mut self.by_pa),
             len: 0,
-            physical_len: 0,
+            vacant,
         }
     }
 }
@@ -65,6 +71,7 @@ struct Slot {
     region: Region,
     span: Span,
     lifetime: Lifetime,
+    /// The smallest region around it; of a slot that is vacant, the next such slot.
     container: Option<u16>,
 }
 
@@ -120,27 +127,29 @@ type NestingRule = fn(Extent) -> Error;
 pub(super) struct Place {
     number: u16,
     container: Option<u16>,
-    by_va: usize,
-    /// How many regions lie inside it.
-    inside: usize,
-    by_pa: Option<usize>,
 }
 
 /// Ascending by first address, the larger before the smaller.
-fn order(a: Span, b: Span) -> core::cmp::Ordering {
+fn order(a: Span, b: Span) -> Ordering {
     a.first.cmp(&b.first).then(b.last.cmp(&a.last))
+}
+
+/// The physical addresses of a region in `by_pa`, where only those are that have some.
+fn physical(slots: &[Slot], number: u16) -> Span {
+    slots[usize::from(number)].member().physical().unwrap_or(Span { first: 0, last: 0 })
 }
 
 /// The regions of a context.
 #[derive(Debug)]
 pub struct RegionList<'a> {
     slots: &'a mut [Slot],
-    /// A permutation of the slot numbers: those in use by virtual address, then the vacant ones.
-    by_va: &'a mut [u16],
-    /// The slot numbers in use that have a physical address, by that.
-    by_pa: &'a mut [u16],
+    /// All regions, by virtual address.
+    by_va: Order<'a>,
+    /// Those that have a physical address, by that.
+    by_pa: Order<'a>,
     len: usize,
-    physical_len: usize,
+    /// The first slot that is vacant.
+    vacant: Option<u16>,
 }
 
 impl RegionList<'_> {
@@ -161,7 +170,7 @@ impl RegionList<'_> {
 
     /// Each region with how long it stays, by virtual address; one that contains others before them.
     pub fn iter(&self) -> impl Iterator<Item = (&Region, Lifetime)> {
-        self.in_use().iter().map(|&number| {
+        self.numbers().map(|number| {
             let Member { region, lifetime, .. } = self.member(number);
             (region, lifetime)
         })
@@ -175,17 +184,32 @@ impl RegionList<'_> {
         self.slot(number).member()
     }
 
-    fn in_use(&self) -> &[u16] {
-        &self.by_va[..self.len]
+    /// What the place of `span` in the virtual order lies between; a region of that very span is after it.
+    fn around(&self, span: Span) -> Neighbors {
+        self.by_va.around(|n| order(self.slot(n).span, span).is_lt())
     }
 
-    fn physical(&self) -> &[u16] {
-        &self.by_pa[..self.physical_len]
+    /// What the place of `span` in the physical order lies between; a region of that very span is after it.
+    fn around_physical(&self, span: Span) -> Neighbors {
+        self.by_pa.around(|n| order(physical(self.slots, n), span).is_lt())
     }
 
-    fn physical_span(&self, number: u16) -> Span {
-        // Only regions that have one are in `by_pa`.
-        self.member(number).physical().unwrap_or(Span { first: 0, last: 0 })
+    /// The region after `number` in the virtual order.
+    fn next(&self, number: u16) -> Option<u16> {
+        let span = self.slot(number).span;
+        self.by_va.around(|n| order(self.slot(n).span, span).is_le()).after
+    }
+
+    /// The region after `number` in the physical order.
+    fn next_physical(&self, number: u16) -> Option<u16> {
+        let span = physical(self.slots, number);
+        self.by_pa.around(|n| order(physical(self.slots, n), span).is_le()).after
+    }
+
+    /// All regions in the virtual order.
+    fn numbers(&self) -> impl Iterator<Item = u16> {
+        let first = self.by_va.around(|_| false).after;
+        core::iter::successors(first, |&number| self.next(number))
     }
 
     /// Whether `new` may be added, and where it then goes.
@@ -193,33 +217,34 @@ impl RegionList<'_> {
     /// # Errors
     /// [`Error::Overlap`], [`Error::NestedElsewhere`], [`Error::PhysicalOverlap`] or [`Error::OutOfRegions`].
     pub(super) fn check(&self, new: Member<'_>) -> Result<Place, Error> {
-        let by_va = self.in_use().partition_point(|&n| order(self.slot(n).span, new.span).is_lt());
-        let container = self.container_of(new, by_va)?;
-        let inside = self.inside(new, by_va)?;
-        let by_pa = self.check_physical(new, container, inside)?;
-        let number = *self.by_va.get(self.len).ok_or(Error::OutOfRegions(new.region.extent))?;
-        Ok(Place { number, container, by_va, inside, by_pa })
+        let Neighbors { before, after } = self.around(new.span);
+        let container = self.container_of(new, before)?;
+        let inside = self.inside(new, after)?;
+        self.check_physical(new, container, inside)?;
+        let number = self.vacant.ok_or(Error::OutOfRegions(new.region.extent))?;
+        Ok(Place { number, container })
     }
 
     /// Adds `new`, for which [`Self::check`] has found `place` in the list as it is now.
     pub(super) fn insert(&mut self, new: Member<'_>, place: Place) {
-        let Place { number, container, by_va: place, inside, by_pa } = place;
-        for &inner in &self.by_va[place..place + inside] {
-            let inner = &mut self.slots[usize::from(inner)];
-            if inner.container == container {
-                inner.container = Some(number);
+        let Place { number, container } = place;
+        let mut inside = self.around(new.span).after;
+        while let Some(inner) = inside.filter(|&n| self.slot(n).span.first <= new.span.last) {
+            let slot = &mut self.slots[usize::from(inner)];
+            if slot.container == container {
+                slot.container = Some(number);
             }
+            inside = self.next(inner);
         }
-        self.by_va.copy_within(place..self.len, place + 1);
-        self.by_va[place] = number;
-        self.len += 1;
-        if let Some(place) = by_pa {
-            self.by_pa.copy_within(place..self.physical_len, place + 1);
-            self.by_pa[place] = number;
-            self.physical_len += 1;
-        }
+        self.vacant = self.slot(number).container;
         let Member { region, span, lifetime } = new;
         self.slots[usize::from(number)] = Slot { region: *region, span, lifetime, container };
+        self.len += 1;
+        let slots = &*self.slots;
+        self.by_va.insert(number, |n| order(slots[usize::from(n)].span, span).is_lt());
+        if let Some(span) = new.physical() {
+            self.by_pa.insert(number, |n| order(physical(slots, n), span).is_lt());
+        }
     }
 
     /// Of `number` and those around it, the smallest whose span by `span_of` holds `address`.
@@ -233,10 +258,9 @@ impl RegionList<'_> {
         number
     }
 
-    /// The smallest region around `new`, which belongs at `place`.
-    fn container_of(&self, new: Member<'_>, place: usize) -> Result<Option<u16>, Error> {
+    /// The smallest region around `new`, which belongs right after `before`.
+    fn container_of(&self, new: Member<'_>, before: Option<u16>) -> Result<Option<u16>, Error> {
         // Whatever holds its first address contains the region before it, or is that one.
-        let before = place.checked_sub(1).map(|place| self.by_va[place]);
         let container = self.innermost(before, new.span.first, |n| self.slot(n).span);
         if let Some(number) = container {
             let container = self.member(number);
@@ -248,42 +272,44 @@ impl RegionList<'_> {
         Ok(container)
     }
 
-    /// How many regions lie inside `new`, which belongs at `place`.
-    fn inside(&self, new: Member<'_>, place: usize) -> Result<usize, Error> {
+    /// How many regions lie inside `new`, which belongs right before `after`.
+    fn inside(&self, new: Member<'_>, after: Option<u16>) -> Result<usize, Error> {
         let mut count = 0;
-        for &number in &self.in_use()[place..] {
+        let mut next = after;
+        while let Some(number) = next.filter(|&n| self.slot(n).span.first <= new.span.last) {
             let other = self.member(number);
-            if other.span.first > new.span.last {
-                break;
-            }
             // One of the same addresses is neither inside the other: which of them counts would be unclear.
             if other.span.last > new.span.last || other.span == new.span {
                 return Err(Error::Overlap(new.region.extent));
             }
             new.may_contain(other).map_err(|rule| rule(new.region.extent))?;
             count += 1;
+            next = self.next(number);
         }
         Ok(count)
     }
 
-    /// The place of `new`, in `container` and around `inside` regions virtually, in the physical order, if it has one.
-    fn check_physical(
-        &self,
-        new: Member<'_>,
-        container: Option<u16>,
-        inside: usize,
-    ) -> Result<Option<usize>, Error> {
-        let Some(span) = new.physical() else { return Ok(None) };
-        let place = self.physical().partition_point(|&n| order(self.physical_span(n), span).is_lt());
-        let before = place.checked_sub(1).map(|place| self.by_pa[place]);
-        let around = self.innermost(before, span.first, |n| self.physical_span(n));
-        let after = &self.physical()[place..];
-        let in_range = after.partition_point(|&n| self.physical_span(n).first <= span.last);
+    /// Checks `new`, in `container` and around `inside` regions virtually, against what is mapped physically.
+    fn check_physical(&self, new: Member<'_>, container: Option<u16>, inside: usize) -> Result<(), Error> {
+        let Some(span) = new.physical() else { return Ok(()) };
+        let Neighbors { before, after } = self.around_physical(span);
+        let around = self.innermost(before, span.first, |n| physical(self.slots, n));
+        let in_range = core::iter::successors(after, |&number| self.next_physical(number))
+            .take_while(|&n| physical(self.slots, n).first <= span.last)
+            .take(inside + 1)
+            .count();
         // What is nested virtually is nested physically. Anything more than that overlaps physically only.
         if around != container || in_range != inside {
             return Err(Error::PhysicalOverlap(new.region.extent));
         }
-        Ok(Some(place))
+        Ok(())
+    }
+
+    /// The number of the dynamic region with exactly these offsets.
+    fn dynamic(&self, span: Span, extent: Extent) -> Result<u16, Error> {
+        let found = self.around(span).after.filter(|&n| self.slot(n).span == span);
+        let number = found.ok_or(Error::NoSuchRegion(extent))?;
+        if self.member(number).is_static() { Err(Error::Static(extent)) } else { Ok(number) }
     }
 
     /// The dynamic region with exactly these offsets.
@@ -291,10 +317,7 @@ impl RegionList<'_> {
     /// # Errors
     /// [`Error::NoSuchRegion`], or [`Error::Static`].
     pub(super) fn find_dynamic(&self, span: Span, extent: Extent) -> Result<Member<'_>, Error> {
-        let found = self.in_use().binary_search_by(|&n| order(self.slot(n).span, span));
-        let place = found.map_err(|_| Error::NoSuchRegion(extent))?;
-        let member = self.member(self.by_va[place]);
-        if member.is_static() { Err(Error::Static(extent)) } else { Ok(member) }
+        self.dynamic(span, extent).map(|number| self.member(number))
     }
 
     /// Removes the dynamic region with exactly these offsets.
@@ -302,18 +325,17 @@ impl RegionList<'_> {
     /// # Errors
     /// As [`Self::find_dynamic`].
     pub(super) fn remove(&mut self, span: Span, extent: Extent) -> Result<(), Error> {
-        // Dynamic regions are not nested: no `container` names it.
-        let physical = self.find_dynamic(span, extent)?.physical();
-        if let Some(physical) = physical {
-            let place = self.physical().partition_point(|&n| order(self.physical_span(n), physical).is_lt());
-            self.by_pa.copy_within(place + 1..self.physical_len, place);
-            self.physical_len -= 1;
+        let number = self.dynamic(span, extent)?;
+        let slots = &*self.slots;
+        let span_of = |n: u16| slots[usize::from(n)].span;
+        self.by_va.remove(number, |n| order(span_of(n), span).is_lt());
+        if let Some(span) = slots[usize::from(number)].member().physical() {
+            self.by_pa.remove(number, |n| order(physical(slots, n), span).is_lt());
         }
-        let place = self.in_use().partition_point(|&n| order(self.slot(n).span, span).is_lt());
-        let number = self.by_va[place];
-        self.by_va.copy_within(place + 1..self.len, place);
+        // Dynamic regions are not nested: no `container` names it.
+        self.slots[usize::from(number)].container = self.vacant;
+        self.vacant = Some(number);
         self.len -= 1;
-        self.by_va[self.len] = number;
         Ok(())
     }
 
@@ -322,20 +344,19 @@ impl RegionList<'_> {
         &self,
         mut f: impl FnMut(Member<'_>, Span) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (place, &number) in self.in_use().iter().enumerate() {
+        for number in self.numbers() {
             let slot = self.slot(number);
             let mut first = slot.span.first;
-            for &inner in &self.in_use()[place + 1..] {
-                let inner = self.slot(inner);
-                if inner.span.first > slot.span.last {
-                    break;
+            let mut next = self.next(number);
+            while let Some(inner) =
+                next.map(|n| self.slot(n).span).filter(|inner| inner.first <= slot.span.last)
+            {
+                if first < inner.first {
+                    f(slot.member(), Span { first, last: inner.first - 1 })?;
                 }
-                if inner.container == Some(number) {
-                    if first < inner.span.first {
-                        f(slot.member(), Span { first, last: inner.span.first - 1 })?;
-                    }
-                    first = inner.span.last + 1;
-                }
+                first = inner.last + 1;
+                // Behind all that lies inside that one.
+                next = self.by_va.around(|n| self.slot(n).span.first < first).after;
             }
             if first <= slot.span.last {
                 f(slot.member(), Span { first, last: slot.span.last })?;

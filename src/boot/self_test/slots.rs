@@ -10,8 +10,8 @@ use crate::arch::barrier;
 use crate::arch::smc::Registers;
 use crate::arch::sysreg::TTBR1_EL2;
 use crate::granule::state::Delegated;
-use crate::granule::{GranuleAddress, LockedGranule, MAX_SET};
-use crate::mem::slot_layout::{BASE, COUNT, SlotIndex};
+use crate::granule::{GranuleAddress, LockedGranule};
+use crate::mem::slot_layout::{BASE, COUNT, REC_AUX, SlotIndex};
 use crate::mem::{Cpu, GRANULE_WORDS, NsAccessError, Slot, SlotBuffer};
 use crate::rmi::Rmm;
 
@@ -39,6 +39,8 @@ mod command {
     pub(super) const FILL: u64 = 0x109;
     /// Looks whether Delegated granule x2 still holds x3 in every word.
     pub(super) const HOLDS: u64 = 0x10A;
+    /// x1 = how often CPUs have waited for a granule, above bit 32, and how many critical sections of other CPUs the longest wait was, below.
+    pub(super) const WAITS: u64 = 0x10B;
 }
 
 /// How a command went, x0.
@@ -68,6 +70,9 @@ pub(in crate::boot) fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut R
 }
 
 /// The result of command `number`; `None` if there is no such command.
+///
+/// Not inlined: its buffers would be on the stack of every call, and be taken for what the RMM needs.
+#[inline(never)]
 fn run(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -92,6 +97,10 @@ fn run(
             true
         }),
         command::HOLDS => with_delegated(rmm, cpu, x2, |word| look(word) == x3),
+        command::WAITS => {
+            let (waits, longest) = crate::granule::waits::waits();
+            Ok(waits << 32 | longest)
+        }
         _ => return None,
     })
 }
@@ -191,8 +200,8 @@ fn alternate(
 }
 
 fn alternate_group(rmm: &Rmm<'_>, cpu: &mut Cpu, base: u64, rounds: u64) -> Result<u64, Outcome> {
-    const GROUP: u64 = MAX_SET as u64;
-    let mut granules = [const { None }; MAX_SET];
+    const GROUP: u64 = REC_AUX as u64;
+    let mut granules = [const { None }; REC_AUX];
     for (place, address) in granules.iter_mut().zip((base..).step_by(native(GRANULE_SIZE))) {
         *place = Some(lock(rmm, cpu, address)?);
     }
@@ -201,7 +210,7 @@ fn alternate_group(rmm: &Rmm<'_>, cpu: &mut Cpu, base: u64, rounds: u64) -> Resu
     let mut wrong = 0;
     for round in 0..=rounds {
         let turn = native(round % GROUP);
-        let rotated = granules.iter().cycle().skip(turn).take(MAX_SET).flatten();
+        let rotated = granules.iter().cycle().skip(turn).take(REC_AUX).flatten();
         let mapping = group.map(rotated).map_err(|_| Outcome::Refused)?;
         for slot in 0..GROUP {
             let granule = base + (slot + round) % GROUP * GRANULE_SIZE;

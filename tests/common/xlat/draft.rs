@@ -118,6 +118,11 @@ impl AttributeDraft {
             PhysicalAddressSpace::Root,
             PhysicalAddressSpace::Secure,
         ];
+        let own = if setup.regime == RegimeKind::El3 {
+            PhysicalAddressSpace::Root
+        } else {
+            PhysicalAddressSpace::Realm
+        };
         let reachable = match setup.regime {
             RegimeKind::El1And0 => 1,
             RegimeKind::El2 | RegimeKind::El2And0 => 2,
@@ -137,7 +142,7 @@ impl AttributeDraft {
             executable,
             guarded: executable && bit(8),
             privilege: if setup.regime.has_el0() && bit(9) { Privilege::User } else { Privilege::Privileged },
-            pas: all[(self.0 >> 10) as usize % reachable],
+            pas: if executable { own } else { all[(self.0 >> 10) as usize % reachable] },
             shareability,
             global: !setup.regime.has_el0() || bit(12),
         }

@@ -169,14 +169,17 @@ impl<R: Regime> Case<'_, '_, R> {
                 };
                 let drawn = attributes.build(&self.setup);
                 let attributes = match self.model.run_at(first).map(|run| run.attributes) {
-                    Some(old) if !new => Attributes {
-                        memory: old.memory,
-                        pas: old.pas,
-                        shareability: old.shareability,
-                        executable: drawn.executable && old.memory == drawn.memory,
-                        guarded: drawn.guarded && old.memory == drawn.memory,
-                        ..drawn
-                    },
+                    Some(old) if !new => {
+                        let same = old.memory == drawn.memory && old.pas == drawn.pas;
+                        Attributes {
+                            memory: old.memory,
+                            pas: old.pas,
+                            shareability: old.shareability,
+                            executable: drawn.executable && same,
+                            guarded: drawn.guarded && same,
+                            ..drawn
+                        }
+                    }
                     _ => drawn,
                 };
                 if !self.inside(first, count * PAGE) {
@@ -453,7 +456,7 @@ pub fn check_case<R: Regime>(
     for (draft, lifetime) in drafts {
         let Some((region, offset)) = draft.build(setup, &regions) else { continue };
         let added = match lifetime {
-            Lifetime::Static => builder.add_static(region),
+            Lifetime::Static => builder.try_add_static(region),
             Lifetime::Dynamic => builder.add_dynamic(region),
         };
         if added.is_ok() {

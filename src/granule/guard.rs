@@ -11,6 +11,7 @@ use core::mem::ManuallyDrop;
 use super::address::GranuleAddress;
 use super::lock::{Content, CountError, GranuleEntry, Waiters};
 use super::state::{Delegated, GranuleState, Lockable, Transition, Unused, Wiped};
+use crate::arch::lock_order;
 use crate::cpu::CpuIndex;
 
 /// What zeroes a granule: a slot of a CPU.
@@ -84,6 +85,8 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     #[inline(always)]
     fn release(&self) {
         self.entry.unlock(self.waiters, self.cpu, self.held.get(), Content::unreferenced(S::STATE as u8));
+        let table = core::ptr::from_ref(self.waiters).addr();
+        lock_order::given_back(self.cpu.get(), table, self.address.get().get());
     }
 
     /// Takes a reference, which keeps the granule in state `S` when it is unlocked.

@@ -32,3 +32,9 @@ pub(super) fn set(cpus: usize, mair: u64, tcr: u64, ttbr0: u64, sctlr: u64, per_
 pub(super) fn cpu_count() -> usize {
     usize::try_from(BOOT_CONFIGURATION.0[0].load(Ordering::Relaxed)).unwrap_or(0)
 }
+
+/// The first CPU's memory; those of the others follow.
+#[cfg(feature = "self-test")]
+pub(super) fn first_cpu() -> PhysAddr {
+    PhysAddr::new(BOOT_CONFIGURATION.0[5].load(Ordering::Relaxed))
+}

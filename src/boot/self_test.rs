@@ -5,13 +5,17 @@ pub(super) mod slots;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::configuration;
 use crate::address::{GRANULE_SIZE, native};
 use crate::arch::smc::Registers;
+use crate::mem::high_va::{CpuMemory, stack_use};
 use crate::mem::slot_layout::SlotIndex;
 use crate::mem::{high_va, layout};
 
 /// An RMI function identifier that no version of the RMI has.
 const FAULT: u64 = 0xc400_018e;
+/// Another one: how much of its stacks has CPU x1 used?
+const STACK_USE: u64 = 0xc400_018d;
 /// The answer when the fault was none, as a branch to no landing pad is in a plain image.
 const SURVIVED: u64 = u64::MAX - 1;
 
@@ -63,13 +67,35 @@ pub(super) fn warm(token: u64) {
     asked(token, place::AFTER_MAPS).map(commit);
 }
 
-/// Commits the fault that x1 names, when the call asks for one. Whether it did; most do not come back.
+/// Answers a call that only this image knows. Whether it was one.
 pub(super) fn intercept(registers: &mut Registers) -> bool {
-    if registers[0] != FAULT || !commit(registers[1]) {
-        return false;
+    let [function, x1, ..] = *registers;
+    match function {
+        // Most do not come back.
+        FAULT if commit(x1) => registers[0] = SURVIVED,
+        STACK_USE => tell_stack_use(x1, registers),
+        _ => return false,
     }
-    registers[0] = SURVIVED;
     true
+}
+
+/// x0 0, x1 and x2 used and all bytes of the stack, x3 and x4 of the exception stack; x0 -1 where there is no such CPU.
+fn tell_stack_use(cpu: u64, registers: &mut Registers) {
+    if native(cpu) >= configuration::cpu_count() {
+        registers[0] = u64::MAX;
+        return;
+    }
+    let first = configuration::first_cpu().get();
+    let memory = core::ptr::with_exposed_provenance::<CpuMemory>(native(first)).wrapping_add(native(cpu));
+    // SAFETY: cold boot has built the maps of so many CPUs.
+    let [stack, exceptions] = unsafe { stack_use::of(memory) };
+    registers[..5].copy_from_slice(&[
+        0,
+        stack.0 as u64,
+        stack.1 as u64,
+        exceptions.0 as u64,
+        exceptions.1 as u64,
+    ]);
 }
 
 /// Commits a fault by its number. Whether there is such a fault; most do not come back.

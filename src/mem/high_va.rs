@@ -28,9 +28,9 @@ const ADDRESS_BITS: u32 = 21;
 pub const BASE: u64 = u64::MAX - (1 << ADDRESS_BITS) + 1;
 
 /// Pages of the stack: an option of the build, the environment variable of this name.
-const STACK_PAGES: u64 = pages(option_env!("RMM_STACK_PAGES"), 4);
+const STACK_PAGES: u64 = pages(option_env!("RMM_STACK_PAGES"), 6);
 /// Pages of the stack for exceptions, likewise. It holds no more than a report.
-const EXCEPTION_STACK_PAGES: u64 = pages(option_env!("RMM_EXCEPTION_STACK_PAGES"), 4);
+const EXCEPTION_STACK_PAGES: u64 = pages(option_env!("RMM_EXCEPTION_STACK_PAGES"), 2);
 
 /// The number that a build option says, 1 to 64; `default` where it is not given.
 const fn pages(option: Option<&str>, default: u64) -> u64 {
@@ -130,6 +130,11 @@ impl CpuMemory {
         index: CpuIndex,
         max_pa: PhysAddr,
     ) -> Result<&'static Context<'static, El2And0>, Error> {
+        #[cfg(feature = "self-test")]
+        {
+            self.stack.fill(stack_use::PAINT);
+            self.exception_stack.fill(stack_use::PAINT);
+        }
         let flat = |start: usize| PhysAddr::new(start as u64);
         let attributes = Attributes::read_write().non_global();
         let parts = [
@@ -152,6 +157,39 @@ impl CpuMemory {
         let slots = SlotBuffer::new(context)?;
         self.cpu.0.write(Cpu { index, slots });
         Ok(context)
+    }
+}
+
+/// How much of a stack was ever used: the self-test image paints stacks before their first use, and looks later how much of the paint is left.
+#[cfg(any(test, feature = "self-test"))]
+pub mod stack_use {
+    use super::CpuMemory;
+
+    /// What stacks are filled with.
+    pub(super) const PAINT: u8 = 0xa5;
+
+    /// Used and all bytes of a stack.
+    pub type Use = (usize, usize);
+
+    /// The use of stack and exception stack of the CPU that `memory` is of, up to now.
+    ///
+    /// # Safety
+    ///
+    /// `memory` is one of those that [`build`](super::build) was given, mapped and set up. Its CPU may be running.
+    pub unsafe fn of(memory: *const CpuMemory) -> [Use; 2] {
+        // SAFETY: places in it; no reference is made to what another CPU writes.
+        let stacks = unsafe {
+            [&raw const (*memory).stack as *const [u8], &raw const (*memory).exception_stack as *const [u8]]
+        };
+        stacks.map(|stack| {
+            let painted = (0..stack.len())
+                .take_while(|offset| {
+                    // SAFETY: a byte of the stack.
+                    unsafe { stack.cast::<u8>().add(*offset).read_volatile() == PAINT }
+                })
+                .count();
+            (stack.len() - painted, stack.len())
+        })
     }
 }
 
@@ -200,6 +238,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_use_of_a_stack_is_what_lies_above_the_paint_that_is_left() {
+        let memory = memory();
+        memory.stack.fill(stack_use::PAINT);
+        memory.exception_stack.fill(stack_use::PAINT);
+        let size = memory.stack.len();
+        // The least used byte counts, wherever paint shows through above it.
+        memory.stack[size - 100] = 0;
+        memory.exception_stack[0] = 0;
+        let all = memory.exception_stack.len();
+        // SAFETY: set up enough: its stacks are painted, and nobody runs on them.
+        assert_eq!(unsafe { stack_use::of(memory) }, [(100, size), (all, all)]);
     }
 
     #[test]

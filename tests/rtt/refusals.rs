@@ -103,7 +103,7 @@ fn bad_granules() -> Vec<Condition> {
 fn check(name: &str, function: u32, valid: Arguments, conditions: &[Vec<Condition>]) {
     let mut host = setup();
     let before = everything(&host);
-    let mut refused = |host: &mut Host, arguments: Arguments, expected: u64| {
+    let refused = |host: &mut Host, arguments: Arguments, expected: u64| {
         host.system.machine.el3.set_pas(TAKEN, Pas::Realm);
         let [status, ..] = host.raw_call(function, &arguments);
         host.system.machine.el3.set_pas(TAKEN, Pas::NonSecure);

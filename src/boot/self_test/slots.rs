@@ -70,6 +70,9 @@ pub(in crate::boot) fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut R
 }
 
 /// The result of command `number`; `None` if there is no such command.
+///
+/// Not inlined: its buffers would be on the stack of every call, and be taken for what the RMM needs.
+#[inline(never)]
 fn run(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,

@@ -32,6 +32,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(slots::contents());
     rows.extend(faults::deliberate_faults(protection));
     rows.extend(realms::realms());
+    rows.extend(faults::stack_use());
     rows.extend(boot::costs());
     rows.extend(rmi::costs());
     rows.extend(xlat::xlat());

@@ -17,6 +17,7 @@ mod realm;
 mod rmi;
 mod scenarios;
 mod smc;
+mod stacks;
 mod tables;
 
 use core::arch::global_asm;
@@ -50,6 +51,7 @@ extern "C" fn host_main() -> ! {
         semihosting::exit(EXIT_HOST_FAILED)
     };
     (scenario.run)();
+    stacks::check();
     smc::report_preserved_registers();
     semihosting::exit(if check::failures() == 0 { 0 } else { EXIT_CHECK_FAILED })
 }

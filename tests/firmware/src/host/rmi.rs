@@ -24,6 +24,8 @@ pub mod fid {
     pub const SELF_TEST: u64 = 0xC400_018E;
     /// RMI_GRANULE_TRACKING_GET (2.0).
     pub const GRANULE_TRACKING_GET: u64 = 0xC400_01E1;
+    /// Of the test image: how much of its stacks a CPU has used.
+    pub const STACK_USE: u64 = 0xC400_018D;
     /// RMI_RMM_CONFIG_GET (2.0).
     pub const RMM_CONFIG_GET: u64 = 0xC400_01EC;
     /// RMI_GRANULE_RANGE_DELEGATE (2.0).
@@ -196,6 +198,12 @@ pub fn undelegate(address: u64) -> Status {
 /// Asks the RMM's test image to commit a fault.
 pub fn self_test(kind: u64) -> Status {
     Status(call(fid::SELF_TEST, &[kind], 0)[0])
+}
+
+/// Used and all bytes of the stack and of the exception stack of a CPU, which the RMM's test image tells; `None` from any other.
+pub fn stack_use(cpu: u64) -> Option<[(u64, u64); 2]> {
+    let [status, used, size, exceptions_used, exceptions_size, ..] = call(fid::STACK_USE, &[cpu], 4);
+    (Status(status) == Status::SUCCESS).then_some([(used, size), (exceptions_used, exceptions_size)])
 }
 
 /// Asks the RMM's test image for something that it may do without harm, in x1, with arguments from x2 on. How that went, and a result.

@@ -126,7 +126,8 @@ fn fatal(fault: &Fault) -> Scenario {
         .self_test_image()
         .cpus(2)
         .instruction_count()
-        .expect(r"^ok: CPU 1 is served while the RMM dies on CPU 0");
+        .expect(r"^ok: CPU 1 is served while the RMM dies on CPU 0")
+        .expect(r"^stack use: CPU 0, the exception stack: \d+ of \d+ bytes$");
     fault.report.iter().fold(scenario, |scenario, words| scenario.expect(format!("{REPORT}.*{words}")))
 }
 
@@ -134,4 +135,29 @@ fn fatal(fault: &Fault) -> Scenario {
 fn unnoticed(fault: &Fault) -> Scenario {
     let sentence = format!("{} is no fault in a plain image, and the RMM serves on", fault.what);
     scenario(fault, "no-fault", sentence).self_test_image().forbid(r"\[RMM .*FATAL\]")
+}
+
+/// Work whose use of stacks the test image tells: no more than half of any.
+pub fn stack_use() -> Vec<Scenario> {
+    [
+        ("session", "0.8", 1),
+        ("session", "2.0", 1),
+        ("configuration", "2.0", 1),
+        ("ranges", "2.0", 1),
+        ("random-granules", "0.8", 1),
+        ("warm-boots", "0.8", 4),
+    ]
+    .map(|(host, interface, cpus)| {
+        Scenario::new(
+            format!("stack-use-{host}-{interface}"),
+            host,
+            format!("after {host} under interface {interface} half of each stack was never used"),
+        )
+        .self_test_image()
+        .cpus(cpus)
+        .interface(interface)
+        .forbid(r"\[RMM .*FATAL\]")
+        .expect(format!(r"^stack use: CPU {}, the stack: \d+ of \d+ bytes$", cpus - 1))
+    })
+    .into()
 }

@@ -9,7 +9,7 @@ use rmm_test_firmware::{say, semihosting};
 
 use crate::check::{self, Every};
 use crate::rmi::{self, Dialect, Status};
-use crate::{EXIT_CHECK_FAILED, cpus, smc};
+use crate::{EXIT_CHECK_FAILED, cpus, smc, stacks};
 
 /// Calls CPU 1 makes while CPU 0's RMM dies: many times what the report takes when CPUs take turns.
 const CALLS: u64 = 5000;
@@ -51,6 +51,7 @@ fn serve_on(_: u64) {
         every.equal(format_args!("call {call}"), rmi::version(version).0, Status::SUCCESS);
     }
     drop(every);
+    stacks::check_exceptions(0);
     smc::report_preserved_registers();
     semihosting::exit(if check::failures() == 0 { 0 } else { EXIT_CHECK_FAILED })
 }

@@ -77,12 +77,12 @@ pub fn build<'a, const GUARDS: usize>(
     builder.add_static(flat(start..sections.read_write.end, Attributes::read_write()))?;
     builder.add_static(flat(sections.low_tables.clone(), Attributes::read_only()))?;
     for (base, size) in reserved.chain([(shared, GRANULE_SIZE)]) {
-        builder.add_static(Region::flat(base, size, Attributes::read_write()))?;
+        builder.try_add_static(Region::flat(base, size, Attributes::read_write()))?;
     }
     for (base, size) in devices {
         // The host has it too, as Non-secure; every machine so far answers to both, and the host's view is the one that cannot be refused.
         let device = Attributes::device().in_pas(PhysicalAddressSpace::NonSecure);
-        builder.add_static(Region::flat(base, size, device))?;
+        builder.try_add_static(Region::flat(base, size, device))?;
     }
     builder.init().map_err(|failed| failed.error)
 }

@@ -14,8 +14,8 @@ SYSTEM := target/release/rmm-test-system --rmm build/rmm.bin --rmm-self-test bui
 .DEFAULT_GOAL := help
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
-.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress \
-	lint host-test system-test clean
+.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
+	lint host-test system-test mutation-proof clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -62,6 +62,14 @@ test: lint host-test system-test ## everything that is tested, here and on QEMU
 stress: setup-qemu images ## the long tests on QEMU, which take the better part of an hour
 	$(SYSTEM) --stress
 
+# Twice, because an instruction count has to repeat.
+MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions xlat-costs
+bench: setup-qemu images ## every figure, compared with docs/performance.md; BENCH=--update writes them there
+	for scenario in $(MEASURED) $(MEASURED); do $(SYSTEM) --show $$scenario || exit; done >build/figures.log
+	cargo test -q --test figures -- --nocapture >>build/figures.log
+	cargo bench -q --bench look_up >>build/figures.log
+	target/release/performance $(BENCH) docs/performance.md build/figures.log
+
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
 	cargo fmt --all --check
 	cargo clippy -q --all-targets -- -D warnings
@@ -80,6 +88,9 @@ host-test: ## the tests that run on this machine
 
 system-test: setup-qemu images ## the tests that run on QEMU
 	$(SYSTEM)
+
+mutation-proof: setup-qemu tools ## break the tree in some 60 ways and see the emulated tests fail (half an hour)
+	target/release/mutation-proof
 
 clean: ## remove everything that was built or fetched
 	cargo clean -q

@@ -373,6 +373,24 @@ fn the_contiguous_hint_is_on_whole_aligned_groups_and_on_no_others() {
 }
 
 #[test]
+fn a_change_keeps_the_contiguous_hint_on_every_group_that_is_still_uniform() {
+    with_builder(low(32), 8, |mut builder| {
+        builder.add_static(Region::flat(pa(0), MIB2 + 48 * PAGE, Attributes::read_write())).expect("good");
+        let mut context = builder.init().expect("tables enough");
+        // All of one group behind the block, and part of the next.
+        context.change_attributes(va(MIB2), 17 * PAGE, Attributes::read_only()).expect("mapped");
+        // Of the block one page, so that it becomes a table.
+        context.change_attributes(va(20 * PAGE), PAGE, Attributes::read_only()).expect("mapped");
+        let hint = |page: u64| context.translate(va(page * PAGE)).expect("mapped").contiguous;
+        let groups: Vec<_> =
+            (0..512 / 16 + 3).map(|group| (0..16).all(|page| hint(group * 16 + page))).collect();
+        let none: Vec<_> = (0..512 / 16 + 3).filter(|&group| !groups[group as usize]).collect();
+        assert_eq!(none, [1, 512 / 16 + 1]);
+        assert!((16..32).chain(528..544).all(|page| !hint(page)));
+    });
+}
+
+#[test]
 fn with_lpa2_addresses_of_52_bits_go_through() {
     let space = space(VaRange::Low, 52, DescriptorFormat::Lpa2);
     let physical = 0xf_0000_0000_0000 - 0x1000;

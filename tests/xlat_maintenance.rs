@@ -13,8 +13,8 @@ use common::walker::RegimeKind;
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::{Event, record};
 use rmm::xlat::{
-    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error, Maintenance, Region,
-    RegionStorage, Table, TablePool, VaRange,
+    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error, Granularity,
+    Maintenance, Region, RegionStorage, Table, TablePool, VaRange,
 };
 
 const BASE: u64 = 0xffff_ffff_8000_0000;
@@ -295,6 +295,46 @@ fn of_a_contiguous_group_all_are_broken() {
     assert!(values[..16].iter().all(|value| value & 1 == 0 && value & hint != 0));
     assert!(values[16..].iter().all(|value| value & 1 == 1 && value & hint == 0));
     assert_eq!(run.fault(&run.events), None);
+}
+
+#[test]
+fn of_pages_without_the_hint_only_those_that_change_are_broken() {
+    let read_only = Attributes::read_only().non_global();
+    let run = recorded(
+        Maintenance::Local,
+        |context| {
+            let region = Region::new(PhysAddr::new(0x8000_0000), VirtAddr::new(NEAR), 0x1_0000, data());
+            context.add(region.with_granularity(Granularity::Page))
+        },
+        |context| {
+            context.change_attributes(
+                VirtAddr::new(NEAR + 0x5000),
+                0x2000,
+                Attributes::read_only().non_global(),
+            )
+        },
+        &[(NEAR, 0x1_0000, 0x8000_0000, data())],
+        &[
+            (NEAR, 0x5000, 0x8000_0000, data()),
+            (NEAR + 0x5000, 0x2000, 0x8000_5000, read_only),
+            (NEAR + 0x7000, 0x9000, 0x8000_7000, data()),
+        ],
+    );
+    let texts: Vec<_> = run.texts().iter().map(|(text, _)| *text).collect();
+    let expected = [
+        "store",
+        "store",
+        "dsb nshst",
+        "tlbi vale2",
+        "tlbi vale2",
+        "dsb nsh",
+        "store",
+        "store",
+        "dsb nshst",
+        "isb",
+    ];
+    assert_eq!(texts, expected);
+    run.is_tight();
 }
 
 #[test]

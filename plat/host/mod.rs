@@ -4,6 +4,7 @@
 //! Each host thread is a CPU: it has a register file of its own and a log of every instruction, descriptor store, register write and SMC, in order. Tests
 //! read the log to assert sequences, and set registers to be whatever machine they want.
 
+pub mod atomic;
 pub mod el3;
 pub mod machine;
 pub mod memory;

@@ -2,6 +2,12 @@
 //! The atomic types that locks are built from.
 //!
 //! They are the core library's. The name is here so that a model checker can put its own in this place and run the very same lock under every
-//! interleaving. The target is built with `+lse` (Arm ARM FEAT_LSE), so each `fetch_*` and `compare_exchange` is one instruction.
+//! interleaving, and that the host can tell which words a call touches. The target is built with `+lse` (Arm ARM FEAT_LSE), so each `fetch_*` and
+//! `compare_exchange` is one instruction.
 
-pub use core::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+pub use core::sync::atomic::Ordering;
+#[cfg(target_os = "none")]
+pub use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize};
+
+#[cfg(not(target_os = "none"))]
+pub use crate::host::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize};

@@ -4,21 +4,28 @@
 /// Function identifier and arguments, x0 to x7; or results, x0 to x7.
 pub type Registers = [u64; 8];
 
-/// Calls EL3 with x0-x7 and gives back its x0-x7 (SMCCC 1.2; `EL3-RMM` services use x0 as a signed status).
+/// Calls EL3 with `arguments`, at most eight, in x0 and on, and gives back its x0-x7 (SMCCC 1.2; `EL3-RMM` services use x0 as a signed status).
 ///
-/// Memory handed to EL3 must be complete before the call: this is a compiler barrier, not a hardware one.
+/// The registers beyond the arguments hold anything: EL3 looks at those that its service has. Memory handed to EL3 must be complete before the call: this
+/// is a compiler barrier, not a hardware one.
 #[inline]
-pub fn smc(registers: Registers) -> Registers {
+pub fn smc<const ARGUMENTS: usize>(arguments: [u64; ARGUMENTS]) -> Registers {
+    const { assert!(ARGUMENTS <= 8, "x0 to x7") };
     #[cfg(target_os = "none")]
     {
-        let [mut x0, mut x1, mut x2, mut x3, mut x4, mut x5, mut x6, mut x7] = registers;
+        use core::mem::MaybeUninit;
+        let argument =
+            |index: usize| arguments.get(index).map_or(MaybeUninit::uninit(), |x| MaybeUninit::new(*x));
+        let (x0, x1, x2, x3, x4, x5, x6, x7): (u64, u64, u64, u64, u64, u64, u64, u64);
         // SAFETY: EL3 keeps every register but x0-x17 (SMCCC) and touches no memory of the RMM other than the
         // shared page, which Rust only knows as raw pointers.
         unsafe {
             core::arch::asm!(
                 "smc #0",
-                inout("x0") x0, inout("x1") x1, inout("x2") x2, inout("x3") x3,
-                inout("x4") x4, inout("x5") x5, inout("x6") x6, inout("x7") x7,
+                inout("x0") argument(0) => x0, inout("x1") argument(1) => x1,
+                inout("x2") argument(2) => x2, inout("x3") argument(3) => x3,
+                inout("x4") argument(4) => x4, inout("x5") argument(5) => x5,
+                inout("x6") argument(6) => x6, inout("x7") argument(7) => x7,
                 out("x8") _, out("x9") _, out("x10") _, out("x11") _, out("x12") _, out("x13") _,
                 out("x14") _, out("x15") _, out("x16") _, out("x17") _,
                 options(nostack)
@@ -27,5 +34,5 @@ pub fn smc(registers: Registers) -> Registers {
         [x0, x1, x2, x3, x4, x5, x6, x7]
     }
     #[cfg(not(target_os = "none"))]
-    crate::host::smc(registers)
+    crate::host::smc(core::array::from_fn(|index| arguments.get(index).copied().unwrap_or(0)))
 }

@@ -48,10 +48,10 @@ impl Refusal {
     }
 }
 
-/// Calls a service with one or two arguments; gives x1 when EL3 reports success.
+/// Calls a service, its identifier before its arguments; gives x1 when EL3 reports success.
 #[inline]
-fn call(function: u64, x1: u64, x2: u64) -> Result<u64, Refusal> {
-    let [status, value, ..]: Registers = smc([function, x1, x2, 0, 0, 0, 0, 0]);
+fn call<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<u64, Refusal> {
+    let [status, value, ..]: Registers = smc(service);
     if status == 0 { Ok(value) } else { Err(Refusal::from_status(status)) }
 }
 
@@ -62,7 +62,7 @@ fn call(function: u64, x1: u64, x2: u64) -> Result<u64, Refusal> {
 /// The [`Refusal`], as of a granule that belongs to EL3 or the Secure world; the granule is unlocked, as it was.
 #[inline]
 pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Delegated>, Refusal> {
-    call(function::GRANULE_DELEGATE, granule.address().get().get(), 0)?;
+    call([function::GRANULE_DELEGATE, granule.address().get().get()])?;
     Ok(granule.transition())
 }
 
@@ -73,7 +73,7 @@ pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Dele
 /// The [`Refusal`], which means that EL3 and the RMM disagree; the granule is unlocked and still Delegated.
 #[inline]
 pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_, Ns>, Refusal> {
-    call(function::GRANULE_UNDELEGATE, granule.address().get().get(), 0)?;
+    call([function::GRANULE_UNDELEGATE, granule.address().get().get()])?;
     Ok(granule.transition())
 }
 
@@ -83,11 +83,11 @@ pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_,
 ///
 /// The [`Refusal`]; [`Refusal::NoMemory`] also from an EL3 that has nothing to give out.
 pub fn reserve_memory(size: u64, alignment: u8) -> Result<PhysAddr, Refusal> {
-    call(function::RESERVE_MEMORY, size, u64::from(alignment) << 56).map(PhysAddr::new)
+    call([function::RESERVE_MEMORY, size, u64::from(alignment) << 56]).map(PhysAddr::new)
 }
 
 /// Tells EL3 that this CPU does not boot. EL3 runs the host on it, and does not come back.
 pub fn refuse_boot(status: BootStatus) -> ! {
-    smc([BOOT_COMPLETE, status.to_register(), 0, 0, 0, 0, 0, 0]);
+    smc([BOOT_COMPLETE, status.to_register(), 0]);
     halt()
 }

@@ -113,6 +113,18 @@ impl Waiters {
             .map(|Waiter(place)| place)
             .find(|place| place.load(Ordering::Relaxed) == entry)
     }
+
+    /// Counts, for all CPUs that wait for `entry`, that another has got it: the one at place `granted`, or one that found it free.
+    #[cfg(feature = "self-test")]
+    fn overtake(&self, entry: usize, granted: Option<&AtomicUsize>) {
+        let limit = self.limit.load(Ordering::Relaxed);
+        for (index, Waiter(place)) in self.places.iter().enumerate().take(limit) {
+            let others = !granted.is_some_and(|granted| core::ptr::eq(granted, place));
+            if others && place.load(Ordering::Relaxed) == entry {
+                super::waits::overtaken(index);
+            }
+        }
+    }
 }
 
 impl GranuleEntry {
@@ -130,6 +142,8 @@ impl GranuleEntry {
     pub(super) fn lock(&self, waiters: &Waiters, me: CpuIndex) -> Content {
         let word = self.0.fetch_or(LOCKED, Ordering::Acquire);
         if word & LOCKED == 0 {
+            #[cfg(feature = "self-test")]
+            waiters.overtake(self.name(), None);
             return Content(word);
         }
         self.lock_contended(waiters, me)
@@ -142,7 +156,11 @@ impl GranuleEntry {
         // Release: the holder that sees this bit sees our place. If the lock was freed meanwhile it is ours by this instruction.
         let word = self.0.fetch_or(LOCKED | CONTENDED, Ordering::Release);
         if word & LOCKED != 0 {
+            #[cfg(feature = "self-test")]
+            super::waits::joined(me);
             wait::until_equal(place, GRANTED);
+            #[cfg(feature = "self-test")]
+            super::waits::ended(me);
         }
         place.store(NOTHING, Ordering::Relaxed);
         // *contended* stays set, though perhaps nobody waits any more: `unlock` finds out. What came before the lock is acquired by this look.
@@ -171,6 +189,8 @@ impl GranuleEntry {
             // A CPU that comes to wait from here on sets the bit again. Acquire: the places of those who set it before are seen.
             let word = self.0.fetch_and(!CONTENDED, Ordering::Acquire) & !CONTENDED;
             if let Some(place) = waiters.next_after(me, self.name()) {
+                #[cfg(feature = "self-test")]
+                waiters.overtake(self.name(), Some(place));
                 // More may wait; the next holder finds out.
                 self.0.fetch_or(CONTENDED, Ordering::Relaxed);
                 place.store(GRANTED, Ordering::Release);

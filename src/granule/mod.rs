@@ -11,6 +11,8 @@ mod lock;
 mod several;
 pub mod state;
 mod table;
+#[cfg(feature = "self-test")]
+pub mod waits;
 
 pub use address::GranuleAddress;
 pub use guard::{LockedGranule, Reference, Wipe};

@@ -4,7 +4,6 @@
 //! Two bytes a granule; the address is implied by the place. Banks and places are fixed once the table is built, so that looking one up takes no lock.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU16, AtomicUsize};
 
 use super::address::GranuleAddress;
 use super::guard::{LockedGranule, Reference};
@@ -12,6 +11,7 @@ use super::layout::{LayoutError, MemoryRange, for_each_piece};
 use super::lock::{Content, GranuleEntry, Waiter, Waiters};
 use super::state::{Lockable, State};
 use crate::address::{GRANULE_SHIFT, PhysAddr};
+use crate::arch::atomic::{AtomicU16, AtomicUsize};
 use crate::cpu::{CpuIndex, MAX_CPUS};
 
 /// Banks that a table holds. A boot manifest, one page, names at most 245.

@@ -55,7 +55,7 @@ use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::window::Window;
 use crate::granule::GranuleAddress;
 use crate::granule::state::{Delegated, Mappable, Untyped};
-use crate::xlat::{El2And0, PageTemplate, TransientPage, TransientRange};
+use crate::xlat::{El2And0, LocalPage, PageTemplate, TransientRange};
 
 /// 64-bit words of a granule.
 pub const GRANULE_WORDS: usize = native(GRANULE_SIZE) / size_of::<u64>();
@@ -90,20 +90,16 @@ pub unsafe trait Content: Sized {
 /// A page of a slot that is mapped to a granule, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Open<'m> {
-    page: &'m TransientPage<'static, El2And0>,
+    page: &'m LocalPage<'static, El2And0>,
     granule: GranuleAddress,
 }
 
 impl<'m> Open<'m> {
     #[inline(always)]
-    pub(super) fn new(
-        page: &'m TransientPage<'static, El2And0>,
-        granule: GranuleAddress,
-        template: PageTemplate<El2And0>,
-    ) -> Self {
+    pub(super) fn new(page: &'m LocalPage<'static, El2And0>, granule: GranuleAddress) -> Self {
         // The slot is borrowed and so not mapped, and banks lie in the physical address range: this cannot be refused. Were it, going on would be to
         // access something else.
-        if page.map(granule.get(), template).is_err() {
+        if page.map(granule.get()).is_err() {
             not_mapped(granule);
         }
         Self { page, granule }

@@ -63,8 +63,10 @@ use crate::address::PhysAddr;
 use crate::arch::barrier;
 use crate::granule::state::{Delegated, Mappable};
 use crate::granule::{GranuleAddress, LockedGranule, Reference, Wipe};
+#[cfg(feature = "self-test")]
+use crate::xlat::TransientPage;
 use crate::xlat::{
-    Attributes, Context, El2And0, Error, PageTemplate, PhysicalAddressSpace, TransientPage, TransientRange,
+    Attributes, Context, El2And0, Error, LocalPage, PageTemplate, PhysicalAddressSpace, TransientRange,
 };
 
 /// The slots of one CPU, one field for each, so that several can be mapped at once and none twice.
@@ -103,12 +105,9 @@ impl SlotBuffer {
         let realm = all.template(attributes)?;
         // As the host maps it (Normal, write-back, Inner Shareable), so that both see the same bytes.
         let non_secure = all.template(attributes.in_pas(PhysicalAddressSpace::NonSecure))?;
-        let slot = |index: SlotIndex| match all.page(index as usize) {
-            Some(page) => Ok(Slot { page, template: realm }),
-            None => Err(Error::NoSuchPage),
-        };
+        let slot = |index: SlotIndex| all.local_page(index as usize, realm).map(Slot);
         Ok(Self {
-            ns: NsSlot::new(Slot { template: non_secure, ..slot(SlotIndex::Ns)? }),
+            ns: NsSlot::new(Slot(all.local_page(SlotIndex::Ns as usize, non_secure)?)),
             delegated: slot(SlotIndex::Delegated)?,
             rd: slot(SlotIndex::Rd)?,
             rec: slot(SlotIndex::Rec)?,
@@ -138,10 +137,7 @@ impl SlotBuffer {
 
 /// A slot: one page for one granule.
 #[derive(Debug)]
-pub struct Slot {
-    page: TransientPage<'static, El2And0>,
-    template: PageTemplate<El2And0>,
-}
+pub struct Slot(LocalPage<'static, El2And0>);
 
 impl Slot {
     /// Maps a granule that is locked: one store, one DSB, one ISB.
@@ -162,7 +158,7 @@ impl Slot {
     /// Maps the granule at `address`, of which the caller knows that it may.
     #[inline(always)]
     pub(super) fn open(&mut self, address: GranuleAddress) -> Open<'_> {
-        Open::new(&self.page, address, self.template)
+        Open::new(&self.0, address)
     }
 }
 

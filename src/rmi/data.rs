@@ -21,6 +21,7 @@ pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     call.answer(created.err().unwrap_or(Status::Success))
 }
 
+#[inline(always)]
 fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Status> {
     let flags = call.x5();
     if flags & !MEASURE_CONTENT != 0 {
@@ -65,6 +66,7 @@ pub(super) fn create_unknown(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> An
     call.answer(created.err().unwrap_or(Status::Success))
 }
 
+#[inline(always)]
 fn try_create_unknown(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Status> {
     let (rd, data) = (granule(call.x1())?, granule(call.x2())?);
     let (rd, data) = rmm.granules.lock_pair::<Rd, Delegated>(cpu.index, rd, data)?;

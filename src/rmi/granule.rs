@@ -19,7 +19,8 @@ struct NotMoved;
 /// Moves one granule from the host to the Realm world.
 ///
 /// Nothing is wiped: what the host left there is wiped when the granule is taken into use.
-#[inline]
+// Always inlined: a call costs the one-granule command a stack frame.
+#[inline(always)]
 fn delegate_one(rmm: &Rmm<'_>, cpu: &Cpu, granule: GranuleAddress) -> Result<(), NotMoved> {
     let locked = rmm.granules.lock::<Ns>(cpu.index, granule).map_err(|_| NotMoved)?;
     // EL3 refuses what is not Non-secure: the host named memory of EL3 or of the Secure world.
@@ -27,7 +28,7 @@ fn delegate_one(rmm: &Rmm<'_>, cpu: &Cpu, granule: GranuleAddress) -> Result<(),
 }
 
 /// Moves one granule back to the host, wiped.
-// Always inlined: a call costs the one-granule command a stack frame.
+// Always inlined, as above.
 #[inline(always)]
 fn undelegate_one(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Result<(), NotMoved> {
     let locked = rmm.granules.lock::<Delegated>(cpu.index, granule).map_err(|_| NotMoved)?;
@@ -50,19 +51,16 @@ fn kept(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) -> NotMoved {
 /// RMI_GRANULE_DELEGATE(x1 = address), RMI 1.0.
 #[inline(never)]
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    match GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| delegate_one(rmm, cpu, granule)) {
-        Some(Ok(())) => call.answer(Status::Success),
-        _ => call.answer(Status::ErrorInput),
-    }
+    let moved = GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| delegate_one(rmm, cpu, granule));
+    call.answer(if let Some(Ok(())) = moved { Status::Success } else { Status::ErrorInput })
 }
 
 /// RMI_GRANULE_UNDELEGATE(x1 = address), RMI 1.0.
 #[inline(never)]
 pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    match GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| undelegate_one(rmm, cpu, granule)) {
-        Some(Ok(())) => call.answer(Status::Success),
-        _ => call.answer(Status::ErrorInput),
-    }
+    let moved =
+        GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| undelegate_one(rmm, cpu, granule));
+    call.answer(if let Some(Ok(())) = moved { Status::Success } else { Status::ErrorInput })
 }
 
 /// RMI_GRANULE_RANGE_DELEGATE(x1 = base, x2 = top), RMI 2.0: x1 = the first address not done.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The state of the RMM as a whole: a plain value, of which the target has one and a test as many as it likes.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use super::features::Features;
 use super::types::Dialect;
+use crate::arch::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::granule::GranuleTable;
 use crate::realm::vmid::VmidTable;
 

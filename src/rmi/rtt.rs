@@ -46,11 +46,13 @@ pub(super) fn granule(address: u64) -> Result<GranuleAddress, Status> {
 }
 
 /// The stage 2 of the Realm whose RD is locked.
+#[inline(always)]
 pub(super) fn stage2_of(slot: &mut Slot, rd: &LockedGranule<'_, Rd>) -> Stage2 {
     slot.map(rd).get::<RealmDescriptor>().stage2
 }
 
 /// Locks the RD at `rd`, and gives the stage 2 of its Realm.
+#[inline(always)]
 fn lock_rd<'a>(
     rmm: &Rmm<'a>,
     cpu: CpuIndex,
@@ -109,6 +111,7 @@ pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     answer(call, created.map(|()| []))
 }
 
+#[inline(always)]
 fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Status> {
     let (rd, table) = (granule(call.x1())?, granule(call.x2())?);
     let (rd, table) = rmm.granules.lock_pair::<Rd, Delegated>(cpu.index, rd, table)?;
@@ -160,6 +163,7 @@ pub(super) fn fold(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     answer(call, folded.map(|granule| [granule.get().get()]))
 }
 
+#[inline(always)]
 fn try_fold(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<GranuleAddress, Status> {
     let slots = &mut cpu.slots;
     let (rd, stage2) = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1())?;
@@ -187,6 +191,7 @@ pub(super) fn read_entry(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answer
     call.answer_with_x4(Status::Success, [level, state, descriptor, ripas as u64])
 }
 
+#[inline(always)]
 fn try_read_entry(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(Level, Entry), Status> {
     let slots = &mut cpu.slots;
     let (rd, stage2) = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1())?;
@@ -207,6 +212,7 @@ pub(super) fn map_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> A
     answer(call, mapped.map(|()| []))
 }
 
+#[inline(always)]
 fn try_map_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Status> {
     let slots = &mut cpu.slots;
     let (rd, stage2) = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1())?;
@@ -244,6 +250,7 @@ pub(super) fn init_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answer
     answer(call, initialized.map(|top| [top.get()]))
 }
 
+#[inline(always)]
 fn try_init_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<Ipa, Status> {
     let slots = &mut cpu.slots;
     let rd = rmm.granules.lock::<Rd>(cpu.index, granule(call.x1())?)?;
@@ -267,6 +274,7 @@ pub(super) fn set_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answere
     answer(call, set.map(|top| [top.get()]))
 }
 
+#[inline(always)]
 fn try_set_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<Ipa, Status> {
     let (base, top) = (call.x3(), call.x4());
     if top <= base {

@@ -80,4 +80,4 @@ pub use region::{Content, Granularity, Region};
 pub use region_list::{Lifetime, RegionList, RegionStorage};
 pub use space::{AddressSpace, MIN_ADDRESS_BITS, VaRange};
 pub use table::{Table, TablePool};
-pub use transient::{PageTemplate, TransientPage, TransientRange};
+pub use transient::{LocalPage, PageTemplate, TransientPage, TransientRange};

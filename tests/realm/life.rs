@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The lives of Realms and RECs: what the commands do when they succeed.
 
+use std::sync::atomic::Ordering;
+
 use rmm::granule::State;
+use rmm::host::Event;
 use rmm::realm::descriptor::RealmState;
 use rmm::realm::measurement::HashAlgorithm;
 use rmm::realm::rec::PendingRequest;
+use rmm::realm::rtt::{Entry, Ripas};
 use rmm::rmi::{Dialect, function};
+
+use rmm::xlat::{DescriptorFormat, Level};
 
 use crate::fixture::{SUCCESS, UNKNOWN, boot, call};
 use crate::oracle;
@@ -178,4 +184,55 @@ fn rmi_2_0_has_no_commands_on_realms_yet() {
     for function in functions {
         world.refused(function, &[RD, PARAMETERS, 0], UNKNOWN, "RMI 2.0");
     }
+}
+
+#[test]
+fn root_tables_begin_without_entries_in_the_protected_and_in_the_other_half() {
+    // IPA bits, level, tables, and from which entry of all tables on they are unprotected.
+    for (s2sz, rtt_level_start, rtt_num_start, protected) in [
+        (40, 1, 2, 512),
+        (39, 1, 1, 256),
+        (32, 1, 1, 2),
+        (34, 2, 16, 4096),
+        (43, 1, 16, 4096),
+        (49, -1, 1, 1),
+    ] {
+        let world = World::new();
+        world.delegate(&[RD]);
+        for table in 0..u64::from(rtt_num_start) {
+            world.system.machine.memory.fill_granule(ROOTS + 0x1000 * table, 0x5ec7e7);
+            world.delegate(&[ROOTS + 0x1000 * table]);
+        }
+        let lpa2 = u64::from(rtt_level_start < 0);
+        let base = RealmParams { flags: lpa2, s2sz, rtt_base: ROOTS, ..RealmParams::default() };
+        let parameters = RealmParams { rtt_level_start, rtt_num_start, ..base };
+        assert_eq!(world.realm_create(RD, &parameters), SUCCESS);
+        let format = if lpa2 != 0 { DescriptorFormat::Lpa2 } else { DescriptorFormat::Bits48 };
+        let level = Level::from_number(rtt_level_start).expect("a level");
+        for index in 0..512 * u64::from(rtt_num_start) {
+            let word = world.system.machine.memory.word(ROOTS + 8 * index).expect("there is memory");
+            let entry = Entry::decode(word.load(Ordering::Relaxed), level, format);
+            let expected =
+                if index < protected { Entry::Unassigned(Ripas::Empty) } else { Entry::UnassignedNs };
+            assert_eq!(entry, expected, "entry {index} of {s2sz} bits from level {rtt_level_start}");
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_realm_is_left_in_any_tlb_when_its_vmid_is_free() {
+    let world = World::new();
+    world.realm(RD, ROOT, 0x1234);
+    let (status, events) = rmm::host::record(|| world.call(function::REALM_DESTROY, &[RD]));
+    assert_eq!(status, SUCCESS);
+    let mut vmid = 0;
+    let invalidated = events.iter().any(|event| match event {
+        Event::Register("VTTBR_EL2", value) => {
+            vmid = value >> 48;
+            false
+        }
+        Event::Instruction("tlbi vmalls12e1is", _) => vmid == 0x1234,
+        _ => false,
+    });
+    assert!(invalidated, "{events:x?}");
 }

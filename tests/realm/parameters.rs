@@ -2,6 +2,7 @@
 //! Which stage-2 translations a Realm may ask for, against the rules written down once more: by the sizes that a walk from each level translates.
 
 use rmm::realm::parameters::{RealmLimits, RealmParametersError, RmiRealmParams};
+use rmm::realm::rec_parameters::RmiRecParams;
 use rmm::realm::stage2::Stage2;
 
 const LIMITS: RealmLimits = RealmLimits {
@@ -106,4 +107,22 @@ fn limits_of_the_cpu_are_kept() {
     assert_eq!(validate(&narrow, false, 40, 1, 2, 1 << 40), Err(RealmParametersError::Root));
     let enough = RealmLimits { physical_bits: 44, ..narrow };
     assert!(validate(&enough, false, 40, 0, 1, 0x4000).is_ok());
+}
+
+#[test]
+fn no_word_of_the_parameters_is_read_twice() {
+    fn words(read: impl FnOnce(&mut dyn FnMut(u64, &mut [u64]) -> Result<(), ()>)) -> Vec<u64> {
+        let mut seen = Vec::new();
+        read(&mut |offset, words| {
+            seen.extend((offset..).step_by(8).take(words.len()));
+            Ok(())
+        });
+        seen.sort_unstable();
+        seen
+    }
+    let realm = words(|read| assert!(RmiRealmParams::read(read).is_ok()));
+    let rec = words(|read| assert!(RmiRecParams::read(read).is_ok()));
+    for seen in [realm, rec] {
+        assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:x?}");
+    }
 }

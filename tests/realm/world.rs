@@ -26,6 +26,8 @@ pub const REC: u64 = FIRST.0 + 0x2_9000;
 pub const SECOND_REC: u64 = FIRST.0 + 0x2_6000;
 pub const AUX: u64 = FIRST.0 + 0x2_a000;
 pub const SECOND_AUX: u64 = FIRST.0 + 0x2_7000;
+/// Room for as many root tables as there can be, aligned to their size.
+pub const ROOTS: u64 = FIRST.0;
 /// A Realm besides.
 pub const OTHER_RD: u64 = SECOND.0;
 pub const OTHER_ROOT: u64 = SECOND.0 + 0x2000;

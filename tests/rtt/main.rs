@@ -6,10 +6,12 @@ mod geometry;
 mod host;
 mod model;
 mod properties;
+mod refusals;
 mod registers;
 #[path = "../rmi/seed.rs"]
 mod seed;
 mod table;
+mod threads;
 mod tlb;
 mod walker;
 

@@ -38,7 +38,7 @@ fn foldable(level: Level) -> Vec<Entry> {
 fn unfolding_makes_entries_that_map_what_the_one_did_and_folding_makes_it_again() {
     for (parent, level) in [(Level::One, Level::Two), (Level::Two, Level::Three)] {
         for entry in foldable(parent) {
-            let table = table();
+            let mut table = table();
             table.unfold(entry, level, FORMAT);
             for i in 0..512 {
                 let offset = u64::try_from(i).expect("small") * level.entry_size();
@@ -58,7 +58,7 @@ fn unfolding_makes_entries_that_map_what_the_one_did_and_folding_makes_it_again(
 
 #[test]
 fn addresses_of_52_bits_unfold_and_fold() {
-    let table = table();
+    let mut table = table();
     let entry = Entry::Assigned(Ripas::Ram, PhysAddr::new(0xf_ffff_c000_0000));
     table.unfold(entry, Level::Two, DescriptorFormat::Lpa2);
     let last = Entry::Assigned(Ripas::Ram, PhysAddr::new(0xf_ffff_ffe0_0000));
@@ -73,7 +73,7 @@ fn one_entry_that_is_otherwise_keeps_a_table_from_being_folded() {
             for other in
                 foldable(Level::Three).into_iter().chain([Entry::Assigned(Ripas::Ram, PhysAddr::new(0))])
             {
-                let table = table();
+                let mut table = table();
                 table.unfold(entry, Level::Three, FORMAT);
                 let before = table.entry(index(at), Level::Three, FORMAT);
                 table.set(index(at), other, Level::Three, FORMAT);
@@ -87,7 +87,7 @@ fn one_entry_that_is_otherwise_keeps_a_table_from_being_folded() {
 #[test]
 fn memory_that_begins_within_a_block_is_not_folded() {
     for misaligned in [0x1000, 0x10_0000] {
-        let table = table();
+        let mut table = table();
         table.unfold(
             Entry::Assigned(Ripas::Ram, PhysAddr::new(0x20_0000 + misaligned)),
             Level::Three,
@@ -148,7 +148,7 @@ fn the_next_live_entry_is_found_wherever_it_is() {
     let base = 0x40_0000_0000;
     for entry in live {
         for at in 0..512 {
-            let table = table();
+            let mut table = table();
             table.unfold(Entry::Unassigned(Ripas::Destroyed), Level::Two, FORMAT);
             table.set(index(at), entry, Level::Two, FORMAT);
             for from in (0..512).step_by(if at % 37 == 0 { 1 } else { 73 }) {

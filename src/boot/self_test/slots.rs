@@ -39,6 +39,8 @@ mod command {
     pub(super) const FILL: u64 = 0x109;
     /// Looks whether Delegated granule x2 still holds x3 in every word.
     pub(super) const HOLDS: u64 = 0x10A;
+    /// x1 = how often CPUs have waited for a granule, above bit 32, and how many critical sections of other CPUs the longest wait was, below.
+    pub(super) const WAITS: u64 = 0x10B;
 }
 
 /// How a command went, x0.
@@ -95,6 +97,10 @@ fn run(
             true
         }),
         command::HOLDS => with_delegated(rmm, cpu, x2, |word| look(word) == x3),
+        command::WAITS => {
+            let (waits, longest) = crate::granule::waits::waits();
+            Ok(waits << 32 | longest)
+        }
         _ => return None,
     })
 }

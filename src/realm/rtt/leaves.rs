@@ -17,6 +17,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Short`], [`Refusal::NotUnassigned`]; then no memory has been asked for. And what `memory` fails with.
+    #[inline(always)]
     pub fn assign<E: From<Refusal>>(
         self,
         slot: &mut Slot,
@@ -42,6 +43,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Short`], [`Refusal::NotAssigned`].
+    #[inline(always)]
     pub fn unassign(self, slot: &mut Slot) -> Result<(GranuleAddress, Ipa), Stopped> {
         self.to(slot, Level::Three, |reached| {
             let stopped = |refusal| Stopped { refusal, top: reached.next_live() };
@@ -69,6 +71,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Short`], [`Refusal::NotUnassigned`].
+    #[inline(always)]
     pub fn map_unprotected(self, slot: &mut Slot, level: Level, mapping: NsMapping) -> Result<(), Refusal> {
         self.to(slot, level, |reached| {
             reached.expect_level(level)?;
@@ -86,6 +89,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Short`], [`Refusal::NotAssigned`].
+    #[inline(always)]
     pub fn unmap_unprotected(self, slot: &mut Slot, level: Level) -> Result<Ipa, Stopped> {
         self.to(slot, level, |reached| {
             let stopped = |refusal| Stopped { refusal, top: reached.next_live() };
@@ -106,6 +110,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Unaligned`], [`Refusal::NoProgress`].
+    #[inline(always)]
     pub fn init_ripas(
         self,
         slot: &mut Slot,
@@ -129,6 +134,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Unaligned`], [`Refusal::NoProgress`].
+    #[inline(always)]
     pub fn set_ripas(
         self,
         slot: &mut Slot,

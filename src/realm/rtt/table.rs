@@ -67,19 +67,25 @@ impl RttTable {
     }
 
     /// Fills a table at `level`, which no walker can reach, with what `parent`, no table, is in one entry (unfolding).
-    pub fn unfold(&self, parent: Entry, level: Level, format: DescriptorFormat) {
-        let step = step(parent, level);
-        let mut raw = parent.encode(level, format);
-        if raw == 0 && step == 0 {
+    pub fn unfold(&mut self, parent: Entry, level: Level, format: DescriptorFormat) {
+        let first = parent.encode(level, format);
+        match step(parent, level) {
             // As the granule, which was just wiped, already is.
-            return;
-        }
-        let (chunks, _) = self.0.as_chunks::<CHUNK>();
-        for chunk in chunks {
-            for entry in chunk {
-                entry.store(raw, Ordering::Relaxed);
-                // Nothing carries out of the address: what `parent` maps is aligned to its size.
-                raw += step;
+            0 if first == 0 => {}
+            0 => {
+                for chunk in self.0.as_chunks_mut::<CHUNK>().0 {
+                    chunk.iter_mut().for_each(|entry| *entry.get_mut() = first);
+                }
+            }
+            step => {
+                let mut raw = first;
+                for chunk in self.0.as_chunks_mut::<CHUNK>().0 {
+                    for entry in chunk {
+                        *entry.get_mut() = raw;
+                        // Nothing carries out of the address: what `parent` maps is aligned to its size.
+                        raw = raw.wrapping_add(step);
+                    }
+                }
             }
         }
     }
@@ -102,7 +108,7 @@ impl RttTable {
             for entry in chunk {
                 differences |= entry.load(Ordering::Relaxed) ^ raw;
                 // As for unfolding.
-                raw += step;
+                raw = raw.wrapping_add(step);
             }
             if differences != 0 {
                 return None;
@@ -127,12 +133,20 @@ impl RttTable {
         };
         let dead = CHUNK * chunks.iter().take_while(|chunk| !any_live(chunk)).count();
         let more = rest.get(dead..).unwrap_or_default().iter().take_while(|entry| !is_live(entry)).count();
-        let size = level.entry_size();
-        let mut next = ipa.align_down(size).get();
-        // No more than a table's entries: this passes no 2^53.
-        next += u64::try_from(dead + more).unwrap_or_default() * size;
-        Ipa::new(next)
+        after(ipa, level, dead + more)
     }
+}
+
+/// The first IPA that is beyond the table at `level` that `index`, the entry for `ipa`, is in.
+pub(super) fn end_of_table(ipa: Ipa, index: EntryIndex, level: Level) -> Ipa {
+    after(ipa, level, entries(level).saturating_sub(index.get()))
+}
+
+/// The first IPA of the entry at `level` that is `count` entries after that for `ipa`.
+fn after(ipa: Ipa, level: Level, count: usize) -> Ipa {
+    let size = level.entry_size();
+    // No more than a table's entries: this passes no 2^53.
+    Ipa::new(ipa.align_down(size).get() + u64::try_from(count).unwrap_or_default() * size)
 }
 
 /// How much the descriptor of one entry at `level` is more than that of the one before, when together they are what `entry` is.

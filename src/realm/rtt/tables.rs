@@ -24,6 +24,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Short`], [`Refusal::IsTable`]; then no table has been asked for.
+    #[inline(always)]
     pub fn create_table(
         self,
         slot: &mut Slot,
@@ -44,8 +45,8 @@ impl<'g> Walk<'_, 'g> {
                 // Break-before-make: the block is in no TLB when pages are.
                 reached.withdraw(gone(reached.stage2, reached.ipa));
             }
-            let mapping = table_slot.map(&table);
-            mapping.get::<RttTable>().unfold(entry, level, reached.stage2.format());
+            let mut mapping = table_slot.map(&table);
+            mapping.get_mut::<RttTable>().unfold(entry, level, reached.stage2.format());
             drop(mapping);
             if entry.is_live() {
                 // The block was counted, as the table is now.
@@ -67,6 +68,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::NoTable`], [`Refusal::Live`].
+    #[inline(always)]
     pub fn destroy_table(self, slot: &mut Slot, parent: Level) -> Result<(GranuleAddress, Ipa), Stopped> {
         self.to(slot, parent, |reached| {
             let (Entry::Table(address), Some(level)) = (reached.entry, reached.level.finer()) else {
@@ -89,6 +91,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::NoTable`], [`Refusal::NotAlike`], [`Refusal::NoBlock`].
+    #[inline(always)]
     pub fn fold_table(
         self,
         slot: &mut Slot,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Walking the tables of a Realm down to an entry, hand over hand: a child is locked before its parent is let go, so that no table on the way goes out of
-//! use. CPUs that walk the same Realm follow each other and do not overtake; those in different tables do not wait for each other.
+//! use. Everything here is inlined into the command that walks: a walk is on the path of each, and what it carries along is then in registers.
+//! CPUs that walk the same Realm follow each other and do not overtake; those in different tables do not wait for each other.
 
 use super::entry::{Entry, Ripas};
 use super::geometry::EntryIndex;
 use super::maintenance::{invalidate_entry, invalidate_realm};
-use super::table::RttTable;
+use super::table::{RttTable, end_of_table};
 use super::{Refusal, broken};
 use crate::address::Ipa;
 use crate::arch::barrier;
@@ -47,14 +48,14 @@ impl<'w, 'g> Walk<'w, 'g> {
     /// Locks the root table for `ipa`, which is in the IPA space.
     ///
     /// The caller holds the lock of the RD that `stage2` is of, and may let it go now: a Realm whose tables are locked or live cannot be destroyed.
-    #[inline]
+    #[inline(always)]
     pub fn new(granules: &'w GranuleTable<'g>, cpu: CpuIndex, stage2: &Stage2, ipa: Ipa) -> Self {
         let root = lock_table(granules, cpu, stage2.root_table(ipa));
         Self { granules, cpu, stage2: *stage2, ipa, root }
     }
 
     /// Walks until the table at `level`, which is not above the root tables, or until an entry that is no table, whatever comes first; then runs `then` there.
-    #[inline]
+    #[inline(always)]
     pub(super) fn to<R>(self, slot: &mut Slot, level: Level, then: impl FnOnce(Reached<'_, 'g>) -> R) -> R {
         let Self { granules, cpu, stage2, ipa, root: mut granule } = self;
         let mut at = stage2.start_level;
@@ -87,6 +88,7 @@ impl<'w, 'g> Walk<'w, 'g> {
     }
 
     /// The level and content of the entry that a walk to `level` comes to (RMI_RTT_READ_ENTRY).
+    #[inline(always)]
     pub fn read(self, slot: &mut Slot, level: Level) -> (Level, Entry) {
         self.to(slot, level, |reached| (reached.level, reached.entry))
     }
@@ -154,6 +156,10 @@ impl<'g> Reached<'_, 'g> {
 
     /// The first IPA from the one walked for on that a live entry of the table maps, or the first beyond the table.
     pub(super) fn next_live(&self) -> Ipa {
+        if self.granule.references() == 0 {
+            // There is none: no need to look for it.
+            return end_of_table(self.ipa, self.index, self.level);
+        }
         self.table.skip_non_live(self.ipa, self.index, self.level)
     }
 
@@ -220,7 +226,7 @@ pub(super) fn gone(stage2: &Stage2, ipa: Ipa) -> Entry {
 }
 
 /// Locks a table that an RD or a TABLE entry names.
-#[inline]
+#[inline(always)]
 fn lock_table<'g>(
     granules: &GranuleTable<'g>,
     cpu: CpuIndex,

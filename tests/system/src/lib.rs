@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the two programs of this package share: [`flatten`] turns an ELF image into the flat binary
-//! that firmware loaders expect. The runner's own modules live beside its `main.rs`.
+//! What the programs of this package share. `rmm-test-system` runs [`scenarios`] on [`qemu`] and judges each by its
+//! [`verdict`]; `mutation-proof` breaks the tree by [`mutations`] and runs them again; `elf2bin` uses [`flatten`] to turn
+//! an ELF image into the flat binary that firmware loaders expect; [`performance`] compares figures with those that are
+//! kept.
 
 pub mod flatten;
+pub mod mutations;
+pub mod performance;
+pub mod protection;
+pub mod qemu;
+pub mod scenario;
+pub mod scenarios;
+pub mod tree;
+pub mod verdict;

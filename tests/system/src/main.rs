@@ -2,26 +2,16 @@
 //! The system-test runner: boots an RMM under the test firmware on QEMU, scenario by scenario, and judges
 //! each by its exit status and by what was printed. Its last line is always `N passed, M failed`.
 
-mod protection;
-mod qemu;
-mod scenario;
-mod scenarios;
-mod verdict;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
 
-use crate::protection::Protection;
-use crate::qemu::{Images, Qemu};
-use crate::scenario::Scenario;
-
-/// QEMUs at a time.
-const PARALLEL: usize = 2;
+use rmm_test_system::protection::Protection;
+use rmm_test_system::qemu::{Images, Qemu};
+use rmm_test_system::{scenarios, verdict};
 
 /// Boot an RMM on QEMU under the test firmware and judge what it does.
 #[derive(Parser)]
@@ -114,27 +104,13 @@ fn run(arguments: &Arguments) -> Result<bool> {
 
     let images = arguments.images()?;
     let qemu = Qemu::find(&arguments.qemu)?;
-    let passed = run_all(&chosen, &qemu, &images, arguments.show.is_some());
+    let live = arguments.show.is_some();
+    let passed = AtomicUsize::new(0);
+    verdict::judge_all(&chosen, &qemu, &images, live, |scenario, verdict| {
+        passed.fetch_add(usize::from(verdict.passed()), Ordering::Relaxed);
+        verdict.print(scenario, live);
+    });
+    let passed = passed.into_inner();
     println!("{passed} passed, {} failed", chosen.len() - passed);
     Ok(passed == chosen.len())
-}
-
-/// Runs the scenarios, a few at a time; returns how many passed.
-fn run_all(chosen: &[Scenario], qemu: &Qemu, images: &Images, live: bool) -> usize {
-    let next = AtomicUsize::new(0);
-    let passed = Mutex::new(0);
-    std::thread::scope(|threads| {
-        for _ in 0..PARALLEL.min(chosen.len()) {
-            threads.spawn(|| {
-                while let Some(scenario) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let verdict = verdict::judge(scenario, qemu.run(scenario, images, live));
-                    // The lock also keeps the lines of one report together.
-                    let mut passed = passed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                    *passed += usize::from(verdict.passed());
-                    verdict.print(scenario, live);
-                }
-            });
-        }
-    });
-    passed.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -31,8 +31,8 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(slots::host_memory());
     rows.extend(slots::contents());
     rows.extend(faults::deliberate_faults(protection));
-    rows.extend(faults::stack_use());
     rows.extend(realms::realms());
+    rows.extend(faults::stack_use());
     rows.extend(boot::costs());
     rows.extend(rmi::costs());
     rows.extend(xlat::xlat());

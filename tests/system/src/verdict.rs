@@ -1,25 +1,66 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Judges a run and reports it: one line per scenario, and the whole log of one that failed.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
 use regex::Regex;
 
-use crate::qemu::{End, Run};
+use crate::qemu::{End, Images, Qemu, Run};
 use crate::scenario::Scenario;
+
+/// QEMUs at a time.
+const PARALLEL: usize = 2;
 
 /// A failed check, or firmware that cannot go on.
 const FAILED: &str = r"(^|^EL3: )FAILED";
 /// A passed check; a run without one has tested nothing.
 const PASSED: &str = r"^ok: ";
 
+/// Runs the scenarios, a few at a time. `report` gets each verdict as it comes, one at a time.
+pub fn judge_all(
+    chosen: &[Scenario],
+    qemu: &Qemu,
+    images: &Images,
+    live: bool,
+    report: impl FnMut(&Scenario, Verdict) + Send,
+) {
+    let next = AtomicUsize::new(0);
+    let report = Mutex::new(report);
+    std::thread::scope(|threads| {
+        for _ in 0..PARALLEL.min(chosen.len()) {
+            threads.spawn(|| {
+                while let Some(scenario) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let verdict = judge(scenario, qemu.run(scenario, images, live));
+                    // The lock also keeps the lines of one report together.
+                    let mut report = report.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                    report(scenario, verdict);
+                }
+            });
+        }
+    });
+}
+
 /// The outcome of one scenario.
 #[derive(Debug)]
 pub struct Verdict {
+    ending: Ending,
     complaints: Vec<String>,
     log: Vec<String>,
     duration: Duration,
+}
+
+/// Whether a run came to an end that it chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// QEMU could not be started.
+    NotStarted,
+    /// It was cut: it hung or printed without end.
+    Cut,
+    /// QEMU ended by itself.
+    Finished,
 }
 
 /// Compares a run with what its scenario demands.
@@ -28,6 +69,7 @@ pub fn judge(scenario: &Scenario, run: Result<Run>) -> Verdict {
         Ok(run) => run,
         Err(error) => {
             return Verdict {
+                ending: Ending::NotStarted,
                 complaints: vec![format!("{error:#}")],
                 log: Vec::new(),
                 duration: Duration::ZERO,
@@ -35,6 +77,10 @@ pub fn judge(scenario: &Scenario, run: Result<Run>) -> Verdict {
         }
     };
     let mut complaints = Vec::new();
+    let ending = match run.end {
+        End::Exited(_) => Ending::Finished,
+        End::Hung | End::Flooded => Ending::Cut,
+    };
     match run.end {
         End::Exited(status) if status.success() => {}
         End::Exited(status) => complaints.push(format!("ended with {status}")),
@@ -58,13 +104,24 @@ pub fn judge(scenario: &Scenario, run: Result<Run>) -> Verdict {
             Err(error) => complaints.push(error.to_string()),
         }
     }
-    Verdict { complaints, log: run.log, duration: run.duration }
+    Verdict { ending, complaints, log: run.log, duration: run.duration }
 }
 
 impl Verdict {
     /// True when there is nothing to complain about.
     pub fn passed(&self) -> bool {
         self.complaints.is_empty()
+    }
+
+    /// How the run ended.
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// What is wrong with the run, the most telling first: a check that failed, else a fatal report, else what is missing.
+    pub fn complaint(&self) -> Option<&str> {
+        let telling = |word: &str| self.complaints.iter().find(|complaint| complaint.contains(word));
+        telling("FAILED").or_else(|| telling("FATAL")).or_else(|| self.complaints.last()).map(String::as_str)
     }
 
     /// Prints the verdict; the log of a failure too, unless it was shown as it came.

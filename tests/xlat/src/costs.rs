@@ -3,7 +3,7 @@
 //! counter advances by one with each instruction. A context of the regime and kind that the RMM uses: EL2&0, 48-bit
 //! format, in force while it changes.
 //!
-//! Each count is printed as `cost`, a tab, the name, a tab, the number.
+//! Each count is printed as a line `figure: SECTION | NAME | NUMBER`, which `make bench` collects.
 
 use rmm::address::{PhysAddr, VirtAddr, native};
 use rmm::xlat::mmu::{self, Sharing};
@@ -31,6 +31,10 @@ const SLOTS: VirtAddr = VirtAddr::new(0x80_0000_0000 - 16 * PAGE);
 type Tables = [Table; TABLES];
 type Storage = RegionStorage<{ MOST + OTHERS }>;
 
+fn figure(name: impl core::fmt::Display, instructions: u64) {
+    say!("figure: Translation tables | {name} | {instructions}");
+}
+
 /// Counts everything. Runs at EL2.
 pub fn run() -> Result<(), Error> {
     Level::El2And0.enter();
@@ -39,7 +43,7 @@ pub fn run() -> Result<(), Error> {
             // The step is prime to each count: all pages are met once.
             let regions = (0..count).map(|number| region(number * step % count));
             let instructions = init(regions)?;
-            say!("cost\txlat: init, {count} regions {name}\t{instructions}");
+            figure(format_args!("init, {count} regions {name}"), instructions);
         }
     }
     live()
@@ -130,9 +134,9 @@ fn live() -> Result<(), Error> {
 fn dynamic(context: &mut Context<'_, El2And0>, name: &str, region: Region) -> Result<(), Error> {
     let (instructions, result) = counted(|| context.add(region));
     result?;
-    say!("cost\txlat: map {name}\t{instructions}");
+    figure(format_args!("map {name}"), instructions);
     let (instructions, result) = counted(|| context.remove(region.extent.base, region.extent.size));
-    say!("cost\txlat: unmap {name}\t{instructions}");
+    figure(format_args!("unmap {name}"), instructions);
     result
 }
 
@@ -142,7 +146,7 @@ fn changes(context: &mut Context<'_, El2And0>, block: Region) -> Result<(), Erro
         let (instructions, result) =
             counted(|| context.change_attributes(block.extent.base, PAGE, Attributes::read_only()));
         result?;
-        say!("cost\txlat: change {name}\t{instructions}");
+        figure(format_args!("change {name}"), instructions);
     }
     context.remove(block.extent.base, block.extent.size)
 }
@@ -154,13 +158,13 @@ fn transient(context: &Context<'_, El2And0>) -> Result<(), Error> {
     let (map, mapped) = counted(|| slot.map(PhysAddr::new(0x9000_0000), template));
     let (unmap, unmapped) = counted(|| slot.unmap());
     mapped.and(unmapped)?;
-    say!("cost\txlat: map a transient page\t{map}");
-    say!("cost\txlat: unmap a transient page\t{unmap}");
+    figure("map a transient page", map);
+    figure("unmap a transient page", unmap);
     let group = [0x9000_0000, 0x9000_1000, 0x9000_2000, 0x9000_3000].map(PhysAddr::new);
     let (map, mapped) = counted(|| slots.map_group(4, &group, template));
     let (unmap, unmapped) = counted(|| slots.unmap_group(4, group.len()));
     mapped.and(unmapped)?;
-    say!("cost\txlat: map 4 transient pages at once\t{map}");
-    say!("cost\txlat: unmap 4 transient pages at once\t{unmap}");
+    figure("map 4 transient pages at once", map);
+    figure("unmap 4 transient pages at once", unmap);
     Ok(())
 }

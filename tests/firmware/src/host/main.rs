@@ -18,6 +18,7 @@ mod rmi;
 mod scenarios;
 mod smc;
 mod stacks;
+mod tables;
 
 use core::arch::global_asm;
 use core::panic::PanicInfo;

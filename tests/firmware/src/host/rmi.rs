@@ -22,6 +22,8 @@ pub mod fid {
     pub const RMM_CONFIG_SET: u64 = 0xC400_016E;
     /// Test images only: x1 = which fault the RMM is to commit.
     pub const SELF_TEST: u64 = 0xC400_018E;
+    /// RMI_GRANULE_TRACKING_GET (2.0).
+    pub const GRANULE_TRACKING_GET: u64 = 0xC400_01E1;
     /// Of the test image: how much of its stacks a CPU has used.
     pub const STACK_USE: u64 = 0xC400_018D;
     /// RMI_RMM_CONFIG_GET (2.0).
@@ -154,6 +156,12 @@ pub fn range_delegate(base: u64, top: u64) -> (Status, u64) {
 pub fn range_undelegate(base: u64, top: u64) -> (Status, u64) {
     let returned = call(fid::GRANULE_RANGE_UNDELEGATE, &[base, top], 1);
     (Status(returned[0]), returned[1])
+}
+
+/// RMI_GRANULE_TRACKING_GET (2.0): status, and where memory that is tracked in another way begins.
+pub fn granule_tracking_get(base: u64, top: u64) -> (Status, u64) {
+    let returned = call(fid::GRANULE_TRACKING_GET, &[base, top], 3);
+    (Status(returned[0]), returned[3])
 }
 
 /// RMI_RMM_CONFIG_SET (2.0), from the page at an address.

@@ -15,6 +15,7 @@ mod session;
 mod slots;
 mod slots_race;
 mod stress;
+mod tables;
 
 /// A named list of checks.
 pub struct Scenario {
@@ -54,10 +55,14 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "in-parallel", run: parallel::in_parallel },
     Scenario { name: "power-cycles", run: parallel::power_cycles },
     Scenario { name: "stress", run: stress::stress },
+    Scenario { name: "lock-waits", run: stress::lock_waits },
     Scenario { name: "fault", run: faults::fault },
     Scenario { name: "no-fault", run: faults::no_fault },
+    Scenario { name: "range-instructions", run: instructions::range_instructions },
     Scenario { name: "instructions", run: instructions::instructions },
     Scenario { name: "realm-life", run: realms::life },
     Scenario { name: "realm-shapes", run: realms::shapes },
     Scenario { name: "realm-instructions", run: realms::instructions },
+    Scenario { name: "realm-sessions", run: tables::sessions },
+    Scenario { name: "table-instructions", run: tables::instructions },
 ];

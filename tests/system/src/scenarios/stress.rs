@@ -30,10 +30,24 @@ fn contended(calls: u32) -> Scenario {
     Scenario { name: "contended-stress".into(), ..scenario }
 }
 
+/// As the contended stress, on the test image, which counts how long CPUs wait for a granule.
+fn lock_waits() -> Scenario {
+    let sentence = format!(
+        "of {CPUS} CPUs that want the same granules, each gets its turn after one of each other's at most"
+    );
+    let scenario = contended(20_000)
+        .self_test_image()
+        .interface("2.0")
+        .expect(r"^figure: Lock \| longest wait for a granule, critical sections \| [1-7]$");
+    Scenario { name: "lock-waits".into(), host: "lock-waits".into(), asserts: sentence, ..scenario }
+}
+
 /// Those of the usual run: less memory, so that comparing every granule of it does not take most of the time.
 pub fn short() -> Vec<Scenario> {
     let small = |scenario: Scenario| scenario.memory_gib(1).option("banks=0x70000000+0x800000");
-    in_each_dialect(vec![small(stress(100_000)), small(contended(30_000))])
+    let mut rows = in_each_dialect(vec![small(stress(100_000)), small(contended(30_000))]);
+    rows.push(small(lock_waits()));
+    rows
 }
 
 /// Those on request: ten times as many calls in each dialect as could be wished for, and all of the machine's memory.

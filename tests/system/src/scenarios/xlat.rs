@@ -20,7 +20,7 @@ pub fn xlat() -> Vec<Scenario> {
         Scenario::new("xlat-costs", "costs", "the cost of each operation on translation tables is printed")
             .xlat_image()
             .instruction_count()
-            .expect(r"^cost\txlat: init, 10000 regions in any order\t\d+$")
-            .expect(r"^cost\txlat: unmap a transient page\t\d+$");
+            .expect(r"^figure: Translation tables \| init, 10000 regions in any order \| \d+$")
+            .expect(r"^figure: Translation tables \| unmap a transient page \| \d+$");
     vec![regimes, costs]
 }

@@ -37,6 +37,10 @@ pub fn session() {
     check::equal("the granule is undelegated", rmi::undelegate(address), Status::SUCCESS);
     check::equal("it reads as zero", probe::granule_holds(address, 0), Ok(true));
 
+    if dialect == Dialect::One {
+        super::tables::story();
+    }
+
     say!("-- What the RMM refuses");
     check::equal("a second undelegate", rmi::undelegate(address), Status::ERROR_INPUT);
     check::equal("an unaligned address", rmi::delegate(address + 1), Status::ERROR_INPUT);

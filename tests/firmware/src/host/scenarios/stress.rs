@@ -269,6 +269,27 @@ fn work(index: u64) {
     }
 }
 
+/// The number by which the RMM's test image is asked how long CPUs have waited for granules.
+const WAITS: u64 = 0x10B;
+
+/// As [`stress`], then asks the RMM's test image for the longest wait: in critical sections of other CPUs, of which there is one
+/// for each at most. The bound is proven in the RMM's design document of granules.
+///
+/// Seen to fail: a lock that is always handed to the waiting CPU of the lowest index.
+pub fn lock_waits() {
+    stress();
+    let (status, counts) = rmi::self_test_for(&[WAITS]);
+    check::equal("the RMM tells of its waits", status, Status::SUCCESS);
+    let (waits, longest) = (counts >> 32, counts & 0xffff_ffff);
+    check::that(format_args!("CPUs have waited for granules, {waits} times"), waits >= 100);
+    check::that(
+        format_args!("none has waited for more than one critical section of each other CPU: {longest}"),
+        longest < cpus::count(),
+    );
+    say!("figure: Lock | waits for a granule | {waits}");
+    say!("figure: Lock | longest wait for a granule, critical sections | {longest}");
+}
+
 /// Each CPU makes `argument` delegate or undelegate calls; then every granule of the machine is compared.
 pub fn stress() {
     say!("seed={}", crate::options().seed);

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The tables and the memory of a Realm as a host builds them with RMI 1.0: the commands, and what a host does with several of them.
+
+use rmm_test_firmware::options::GRANULE;
+
+use crate::rmi::{self, Status};
+
+/// Function identifiers.
+mod fid {
+    /// RMI_DATA_CREATE.
+    pub const DATA_CREATE: u64 = 0xC400_0153;
+    /// RMI_DATA_CREATE_UNKNOWN.
+    pub const DATA_CREATE_UNKNOWN: u64 = 0xC400_0154;
+    /// RMI_DATA_DESTROY.
+    pub const DATA_DESTROY: u64 = 0xC400_0155;
+    /// RMI_RTT_CREATE.
+    pub const RTT_CREATE: u64 = 0xC400_015D;
+    /// RMI_RTT_DESTROY.
+    pub const RTT_DESTROY: u64 = 0xC400_015E;
+    /// RMI_RTT_MAP_UNPROTECTED.
+    pub const RTT_MAP_UNPROTECTED: u64 = 0xC400_015F;
+    /// RMI_RTT_READ_ENTRY.
+    pub const RTT_READ_ENTRY: u64 = 0xC400_0161;
+    /// RMI_RTT_UNMAP_UNPROTECTED.
+    pub const RTT_UNMAP_UNPROTECTED: u64 = 0xC400_0162;
+    /// RMI_RTT_FOLD.
+    pub const RTT_FOLD: u64 = 0xC400_0166;
+    /// RMI_RTT_INIT_RIPAS.
+    pub const RTT_INIT_RIPAS: u64 = 0xC400_0168;
+    /// RMI_RTT_SET_RIPAS.
+    pub const RTT_SET_RIPAS: u64 = 0xC400_0169;
+}
+
+/// RMI_ERROR_RTT with a level.
+pub fn error_rtt(level: i64) -> Status {
+    Status(4 | (level.cast_unsigned() & 0xff) << 8)
+}
+
+/// RMI_EMPTY.
+pub const EMPTY: u64 = 0;
+/// RMI_RAM.
+pub const RAM: u64 = 1;
+/// RMI_DESTROYED.
+pub const DESTROYED: u64 = 2;
+
+/// RMI_UNASSIGNED.
+pub const UNASSIGNED: u64 = 0;
+/// RMI_ASSIGNED.
+pub const ASSIGNED: u64 = 1;
+
+/// Memory of the host's as a Realm sees it: Normal, write-back, readable and writable.
+pub const UNPROTECTED: u64 = 0b11 << 6 | 0b110 << 2;
+
+/// What an entry at a level maps.
+pub fn size(level: i64) -> u64 {
+    1 << (12 + 9 * (3 - level))
+}
+
+/// RMI_RTT_CREATE.
+pub fn create(rd: u64, table: u64, ipa: u64, level: i64) -> Status {
+    Status(rmi::call(fid::RTT_CREATE, &[rd, table, ipa, level.cast_unsigned()], 0)[0])
+}
+
+/// RMI_RTT_DESTROY: status, granule and the next IPA to look at.
+pub fn destroy(rd: u64, ipa: u64, level: i64) -> (Status, u64, u64) {
+    let returned = rmi::call(fid::RTT_DESTROY, &[rd, ipa, level.cast_unsigned()], 2);
+    (Status(returned[0]), returned[1], returned[2])
+}
+
+/// RMI_RTT_FOLD: status and granule.
+pub fn fold(rd: u64, ipa: u64, level: i64) -> (Status, u64) {
+    let returned = rmi::call(fid::RTT_FOLD, &[rd, ipa, level.cast_unsigned()], 1);
+    (Status(returned[0]), returned[1])
+}
+
+/// RMI_RTT_READ_ENTRY: status; level, state, descriptor and RIPAS.
+pub fn read_entry(rd: u64, ipa: u64, level: i64) -> (Status, (i64, u64, u64, u64)) {
+    let arguments = &[rd, ipa, level.cast_unsigned()];
+    let returned = rmi::call(fid::RTT_READ_ENTRY, arguments, 4);
+    (Status(returned[0]), (returned[1].cast_signed(), returned[2], returned[3], returned[4]))
+}
+
+/// RMI_RTT_MAP_UNPROTECTED.
+pub fn map_unprotected(rd: u64, ipa: u64, level: i64, descriptor: u64) -> Status {
+    Status(rmi::call(fid::RTT_MAP_UNPROTECTED, &[rd, ipa, level.cast_unsigned(), descriptor], 0)[0])
+}
+
+/// RMI_RTT_UNMAP_UNPROTECTED: status and the next IPA to look at.
+pub fn unmap_unprotected(rd: u64, ipa: u64, level: i64) -> (Status, u64) {
+    let returned = rmi::call(fid::RTT_UNMAP_UNPROTECTED, &[rd, ipa, level.cast_unsigned()], 1);
+    (Status(returned[0]), returned[1])
+}
+
+/// RMI_RTT_INIT_RIPAS: status and how far it came.
+pub fn init_ripas(rd: u64, base: u64, top: u64) -> (Status, u64) {
+    let returned = rmi::call(fid::RTT_INIT_RIPAS, &[rd, base, top], 1);
+    (Status(returned[0]), returned[1])
+}
+
+/// RMI_RTT_SET_RIPAS: status and how far it came.
+pub fn set_ripas(rd: u64, rec: u64, base: u64, top: u64) -> (Status, u64) {
+    let returned = rmi::call(fid::RTT_SET_RIPAS, &[rd, rec, base, top], 1);
+    (Status(returned[0]), returned[1])
+}
+
+/// RMI_DATA_CREATE.
+pub fn data_create(rd: u64, data: u64, ipa: u64, source: u64, measure: bool) -> Status {
+    Status(rmi::call(fid::DATA_CREATE, &[rd, data, ipa, source, u64::from(measure)], 0)[0])
+}
+
+/// RMI_DATA_CREATE_UNKNOWN.
+pub fn data_create_unknown(rd: u64, data: u64, ipa: u64) -> Status {
+    Status(rmi::call(fid::DATA_CREATE_UNKNOWN, &[rd, data, ipa], 0)[0])
+}
+
+/// RMI_DATA_DESTROY: status, granule and the next IPA to look at.
+pub fn data_destroy(rd: u64, ipa: u64) -> (Status, u64, u64) {
+    let returned = rmi::call(fid::DATA_DESTROY, &[rd, ipa], 2);
+    (Status(returned[0]), returned[1], returned[2])
+}
+
+/// Delegated granules for tables.
+pub struct Pool {
+    free: [u64; Self::GRANULES],
+    count: usize,
+}
+
+impl Pool {
+    /// How many there are.
+    pub const GRANULES: usize = 64;
+
+    /// Those that lie side by side from `base` on, all of them delegated.
+    pub fn new(base: u64) -> Self {
+        let mut free = [0; Self::GRANULES];
+        for (granule, address) in free.iter_mut().zip((base..).step_by(GRANULE as usize)) {
+            *granule = address;
+        }
+        Self { free, count: Self::GRANULES }
+    }
+
+    /// Takes one.
+    pub fn take(&mut self) -> u64 {
+        self.count -= 1;
+        self.free[self.count]
+    }
+
+    /// Gives one back.
+    pub fn give(&mut self, granule: u64) {
+        self.free[self.count] = granule;
+        self.count += 1;
+    }
+
+    /// Whether all are there.
+    pub fn is_full(&self) -> bool {
+        self.count == Self::GRANULES
+    }
+}
+
+/// Creates the tables that are missing on the way to `ipa` at `level`; the first status that is not success.
+pub fn bring_tables(rd: u64, pool: &mut Pool, ipa: u64, level: i64) -> Status {
+    loop {
+        let (status, (reached, ..)) = read_entry(rd, ipa & !(size(level) - 1), level);
+        if status != Status::SUCCESS || reached == level {
+            return status;
+        }
+        let table = pool.take();
+        let status = create(rd, table, ipa & !(size(reached) - 1), reached + 1);
+        if status != Status::SUCCESS {
+            pool.give(table);
+            return status;
+        }
+    }
+}
+
+/// Destroys the tables on the way to `ipa`, the finest first, from `level` up to below level `start`; the first status that is not success.
+pub fn destroy_tables(rd: u64, pool: &mut Pool, ipa: u64, level: i64, start: i64) -> Status {
+    let mut at = level;
+    while at > start {
+        let (status, table, _) = destroy(rd, ipa & !(size(at - 1) - 1), at);
+        if status != Status::SUCCESS {
+            return status;
+        }
+        pool.give(table);
+        at -= 1;
+    }
+    Status::SUCCESS
+}

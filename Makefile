@@ -63,7 +63,7 @@ stress: setup-qemu images ## the long tests on QEMU, which take the better part 
 	$(SYSTEM) --stress
 
 # Twice, because an instruction count has to repeat.
-MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions xlat-costs
+MEASURED := rmi1-instructions realm-instructions table-instructions rmi2-instructions rmi2-range-instructions xlat-costs
 bench: setup-qemu images ## every figure, compared with docs/performance.md; BENCH=--update writes them there
 	for scenario in $(MEASURED) $(MEASURED); do $(SYSTEM) --show $$scenario || exit; done >build/figures.log
 	cargo test -q --test figures -- --nocapture >>build/figures.log

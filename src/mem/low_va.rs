@@ -66,27 +66,119 @@ pub fn build<'a, const GUARDS: usize>(
     let bits = (u64::BITS - (highest.get() - 1).leading_zeros()).max(25);
     let space = AddressSpace::new(VaRange::Low, bits, max_pa, FORMAT)?;
     let pool = TablePool::new(tables, sections.low_tables.start)?;
+    // All as dynamic regions: those overlap nothing, where a static one may lie in another.
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
-    builder.add_static(flat(sections.code.clone(), code))?;
-    builder.add_static(flat(sections.read_only.clone(), Attributes::read_only()))?;
+    builder.add_dynamic(flat(sections.code.clone(), code))?;
+    builder.add_dynamic(flat(sections.read_only.clone(), Attributes::read_only()))?;
     let mut start = sections.read_write.start;
     for guard in sections.guards {
-        builder.add_static(flat(start..guard, Attributes::read_write()))?;
+        builder.add_dynamic(flat(start..guard, Attributes::read_write()))?;
         start = PhysAddr::new(guard.get() + GRANULE_SIZE);
     }
-    builder.add_static(flat(start..sections.read_write.end, Attributes::read_write()))?;
-    builder.add_static(flat(sections.low_tables.clone(), Attributes::read_only()))?;
+    builder.add_dynamic(flat(start..sections.read_write.end, Attributes::read_write()))?;
+    builder.add_dynamic(flat(sections.low_tables.clone(), Attributes::read_only()))?;
     for (base, size) in reserved.chain([(shared, GRANULE_SIZE)]) {
-        builder.try_add_static(Region::flat(base, size, Attributes::read_write()))?;
+        builder.add_dynamic(Region::flat(base, size, Attributes::read_write()))?;
     }
     for (base, size) in devices {
         // The host has it too, as Non-secure; every machine so far answers to both, and the host's view is the one that cannot be refused.
         let device = Attributes::device().in_pas(PhysicalAddressSpace::NonSecure);
-        builder.try_add_static(Region::flat(base, size, device))?;
+        builder.add_dynamic(Region::flat(base, size, device))?;
     }
     builder.init().map_err(|failed| failed.error)
 }
 
 fn flat(range: Range<PhysAddr>, attributes: Attributes) -> Region {
     Region::flat(range.start, range.end.get() - range.start.get(), attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::VirtAddr;
+    use crate::xlat::Translation;
+
+    const MAX_PA: PhysAddr = PhysAddr::new((1 << 40) - 1);
+    const SHARED: PhysAddr = PhysAddr::new(0x418f_f000);
+    const RESERVED: [MemoryRange; 2] =
+        [(PhysAddr::new(0x4100_0000), 0x5000), (PhysAddr::new(0x40_0000_0000), 0x20_0000)];
+
+    /// An image at `base`, its guards in the middle of its data.
+    fn sections(base: u64) -> Sections<2> {
+        let range = |first, end| PhysAddr::new(base + first)..PhysAddr::new(base + end);
+        Sections {
+            code: range(0, 0x4000),
+            read_only: range(0x4000, 0x6000),
+            read_write: range(0x6000, 0x50_0000),
+            guards: [PhysAddr::new(base + 0x9000), PhysAddr::new(base + 0xb000)],
+            low_tables: range(0x50_0000, 0x52_8000),
+        }
+    }
+
+    /// What `va` translates to in the map of an image at `base` with these reservations.
+    fn with_map<R>(base: u64, reserved: &[MemoryRange], body: impl FnOnce(&Context<'_, El2And0>) -> R) -> R {
+        let mut tables: Vec<_> = (0..TABLES).map(|_| Table::EMPTY).collect();
+        let mut storage = RegionStorage::new();
+        let sections = sections(base);
+        let none = core::iter::empty();
+        let reserved = reserved.iter().copied();
+        body(&build(&mut tables, &mut storage, &sections, reserved, SHARED, none, MAX_PA).unwrap())
+    }
+
+    #[test]
+    fn each_section_is_mapped_flat_with_its_permissions_and_guards_are_not() {
+        let base = 0x4010_0000;
+        with_map(base, &RESERVED, |map| {
+            let read_write = Attributes::read_write();
+            for (address, attributes) in [
+                (base, Some(Attributes::code())),
+                (base + 0x3fff, Some(Attributes::code())),
+                (base + 0x4000, Some(Attributes::read_only())),
+                (base + 0x6000, Some(read_write)),
+                (base + 0x8fff, Some(read_write)),
+                (base + 0x9000, None),
+                (base + 0x9fff, None),
+                (base + 0xa000, Some(read_write)),
+                (base + 0xb000, None),
+                (base + 0xc000, Some(read_write)),
+                (base + 0x4f_ffff, Some(read_write)),
+                (base + 0x50_0000, Some(Attributes::read_only())),
+                (base + 0x52_7fff, Some(Attributes::read_only())),
+                (base + 0x52_8000, None),
+                (base - 1, None),
+                (SHARED.get(), Some(read_write)),
+                (SHARED.get() + GRANULE_SIZE, None),
+                (RESERVED[0].0.get(), Some(read_write)),
+                (RESERVED[0].0.get() + 0x5000, None),
+                (RESERVED[1].0.get() + 0x1f_ffff, Some(read_write)),
+                (0, None),
+            ] {
+                let found = map.translate(VirtAddr::new(address)).ok();
+                let found = found.map(|Translation { pa, attributes, .. }| (pa, attributes));
+                assert_eq!(
+                    found,
+                    attributes.map(|attributes| (PhysAddr::new(address), attributes)),
+                    "{address:#x}"
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn the_range_is_as_large_as_its_highest_mapping_needs() {
+        let bits = |base, reserved: &[_]| with_map(base, reserved, |map| map.space().address_bits());
+        assert_eq!(bits(0x4010_0000, &[]), 31);
+        assert_eq!(bits(0x1_4000_7000, &[]), 33);
+        assert_eq!(bits(0x4010_0000, &RESERVED), 39);
+    }
+
+    #[test]
+    fn what_overlaps_the_image_is_refused() {
+        let mut tables: Vec<_> = (0..TABLES).map(|_| Table::EMPTY).collect();
+        let mut storage = RegionStorage::new();
+        let sections = sections(0x4010_0000);
+        let reserved = [(PhysAddr::new(0x4010_9000), 0x2000)].into_iter();
+        let none = core::iter::empty();
+        assert!(build(&mut tables, &mut storage, &sections, reserved, SHARED, none, MAX_PA).is_err());
+    }
 }

@@ -146,6 +146,7 @@ pub fn stack_use() -> Vec<Scenario> {
         ("ranges", "2.0", 1),
         ("random-granules", "0.8", 1),
         ("warm-boots", "0.8", 4),
+        ("realm-life", "0.8", 1),
     ]
     .map(|(host, interface, cpus)| {
         Scenario::new(

@@ -15,7 +15,7 @@ SYSTEM := target/release/rmm-test-system --rmm build/rmm.bin --rmm-self-test bui
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
-	lint host-test system-test mutation-proof clean
+	lint host-test system-test mutation-proof mutants clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,6 +69,9 @@ bench: setup-qemu images ## every figure, compared with docs/performance.md; BEN
 	cargo test -q --test figures -- --nocapture >>build/figures.log
 	cargo bench -q --bench look_up >>build/figures.log
 	target/release/performance $(BENCH) docs/performance.md build/figures.log
+
+mutants: ## make every small change to src/xlat and src/granule, and list those that no test misses (hours)
+	cargo mutants --output build $(MUTANTS)
 
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
 	cargo fmt --all --check

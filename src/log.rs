@@ -24,8 +24,8 @@ pub enum Level {
     Debug,
 }
 
-/// The least grave level that is printed.
-pub const MAX_LEVEL: Level = Level::Info;
+/// The least grave level that is printed: by a debug build, all.
+pub const MAX_LEVEL: Level = if cfg!(debug_assertions) { Level::Debug } else { Level::Info };
 
 impl Level {
     const fn name(self) -> &'static str {

@@ -6,6 +6,7 @@
 
 pub mod atomic;
 pub mod el3;
+pub(crate) mod lock_order;
 pub mod machine;
 pub mod memory;
 pub mod system;

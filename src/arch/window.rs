@@ -119,19 +119,32 @@ const USUAL_ZERO_BLOCK: u64 = 64;
 #[inline]
 unsafe fn zero_granule(granule: u64) {
     use super::sysreg::{DCZID_EL0, fields};
-    use crate::address::GRANULE_SIZE;
     use tock_registers::interfaces::Readable;
 
     let zero_block = 4 << DCZID_EL0.read(fields::DCZID_EL0::BS);
-    if zero_block == USUAL_ZERO_BLOCK {
-        // Unrolled: the loop's own instructions would cost as much as the zeroing.
-        // SAFETY: 64 blocks of 64 bytes are the granule, which the caller gives over.
-        unsafe {
-            core::arch::asm!(".rept 63", "dc zva, {block}", "add {block}, {block}, #64", ".endr", "dc zva, {block}",
-                block = inout(reg) granule => _, options(nostack, preserves_flags))
-        };
-        return;
+    if zero_block != USUAL_ZERO_BLOCK {
+        // SAFETY: as the caller says.
+        return unsafe { zero_granule_by(granule, zero_block) };
     }
+    // Unrolled: the loop's own instructions would cost as much as the zeroing.
+    // SAFETY: 64 blocks of 64 bytes are the granule, which the caller gives over.
+    unsafe {
+        core::arch::asm!(".rept 63", "dc zva, {block}", "add {block}, {block}, #64", ".endr", "dc zva, {block}",
+            block = inout(reg) granule => _, options(nostack, preserves_flags))
+    };
+}
+
+/// [`zero_granule`] on a CPU whose DC ZVA zeroes `zero_block` bytes.
+///
+/// # Safety
+///
+/// As for [`zero_granule`].
+#[cfg(target_os = "none")]
+#[cold]
+#[inline(never)]
+unsafe fn zero_granule_by(granule: u64, zero_block: u64) {
+    use crate::address::GRANULE_SIZE;
+
     // BS is at most 9, 2 KiB, so that a whole number of blocks always makes a granule.
     let mut offset = 0;
     while offset < GRANULE_SIZE {

@@ -22,8 +22,8 @@ use crate::mem::{layout, low_va};
 use crate::realm::vmid::VmidTable;
 use crate::rmi::{self, Rmm};
 use crate::xlat::mmu::{self, Features, Sharing};
-use crate::xlat::{RegionStorage, Table};
-use crate::{console, info, warn};
+use crate::xlat::{Context, El2And0, RegionStorage, Table};
+use crate::{console, debug, info, warn};
 
 /// CPUs and granules that the image's own memory has room for: as many CPUs as TF-A announces on QEMU, and 6 GiB. It is one pool, so that
 /// less of one leaves more for the other.
@@ -43,6 +43,7 @@ unsafe impl<T> Sync for Given<T> {}
 static POOL: Given<[u8; POOL_SIZE]> = Given(UnsafeCell::new([0; POOL_SIZE]));
 #[unsafe(link_section = ".low_tables")]
 static LOW_TABLES: Given<[Table; low_va::TABLES]> = Given(UnsafeCell::new([Table::EMPTY; low_va::TABLES]));
+static LOW_REGIONS: Given<RegionStorage<{ low_va::REGIONS }>> = Given(UnsafeCell::new(RegionStorage::new()));
 static WAITERS: Waiters = Waiters::new();
 static VMIDS: VmidTable = VmidTable::new();
 static RMM: spin::Once<Rmm<'static>> = spin::Once::new();
@@ -61,6 +62,8 @@ struct Cold {
     max_pa: PhysAddr,
     /// A refusal is kept until there is a console to tell it on.
     plan: Result<Plan, BootError>,
+    /// The Low VA map, to be queried.
+    low: Option<Context<'static, El2And0>>,
 }
 
 static COLD: Given<Option<Cold>> = Given(UnsafeCell::new(None));
@@ -97,12 +100,15 @@ pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
         physical_limit,
         max_pa,
         plan: Err(BootError::Unsupported("a cold boot without a plan")),
+        low: None,
     };
     // SAFETY: cold boot runs once, on one CPU.
     let cold = unsafe { &mut *COLD.0.get() }.insert(cold);
     cold.plan = plan(cold);
     let consoles = header(cold)?.consoles()?;
-    build_low_map(cold, consoles, &features)
+    let low = build_low_map(cold, consoles, &features)?;
+    cold.low = Some(low);
+    Ok(())
 }
 
 fn header(cold: &Cold) -> Result<Header<'_>, BootError> {
@@ -138,13 +144,14 @@ fn build_low_map(
     cold: &Cold,
     consoles: impl Iterator<Item = Console> + Clone,
     features: &Features,
-) -> Result<(), BootError> {
+) -> Result<Context<'static, El2And0>, BootError> {
     // SAFETY: cold boot runs once, on one CPU, so that this is the only reference ever made to the tables.
     let tables = unsafe { &mut *LOW_TABLES.0.get() };
-    let mut storage = RegionStorage::new();
+    // SAFETY: as above, to the list of regions.
+    let storage = unsafe { &mut *LOW_REGIONS.0.get() };
     let low = low_va::build(
         tables,
-        &mut storage,
+        storage,
         &entry::sections(),
         cold.plan.iter().flat_map(Plan::reserved),
         cold.arguments.shared_buffer(),
@@ -159,7 +166,7 @@ fn build_low_map(
     configuration::set(cold.arguments.cpu_count(), mmu::MAIR, tcr, ttbr0, registers::SCTLR, cpus);
     // The tables are written with caches on, and walks are cacheable; complete before the walker is pointed at them.
     barrier::dsb_ish();
-    Ok(())
+    Ok(low)
 }
 
 /// Everything that needs no more than the map: the console first, so that what follows can be told.
@@ -174,6 +181,9 @@ pub(super) fn finish() -> Result<(), BootError> {
         unsafe { console::init(VirtAddr::new(pl011.region().base().get())) };
     }
     announce(&cold.arguments, &header);
+    if let Some(low) = &cold.low {
+        debug!("Low VA map:\n{low}");
+    }
     #[cfg(feature = "self-test")]
     super::self_test::after_maps();
 

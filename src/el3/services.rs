@@ -62,8 +62,13 @@ fn call<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<u64, Refusa
 /// The [`Refusal`], as of a granule that belongs to EL3 or the Secure world; the granule is unlocked, as it was.
 #[inline]
 pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Delegated>, Refusal> {
-    call([function::GRANULE_DELEGATE, granule.address().get().get()])?;
-    Ok(granule.transition())
+    match call([function::GRANULE_DELEGATE, granule.address().get().get()]) {
+        Ok(_) => Ok(granule.transition()),
+        Err(refusal) => {
+            granule.unlock();
+            Err(refusal)
+        }
+    }
 }
 
 /// Has EL3 move a granule, zeroed, from Realm to Non-secure PAS.
@@ -73,8 +78,13 @@ pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Dele
 /// The [`Refusal`], which means that EL3 and the RMM disagree; the granule is unlocked and still Delegated.
 #[inline]
 pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_, Ns>, Refusal> {
-    call([function::GRANULE_UNDELEGATE, granule.address().get().get()])?;
-    Ok(granule.transition())
+    match call([function::GRANULE_UNDELEGATE, granule.address().get().get()]) {
+        Ok(_) => Ok(granule.transition()),
+        Err(refusal) => {
+            granule.unlock();
+            Err(refusal)
+        }
+    }
 }
 
 /// Asks for `size` bytes of Realm memory, aligned to 2^`alignment` bytes, that are the RMM's for good. Only until the boot of the first CPU is complete.

@@ -11,6 +11,7 @@ use core::mem::ManuallyDrop;
 use super::address::GranuleAddress;
 use super::lock::{Content, CountError, GranuleEntry, Waiters};
 use super::state::{Delegated, GranuleState, Lockable, Transition, Unused, Wiped};
+use crate::arch::lock_order;
 use crate::cpu::CpuIndex;
 
 /// What zeroes a granule: a slot of a CPU.
@@ -75,6 +76,19 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
         LockedGranule::new(this.entry, this.waiters, this.cpu, this.address, this.held.get())
     }
 
+    /// Unlocks the granule, as dropping the guard does; but a guard that is used up by this on its rarer paths need never be in memory.
+    #[inline(always)]
+    pub fn unlock(self) {
+        ManuallyDrop::new(self).release();
+    }
+
+    #[inline(always)]
+    fn release(&self) {
+        self.entry.unlock(self.waiters, self.cpu, self.held.get(), Content::unreferenced(S::STATE as u8));
+        let table = core::ptr::from_ref(self.waiters).addr();
+        lock_order::given_back(self.cpu.get(), table, self.address.get().get());
+    }
+
     /// Takes a reference, which keeps the granule in state `S` when it is unlocked.
     ///
     /// # Errors
@@ -131,7 +145,7 @@ impl<'a> LockedGranule<'a, Delegated> {
 impl<S: GranuleState> Drop for LockedGranule<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        self.entry.unlock(self.waiters, self.cpu, self.held.get(), Content::unreferenced(S::STATE as u8));
+        self.release();
     }
 }
 

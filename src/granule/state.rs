@@ -81,6 +81,11 @@ impl State {
     pub const ALL: [Self; 7] =
         [Self::Ns, Self::Delegated, Self::Rd, Self::Rec, Self::RecAux, Self::Data, Self::Rtt];
 
+    /// Whether commands expect a granule in this state at an address that the host chooses; all others are found by way of those.
+    pub const fn is_named_by_host(self) -> bool {
+        matches!(self, Self::Ns | Self::Delegated | Self::Rd | Self::Rec)
+    }
+
     /// The state with this number; `None` for those not in use.
     pub(super) fn from_number(number: u16) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()

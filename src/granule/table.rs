@@ -12,6 +12,7 @@ use super::lock::{Content, GranuleEntry, Waiter, Waiters};
 use super::state::{Lockable, State};
 use crate::address::{GRANULE_SHIFT, PhysAddr};
 use crate::arch::atomic::{AtomicU16, AtomicUsize};
+use crate::arch::lock_order::{self, Lock};
 use crate::cpu::{CpuIndex, MAX_CPUS};
 
 /// Banks that a table holds. A boot manifest, one page, names at most 245.
@@ -236,6 +237,12 @@ impl<'a> GranuleTable<'a> {
         address: GranuleAddress,
     ) -> Result<LockedGranule<'a, S>, LockError> {
         let entry = self.find(address).ok_or(LockError::Unknown)?;
+        lock_order::about_to_take(Lock {
+            cpu: cpu.get(),
+            table: core::ptr::from_ref(self.waiters).addr(),
+            granule: address.get().get(),
+            is_named: S::STATE.is_named_by_host(),
+        });
         let held = entry.lock(self.waiters, cpu);
         let refusal = if held == Content::unreferenced(S::STATE as u8) {
             return Ok(LockedGranule::new(entry, self.waiters, cpu, address, held));
@@ -247,6 +254,7 @@ impl<'a> GranuleTable<'a> {
             LockError::InUse
         };
         entry.unlock(self.waiters, cpu, held, held);
+        lock_order::given_back(cpu.get(), core::ptr::from_ref(self.waiters).addr(), address.get().get());
         Err(refusal)
     }
 

@@ -16,6 +16,7 @@ use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
 use crate::arch::sysreg::{TCR_EL2, TTBR1_EL2, fields};
 use crate::cpu::CpuIndex;
+use crate::debug;
 use crate::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, El2And0, Error, Maintenance, Region, RegionStorage,
     Table, TablePool, VaRange,
@@ -108,7 +109,8 @@ pub fn space(max_pa: PhysAddr) -> Result<AddressSpace, Error> {
 /// What `xlat` refuses, or more CPUs than there can be.
 pub fn build(cpus: &'static mut [CpuMemory], max_pa: PhysAddr) -> Result<(), Error> {
     for (index, memory) in cpus.iter_mut().enumerate() {
-        memory.set_up(CpuIndex::new(index).ok_or(Error::NoSuchPage)?, max_pa)?;
+        let context = memory.set_up(CpuIndex::new(index).ok_or(Error::NoSuchPage)?, max_pa)?;
+        debug!("High VA map of CPU {index}:\n{context}");
     }
     // Complete before any CPU's walker is pointed at the tables.
     barrier::dsb_ish();

@@ -51,16 +51,19 @@ fn kept(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) -> NotMoved {
 /// RMI_GRANULE_DELEGATE(x1 = address), RMI 1.0.
 #[inline(never)]
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    let moved = GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| delegate_one(rmm, cpu, granule));
-    call.answer(if let Some(Ok(())) = moved { Status::Success } else { Status::ErrorInput })
+    match GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| delegate_one(rmm, cpu, granule)) {
+        Some(Ok(())) => call.answer(Status::Success),
+        _ => call.answer(Status::ErrorInput),
+    }
 }
 
 /// RMI_GRANULE_UNDELEGATE(x1 = address), RMI 1.0.
 #[inline(never)]
 pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    let moved =
-        GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| undelegate_one(rmm, cpu, granule));
-    call.answer(if let Some(Ok(())) = moved { Status::Success } else { Status::ErrorInput })
+    match GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| undelegate_one(rmm, cpu, granule)) {
+        Some(Ok(())) => call.answer(Status::Success),
+        _ => call.answer(Status::ErrorInput),
+    }
 }
 
 /// RMI_GRANULE_RANGE_DELEGATE(x1 = base, x2 = top), RMI 2.0: x1 = the first address not done.

@@ -293,3 +293,39 @@ fn there_is_an_index_for_each_cpu_and_no_more() {
     assert_eq!(CpuIndex::new(usize::MAX), None);
     assert_eq!(cpu(rmm::cpu::MAX_CPUS - 1).get(), rmm::cpu::MAX_CPUS - 1);
 }
+
+#[test]
+#[should_panic(expected = "it is held already")]
+fn a_lock_that_is_held_already_is_not_waited_for_in_tests() {
+    let table = granules();
+    let _held = table.lock::<Ns>(cpu(0), at(BASE)).expect("it is");
+    let _again = table.lock::<Ns>(cpu(0), at(BASE));
+}
+
+#[test]
+#[should_panic(expected = "in ascending order")]
+fn granules_that_the_host_names_are_not_locked_in_descending_order() {
+    let table = granules();
+    let _held = table.lock::<Ns>(cpu(0), at(BASE + 0x1000)).expect("it is");
+    let _lower = table.lock::<Ns>(cpu(0), at(BASE));
+}
+
+#[test]
+#[should_panic(expected = "before those that are found")]
+fn a_granule_that_the_host_names_is_not_locked_after_one_that_is_found() {
+    let table = granules();
+    bring_into(&table, BASE, State::Rtt);
+    let _held = table.lock::<Rtt>(cpu(0), at(BASE)).expect("it is");
+    let _named = table.lock::<Ns>(cpu(0), at(BASE + 0x1000));
+}
+
+#[test]
+fn what_was_given_back_or_is_another_cpus_is_out_of_the_order() {
+    let table = granules();
+    drop(table.lock::<Ns>(cpu(0), at(BASE + 0x2000)).expect("it is"));
+    assert_eq!(try_lock::<Rd>(&table, BASE + 0x2000), Err(LockError::WrongState));
+    let _first = table.lock::<Ns>(cpu(0), at(BASE)).expect("it is");
+    let _second = table.lock::<Ns>(cpu(0), at(BASE + 0x1000)).expect("it is");
+    let _others = table.lock::<Ns>(cpu(1), at(BASE + 0x4000)).expect("it is");
+    let _third = table.lock::<Ns>(cpu(0), at(BASE + 0x3000)).expect("it is");
+}

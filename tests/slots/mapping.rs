@@ -55,8 +55,10 @@ fn a_group_costs_a_store_and_a_tlbi_for_each_granule_and_the_barriers_of_one() {
     let mut cpu = System::cpu(0);
     for count in 0..=16 {
         let addresses: Vec<u64> = (0..count).map(|index| SECOND.0 + 0x1000 * index).collect();
-        let granules: Vec<LockedGranule<'_, RecAux>> =
-            addresses.iter().rev().map(|address| take(&system, &mut cpu, *address)).collect();
+        let mut granules: Vec<LockedGranule<'_, RecAux>> =
+            addresses.iter().map(|address| take(&system, &mut cpu, *address)).collect();
+        // Locked in the order of locks, and mapped in another.
+        granules.reverse();
         let (mapping, events) = record(|| cpu.slots.rec_aux.map(&granules));
         let mapping = mapping.expect("there are slots enough");
         let mut expected: Vec<_> =

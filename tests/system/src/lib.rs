@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What the programs of this package share. `rmm-test-system` runs [`scenarios`] on [`qemu`] and judges each by its
 //! [`verdict`]; `mutation-proof` breaks the tree by [`mutations`] and runs them again; `elf2bin` uses [`flatten`] to turn
-//! an ELF image into the flat binary that firmware loaders expect; [`performance`] compares figures with those that are
-//! kept.
+//! an ELF image into the flat binary that firmware loaders expect; `performance` compares the figures of a run, by
+//! [`performance`], with those that are kept.
 
 pub mod flatten;
 pub mod mutations;

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The checker of the lock order (`docs/design/granules.md`, section 4): a test in which a CPU takes locks in an order that could deadlock
+//! fails at once, whether another CPU is there to deadlock with or not.
+
+use std::cell::RefCell;
+
+use crate::arch::lock_order::Lock;
+
+thread_local! {
+    /// The locks that the CPUs of this thread hold.
+    static HELD: RefCell<Vec<Lock>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The rule that taking `new` while `held` is held breaks.
+fn broken(held: &Lock, new: &Lock) -> Option<&'static str> {
+    if held.granule == new.granule {
+        Some("it is held already")
+    } else if new.is_named && !held.is_named {
+        Some("one that the host names comes before those that are found")
+    } else if new.is_named && new.granule < held.granule {
+        Some("those that the host names are taken in ascending order")
+    } else {
+        None
+    }
+}
+
+pub(crate) fn about_to_take(lock: Lock) {
+    HELD.with_borrow_mut(|held| {
+        let same = |held: &&Lock| (held.cpu, held.table) == (lock.cpu, lock.table);
+        for other in held.iter().filter(same) {
+            if let Some(rule) = broken(other, &lock) {
+                panic!("lock order: {lock:x?} after {other:x?}: {rule}");
+            }
+        }
+        held.push(lock);
+    });
+}
+
+pub(crate) fn given_back(cpu: usize, table: usize, granule: u64) {
+    // A guard may be dropped by another thread, or while this one ends.
+    let _gone = HELD.try_with(|held| {
+        held.borrow_mut().retain(|lock| (lock.cpu, lock.table, lock.granule) != (cpu, table, granule));
+    });
+}

@@ -8,7 +8,7 @@ export RUSTUP_AUTO_INSTALL := 0
 
 IMAGE := scripts/target-cargo.sh image build/image
 FIRMWARE := scripts/target-cargo.sh firmware build/firmware
-SYSTEM := target/release/rmm-test-system --rmm build/rmm.bin --rmm-self-test build/rmm-self-test.bin \
+SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build/rmm-self-test.bin \
 	--el3 build/el3.bin --host build/host.bin --xlat build/xlat.bin
 
 .DEFAULT_GOAL := help
@@ -28,29 +28,29 @@ setup-qemu: ## install QEMU 9.2 or newer, if need be
 	@scripts/qemu.sh
 
 tools: ## the test runner and elf2bin, for this machine
-	cargo build -q --release -p rmm-test-system
+	cargo build -q --profile tools -p rmm-test-system
 
 build: tools ## the RMM: build/rmm.elf and build/rmm.bin
 	$(IMAGE) build -p rmm --bin rmm
 	cp build/image/rmm build/rmm.elf
-	target/release/elf2bin --pie build/rmm.elf build/rmm.bin
+	target/tools/elf2bin --pie build/rmm.elf build/rmm.bin
 
 build-self-test: tools ## the RMM with its deliberate faults: build/rmm-self-test.bin
 	$(IMAGE) build -p rmm --bin rmm --features self-test
 	cp build/image/rmm build/rmm-self-test.elf
-	target/release/elf2bin --pie build/rmm-self-test.elf build/rmm-self-test.bin
+	target/tools/elf2bin --pie build/rmm-self-test.elf build/rmm-self-test.bin
 
 build-debian-core: ## the RMM with core from Debian's sources, to show that this way works
 	$(MAKE) --no-print-directory build CORE=debian-src
 
 firmware: tools ## the test firmware: build/el3.bin and build/host.bin
 	$(FIRMWARE) build -p rmm-test-firmware
-	target/release/elf2bin build/firmware/el3 build/el3.bin
-	target/release/elf2bin build/firmware/host build/host.bin
+	target/tools/elf2bin build/firmware/el3 build/el3.bin
+	target/tools/elf2bin build/firmware/host build/host.bin
 
 xlat-test: tools ## the image that tests the translation tables: build/xlat.bin
 	$(IMAGE) build -p rmm-test-xlat
-	target/release/elf2bin build/image/xlat build/xlat.bin
+	target/tools/elf2bin build/image/xlat build/xlat.bin
 
 images: build build-self-test firmware xlat-test
 
@@ -63,12 +63,13 @@ stress: setup-qemu images ## the long tests on QEMU, which take the better part 
 	$(SYSTEM) --stress
 
 # Twice, because an instruction count has to repeat.
-MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions xlat-costs
+MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions realm-instructions table-instructions \
+	xlat-costs lock-waits
 bench: setup-qemu images ## every figure, compared with docs/performance.md; BENCH=--update writes them there
 	for scenario in $(MEASURED) $(MEASURED); do $(SYSTEM) --show $$scenario || exit; done >build/figures.log
 	cargo test -q --test figures -- --nocapture >>build/figures.log
 	cargo bench -q --bench look_up >>build/figures.log
-	target/release/performance $(BENCH) docs/performance.md build/figures.log
+	target/tools/performance $(BENCH) docs/performance.md build/figures.log
 
 mutants: ## make every small change to src/xlat and src/granule, and list those that no test misses (hours)
 	cargo mutants --output build $(MUTANTS)
@@ -93,7 +94,7 @@ system-test: setup-qemu images ## the tests that run on QEMU
 	$(SYSTEM)
 
 mutation-proof: setup-qemu tools ## break the tree in some 60 ways and see the emulated tests fail (half an hour)
-	target/release/mutation-proof
+	target/tools/mutation-proof
 
 clean: ## remove everything that was built or fetched
 	cargo clean -q

@@ -64,7 +64,7 @@ impl<'a> System<'a> {
 
     /// Calls the RMM on `cpu` with x0-x7, on a thread attached to the machine; gives x0-x7 as the host gets them back.
     pub fn call(&self, cpu: &mut Cpu, mut registers: Registers) -> Registers {
-        rmi::handle(&self.rmm, cpu, &mut registers);
+        rmi::handle(self.rmm.dialect(), &self.rmm, cpu, &mut registers);
         registers
     }
 }

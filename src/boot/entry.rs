@@ -67,7 +67,7 @@ core::arch::global_asm!(
     prepare = sym prepare,
     finish = sym finish,
     warm = sym warm,
-    handle = sym rmi_entry::handle,
+    service = sym rmi_entry::service,
     per_cpu_size = const size_of::<high_va::CpuMemory>(),
     stack_top = const high_va::STACK.top,
     exception_stack_top = const high_va::EXCEPTION_STACK.top,

@@ -26,11 +26,13 @@ use crate::arch::smc::Registers;
 use crate::mem::Cpu;
 
 /// Carries out the call in `registers`, x0-x7, and leaves the answer there: x0 the result word, x1-x3 outputs or 0, x4-x7 as they were.
-#[inline]
-pub fn handle(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
+///
+/// `dialect` is that of `rmm`; a caller that knows it for good spares the call to look.
+#[inline(always)]
+pub fn handle(dialect: Dialect, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
     check_slots(cpu);
     let call = Call::new(registers);
-    let Answered { .. } = match rmm.dialect {
+    let Answered { .. } = match dialect {
         Dialect::V1_0 => dispatch_1_0(rmm, cpu, call),
         Dialect::V2_0 => dispatch_2_0(rmm, cpu, call),
     };

@@ -32,6 +32,11 @@ impl<'a> Rmm<'a> {
         }
     }
 
+    /// The RMI that the host speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// The granule array.
     pub fn granules(&self) -> &GranuleTable<'a> {
         &self.granules

@@ -178,13 +178,17 @@ mod tests {
             }
         }
 
+        /// The depth of the tree, in which what is above has the higher rank.
         fn depth(&self) -> usize {
             let mut deepest = 0;
             let mut rest: Vec<_> = self.order.root.map(|root| (root, 1)).into_iter().collect();
             while let Some((number, depth)) = rest.pop() {
                 deepest = deepest.max(depth);
                 let Links { left, right } = self.order.links[usize::from(number)];
-                rest.extend([left, right].into_iter().flatten().map(|below| (below, depth + 1)));
+                for below in [left, right].into_iter().flatten() {
+                    assert!(rank(below) < rank(number), "{below} below {number}");
+                    rest.push((below, depth + 1));
+                }
             }
             deepest
         }
@@ -212,6 +216,7 @@ mod tests {
                         checked.insert(number, random.u64(..) & !0xff | step);
                     }
                     checked.check();
+                    assert!(checked.depth() <= checked.held.len());
                 }
             });
         }

@@ -106,7 +106,7 @@ impl Tree {
         // The tools are not built again from the copy: they are no part of what is tested.
         let tool =
             std::env::current_exe().context("this program cannot find itself")?.with_file_name("elf2bin");
-        let place = root.join("target/release");
+        let place = root.join("target/tools");
         fs::create_dir_all(&place).context("cannot make a folder in the copy")?;
         fs::copy(&tool, place.join("elf2bin")).with_context(|| format!("cannot copy {}", tool.display()))?;
         Ok(Self { root })

@@ -242,10 +242,10 @@ booted:
     msr     sp_el0, x0
     ldr     x0, ={stack_top}
     mov     sp, x0
+    sub     sp, sp, #96                 // x0-x7 of the call; then its service: two arguments, and who handles it
+    add     x0, sp, #64
     bl      {service}
-    cbz     x0, refuse_unknown
-    sub     sp, sp, #80                 // x0-x7 of the call; then what handles it, and that one's second argument
-    stp     x0, x1, [sp, #64]
+    cbz     w0, refuse_unknown
     mov     x2, #0                      // activation token: none needed, the CPU index says all
     mov     x1, #0
     ldr     x0, ={boot_complete}
@@ -256,8 +256,9 @@ rmi_loop:
     stp     x2, x3, [sp, #16]
     stp     x4, x5, [sp, #32]
     stp     x6, x7, [sp, #48]
-    ldp     x8, x1, [sp, #64]
-    mov     x0, sp
+    ldp     x0, x1, [sp, #64]
+    ldr     x8, [sp, #80]
+    mov     x2, sp
     blr     x8
     ldp     x1, x2, [sp]
     ldp     x3, x4, [sp, #16]

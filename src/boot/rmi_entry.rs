@@ -3,49 +3,47 @@
 //!
 //! What is the same for all calls is found once, when a CPU has booted ([`service`]), and handed to each call by the loop.
 
+use core::mem::MaybeUninit;
+
 use crate::arch::smc::Registers;
-use crate::mem::high_va;
+use crate::mem::{Cpu, high_va};
 use crate::rmi::{self, Dialect, Rmm};
 
 /// One RMI call: x0-x7 in `registers`, replaced by the answer.
-type Handler = extern "C" fn(registers: &mut Registers, rmm: &'static Rmm<'static>);
+type Handler = extern "C" fn(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers);
 
-/// What serves the calls of a CPU: in x0 and x1 for `entry.S`, which keeps it. Zero in x0: nothing does.
+/// What serves the calls of a CPU, as `entry.S` keeps it: the arguments that are the same for all calls, and the handler. They are in the order in which
+/// commands take them, so that on the way to a command none is moved.
 #[repr(C)]
 pub(super) struct Service {
-    handler: Option<Handler>,
-    rmm: Option<&'static Rmm<'static>>,
+    rmm: &'static Rmm<'static>,
+    cpu: &'static mut Cpu,
+    handler: Handler,
 }
 
-/// The service of the RMM, which cold boot has made.
-pub(super) extern "C" fn service() -> Service {
-    let rmm = super::cold::rmm();
-    let handler = rmm.map(|rmm| -> Handler {
-        match rmm.dialect() {
-            Dialect::V1_0 => handle_1_0,
-            Dialect::V2_0 => handle_2_0,
-        }
-    });
-    Service { handler, rmm }
+/// Finds the service of the RMM, which cold boot has made. Whether there is one: if not, `service` is not written.
+pub(super) extern "C" fn service(service: &mut MaybeUninit<Service>) -> bool {
+    let Some(rmm) = super::cold::rmm() else { return false };
+    let handler = match rmm.dialect() {
+        Dialect::V1_0 => handle_1_0,
+        Dialect::V2_0 => handle_2_0,
+    };
+    service.write(Service { rmm, cpu: high_va::this_cpu(), handler });
+    true
 }
 
-extern "C" fn handle_1_0(registers: &mut Registers, rmm: &'static Rmm<'static>) {
-    handle(Dialect::V1_0, registers, rmm);
+extern "C" fn handle_1_0(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers) {
+    handle(Dialect::V1_0, rmm, cpu, registers);
 }
 
-extern "C" fn handle_2_0(registers: &mut Registers, rmm: &'static Rmm<'static>) {
-    handle(Dialect::V2_0, registers, rmm);
+extern "C" fn handle_2_0(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers) {
+    handle(Dialect::V2_0, rmm, cpu, registers);
 }
 
 #[inline(always)]
-fn handle(dialect: Dialect, registers: &mut Registers, rmm: &Rmm<'static>) {
+fn handle(dialect: Dialect, rmm: &Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers) {
     #[cfg(feature = "self-test")]
-    if super::self_test::intercept(registers) {
-        return;
-    }
-    let cpu = high_va::this_cpu();
-    #[cfg(feature = "self-test")]
-    if super::self_test::slots::intercept(rmm, cpu, registers) {
+    if super::self_test::intercept(registers) || super::self_test::slots::intercept(rmm, cpu, registers) {
         return;
     }
     rmi::handle(dialect, rmm, cpu, registers);

@@ -20,4 +20,4 @@ pub use layout::{LayoutError, MemoryRange};
 pub use lock::{CountError, GranuleEntry, Waiters};
 pub use several::{LockedSet, MAX_SET};
 pub use state::State;
-pub use table::{GranuleTable, LockError, MAX_BANKS, NsGranule, Run};
+pub use table::{GranuleTable, KnownGranule, LockError, MAX_BANKS, NsGranule, Run};

@@ -8,7 +8,7 @@ use core::fmt;
 use super::address::GranuleAddress;
 use super::guard::{LockedGranule, Reference};
 use super::layout::{LayoutError, MemoryRange, for_each_piece};
-use super::lock::{Content, GranuleEntry, Waiter, Waiters};
+use super::lock::{GranuleEntry, Waiter, Waiters};
 use super::state::{Lockable, State};
 use crate::address::{GRANULE_SHIFT, PhysAddr};
 use crate::arch::atomic::{AtomicU16, AtomicUsize};
@@ -102,6 +102,13 @@ impl NsGranule {
     pub const fn address(self) -> GranuleAddress {
         self.0
     }
+}
+
+/// A granule that there is: one that the table has a record of, in whatever state.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownGranule<'a> {
+    entry: &'a GranuleEntry,
+    address: GranuleAddress,
 }
 
 /// All granules of the machine.
@@ -199,6 +206,12 @@ impl<'a> GranuleTable<'a> {
         banks.get(above.checked_sub(1)?)
     }
 
+    /// The granule at `address`, if the table has one there.
+    #[inline]
+    pub fn known(&self, address: GranuleAddress) -> Option<KnownGranule<'a>> {
+        Some(KnownGranule { entry: self.find(address)?, address })
+    }
+
     /// The state of the granule at `address`, at some moment of the call; it may be another already. `None` when no granule is known there.
     #[inline]
     pub fn state(&self, address: GranuleAddress) -> Option<State> {
@@ -237,6 +250,20 @@ impl<'a> GranuleTable<'a> {
         address: GranuleAddress,
     ) -> Result<LockedGranule<'a, S>, LockError> {
         let entry = self.find(address).ok_or(LockError::Unknown)?;
+        self.lock_known(cpu, KnownGranule { entry, address })
+    }
+
+    /// Locks a granule of this table as [`lock`](Self::lock) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock`](Self::lock), but for [`LockError::Unknown`].
+    #[inline]
+    pub fn lock_known<S: Lockable>(
+        &self,
+        cpu: CpuIndex,
+        KnownGranule { entry, address }: KnownGranule<'a>,
+    ) -> Result<LockedGranule<'a, S>, LockError> {
         lock_order::about_to_take(Lock {
             cpu: cpu.get(),
             table: core::ptr::from_ref(self.waiters).addr(),
@@ -244,9 +271,7 @@ impl<'a> GranuleTable<'a> {
             is_named: S::STATE.is_named_by_host(),
         });
         let held = entry.lock(self.waiters, cpu);
-        let refusal = if held == Content::unreferenced(S::STATE as u8) {
-            return Ok(LockedGranule::new(entry, self.waiters, cpu, address, held));
-        } else if held.state() != S::STATE as u16 {
+        let refusal = if held.state() != S::STATE as u16 {
             LockError::WrongState
         } else if held.count() <= S::MAX_REFERENCES {
             return Ok(LockedGranule::new(entry, self.waiters, cpu, address, held));

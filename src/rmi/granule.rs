@@ -9,8 +9,8 @@ use crate::address::PhysAddr;
 use crate::arch::sysreg::ISR_EL1;
 use crate::el3::services::{self, Refusal};
 use crate::error;
-use crate::granule::GranuleAddress;
 use crate::granule::state::{Delegated, Ns};
+use crate::granule::{GranuleAddress, KnownGranule};
 use crate::mem::Cpu;
 
 /// Why a granule was not moved. The host is told the same for all of them; the state of the granule is as it was.
@@ -21,8 +21,8 @@ struct NotMoved;
 /// Nothing is wiped: what the host left there is wiped when the granule is taken into use.
 // Always inlined: a call costs the one-granule command a stack frame.
 #[inline(always)]
-fn delegate_one(rmm: &Rmm<'_>, cpu: &Cpu, granule: GranuleAddress) -> Result<(), NotMoved> {
-    let locked = rmm.granules.lock::<Ns>(cpu.index, granule).map_err(|_| NotMoved)?;
+fn delegate_one(rmm: &Rmm<'_>, cpu: &Cpu, granule: KnownGranule<'_>) -> Result<(), NotMoved> {
+    let locked = rmm.granules.lock_known::<Ns>(cpu.index, granule).map_err(|_| NotMoved)?;
     // EL3 refuses what is not Non-secure: the host named memory of EL3 or of the Secure world.
     services::delegate(locked).map(drop).map_err(|_| NotMoved)
 }
@@ -30,10 +30,11 @@ fn delegate_one(rmm: &Rmm<'_>, cpu: &Cpu, granule: GranuleAddress) -> Result<(),
 /// Moves one granule back to the host, wiped.
 // Always inlined, as above.
 #[inline(always)]
-fn undelegate_one(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Result<(), NotMoved> {
-    let locked = rmm.granules.lock::<Delegated>(cpu.index, granule).map_err(|_| NotMoved)?;
+fn undelegate_one(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: KnownGranule<'_>) -> Result<(), NotMoved> {
+    let locked = rmm.granules.lock_known::<Delegated>(cpu.index, granule).map_err(|_| NotMoved)?;
+    let address = locked.address();
     let wiped = locked.wipe(&mut cpu.slots.delegated);
-    services::undelegate(wiped).map(drop).map_err(|refusal| kept(rmm, granule, refusal))
+    services::undelegate(wiped).map(drop).map_err(|refusal| kept(rmm, address, refusal))
 }
 
 /// EL3 disagrees about a granule that was just written as Realm memory. It stays Delegated, so that no one loses it and no one gains it.
@@ -51,31 +52,55 @@ fn kept(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) -> NotMoved {
 /// RMI_GRANULE_DELEGATE(x1 = address), RMI 1.0.
 #[inline(never)]
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    match GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| delegate_one(rmm, cpu, granule)) {
-        Some(Ok(())) => call.answer(Status::Success),
-        _ => call.answer(Status::ErrorInput),
+    match GranuleAddress::new(PhysAddr::new(call.x1())).and_then(|address| rmm.granules.known(address)) {
+        Some(granule) => delegate_known(rmm, cpu, call, granule),
+        None => call.answer(Status::ErrorInput),
+    }
+}
+
+// By itself, so that an address that names no granule is refused before there is a stack frame.
+#[inline(never)]
+fn delegate_known(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>, granule: KnownGranule<'_>) -> Answered {
+    match delegate_one(rmm, cpu, granule) {
+        Ok(()) => call.answer(Status::Success),
+        Err(NotMoved) => call.answer(Status::ErrorInput),
     }
 }
 
 /// RMI_GRANULE_UNDELEGATE(x1 = address), RMI 1.0.
 #[inline(never)]
 pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    match GranuleAddress::new(PhysAddr::new(call.x1())).map(|granule| undelegate_one(rmm, cpu, granule)) {
-        Some(Ok(())) => call.answer(Status::Success),
-        _ => call.answer(Status::ErrorInput),
+    match GranuleAddress::new(PhysAddr::new(call.x1())).and_then(|address| rmm.granules.known(address)) {
+        Some(granule) => undelegate_known(rmm, cpu, call, granule),
+        None => call.answer(Status::ErrorInput),
+    }
+}
+
+// By itself, so that an address that names no granule is refused before there is a stack frame.
+#[inline(never)]
+fn undelegate_known(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>, granule: KnownGranule<'_>) -> Answered {
+    match undelegate_one(rmm, cpu, granule) {
+        Ok(()) => call.answer(Status::Success),
+        Err(NotMoved) => call.answer(Status::ErrorInput),
     }
 }
 
 /// RMI_GRANULE_RANGE_DELEGATE(x1 = base, x2 = top), RMI 2.0: x1 = the first address not done.
 #[inline(never)]
 pub(super) fn range_delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    for_range(call, |granule| delegate_one(rmm, cpu, granule))
+    for_range(call, |address| {
+        let granule = rmm.granules.known(address).ok_or(NotMoved)?;
+        delegate_one(rmm, cpu, granule)
+    })
 }
 
 /// RMI_GRANULE_RANGE_UNDELEGATE(x1 = base, x2 = top), RMI 2.0: x1 = the first address not done.
 #[inline(never)]
 pub(super) fn range_undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    for_range(call, |granule| undelegate_one(rmm, cpu, granule))
+    for_range(call, |address| {
+        let granule = rmm.granules.known(address).ok_or(NotMoved)?;
+        undelegate_one(rmm, cpu, granule)
+    })
 }
 
 /// Moves granules from the base up, until the top, a granule that cannot be moved, or an interrupt for the host.

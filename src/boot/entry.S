@@ -245,7 +245,7 @@ booted:
     sub     sp, sp, #96                 // x0-x7 of the call; then its service: two arguments, and who handles it
     add     x0, sp, #64
     bl      {service}
-    cbz     w0, refuse_unknown
+    tbz     w0, #0, refuse_unknown      // bool: the bits above are undefined
     mov     x2, #0                      // activation token: none needed, the CPU index says all
     mov     x1, #0
     ldr     x0, ={boot_complete}

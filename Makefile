@@ -93,7 +93,7 @@ host-test: ## the tests that run on this machine
 system-test: setup-qemu images ## the tests that run on QEMU
 	$(SYSTEM)
 
-mutation-proof: setup-qemu tools ## break the tree in some 60 ways and see the emulated tests fail (half an hour)
+mutation-proof: setup-qemu tools ## break the tree in every listed way and see the emulated tests fail (about a minute for each)
 	target/tools/mutation-proof
 
 clean: ## remove everything that was built or fetched

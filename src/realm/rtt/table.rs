@@ -60,12 +60,6 @@ impl RttTable {
         store_descriptor(&self.0[index.get()], entry.encode(level, format));
     }
 
-    /// Makes the entry at `index` invalid, without content, for the time that a break-before-make takes.
-    #[inline]
-    pub fn clear(&self, index: EntryIndex) {
-        store_descriptor(&self.0[index.get()], 0);
-    }
-
     /// Fills a table at `level`, which no walker can reach, with what `parent`, no table, is in one entry (unfolding).
     pub fn unfold(&mut self, parent: Entry, level: Level, format: DescriptorFormat) {
         let first = parent.encode(level, format);

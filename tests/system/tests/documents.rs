@@ -105,12 +105,28 @@ fn named_scenarios(text: &str) -> Vec<&str> {
     LIST.captures_iter(text).filter_map(|found| found.get(1)).flat_map(|list| spans(list.as_str())).collect()
 }
 
-/// What the links in `text` lead to, without those on the web and within the document.
-fn links(text: &str) -> Vec<&str> {
+/// What the links in `text` lead to, a file (none: this document) and the section in it (or none), without those on the web.
+fn links(text: &str) -> Vec<(&str, &str)> {
     static LINK: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\]\(([^)\s#]+)[^)\s]*\)").expect("the pattern is valid"));
-    let all = LINK.captures_iter(text).filter_map(|found| found.get(1)).map(|target| target.as_str());
-    all.filter(|link| !link.contains("://")).collect()
+        LazyLock::new(|| Regex::new(r"\]\(([^)\s#]*)#?([^)\s]*)\)").expect("the pattern is valid"));
+    let part =
+        |found: &regex::Captures<'_>, part| found.get(part).map(|part| part.range()).unwrap_or_default();
+    let all = LINK.captures_iter(text).map(|found| (&text[part(&found, 1)], &text[part(&found, 2)]));
+    all.filter(|(file, _)| !file.contains("://")).collect()
+}
+
+/// The names by which links lead to the sections of a document: their headings in lower case, with hyphens for spaces and without punctuation.
+fn sections(text: &str) -> HashSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let name = |heading: &str| {
+        let words = heading.trim_start_matches('#').trim().to_lowercase();
+        words
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect()
+    };
+    headings.map(name).collect()
 }
 
 /// The targets that `text` has people make: what follows `make` in code.
@@ -133,13 +149,16 @@ fn targets(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn links_lead_to_files_that_exist() {
+fn links_lead_to_files_and_sections_that_exist() {
     let mut broken = Vec::new();
     for (path, text) in documents() {
-        let folder = root().join(&path).parent().map(Path::to_owned).unwrap_or_default();
-        for link in links(&text) {
-            if !folder.join(link).exists() {
-                broken.push(format!("{}: {link}", path.display()));
+        let here = root().join(&path);
+        let folder = here.parent().expect("a file is in a folder");
+        for (file, section) in links(&text) {
+            let target = if file.is_empty() { here.clone() } else { folder.join(file) };
+            let has_section = || sections(&fs::read_to_string(&target).unwrap_or_default()).contains(section);
+            if !target.exists() || !(section.is_empty() || has_section()) {
+                broken.push(format!("{}: {file}#{section}", path.display()));
             }
         }
     }
@@ -282,7 +301,14 @@ fn each_document_begins_with_its_license() {
 
 #[test]
 fn links_and_targets_are_found_where_they_are() {
-    assert_eq!(links("[a](b.md) [c](https://d.org/e) [f](g.md#h) [i](#j)"), ["b.md", "g.md"]);
+    assert_eq!(
+        links("[a](b.md) [c](https://d.org/e) [f](g.md#h) [i](#j)"),
+        [("b.md", ""), ("g.md", "h"), ("", "j")]
+    );
+    assert_eq!(
+        sections("# A `b`, c\n\ntext\n## 4. The lock's"),
+        HashSet::from(["a-b-c".into(), "4-the-locks".into()])
+    );
     let text = "to make one, `make two`\n```\nmake three X=1\n```\nmake four";
     assert_eq!(targets(text), ["two", "three"]);
 }

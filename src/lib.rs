@@ -10,7 +10,6 @@
 
 pub mod address;
 pub mod arch;
-#[cfg(target_os = "none")]
 pub mod boot;
 pub mod console;
 pub mod cpu;

@@ -207,6 +207,8 @@ pub struct Options {
     pub machine_cpus: u64,
     /// `share=64`: of this many steps of the stress scenario, one is on a granule that all CPUs name.
     pub share: u64,
+    /// `host-interrupts=0`: with 1, the host may configure every interrupt of the machine.
+    pub host_interrupts: u64,
     scenario: [u8; NAME],
     scenario_length: usize,
     /// `argument=0`: a number for the scenario.
@@ -239,6 +241,7 @@ impl Default for Options {
             seed: 1,
             machine_cpus: 1,
             share: 64,
+            host_interrupts: 0,
             scenario: [0; NAME],
             scenario_length: 0,
             argument: 0,
@@ -323,6 +326,7 @@ impl Options {
             "seed" => number(value).map(|value| self.seed = value),
             "machine-cpus" => number(value).map(|value| self.machine_cpus = value),
             "share" => number(value).map(|value| self.share = value),
+            "host-interrupts" => number(value).map(|value| self.host_interrupts = value),
             "scenario" => self.set_scenario(value),
             "argument" => number(value).map(|value| self.argument = value),
             _ => return None,

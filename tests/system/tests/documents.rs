@@ -302,6 +302,31 @@ fn each_document_begins_with_its_license() {
 }
 
 #[test]
+fn programs_and_tests_that_are_run_exist() {
+    // What is run, and where it may be.
+    let runs: [(&str, &[&str]); 3] = [
+        (r"--test ([a-z]\w*)", &["tests/{}.rs", "tests/{}/main.rs", "tests/system/tests/{}.rs"]),
+        (r"target/tools/([a-z][\w-]*)", &["tests/system/src/bin/{}.rs"]),
+        (r"fuzz run ([a-z]\w*)", &["fuzz/fuzz_targets/{}.rs"]),
+    ];
+    let mut missing = Vec::new();
+    for (path, text) in documents() {
+        for (pattern, places) in runs {
+            let run = Regex::new(pattern).expect("the pattern is valid");
+            for name in run.captures_iter(&text).filter_map(|found| found.get(1)) {
+                // The package's own program has its name.
+                let is_own = name.as_str() == env!("CARGO_PKG_NAME");
+                let exists = |place: &&str| root().join(place.replace("{}", name.as_str())).exists();
+                if !is_own && !places.iter().any(exists) {
+                    missing.push(format!("{}: {}", path.display(), name.as_str()));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
 fn links_and_targets_are_found_where_they_are() {
     assert_eq!(
         links("[a](b.md) [c](https://d.org/e) [f](g.md#h) [i](#j)"),

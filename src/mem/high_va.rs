@@ -131,7 +131,7 @@ pub fn enable(table: PhysAddr) {
 }
 
 impl CpuMemory {
-    fn set_up(
+    pub(crate) fn set_up(
         &'static mut self,
         index: CpuIndex,
         max_pa: PhysAddr,

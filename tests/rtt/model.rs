@@ -38,7 +38,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    fn is_live(self) -> bool {
+    pub fn is_live(self) -> bool {
         matches!(self, Self::Assigned(..) | Self::AssignedNs(_) | Self::Table(_))
     }
 

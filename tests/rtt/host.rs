@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A host with Realms: every call goes to the RMM and to the model, and everything that must hold after it is checked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use rmm::granule::State;
 use rmm::granule::state;
 use rmm::host::machine::Machine;
 use rmm::host::system::{Storage, System};
-use rmm::host::{attach, observe, preset_register};
+use rmm::host::{Event, attach, observe, preset_register};
 use rmm::mem::Cpu;
 use rmm::realm::descriptor::RealmDescriptor;
 use rmm::realm::measurement::InitialMeasurement;
@@ -19,7 +19,7 @@ use rmm::realm::{rec, stage2};
 use rmm::rmi::{Dialect, function};
 
 use crate::granule;
-use crate::model::{self, Entry, GRANULE, Model, Pending, RAM, SUCCESS};
+use crate::model::{self, Entry, GRANULE, Measured, Model, Pending, RAM, SUCCESS};
 use crate::tlb::Tlb;
 use crate::walker::{Leaf, Walker};
 
@@ -94,19 +94,57 @@ impl Part {
     }
 }
 
+/// In which order several hosts came to have the RD of a Realm that they share: a command maps it, once it has its lock.
+#[derive(Debug)]
+pub struct Order {
+    rd: u64,
+    hosts: Mutex<Vec<u64>>,
+}
+
+impl Order {
+    pub fn new(rd: u64) -> Arc<Self> {
+        Arc::new(Self { rd, hosts: Mutex::default() })
+    }
+
+    /// The hosts, one for each time.
+    pub fn hosts(&self) -> Vec<u64> {
+        lock(&self.hosts).clone()
+    }
+
+    /// Something happens in a command of a host; whether it got the RD.
+    fn observe(&self, event: &Event, host: u64) -> bool {
+        const OUTPUT: u64 = 0x0000_ffff_ffff_f000;
+        let mapped =
+            matches!(event, Event::Descriptor(_, value) if value & 1 != 0 && value & OUTPUT == self.rd);
+        if mapped {
+            lock(&self.hosts).push(host);
+        }
+        mapped
+    }
+}
+
+/// What a host does with the RD of a Realm that it shares.
+#[derive(Debug, Default)]
+struct Sharing {
+    order: Option<Arc<Order>>,
+    /// While a command runs: how often it had the RD.
+    in_command: Option<usize>,
+}
+
 /// A host that is on no thread.
 pub struct Parked {
     system: Arc<System<'static>>,
     index: u64,
     model: Model,
     parts: BTreeMap<u64, Part>,
+    measured: VecDeque<Vec<Measured>>,
 }
 
 impl Parked {
     /// Puts it on this thread.
     pub fn resume(self) -> Host {
         let mut host = Host::on(self.system, self.index);
-        (host.model, host.parts) = (self.model, self.parts);
+        (host.model, host.parts, host.measured) = (self.model, self.parts, self.measured);
         host
     }
 }
@@ -121,6 +159,9 @@ pub struct Host {
     pub high: u64,
     /// What is its own of Realms that are not.
     parts: BTreeMap<u64, Part>,
+    /// For each time that a command of it had the RD of the Realm that it shares, what it had measured.
+    pub measured: VecDeque<Vec<Measured>>,
+    sharing: Arc<Mutex<Sharing>>,
     cpu: Cpu,
     tlb: Arc<Mutex<Tlb>>,
     calls: u64,
@@ -148,6 +189,8 @@ impl Host {
             base,
             high,
             parts: BTreeMap::new(),
+            measured: VecDeque::new(),
+            sharing: Arc::default(),
             cpu: System::cpu(usize::try_from(index).expect("small")),
             tlb: Arc::new(Mutex::new(Tlb::new(memory..memory + size))),
             calls: 0,
@@ -156,13 +199,19 @@ impl Host {
         host
     }
 
+    /// Which host of the machine it is.
+    fn index(&self) -> u64 {
+        (self.base - LOW.0) / LOW.1
+    }
+
     /// Takes it off its thread.
     pub fn park(mut self) -> Parked {
         Parked {
             system: Arc::clone(&self.system),
-            index: (self.base - LOW.0) / LOW.1,
+            index: self.index(),
             model: std::mem::take(&mut self.model),
             parts: std::mem::take(&mut self.parts),
+            measured: std::mem::take(&mut self.measured),
         }
     }
 
@@ -170,8 +219,13 @@ impl Host {
     pub fn take_thread(&self) {
         identify();
         attach(&self.system.machine);
-        let observed = Arc::clone(&self.tlb);
-        observe(Some(Box::new(move |event| lock(&observed).observe(event))));
+        let (tlb, sharing, index) = (Arc::clone(&self.tlb), Arc::clone(&self.sharing), self.index());
+        observe(Some(Box::new(move |event| {
+            lock(&tlb).observe(event);
+            let mut sharing = lock(&sharing);
+            let Sharing { order: Some(order), in_command: Some(times) } = &mut *sharing else { return };
+            *times += usize::from(order.observe(event, index));
+        })));
     }
 
     /// Where the host writes parameters: not for anything else.
@@ -185,7 +239,8 @@ impl Host {
     }
 
     /// Takes part in a Realm that another host has created.
-    pub fn join(&mut self, rd: u64, realm: model::Realm, part: Part) {
+    pub fn join(&mut self, rd: u64, realm: model::Realm, part: Part, order: Arc<Order>) {
+        lock(&self.sharing).order = Some(order);
         self.model.granules.insert(rd, State::Rd);
         let tables = realm.roots.iter().chain(realm.table_granules.values());
         self.model.granules.extend(tables.map(|table| (*table, State::Rtt)));
@@ -228,7 +283,10 @@ impl Host {
         let mut registers = [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);
         registers[0] = 0xC400_0000 ^ u64::from(function);
         registers[1..=arguments.len()].copy_from_slice(arguments);
+        lock(&self.sharing).in_command = Some(0);
         let after = self.system.call(&mut self.cpu, registers);
+        let times = lock(&self.sharing).in_command.take().expect("it has come to its end");
+        self.measured.extend(std::iter::repeat_n(vec![], times));
         assert_eq!(after[5..], registers[5..], "x5 to x7 come back");
         if function != function::RTT_READ_ENTRY || after[0] != SUCCESS {
             assert_eq!(after[4], registers[4], "x4 comes back");
@@ -242,6 +300,10 @@ impl Host {
         self.hold_translations(arguments[0]);
         let mut answer = self.raw_call(function, &arguments);
         let expected = self.model.call(function, arguments);
+        if self.is_shared(arguments[0]) && !self.model.measured.is_empty() {
+            // With the RD locked, which is the only thing that it was locked for.
+            *self.measured.back_mut().expect("it had the RD") = self.model.measured.clone();
+        }
         if function != function::RTT_READ_ENTRY || answer[0] != SUCCESS {
             answer[4] = 0;
         }
@@ -575,8 +637,8 @@ impl Host {
     }
 }
 
-fn lock(tlb: &Mutex<Tlb>) -> MutexGuard<'_, Tlb> {
-    tlb.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Host {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use rmm::granule::state::Rtt;
 use rmm::host::system::System;
+use rmm::realm::measurement::InitialMeasurement;
 use rmm::rmi::function;
 
-use crate::host::{Host, Part, SHAPES, Shape, boot, root_count};
+use crate::host::{Host, Order, Part, SHAPES, Shape, boot, root_count};
 use crate::model::{ERROR_INPUT, ERROR_REALM, ERROR_REC, GRANULE, Realm, Rec, SUCCESS, error_rtt, size};
 use crate::session::{Counts, Parked, Session};
 use crate::{granule, seed};
@@ -131,6 +132,7 @@ struct Common {
     realm: Realm,
     /// One for each host.
     recs: BTreeMap<u64, Rec>,
+    order: Arc<Order>,
 }
 
 impl Common {
@@ -151,7 +153,7 @@ impl Common {
         }
         host.create_realm(rd, root, shape, 0x101);
         let realm = host.model.realms[&rd].clone();
-        let mut common = Self { rd, shape, entries, realm, recs: BTreeMap::new() };
+        let mut common = Self { rd, shape, entries, realm, recs: BTreeMap::new(), order: Order::new(rd) };
         for index in 0..THREADS {
             host.create_rec(rd, common.rec(index));
         }
@@ -185,7 +187,7 @@ impl Common {
     /// Has a host take part.
     fn join(&self, mut host: Host, index: u64, random: fastrand::Rng) -> Session {
         let rec = self.rec(index);
-        host.join(self.rd, self.realm.clone(), self.part(index));
+        host.join(self.rd, self.realm.clone(), self.part(index), Arc::clone(&self.order));
         host.adopt(rec, self.recs[&rec].clone());
         Session::in_part_of(host, random, self.rd, rec)
     }
@@ -212,6 +214,19 @@ impl Common {
         }
     }
 
+    /// The RIM, which is `measured`, is what the models of all say, in the order in which their commands had the RD.
+    fn check_measurement(&self, measured: InitialMeasurement, sessions: &mut [Session]) {
+        let mut expected = self.realm.measurement;
+        for host in self.order.hosts() {
+            let host = &mut sessions[usize::try_from(host).expect("small")].host;
+            for one in host.measured.pop_front().expect("the host had the RD as often") {
+                one.extend(&mut expected);
+            }
+        }
+        assert!(sessions.iter().all(|session| session.host.measured.is_empty()), "nor more often");
+        assert_eq!(measured, expected, "the RIM");
+    }
+
     /// Which root table an IPA is in.
     fn root_of(&self, ipa: u64) -> usize {
         usize::try_from(ipa / size(self.shape.1) / 512).expect("small")
@@ -234,11 +249,12 @@ fn hosts_at_once_that_build_one_realm_each_see_what_their_models_do() {
     let (mut counts, mut realms) = (Counts::default(), 0);
     for shape in SHAPES {
         let system = boot();
-        let Some((creator, common)) = Common::new(&system, shape) else { continue };
-        let sessions = at_once(&system, &mut random, COMMANDS_ON_ONE, |host, index, random| {
+        let Some((mut creator, common)) = Common::new(&system, shape) else { continue };
+        let mut sessions = at_once(&system, &mut random, COMMANDS_ON_ONE, |host, index, random| {
             common.join(host, index, random)
         });
         common.check_roots(&system, &sessions);
+        common.check_measurement(creator.measurement(common.rd), &mut sessions);
         for mut session in sessions {
             session.host.take_thread();
             session.host.check_everything();

@@ -12,6 +12,8 @@ mod cold;
 mod configuration;
 #[cfg(target_os = "none")]
 mod entry;
+#[cfg(test)]
+mod machines;
 #[cfg(target_os = "none")]
 mod registers;
 #[cfg(target_os = "none")]

@@ -87,9 +87,9 @@ pub struct StackPointer(pub u64);
 impl fmt::Display for StackPointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sp = self.0;
-        for (part, name) in [(STACK, "stack"), (EXCEPTION_STACK, "exception stack")] {
-            if part.base <= sp && sp <= part.top {
-                return write!(f, "{} of {} bytes of the {name} used", part.top - sp, part.top - part.base);
+        for Part { name, base, top } in [STACK, EXCEPTION_STACK] {
+            if base <= sp && sp <= top {
+                return write!(f, "{} of {} bytes of the {name} used", top - sp, top - base);
             }
         }
         if (high_va::BASE - HUGE_FRAME..STACK.base).contains(&sp) {

@@ -13,6 +13,7 @@ use rmm::host::system::{Storage, System};
 use rmm::host::{observe, preset_register};
 use rmm::mem::Cpu;
 use rmm::realm::descriptor::RealmDescriptor;
+use rmm::realm::measurement::InitialMeasurement;
 use rmm::realm::{rec, stage2};
 use rmm::rmi::{Dialect, function};
 
@@ -28,6 +29,9 @@ pub const BLOCKS: u64 = 0x4040_0000;
 pub const HIGH: (u64, u64) = (1 << 48, 0x2000);
 /// Where the host writes parameters: not for anything else.
 const PARAMETERS: u64 = LOW.0;
+
+/// ISR_EL1: an FIQ is pending.
+pub const FIQ: u64 = 1 << 6;
 
 /// The shape of a Realm: s2sz, start level, LPA2.
 pub type Shape = (u32, i64, bool);
@@ -71,6 +75,7 @@ impl Host {
         preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 6);
         preset_register("ID_AA64MMFR1_EL1", 2 << 4);
         preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
+        preset_register("ISR_EL1", 0);
         let machine = Machine::with_dram(&[LOW, HIGH]);
         let banks = [LOW, HIGH].map(|(base, size)| (PhysAddr::new(base), size));
         let storage: &'static mut Storage = Box::leak(Box::default());
@@ -246,21 +251,27 @@ impl Host {
                 self.check_references(*table, entries.iter().filter(live).count());
             }
             let measurement = realm.measurement;
-            let rd = self
-                .system
-                .rmm
-                .granules()
-                .lock::<state::Rd>(self.cpu.index, granule(rd))
-                .expect("it is an RD");
-            let mapping = self.cpu.slots.rd.map(&rd);
-            assert_eq!(mapping.get::<RealmDescriptor>().initial_measurement, measurement, "the RIM");
+            assert_eq!(self.measurement(rd), measurement, "the RIM");
         }
+    }
+
+    /// The RIM of a Realm, from the RD itself.
+    pub fn measurement(&mut self, rd: u64) -> InitialMeasurement {
+        let rd =
+            self.system.rmm.granules().lock::<state::Rd>(self.cpu.index, granule(rd)).expect("it is an RD");
+        self.cpu.slots.rd.map(&rd).get::<RealmDescriptor>().initial_measurement
     }
 
     fn check_references(&self, table: u64, live: usize) {
         let locked = self.system.rmm.granules().lock::<state::Rtt>(self.cpu.index, granule(table));
         let references = locked.expect("it is an RTT").references();
         assert_eq!(usize::from(references), live, "the references of the table at {table:#x}");
+    }
+
+    /// Has an interrupt pending, or none, from now on.
+    pub fn interrupt(&mut self, pending: bool) {
+        preset_register("ISR_EL1", if pending { FIQ } else { 0 });
+        self.model.interrupt = pending;
     }
 
     /// Delegates a granule.
@@ -326,16 +337,7 @@ impl Host {
         let roots: Vec<u64> = (0..count).map(|index| root + index * GRANULE).collect();
         self.model.granules.insert(rd, State::Rd);
         self.model.granules.extend(roots.iter().map(|root| (*root, State::Rtt)));
-        let measurement = {
-            let rd = self
-                .system
-                .rmm
-                .granules()
-                .lock::<state::Rd>(self.cpu.index, granule(rd))
-                .expect("it is an RD");
-            let mapping = self.cpu.slots.rd.map(&rd);
-            mapping.get::<RealmDescriptor>().initial_measurement
-        };
+        let measurement = self.measurement(rd);
         let realm = model::Realm {
             s2sz,
             start,

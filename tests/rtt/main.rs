@@ -4,6 +4,7 @@
 mod entry;
 mod geometry;
 mod host;
+mod interrupts;
 mod maintenance;
 mod model;
 mod properties;

@@ -106,6 +106,8 @@ pub struct Model {
     pub contents: BTreeMap<u64, u64>,
     pub realms: BTreeMap<u64, Realm>,
     pub recs: BTreeMap<u64, Rec>,
+    /// Whether an interrupt is pending when a command begins.
+    pub interrupt: bool,
 }
 
 /// Where a walk ended: the table, the index in it, and the level.
@@ -437,7 +439,7 @@ impl Model {
             return status(ERROR_REALM);
         }
         let mut measurement = realm.measurement;
-        let answer = change(realm, base, top, |from, to, entry| match entry {
+        let answer = change(realm, base, top, self.interrupt, |from, to, entry| match entry {
             Entry::Unassigned(EMPTY | RAM) => {
                 measurement.extend_with_ripas(from, to);
                 Some(Entry::Unassigned(RAM))
@@ -465,7 +467,7 @@ impl Model {
         }
         let realm = self.realms.get_mut(&rd).expect("it is");
         let may_change = |before: u64| before != DESTROYED || pending.change_destroyed;
-        let answer = change(realm, base, top, |_, _, entry| match entry {
+        let answer = change(realm, base, top, self.interrupt, |_, _, entry| match entry {
             Entry::Unassigned(before) if may_change(before) => Some(Entry::Unassigned(pending.ripas)),
             Entry::Assigned(before, memory) if may_change(before) => {
                 Some(Entry::Assigned(pending.ripas, memory))
@@ -479,11 +481,13 @@ impl Model {
     }
 }
 
-/// Changes one entry after the other, in the table that a walk for `base` ends in, up to `top`, as long as `one` says to what.
+/// Changes one entry after the other, in the table that a walk for `base` ends in, up to `top`, as long as `one` says to what; one alone when an interrupt
+/// is pending.
 fn change(
     realm: &mut Realm,
     base: u64,
     top: u64,
+    interrupt: bool,
     mut one: impl FnMut(u64, u64, Entry) -> Option<Entry>,
 ) -> Answer {
     let first = realm.walk(base, 3);
@@ -501,6 +505,9 @@ fn change(
         let Some(entry) = one(next, next + size, realm.at(place)) else { break };
         realm.set(place, entry);
         next += size;
+        if interrupt {
+            break;
+        }
     }
     if next == base { status(error_rtt(first.level)) } else { [SUCCESS, next, 0, 0, 0] }
 }

@@ -188,6 +188,8 @@ impl Session {
                 Some((1 | 2, Entry::Assigned(..) | Entry::AssignedNs(_)))
             )
         };
+        let pending = self.random.u8(..8) == 0;
+        self.host.interrupt(pending);
         let was_block = function == function::RTT_CREATE && block(self, table_ipa);
         let answer = self.host.call(function, arguments);
         self.unfolded += usize::from(answer == SUCCESS && was_block);

@@ -187,6 +187,8 @@ pub struct Options {
     pub test_memory: u64,
     /// `share=64`: of this many steps of the stress scenario, one is on a granule that all CPUs name.
     pub share: u64,
+    /// `host-interrupts=0`: with 1, the host may configure every interrupt of the machine.
+    pub host_interrupts: u64,
     scenario: [u8; NAME],
     scenario_length: usize,
     /// `argument=0`: a number for the scenario.
@@ -226,6 +228,7 @@ impl Options {
             machine_cpus: 1,
             test_memory: 0x7000_0000,
             share: 64,
+            host_interrupts: 0,
             scenario: [0; NAME],
             scenario_length: 0,
             argument: 0,
@@ -317,6 +320,7 @@ impl Options {
             "machine-cpus" => number(value).map(|value| self.machine_cpus = value),
             "test-memory" => number(value).map(|value| self.test_memory = value),
             "share" => number(value).map(|value| self.share = value),
+            "host-interrupts" => number(value).map(|value| self.host_interrupts = value),
             "scenario" => self.set_scenario(value),
             "argument" => number(value).map(|value| self.argument = value),
             _ => return None,

@@ -15,10 +15,12 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
-	lint host-test system-test mutation-proof mutants clean
+	lint host-test system-test mutation-proof mutants diagrams clean
+.PHONY: map size
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo "RMM_LOG=error|warn|info|debug sets the least grave lines that the image prints; info if not given"
 	@echo "CORE=rustup-src|debian-src|precompiled forces where the image's core comes from"
 
 setup-core: ## fetch the sources of core that the image is built with, if need be
@@ -62,6 +64,17 @@ test: lint host-test system-test ## everything that is tested, here and on QEMU
 stress: setup-qemu images ## the long tests on QEMU, which take the better part of an hour
 	$(SYSTEM) --stress
 
+# Only an image that logs at debug level prints its maps. It is left beside the one that the tests take.
+map: setup-qemu firmware ## the live VA maps of a booted image: the Low VA range, and the High VA range of its first CPU
+	RMM_LOG=debug $(IMAGE) build -p rmm --bin rmm
+	target/tools/elf2bin --pie build/image/rmm build/rmm-debug-log.bin >/dev/null
+	target/tools/rmm-test-system --rmm build/rmm-debug-log.bin --el3 build/el3.bin --host build/host.bin --show session \
+		>build/map.log || { cat build/map.log; exit 1; }
+	@sed -n -e '/Low VA map:$$/,/^tables:/p' -e '/High VA map of CPU 0:$$/,/^tables:/p' build/map.log
+
+size: build ## the sections of the image and its largest symbols
+	target/tools/size build/rmm.elf
+
 # Twice, because an instruction count has to repeat.
 MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions realm-instructions table-instructions \
 	xlat-costs lock-waits
@@ -77,24 +90,31 @@ mutants: ## make every small change to src/xlat and src/granule, and list those 
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
 	cargo fmt --all --check
 	cargo clippy -q --all-targets -- -D warnings
-	cargo clippy -q --all-targets -p rmm-test-system -p rmm-test-loom -- -D warnings
+	cargo clippy -q --all-targets -p rmm-plat -p rmm-test-system -p rmm-test-loom -p rmm-diagrams -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm --features self-test -- -D warnings
 	$(IMAGE) clippy -p rmm-test-xlat -- -D warnings
 	$(FIRMWARE) clippy -p rmm-test-firmware -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps -p rmm -p rmm-test-system
+	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps -p rmm -p rmm-plat -p rmm-test-system -p rmm-diagrams
 	RUSTDOCFLAGS="-D warnings" $(IMAGE) doc --no-deps -p rmm
 
 host-test: ## the tests that run on this machine
 	cargo test -q
 	cargo test -q --release -p rmm-test-loom
 	cargo test -q -p rmm-test-system
+	$(DRAWN) cargo test -q -p rmm-diagrams
 
 system-test: setup-qemu images ## the tests that run on QEMU
 	$(SYSTEM)
 
 mutation-proof: setup-qemu tools ## break the tree in every listed way and see the emulated tests fail (about a minute for each)
 	target/tools/mutation-proof
+
+# Build options move what some pictures show; the committed ones show the default.
+DRAWN := env -u RMM_STACK_PAGES -u RMM_EXCEPTION_STACK_PAGES
+
+diagrams: ## draw the pictures in docs/diagrams from the code
+	$(DRAWN) cargo run -q --profile tools -p rmm-diagrams
 
 clean: ## remove everything that was built or fetched
 	cargo clean -q

@@ -12,13 +12,14 @@ thread_local! {
 }
 
 /// The rule that taking `new` while `held` is held breaks.
-fn broken(held: &Lock, new: &Lock) -> Option<&'static str> {
+fn broken(held: &Lock, new: &Lock) -> Option<String> {
+    let (before, rank) = (held.rank, new.rank);
     if held.granule == new.granule {
-        Some("it is held already")
-    } else if new.is_named && !held.is_named {
-        Some("one that the host names comes before those that are found")
-    } else if new.is_named && new.granule < held.granule {
-        Some("those that the host names are taken in ascending order")
+        Some("it is held already".to_owned())
+    } else if rank < before {
+        Some(format!("one {rank} comes before those {before}"))
+    } else if rank == before && rank.is_ascending() && new.granule < held.granule {
+        Some(format!("those {rank} are taken in ascending order"))
     } else {
         None
     }

@@ -2,6 +2,36 @@
 //! The order in which a CPU takes the locks of granules, told to whoever checks it: on a host `plat/host`, which fails the test that breaks it; on the
 //! target nobody.
 
+use core::fmt;
+
+/// What comes first in the order: a CPU that holds a lock takes none of an earlier rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// The host names the granule.
+    Named,
+    /// A table or another granule leads to it.
+    Found,
+}
+
+impl Rank {
+    /// Every rank, the first to be locked first.
+    pub const ALL: [Self; 2] = [Self::Named, Self::Found];
+
+    /// Whether those of this rank are locked in ascending order of address. Found ones are locked in the order in which each leads to the next.
+    pub const fn is_ascending(self) -> bool {
+        matches!(self, Self::Named)
+    }
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Named => "named by the host",
+            Self::Found => "found by way of another",
+        })
+    }
+}
+
 /// What a lock that a CPU takes is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lock {
@@ -11,8 +41,8 @@ pub struct Lock {
     pub table: usize,
     /// The physical address of the granule.
     pub granule: u64,
-    /// Whether the host names it (`docs/design/granules.md`), rather than a table or another granule leading there.
-    pub is_named: bool,
+    /// Where it comes in the order (`docs/design/granules.md`, section 4).
+    pub rank: Rank,
 }
 
 /// The CPU is about to wait for the lock.

@@ -9,6 +9,7 @@ pub mod atomic;
 pub mod barrier;
 pub mod cache;
 mod instruction;
+pub mod interrupt;
 pub mod lock_order;
 pub mod memory;
 pub mod recovery;

@@ -6,7 +6,7 @@ use core::cell::UnsafeCell;
 
 use tock_registers::interfaces::Readable;
 
-use super::memory::{Place, Plan, Situation};
+use super::memory::{POOL_SIZE, Place, Plan, Situation};
 use super::{configuration, entry, registers};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
@@ -24,12 +24,6 @@ use crate::rmi::{self, Rmm};
 use crate::xlat::mmu::{self, Features, Sharing};
 use crate::xlat::{Context, El2And0, RegionStorage, Table};
 use crate::{console, debug, info, warn};
-
-/// CPUs and granules that the image's own memory has room for: as many CPUs as TF-A announces on QEMU, and 6 GiB. It is one pool, so that
-/// less of one leaves more for the other.
-const POOL_CPUS: usize = 32;
-const POOL_GRANULES: usize = 6 << 18;
-const POOL_SIZE: usize = POOL_CPUS * size_of::<CpuMemory>() + POOL_GRANULES * size_of::<GranuleEntry>();
 
 /// Memory that cold boot hands out.
 #[repr(C, align(4096))]

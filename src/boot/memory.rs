@@ -9,11 +9,21 @@
 
 use core::ops::Range;
 
-use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr};
+use rmm_plat::LIMITS;
+
+use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, native};
+use crate::cpu::MAX_CPUS;
 use crate::el3::boot::{BootError, Demand, ReservedMemoryRule};
 use crate::el3::services;
 use crate::granule::{GranuleEntry, GranuleTable, MemoryRange};
 use crate::mem::high_va::CpuMemory;
+
+/// Bytes of the pool in the image: room for the CPUs and the granules of every machine that it is built for. It is one pool, so that less of one
+/// leaves more for the other.
+pub const POOL_SIZE: usize =
+    LIMITS.cpus * size_of::<CpuMemory>() + native(LIMITS.dram >> GRANULE_SHIFT) * size_of::<GranuleEntry>();
+
+static_assertions::const_assert!(LIMITS.cpus <= MAX_CPUS);
 
 /// log2 of the largest block that tables map: reserved memory of at least that size is aligned to it, for few tables.
 const BLOCK_SHIFT: u8 = 21;
@@ -252,6 +262,8 @@ mod tests {
     #[test]
     fn memory_that_el3_should_not_have_given_is_refused() {
         use ReservedMemoryRule::{BeyondPhysicalRange, Misaligned, Overlaps};
+        /// The last granule of the address space.
+        const LAST: u64 = !(GRANULE_SIZE - 1);
         let address = PhysAddr::new;
         let refused = |base, rule| Err(BootError::ReservedMemory { base: address(base), size: CPU, rule });
         let image = Overlaps(address(IMAGE), address(IMAGE + 8 * MIB));
@@ -263,7 +275,7 @@ mod tests {
             (IMAGE + 8 * MIB - 0x1000, &[(0, IMAGE + 8 * MIB - 0x1000)], image),
             (SHARED - 0x1000, &[(0, SHARED - 0x1000)], shared),
             ((1 << 40) - 0x1000, &[(0, (1 << 40) - 0x1000)], beyond),
-            (0u64.wrapping_sub(0x1000), &[(0, 0u64.wrapping_sub(0x1000))], beyond),
+            (LAST, &[(0, LAST)], beyond),
         ];
         for (base, answers, rule) in cases {
             assert_eq!(plan(MIB, answers).0, refused(base, rule));

@@ -5,6 +5,7 @@
 //! any CPU each time EL3 powers it on, and may do so any number of times. `docs/design/boot.md` tells the way.
 
 pub mod memory;
+pub mod stacks;
 
 #[cfg(target_os = "none")]
 mod cold;
@@ -12,6 +13,8 @@ mod cold;
 mod configuration;
 #[cfg(target_os = "none")]
 mod entry;
+#[cfg(test)]
+mod machines;
 #[cfg(target_os = "none")]
 mod registers;
 #[cfg(target_os = "none")]

@@ -55,6 +55,7 @@
 //! ```
 
 use super::lock::MAX_COUNT;
+use crate::arch::lock_order::Rank;
 
 /// What a granule is used for (RMM specification 1.0, granule states; numbers are ours). 7 to 15 are kept for later ABI versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,9 +82,12 @@ impl State {
     pub const ALL: [Self; 7] =
         [Self::Ns, Self::Delegated, Self::Rd, Self::Rec, Self::RecAux, Self::Data, Self::Rtt];
 
-    /// Whether commands expect a granule in this state at an address that the host chooses; all others are found by way of those.
-    pub const fn is_named_by_host(self) -> bool {
-        matches!(self, Self::Ns | Self::Delegated | Self::Rd | Self::Rec)
+    /// Where the locks of granules in this state come in the order of locks.
+    pub const fn rank(self) -> Rank {
+        match self {
+            Self::Ns | Self::Delegated | Self::Rd | Self::Rec => Rank::Named,
+            Self::RecAux | Self::Data | Self::Rtt => Rank::Found,
+        }
     }
 
     /// The state with this number; `None` for those not in use.
@@ -119,9 +123,40 @@ pub trait Untyped: Mappable {}
 /// That a granule known as `Self` may become one known as `To`.
 pub trait Transition<To: GranuleState>: GranuleState {}
 
+/// One of the types, as a value: for those who look at all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The name of the type.
+    pub name: &'static str,
+    /// [`GranuleState::STATE`].
+    pub state: State,
+    /// [`GranuleState::MAX_REFERENCES`].
+    pub max_references: u16,
+}
+
+impl Known {
+    const fn new<S: GranuleState>(name: &'static str) -> Self {
+        Self { name, state: S::STATE, max_references: S::MAX_REFERENCES }
+    }
+}
+
+/// A line of the table of transitions, as a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What the granule is known as before.
+    pub from: Known,
+    /// What it is known as afterwards.
+    pub to: Known,
+    /// The commands that do it.
+    pub by: &'static [&'static str],
+}
+
 /// Defines the type of each state, with the references it may have.
 macro_rules! states {
-    ($($(#[$doc:meta])* $name:ident = $state:ident, at most $limit:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $state:ident, at most $limit:expr;)*) => {
+        /// Every type that is defined here.
+        pub const TYPES: &[Known] = &[$(Known::new::<$name>(stringify!($name))),*];
+        $(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub enum $name {}
@@ -130,7 +165,8 @@ macro_rules! states {
             const STATE: State = State::$state;
             const MAX_REFERENCES: u16 = $limit;
         }
-    )*};
+        )*
+    };
 }
 
 states! {
@@ -183,25 +219,58 @@ impl<S: Mappable> Mappable for Unused<S> {
     type Content = S::Content;
 }
 
-/// Lists the legal transitions.
+/// Lists the legal transitions, and the RMI commands that make each.
 macro_rules! transitions {
-    ($($from:ty => $to:ty;)*) => {$(impl Transition<$to> for $from {})*};
+    ($($from:ty => $to:ty, by $($command:literal)*;)*) => {
+        /// Every legal transition.
+        pub const TRANSITIONS: &[Step] = &[$(Step {
+            from: Known::new::<$from>(stringify!($from)),
+            to: Known::new::<$to>(stringify!($to)),
+            by: &[$($command),*],
+        }),*];
+        $(
+            #[doc = concat!("By", $(" RMI_", $command),*, ".")]
+            impl Transition<$to> for $from {}
+        )*
+    };
 }
 transitions! {
-    // RMI_GRANULE_DELEGATE: EL3 has made it Realm PAS. The content is the host's and stays until the granule is used.
-    Ns => Delegated;
-    // RMI_GRANULE_UNDELEGATE: EL3 has made it Non-secure PAS.
-    Wiped => Ns;
-    // Into use, by the create commands.
-    Wiped => Rd;
-    Wiped => Rec;
-    Wiped => RecAux;
-    Wiped => Data;
-    Wiped => Rtt;
-    // Out of use, by the destroy and fold commands: unreferenced, content left to whoever takes it next.
-    Unused<Rd> => Delegated;
-    Unused<Rec> => Delegated;
-    RecAux => Delegated;
-    Data => Delegated;
-    Unused<Rtt> => Delegated;
+    // EL3 has made it Realm PAS. The content is the host's and stays until the granule is used.
+    Ns => Delegated, by "GRANULE_DELEGATE" "GRANULE_RANGE_DELEGATE";
+    // EL3 has made it Non-secure PAS.
+    Wiped => Ns, by "GRANULE_UNDELEGATE" "GRANULE_RANGE_UNDELEGATE";
+    // Into use.
+    Wiped => Rd, by "REALM_CREATE";
+    Wiped => Rec, by "REC_CREATE";
+    Wiped => RecAux, by "REC_CREATE";
+    Wiped => Data, by "DATA_CREATE" "DATA_CREATE_UNKNOWN";
+    Wiped => Rtt, by "REALM_CREATE" "RTT_CREATE";
+    // Out of use: unreferenced, content left to whoever takes it next.
+    Unused<Rd> => Delegated, by "REALM_DESTROY";
+    Unused<Rec> => Delegated, by "REC_DESTROY";
+    RecAux => Delegated, by "REC_DESTROY";
+    Data => Delegated, by "DATA_DESTROY";
+    Unused<Rtt> => Delegated, by "REALM_DESTROY" "RTT_DESTROY" "RTT_FOLD";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_a_new_owner_but_a_wiped_granule() {
+        for Step { from, to, .. } in TRANSITIONS {
+            assert!(from.name == "Wiped" || to.name == "Delegated", "{} to {}", from.name, to.name);
+        }
+    }
+
+    #[test]
+    fn every_state_can_be_entered_and_left_and_is_left_without_references() {
+        for state in State::ALL {
+            assert!(TRANSITIONS.iter().any(|step| step.to.state == state), "into {state:?}");
+            let mut ways_out = TRANSITIONS.iter().filter(|step| step.from.state == state).peekable();
+            assert!(ways_out.peek().is_some(), "out of {state:?}");
+            assert!(ways_out.all(|step| step.from.max_references == 0), "{state:?} while it is referred to");
+        }
+    }
 }

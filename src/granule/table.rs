@@ -268,7 +268,7 @@ impl<'a> GranuleTable<'a> {
             cpu: cpu.get(),
             table: core::ptr::from_ref(self.waiters).addr(),
             granule: address.get().get(),
-            is_named: S::STATE.is_named_by_host(),
+            rank: S::STATE.rank(),
         });
         let held = entry.lock(self.waiters, cpu);
         let refusal = if held.state() != S::STATE as u16 {

@@ -45,6 +45,8 @@ const fn pages(option: Option<&str>, default: u64) -> u64 {
 /// A part of the map: the pages that it has, between two guard pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
+    /// What it is.
+    pub name: &'static str,
     /// The first byte.
     pub base: u64,
     /// The first byte beyond.
@@ -53,9 +55,9 @@ pub struct Part {
 
 impl Part {
     /// The part of `pages` pages above `guard`, the first byte of a guard page.
-    const fn above(guard: u64, pages: u64) -> Self {
+    const fn above(guard: u64, name: &'static str, pages: u64) -> Self {
         let base = guard + GRANULE_SIZE;
-        Self { base, top: base + pages * GRANULE_SIZE }
+        Self { name, base, top: base + pages * GRANULE_SIZE }
     }
 
     const fn size(self) -> u64 {
@@ -64,14 +66,19 @@ impl Part {
 }
 
 /// The stack of every CPU.
-pub const STACK: Part = Part::above(BASE, STACK_PAGES);
+pub const STACK: Part = Part::above(BASE, "stack", STACK_PAGES);
 /// The stack for exceptions of every CPU.
-pub const EXCEPTION_STACK: Part = Part::above(STACK.top, EXCEPTION_STACK_PAGES);
+pub const EXCEPTION_STACK: Part = Part::above(STACK.top, "exception stack", EXCEPTION_STACK_PAGES);
 /// The context of every CPU.
-pub const CONTEXT: Part = Part::above(EXCEPTION_STACK.top, 1);
+pub const CONTEXT: Part = Part::above(EXCEPTION_STACK.top, "context", 1);
+/// Every part but the slots, from the bottom. There is one guard page between two of them.
+pub const PARTS: [Part; 3] = [STACK, EXCEPTION_STACK, CONTEXT];
 
 static_assertions::const_assert!(CONTEXT.top + GRANULE_SIZE <= slot_layout::BASE.get());
 static_assertions::const_assert!(slot_layout::BASE.get() - 1 + slot_layout::SIZE < u64::MAX);
+
+/// How they are mapped.
+pub const ATTRIBUTES: Attributes = Attributes::read_write().non_global();
 
 /// What a CPU has of its own. Any bytes are one before [`build`].
 #[repr(C, align(4096))]
@@ -127,7 +134,7 @@ pub fn enable(table: PhysAddr) {
 }
 
 impl CpuMemory {
-    fn set_up(
+    pub(crate) fn set_up(
         &'static mut self,
         index: CpuIndex,
         max_pa: PhysAddr,
@@ -138,19 +145,20 @@ impl CpuMemory {
             self.exception_stack.fill(stack_use::PAINT);
         }
         let flat = |start: usize| PhysAddr::new(start as u64);
-        let attributes = Attributes::read_write().non_global();
-        let parts = [
-            (flat(self.stack.as_ptr().addr()), STACK),
-            (flat(self.exception_stack.as_ptr().addr()), EXCEPTION_STACK),
-            (flat(self.cpu.0.as_ptr().addr()), CONTEXT),
-        ];
+        let memory =
+            [self.stack.as_ptr().addr(), self.exception_stack.as_ptr().addr(), self.cpu.0.as_ptr().addr()];
         let table = core::slice::from_mut(&mut self.table);
         let address = flat(table.as_ptr().addr());
         let pool = TablePool::new(table, address)?;
         let storage = self.storage.write(RegionStorage::new());
         let mut builder = ContextBuilder::<El2And0>::new(space(max_pa)?, pool, storage.list())?;
-        for (pa, part) in parts {
-            builder.add_static(Region::new(pa, VirtAddr::new(part.base), part.size(), attributes))?;
+        for (part, start) in PARTS.into_iter().zip(memory) {
+            builder.add_static(Region::new(
+                flat(start),
+                VirtAddr::new(part.base),
+                part.size(),
+                ATTRIBUTES,
+            ))?;
         }
         builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
         let context = self.context.write(builder.init().map_err(|failed| failed.error)?);

@@ -43,7 +43,8 @@ impl SlotIndex {
         Self::ALL.into_iter().rev().find(|slot| *slot as u64 <= page)
     }
 
-    const ALL: [Self; 9] = [
+    /// Every kind of slot, ascending.
+    pub const ALL: [Self; 9] = [
         Self::Ns,
         Self::Delegated,
         Self::Rd,

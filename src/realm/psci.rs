@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! PSCI calls of a REC on another REC of its Realm, which wait until the host has said which granule the other one is (RMI_PSCI_COMPLETE).
 
-use super::rec::{PendingRequest, Rec};
+use super::rec::{PendingRequest, Rec, RecIdentity};
 
 /// PSCI return codes (Arm DEN0022, 5.2.2), and the states that AFFINITY_INFO returns.
 mod status {
@@ -25,38 +25,59 @@ pub enum PsciError {
     Status,
 }
 
+/// The REC that a call is on.
+#[derive(Debug)]
+pub enum Target<'a> {
+    /// It does not run, so that it is the caller's.
+    Idle(&'a mut Rec),
+    /// Another CPU runs it.
+    Running(&'a RecIdentity),
+}
+
+impl<'a> Target<'a> {
+    fn identity(&self) -> &RecIdentity {
+        match self {
+            Self::Idle(rec) => &rec.identity,
+            Self::Running(identity) => identity,
+        }
+    }
+
+    /// The REC, if it is off: it does not run, and may not.
+    fn off(self) -> Option<&'a mut Rec> {
+        match self {
+            Self::Idle(rec) if !rec.runnable => Some(rec),
+            Self::Idle(_) | Self::Running(_) => None,
+        }
+    }
+}
+
 /// Completes the call that `calling`, which does not run, waits for, on `target`, with the `status` that the host gives it.
 ///
 /// # Errors
 ///
 /// [`PsciError`].
-pub fn complete(
-    calling: &mut Rec,
-    target: &mut Rec,
-    target_is_running: bool,
-    status: u64,
-) -> Result<(), PsciError> {
+pub fn complete(calling: &mut Rec, target: Target<'_>, status: u64) -> Result<(), PsciError> {
     let named = match calling.pending {
         PendingRequest::CpuOn { target, .. } | PendingRequest::AffinityInfo { target } => target,
         PendingRequest::None | PendingRequest::Ripas { .. } => return Err(PsciError::NotPending),
     };
-    if calling.realm != target.realm {
+    let identity = target.identity();
+    if calling.identity.realm != identity.realm {
         return Err(PsciError::OtherRealm);
     }
-    if named != target.mpidr {
+    if named != identity.mpidr {
         return Err(PsciError::OtherTarget);
     }
-    let is_on = target_is_running || target.runnable;
-    let result = match (calling.pending, status) {
-        (PendingRequest::CpuOn { .. }, status::SUCCESS) if is_on => status::ALREADY_ON,
-        (PendingRequest::CpuOn { entry, context, .. }, status::SUCCESS) => {
-            target.switch_on(entry, context, &calling.registers);
+    let result = match (calling.pending, status, target.off()) {
+        (PendingRequest::CpuOn { .. }, status::SUCCESS, None) => status::ALREADY_ON,
+        (PendingRequest::CpuOn { entry, context, .. }, status::SUCCESS, Some(off)) => {
+            off.switch_on(entry, context, &calling.registers);
             status::SUCCESS
         }
         // A REC that is on already cannot be denied to be switched on.
-        (PendingRequest::CpuOn { .. }, status::DENIED) if !is_on => status::DENIED,
-        (PendingRequest::AffinityInfo { .. }, status::SUCCESS) if is_on => status::ON,
-        (PendingRequest::AffinityInfo { .. }, status::SUCCESS) => status::OFF,
+        (PendingRequest::CpuOn { .. }, status::DENIED, Some(_)) => status::DENIED,
+        (PendingRequest::AffinityInfo { .. }, status::SUCCESS, None) => status::ON,
+        (PendingRequest::AffinityInfo { .. }, status::SUCCESS, Some(_)) => status::OFF,
         _ => return Err(PsciError::Status),
     };
     // SMCCC: results are X0 to X3.

@@ -119,27 +119,43 @@ impl Registers {
     }
 }
 
-/// A REC.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rec {
+/// What a REC is, which does not change while there is one: the holder of the granule's lock may look at it even while another CPU runs the REC, which
+/// has the rest of it to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct RecIdentity {
     /// The RD of its Realm, to which it holds a reference.
     pub realm: GranuleAddress,
+    /// Its auxiliary granules.
+    pub auxiliary: [GranuleAddress; AUXILIARY],
     /// Its name in its Realm.
     pub mpidr: Mpidr,
+}
+
+/// A REC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Rec {
+    /// What it is.
+    pub identity: RecIdentity,
     /// Whether the host may have it run.
     pub runnable: bool,
     /// What it waits for.
     pub pending: PendingRequest,
-    /// Its auxiliary granules.
-    pub auxiliary: [GranuleAddress; AUXILIARY],
     /// Its registers.
     pub registers: Registers,
 }
 
-// SAFETY: numbers, and enumerations of which one value is 0; no other type is the content of a REC.
+// SAFETY: numbers, and enumerations of which one value is 0; the other content of a REC is what this begins with.
 unsafe impl Content for Rec {
     type State = state::Rec;
 }
+
+// SAFETY: addresses and a number; a `Rec` begins with it.
+unsafe impl Content for RecIdentity {
+    type State = state::Rec;
+}
+static_assertions::const_assert_eq!(core::mem::offset_of!(Rec, identity), 0);
 
 impl Rec {
     /// Makes a REC that is all zero one of the Realm with this RD, as RMI_REC_CREATE does.
@@ -151,10 +167,8 @@ impl Rec {
         auxiliary: [GranuleAddress; AUXILIARY],
         parameters: &MeasuredRecParameters,
     ) {
-        self.realm = realm;
-        self.mpidr = mpidr;
+        self.identity = RecIdentity { realm, auxiliary, mpidr };
         self.runnable = runnable;
-        self.auxiliary = auxiliary;
         self.registers = Registers::at_reset(parameters.pc, &parameters.gprs);
     }
 

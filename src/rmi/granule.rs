@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The commands that move granules between the host and the Realm world.
 
-use tock_registers::interfaces::Readable;
-
 use super::rmm::Rmm;
 use super::types::{Answered, Call, Status};
 use crate::address::PhysAddr;
-use crate::arch::sysreg::ISR_EL1;
+use crate::arch::interrupt;
 use crate::el3::services::{self, Refusal};
 use crate::error;
 use crate::granule::state::{Delegated, Ns};
@@ -120,7 +118,7 @@ fn for_range(call: Call<'_>, mut move_one: impl FnMut(GranuleAddress) -> Result<
         // There is a next one: `next` is below `end`.
         let Some(following) = next.next() else { break };
         next = following;
-        if ISR_EL1.get() != 0 {
+        if interrupt::is_pending() {
             break;
         }
     }

@@ -13,8 +13,8 @@ use crate::granule::state::{self, Delegated, Rd, RecAux, Unused};
 use crate::granule::{GranuleAddress, LockError, LockedGranule, LockedSet, MAX_SET};
 use crate::mem::Cpu;
 use crate::realm::descriptor::{MAX_RECS, RealmDescriptor, RealmState};
-use crate::realm::psci;
-use crate::realm::rec::{AUXILIARY, Mpidr, Rec};
+use crate::realm::psci::{self, Target};
+use crate::realm::rec::{AUXILIARY, Mpidr, Rec, RecIdentity};
 use crate::realm::rec_parameters::{MAX_AUXILIARY, RmiRecParams};
 
 // A REC and its auxiliary granules are locked as one set.
@@ -101,7 +101,7 @@ pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered 
 
 fn try_destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rec: u64) -> Result<(), Status> {
     let rec = lock_idle(rmm, cpu, rec)?;
-    let Rec { realm, auxiliary, .. } = *cpu.slots.rec.map(&rec).get();
+    let RecIdentity { realm, auxiliary, .. } = *cpu.slots.rec.map(&rec).get();
     // Auxiliary granules are in no other use while their REC is in its own.
     let mut locked = LockedSet::<RecAux>::new();
     rmm.granules.lock_set(cpu.index, &auxiliary, &mut locked).map_err(|_| Status::ErrorRec)?;
@@ -148,7 +148,7 @@ fn try_enter(rmm: &Rmm<'_>, cpu: &mut Cpu, rec: u64, run: PhysAddr) -> Result<Re
     let rec = rmm.granules.lock::<state::Rec>(cpu.index, granule(rec)?)?;
     // While this CPU has it the REC stays, its Realm with it, and no other CPU enters it.
     let running = rec.reference().map_err(|_| Status::ErrorRec)?;
-    let realm = cpu.slots.rec.map(&rec).get::<Rec>().realm;
+    let realm = cpu.slots.rec.map(&rec).get::<RecIdentity>().realm;
     drop(rec);
     cpu.slots.ns.read(page, 0, &mut [0]).map_err(|_| Status::ErrorInput)?;
     let rd = rmm.granules.lock::<Rd>(cpu.index, realm)?;
@@ -175,7 +175,10 @@ fn try_psci_complete(
     let (calling, target) =
         rmm.granules.lock_pair::<Unused<state::Rec>, state::Rec>(cpu.index, calling, target)?;
     let mut calling = cpu.slots.rec.map(&calling);
-    let is_running = target.references() != 0;
-    let mut target = cpu.slots.second_rec.map(&target);
-    psci::complete(calling.get_mut(), target.get_mut(), is_running, status).map_err(|_| Status::ErrorInput)
+    let slot = &mut cpu.slots.second_rec;
+    let completed = match target.into_unused() {
+        Ok(idle) => psci::complete(calling.get_mut(), Target::Idle(slot.map(&idle).get_mut()), status),
+        Err(running) => psci::complete(calling.get_mut(), Target::Running(slot.map(&running).get()), status),
+    };
+    completed.map_err(|_| Status::ErrorInput)
 }

@@ -289,7 +289,7 @@ fn try_set_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<Ipa, S
     let slots = &mut cpu.slots;
     let mut mapping = slots.rec.map(&rec);
     let rec: &mut rec::Rec = mapping.get_mut();
-    if rec.realm != rd.address() {
+    if rec.identity.realm != rd.address() {
         return Err(Status::ErrorRec);
     }
     let PendingRequest::Ripas { base: next, top: end, ripas, change_destroyed } = &mut rec.pending else {

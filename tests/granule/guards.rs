@@ -311,7 +311,7 @@ fn granules_that_the_host_names_are_not_locked_in_descending_order() {
 }
 
 #[test]
-#[should_panic(expected = "before those that are found")]
+#[should_panic(expected = "comes before those found")]
 fn a_granule_that_the_host_names_is_not_locked_after_one_that_is_found() {
     let table = granules();
     bring_into(&table, BASE, State::Rtt);

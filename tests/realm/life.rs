@@ -122,7 +122,7 @@ fn a_rec_begins_as_its_parameters_say() {
         assert_eq!(rec.registers.sctlr_el1 & 0x1005, 0);
         assert!(rec.runnable);
         assert_eq!(rec.pending, PendingRequest::None);
-        assert_eq!(rec.realm.get().get(), RD);
+        assert_eq!(rec.identity.realm.get().get(), RD);
     });
 }
 

@@ -350,7 +350,7 @@ fn psci_complete() {
                 world.with_rec(REC, |rec| rec.pending = PendingRequest::None);
             }),
             input("another Realm's target", |world, _| {
-                world.with_rec(SECOND_REC, |rec| rec.realm = granule(OTHER_RD));
+                world.with_rec(SECOND_REC, |rec| rec.identity.realm = granule(OTHER_RD));
             }),
             input("not the target that is named", |world, _| {
                 let target = Mpidr::new(2).expect("no reserved bit");

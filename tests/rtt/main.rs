@@ -4,6 +4,7 @@
 mod entry;
 mod geometry;
 mod host;
+mod interrupts;
 mod maintenance;
 mod model;
 mod properties;
@@ -11,6 +12,7 @@ mod refusals;
 mod registers;
 #[path = "../rmi/seed.rs"]
 mod seed;
+mod session;
 mod table;
 mod threads;
 mod tlb;

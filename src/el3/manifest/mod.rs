@@ -31,7 +31,7 @@ mod entry;
 mod error;
 mod page;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use entry::{BdfMapping, Console, MemoryRegion, RootComplex, RootPort, Smmu};
 pub use error::{List, ManifestError, Rule};

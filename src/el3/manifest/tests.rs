@@ -5,7 +5,7 @@ use super::{BdfMapping, Console, Header, List, Manifest, ManifestError, MemoryRe
 use crate::address::PhysAddr;
 
 mod accepted;
-mod builder;
+pub(crate) mod builder;
 mod model;
 mod properties;
 mod refused;

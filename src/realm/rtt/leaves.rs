@@ -103,7 +103,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Gives UNASSIGNED entries from the one walked for up to `top` RIPAS RAM, as far as they are EMPTY or RAM and in one table (RMI_RTT_INIT_RIPAS).
+    /// Gives UNASSIGNED entries from the one walked for up to `top` RIPAS RAM, as far as they are EMPTY or RAM and in one table, and at least one of them when an
+    /// interrupt is pending (RMI_RTT_INIT_RIPAS).
     ///
     /// `measure` is told of each, its first IPA and the first one beyond. Gives the first IPA that was not reached.
     ///

@@ -9,7 +9,7 @@ use super::maintenance::{invalidate_entry, invalidate_realm};
 use super::table::{RttTable, end_of_table};
 use super::{Refusal, broken};
 use crate::address::Ipa;
-use crate::arch::barrier;
+use crate::arch::{barrier, interrupt};
 use crate::cpu::CpuIndex;
 use crate::granule::state::{Lockable, Rtt};
 use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule};
@@ -164,9 +164,9 @@ impl<'g> Reached<'_, 'g> {
     }
 
     /// Changes entries one after the other, from the one reached on, as long as each maps nothing from `top` on and `change`, told the range
-    /// it maps, gives what it becomes.
+    /// it maps, gives what it becomes; until an interrupt is pending, so that the host waits for one entry's work and not for a table's.
     ///
-    /// Gives the first IPA not changed. TLBs hold nothing any more of the mappings that are gone.
+    /// Gives the first IPA not changed, from which the host goes on. TLBs hold nothing any more of the mappings that are gone.
     ///
     /// # Errors
     ///
@@ -194,6 +194,9 @@ impl<'g> Reached<'_, 'g> {
                 unmapped = unmapped.and(next);
             }
             (next, index) = (end, at.next());
+            if interrupt::is_pending() {
+                break;
+            }
         }
         match unmapped {
             Unmapped::Nothing => barrier::dsb_ishst(),

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The options of a run: `key=value` words on the semihosting command line, read by both images.
 //!
-//! Every option has a default that makes the monitor do what TF-A does on QEMU `virt`. An unknown key or a
-//! malformed value is an error, never ignored: a test must not pass because its option was misspelled.
+//! Every option has a default that makes the monitor do what TF-A does on the machine that the option `machine` names, which is QEMU `virt`
+//! unless it says otherwise. An unknown key or a malformed value is an error, never ignored: a test must not pass because its option was misspelled.
 
 use core::fmt;
+
+pub use rmm_plat::Range;
+use rmm_plat::{MACHINES, Machine, qemu_virt};
 
 use crate::semihosting;
 
@@ -12,30 +15,13 @@ use crate::semihosting;
 pub const MAX_BANKS: usize = 8;
 /// Size of a granule, and of the shared page, in bytes.
 pub const GRANULE: u64 = 4096;
-/// Where the machine's DRAM starts.
-pub const DRAM_BASE: u64 = 0x4000_0000;
+/// Where the DRAM of the emulated machine starts, whichever machine it is told to be.
+pub const DRAM_BASE: u64 = qemu_virt::MACHINE.dram[0].base;
 
 /// Longest command line.
 const COMMAND_LINE: usize = 1024;
 /// Longest scenario name.
 const NAME: usize = 32;
-
-/// A range of physical addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Range {
-    /// First byte.
-    pub base: u64,
-    /// Bytes.
-    pub size: u64,
-}
-
-impl Range {
-    /// First byte after the range.
-    #[must_use]
-    pub const fn end(&self) -> u64 {
-        self.base.saturating_add(self.size)
-    }
-}
 
 /// The version of the RMM-EL3 interface handed to the RMM; its major also decides how the monitor behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,16 +84,6 @@ words! {
 }
 
 words! {
-    /// Which boot manifest the monitor writes.
-    ManifestKind {
-        /// As TF-A on QEMU: DRAM and a console, the other lists empty.
-        Qemu = "qemu",
-        /// As TF-A on FVP: device regions, an SMMU and a root complex as well.
-        Full = "full",
-    }
-}
-
-words! {
     /// A deliberate mistake in the boot manifest. All of it but the named mistake is valid.
     ManifestFault {
         /// The DRAM list's sum is not zero.
@@ -166,9 +142,11 @@ words! {
 /// The options of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// `machine=qemu_virt|fvp`: what the monitor says that the machine is. All other defaults follow from it.
+    pub machine: &'static Machine,
     /// `interface=0.8`: the interface version in x1; a bare number is taken as it is.
     pub interface: Interface,
-    /// `cpus=32`: the number of CPUs in x2.
+    /// `cpus=`: the number of CPUs in x2.
     pub cpus: u64,
     /// `cpu=0`: overrides the CPU index in x0 of the cold boot.
     pub cpu: Option<u64>,
@@ -182,20 +160,20 @@ pub struct Options {
     pub forgive_warm_boots: u64,
     /// `carve-out=BASE+SIZE`: the RMM's memory; the image is at its start, the shared page is its last page.
     pub carve_out: Range,
-    /// `memory=3G`: the machine's DRAM size, for the Granule Protection Table.
+    /// `memory=3G`: the DRAM size of the emulated machine, for the Granule Protection Table.
     pub memory: u64,
-    /// `banks=BASE+SIZE:BASE+SIZE`: the DRAM banks in the manifest; by default one bank of 3 GiB.
+    /// `banks=BASE+SIZE:BASE+SIZE`: the DRAM banks in the manifest.
     banks: [Range; MAX_BANKS],
     bank_count: usize,
     /// `manifest-version=0.5`.
     pub manifest_version: u32,
-    /// `manifest=qemu|full`.
-    pub manifest: ManifestKind,
+    /// `coherent=BASE+SIZE`: a coherent device region in the manifest, which no machine has.
+    pub coherent: Option<Range>,
     /// `fault=NAME`: a deliberate mistake in the manifest.
     pub fault: Option<ManifestFault>,
     /// `reserve-memory=nomem|unknown|grant`.
     pub reserve_memory: ReserveMemory,
-    /// `payload=6M`: bytes at the start of the carve-out that RESERVE_MEMORY never hands out.
+    /// `payload=`: bytes at the start of the carve-out that RESERVE_MEMORY never hands out.
     pub payload: u64,
     /// `secure=BASE+SIZE`: DRAM that EL3 keeps in the Secure PAS.
     pub secure: Option<Range>,
@@ -203,42 +181,54 @@ pub struct Options {
     pub root: Option<Range>,
     /// `seed=1`: start of the host's random numbers.
     pub seed: u64,
-    /// `machine-cpus=1`: CPUs the machine has, for the host.
+    /// `machine-cpus=1`: CPUs the emulated machine has, for the host.
     pub machine_cpus: u64,
+    /// `test-memory=0x70000000`: the first byte of the memory that the host's scenarios play with.
+    pub test_memory: u64,
     /// `share=64`: of this many steps of the stress scenario, one is on a granule that all CPUs name.
     pub share: u64,
+    /// `host-interrupts=0`: with 1, the host may configure every interrupt of the machine.
+    pub host_interrupts: u64,
     scenario: [u8; NAME],
     scenario_length: usize,
     /// `argument=0`: a number for the scenario.
     pub argument: u64,
 }
 
-impl Default for Options {
-    fn default() -> Self {
+impl Options {
+    /// The defaults of a machine.
+    fn of(machine: &'static Machine) -> Self {
         let mut banks = [Range::default(); MAX_BANKS];
-        banks[0] = Range { base: DRAM_BASE, size: 0xC000_0000 };
+        banks[..machine.dram.len()].copy_from_slice(machine.dram);
         Self {
+            machine,
             interface: Interface(0x8),
-            cpus: 32,
+            cpus: machine.cpus,
             cpu: None,
             buffer: None,
             token: 0,
             warm_token: 0,
             forgive_warm_boots: 0,
-            carve_out: Range { base: 0x4010_0000, size: 0x180_0000 },
+            carve_out: machine.carve_out,
             memory: 0xC000_0000,
             banks,
-            bank_count: 1,
+            bank_count: machine.dram.len(),
             manifest_version: 5,
-            manifest: ManifestKind::Qemu,
+            coherent: None,
             fault: None,
-            reserve_memory: ReserveMemory::NoMemory,
-            payload: 6 << 20,
+            reserve_memory: if machine.reserves_memory {
+                ReserveMemory::Grant
+            } else {
+                ReserveMemory::NoMemory
+            },
+            payload: rmm_plat::LIMITS.image,
             secure: None,
-            root: None,
+            root: machine.root,
             seed: 1,
             machine_cpus: 1,
+            test_memory: 0x7000_0000,
             share: 64,
+            host_interrupts: 0,
             scenario: [0; NAME],
             scenario_length: 0,
             argument: 0,
@@ -289,7 +279,11 @@ impl Options {
     ///
     /// [`OptionsError`] for the first word that means nothing.
     pub fn parse(line: &str) -> Result<Self, OptionsError<'_>> {
-        let mut options = Self::default();
+        let named = line.split_ascii_whitespace().find_map(|word| word.strip_prefix("machine="));
+        let mut options = match named {
+            Some(name) => Self::of(machine(name).ok_or(OptionsError::BadValue(name))?),
+            None => Self::of(&qemu_virt::MACHINE),
+        };
         for word in line.split_ascii_whitespace() {
             let (key, value) = word.split_once('=').ok_or(OptionsError::UnknownKey(word))?;
             options
@@ -303,6 +297,8 @@ impl Options {
     /// Sets one option: `None` for an unknown key, `Some(None)` for a value the key does not take.
     fn set(&mut self, key: &str, value: &str) -> Option<Option<()>> {
         Some(match key {
+            // All others rest on it, so that it is read before them.
+            "machine" => machine(value).map(|_| ()),
             "interface" => version(value).map(|value| self.interface = Interface(value)),
             "cpus" => number(value).map(|value| self.cpus = value),
             "cpu" => number(value).map(|value| self.cpu = Some(value)),
@@ -314,7 +310,7 @@ impl Options {
             "memory" => number(value).map(|value| self.memory = value),
             "banks" => self.set_banks(value),
             "manifest-version" => version(value).map(|value| self.manifest_version = value),
-            "manifest" => ManifestKind::from_word(value).map(|value| self.manifest = value),
+            "coherent" => range(value).map(|value| self.coherent = Some(value)),
             "fault" => ManifestFault::from_word(value).map(|value| self.fault = Some(value)),
             "reserve-memory" => ReserveMemory::from_word(value).map(|value| self.reserve_memory = value),
             "payload" => number(value).map(|value| self.payload = value),
@@ -322,7 +318,9 @@ impl Options {
             "root" => range(value).map(|value| self.root = Some(value)),
             "seed" => number(value).map(|value| self.seed = value),
             "machine-cpus" => number(value).map(|value| self.machine_cpus = value),
+            "test-memory" => number(value).map(|value| self.test_memory = value),
             "share" => number(value).map(|value| self.share = value),
+            "host-interrupts" => number(value).map(|value| self.host_interrupts = value),
             "scenario" => self.set_scenario(value),
             "argument" => number(value).map(|value| self.argument = value),
             _ => return None,
@@ -376,6 +374,11 @@ fn number(text: &str) -> Option<u64> {
         None => digits.parse(),
     };
     value.ok()?.checked_mul(1 << shift)
+}
+
+/// The machine of this name.
+fn machine(name: &str) -> Option<&'static Machine> {
+    MACHINES.into_iter().find(|machine| machine.name == name)
 }
 
 /// `BASE+SIZE`.

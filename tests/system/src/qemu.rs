@@ -146,8 +146,14 @@ impl Qemu {
         }
         let mut command = Command::new(&self.program);
         command
-            .args(["-M", "virt,virtualization=on,secure=on,gic-version=3", "-cpu", "max,x-rme=on"])
+            .args(["-M", "virt,virtualization=on,secure=on,gic-version=3,memory-backend=dram"])
+            // Nothing is set aside for memory that is not touched, so that a machine may have more than this one.
+            .args([
+                "-object",
+                &format!("memory-backend-ram,id=dram,size={}G,reserve=off", scenario.memory_gib),
+            ])
             .args(["-m", &format!("{}G", scenario.memory_gib), "-smp", &scenario.cpus.to_string()])
+            .args(["-cpu", "max,x-rme=on"])
             .args(["-nic", "none", "-display", "none", "-monitor", "none", "-serial", "stdio"])
             .args(["-semihosting-config", &semihosting]);
         let mut with_monitor = |rmm: &Path| {

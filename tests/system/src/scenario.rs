@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use rmm_plat::{Machine, qemu_virt};
+
 /// Which build of the RMM a scenario boots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Image {
@@ -14,8 +16,6 @@ pub enum Image {
     Xlat,
 }
 
-/// Address the RMM is loaded at by default, as on QEMU under TF-A.
-const LOAD_ADDRESS: u64 = 0x4010_0000;
 /// A scenario that takes longer hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
@@ -57,7 +57,7 @@ impl Scenario {
             cpus: 1,
             memory_gib: 3,
             instruction_count: false,
-            load_address: LOAD_ADDRESS,
+            load_address: qemu_virt::MACHINE.load_address(),
             image: Image::Rmm,
             host: host.into(),
             options: Vec::new(),
@@ -107,6 +107,12 @@ impl Scenario {
     pub fn memory_gib(mut self, memory_gib: u32) -> Self {
         self.memory_gib = memory_gib;
         self
+    }
+
+    /// Has EL3 say that this is another machine, and loads the RMM where EL3 has it there.
+    pub fn machine(mut self, machine: &Machine) -> Self {
+        self.load_address = machine.load_address();
+        self.option(format!("machine={}", machine.name))
     }
 
     /// Loads the RMM elsewhere, into a carve-out of this many bytes.

@@ -4,6 +4,7 @@
 mod boot;
 mod cpus;
 mod faults;
+mod machines;
 mod realms;
 mod rmi;
 mod slots;
@@ -20,6 +21,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(boot::interface_versions());
     rows.extend(boot::manifest_versions());
     rows.extend(boot::places());
+    rows.extend(machines::fvp());
     rows.extend(boot::memory());
     rows.extend(boot::bad_arguments());
     rows.extend(boot::manifest_faults());

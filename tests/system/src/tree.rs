@@ -45,7 +45,7 @@ impl Target {
         let firmware = !file.starts_with("tests/");
         match self {
             Self::Rmm | Self::SelfTest => firmware,
-            Self::Firmware => file.starts_with("tests/firmware/"),
+            Self::Firmware => file.starts_with("tests/firmware/") || file.starts_with("plat/"),
             Self::Xlat => firmware || file.starts_with("tests/xlat/"),
         }
     }

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Builds boot manifests for tests: valid ones from typed lists, laid out as TF-A does, which the test then bends word by word.
 
+pub(super) use rmm_plat::Console as ConsoleEntry;
+use rmm_plat::{Machine, Range, RootComplex, RootPort, fvp};
+
 use super::model::seal;
 use super::{BdfMapping, PHYSICAL_LIMIT, PhysAddr, parse};
 use super::{Manifest, ManifestError};
-
-/// A console of a manifest to build.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ConsoleEntry {
-    pub(super) base: u64,
-    pub(super) map_pages: u64,
-    pub(super) name: [u8; 8],
-    pub(super) clock_hz: u64,
-    pub(super) baud_rate: u64,
-}
 
 /// A root port of a manifest to build.
 #[derive(Clone, Debug)]
@@ -32,7 +25,7 @@ pub(super) struct RootComplexEntry {
 
 /// A manifest to build: its version is 0.`minor`, and lists of regions are pairs of base and size.
 #[derive(Clone, Debug)]
-pub(super) struct Builder {
+pub(crate) struct Builder {
     pub(super) base: PhysAddr,
     pub(super) minor: u16,
     pub(super) dram: Vec<(u64, u64)>,
@@ -45,21 +38,15 @@ pub(super) struct Builder {
 
 /// A manifest's page, with the place that it claims to be at.
 #[derive(Clone, Debug)]
-pub(super) struct Image {
-    pub(super) bytes: Box<[u8; 4096]>,
+pub(crate) struct Image {
+    pub(crate) bytes: Box<[u8; 4096]>,
     pub(super) base: PhysAddr,
 }
 
 /// Bytes of the fixed part of version 0.5, after which the builder lays out the arrays.
 pub(super) const HEADER_SIZE: u64 = 0xA8;
 
-pub(super) const PL011: ConsoleEntry = ConsoleEntry {
-    base: 0x1C0C_0000,
-    map_pages: 1,
-    name: *b"pl011\0\0\0",
-    clock_hz: 14_745_600,
-    baud_rate: 115_200,
-};
+pub(super) const PL011: ConsoleEntry = fvp::MACHINE.consoles[0];
 
 impl Builder {
     /// One bank of DRAM and nothing else.
@@ -78,20 +65,42 @@ impl Builder {
 
     /// What TF-A builds for FVP.
     pub(super) fn fvp() -> Self {
-        let mapping = BdfMapping { base: 0, top: 0x8000, offset: 0, smmu_index: 0 };
+        Self::of(&fvp::MACHINE)
+    }
+
+    /// What TF-A builds for a machine.
+    pub(crate) fn of(machine: &Machine) -> Self {
+        let ranges = |ranges: &[Range]| ranges.iter().map(|range| (range.base, range.size)).collect();
+        let mapping = |&rmm_plat::BdfMapping { base, top, offset, smmu_index }: &_| BdfMapping {
+            base,
+            top,
+            offset,
+            smmu_index,
+        };
+        let port = |port: &RootPort| RootPortEntry {
+            id: port.id,
+            mappings: port.mappings.iter().map(mapping).collect(),
+        };
+        let complex = |complex: &RootComplex| RootComplexEntry {
+            ecam: complex.ecam,
+            segment: complex.segment,
+            root_ports: complex.root_ports.iter().map(port).collect(),
+        };
         Self {
-            base: PhysAddr::new(0xFFBF_F000),
-            dram: vec![(0x8000_0000, 0x7C00_0000), (0x8_8000_0000, 0x8000_0000)],
-            consoles: vec![PL011],
-            non_coherent: vec![(0x5000_0000, 0x1000_0000), (0x40_0000_0000, 0xC000_0000)],
-            smmus: vec![(0x2B40_0000, 0x2B42_0000)],
-            root_complexes: vec![RootComplexEntry {
-                ecam: 0x4000_0000,
-                segment: 0,
-                root_ports: vec![RootPortEntry { id: 0, mappings: vec![mapping] }],
-            }],
-            ..Self::minimal()
+            base: PhysAddr::new(machine.shared_page()),
+            minor: 5,
+            dram: ranges(machine.dram),
+            consoles: machine.consoles.to_vec(),
+            non_coherent: ranges(machine.non_coherent),
+            coherent: ranges(machine.coherent),
+            smmus: machine.smmus.iter().map(|smmu| (smmu.base, smmu.realm_base)).collect(),
+            root_complexes: machine.root_complexes.iter().map(complex).collect(),
         }
+    }
+
+    /// The same under version 0.`minor`.
+    pub(crate) fn of_version(self, minor: u16) -> Self {
+        Self { minor, ..self }
     }
 
     /// Every list with several entries, and nested arrays of several lengths.
@@ -119,7 +128,7 @@ impl Builder {
         }
     }
 
-    pub(super) fn build(&self) -> Image {
+    pub(crate) fn build(&self) -> Image {
         let mut image = Image { bytes: Box::new([0; 4096]), base: self.base };
         image.set(0, u64::from(self.minor));
         let mut next = HEADER_SIZE;

@@ -47,6 +47,7 @@ reset:
     stp     xzr, xzr, [x0], #16
     b       3b
 4:  bl      el3_build_translation_tables
+    bl      el3_set_up_interrupts
     dsb     sy
     bl      enable_mmu
     bl      el3_cold_boot

@@ -11,6 +11,7 @@
 
 mod boot;
 mod cpu;
+mod gic;
 mod gpt;
 mod manifest;
 mod mmu;

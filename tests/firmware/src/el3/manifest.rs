@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The boot manifest in the shared page: version 0.5 as TF-A writes it, or as TF-A would on FVP, or with
+//! The boot manifest in the shared page: version 0.5 as TF-A writes it on the machine of the options, as it is or with
 //! one deliberate mistake (`ManifestFault`). Everything but the mistake is valid, checksums included, so
 //! that an RMM can only refuse for the reason the test names.
+//!
+//! One thing is not as the machine has it: the console is where the emulated machine's is, or nothing would be printed.
 //!
 //! A checksum makes the sum of a list's count, pointer, checksum and words zero. The version word of the
 //! root complex list is not part of the sum: TF-A leaves it out, in the empty list as well as in a full one.
 
-use rmm_test_firmware::options::{GRANULE, ManifestFault, ManifestKind, Options};
+use rmm_plat::{Machine, RootComplex, qemu_virt};
+use rmm_test_firmware::options::{GRANULE, ManifestFault, Options, Range};
 
 const WORDS: usize = 512;
 /// Words of the structure itself; the lists follow.
@@ -21,8 +24,8 @@ const SMMUS: Field = Field { at: 14, element: 2 };
 /// The root complex list has its version between count and pointer.
 const ROOT_COMPLEXES: usize = 17;
 const ROOT_COMPLEX_VERSION: u64 = 1;
-/// Words of the one root complex: 3 of its own, 2 of its root port, 2 device mappings.
-const ROOT_COMPLEX_WORDS: usize = 7;
+/// Words of a root complex, of a root port and of a device mapping.
+const ROOT_COMPLEX_WORDS: [usize; 3] = [3, 2, 1];
 
 #[derive(Clone, Copy)]
 struct Field {
@@ -42,17 +45,13 @@ impl Manifest {
     pub fn new(options: &Options) -> Self {
         let mut manifest = Self { words: [0; WORDS], base: options.shared_page(), used: HEADER_WORDS };
         manifest.words[0] = u64::from(options.manifest_version);
-        manifest.add_banks(options);
-        manifest.add_list(CONSOLES, &console());
-        if options.manifest == ManifestKind::Full {
-            manifest.add_list(NON_COHERENT, &[0x50_0000_0000, 0x1_0000_0000, 0x60_0000_0000, 0xc000_0000]);
-            manifest.add_list(COHERENT, &[0x70_0000_0000, 0x1000_0000]);
-            manifest.add_list(SMMUS, &[0x2b40_0000, 0x2b42_0000]);
-            manifest.add_root_complex();
-        } else {
-            // TF-A forgets to return early for an empty list, so its pointer is where a list would be.
-            manifest.set_root_complexes(0, manifest.base + 8 * manifest.used as u64, &[]);
-        }
+        let machine = options.machine;
+        manifest.add_list(DRAM, options.banks().iter().flat_map(words_of));
+        manifest.add_list(CONSOLES, console(machine).into_iter());
+        manifest.add_list(NON_COHERENT, machine.non_coherent.iter().flat_map(words_of));
+        manifest.add_list(COHERENT, machine.coherent.iter().chain(&options.coherent).flat_map(words_of));
+        manifest.add_list(SMMUS, machine.smmus.iter().flat_map(|smmu| [smmu.base, smmu.realm_base]));
+        manifest.add_root_complexes(machine.root_complexes);
         if let Some(fault) = options.fault {
             manifest.break_by(fault);
         }
@@ -71,21 +70,22 @@ impl Manifest {
         }
     }
 
-    fn add_banks(&mut self, options: &Options) {
-        let mut words = [0; 2 * rmm_test_firmware::options::MAX_BANKS];
-        for (pair, bank) in words.chunks_exact_mut(2).zip(options.banks()) {
-            pair.copy_from_slice(&[bank.base, bank.size]);
+    /// Appends words.
+    fn add(&mut self, words: impl Iterator<Item = u64>) {
+        for word in words {
+            self.words[self.used] = word;
+            self.used += 1;
         }
-        self.add_list(DRAM, &words[..2 * options.banks().len()]);
     }
 
-    /// Appends a list and points its field to it.
-    fn add_list(&mut self, field: Field, words: &[u64]) {
+    /// Appends a list and points its field to it. The field of a list without elements stays zero.
+    fn add_list(&mut self, field: Field, words: impl Iterator<Item = u64>) {
         let at = self.used;
-        self.words[at..at + words.len()].copy_from_slice(words);
-        self.used += words.len();
-        let count = words.len() / field.element;
-        self.set_list(field, count as u64, self.base + 8 * at as u64);
+        self.add(words);
+        let count = (self.used - at) / field.element;
+        if count != 0 {
+            self.set_list(field, count as u64, self.base + 8 * at as u64);
+        }
     }
 
     /// Sets count, pointer and checksum of a field; words outside the page count as zero.
@@ -110,19 +110,37 @@ impl Manifest {
         }
     }
 
-    /// One root complex with one root port with two device mappings, in one piece.
-    fn add_root_complex(&mut self) {
-        let pointer = self.base + 8 * self.used as u64;
-        let ports = pointer + 3 * 8;
-        let mappings = ports + 2 * 8;
-        let words =
-            [0x4010_0000_0000, 1 << 32, ports, 2 << 32, mappings, 0x0100 << 16, 0x0200 << 16 | 0x0100];
-        self.words[self.used..self.used + words.len()].copy_from_slice(&words);
-        self.used += words.len();
-        self.set_root_complexes(1, pointer, &words);
+    /// Appends all root complexes, then all root ports, then all device mappings.
+    fn add_root_complexes(&mut self, complexes: &'static [RootComplex]) {
+        let [complex_words, port_words, mapping_words] = ROOT_COMPLEX_WORDS;
+        let place = |word: usize| 8 * word as u64;
+        let at = self.used;
+        let ports = || complexes.iter().flat_map(|complex| complex.root_ports);
+        let mut next_port = self.base + place(at + complexes.len() * complex_words);
+        let mut next_mapping = next_port + place(ports().count() * port_words);
+        self.add(complexes.iter().flat_map(|complex| {
+            let first = next_port;
+            next_port += place(complex.root_ports.len() * port_words);
+            [complex.ecam, (complex.root_ports.len() as u64) << 32 | u64::from(complex.segment), first]
+        }));
+        self.add(ports().flat_map(|port| {
+            let first = next_mapping;
+            next_mapping += place(port.mappings.len() * mapping_words);
+            [(port.mappings.len() as u64) << 32 | u64::from(port.id), first]
+        }));
+        self.add(ports().flat_map(|port| port.mappings).map(|mapping| {
+            [mapping.smmu_index, mapping.offset, mapping.top, mapping.base]
+                .into_iter()
+                .fold(0, |word, field| word << 16 | u64::from(field))
+        }));
+        // TF-A forgets to return early for an empty list, so its pointer is where a list would be.
+        self.set_root_complexes(complexes.len() as u64, at, self.used);
     }
 
-    fn set_root_complexes(&mut self, count: u64, pointer: u64, words: &[u64]) {
+    /// Sets the field of the root complexes: how many, and the words that are theirs.
+    fn set_root_complexes(&mut self, count: u64, first: usize, end: usize) {
+        let pointer = self.base + 8 * first as u64;
+        let words = &self.words[first..end];
         let sum = words.iter().fold(count.wrapping_add(pointer), |sum, word| sum.wrapping_add(*word));
         self.words[ROOT_COMPLEXES..ROOT_COMPLEXES + 4].copy_from_slice(&[
             count,
@@ -132,22 +150,19 @@ impl Manifest {
         ]);
     }
 
-    /// Redirects the pointer at word `offset` of the root complex. What nothing refers to any more, from word
-    /// `orphaned` on, becomes zero, so that the sum is zero whether or not a reader includes it.
+    /// Redirects the pointer at word `offset` of the root complexes, of which there is one with one root port. What nothing refers to any
+    /// more, from word `orphaned` on, becomes zero, so that the sum is zero whether or not a reader includes it.
     fn redirect_in_root_complex(&mut self, offset: usize, value: u64, orphaned: usize) {
         let pointer = self.words[ROOT_COMPLEXES + 2];
         let start = usize::try_from((pointer - self.base) / 8).unwrap_or(0);
-        let mut words = [0; ROOT_COMPLEX_WORDS];
-        words.copy_from_slice(&self.words[start..start + ROOT_COMPLEX_WORDS]);
-        words[offset] = value;
-        words[orphaned..].fill(0);
-        self.words[start..start + ROOT_COMPLEX_WORDS].copy_from_slice(&words);
-        self.set_root_complexes(1, pointer, &words);
+        self.words[start + offset] = value;
+        self.words[start + orphaned..self.used].fill(0);
+        self.set_root_complexes(1, start, self.used);
     }
 
     /// Replaces the DRAM list by these banks, at the end of what is used.
     fn replace_banks(&mut self, words: &[u64]) {
-        self.add_list(DRAM, words);
+        self.add_list(DRAM, words.iter().copied());
     }
 
     fn break_by(&mut self, fault: ManifestFault) {
@@ -199,7 +214,9 @@ impl Manifest {
             ManifestFault::ConsoleCountAbsurd => self.set_list(CONSOLES, 1 << 60, console_pointer),
             ManifestFault::ConsolesOutside => self.set_list(CONSOLES, 1, self.base - GRANULE),
             ManifestFault::ConsolesTruncated => {
-                self.words[WORDS - 5..].copy_from_slice(&console()[..5]);
+                let console: [u64; 5] =
+                    core::array::from_fn(|word| self.word_at(console_pointer + 8 * word as u64));
+                self.words[WORDS - 5..].copy_from_slice(&console);
                 self.set_list(CONSOLES, 1, page_end - 5 * 8);
             }
             ManifestFault::RootPortsOutside => self.redirect_in_root_complex(2, page_end, 3),
@@ -209,7 +226,13 @@ impl Manifest {
     }
 }
 
-/// The PL011 of QEMU `virt`.
-fn console() -> [u64; 6] {
-    [0x0900_0000, 1, u64::from_le_bytes(*b"pl011\0\0\0"), 1, 115_200, 0]
+fn words_of(range: &Range) -> [u64; 2] {
+    [range.base, range.size]
+}
+
+/// The machine's console, as if it were where the emulated machine has its own.
+fn console(machine: &Machine) -> [u64; 6] {
+    let base = qemu_virt::MACHINE.consoles[0].base;
+    let console = machine.consoles[0];
+    [base, console.map_pages, u64::from_le_bytes(console.name), console.clock_hz, console.baud_rate, 0]
 }

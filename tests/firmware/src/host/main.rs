@@ -9,6 +9,7 @@
 
 mod check;
 mod cpus;
+mod gic;
 mod memory;
 mod mmu;
 mod probe;

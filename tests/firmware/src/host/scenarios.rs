@@ -8,6 +8,7 @@ mod cpus;
 mod faults;
 mod granules;
 mod instructions;
+mod interrupts;
 mod parallel;
 mod ranges;
 mod realms;
@@ -64,5 +65,6 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-shapes", run: realms::shapes },
     Scenario { name: "realm-instructions", run: realms::instructions },
     Scenario { name: "realm-sessions", run: tables::sessions },
+    Scenario { name: "interrupts", run: interrupts::interrupts },
     Scenario { name: "table-instructions", run: tables::instructions },
 ];

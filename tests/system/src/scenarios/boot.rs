@@ -2,6 +2,8 @@
 //! Boots: what EL3 may hand the RMM, and what the RMM must refuse, with which code (EL3 interface, boot codes).
 //! After a refusal EL3 and the host go on, and every RMI call is unknown.
 
+use rmm_plat::fvp;
+
 use crate::scenario::Scenario;
 
 const MIB: u64 = 1 << 20;
@@ -46,13 +48,7 @@ pub fn manifest_versions() -> Vec<Scenario> {
         refused(format!("manifest-{version}"), MANIFEST_VERSION, &format!("a manifest of version {version}"))
             .option(format!("manifest-version={version}"))
     });
-    let full = Scenario::new(
-        "manifest-full",
-        "granules",
-        "the RMM boots with a manifest that describes devices, an SMMU and a root complex",
-    )
-    .option("manifest=full");
-    accepted.into_iter().chain(refused).chain([full]).collect()
+    accepted.into_iter().chain(refused).collect()
 }
 
 /// Load addresses, memory layouts and EL3 memory: the same file boots everywhere.
@@ -195,7 +191,7 @@ pub fn bad_arguments() -> Vec<Scenario> {
 
 /// Mistakes in the boot manifest, one at a time.
 pub fn manifest_faults() -> Vec<Scenario> {
-    /// Faults of lists that only a full manifest has; an empty list can have a wrong sum as well.
+    /// Faults of lists that FVP's manifest has; an empty list can have a wrong sum as well.
     const IN_FULL: &[(&str, &str)] = &[
         ("ncoh-checksum", "a non-coherent region list with a wrong checksum"),
         ("coh-checksum", "a coherent region list with a wrong checksum"),
@@ -232,9 +228,11 @@ pub fn manifest_faults() -> Vec<Scenario> {
     let row = |name: String, fault: &str, what: &str| {
         refused(name, MANIFEST_DATA, what).option(format!("fault={fault}"))
     };
-    let in_full = IN_FULL
-        .iter()
-        .map(|(fault, what)| row(format!("manifest-full-{fault}"), fault, what).option("manifest=full"));
+    let in_full = IN_FULL.iter().map(|(fault, what)| {
+        row(format!("manifest-full-{fault}"), fault, what)
+            .machine(&fvp::MACHINE)
+            .option("coherent=0x7000000000+0x10000000")
+    });
     let in_either = IN_EITHER.iter().map(|(fault, what)| row(format!("manifest-{fault}"), fault, what));
     in_either.chain(in_full).collect()
 }

@@ -74,6 +74,13 @@ pub fn commands() -> Vec<Scenario> {
         ),
         Scenario::new("random-granules-7", "random-granules", "and so they do from another seed")
             .option("seed=7"),
+        Scenario::new(
+            "interrupts",
+            "interrupts",
+            "a long command ends early, and goes on, when an interrupt is pending for the host",
+        )
+        .option("host-interrupts=1")
+        .instruction_count(),
     ]);
     rows.extend([
         Scenario::new(

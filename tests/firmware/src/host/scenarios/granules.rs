@@ -84,10 +84,39 @@ pub fn bad_addresses() {
     for address in [0, 0x0900_0000, 0x0e00_0000, 0x0e00_1000, 0x0eff_f000, 0x1000_0000, 0x3fff_f000] {
         refuse("not DRAM", address);
     }
+    let in_bank = |address| options.banks().iter().any(|bank| contains(bank, address));
     for bank in options.banks() {
-        if !options.banks().iter().any(|other| contains(other, bank.end())) {
-            refuse("the granule after a bank", bank.end());
+        for (what, address) in
+            [("the granule before a bank", bank.base - GRANULE), ("the granule after a bank", bank.end())]
+        {
+            if !in_bank(address) {
+                refuse(what, address);
+            }
         }
+    }
+    for banks in options.banks().windows(2) {
+        let (hole, end) = (banks[0].end(), banks[1].base);
+        for eighth in 1..8 {
+            let address = hole + (end - hole) / 8 * eighth / GRANULE * GRANULE;
+            if hole < end {
+                refuse("between two banks", address);
+            }
+        }
+    }
+    let machine = options.machine;
+    for region in machine.non_coherent.iter().chain(machine.coherent) {
+        refuse("device memory", region.base);
+        refuse("the end of device memory", region.end() - GRANULE);
+    }
+    for smmu in machine.smmus {
+        refuse("an SMMU", smmu.base);
+        refuse("its Realm registers", smmu.realm_base);
+    }
+    for complex in machine.root_complexes {
+        refuse("PCIe configuration space", complex.ecam);
+    }
+    if let Some(root) = machine.root {
+        refuse("EL3's memory", root.base);
     }
     for shift in [40, 47, 48, 51, 52, 63] {
         refuse("beyond DRAM", 1 << shift);
@@ -110,7 +139,10 @@ pub fn bad_addresses() {
         ("the granule after the RMM's memory", carve_out.end()),
     ] {
         let statuses = (rmi::delegate(address), rmi::undelegate(address));
-        check::equal(format_args!("{what} is delegable"), statuses, (Status::SUCCESS, Status::SUCCESS));
+        let delegable = in_bank(address);
+        let expected = if delegable { Status::SUCCESS } else { Status::ERROR_INPUT };
+        let whether = if delegable { "is" } else { "is not" };
+        check::equal(format_args!("{what} {whether} delegable"), statuses, (expected, expected));
     }
 }
 

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The pictures of the documents, drawn from what the firmware is built from: this package links its library, and each module here draws one
+//! picture by going through constants, enums and tables of it. What a picture says is nowhere written down a second time.
+//!
+//! `make diagrams` writes them beside this package; a test fails when a committed one is not what the code draws.
+
+mod granule_states;
+mod high_va;
+mod image;
+mod linker_script;
+mod lock_order;
+mod parts;
+mod style;
+mod va_space;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A picture as it is drawn from the code.
+#[derive(Debug)]
+pub struct Picture {
+    /// The name of its file.
+    pub file: &'static str,
+    /// What the file ought to hold.
+    pub svg: String,
+}
+
+impl Picture {
+    /// Where the file is.
+    pub fn path(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(self.file)
+    }
+}
+
+/// Every picture.
+pub fn pictures() -> Vec<Picture> {
+    [
+        ("va-space.svg", va_space::draw()),
+        ("image.svg", image::draw()),
+        ("high-va.svg", high_va::draw()),
+        ("granule-states.svg", granule_states::draw()),
+        ("lock-order.svg", lock_order::draw()),
+    ]
+    .into_iter()
+    .map(|(file, canvas)| Picture { file, svg: canvas.finish() })
+    .collect()
+}
+
+/// The pictures whose files do not hold what they ought to, or are missing.
+pub fn stale() -> Vec<Picture> {
+    let is_stale = |picture: &Picture| fs::read_to_string(picture.path()).ok().as_ref() != Some(&picture.svg);
+    pictures().into_iter().filter(is_stale).collect()
+}

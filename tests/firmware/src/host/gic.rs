@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A pending interrupt that is not taken: the host masks all of them, so that one stays pending while the RMM runs. It takes the option `host-interrupts=1`.
+
+use rmm_test_firmware::write_register;
+
+/// GICD_CTLR: Group 1, with affinity routing.
+const DISTRIBUTOR_CONTROL: u64 = 0x0800_0000;
+const GROUP_1_AND_ROUTING: u32 = 1 << 4 | 1 << 1;
+/// The SGI frame of CPU 0's redistributor, and its registers.
+const SGI_FRAME: u64 = 0x080b_0000;
+const GROUPS: u64 = SGI_FRAME + 0x80;
+const SET_ENABLED: u64 = SGI_FRAME + 0x100;
+const SET_PENDING: u64 = SGI_FRAME + 0x200;
+const CLEAR_PENDING: u64 = SGI_FRAME + 0x280;
+/// The interrupt: an SGI.
+const INTERRUPT: u32 = 1 << 3;
+
+fn write(register: u64, value: u32) {
+    let register: *mut u32 = core::ptr::with_exposed_provenance_mut(register as usize);
+    // SAFETY: registers of the interrupt controller, mapped as a device, which only this module uses.
+    unsafe { register.write_volatile(value) };
+}
+
+/// Lets CPU 0, which this is to run on, see the interrupt when it is pending.
+pub fn enable() {
+    write(DISTRIBUTOR_CONTROL, GROUP_1_AND_ROUTING);
+    write(GROUPS, u32::MAX);
+    write(SET_ENABLED, INTERRUPT);
+    // SAFETY: the CPU interface only forwards what stays masked in PSTATE.
+    unsafe {
+        write_register!("icc_pmr_el1", 0xff);
+        write_register!("icc_igrpen1_el1", 1);
+        core::arch::asm!("isb", options(nostack, preserves_flags));
+    }
+}
+
+/// Makes the interrupt pending, or no longer so.
+pub fn set_pending(pending: bool) {
+    write(if pending { SET_PENDING } else { CLEAR_PENDING }, INTERRUPT);
+    // SAFETY: a barrier: the write is over before the next instruction.
+    unsafe { core::arch::asm!("dsb sy", "isb", options(nostack, preserves_flags)) };
+}
+
+/// Whether an interrupt is pending, as this CPU sees it.
+pub fn is_pending() -> bool {
+    rmm_test_firmware::read_register!("isr_el1") != 0
+}

@@ -106,6 +106,12 @@ impl Session {
         }
     }
 
+    /// A Delegated granule, more often than not; what is beyond 48 bits is beyond the slots of the model machine.
+    fn for_content(&mut self) -> u64 {
+        let address = self.delegated();
+        if address == self.host.high { self.pool[0] } else { address }
+    }
+
     /// Changes one parameter to something else, now and then.
     fn spoil(&mut self, offsets: &[u64]) {
         if self.random.u8(..4) == 0 {
@@ -130,7 +136,7 @@ impl Session {
         self.host.write_realm_parameters(root, shape, vmid);
         self.host.write_parameter(0x30, self.random.u64(..) & 1);
         self.spoil(&[0x0, 0x8, 0x10, 0x18, 0x20, 0x28, 0x30, 0x808, 0x810, 0x818]);
-        let (rd, page, noise) = (self.delegated(), self.hosts_page(), self.random.u64(..));
+        let (rd, page, noise) = (self.for_content(), self.hosts_page(), self.random.u64(..));
         self.call(function::REALM_CREATE, [rd, page, noise, noise, noise]);
     }
 
@@ -140,7 +146,7 @@ impl Session {
             // Which one is the next is not this host's business alone.
             return;
         }
-        let (rec, aux) = (self.delegated(), self.delegated());
+        let (rec, aux) = (self.for_content(), self.for_content());
         let next = self.host.model.realms.get(&rd).map_or(0, |realm| realm.next_rec);
         self.host.write_rec_parameters(next & 0xf | next >> 4 << 8, &[aux]);
         self.host.write_parameter(0x0, self.random.u64(..) & 3);

@@ -25,7 +25,7 @@ pub fn realms() -> Vec<Scenario> {
         let sentence = "Realms of 16 MiB of each size are built, folded, unfolded, shared, and taken down in three orders";
         Scenario::new(name, "realm-sessions", sentence)
             .option(format!("argument={argument}"))
-            .time_limit(Duration::from_secs(180))
+            .time_limit(Duration::from_secs(600))
             .expect(format!("^{realms} Realms of 16 MiB$"))
     }));
     rows

@@ -15,7 +15,7 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
-	lint host-test system-test mutation-proof mutants diagrams clean
+	lint host-test system-test mutation-proof mutants coverage diagrams clean
 .PHONY: map size
 
 help: ## list the targets
@@ -87,6 +87,9 @@ bench: setup-qemu images ## every figure, compared with docs/performance.md; BEN
 mutants: ## make every small change to src/xlat and src/granule, and list those that no test notices; MUTANTS="--re FILE" for some
 	scripts/cargo-tool.sh cargo-mutants
 	cargo run -q --profile tools -p rmm-test-mutants -- -- $(MUTANTS)
+
+coverage: ## the share of the lines of src/ that the tests of this machine execute
+	scripts/coverage.sh
 
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
 	cargo fmt --all --check

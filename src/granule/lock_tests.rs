@@ -4,7 +4,7 @@
 //!
 //! Not in `lock.rs`, whose text the model checker copies.
 
-use super::lock::{Content, CountError, GranuleEntry, MAX_COUNT, Waiters};
+use super::lock::{CountError, GranuleEntry, MAX_COUNT, StateAndCount, Waiters};
 use crate::arch::atomic::Ordering;
 use crate::cpu::CpuIndex;
 
@@ -54,10 +54,10 @@ fn the_word_is_laid_out_as_documented() {
     let (entry, waiters) = (GranuleEntry::new(), Waiters::new());
     assert_eq!(MAX_COUNT, 0x3ff);
     let held = entry.lock(&waiters, cpu(3));
-    assert_eq!((word(&entry), held), (LOCKED, Content::unreferenced(0)));
+    assert_eq!((word(&entry), held), (LOCKED, StateAndCount::unreferenced(0)));
     let held = entry.get(5, MAX_COUNT).expect("room");
     assert_eq!((word(&entry), held.count(), held.state()), (LOCKED | 5, 5, 0));
-    entry.unlock(&waiters, cpu(3), held, Content::unreferenced(9));
+    entry.unlock(&waiters, cpu(3), held, StateAndCount::unreferenced(9));
     assert_eq!(word(&entry), 9 << 10 | 5, "the state is that of `to`, the count is kept");
     assert_eq!((entry.peek().state(), entry.peek().count()), (9, 5));
     let held = entry.lock(&waiters, cpu(3));
@@ -67,14 +67,14 @@ fn the_word_is_laid_out_as_documented() {
 #[test]
 fn a_state_keeps_to_its_bits_and_takes_the_count_of_another() {
     for state in 0..16 {
-        let content = Content::unreferenced(state);
+        let content = StateAndCount::unreferenced(state);
         assert_eq!((content.state(), content.count()), (u16::from(state), 0));
     }
     let entry = GranuleEntry::new();
     let counted = entry.get(MAX_COUNT, MAX_COUNT).expect("room");
-    let both = Content::unreferenced(6).with_count_of(counted);
+    let both = StateAndCount::unreferenced(6).with_count_of(counted);
     assert_eq!((both.state(), both.count()), (6, MAX_COUNT));
-    let none = both.with_count_of(Content::unreferenced(3));
+    let none = both.with_count_of(StateAndCount::unreferenced(3));
     assert_eq!((none.state(), none.count()), (6, 0));
 }
 
@@ -83,12 +83,12 @@ fn counts_end_where_they_must() {
     let entry = GranuleEntry::new();
     assert_eq!(entry.put(1), Err(CountError::Underflow));
     assert_eq!(entry.get(8, 7), Err(CountError::Overflow));
-    assert_eq!(entry.get(7, 7).map(Content::count), Ok(7));
+    assert_eq!(entry.get(7, 7).map(StateAndCount::count), Ok(7));
     assert_eq!(entry.get(1, 7), Err(CountError::Overflow));
     assert_eq!(entry.get(u16::MAX, u16::MAX), Err(CountError::Overflow));
     assert_eq!(entry.put(8), Err(CountError::Underflow));
-    assert_eq!(entry.put(3).map(Content::count), Ok(4));
-    assert_eq!(entry.put(4).map(Content::count), Ok(0));
+    assert_eq!(entry.put(3).map(StateAndCount::count), Ok(4));
+    assert_eq!(entry.put(4).map(StateAndCount::count), Ok(0));
     assert_eq!(word(&entry), 0);
 }
 
@@ -101,7 +101,7 @@ fn a_cpu_that_waits_gets_the_lock_with_the_state_that_the_holder_leaves() {
         let waiting = scope.spawn(|| entry.lock(&waiters, cpu(1)));
         until_waiting(&entry, &waiters, 1);
         assert_eq!(word(&entry), LOCKED | CONTENDED | 2);
-        entry.unlock(&waiters, cpu(4), held, Content::unreferenced(1));
+        entry.unlock(&waiters, cpu(4), held, StateAndCount::unreferenced(1));
         let got = waiting.join().expect("the other CPU does not panic");
         assert_eq!((got.state(), got.count()), (1, 2));
         assert_eq!(word(&entry) & !CONTENDED, LOCKED | 1 << 10 | 2, "it was never free");
@@ -150,8 +150,8 @@ fn references_given_back_meanwhile_are_gone_when_the_lock_is() {
     let (entry, waiters) = (GranuleEntry::new(), Waiters::new());
     entry.get(3, MAX_COUNT).expect("room");
     let held = entry.lock(&waiters, cpu(0));
-    assert_eq!(entry.put(2).map(Content::count), Ok(1));
+    assert_eq!(entry.put(2).map(StateAndCount::count), Ok(1));
     // What the holder last knew has a count that is over; the state changes all the same.
-    entry.unlock(&waiters, cpu(0), held, Content::unreferenced(4));
+    entry.unlock(&waiters, cpu(0), held, StateAndCount::unreferenced(4));
     assert_eq!(word(&entry), 4 << 10 | 1);
 }

@@ -193,6 +193,14 @@ mod tests {
     }
 
     #[test]
+    fn asid_and_walks_are_as_they_are_set() {
+        let plain = space(VaRange::Low, 48);
+        assert_eq!((plain.asid(), plain.walks()), (0, Shareability::Inner));
+        let set = plain.with_asid(7).with_walks(Shareability::Outer);
+        assert_eq!((set.asid(), set.walks()), (7, Shareability::Outer));
+    }
+
+    #[test]
     fn the_highest_physical_address_fits_the_format_and_ends_a_granule() {
         let new = |max_pa, format| AddressSpace::new(VaRange::Low, 48, max_pa, format);
         assert_eq!(new(MAX_52, DescriptorFormat::Bits48), Err(Error::MaxPhysicalAddress(MAX_52)));

@@ -241,6 +241,15 @@ mod tests {
     }
 
     #[test]
+    fn an_address_outside_the_range_has_no_offset() {
+        let (low, high) = (space(VaRange::Low, 30), space(VaRange::High, 30));
+        assert_eq!(low.offset(VirtAddr::new(0x3fff_ffff)), Some(0x3fff_ffff));
+        assert_eq!(low.offset(VirtAddr::new(0x4000_0000)), None);
+        assert_eq!(high.offset(VirtAddr::new(0xffff_ffff_c000_0000)), Some(0));
+        assert_eq!(high.offset(VirtAddr::new(0xffff_ffff_bfff_ffff)), None);
+    }
+
+    #[test]
     fn the_tlbi_operand_of_a_high_address_has_a_clean_ttl() {
         assert_eq!(tlbi_operand(VirtAddr::new(0xffff_ffff_ffff_f000), 0xa5a5), 0xa5a5_0fff_ffff_ffff);
         assert_eq!(tlbi_operand(VirtAddr::new(0xffff_ffff_ffe0_0000), 0), 0x0000_0fff_ffff_fe00);

@@ -16,9 +16,11 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
 	lint host-test system-test mutation-proof mutants diagrams clean
+.PHONY: map size
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo "RMM_LOG=error|warn|info|debug sets the least grave lines that the image prints; info if not given"
 	@echo "CORE=rustup-src|debian-src|precompiled forces where the image's core comes from"
 
 setup-core: ## fetch the sources of core that the image is built with, if need be
@@ -61,6 +63,17 @@ test: lint host-test system-test ## everything that is tested, here and on QEMU
 
 stress: setup-qemu images ## the long tests on QEMU, which take the better part of an hour
 	$(SYSTEM) --stress
+
+# Only an image that logs at debug level prints its maps. It is left beside the one that the tests take.
+map: setup-qemu firmware ## the live VA maps of a booted image: the Low VA range, and the High VA range of its first CPU
+	RMM_LOG=debug $(IMAGE) build -p rmm --bin rmm
+	target/tools/elf2bin --pie build/image/rmm build/rmm-debug-log.bin >/dev/null
+	target/tools/rmm-test-system --rmm build/rmm-debug-log.bin --el3 build/el3.bin --host build/host.bin --show session \
+		>build/map.log || { cat build/map.log; exit 1; }
+	@sed -n -e '/Low VA map:$$/,/^tables:/p' -e '/High VA map of CPU 0:$$/,/^tables:/p' build/map.log
+
+size: build ## the sections of the image and its largest symbols
+	target/tools/size build/rmm.elf
 
 # Twice, because an instruction count has to repeat.
 MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions realm-instructions table-instructions \

@@ -24,8 +24,23 @@ pub enum Level {
     Debug,
 }
 
-/// The least grave level that is printed: by a debug build, all.
-pub const MAX_LEVEL: Level = if cfg!(debug_assertions) { Level::Debug } else { Level::Info };
+/// The least grave level that is printed: an option of the build, the environment variable `RMM_LOG`; where it is not given, all by a
+/// debug build and up to `info` by a release build. Lines beyond it are not in the image.
+pub const MAX_LEVEL: Level =
+    max_level(option_env!("RMM_LOG"), if cfg!(debug_assertions) { Level::Debug } else { Level::Info });
+
+/// The level that a build option names; `default` where it is not given, or empty.
+const fn max_level(option: Option<&str>, default: Level) -> Level {
+    let Some(name) = option else { return default };
+    match name.as_bytes() {
+        b"" => default,
+        b"error" => Level::Error,
+        b"warn" => Level::Warn,
+        b"info" => Level::Info,
+        b"debug" => Level::Debug,
+        _ => panic!("RMM_LOG is one of error, warn, info, debug"),
+    }
+}
 
 impl Level {
     const fn name(self) -> &'static str {
@@ -114,6 +129,24 @@ mod tests {
     fn a_cpu_without_a_number_is_a_question_mark() {
         preset_register("TPIDR_EL2", 0x80_0000);
         assert_eq!(Line { level: Level::Error, text: format_args!("x") }.to_string(), "[RMM cpu? ERROR] x\n");
+    }
+
+    #[test]
+    fn the_build_option_names_the_least_grave_level() {
+        let options =
+            [("error", Level::Error), ("warn", Level::Warn), ("info", Level::Info), ("debug", Level::Debug)];
+        for (name, level) in options {
+            assert_eq!(max_level(Some(name), Level::Fatal), level);
+        }
+        for absent in [None, Some("")] {
+            assert_eq!(max_level(absent, Level::Warn), Level::Warn);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "RMM_LOG is one of error, warn, info, debug")]
+    fn a_level_that_there_is_not_stops_the_build() {
+        max_level(Some("verbose"), Level::Info);
     }
 
     #[test]

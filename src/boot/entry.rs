@@ -2,6 +2,8 @@
 //! The assembly of boot, and what it calls: nothing else calls into this file.
 
 use core::cell::UnsafeCell;
+use core::ops::Range;
+use core::panic::PanicInfo;
 
 use super::{cold, configuration, registers, rmi_entry};
 use crate::address::PhysAddr;
@@ -10,7 +12,7 @@ use crate::cpu::{self, CpuIndex};
 use crate::el3::boot::{BootError, BootStatus, WarmBootArguments};
 use crate::el3::services;
 use crate::error;
-use crate::fatal::{self, ExceptionFrame};
+use crate::fatal::{self, ExceptionFrame, backtrace};
 use crate::mem::low_va::Sections;
 use crate::mem::{high_va, layout, ns_fault};
 
@@ -82,8 +84,28 @@ core::arch::global_asm!(
 extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
     match resume_address(frame) {
         Some(resume) => frame.elr = resume,
-        None => fatal::report_exception(frame, &sections()),
+        None => fatal::report_exception(frame, &sections(), backtrace_memory(&boot_stacks())),
     }
+}
+
+/// Reports a panic and ends this CPU. For the binary's panic handler.
+pub fn report_panic(info: &PanicInfo<'_>) -> ! {
+    fatal::report_panic(info, backtrace_memory(&boot_stacks()))
+}
+
+/// The two stacks of cold boot, without their guards.
+fn boot_stacks() -> [Range<u64>; 2] {
+    let stacks = (&raw const BOOT_STACKS).addr();
+    GUARDS.map(|guard| {
+        let base = (stacks + guard + GUARD_SIZE) as u64;
+        base..base + BOOT_STACK_SIZE as u64
+    })
+}
+
+fn backtrace_memory(boot_stacks: &[Range<u64>]) -> backtrace::Memory<'_> {
+    let code = sections().code;
+    // SAFETY: the early map and the Low VA map have code and boot stacks, less the guards; whoever runs on its stacks in the High VA range has them mapped.
+    unsafe { backtrace::Memory::new((code.start.get(), code.end.get()), boot_stacks) }
 }
 
 /// Where to go on after the exception; `None` if it cannot be recovered.

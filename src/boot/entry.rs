@@ -5,6 +5,7 @@ use core::cell::UnsafeCell;
 use core::ops::Range;
 use core::panic::PanicInfo;
 
+use super::stacks::{BootStacks, GUARDS};
 use super::{cold, configuration, registers, rmi_entry};
 use crate::address::PhysAddr;
 use crate::arch::recovery;
@@ -19,19 +20,6 @@ use crate::mem::{high_va, layout, ns_fault};
 /// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where, bits 7:0 which.
 pub(super) const FAULT_TOKEN: u64 = 0x7e57_fa17_0000_0000;
 
-/// Bytes of the stack that cold boot runs on, and of that for exceptions during it.
-const BOOT_STACK_SIZE: usize = 0x8000;
-const GUARD_SIZE: usize = 4096;
-
-/// The stacks of cold boot, which runs before there is a High VA map. The guards are mapped by neither the early nor the Low VA map.
-#[repr(C, align(4096))]
-struct BootStacks {
-    guard: [u8; GUARD_SIZE],
-    stack: [u8; BOOT_STACK_SIZE],
-    exception_guard: [u8; GUARD_SIZE],
-    exception_stack: [u8; BOOT_STACK_SIZE],
-}
-
 #[repr(transparent)]
 struct Untouched<T>(UnsafeCell<T>);
 
@@ -39,16 +27,7 @@ struct Untouched<T>(UnsafeCell<T>);
 unsafe impl<T> Sync for Untouched<T> {}
 
 #[unsafe(link_section = ".boot_stacks")]
-static BOOT_STACKS: Untouched<BootStacks> = Untouched(UnsafeCell::new(BootStacks {
-    guard: [0; GUARD_SIZE],
-    stack: [0; BOOT_STACK_SIZE],
-    exception_guard: [0; GUARD_SIZE],
-    exception_stack: [0; BOOT_STACK_SIZE],
-}));
-
-/// Offsets of the guard pages in [`BootStacks`].
-const GUARDS: [usize; 2] =
-    [core::mem::offset_of!(BootStacks, guard), core::mem::offset_of!(BootStacks, exception_guard)];
+static BOOT_STACKS: Untouched<BootStacks> = Untouched(UnsafeCell::new(BootStacks::NEW));
 
 core::arch::global_asm!(
     include_str!("vectors.S"),

@@ -5,6 +5,7 @@
 //! any CPU each time EL3 powers it on, and may do so any number of times. `docs/design/boot.md` tells the way.
 
 pub mod memory;
+pub mod stacks;
 
 #[cfg(target_os = "none")]
 mod cold;

@@ -77,6 +77,9 @@ pub const PARTS: [Part; 3] = [STACK, EXCEPTION_STACK, CONTEXT];
 static_assertions::const_assert!(CONTEXT.top + GRANULE_SIZE <= slot_layout::BASE.get());
 static_assertions::const_assert!(slot_layout::BASE.get() - 1 + slot_layout::SIZE < u64::MAX);
 
+/// How they are mapped.
+pub const ATTRIBUTES: Attributes = Attributes::read_write().non_global();
+
 /// What a CPU has of its own. Any bytes are one before [`build`].
 #[repr(C, align(4096))]
 #[allow(missing_debug_implementations)]
@@ -142,7 +145,6 @@ impl CpuMemory {
             self.exception_stack.fill(stack_use::PAINT);
         }
         let flat = |start: usize| PhysAddr::new(start as u64);
-        let attributes = Attributes::read_write().non_global();
         let memory =
             [self.stack.as_ptr().addr(), self.exception_stack.as_ptr().addr(), self.cpu.0.as_ptr().addr()];
         let table = core::slice::from_mut(&mut self.table);
@@ -155,7 +157,7 @@ impl CpuMemory {
                 flat(start),
                 VirtAddr::new(part.base),
                 part.size(),
-                attributes,
+                ATTRIBUTES,
             ))?;
         }
         builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;

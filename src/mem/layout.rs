@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Where the image and its sections are: the linker's symbols, as addresses.
 
+#[cfg(target_os = "none")]
 use core::ops::Range;
 
+use super::low_va::Part;
+#[cfg(target_os = "none")]
 use super::low_va::Sections;
+#[cfg(target_os = "none")]
 use crate::address::PhysAddr;
 
+#[cfg(target_os = "none")]
 unsafe extern "C" {
     static __text_start: [u8; 0];
     static __text_end: [u8; 0];
@@ -20,38 +25,36 @@ unsafe extern "C" {
     static __image_end: [u8; 0];
 }
 
-macro_rules! range {
-    ($(#[$doc:meta])* $visibility:vis $name:ident: $start:ident .. $end:ident) => {
+/// Defines ranges of memory by the symbols that they begin and end at, and lists those that are parts of the Low VA map.
+macro_rules! ranges {
+    ($($(#[$doc:meta])* $visibility:vis $name:ident $(= $part:ident)?: $start:ident .. $end:ident;)*) => {
+        $(
         $(#[$doc])*
+        #[cfg(target_os = "none")]
         $visibility fn $name() -> Range<PhysAddr> {
             // Flat-mapped: an address of the image is its physical address.
             PhysAddr::new((&raw const $start).addr() as u64)..PhysAddr::new((&raw const $end).addr() as u64)
         }
+        )*
+
+        /// The parts of the image that the Low VA map tells apart, each with its first symbol in `linker.lds` and the one at its end.
+        pub const PARTS: &[(Part, &str, &str)] = &[$($((Part::$part, stringify!($start), stringify!($end)),)?)*];
     };
 }
 
-range! {
+ranges! {
     /// All of it, with what the file does not hold.
-    pub image: __text_start..__image_end
-}
-range! {
+    pub image: __text_start..__image_end;
     /// Memory to be given out at boot.
-    pub pool: __pool_start..__pool_end
-}
-range! {
-    code: __text_start..__text_end
-}
-range! {
-    read_only: __rodata_start..__rodata_end
-}
-range! {
-    read_write: __data_start..__rw_end
-}
-range! {
-    low_tables: __low_tables_start..__low_tables_end
+    pub pool: __pool_start..__pool_end;
+    code = Code: __text_start..__text_end;
+    read_only = ReadOnly: __rodata_start..__rodata_end;
+    read_write = ReadWrite: __data_start..__rw_end;
+    low_tables = LowTables: __low_tables_start..__low_tables_end;
 }
 
 /// The sections as the Low VA map has them. `guards` are pages of the data that are left out.
+#[cfg(target_os = "none")]
 pub fn sections<const GUARDS: usize>(guards: [PhysAddr; GUARDS]) -> Sections<GUARDS> {
     Sections {
         code: code(),

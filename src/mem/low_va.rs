@@ -4,6 +4,7 @@
 //!
 //! Built once, by cold boot, under the early map. Its tables are mapped read-only in it, so that nothing changes it afterwards.
 
+use core::fmt;
 use core::ops::Range;
 
 use crate::address::{GRANULE_SIZE, PhysAddr};
@@ -21,6 +22,77 @@ pub const FORMAT: DescriptorFormat = DescriptorFormat::Bits48;
 pub const TABLES: usize = 40;
 /// Sections of the image, two reservations, the shared page, and up to 10 consoles.
 pub const REGIONS: usize = 20;
+
+/// The fewest address bits of the range: as many as there are without FEAT_TTST.
+pub const LEAST_ADDRESS_BITS: u32 = 25;
+
+/// What the map consists of. `Display` says it in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Code of the image.
+    Code,
+    /// Read-only data of the image, and what relocation wrote.
+    ReadOnly,
+    /// All other data of the image.
+    ReadWrite,
+    /// Tables of this map, in the image.
+    LowTables,
+    /// Memory that EL3 reserved.
+    Reserved,
+    /// The page shared with EL3.
+    Shared,
+    /// The registers of a console.
+    Console,
+}
+
+impl Part {
+    /// Every kind of part, those of the image in its order.
+    pub const ALL: [Self; 7] = [
+        Self::Code,
+        Self::ReadOnly,
+        Self::ReadWrite,
+        Self::LowTables,
+        Self::Reserved,
+        Self::Shared,
+        Self::Console,
+    ];
+
+    /// How it is mapped. Code of an image that is `hardened` is guarded.
+    pub const fn attributes(self, hardened: bool) -> Attributes {
+        match self {
+            Self::Code if hardened => Attributes::code().guarded(),
+            Self::Code => Attributes::code(),
+            Self::ReadOnly | Self::LowTables => Attributes::read_only(),
+            Self::ReadWrite | Self::Reserved | Self::Shared => Attributes::read_write(),
+            // The host has it too, as Non-secure; every machine so far answers to both, and the host's view is the one that cannot be refused.
+            Self::Console => Attributes::device().in_pas(PhysicalAddressSpace::NonSecure),
+        }
+    }
+
+    /// The part of this kind at `base`, `size` bytes, flat.
+    const fn region(self, base: PhysAddr, size: u64) -> Region {
+        Region::flat(base, size, self.attributes(cfg!(hardened)))
+    }
+
+    /// The part of this kind that is `range`, flat.
+    const fn at(self, range: &Range<PhysAddr>) -> Region {
+        self.region(range.start, range.end.get() - range.start.get())
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Code => "the RMM's code",
+            Self::ReadOnly => "the RMM's read-only data",
+            Self::ReadWrite => "the RMM's data",
+            Self::LowTables => "the tables of the Low VA map",
+            Self::Reserved => "memory that EL3 reserved",
+            Self::Shared => "the page shared with EL3",
+            Self::Console => "a console",
+        })
+    }
+}
 
 /// The sections of the image.
 #[derive(Clone, Debug)]
@@ -51,7 +123,6 @@ pub fn build<'a, const GUARDS: usize>(
     consoles: impl Iterator<Item = Console> + Clone,
     max_pa: PhysAddr,
 ) -> Result<Context<'a, El2And0>, Error> {
-    let code = if cfg!(hardened) { Attributes::code().guarded() } else { Attributes::code() };
     let devices = consoles.map(|console| (console.region().base(), console.region().size()));
     let image_end = sections.low_tables.end;
     let highest = devices
@@ -62,34 +133,29 @@ pub fn build<'a, const GUARDS: usize>(
         .chain([image_end])
         .max()
         .unwrap_or(image_end);
-    // TxSZ fits the highest mapping; 2^25 is the least without FEAT_TTST.
-    let bits = (u64::BITS - (highest.get() - 1).leading_zeros()).max(25);
+    // TxSZ fits the highest mapping.
+    let bits = (u64::BITS - (highest.get() - 1).leading_zeros()).max(LEAST_ADDRESS_BITS);
     let space = AddressSpace::new(VaRange::Low, bits, max_pa, FORMAT)?;
     let pool = TablePool::new(tables, sections.low_tables.start)?;
     // All as dynamic regions: those overlap nothing, where a static one may lie in another.
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
-    builder.add_dynamic(flat(sections.code.clone(), code))?;
-    builder.add_dynamic(flat(sections.read_only.clone(), Attributes::read_only()))?;
+    builder.add_dynamic(Part::Code.at(&sections.code))?;
+    builder.add_dynamic(Part::ReadOnly.at(&sections.read_only))?;
     let mut start = sections.read_write.start;
     for guard in sections.guards {
-        builder.add_dynamic(flat(start..guard, Attributes::read_write()))?;
+        builder.add_dynamic(Part::ReadWrite.at(&(start..guard)))?;
         start = PhysAddr::new(guard.get() + GRANULE_SIZE);
     }
-    builder.add_dynamic(flat(start..sections.read_write.end, Attributes::read_write()))?;
-    builder.add_dynamic(flat(sections.low_tables.clone(), Attributes::read_only()))?;
-    for (base, size) in reserved.chain([(shared, GRANULE_SIZE)]) {
-        builder.add_dynamic(Region::flat(base, size, Attributes::read_write()))?;
+    builder.add_dynamic(Part::ReadWrite.at(&(start..sections.read_write.end)))?;
+    builder.add_dynamic(Part::LowTables.at(&sections.low_tables))?;
+    for (base, size) in reserved {
+        builder.add_dynamic(Part::Reserved.region(base, size))?;
     }
+    builder.add_dynamic(Part::Shared.region(shared, GRANULE_SIZE))?;
     for (base, size) in devices {
-        // The host has it too, as Non-secure; every machine so far answers to both, and the host's view is the one that cannot be refused.
-        let device = Attributes::device().in_pas(PhysicalAddressSpace::NonSecure);
-        builder.add_dynamic(Region::flat(base, size, device))?;
+        builder.add_dynamic(Part::Console.region(base, size))?;
     }
     builder.init().map_err(|failed| failed.error)
-}
-
-fn flat(range: Range<PhysAddr>, attributes: Attributes) -> Region {
-    Region::flat(range.start, range.end.get() - range.start.get(), attributes)
 }
 
 #[cfg(test)]
@@ -162,6 +228,15 @@ mod tests {
                 );
             }
         });
+    }
+
+    #[test]
+    fn code_is_guarded_in_a_hardened_image_and_nothing_else_differs() {
+        for part in Part::ALL {
+            let plain = part.attributes(false);
+            let expected = if part == Part::Code { plain.guarded() } else { plain };
+            assert_eq!(part.attributes(true), expected, "{part}");
+        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! through which it sees memory that is not the RMM's.
 
 pub mod high_va;
-#[cfg(target_os = "none")]
 pub mod layout;
 pub mod low_va;
 mod mapping;

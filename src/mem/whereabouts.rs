@@ -5,7 +5,7 @@ use core::fmt;
 use core::ops::Range;
 
 use super::high_va::{self, CONTEXT, EXCEPTION_STACK, Part, STACK};
-use super::low_va::Sections;
+use super::low_va::{self, Sections};
 use super::slot_layout::SlotIndex;
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
 
@@ -24,27 +24,40 @@ impl<const GUARDS: usize> fmt::Display for Whereabouts<'_, GUARDS> {
         if let Some(slot) = SlotIndex::at(VirtAddr::new(address)) {
             return write!(f, "slot {slot:?}");
         }
-        f.write_str(if address >= high_va::BASE { high(address) } else { self.low() })
+        match self.part_of_image() {
+            Some(part) => part.fmt(f),
+            None => f.write_str(if address >= high_va::BASE { high(address) } else { self.low() }),
+        }
     }
 }
 
 impl<const GUARDS: usize> Whereabouts<'_, GUARDS> {
-    fn low(&self) -> &'static str {
-        let Sections { code, read_only, read_write, guards, low_tables } = self.sections;
+    /// The part of the image that the address is in, the guard pages being in none.
+    fn part_of_image(&self) -> Option<low_va::Part> {
+        let Sections { code, read_only, read_write, guards: _, low_tables } = self.sections;
+        let parts = [
+            (code, low_va::Part::Code),
+            (read_only, low_va::Part::ReadOnly),
+            (read_write, low_va::Part::ReadWrite),
+            (low_tables, low_va::Part::LowTables),
+        ];
         let within = |range: &Range<PhysAddr>| range.contains(&PhysAddr::new(self.address));
-        let is_guard = |guard: &PhysAddr| {
-            PhysAddr::new(self.address).checked_sub(*guard).is_some_and(|offset| offset < GRANULE_SIZE)
-        };
-        if within(code) {
-            "the RMM's code"
-        } else if within(read_only) {
-            "the RMM's read-only data"
-        } else if guards.iter().any(is_guard) {
+        let found = parts.into_iter().find(|(range, _)| within(range)).map(|(_, part)| part);
+        found.filter(|_| !self.is_guard())
+    }
+
+    /// Whether the address is in a guard page of the image.
+    fn is_guard(&self) -> bool {
+        let address = PhysAddr::new(self.address);
+        let within =
+            |guard: &PhysAddr| address.checked_sub(*guard).is_some_and(|offset| offset < GRANULE_SIZE);
+        self.sections.guards.iter().any(within)
+    }
+
+    /// What is at an address outside the parts of the image, below the High VA range.
+    fn low(&self) -> &'static str {
+        if self.is_guard() {
             "a guard page below a stack of the cold boot: stack overflow"
-        } else if within(read_write) {
-            "the RMM's data"
-        } else if within(low_tables) {
-            "the tables of the Low VA map"
         } else if self.address >> 52 == 0 {
             "Low VA range, outside the image"
         } else if self.address >= high_va::BASE - HUGE_FRAME {

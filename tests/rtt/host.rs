@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A host with Realms: every call goes to the RMM and to the model, and everything that must hold after it is checked.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rmm::address::PhysAddr;
 use rmm::granule::State;
 use rmm::granule::state;
 use rmm::host::machine::Machine;
 use rmm::host::system::{Storage, System};
-use rmm::host::{observe, preset_register};
+use rmm::host::{Event, attach, observe, preset_register};
 use rmm::mem::Cpu;
 use rmm::realm::descriptor::RealmDescriptor;
 use rmm::realm::measurement::InitialMeasurement;
@@ -18,17 +19,20 @@ use rmm::realm::{rec, stage2};
 use rmm::rmi::{Dialect, function};
 
 use crate::granule;
-use crate::model::{self, Entry, GRANULE, Model, Pending, RAM, SUCCESS};
+use crate::model::{self, Entry, GRANULE, Measured, Model, Pending, RAM, SUCCESS};
 use crate::tlb::Tlb;
 use crate::walker::{Leaf, Walker};
 
-/// Memory of the machine. The upper half of it is for blocks.
+/// Memory of the first host on a machine; that of the next one follows it.
 pub const LOW: (u64, u64) = (0x4000_0000, 0x80_0000);
-pub const BLOCKS: u64 = 0x4040_0000;
-/// Memory that descriptors without LPA2 cannot lead to.
-pub const HIGH: (u64, u64) = (1 << 48, 0x2000);
-/// Where the host writes parameters: not for anything else.
-const PARAMETERS: u64 = LOW.0;
+/// Memory that descriptors without LPA2 cannot lead to: a granule for each host.
+pub const HIGH: (u64, u64) = (1 << 48, 0x8000);
+/// How many hosts a machine has memory for, and all of it.
+pub const HOSTS: u64 = HIGH.1 / GRANULE;
+const MEMORY: [(u64, u64); 2] = [(LOW.0, LOW.1 * HOSTS), HIGH];
+
+/// Calls after which every entry of a Realm's tables is looked at, not only those where the call may have changed something.
+const TABLES_EVERY: u64 = 16;
 
 /// ISR_EL1: an FIQ is pending.
 pub const FIQ: u64 = 1 << 6;
@@ -60,39 +64,218 @@ pub fn root_count((s2sz, start, _): Shape) -> u64 {
     1 << (i64::from(s2sz) - single).max(0)
 }
 
+/// A machine with its RMM, for up to [`HOSTS`] hosts. No granule is delegated yet.
+pub fn boot() -> Arc<System<'static>> {
+    identify();
+    let banks = MEMORY.map(|(base, size)| (PhysAddr::new(base), size));
+    let storage: &'static mut Storage = Box::leak(Box::default());
+    let machine = Machine::with_dram(&MEMORY);
+    Arc::new(System::boot(storage, machine, Dialect::V1_0, &banks, &[]).expect("the layout is right"))
+}
+
+/// Gives this CPU its identification registers: PARange 52 bits, TGran4_2 52 bits, VMIDs of 16 bits, some breakpoints and watchpoints.
+fn identify() {
+    preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 6);
+    preset_register("ID_AA64MMFR1_EL1", 2 << 4);
+    preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
+    preset_register("ISR_EL1", 0);
+}
+
+/// What a host has to itself of the IPA space of a Realm: a range of the protected half, and one of the other.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub protected: Range<u64>,
+    pub unprotected: Range<u64>,
+}
+
+impl Part {
+    pub fn contains(&self, ipa: u64) -> bool {
+        self.protected.contains(&ipa) || self.unprotected.contains(&ipa)
+    }
+}
+
+/// In which order several hosts came to have the RD of a Realm that they share: a command maps it, once it has its lock.
+#[derive(Debug)]
+pub struct Order {
+    rd: u64,
+    hosts: Mutex<Vec<u64>>,
+}
+
+impl Order {
+    pub fn new(rd: u64) -> Arc<Self> {
+        Arc::new(Self { rd, hosts: Mutex::default() })
+    }
+
+    /// The hosts, one for each time.
+    pub fn hosts(&self) -> Vec<u64> {
+        lock(&self.hosts).clone()
+    }
+
+    /// Something happens in a command of a host; whether it got the RD.
+    fn observe(&self, event: &Event, host: u64) -> bool {
+        const OUTPUT: u64 = 0x0000_ffff_ffff_f000;
+        let mapped =
+            matches!(event, Event::Descriptor(_, value) if value & 1 != 0 && value & OUTPUT == self.rd);
+        if mapped {
+            lock(&self.hosts).push(host);
+        }
+        mapped
+    }
+}
+
+/// What a host does with the RD of a Realm that it shares.
+#[derive(Debug, Default)]
+struct Sharing {
+    order: Option<Arc<Order>>,
+    /// While a command runs: how often it had the RD.
+    in_command: Option<usize>,
+}
+
+/// A host that is on no thread.
+pub struct Parked {
+    system: Arc<System<'static>>,
+    index: u64,
+    model: Model,
+    parts: BTreeMap<u64, Part>,
+    measured: VecDeque<Vec<Measured>>,
+}
+
+impl Parked {
+    /// Puts it on this thread.
+    pub fn resume(self) -> Host {
+        let mut host = Host::on(self.system, self.index);
+        (host.model, host.parts, host.measured) = (self.model, self.parts, self.measured);
+        host
+    }
+}
+
+/// A host: a thread, a CPU, and memory of its own.
 pub struct Host {
-    pub system: System<'static>,
+    pub system: Arc<System<'static>>,
     pub model: Model,
+    /// Where its memory begins. The upper half of it is for blocks.
+    pub base: u64,
+    /// A granule that is its own, of those beyond 48 bits.
+    pub high: u64,
+    /// What is its own of Realms that are not.
+    parts: BTreeMap<u64, Part>,
+    /// For each time that a command of it had the RD of the Realm that it shares, what it had measured.
+    pub measured: VecDeque<Vec<Measured>>,
+    sharing: Arc<Mutex<Sharing>>,
     cpu: Cpu,
-    tlb: Rc<RefCell<Tlb>>,
+    tlb: Arc<Mutex<Tlb>>,
     calls: u64,
 }
 
 impl Host {
-    /// A machine on which no granule is delegated yet.
+    /// The only host of a machine.
     pub fn boot() -> Self {
-        // PARange 52 bits, TGran4_2 52 bits, VMIDs of 16 bits, some breakpoints and watchpoints.
-        preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 6);
-        preset_register("ID_AA64MMFR1_EL1", 2 << 4);
-        preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
-        preset_register("ISR_EL1", 0);
-        let machine = Machine::with_dram(&[LOW, HIGH]);
-        let banks = [LOW, HIGH].map(|(base, size)| (PhysAddr::new(base), size));
-        let storage: &'static mut Storage = Box::leak(Box::default());
-        let system = System::boot(storage, machine, Dialect::V1_0, &banks, &[]).expect("the layout is right");
+        Self::on(boot(), 0)
+    }
+
+    /// Host `index` of a machine, on CPU `index`, which this thread becomes. The Delegated granules of its memory are its business alone.
+    pub fn on(system: Arc<System<'static>>, index: u64) -> Self {
+        let (base, high) = (LOW.0 + LOW.1 * index, HIGH.0 + GRANULE * index);
         let mut model = Model::default();
-        for (base, size) in [LOW, HIGH] {
-            for address in (base..base + size).step_by(0x1000) {
-                model.granules.insert(address, State::Ns);
-                model.contents.insert(address, 0);
-            }
+        for address in (base..base + LOW.1).step_by(0x1000).chain([high]) {
+            model.granules.insert(address, State::Ns);
+            model.contents.insert(address, 0);
         }
-        let memory = core::ptr::from_ref(system.machine.memory.word(LOW.0).expect("it is there")).addr();
+        let memory = core::ptr::from_ref(system.machine.memory.word(base).expect("it is there")).addr();
         let size = usize::try_from(LOW.1).expect("small");
-        let tlb = Rc::new(RefCell::new(Tlb::new(memory..memory + size)));
-        let observed = Rc::clone(&tlb);
-        observe(Some(Box::new(move |event| observed.borrow_mut().observe(event))));
-        Self { system, model, cpu: System::cpu(0), tlb, calls: 0 }
+        let host = Self {
+            system,
+            model,
+            base,
+            high,
+            parts: BTreeMap::new(),
+            measured: VecDeque::new(),
+            sharing: Arc::default(),
+            cpu: System::cpu(usize::try_from(index).expect("small")),
+            tlb: Arc::new(Mutex::new(Tlb::new(memory..memory + size))),
+            calls: 0,
+        };
+        host.take_thread();
+        host
+    }
+
+    /// Which host of the machine it is.
+    fn index(&self) -> u64 {
+        (self.base - LOW.0) / LOW.1
+    }
+
+    /// Takes it off its thread.
+    pub fn park(mut self) -> Parked {
+        Parked {
+            system: Arc::clone(&self.system),
+            index: self.index(),
+            model: std::mem::take(&mut self.model),
+            parts: std::mem::take(&mut self.parts),
+            measured: std::mem::take(&mut self.measured),
+        }
+    }
+
+    /// Makes this thread the CPU of this host, if it was not.
+    pub fn take_thread(&self) {
+        identify();
+        attach(&self.system.machine);
+        let (tlb, sharing, index) = (Arc::clone(&self.tlb), Arc::clone(&self.sharing), self.index());
+        observe(Some(Box::new(move |event| {
+            lock(&tlb).observe(event);
+            let mut sharing = lock(&sharing);
+            let Sharing { order: Some(order), in_command: Some(times) } = &mut *sharing else { return };
+            *times += usize::from(order.observe(event, index));
+        })));
+    }
+
+    /// Where the host writes parameters: not for anything else.
+    fn parameters(&self) -> u64 {
+        self.base
+    }
+
+    /// Where the memory for blocks begins.
+    pub fn blocks(&self) -> u64 {
+        self.base + LOW.1 / 2
+    }
+
+    /// Takes part in a Realm that another host has created.
+    pub fn join(&mut self, rd: u64, realm: model::Realm, part: Part, order: Arc<Order>) {
+        lock(&self.sharing).order = Some(order);
+        self.model.granules.insert(rd, State::Rd);
+        let tables = realm.roots.iter().chain(realm.table_granules.values());
+        self.model.granules.extend(tables.map(|table| (*table, State::Rtt)));
+        self.model.realms.insert(rd, realm);
+        self.parts.insert(rd, part);
+    }
+
+    /// Takes over a REC from the host that has created it.
+    pub fn adopt(&mut self, rec: u64, adopted: model::Rec) {
+        self.model.granules.insert(rec, State::Rec);
+        self.model.granules.extend(adopted.aux.iter().map(|aux| (*aux, State::RecAux)));
+        self.model.recs.insert(rec, adopted);
+    }
+
+    /// Whether others take part in a Realm.
+    pub fn is_shared(&self, rd: u64) -> bool {
+        self.parts.contains_key(&rd)
+    }
+
+    /// Takes part no longer in a Realm.
+    pub fn leave(&mut self, rd: u64) {
+        let realm = self.model.realms.remove(&rd).expect("it takes part");
+        for address in realm.roots.iter().chain(realm.table_granules.values()).chain([&rd]) {
+            self.model.granules.remove(address);
+        }
+        self.parts.remove(&rd);
+    }
+
+    /// What is the host's own of a Realm: all of it, unless it joined.
+    pub fn part(&self, rd: u64) -> Part {
+        let whole = || {
+            let space = 1 << self.model.realms[&rd].s2sz;
+            Part { protected: 0..space / 2, unprotected: space / 2..space }
+        };
+        self.parts.get(&rd).cloned().unwrap_or_else(whole)
     }
 
     /// A call as the host makes it, without the model: x0 to x4.
@@ -100,7 +283,10 @@ impl Host {
         let mut registers = [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);
         registers[0] = 0xC400_0000 ^ u64::from(function);
         registers[1..=arguments.len()].copy_from_slice(arguments);
+        lock(&self.sharing).in_command = Some(0);
         let after = self.system.call(&mut self.cpu, registers);
+        let times = lock(&self.sharing).in_command.take().expect("it has come to its end");
+        self.measured.extend(std::iter::repeat_n(vec![], times));
         assert_eq!(after[5..], registers[5..], "x5 to x7 come back");
         if function != function::RTT_READ_ENTRY || after[0] != SUCCESS {
             assert_eq!(after[4], registers[4], "x4 comes back");
@@ -114,17 +300,28 @@ impl Host {
         self.hold_translations(arguments[0]);
         let mut answer = self.raw_call(function, &arguments);
         let expected = self.model.call(function, arguments);
+        if self.is_shared(arguments[0]) && !self.model.measured.is_empty() {
+            // With the RD locked, which is the only thing that it was locked for.
+            *self.measured.back_mut().expect("it had the RD") = self.model.measured.clone();
+        }
         if function != function::RTT_READ_ENTRY || answer[0] != SUCCESS {
             answer[4] = 0;
         }
         assert_eq!(answer, expected, "the answer of {function:#x} to {arguments:x?}");
         assert!(self.cpu.slots.is_empty(), "a slot is left open");
-        for address in arguments.into_iter().chain(answer) {
-            self.check_granule(address & !0xfff);
+        for address in arguments.into_iter().chain(answer).map(|address| address & !0xfff) {
+            // What is another host's is not for this one's model.
+            let is_anothers = MEMORY.iter().any(|(base, size)| (*base..base + size).contains(&address))
+                && !self.model.granules.contains_key(&address);
+            if !is_anothers {
+                self.check_granule(address);
+            }
         }
         self.check_realm_here(arguments[0]);
         if self.calls.is_multiple_of(1024) {
             self.check_everything();
+        } else if self.calls.is_multiple_of(TABLES_EVERY) && self.model.realms.contains_key(&arguments[0]) {
+            self.check_tables(arguments[0], &mut BTreeSet::new());
         }
         answer[0]
     }
@@ -143,22 +340,16 @@ impl Host {
         Walker::new(stage2.vtcr(stage2::Stage2Features::read()), stage2.vttbr())
     }
 
-    /// IPAs at which much goes on in a Realm, in ascending order.
+    /// IPAs at which much goes on in the host's part of a Realm, in ascending order.
     pub fn places(&self, rd: u64) -> Vec<u64> {
-        let realm = &self.model.realms[&rd];
-        let (space, half) = (1_u64 << realm.s2sz, 1_u64 << (realm.s2sz - 1));
+        let Part { protected, unprotected } = self.part(rd);
         let mut places = vec![];
-        for base in [0, half] {
-            places.extend(
-                [0, 0x1000, 0x2000, 0x1f_f000, 0x20_0000, 0x3fff_f000, 0x4000_0000].map(|ipa| base + ipa),
-            );
-            places.push(base + half - 0x20_0000);
-            places.push(base + half - 0x1000);
+        for Range { start, end } in [protected, unprotected] {
+            let offsets = [0, 0x1000, 0x2000, 0x1f_f000, 0x20_0000, 0x3fff_f000, 0x4000_0000, 1 << 39];
+            let in_part = |ipa: &u64| (start..end).contains(ipa);
+            places.extend(offsets.map(|offset| start + offset).into_iter().filter(in_part));
+            places.extend([end - 0x20_0000, end - 0x1000]);
         }
-        if realm.start < 1 && half > 1 << 39 {
-            places.extend([1 << 39, half + (1 << 39)]);
-        }
-        places.retain(|ipa| *ipa < space);
         places.sort_unstable();
         places.dedup();
         places
@@ -170,7 +361,7 @@ impl Host {
             return;
         }
         let (walker, vmid) = (self.walker(rd), self.model.realms[&rd].vmid);
-        let mut tlb = self.tlb.borrow_mut();
+        let mut tlb = lock(&self.tlb);
         tlb.clear();
         for ipa in self.places(rd) {
             let (steps, leaf) = walker.walk(&self.system.machine.memory, ipa);
@@ -189,7 +380,7 @@ impl Host {
             let (_, leaf) = walker.walk(memory, ipa);
             assert_eq!(leaf, expected_leaf(&self.model.realms[&rd], ipa), "{ipa:#x} of the Realm at {rd:#x}");
         }
-        let tlb = self.tlb.borrow();
+        let tlb = lock(&self.tlb);
         assert!(tlb.is_settled(), "what was unmapped was not invalidated");
         for step in tlb.steps() {
             let (now, _) = walker.walk(memory, step.1);
@@ -207,52 +398,79 @@ impl Host {
             self.check_granule(*address);
         }
         let realms: Vec<u64> = self.model.realms.keys().copied().collect();
-        let mut used = std::collections::BTreeSet::new();
+        let mut used = BTreeSet::new();
         for rd in realms {
-            let walker = self.walker(rd);
-            let memory = &self.system.machine.memory;
-            let (leaves, mut tables) = walker.enumerate(memory);
-            let realm = &self.model.realms[&rd];
-            let mut expected: Vec<Leaf> = Vec::new();
-            for ((level, base), entries) in &realm.tables {
-                for (ipa, entry) in
-                    (*base..).step_by(usize::try_from(model::size(*level)).expect("64 bits")).zip(entries)
-                {
-                    expected.extend(leaf_of(*entry, *level, ipa));
-                }
+            self.check_tables(rd, &mut used);
+            self.check_contents(rd);
+            if !self.is_shared(rd) {
+                self.check_whole(rd);
             }
-            expected.sort_unstable_by_key(|leaf| leaf.ipa);
-            assert_eq!(leaves, expected, "the mappings of the Realm at {rd:#x}");
-            for leaf in leaves.iter().filter(|leaf| !leaf.non_secure) {
-                for address in (leaf.output..leaf.output + leaf.size).step_by(0x1000) {
-                    assert_eq!(
-                        self.model.state(address),
-                        Some(State::Data),
-                        "a protected mapping leads to Data"
-                    );
-                    assert!(used.insert(address), "{address:#x} is mapped twice");
-                    let content = self.model.contents[&address];
-                    assert!(memory.granule_is(address, content), "content of {address:#x}");
-                }
-            }
-            tables.sort_unstable();
-            let mut expected: Vec<u64> = realm.table_granules.values().copied().collect();
-            expected.sort_unstable();
-            assert_eq!(tables, expected, "the tables of the Realm at {rd:#x}");
-            for table in tables.iter().chain(&realm.roots) {
-                assert!(used.insert(*table), "{table:#x} is a table twice");
-            }
-            for (key, table) in &realm.table_granules {
-                self.check_references(*table, realm.live(*key));
-            }
-            let root = &realm.tables[&(realm.start, 0)];
-            for (table, entries) in realm.roots.iter().zip(root.chunks(512)) {
-                let live = |entry: &&Entry| !matches!(entry, Entry::Unassigned(_) | Entry::UnassignedNs);
-                self.check_references(*table, entries.iter().filter(live).count());
-            }
-            let measurement = realm.measurement;
-            assert_eq!(self.measurement(rd), measurement, "the RIM");
         }
+    }
+
+    /// The host's part of the tables of a Realm: every mapping, and that nothing is `used` twice.
+    fn check_tables(&mut self, rd: u64, used: &mut BTreeSet<u64>) {
+        let (walker, part) = (self.walker(rd), self.part(rd));
+        let memory = &self.system.machine.memory;
+        let (leaves, mut tables) = walker.enumerate(memory, &part);
+        let realm = &self.model.realms[&rd];
+        let mut expected: Vec<Leaf> = Vec::new();
+        for ((level, base), entries) in &realm.tables {
+            let ipas = (*base..).step_by(usize::try_from(model::size(*level)).expect("64 bits"));
+            for (ipa, entry) in ipas.zip(entries).filter(|(ipa, _)| part.contains(*ipa)) {
+                expected.extend(leaf_of(*entry, *level, ipa));
+            }
+        }
+        expected.sort_unstable_by_key(|leaf| leaf.ipa);
+        assert_eq!(leaves, expected, "the mappings of the Realm at {rd:#x}");
+        for leaf in leaves.iter().filter(|leaf| !leaf.non_secure) {
+            for address in (leaf.output..leaf.output + leaf.size).step_by(0x1000) {
+                let state = self.system.rmm.granules().state(granule(address));
+                assert_eq!(state, Some(State::Data), "a protected mapping leads to Data");
+                assert!(used.insert(address), "{address:#x} is mapped twice");
+            }
+        }
+        tables.sort_unstable();
+        let own = |((_, base), _): &(&(i64, u64), &u64)| part.contains(*base);
+        let mut expected: Vec<u64> =
+            realm.table_granules.iter().filter(own).map(|(_, table)| *table).collect();
+        expected.sort_unstable();
+        assert_eq!(tables, expected, "the tables of the Realm at {rd:#x}");
+        for table in &tables {
+            assert!(used.insert(*table), "{table:#x} is a table twice");
+        }
+        for (key, table) in realm.table_granules.iter().filter(own) {
+            self.check_references(*table, realm.live(*key));
+        }
+    }
+
+    /// The memory of the host's part of a Realm holds what was put into it.
+    fn check_contents(&self, rd: u64) {
+        let (realm, part) = (&self.model.realms[&rd], self.part(rd));
+        for ((level, base), entries) in realm.tables.iter() {
+            let ipas = (*base..).step_by(usize::try_from(model::size(*level)).expect("64 bits"));
+            for (_, entry) in ipas.zip(entries).filter(|(ipa, _)| part.contains(*ipa)) {
+                let Entry::Assigned(_, memory) = *entry else { continue };
+                for address in (memory..memory + model::size(*level)).step_by(0x1000) {
+                    let content = self.model.contents[&address];
+                    assert!(
+                        self.system.machine.memory.granule_is(address, content),
+                        "content of {address:#x}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// What all of a Realm counts for: the references of its root tables, and its measurement.
+    fn check_whole(&mut self, rd: u64) {
+        let realm = &self.model.realms[&rd];
+        let root = &realm.tables[&(realm.start, 0)];
+        for (table, entries) in realm.roots.iter().zip(root.chunks(512)) {
+            self.check_references(*table, entries.iter().filter(|entry| entry.is_live()).count());
+        }
+        let measurement = realm.measurement;
+        assert_eq!(self.measurement(rd), measurement, "the RIM");
     }
 
     /// The RIM of a Realm, from the RD itself.
@@ -310,7 +528,7 @@ impl Host {
         self.system
             .machine
             .memory
-            .word(PARAMETERS + offset)
+            .word(self.parameters() + offset)
             .expect("it is there")
             .store(word, Ordering::Relaxed);
     }
@@ -318,7 +536,7 @@ impl Host {
     /// Creates a Realm with its RD at `rd` and its root tables from `root` on, all delegated.
     pub fn create_realm(&mut self, rd: u64, root: u64, shape: Shape, vmid: u16) {
         let (s2sz, start, lpa2) = shape;
-        self.system.machine.memory.fill_granule(PARAMETERS, 0);
+        self.system.machine.memory.fill_granule(self.parameters(), 0);
         let count = root_count(shape);
         for (offset, word) in [
             (0x0, u64::from(lpa2)),
@@ -332,7 +550,7 @@ impl Host {
         ] {
             self.write_parameter(offset, word);
         }
-        let [x0, ..] = self.raw_call(function::REALM_CREATE, &[rd, PARAMETERS]);
+        let [x0, ..] = self.raw_call(function::REALM_CREATE, &[rd, self.parameters()]);
         assert_eq!(x0, SUCCESS, "a Realm of shape {shape:?}");
         let roots: Vec<u64> = (0..count).map(|index| root + index * GRANULE).collect();
         self.model.granules.insert(rd, State::Rd);
@@ -375,16 +593,18 @@ impl Host {
         empty
     }
 
-    /// Creates the first REC of a Realm, not runnable, so that it is not measured. Auxiliary granules are taken from behind it.
+    /// Creates the next REC of a Realm, of which none has gone, not runnable, so that it is not measured. Auxiliary granules are taken from behind it.
     pub fn create_rec(&mut self, rd: u64, rec: u64) {
         let [_, count, ..] = self.raw_call(function::REC_AUX_COUNT, &[rd]);
         let aux: Vec<u64> = (1..=count).map(|index| rec + index * GRANULE).collect();
-        self.system.machine.memory.fill_granule(PARAMETERS, 0);
+        self.system.machine.memory.fill_granule(self.parameters(), 0);
+        let index = self.model.recs.values().filter(|rec| rec.realm == rd).count();
+        self.write_parameter(0x100, u64::try_from(index).expect("small"));
         self.write_parameter(0x800, count);
         for (offset, address) in (0x808..).step_by(8).zip(&aux) {
             self.write_parameter(offset, *address);
         }
-        let [x0, ..] = self.raw_call(function::REC_CREATE, &[rd, rec, PARAMETERS]);
+        let [x0, ..] = self.raw_call(function::REC_CREATE, &[rd, rec, self.parameters()]);
         assert_eq!(x0, SUCCESS, "a REC");
         self.model.granules.insert(rec, State::Rec);
         self.model.granules.extend(aux.iter().map(|aux| (*aux, State::RecAux)));
@@ -415,6 +635,10 @@ impl Host {
         };
         self.model.recs.get_mut(&rec).expect("there is the REC").pending = pending;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Host {

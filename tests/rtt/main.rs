@@ -12,6 +12,7 @@ mod refusals;
 mod registers;
 #[path = "../rmi/seed.rs"]
 mod seed;
+mod session;
 mod table;
 mod threads;
 mod tlb;

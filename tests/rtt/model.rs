@@ -38,7 +38,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    fn is_live(self) -> bool {
+    pub fn is_live(self) -> bool {
         matches!(self, Self::Assigned(..) | Self::AssignedNs(_) | Self::Table(_))
     }
 
@@ -97,6 +97,27 @@ pub struct Rec {
     pub aux: Vec<u64>,
 }
 
+/// Something that a Realm was measured to have been given.
+#[derive(Clone, Copy, Debug)]
+pub enum Measured {
+    /// A page at an IPA, with flags, and the word that it is full of if that was measured.
+    Data(u64, u64, Option<u64>),
+    /// RAM, from an IPA to another.
+    Ripas(u64, u64),
+}
+
+impl Measured {
+    /// What the RIM becomes by it.
+    pub fn extend(self, measurement: &mut InitialMeasurement) {
+        match self {
+            Self::Data(ipa, flags, word) => {
+                measurement.extend_with_data(ipa, flags, word.map(|word| [word; 512]).as_ref());
+            }
+            Self::Ripas(base, top) => measurement.extend_with_ripas(base, top),
+        }
+    }
+}
+
 /// Everything.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -108,6 +129,8 @@ pub struct Model {
     pub recs: BTreeMap<u64, Rec>,
     /// Whether an interrupt is pending when a command begins.
     pub interrupt: bool,
+    /// What the last command has had measured.
+    pub measured: Vec<Measured>,
 }
 
 /// Where a walk ended: the table, the index in it, and the level.
@@ -248,7 +271,8 @@ impl Model {
     /// The answer to a call: x0 to x4. Only READ_ENTRY that succeeds defines x4.
     pub fn call(&mut self, function: u32, arguments: [u64; 5]) -> Answer {
         let [a, b, c, d, e] = arguments;
-        match function {
+        self.measured.clear();
+        let answer = match function {
             function::DATA_CREATE => status(self.data_create(a, b, c, d, e)),
             function::DATA_CREATE_UNKNOWN => status(self.data_create_unknown(a, b, c)),
             function::DATA_DESTROY => self.data_destroy(a, b),
@@ -261,7 +285,11 @@ impl Model {
             function::RTT_INIT_RIPAS => self.init_ripas(a, b, c),
             function::RTT_SET_RIPAS => self.set_ripas(a, b, c, d),
             _ => unreachable!("not modelled"),
+        };
+        if let Some(realm) = self.realms.get_mut(&a) {
+            self.measured.iter().for_each(|one| one.extend(&mut realm.measurement));
         }
+        answer
     }
 
     /// Puts memory at a protected page that is UNASSIGNED.
@@ -292,8 +320,7 @@ impl Model {
         if result == SUCCESS {
             let word = self.contents[&source];
             self.contents.insert(data, word);
-            let realm = self.realms.get_mut(&rd).expect("it is");
-            realm.measurement.extend_with_data(ipa, flags, (flags == 1).then_some(&[word; 512]));
+            self.measured.push(Measured::Data(ipa, flags, (flags == 1).then_some(word)));
         }
         result
     }
@@ -438,16 +465,14 @@ impl Model {
         if !realm.new {
             return status(ERROR_REALM);
         }
-        let mut measurement = realm.measurement;
-        let answer = change(realm, base, top, self.interrupt, |from, to, entry| match entry {
+        let measured = &mut self.measured;
+        change(realm, base, top, self.interrupt, |from, to, entry| match entry {
             Entry::Unassigned(EMPTY | RAM) => {
-                measurement.extend_with_ripas(from, to);
+                measured.push(Measured::Ripas(from, to));
                 Some(Entry::Unassigned(RAM))
             }
             _ => None,
-        });
-        realm.measurement = measurement;
-        answer
+        })
     }
 
     fn set_ripas(&mut self, rd: u64, rec: u64, base: u64, top: u64) -> Answer {

@@ -1,537 +1,37 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random sequences of all commands on tables and data, with Realms of every shape, each command checked against the model.
+//! Random sequences of all commands, with Realms of every shape, each command checked against the model: by one host, by several hosts at once with Realms
+//! of their own, and by several at once that build one Realm together, each in its part of the IPA space.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use rmm::granule::State;
+use rmm::granule::state::Rtt;
+use rmm::host::system::System;
+use rmm::realm::measurement::InitialMeasurement;
 use rmm::rmi::function;
 
-use crate::host::{BLOCKS, HIGH, Host, LOW, SHAPES, root_count};
-use crate::model::{
-    EMPTY, ERROR_INPUT, ERROR_REALM, ERROR_REC, Entry, GRANULE, Pending, RAM, SUCCESS, error_rtt, size,
-};
-use crate::seed;
+use crate::host::{Host, Order, Part, SHAPES, Shape, boot, root_count};
+use crate::model::{ERROR_INPUT, ERROR_REALM, ERROR_REC, GRANULE, Realm, Rec, SUCCESS, error_rtt, size};
+use crate::session::{Counts, Parked, Session};
+use crate::{granule, seed};
 
-/// Commands in all.
+/// Commands of one host in all.
 const COMMANDS: usize = 300_000;
-/// Commands until all is taken down and begins anew with Realms of other shapes.
+/// Commands of a host until all is taken down and begins anew with Realms of other shapes.
 const ROUND: usize = 15_000;
 
-/// Granules that commands are about: tables, data, and what they must not be.
-const POOL: u64 = 48;
-const REALMS: u64 = 2;
-/// What a table of level 3 maps, and a block of level 2.
-const BLOCK: u64 = 0x20_0000;
+/// Hosts at once, their commands in all if each has Realms of its own, and those of each on one Realm of each shape.
+const THREADS: u64 = 4;
+const COMMANDS_AT_ONCE: usize = 120_000;
+const COMMANDS_ON_ONE: usize = 3_000;
 
-struct Session {
-    host: Host,
-    random: fastrand::Rng,
-    /// RDs.
-    realms: Vec<u64>,
-    recs: Vec<u64>,
-    pool: Vec<u64>,
-    commands: usize,
-    seen: Seen,
-    /// Tables that were folded into a live block, and live blocks that were unfolded.
-    folded: usize,
-    unfolded: usize,
-}
-
-/// How often each command, by its number and result word, has been answered.
-type Seen = BTreeMap<(u32, u64), usize>;
-
-impl Session {
-    /// Takes a new machine and creates Realms.
-    fn new(mut random: fastrand::Rng) -> Self {
-        let mut host = Host::boot();
-        let mut next = LOW.0 + 0x10_0000;
-        let mut session_realms = Vec::new();
-        let mut recs = Vec::new();
-        for vmid in 1..=REALMS {
-            let shape = random.choice(SHAPES).expect("there are shapes");
-            let (root, rd, rec) = (next, next + 0x10_000, next + 0x11_000);
-            next += 0x20_000;
-            for index in 0..root_count(shape) {
-                host.delegate(root + index * GRANULE);
-            }
-            for address in (rd..rd + 0x8000).step_by(0x1000) {
-                host.delegate(address);
-            }
-            host.create_realm(rd, root, shape, u16::try_from(vmid << 7 | vmid).expect("small"));
-            host.create_rec(rd, rec);
-            session_realms.push(rd);
-            recs.push(rec);
-        }
-        let pool: Vec<u64> = (0..POOL).map(|index| LOW.0 + 0x1_0000 + index * GRANULE).collect();
-        for address in pool.iter().skip(8).chain(&[HIGH.0]) {
-            host.delegate(*address);
-        }
-        for address in &pool[..8] {
-            host.write(*address, random.u64(..));
-        }
-        Self {
-            host,
-            random,
-            realms: session_realms,
-            recs,
-            pool,
-            commands: 0,
-            seen: Seen::new(),
-            folded: 0,
-            unfolded: 0,
-        }
-    }
-
-    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
-        values[self.random.usize(..values.len())]
-    }
-
-    fn any_granule(&mut self) -> u64 {
-        match self.random.u8(..32) {
-            0 => self.random.u64(..),
-            1 => self.one_of(&[0, HIGH.0, LOW.0 + LOW.1, LOW.0 - GRANULE, !0xfff]),
-            2 => {
-                let pool = self.one_of(&self.pool.clone());
-                pool + self.random.u64(1..GRANULE)
-            }
-            3 => self.one_of(&self.realms.clone()),
-            4 => self.one_of(&self.recs.clone()),
-            5 => {
-                // A table of a Realm.
-                let rd = self.one_of(&self.realms.clone());
-                let realm = &self.host.model.realms[&rd];
-                let tables: Vec<u64> = realm.table_granules.values().chain(&realm.roots).copied().collect();
-                self.one_of(&tables)
-            }
-            _ => self.one_of(&self.pool.clone()),
-        }
-    }
-
-    fn delegated(&mut self) -> u64 {
-        let delegated: Vec<u64> = self
-            .pool
-            .iter()
-            .copied()
-            .filter(|address| self.host.model.state(*address) == Some(State::Delegated))
-            .collect();
-        if delegated.is_empty() || self.random.u8(..16) == 0 {
-            self.any_granule()
-        } else {
-            self.one_of(&delegated)
-        }
-    }
-
-    fn rd(&mut self) -> u64 {
-        if self.random.u8(..64) == 0 { self.any_granule() } else { self.one_of(&self.realms.clone()) }
-    }
-
-    fn ipa(&mut self, rd: u64) -> u64 {
-        let Some(realm) = self.host.model.realms.get(&rd) else { return self.random.u64(..) };
-        let space = 1_u64 << realm.s2sz;
-        match self.random.u8(..64) {
-            0 => self.random.u64(..),
-            1 => self.one_of(&[space, space - 1, space + 0x1000, space / 2 - 1, u64::MAX, !0xfff]),
-            2 => self.random.u64(..space),
-            3 => self.random.u64(..space) & !0xfff,
-            _ => {
-                let places = self.host.places(rd);
-                self.one_of(&places)
-            }
-        }
-    }
-
-    fn level(&mut self) -> i64 {
-        match self.random.u8(..32) {
-            0 => self.random.i64(..),
-            1 => self.random.i64(-3..6),
-            _ => self.random.i64(0..4),
-        }
-    }
-
-    /// An IPA, and the level at which a walk for it ends.
-    fn end_of_walk(&mut self, rd: u64) -> (u64, i64) {
-        let ipa = self.ipa(rd);
-        match self.host.model.realms.get(&rd) {
-            Some(realm) if ipa >> realm.s2sz == 0 => (ipa, realm.leaf(ipa).0),
-            _ => (ipa, self.level()),
-        }
-    }
-
-    fn align(&mut self, ipa: u64, level: i64) -> u64 {
-        if (-1..=3).contains(&level) && self.random.u8(..32) != 0 { ipa & !(size(level) - 1) } else { ipa }
-    }
-
-    fn descriptor(&mut self, level: i64) -> u64 {
-        let attributes = self.one_of(&[0xd8, 0xd8, 0x44, 0x8c, 0x00, 0x10]);
-        let address = match self.random.u8(..8) {
-            0 => self.random.u64(..),
-            1 => 1 << self.random.u32(..64),
-            2 => self.random.u64(..) & 0x0003_ffff_ffff_f300,
-            _ => self.random.u64(..1 << 47) & !(size(level.clamp(0, 3)) - 1),
-        };
-        address | attributes
-    }
-
-    fn call(&mut self, function: u32, mut arguments: [u64; 5]) -> u64 {
-        self.commands += 1;
-        // The slots of the model machine do not show what is beyond 48 bits; that it is refused without LPA2 is seen without.
-        let takes = [function::DATA_CREATE, function::DATA_CREATE_UNKNOWN, function::RTT_CREATE];
-        let high = takes.contains(&function) && arguments[1] == HIGH.0;
-        if high && self.host.model.realms.get(&arguments[0]).is_some_and(|realm| realm.lpa2) {
-            arguments[1] = self.pool[0];
-        }
-        let [rd, ipa, table_ipa, ..] = arguments;
-        let block = |session: &Self, ipa: u64| {
-            let realm = session.host.model.realms.get(&rd).filter(|realm| ipa >> realm.s2sz == 0);
-            matches!(
-                realm.map(|realm| realm.leaf(ipa)),
-                Some((1 | 2, Entry::Assigned(..) | Entry::AssignedNs(_)))
-            )
-        };
-        let pending = self.random.u8(..8) == 0;
-        self.host.interrupt(pending);
-        let was_block = function == function::RTT_CREATE && block(self, table_ipa);
-        let answer = self.host.call(function, arguments);
-        self.unfolded += usize::from(answer == SUCCESS && was_block);
-        self.folded += usize::from(answer == SUCCESS && function == function::RTT_FOLD && block(self, ipa));
-        *self.seen.entry((function, answer)).or_default() += 1;
-        answer
-    }
-
-    fn step(&mut self) {
-        let rd = self.rd();
-        let noise = self.random.u64(..);
-        match self.random.u8(..100) {
-            0..18 => {
-                let (ipa, end) = self.end_of_walk(rd);
-                let level = if self.random.u8(..8) == 0 { self.level() } else { end + 1 };
-                let (table, ipa) = (self.delegated(), self.align(ipa, level.saturating_sub(1)));
-                self.call(function::RTT_CREATE, [rd, table, ipa, level.cast_unsigned(), noise]);
-            }
-            18..27 => {
-                let (ipa, end) = self.end_of_walk(rd);
-                let level = if self.random.bool() { self.level() } else { end };
-                let ipa = self.align(ipa, level.saturating_sub(1));
-                let function = self.one_of(&[function::RTT_DESTROY, function::RTT_FOLD]);
-                self.call(function, [rd, ipa, level.cast_unsigned(), noise, noise]);
-            }
-            27..37 => {
-                let ipa = self.ipa(rd);
-                let level = self.level();
-                let ipa = self.align(ipa, level);
-                self.call(function::RTT_READ_ENTRY, [rd, ipa, level.cast_unsigned(), noise, noise]);
-            }
-            37..49 => {
-                let (data, ipa) = (self.delegated(), self.ipa(rd));
-                let source = if self.random.u8(..16) == 0 {
-                    self.any_granule()
-                } else {
-                    self.pool[self.random.usize(..8)]
-                };
-                let flags = self.one_of(&[0, 0, 0, 1, 2, 1 << 63]);
-                self.call(function::DATA_CREATE, [rd, data, ipa, source, flags]);
-            }
-            49..57 => {
-                let (data, ipa) = (self.delegated(), self.ipa(rd));
-                self.call(function::DATA_CREATE_UNKNOWN, [rd, data, ipa, noise, noise]);
-            }
-            57..67 => {
-                let ipa = self.ipa(rd);
-                self.call(function::DATA_DESTROY, [rd, ipa, noise, noise, noise]);
-            }
-            67..77 => {
-                let (ipa, end) = self.end_of_walk(rd);
-                let level = if self.random.u8(..8) == 0 { self.level() } else { end };
-                let (ipa, descriptor) = (self.align(ipa, level), self.descriptor(level));
-                let function = self.one_of(&[
-                    function::RTT_MAP_UNPROTECTED,
-                    function::RTT_MAP_UNPROTECTED,
-                    function::RTT_UNMAP_UNPROTECTED,
-                ]);
-                self.call(function, [rd, ipa, level.cast_unsigned(), descriptor, noise]);
-            }
-            77..84 => {
-                let (base, top) = self.range(rd);
-                self.call(function::RTT_INIT_RIPAS, [rd, base, top, noise, noise]);
-            }
-            84..94 => self.set_ripas(rd),
-            94 => self.delegate_or_undelegate(),
-            95 => {
-                if self.random.u8(..64) == 0 && self.host.model.realms.contains_key(&rd) {
-                    self.host.activate(rd);
-                }
-            }
-            96 => {
-                // With its REC there it is never destroyed, whatever else is there.
-                if self.host.model.realms.contains_key(&rd) {
-                    self.host.destroy_realm(rd);
-                }
-            }
-            97 => match self.random.u8(..64) {
-                0 => self.fill_with_data(rd),
-                1 => self.fill_with_unprotected(rd),
-                _ => {}
-            },
-            98 if self.random.u8(..8) != 0 => {}
-            _ => {
-                // Memory goes, so that other memory can come.
-                let places =
-                    if self.host.model.realms.contains_key(&rd) { self.host.places(rd) } else { vec![] };
-                for ipa in places {
-                    self.call(function::DATA_DESTROY, [rd, ipa, noise, noise, noise]);
-                }
-            }
-        }
-    }
-
-    fn range(&mut self, rd: u64) -> (u64, u64) {
-        let base = self.ipa(rd);
-        let top = match self.random.u8(..4) {
-            0 => self.ipa(rd),
-            1 => base.wrapping_add(self.one_of(&[0x1000, 0x3000, 0x800])),
-            2 => base.wrapping_add(self.one_of(&[0x20_0000, 0x4000_0000, 0x4020_1000])),
-            _ => base.wrapping_add(0x2000),
-        };
-        // Measured one by one: a table's entries take a while.
-        (
-            base,
-            if top.wrapping_sub(base) > 0x20_000 && top.wrapping_sub(base) < 0x20_0000 {
-                base.wrapping_add(0x20_000)
-            } else {
-                top
-            },
-        )
-    }
-
-    fn set_ripas(&mut self, rd: u64) {
-        let rec =
-            if self.random.u8(..16) == 0 { self.any_granule() } else { self.one_of(&self.recs.clone()) };
-        let (mut base, mut top) = self.range(rd);
-        if let Some(pending) = self.host.model.recs.get(&rec).map(|rec| rec.pending) {
-            match pending {
-                Some(pending) if self.random.u8(..8) != 0 => {
-                    base = pending.base;
-                    top = if self.random.bool() { pending.top } else { top };
-                }
-                _ => {
-                    let realm = &self.host.model.realms[&self.host.model.recs[&rec].realm];
-                    let half = 1_u64 << (realm.s2sz - 1);
-                    let within = base.is_multiple_of(GRANULE) && base < half;
-                    if within && top > base && top <= half && top.is_multiple_of(GRANULE) {
-                        let pending = Pending {
-                            base,
-                            top,
-                            ripas: self.one_of(&[EMPTY, RAM]),
-                            change_destroyed: self.random.bool(),
-                        };
-                        self.host.request(rec, (self.random.u8(..8) != 0).then_some(pending));
-                    }
-                }
-            }
-        }
-        let noise = self.random.u64(..);
-        let of_the_rec = self.host.model.recs.get(&rec).map(|rec| rec.realm);
-        let rd = of_the_rec.filter(|_| self.random.u8(..8) != 0).unwrap_or(rd);
-        self.call(function::RTT_SET_RIPAS, [rd, rec, base, top, noise]);
-    }
-
-    fn delegate_or_undelegate(&mut self) {
-        let address = self.one_of(&self.pool.clone()[8..]);
-        if self.random.bool() {
-            self.host.delegate(address);
-        } else {
-            self.host.undelegate(address);
-            if self.host.model.state(address) == Some(State::Ns) {
-                self.host.write(address, self.random.u64(..));
-                self.host.delegate(address);
-            }
-        }
-    }
-
-    /// Brings a table to the place of an IPA at a level, if there is memory for it, whatever it finds on the way.
-    fn bring_table(&mut self, rd: u64, ipa: u64, level: i64) -> bool {
-        loop {
-            let reached = self.host.model.realms[&rd].leaf(ipa).0;
-            if reached >= level {
-                return reached == level;
-            }
-            let table = self.delegated();
-            let base = ipa & !(size(reached) - 1);
-            let answer = self.call(function::RTT_CREATE, [rd, table, base, (reached + 1).cast_unsigned(), 0]);
-            if answer != 0 {
-                return false;
-            }
-        }
-    }
-
-    /// Fills a table of level 3 with consecutive memory, so that it can be folded; sometimes with one page that does not fit in.
-    fn fill_with_data(&mut self, rd: u64) {
-        if !self.host.model.realms.contains_key(&rd) || !self.bring_table(rd, 0, 3) {
-            return;
-        }
-        let (block, spoil) = (BLOCKS + BLOCK * self.random.u64(..2), self.random.usize(..1024));
-        let ripas = self.random.bool();
-        if ripas {
-            self.call(function::RTT_INIT_RIPAS, [rd, 0, 0x8000, 0, 0]);
-        }
-        for index in 0..512 {
-            let (ipa, data) = (index * GRANULE, block + index * GRANULE);
-            self.host.delegate(data);
-            let realm = &self.host.model.realms[&rd];
-            if realm.leaf(ipa) != (3, Entry::Assigned(EMPTY, data)) {
-                self.call(function::DATA_DESTROY, [rd, ipa, 0, 0, 0]);
-            }
-            let data = if usize::try_from(index).expect("small") == spoil { self.delegated() } else { data };
-            self.call(function::DATA_CREATE_UNKNOWN, [rd, data, ipa, 0, 0]);
-        }
-        self.call(function::RTT_FOLD, [rd, 0, 3, 0, 0]);
-        // All alike now, perhaps.
-        let rec = self.recs[self.realms.iter().position(|realm| *realm == rd).expect("it is one")];
-        let pending =
-            Pending { base: 0, top: BLOCK, ripas: self.one_of(&[EMPTY, RAM]), change_destroyed: true };
-        self.host.request(rec, Some(pending));
-        self.call(function::RTT_SET_RIPAS, [rd, rec, 0, BLOCK, 0]);
-        self.call(function::RTT_FOLD, [rd, 0, 3, 0, 0]);
-        self.call(function::RTT_FOLD, [rd, 0, 2, 0, 0]);
-        if self.random.bool() {
-            self.bring_table(rd, 0, 3);
-        }
-    }
-
-    /// Fills a table with unprotected mappings that can be folded, perhaps, and folds it.
-    fn fill_with_unprotected(&mut self, rd: u64) {
-        let Some(realm) = self.host.model.realms.get(&rd) else { return };
-        let (half, level) = (1_u64 << (realm.s2sz - 1), self.random.i64(1..4));
-        if !self.bring_table(rd, half, level) {
-            return;
-        }
-        let output = (self.random.u64(1..1 << 16) * size((level - 1).max(0))) & ((1 << 48) - 1);
-        let spoil = self.random.u64(..2048);
-        for index in 0..512 {
-            let (ipa, offset) = (half + index * size(level), index * size(level));
-            let odd = if index == spoil { 0x40 } else { 0xc0 };
-            self.call(function::RTT_UNMAP_UNPROTECTED, [rd, ipa, level.cast_unsigned(), 0, 0]);
-            let descriptor = output.wrapping_add(offset) & ((1 << 48) - 1) | odd | 0x18;
-            self.call(function::RTT_MAP_UNPROTECTED, [rd, ipa, level.cast_unsigned(), descriptor, 0]);
-        }
-        self.call(function::RTT_FOLD, [rd, half, level.cast_unsigned(), 0, 0]);
-        if self.random.bool() {
-            self.bring_table(rd, half, level);
-        }
-    }
-
-    /// Takes everything down, by nothing but what the commands answer, and finds every granule back with the host, wiped.
-    fn take_down(&mut self) {
-        for rd in self.realms.clone() {
-            self.clear(rd);
-        }
-        for rec in self.recs.clone() {
-            self.host.destroy_rec(rec);
-        }
-        for rd in self.realms.clone() {
-            assert!(self.host.destroy_realm(rd), "nothing of the Realm is left");
-        }
-        let delegated: Vec<u64> = self
-            .host
-            .model
-            .granules
-            .iter()
-            .filter(|(_, state)| **state == State::Delegated)
-            .map(|(address, _)| *address)
-            .collect();
-        for address in delegated.into_iter().filter(|address| *address < HIGH.0) {
-            self.host.undelegate(address);
-        }
-        let others = |(address, state): (&u64, &State)| *state != State::Ns && *address < HIGH.0;
-        assert!(!self.host.model.granules.iter().any(others), "every granule is the host's again");
-        self.host.check_everything();
-    }
-
-    /// Empties the tables of a Realm and destroys all but those of the root.
-    fn clear(&mut self, rd: u64) {
-        let (space, half) = {
-            let realm = &self.host.model.realms[&rd];
-            (1_u64 << realm.s2sz, 1_u64 << (realm.s2sz - 1))
-        };
-        let mut ipa = 0;
-        while ipa < space {
-            let (level, entry) = self.host.model.realms[&rd].leaf(ipa);
-            let base = ipa & !(size(level) - 1);
-            let next = match entry {
-                Entry::Assigned(..) if level < 3 => {
-                    // A block: memory goes page by page.
-                    let table = self.free_granule();
-                    self.call(function::RTT_CREATE, [rd, table, base, (level + 1).cast_unsigned(), 0]);
-                    ipa
-                }
-                Entry::Assigned(..) => {
-                    self.call(function::DATA_DESTROY, [rd, ipa, 0, 0, 0]);
-                    ipa
-                }
-                Entry::AssignedNs(_) => {
-                    self.call(function::RTT_UNMAP_UNPROTECTED, [rd, base, level.cast_unsigned(), 0, 0]);
-                    ipa
-                }
-                _ => {
-                    // Skips what is not live by what the RMM says.
-                    let arguments =
-                        if ipa < half { [rd, base, 3] } else { [rd, base, level.cast_unsigned()] };
-                    let function =
-                        if ipa < half { function::DATA_DESTROY } else { function::RTT_UNMAP_UNPROTECTED };
-                    if ipa >= half && level < 1 {
-                        base + size(level)
-                    } else {
-                        let answer = self.host.raw_call(function, &arguments);
-                        answer[if ipa < half { 2 } else { 1 }].max(base + size(level))
-                    }
-                }
-            };
-            ipa = next;
-        }
-        let mut tables: Vec<(i64, u64)> =
-            self.host.model.realms[&rd].table_granules.keys().copied().collect();
-        // The finest first.
-        tables.sort_unstable_by_key(|(level, ipa)| (-level, *ipa));
-        for (level, ipa) in tables {
-            let gone = self.call(function::RTT_DESTROY, [rd, ipa, level.cast_unsigned(), 0, 0]);
-            assert_eq!(gone, 0, "the table is empty");
-        }
-    }
-
-    fn free_granule(&mut self) -> u64 {
-        let granules = self.pool.iter().copied();
-        let free = granules.clone().find(|address| self.host.model.state(*address) == Some(State::Delegated));
-        free.unwrap_or_else(|| {
-            let host = granules.clone().find(|address| self.host.model.state(*address) == Some(State::Ns));
-            let host = host.expect("not all of the pool is in use");
-            self.host.delegate(host);
-            host
-        })
-    }
-}
-
-#[test]
-fn random_commands_do_what_the_model_does() {
-    let mut random = seed::generator("commands on tables");
-    let (mut commands, mut seen) = (0, Seen::new());
-    let (mut folded, mut unfolded) = (0, 0);
-    while commands < COMMANDS {
-        let mut session = Session::new(random.fork());
-        while session.commands < ROUND {
-            session.step();
-        }
-        session.take_down();
-        commands += session.commands;
-        (folded, unfolded) = (folded + session.folded, unfolded + session.unfolded);
-        for (answer, count) in session.seen {
-            *seen.entry(answer).or_default() += count;
-        }
-    }
-    for ((function, answer), count) in &seen {
+/// Every command that must have been answered in each of these ways, or the test has not come to it.
+fn is_thorough(counts: &Counts) {
+    for ((function, answer), count) in &counts.seen {
         println!("{function:#x} was answered with {answer:#x} {count} times");
     }
-    println!("{commands} commands, {folded} blocks folded, {unfolded} unfolded");
-    assert!(folded > 0 && unfolded > 0, "no block was ever folded, or unfolded");
+    println!("{} commands, {} blocks folded, {} unfolded", counts.commands, counts.folded, counts.unfolded);
+    assert!(counts.folded > 0 && counts.unfolded > 0, "no block was ever folded, or unfolded");
     for function in [
         function::DATA_CREATE,
         function::DATA_CREATE_UNKNOWN,
@@ -546,18 +46,224 @@ fn random_commands_do_what_the_model_does() {
     ] {
         for answer in [SUCCESS, ERROR_INPUT, error_rtt(1), error_rtt(2)] {
             assert!(
-                seen.contains_key(&(function, answer)),
+                counts.seen.contains_key(&(function, answer)),
                 "{function:#x} is never answered with {answer:#x}"
             );
         }
     }
+    for answer in [(function::RTT_DESTROY, error_rtt(3)), (function::RTT_FOLD, error_rtt(3))] {
+        assert!(counts.seen.contains_key(&answer), "never: {answer:x?}");
+    }
+}
+
+#[test]
+fn random_commands_do_what_the_model_does() {
+    let mut random = seed::generator("commands on tables");
+    let mut counts = Counts::default();
+    while counts.commands < COMMANDS {
+        let mut session = Session::new(Host::boot(), random.fork(), 1);
+        while session.counts.commands < ROUND {
+            session.step();
+        }
+        session.take_down();
+        counts.add(session.counts);
+    }
+    is_thorough(&counts);
     for answer in [
         (function::DATA_CREATE, ERROR_REALM),
         (function::RTT_INIT_RIPAS, ERROR_REALM),
         (function::RTT_SET_RIPAS, ERROR_REC),
-        (function::RTT_DESTROY, error_rtt(3)),
-        (function::RTT_FOLD, error_rtt(3)),
     ] {
-        assert!(seen.contains_key(&answer), "never: {answer:x?}");
+        assert!(counts.seen.contains_key(&answer), "never: {answer:x?}");
     }
+}
+
+/// Runs a session on each of several CPUs at once; what they come back as.
+fn at_once(
+    system: &Arc<System<'static>>,
+    random: &mut fastrand::Rng,
+    commands: usize,
+    session: impl Fn(Host, u64, fastrand::Rng) -> Session + Sync,
+) -> Vec<Session> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|index| {
+                let (system, random, session) = (Arc::clone(system), random.fork(), &session);
+                scope.spawn(move || {
+                    let mut session = session(Host::on(system, index), index, random);
+                    while session.counts.commands < commands {
+                        session.step();
+                    }
+                    session.park()
+                })
+            })
+            .collect();
+        let parked =
+            threads.into_iter().map(|thread| thread.join().expect("the CPU does what its model does"));
+        parked.map(Parked::resume).collect()
+    })
+}
+
+#[test]
+fn hosts_at_once_with_realms_of_their_own_each_see_what_their_models_do() {
+    let mut random = seed::generator("hosts with Realms of their own");
+    let mut counts = Counts::default();
+    while counts.commands < COMMANDS_AT_ONCE {
+        let sessions = at_once(&boot(), &mut random, ROUND, |host, index, random| {
+            Session::new(host, random, u16::try_from(1 + 2 * index).expect("small"))
+        });
+        for mut session in sessions {
+            session.host.take_thread();
+            session.host.check_everything();
+            session.take_down();
+            counts.add(session.counts);
+        }
+    }
+    is_thorough(&counts);
+}
+
+/// A Realm that several hosts build together. Each has some entries of the root in each half, the last of which holds a table for good: what comes
+/// after it is out of sight of the commands on those before.
+struct Common {
+    rd: u64,
+    shape: Shape,
+    /// Entries of the root that each host has in each half.
+    entries: u64,
+    realm: Realm,
+    /// One for each host.
+    recs: BTreeMap<u64, Rec>,
+    order: Arc<Order>,
+}
+
+impl Common {
+    /// The Realm, and who has created it, if there are enough entries in the root of this shape.
+    fn new(system: &Arc<System<'static>>, shape: Shape) -> Option<(Host, Self)> {
+        let (s2sz, start, _) = shape;
+        let entries = ((1 << (s2sz - 1)) / size(start) / THREADS).min(8);
+        if entries < 2 {
+            return None;
+        }
+        let mut host = Host::on(Arc::clone(system), THREADS);
+        let (root, rd) = (host.base + 0x10_0000, host.base + 0x12_0000);
+        for index in 0..root_count(shape) {
+            host.delegate(root + index * GRANULE);
+        }
+        for index in 0..0x20 {
+            host.delegate(rd + index * GRANULE);
+        }
+        host.create_realm(rd, root, shape, 0x101);
+        let realm = host.model.realms[&rd].clone();
+        let mut common = Self { rd, shape, entries, realm, recs: BTreeMap::new(), order: Order::new(rd) };
+        for index in 0..THREADS {
+            host.create_rec(rd, common.rec(index));
+        }
+        for (table, ipa) in (rd + 0x10 * GRANULE..).step_by(0x1000).zip(common.bounds()) {
+            let arguments = [rd, table, ipa, (start + 1).cast_unsigned(), 0];
+            assert_eq!(host.call(function::RTT_CREATE, arguments), SUCCESS, "{ipa:#x}");
+        }
+        (common.realm, common.recs) = (host.model.realms[&rd].clone(), std::mem::take(&mut host.model.recs));
+        Some((host, common))
+    }
+
+    fn rec(&self, index: u64) -> u64 {
+        self.rd + (2 + 2 * index) * GRANULE
+    }
+
+    /// What host `index` has, without the last entry of each half.
+    fn part(&self, index: u64) -> Part {
+        let (size, half) = (size(self.shape.1), 1 << (self.shape.0 - 1));
+        let (first, last) = (index * self.entries * size, ((index + 1) * self.entries - 1) * size);
+        Part { protected: first..last, unprotected: half + first..half + last }
+    }
+
+    /// The last entries of all.
+    fn bounds(&self) -> Vec<u64> {
+        (0..THREADS)
+            .map(|index| self.part(index))
+            .flat_map(|part| [part.protected.end, part.unprotected.end])
+            .collect()
+    }
+
+    /// Has a host take part.
+    fn join(&self, mut host: Host, index: u64, random: fastrand::Rng) -> Session {
+        let rec = self.rec(index);
+        host.join(self.rd, self.realm.clone(), self.part(index), Arc::clone(&self.order));
+        host.adopt(rec, self.recs[&rec].clone());
+        Session::in_part_of(host, random, self.rd, rec)
+    }
+
+    /// The references of each root table are the live entries that the models of all say.
+    fn check_roots(&self, system: &System<'_>, sessions: &[Session]) {
+        let realm = &self.realm;
+        let mut live = vec![0; realm.roots.len()];
+        for ipa in self.bounds() {
+            live[self.root_of(ipa)] += 1;
+        }
+        for session in sessions {
+            let part = session.host.part(self.rd);
+            let root = &session.host.model.realms[&self.rd].tables[&(realm.start, 0)];
+            for (ipa, entry) in (0..).step_by(usize::try_from(size(realm.start)).expect("64 bits")).zip(root)
+            {
+                live[self.root_of(ipa)] += usize::from(part.contains(ipa) && entry.is_live());
+            }
+        }
+        let cpu = System::cpu(usize::try_from(THREADS).expect("small"));
+        for (root, live) in realm.roots.iter().zip(live) {
+            let locked = system.rmm.granules().lock::<Rtt>(cpu.index, granule(*root));
+            assert_eq!(usize::from(locked.expect("a root table").references()), live, "root table {root:#x}");
+        }
+    }
+
+    /// The RIM, which is `measured`, is what the models of all say, in the order in which their commands had the RD.
+    fn check_measurement(&self, measured: InitialMeasurement, sessions: &mut [Session]) {
+        let mut expected = self.realm.measurement;
+        for host in self.order.hosts() {
+            let host = &mut sessions[usize::try_from(host).expect("small")].host;
+            for one in host.measured.pop_front().expect("the host had the RD as often") {
+                one.extend(&mut expected);
+            }
+        }
+        assert!(sessions.iter().all(|session| session.host.measured.is_empty()), "nor more often");
+        assert_eq!(measured, expected, "the RIM");
+    }
+
+    /// Which root table an IPA is in.
+    fn root_of(&self, ipa: u64) -> usize {
+        usize::try_from(ipa / size(self.shape.1) / 512).expect("small")
+    }
+
+    /// Takes down what all hosts have left, which is what they began with.
+    fn take_down(&self, mut host: Host) {
+        host.take_thread();
+        for ipa in self.bounds() {
+            let arguments = [self.rd, ipa, (self.shape.1 + 1).cast_unsigned(), 0, 0];
+            assert_eq!(host.call(function::RTT_DESTROY, arguments), SUCCESS, "{ipa:#x}");
+        }
+        assert!(host.destroy_realm(self.rd), "nothing of the Realm is left");
+    }
+}
+
+#[test]
+fn hosts_at_once_that_build_one_realm_each_see_what_their_models_do() {
+    let mut random = seed::generator("hosts with one Realm");
+    let (mut counts, mut realms) = (Counts::default(), 0);
+    for shape in SHAPES {
+        let system = boot();
+        let Some((mut creator, common)) = Common::new(&system, shape) else { continue };
+        let mut sessions = at_once(&system, &mut random, COMMANDS_ON_ONE, |host, index, random| {
+            common.join(host, index, random)
+        });
+        common.check_roots(&system, &sessions);
+        common.check_measurement(creator.measurement(common.rd), &mut sessions);
+        for mut session in sessions {
+            session.host.take_thread();
+            session.host.check_everything();
+            session.take_down();
+            counts.add(session.counts);
+        }
+        common.take_down(creator);
+        realms += 1;
+    }
+    println!("{realms} Realms, each by {THREADS} hosts");
+    is_thorough(&counts);
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 
 use rmm::host::memory::Memory;
 
+use crate::host::Part;
+
 /// A leaf that the hardware would use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf {
@@ -118,37 +120,47 @@ impl Walker {
         }
     }
 
-    /// Every leaf there is, in ascending order, and every table but those of the root.
-    pub fn enumerate(&self, memory: &Memory) -> (Vec<Leaf>, Vec<u64>) {
+    /// Every leaf there is in `part`, which is whole entries of the root, in ascending order, and every table but those of the root.
+    pub fn enumerate(&self, memory: &Memory, part: &Part) -> (Vec<Leaf>, Vec<u64>) {
         let (mut leaves, mut tables) = (Vec::new(), Vec::new());
-        self.enumerate_table(memory, self.root, self.start, 0, self.root_entries(), &mut leaves, &mut tables);
+        for index in 0..self.root_entries() {
+            let ipa = index * entry_size(self.start);
+            if part.contains(ipa) {
+                self.enumerate_entry(
+                    memory,
+                    self.root + 8 * index,
+                    self.start,
+                    ipa,
+                    &mut leaves,
+                    &mut tables,
+                );
+            }
+        }
         (leaves, tables)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "it recurs")]
-    fn enumerate_table(
+    fn enumerate_entry(
         &self,
         memory: &Memory,
-        table: u64,
+        entry: u64,
         level: i64,
-        base: u64,
-        entries: u64,
+        ipa: u64,
         leaves: &mut Vec<Leaf>,
         tables: &mut Vec<u64>,
     ) {
-        for index in 0..entries {
-            let descriptor = read(memory, table + 8 * index);
-            let ipa = base + index * entry_size(level);
-            match (descriptor & 3, level) {
-                (3, 3) | (1, 1 | 2) => leaves.push(self.leaf(descriptor, level, ipa)),
-                (3, _) => {
-                    let child = self.address(descriptor);
-                    tables.push(child);
-                    self.enumerate_table(memory, child, level + 1, ipa, 512, leaves, tables);
+        let descriptor = read(memory, entry);
+        match (descriptor & 3, level) {
+            (3, 3) | (1, 1 | 2) => leaves.push(self.leaf(descriptor, level, ipa)),
+            (3, _) => {
+                let child = self.address(descriptor);
+                tables.push(child);
+                for index in 0..512 {
+                    let ipa = ipa + index * entry_size(level + 1);
+                    self.enumerate_entry(memory, child + 8 * index, level + 1, ipa, leaves, tables);
                 }
-                (1, _) => panic!("{descriptor:#x} is reserved at level {level}"),
-                _ => {}
             }
+            (1, _) => panic!("{descriptor:#x} is reserved at level {level}"),
+            _ => {}
         }
     }
 }

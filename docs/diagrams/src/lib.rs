@@ -6,8 +6,12 @@
 
 mod granule_states;
 mod high_va;
+mod image;
+mod linker_script;
 mod lock_order;
+mod parts;
 mod style;
+mod va_space;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,6 +35,8 @@ impl Picture {
 /// Every picture.
 pub fn pictures() -> Vec<Picture> {
     [
+        ("va-space.svg", va_space::draw()),
+        ("image.svg", image::draw()),
         ("high-va.svg", high_va::draw()),
         ("granule-states.svg", granule_states::draw()),
         ("lock-order.svg", lock_order::draw()),

@@ -59,6 +59,8 @@ pub enum Paint {
     Amber,
     /// There for a time.
     Teal,
+    /// Of a device.
+    Violet,
     /// Must not be reached.
     Red,
     /// Nothing is there.
@@ -74,6 +76,7 @@ impl Paint {
             Self::Green => ("#dcfce7", "#15803d"),
             Self::Amber => ("#fef3c7", "#b45309"),
             Self::Teal => ("#cffafe", "#0e7490"),
+            Self::Violet => ("#ede9fe", "#6d28d9"),
             Self::Red => ("#fee2e2", "#b91c1c"),
             Self::Empty => ("#f3f4f6", "#9ca3af"),
             Self::Frame => ("#fafafa", "#9ca3af"),
@@ -162,6 +165,17 @@ impl Canvas {
         self.area(area, paint);
         let (x, y) = area.center();
         self.text((x, y + style.size() * 36 / 100), Align::Middle, style, label);
+    }
+
+    /// Draws an area of memory: what is in it, and how it is mapped.
+    pub fn mapped(&mut self, area: Area, paint: Paint, name: impl fmt::Display, how: impl fmt::Display) {
+        const INDENT: i32 = 14;
+        self.area(area, paint);
+        let lines = [(18, Type::Plain, name.to_string()), (34, Type::Code, how.to_string())];
+        for (y, style, line) in lines {
+            assert!(style.width(&line) + 2 * INDENT <= area.width, "{line:?} is wider than its area");
+            self.text((area.x + INDENT, area.y + y), Align::Start, style, line);
+        }
     }
 
     /// Writes a text on a base line that begins, ends or has its middle at `at`.
@@ -272,6 +286,8 @@ pub fn hex(address: u64) -> String {
 }
 
 /// A number of things.
-pub fn count(number: u64, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+pub fn count(number: impl fmt::Display, thing: &str) -> String {
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }

@@ -267,11 +267,13 @@ fn scenarios_that_are_named_exist() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The paths that a page says at its top that it describes; `None` if it does not say.
+/// The paths that a page says at its top that it describes; `None` if it does not say. Other code spans there, as targets of the Makefile, count for nothing.
 fn described(text: &str) -> Option<Vec<&str>> {
     let top = text.split("\n## ").next()?;
     let paragraph = top.split("\n\n").find(|paragraph| paragraph.starts_with("Describes "))?;
-    Some(spans(paragraph)).filter(|paths| !paths.is_empty())
+    let paths =
+        spans(paragraph).into_iter().filter(|span| is_path(span) || root().join(span).exists()).collect();
+    Some(paths).filter(|paths: &Vec<_>| !paths.is_empty())
 }
 
 #[test]
@@ -297,6 +299,31 @@ fn each_document_begins_with_its_license() {
         |(_, text): &(_, String)| !text.starts_with("<!-- SPDX-License-Identifier: BSD-3-Clause -->\n");
     let without: Vec<_> = documents().into_iter().filter(has_not).map(|(path, _)| path).collect();
     assert!(without.is_empty(), "{without:#?}");
+}
+
+#[test]
+fn programs_and_tests_that_are_run_exist() {
+    // What is run, and where it may be.
+    let runs: [(&str, &[&str]); 3] = [
+        (r"--test ([a-z]\w*)", &["tests/{}.rs", "tests/{}/main.rs", "tests/system/tests/{}.rs"]),
+        (r"target/tools/([a-z][\w-]*)", &["tests/system/src/bin/{}.rs"]),
+        (r"fuzz run ([a-z]\w*)", &["fuzz/fuzz_targets/{}.rs"]),
+    ];
+    let mut missing = Vec::new();
+    for (path, text) in documents() {
+        for (pattern, places) in runs {
+            let run = Regex::new(pattern).expect("the pattern is valid");
+            for name in run.captures_iter(&text).filter_map(|found| found.get(1)) {
+                // The package's own program has its name.
+                let is_own = name.as_str() == env!("CARGO_PKG_NAME");
+                let exists = |place: &&str| root().join(place.replace("{}", name.as_str())).exists();
+                if !is_own && !places.iter().any(exists) {
+                    missing.push(format!("{}: {}", path.display(), name.as_str()));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
 }
 
 #[test]
@@ -337,6 +364,7 @@ fn files_tests_and_scenarios_are_found_where_they_are() {
         named_scenarios("scenarios `a`, `b-*` and `c`; `d`. Scenario `e.0`"),
         ["a", "b-*", "c", "e.0"]
     );
-    assert_eq!(described("# T\n\nDescribes `a`, `b`.\n\n## H\n`c`"), Some(vec!["a", "b"]));
-    assert_eq!(described("# T\n\nDescribes it.\n\n## H\n\nDescribes `c`."), None);
+    let text = "# T\n\nDescribes `src/`, `none.rs`, `Makefile` and `make x`.\n\n## H\n`src`";
+    assert_eq!(described(text), Some(vec!["src/", "none.rs", "Makefile"]));
+    assert_eq!(described("# T\n\nDescribes `it`.\n\n## H\n\nDescribes `src/`."), None);
 }

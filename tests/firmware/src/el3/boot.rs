@@ -7,9 +7,8 @@ use rmm_test_firmware::{say, semihosting};
 use spin::Once;
 
 use crate::cpu::{Cpu, claim, set_up_traps};
-use crate::manifest::Manifest;
 use crate::world::{Frame, World};
-use crate::{EXIT_MONITOR_FAILED, gpt, mmu, psci, rmmd};
+use crate::{EXIT_MONITOR_FAILED, gpt, manifest, mmu, psci, rmmd};
 
 /// Where the host's image is loaded and entered.
 const HOST_ENTRY: u64 = 0x6000_0000;
@@ -38,8 +37,8 @@ extern "C" fn el3_cold_boot() -> *mut Frame {
     let cpu = come_up();
     gpt::build(options);
     gpt::gpt().enable();
-    // SAFETY: the window maps the shared page, and the RMM has not run yet.
-    unsafe { Manifest::new(options).write_to(mmu::shared_page()) };
+    // SAFETY: the window maps the shared page, and nobody else is there yet.
+    manifest::write(options, unsafe { &mut *mmu::shared_page().cast() });
     psci::mark_on(cpu.index);
     el3_release_secondaries();
 

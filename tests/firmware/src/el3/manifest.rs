@@ -33,40 +33,32 @@ struct Field {
     element: usize,
 }
 
-/// A manifest being written.
-pub struct Manifest {
-    words: [u64; WORDS],
+/// A manifest being written, in its place: a page is too much for the stack.
+struct Manifest<'a> {
+    words: &'a mut [u64; WORDS],
     base: u64,
     used: usize,
 }
 
-impl Manifest {
-    /// The manifest these options ask for.
-    pub fn new(options: &Options) -> Self {
-        let mut manifest = Self { words: [0; WORDS], base: options.shared_page(), used: HEADER_WORDS };
-        manifest.words[0] = u64::from(options.manifest_version);
-        let machine = options.machine;
-        manifest.add_list(DRAM, options.banks().iter().flat_map(words_of));
-        manifest.add_list(CONSOLES, console(machine).into_iter());
-        manifest.add_list(NON_COHERENT, machine.non_coherent.iter().flat_map(words_of));
-        manifest.add_list(COHERENT, machine.coherent.iter().chain(&options.coherent).flat_map(words_of));
-        manifest.add_list(SMMUS, machine.smmus.iter().flat_map(|smmu| [smmu.base, smmu.realm_base]));
-        manifest.add_root_complexes(machine.root_complexes);
-        if let Some(fault) = options.fault {
-            manifest.break_by(fault);
-        }
-        manifest
-    }
+/// Writes the manifest that these options ask for to `page`, which the RMM will find at the address of the shared page.
+pub fn write(options: &Options, page: &mut [u64; WORDS]) {
+    page.fill(0);
+    let mut manifest = Manifest { words: page, base: options.shared_page(), used: HEADER_WORDS };
+    manifest.fill(options);
+}
 
-    /// Writes the manifest to the page.
-    ///
-    /// # Safety
-    ///
-    /// `page` must be valid for 4096 bytes of writes.
-    pub unsafe fn write_to(&self, page: *mut u64) {
-        for (index, word) in self.words.iter().enumerate() {
-            // SAFETY: the index is below 512.
-            unsafe { page.add(index).write_volatile(*word) };
+impl Manifest<'_> {
+    fn fill(&mut self, options: &Options) {
+        self.words[0] = u64::from(options.manifest_version);
+        let machine = options.machine;
+        self.add_list(DRAM, options.banks().iter().flat_map(words_of));
+        self.add_list(CONSOLES, console(machine).into_iter());
+        self.add_list(NON_COHERENT, machine.non_coherent.iter().flat_map(words_of));
+        self.add_list(COHERENT, machine.coherent.iter().chain(&options.coherent).flat_map(words_of));
+        self.add_list(SMMUS, machine.smmus.iter().flat_map(|smmu| [smmu.base, smmu.realm_base]));
+        self.add_root_complexes(machine.root_complexes);
+        if let Some(fault) = options.fault {
+            self.break_by(fault);
         }
     }
 

@@ -2,6 +2,7 @@
 //! The scenarios by name, one file per family. A scenario is a plain function that calls the RMM and checks.
 
 mod agreement;
+mod banks;
 mod boot;
 mod commands;
 mod cpus;
@@ -38,6 +39,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "sve-hint", run: commands::sve_hint },
     Scenario { name: "granules", run: granules::life },
     Scenario { name: "bad-addresses", run: granules::bad_addresses },
+    Scenario { name: "banks-apart", run: banks::apart },
     Scenario { name: "host-access", run: granules::host_access },
     Scenario { name: "refused-by-el3", run: granules::refused_by_el3 },
     Scenario { name: "random-granules", run: granules::random_walk },

@@ -39,6 +39,11 @@ pub fn fvp() -> Vec<Scenario> {
         new("fvp-first-bank", "random-granules", "granules of FVP's first bank follow the model")
             .option(FIRST_BANK),
         new("fvp-second-bank", "random-granules", "and so do those of its second").option(SECOND_BANK),
+        new(
+            "fvp-banks-apart",
+            "banks-apart",
+            "granules at equal offsets in FVP's banks are two, each with its own state",
+        ),
         new("fvp-session", "session", "the story of an RMM, on FVP, of a granule above 32 GiB")
             .option(SECOND_BANK),
         new("fvp-realm", "realm-life", "a Realm with two RECs is built above 32 GiB").option(SECOND_BANK),

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! How the pictures show what is mapped: colors by what a mapping allows, and its attributes in words.
+
+use rmm::mem::low_va::Part;
+use rmm::xlat::{Access, Attributes, MemoryType};
+
+use crate::style::Paint;
+
+/// What the colors say.
+pub const LEGEND: [(Paint, &str); 4] = [
+    (Paint::Blue, "executable"),
+    (Paint::Green, "read-only"),
+    (Paint::Amber, "writable"),
+    (Paint::Violet, "device"),
+];
+
+/// The attributes in a hardened image.
+pub fn attributes(part: Part) -> Attributes {
+    part.attributes(true)
+}
+
+/// The color of the part.
+pub fn paint(part: Part) -> Paint {
+    let attributes = attributes(part);
+    match (attributes.memory, attributes.executable, attributes.access) {
+        (MemoryType::Device, _, _) => Paint::Violet,
+        (_, true, _) => Paint::Blue,
+        (_, false, Access::ReadOnly) => Paint::Green,
+        (_, false, Access::ReadWrite) => Paint::Amber,
+    }
+}

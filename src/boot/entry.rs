@@ -5,7 +5,7 @@ use core::cell::UnsafeCell;
 use core::ops::Range;
 use core::panic::PanicInfo;
 
-use super::stacks::{BootStacks, GUARDS};
+use super::stacks::{BootStacks, GUARDS, STACKS};
 use super::{cold, configuration, registers, rmi_entry};
 use crate::address::PhysAddr;
 use crate::arch::recovery;
@@ -74,11 +74,8 @@ pub fn report_panic(info: &PanicInfo<'_>) -> ! {
 
 /// The two stacks of cold boot, without their guards.
 fn boot_stacks() -> [Range<u64>; 2] {
-    let stacks = (&raw const BOOT_STACKS).addr();
-    GUARDS.map(|guard| {
-        let base = (stacks + guard + GUARD_SIZE) as u64;
-        base..base + BOOT_STACK_SIZE as u64
-    })
+    let base = (&raw const BOOT_STACKS).addr();
+    STACKS.map(|stack| (base + stack.start) as u64..(base + stack.end) as u64)
 }
 
 fn backtrace_memory(boot_stacks: &[Range<u64>]) -> backtrace::Memory<'_> {

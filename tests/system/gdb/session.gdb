@@ -10,7 +10,6 @@ continue
 rmm-tables
 rmm-slots
 rmm-granule 0x70001000
-rmm-granule 0x70000001
 rmm-granule 0x1000
 rmm-granules
 detach

@@ -21,12 +21,11 @@ fi
 # In a session of its own, so that the interrupt key stops the machine by way of gdb instead of ending it.
 setsid "$@" --debug $socket &
 machine=$!
+trap 'kill -- "-$machine" 2>/dev/null; rm -f $socket' EXIT
+trap : INT
 for ((look = 0; look < 100; look++)); do
     [[ ! -S $socket ]] || break
     sleep 0.1
 done
 [[ -S $socket ]] || fail "the machine did not start"
-trap : INT
-"$gdb" -q "${attach[@]}" || true
-kill -- "-$machine" 2>/dev/null || true
-rm -f $socket
+"$gdb" -q "${attach[@]}"

@@ -19,7 +19,7 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 .PHONY: map size addr2line debug
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo "RMM_LOG=error|warn|info|debug sets the least grave lines that the image prints; info if not given"
 	@echo "CORE=rustup-src|debian-src|precompiled forces where the image's core comes from"
 

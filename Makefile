@@ -92,13 +92,14 @@ bench: setup-qemu images ## every figure, compared with docs/performance.md; BEN
 	cargo bench -q --bench look_up >>build/figures.log
 	target/tools/performance $(BENCH) docs/performance.md build/figures.log
 
-mutants: ## make every small change to src/xlat and src/granule, and list those that no test misses (hours)
-	cargo mutants --output build $(MUTANTS)
+mutants: ## make every small change to src/xlat and src/granule, and list those that no test notices; MUTANTS="--re FILE" for some
+	scripts/cargo-tool.sh cargo-mutants
+	cargo run -q --profile tools -p rmm-test-mutants -- -- $(MUTANTS)
 
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
 	cargo fmt --all --check
 	cargo clippy -q --all-targets -- -D warnings
-	cargo clippy -q --all-targets -p rmm-plat -p rmm-test-system -p rmm-test-loom -p rmm-diagrams -- -D warnings
+	cargo clippy -q --all-targets -p rmm-plat -p rmm-test-system -p rmm-test-loom -p rmm-test-mutants -p rmm-diagrams -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm --features self-test -- -D warnings
 	$(IMAGE) clippy -p rmm-test-xlat -- -D warnings

@@ -111,6 +111,19 @@ fn state(table: &GranuleTable<'_>, granule: u64) -> Option<State> {
 }
 
 #[test]
+fn the_image_suits_every_machine() {
+    for Machine { name, limits, cpus, carve_out, dram, .. } in MACHINES {
+        assert!(
+            limits.cpus <= LIMITS.cpus && limits.dram <= LIMITS.dram && LIMITS.image <= limits.image,
+            "{name}"
+        );
+        assert!(native(*cpus) <= limits.cpus, "{name}");
+        assert!(dram.iter().map(|bank| bank.size).sum::<u64>() <= limits.dram, "{name}");
+        assert!(limits.image < carve_out.size, "{name}: the shared page has its place");
+    }
+}
+
+#[test]
 fn every_machine_boots_under_every_interface_and_manifest_with_or_without_reserved_memory() {
     for machine in MACHINES {
         for service in [Service::ReserveMemory, Service::Nothing] {

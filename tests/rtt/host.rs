@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rmm::address::PhysAddr;
 use rmm::granule::State;
 use rmm::granule::state;
 use rmm::host::machine::Machine;
 use rmm::host::system::{Storage, System};
-use rmm::host::{Event, attach, observe, preset_register};
+use rmm::host::{attach, observe, preset_register};
 use rmm::mem::Cpu;
 use rmm::realm::descriptor::RealmDescriptor;
 use rmm::realm::measurement::InitialMeasurement;
@@ -20,6 +20,7 @@ use rmm::rmi::{Dialect, function};
 
 use crate::granule;
 use crate::model::{self, Entry, GRANULE, Measured, Model, Pending, RAM, SUCCESS};
+use crate::sharing::{Order, Part, Sharing, lock};
 use crate::tlb::Tlb;
 use crate::walker::{Leaf, Walker};
 
@@ -81,74 +82,6 @@ fn identify() {
     preset_register("ISR_EL1", 0);
 }
 
-/// What a host has to itself of the IPA space of a Realm: a range of the protected half, and one of the other.
-#[derive(Clone, Debug)]
-pub struct Part {
-    pub protected: Range<u64>,
-    pub unprotected: Range<u64>,
-}
-
-impl Part {
-    pub fn contains(&self, ipa: u64) -> bool {
-        self.protected.contains(&ipa) || self.unprotected.contains(&ipa)
-    }
-}
-
-/// In which order several hosts came to have the RD of a Realm that they share: a command maps it, once it has its lock.
-#[derive(Debug)]
-pub struct Order {
-    rd: u64,
-    hosts: Mutex<Vec<u64>>,
-}
-
-impl Order {
-    pub fn new(rd: u64) -> Arc<Self> {
-        Arc::new(Self { rd, hosts: Mutex::default() })
-    }
-
-    /// The hosts, one for each time.
-    pub fn hosts(&self) -> Vec<u64> {
-        lock(&self.hosts).clone()
-    }
-
-    /// Something happens in a command of a host; whether it got the RD.
-    fn observe(&self, event: &Event, host: u64) -> bool {
-        const OUTPUT: u64 = 0x0000_ffff_ffff_f000;
-        let mapped =
-            matches!(event, Event::Descriptor(_, value) if value & 1 != 0 && value & OUTPUT == self.rd);
-        if mapped {
-            lock(&self.hosts).push(host);
-        }
-        mapped
-    }
-}
-
-/// What a host does with the RD of a Realm that it shares.
-#[derive(Debug, Default)]
-struct Sharing {
-    order: Option<Arc<Order>>,
-    /// While a command runs: how often it had the RD.
-    in_command: Option<usize>,
-}
-
-/// A host that is on no thread.
-pub struct Parked {
-    system: Arc<System<'static>>,
-    index: u64,
-    model: Model,
-    parts: BTreeMap<u64, Part>,
-    measured: VecDeque<Vec<Measured>>,
-}
-
-impl Parked {
-    /// Puts it on this thread.
-    pub fn resume(self) -> Host {
-        let mut host = Host::on(self.system, self.index);
-        (host.model, host.parts, host.measured) = (self.model, self.parts, self.measured);
-        host
-    }
-}
-
 /// A host: a thread, a CPU, and memory of its own.
 pub struct Host {
     pub system: Arc<System<'static>>,
@@ -158,7 +91,7 @@ pub struct Host {
     /// A granule that is its own, of those beyond 48 bits.
     pub high: u64,
     /// What is its own of Realms that are not.
-    parts: BTreeMap<u64, Part>,
+    pub parts: BTreeMap<u64, Part>,
     /// For each time that a command of it had the RD of the Realm that it shares, what it had measured.
     pub measured: VecDeque<Vec<Measured>>,
     sharing: Arc<Mutex<Sharing>>,
@@ -200,19 +133,8 @@ impl Host {
     }
 
     /// Which host of the machine it is.
-    fn index(&self) -> u64 {
+    pub fn index(&self) -> u64 {
         (self.base - LOW.0) / LOW.1
-    }
-
-    /// Takes it off its thread.
-    pub fn park(mut self) -> Parked {
-        Parked {
-            system: Arc::clone(&self.system),
-            index: self.index(),
-            model: std::mem::take(&mut self.model),
-            parts: std::mem::take(&mut self.parts),
-            measured: std::mem::take(&mut self.measured),
-        }
     }
 
     /// Makes this thread the CPU of this host, if it was not.
@@ -229,7 +151,7 @@ impl Host {
     }
 
     /// Where the host writes parameters: not for anything else.
-    fn parameters(&self) -> u64 {
+    pub fn parameters(&self) -> u64 {
         self.base
     }
 
@@ -317,6 +239,9 @@ impl Host {
                 self.check_granule(address);
             }
         }
+        if function == function::GRANULE_UNDELEGATE && answer[0] == SUCCESS {
+            assert!(self.system.machine.memory.granule_is(arguments[0], 0), "the host gets it back wiped");
+        }
         self.check_realm_here(arguments[0]);
         if self.calls.is_multiple_of(1024) {
             self.check_everything();
@@ -357,12 +282,12 @@ impl Host {
 
     /// TLBs hold all that they can.
     fn hold_translations(&mut self, rd: u64) {
+        lock(&self.tlb).clear();
         if !self.model.realms.contains_key(&rd) {
             return;
         }
         let (walker, vmid) = (self.walker(rd), self.model.realms[&rd].vmid);
         let mut tlb = lock(&self.tlb);
-        tlb.clear();
         for ipa in self.places(rd) {
             let (steps, leaf) = walker.walk(&self.system.machine.memory, ipa);
             tlb.hold(vmid, steps, leaf);
@@ -492,29 +417,21 @@ impl Host {
         self.model.interrupt = pending;
     }
 
-    /// Delegates a granule.
+    /// Delegates a granule that is the host's.
     pub fn delegate(&mut self, address: u64) {
-        let [x0, ..] = self.raw_call(function::GRANULE_DELEGATE, &[address]);
-        let was_ns = self.model.state(address) == Some(State::Ns);
-        assert_eq!(x0 == SUCCESS, was_ns, "delegating {address:#x}");
-        if was_ns {
-            self.model.granules.insert(address, State::Delegated);
+        assert_eq!(self.call(function::GRANULE_DELEGATE, [address, 0, 0, 0, 0]), SUCCESS, "{address:#x}");
+    }
+
+    /// Delegates a granule if it is the host's.
+    pub fn delegate_if_hosts(&mut self, address: u64) {
+        if self.model.state(address) == Some(State::Ns) {
+            self.delegate(address);
         }
     }
 
-    /// Undelegates a granule.
+    /// Undelegates a granule, if it is Delegated.
     pub fn undelegate(&mut self, address: u64) {
-        let [x0, ..] = self.raw_call(function::GRANULE_UNDELEGATE, &[address]);
-        let was_delegated = self.model.state(address) == Some(State::Delegated);
-        assert_eq!(x0 == SUCCESS, was_delegated, "undelegating {address:#x}");
-        if was_delegated {
-            self.model.granules.insert(address, State::Ns);
-            self.model.contents.insert(address, 0);
-            assert!(
-                self.system.machine.memory.granule_is(address, 0),
-                "the host gets {address:#x} back wiped"
-            );
-        }
+        self.call(function::GRANULE_UNDELEGATE, [address, 0, 0, 0, 0]);
     }
 
     /// Fills a granule of the host's.
@@ -524,21 +441,25 @@ impl Host {
         self.model.contents.insert(address, word);
     }
 
-    fn write_parameter(&self, offset: u64, word: u64) {
-        self.system
-            .machine
-            .memory
-            .word(self.parameters() + offset)
-            .expect("it is there")
-            .store(word, Ordering::Relaxed);
+    /// Writes a word of the page of parameters.
+    pub fn write_parameter(&mut self, offset: u64, word: u64) {
+        let address = self.parameters() + offset;
+        self.system.machine.memory.word(address).expect("it is there").store(word, Ordering::Relaxed);
+        self.model.words.insert(address, word);
     }
 
-    /// Creates a Realm with its RD at `rd` and its root tables from `root` on, all delegated.
-    pub fn create_realm(&mut self, rd: u64, root: u64, shape: Shape, vmid: u16) {
+    fn write_parameters(&mut self, words: &[(u64, u64)]) {
+        self.write(self.parameters(), 0);
+        self.model.words.clear();
+        for (offset, word) in words {
+            self.write_parameter(*offset, *word);
+        }
+    }
+
+    /// Writes the parameters of a Realm.
+    pub fn write_realm_parameters(&mut self, root: u64, shape: Shape, vmid: u16) {
         let (s2sz, start, lpa2) = shape;
-        self.system.machine.memory.fill_granule(self.parameters(), 0);
-        let count = root_count(shape);
-        for (offset, word) in [
+        self.write_parameters(&[
             (0x0, u64::from(lpa2)),
             (0x8, s2sz.into()),
             (0x18, 1),
@@ -546,77 +467,45 @@ impl Host {
             (0x800, vmid.into()),
             (0x808, root),
             (0x810, start.cast_unsigned()),
-            (0x818, count),
-        ] {
-            self.write_parameter(offset, word);
+            (0x818, root_count(shape)),
+        ]);
+    }
+
+    /// Writes the parameters of a REC that is not runnable, so that it is not measured.
+    pub fn write_rec_parameters(&mut self, mpidr: u64, aux: &[u64]) {
+        let count = u64::try_from(aux.len()).expect("small");
+        self.write_parameters(&[(0x100, mpidr), (0x800, count)]);
+        for (offset, address) in (0x808..).step_by(8).zip(aux) {
+            self.write_parameter(offset, *address);
         }
-        let [x0, ..] = self.raw_call(function::REALM_CREATE, &[rd, self.parameters()]);
+    }
+
+    /// Creates a Realm with its RD at `rd` and its root tables from `root` on, all delegated.
+    pub fn create_realm(&mut self, rd: u64, root: u64, shape: Shape, vmid: u16) {
+        self.write_realm_parameters(root, shape, vmid);
+        let x0 = self.call(function::REALM_CREATE, [rd, self.parameters(), 0, 0, 0]);
         assert_eq!(x0, SUCCESS, "a Realm of shape {shape:?}");
-        let roots: Vec<u64> = (0..count).map(|index| root + index * GRANULE).collect();
-        self.model.granules.insert(rd, State::Rd);
-        self.model.granules.extend(roots.iter().map(|root| (*root, State::Rtt)));
-        let measurement = self.measurement(rd);
-        let realm = model::Realm {
-            s2sz,
-            start,
-            lpa2,
-            roots,
-            vmid,
-            new: true,
-            measurement,
-            tables: model::Realm::root(s2sz, start),
-            table_granules: Default::default(),
-        };
-        self.model.realms.insert(rd, realm);
     }
 
     /// Activates a Realm.
     pub fn activate(&mut self, rd: u64) {
-        let [x0, ..] = self.raw_call(function::REALM_ACTIVATE, &[rd]);
-        let realm = self.model.realms.get_mut(&rd).expect("there is the Realm");
-        assert_eq!(x0, if realm.new { SUCCESS } else { model::ERROR_REALM });
-        realm.new = false;
+        assert_eq!(self.call(function::REALM_ACTIVATE, [rd, 0, 0, 0, 0]), SUCCESS);
     }
 
     /// Tries to destroy a Realm, which works when nothing of it is left but its root tables; whether it did.
     pub fn destroy_realm(&mut self, rd: u64) -> bool {
-        let [x0, ..] = self.raw_call(function::REALM_DESTROY, &[rd]);
-        let realm = &self.model.realms[&rd];
-        let recs = self.model.recs.values().any(|rec| rec.realm == rd);
-        let empty = realm.live((realm.start, 0)) == 0 && !recs;
-        assert_eq!(x0, if empty { SUCCESS } else { model::ERROR_REALM });
-        if empty {
-            let realm = self.model.realms.remove(&rd).expect("it is there");
-            self.model.granules.extend(realm.roots.iter().map(|root| (*root, State::Delegated)));
-            self.model.granules.insert(rd, State::Delegated);
-        }
-        empty
+        self.call(function::REALM_DESTROY, [rd, 0, 0, 0, 0]) == SUCCESS
     }
 
-    /// Creates the next REC of a Realm, of which none has gone, not runnable, so that it is not measured. Auxiliary granules are taken from behind it.
+    /// Creates the next REC of a Realm, one of the first. Its auxiliary granule is the one behind it.
     pub fn create_rec(&mut self, rd: u64, rec: u64) {
-        let [_, count, ..] = self.raw_call(function::REC_AUX_COUNT, &[rd]);
-        let aux: Vec<u64> = (1..=count).map(|index| rec + index * GRANULE).collect();
-        self.system.machine.memory.fill_granule(self.parameters(), 0);
-        let index = self.model.recs.values().filter(|rec| rec.realm == rd).count();
-        self.write_parameter(0x100, u64::try_from(index).expect("small"));
-        self.write_parameter(0x800, count);
-        for (offset, address) in (0x808..).step_by(8).zip(&aux) {
-            self.write_parameter(offset, *address);
-        }
-        let [x0, ..] = self.raw_call(function::REC_CREATE, &[rd, rec, self.parameters()]);
-        assert_eq!(x0, SUCCESS, "a REC");
-        self.model.granules.insert(rec, State::Rec);
-        self.model.granules.extend(aux.iter().map(|aux| (*aux, State::RecAux)));
-        self.model.recs.insert(rec, model::Rec { realm: rd, running: false, pending: None, aux });
+        self.write_rec_parameters(self.model.realms[&rd].next_rec, &[rec + GRANULE]);
+        assert_eq!(self.call(function::REC_CREATE, [rd, rec, self.parameters(), 0, 0]), SUCCESS, "a REC");
     }
 
     /// Destroys a REC.
     pub fn destroy_rec(&mut self, rec: u64) {
-        let [x0, ..] = self.raw_call(function::REC_DESTROY, &[rec]);
-        assert_eq!(x0, SUCCESS, "the REC goes");
-        let gone = self.model.recs.remove(&rec).expect("there is the REC");
-        self.model.granules.extend(gone.aux.iter().chain([&rec]).map(|granule| (*granule, State::Delegated)));
+        assert_eq!(self.call(function::REC_DESTROY, [rec, 0, 0, 0, 0]), SUCCESS, "the REC goes");
     }
 
     /// Has a REC ask for a change of RIPAS, as it will when it runs.
@@ -635,10 +524,6 @@ impl Host {
         };
         self.model.recs.get_mut(&rec).expect("there is the REC").pending = pending;
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Host {

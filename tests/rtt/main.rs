@@ -5,14 +5,17 @@ mod entry;
 mod geometry;
 mod host;
 mod interrupts;
+mod lives;
 mod maintenance;
 mod model;
+mod objects;
 mod properties;
 mod refusals;
 mod registers;
 #[path = "../rmi/seed.rs"]
 mod seed;
 mod session;
+mod sharing;
 mod table;
 mod threads;
 mod tlb;

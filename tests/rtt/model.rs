@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the commands on tables and data must answer and do, written down a second time, from the ABI alone: plain numbers, no concurrency.
+//! Everything as it should be, and what the commands on tables and data must answer and do, written down a second time, from the ABI alone: plain numbers, no concurrency.
 
 use std::collections::BTreeMap;
 
 use rmm::granule::State;
-use rmm::realm::measurement::InitialMeasurement;
+use rmm::realm::measurement::{InitialMeasurement, MeasuredRecParameters};
 use rmm::rmi::function;
 
 pub const SUCCESS: u64 = 0;
@@ -72,6 +72,8 @@ pub struct Realm {
     pub roots: Vec<u64>,
     pub vmid: u16,
     pub new: bool,
+    /// RECs that it has had.
+    pub next_rec: u64,
     pub measurement: InitialMeasurement,
     /// By level and first IPA. The root tables are one.
     pub tables: BTreeMap<(i64, u64), Vec<Entry>>,
@@ -104,6 +106,8 @@ pub enum Measured {
     Data(u64, u64, Option<u64>),
     /// RAM, from an IPA to another.
     Ripas(u64, u64),
+    /// A REC that is runnable.
+    Rec(MeasuredRecParameters),
 }
 
 impl Measured {
@@ -114,6 +118,7 @@ impl Measured {
                 measurement.extend_with_data(ipa, flags, word.map(|word| [word; 512]).as_ref());
             }
             Self::Ripas(base, top) => measurement.extend_with_ripas(base, top),
+            Self::Rec(parameters) => measurement.extend_with_rec(&parameters),
         }
     }
 }
@@ -125,6 +130,8 @@ pub struct Model {
     pub granules: BTreeMap<u64, State>,
     /// What every word of a Non-secure or Data granule holds.
     pub contents: BTreeMap<u64, u64>,
+    /// Words of the host's that hold something else.
+    pub words: BTreeMap<u64, u64>,
     pub realms: BTreeMap<u64, Realm>,
     pub recs: BTreeMap<u64, Rec>,
     /// Whether an interrupt is pending when a command begins.
@@ -273,6 +280,20 @@ impl Model {
         let [a, b, c, d, e] = arguments;
         self.measured.clear();
         let answer = match function {
+            function::GRANULE_DELEGATE => status(self.delegate(a)),
+            function::GRANULE_UNDELEGATE => status(self.undelegate(a)),
+            function::REALM_CREATE => status(self.realm_create(a, b)),
+            function::REALM_ACTIVATE => status(self.realm_activate(a)),
+            function::REALM_DESTROY => status(self.realm_destroy(a)),
+            function::REC_AUX_COUNT => {
+                let (x0, x1) = self.rec_aux_count(a);
+                [x0, x1, 0, 0, 0]
+            }
+            function::REC_CREATE => status(self.rec_create(a, b, c)),
+            function::REC_DESTROY => status(self.rec_destroy(a)),
+            function::REC_ENTER => status(self.rec_enter(a, b)),
+            // No REC waits for a PSCI call to be completed.
+            function::PSCI_COMPLETE => status(ERROR_INPUT),
             function::DATA_CREATE => status(self.data_create(a, b, c, d, e)),
             function::DATA_CREATE_UNKNOWN => status(self.data_create_unknown(a, b, c)),
             function::DATA_DESTROY => self.data_destroy(a, b),

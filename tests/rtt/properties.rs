@@ -10,9 +10,10 @@ use rmm::host::system::System;
 use rmm::realm::measurement::InitialMeasurement;
 use rmm::rmi::function;
 
-use crate::host::{Host, Order, Part, SHAPES, Shape, boot, root_count};
+use crate::host::{Host, SHAPES, Shape, boot, root_count};
 use crate::model::{ERROR_INPUT, ERROR_REALM, ERROR_REC, GRANULE, Realm, Rec, SUCCESS, error_rtt, size};
 use crate::session::{Counts, Parked, Session};
+use crate::sharing::{Order, Part};
 use crate::{granule, seed};
 
 /// Commands of one host in all.
@@ -73,6 +74,29 @@ fn random_commands_do_what_the_model_does() {
         (function::DATA_CREATE, ERROR_REALM),
         (function::RTT_INIT_RIPAS, ERROR_REALM),
         (function::RTT_SET_RIPAS, ERROR_REC),
+        (function::GRANULE_DELEGATE, SUCCESS),
+        (function::GRANULE_DELEGATE, ERROR_INPUT),
+        (function::GRANULE_UNDELEGATE, SUCCESS),
+        (function::GRANULE_UNDELEGATE, ERROR_INPUT),
+        (function::REALM_CREATE, SUCCESS),
+        (function::REALM_CREATE, ERROR_INPUT),
+        (function::REALM_ACTIVATE, SUCCESS),
+        (function::REALM_ACTIVATE, ERROR_INPUT),
+        (function::REALM_ACTIVATE, ERROR_REALM),
+        (function::REALM_DESTROY, SUCCESS),
+        (function::REALM_DESTROY, ERROR_INPUT),
+        (function::REALM_DESTROY, ERROR_REALM),
+        (function::REC_AUX_COUNT, SUCCESS),
+        (function::REC_AUX_COUNT, ERROR_INPUT),
+        (function::REC_CREATE, SUCCESS),
+        (function::REC_CREATE, ERROR_INPUT),
+        (function::REC_CREATE, ERROR_REALM),
+        (function::REC_DESTROY, SUCCESS),
+        (function::REC_DESTROY, ERROR_INPUT),
+        (function::REC_ENTER, ERROR_INPUT),
+        (function::REC_ENTER, ERROR_REALM),
+        (function::REC_ENTER, ERROR_REC),
+        (function::PSCI_COMPLETE, ERROR_INPUT),
     ] {
         assert!(counts.seen.contains_key(&answer), "never: {answer:x?}");
     }

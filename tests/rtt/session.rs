@@ -6,23 +6,27 @@ use std::collections::BTreeMap;
 use rmm::granule::State;
 use rmm::rmi::function;
 
-use crate::host::{self, HIGH, HOSTS, Host, LOW, Part, SHAPES, root_count};
+use crate::host::{HIGH, HOSTS, Host, LOW, SHAPES, root_count};
 use crate::model::{EMPTY, Entry, GRANULE, Pending, RAM, SUCCESS, size};
+use crate::sharing::{self, Part};
 
 /// Granules that commands are about: tables, data, and what they must not be.
-const POOL: u64 = 48;
+const POOL: u64 = 96;
 const REALMS: usize = 2;
 /// What a table of level 3 maps, and a block of level 2.
 const BLOCK: u64 = 0x20_0000;
 
 pub struct Session {
     pub host: Host,
-    random: fastrand::Rng,
-    /// RDs.
-    realms: Vec<u64>,
+    pub random: fastrand::Rng,
+    /// RDs of those that are there from the beginning to the end.
+    pub realms: Vec<u64>,
     /// A REC of each.
-    recs: Vec<u64>,
-    pool: Vec<u64>,
+    pub recs: Vec<u64>,
+    pub pool: Vec<u64>,
+    /// Where the root tables of one Realm more can be, and the first of the VMIDs for it.
+    pub spare_root: u64,
+    pub own_vmids: u16,
     pub counts: Counts,
 }
 
@@ -52,27 +56,27 @@ impl Counts {
 
 /// A session that is on no thread.
 pub struct Parked {
-    host: host::Parked,
+    host: sharing::Parked,
     random: fastrand::Rng,
     realms: Vec<u64>,
     recs: Vec<u64>,
-    pool: Vec<u64>,
     counts: Counts,
 }
 
 impl Parked {
     /// Puts it on this thread.
     pub fn resume(self) -> Session {
-        let Self { host, random, realms, recs, pool, counts } = self;
-        Session { host: host.resume(), random, realms, recs, pool, counts }
+        let Self { host, random, realms, recs, counts } = self;
+        let session = Session::of(host.resume(), random, realms, recs);
+        Session { counts, ..session }
     }
 }
 
 impl Session {
     /// Takes it off its thread.
     pub fn park(self) -> Parked {
-        let Self { host, random, realms, recs, pool, counts } = self;
-        Parked { host: host.park(), random, realms, recs, pool, counts }
+        let Self { host, random, realms, recs, counts, .. } = self;
+        Parked { host: host.park(), random, realms, recs, counts }
     }
 
     /// Has a host, whose memory is as it was at boot, create Realms of its own. `first_vmid` and the next ones are free.
@@ -102,22 +106,29 @@ impl Session {
         Self::with(host, random, vec![rd], vec![rec])
     }
 
-    fn with(mut host: Host, mut random: fastrand::Rng, realms: Vec<u64>, recs: Vec<u64>) -> Self {
-        let pool: Vec<u64> = (0..POOL).map(|index| host.base + 0x1_0000 + index * GRANULE).collect();
-        for address in pool.iter().skip(8).chain(&[host.high]) {
-            host.delegate(*address);
+    fn with(host: Host, random: fastrand::Rng, realms: Vec<u64>, recs: Vec<u64>) -> Self {
+        let mut session = Self::of(host, random, realms, recs);
+        for address in session.pool.iter().skip(8).chain(&[session.host.high]) {
+            session.host.delegate(*address);
         }
-        for address in &pool[..8] {
-            host.write(*address, random.u64(..));
+        for address in &session.pool[..8] {
+            session.host.write(*address, session.random.u64(..));
         }
-        Self { host, random, realms, recs, pool, counts: Counts::default() }
+        session
     }
 
-    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+    fn of(host: Host, random: fastrand::Rng, realms: Vec<u64>, recs: Vec<u64>) -> Self {
+        let pool: Vec<u64> = (0..POOL).map(|index| host.base + 0x1_0000 + index * GRANULE).collect();
+        let spare_root = host.base + 0x20_0000;
+        let own_vmids = 0x8000 + 0x100 * u16::try_from(host.index()).expect("small");
+        Self { host, random, realms, recs, pool, spare_root, own_vmids, counts: Counts::default() }
+    }
+
+    pub fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
         values[self.random.usize(..values.len())]
     }
 
-    fn any_granule(&mut self) -> u64 {
+    pub fn any_granule(&mut self) -> u64 {
         match self.random.u8(..32) {
             0 => self.random.u64(..),
             1 => self.one_of(&[0, self.host.high, LOW.0 + LOW.1 * HOSTS, LOW.0 - GRANULE, !0xfff]),
@@ -138,7 +149,7 @@ impl Session {
         }
     }
 
-    fn delegated(&mut self) -> u64 {
+    pub fn delegated(&mut self) -> u64 {
         let delegated: Vec<u64> = self
             .pool
             .iter()
@@ -152,8 +163,15 @@ impl Session {
         }
     }
 
-    fn rd(&mut self) -> u64 {
-        if self.random.u8(..64) == 0 { self.any_granule() } else { self.one_of(&self.realms.clone()) }
+    pub fn rd(&mut self) -> u64 {
+        match self.random.u8(..64) {
+            0 => self.any_granule(),
+            1..8 => {
+                let realms: Vec<u64> = self.host.model.realms.keys().copied().collect();
+                self.one_of(&realms)
+            }
+            _ => self.one_of(&self.realms.clone()),
+        }
     }
 
     fn ipa(&mut self, rd: u64) -> u64 {
@@ -207,7 +225,7 @@ impl Session {
         address | attributes
     }
 
-    fn call(&mut self, function: u32, mut arguments: [u64; 5]) -> u64 {
+    pub fn call(&mut self, function: u32, mut arguments: [u64; 5]) -> u64 {
         self.counts.commands += 1;
         // The slots of the model machine do not show what is beyond 48 bits; that it is refused without LPA2 is seen without.
         let takes = [function::DATA_CREATE, function::DATA_CREATE_UNKNOWN, function::RTT_CREATE];
@@ -293,19 +311,7 @@ impl Session {
             }
             84..94 => self.set_ripas(rd),
             94 => self.delegate_or_undelegate(),
-            95 => {
-                // Of a Realm that is shared the other models would not know.
-                let own = self.host.model.realms.contains_key(&rd) && !self.host.is_shared(rd);
-                if own && self.random.u8(..64) == 0 {
-                    self.host.activate(rd);
-                }
-            }
-            96 => {
-                // With its REC there it is never destroyed, whatever else is there.
-                if self.host.model.realms.contains_key(&rd) {
-                    self.host.destroy_realm(rd);
-                }
-            }
+            95 | 96 => (0..4).for_each(|_| self.step_of_lives()),
             97 => match self.random.u8(..64) {
                 0 => self.fill_with_data(rd),
                 1 => self.fill_with_unprotected(rd),
@@ -345,7 +351,8 @@ impl Session {
     fn set_ripas(&mut self, rd: u64) {
         let rec =
             if self.random.u8(..16) == 0 { self.any_granule() } else { self.one_of(&self.recs.clone()) };
-        let (mut base, mut top) = self.range(rd);
+        let of_the_rec = self.host.model.recs.get(&rec).map(|rec| rec.realm);
+        let (mut base, mut top) = self.range(of_the_rec.unwrap_or(rd));
         if let Some(pending) = self.host.model.recs.get(&rec).map(|rec| rec.pending) {
             // What comes after the host's part is another's.
             let part = self.host.part(self.host.model.recs[&rec].realm);
@@ -371,7 +378,6 @@ impl Session {
             }
         }
         let noise = self.random.u64(..);
-        let of_the_rec = self.host.model.recs.get(&rec).map(|rec| rec.realm);
         let rd = of_the_rec.filter(|_| self.random.u8(..8) != 0).unwrap_or(rd);
         self.call(function::RTT_SET_RIPAS, [rd, rec, base, top, noise]);
     }
@@ -379,7 +385,7 @@ impl Session {
     fn delegate_or_undelegate(&mut self) {
         let address = self.one_of(&self.pool.clone()[8..]);
         if self.random.bool() {
-            self.host.delegate(address);
+            self.host.delegate_if_hosts(address);
         } else {
             self.host.undelegate(address);
             if self.host.model.state(address) == Some(State::Ns) {
@@ -407,9 +413,8 @@ impl Session {
 
     /// Fills a table of level 3 with consecutive memory, so that it can be folded; sometimes with one page that does not fit in.
     fn fill_with_data(&mut self, rd: u64) {
-        if !self.host.model.realms.contains_key(&rd) {
-            return;
-        }
+        // That of the Realm which asks for RIPAS.
+        let Some(index) = self.realms.iter().position(|realm| *realm == rd) else { return };
         let base = self.host.part(rd).protected.start;
         if !self.bring_table(rd, base, 3) {
             return;
@@ -421,7 +426,7 @@ impl Session {
         }
         for index in 0..512 {
             let (ipa, data) = (base + index * GRANULE, block + index * GRANULE);
-            self.host.delegate(data);
+            self.host.delegate_if_hosts(data);
             let realm = &self.host.model.realms[&rd];
             if realm.leaf(ipa) != (3, Entry::Assigned(EMPTY, data)) {
                 self.call(function::DATA_DESTROY, [rd, ipa, 0, 0, 0]);
@@ -431,7 +436,7 @@ impl Session {
         }
         self.call(function::RTT_FOLD, [rd, base, 3, 0, 0]);
         // All alike now, perhaps.
-        let rec = self.recs[self.realms.iter().position(|realm| *realm == rd).expect("it is one")];
+        let rec = self.recs[index];
         let ripas = self.one_of(&[EMPTY, RAM]);
         let pending = Pending { base, top: base + BLOCK, ripas, change_destroyed: true };
         self.host.request(rec, Some(pending));
@@ -470,13 +475,15 @@ impl Session {
 
     /// Takes everything down, by nothing but what the commands answer, and finds every granule back with the host, wiped.
     pub fn take_down(&mut self) {
-        for rd in self.realms.clone() {
-            self.clear(rd);
+        let realms: Vec<u64> = self.host.model.realms.keys().copied().collect();
+        for rd in &realms {
+            self.clear(*rd);
         }
-        for rec in self.recs.clone() {
+        let recs: Vec<u64> = self.host.model.recs.keys().copied().collect();
+        for rec in recs {
             self.host.destroy_rec(rec);
         }
-        for rd in self.realms.clone() {
+        for rd in realms {
             if self.host.is_shared(rd) {
                 self.host.leave(rd);
             } else {
@@ -500,7 +507,7 @@ impl Session {
     }
 
     /// Empties the host's part of the tables of a Realm and destroys all but those of the root.
-    fn clear(&mut self, rd: u64) {
+    pub fn clear(&mut self, rd: u64) {
         let part = self.host.part(rd);
         let mut ipa = part.protected.start;
         while part.protected.contains(&ipa) {

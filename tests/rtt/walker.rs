@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use rmm::host::memory::Memory;
 
-use crate::host::Part;
+use crate::sharing::Part;
 
 /// A leaf that the hardware would use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

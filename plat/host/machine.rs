@@ -5,7 +5,7 @@
 //! machine: recoverable to the host and to the RMM's accesses to Non-secure memory, a failed test to any other access of the RMM.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::el3::{El3, Pas};
 use super::memory::Memory;
@@ -20,12 +20,21 @@ pub struct Machine {
     pub el3: El3,
     /// One more than the words of Non-secure memory that the RMM still gets at before the host takes the granule away; 0 for ever.
     words_left: AtomicU64,
+    /// What the host is yet to write while the RMM accesses its memory.
+    writes: Mutex<Option<Writes>>,
+}
+
+/// Words that the host writes, by address, once the RMM has accessed so many more words of Non-secure memory.
+#[derive(Debug)]
+struct Writes {
+    after: u64,
+    words: Vec<(u64, u64)>,
 }
 
 impl Machine {
     /// A machine with this memory and EL3.
     pub fn new(memory: Memory, el3: El3) -> Arc<Self> {
-        Arc::new(Self { memory, el3, words_left: AtomicU64::new(0) })
+        Arc::new(Self { memory, el3, words_left: AtomicU64::new(0), writes: Mutex::new(None) })
     }
 
     /// A machine with the given DRAM, base and size, all Non-secure.
@@ -39,8 +48,27 @@ impl Machine {
         self.words_left.store(words + 1, Ordering::SeqCst);
     }
 
+    /// Has the host write words, by address, once the RMM has accessed `words` more words of Non-secure memory.
+    pub fn write_after(&self, words: u64, writes: Vec<(u64, u64)>) {
+        *self.writes.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Writes { after: words, words: writes });
+    }
+
     /// The RMM is about to access the word at `address` as Non-secure memory.
     pub(super) fn before_ns_access(&self, address: u64) {
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *writes {
+            Some(Writes { after: 0, words }) => {
+                for (address, value) in core::mem::take(words) {
+                    // Where it is not the host's, that is its fault alone.
+                    let _fault = self.ns_write(address, value);
+                }
+                *writes = None;
+            }
+            Some(Writes { after, .. }) => *after -= 1,
+            None => {}
+        }
+        drop(writes);
         let left = self.words_left.load(Ordering::SeqCst);
         if left != 0 {
             self.words_left.store(left - 1, Ordering::SeqCst);

@@ -15,7 +15,6 @@ use crate::arch::window::Window;
 use crate::cpu::{self, CpuIndex, MAX_CPUS, Stage};
 use crate::el3::boot::{BootArguments, BootError, BootLimits};
 use crate::el3::manifest::{Console, Header};
-use crate::el3::version::Dialect;
 use crate::granule::{GranuleEntry, GranuleTable, Waiters};
 use crate::mem::high_va::{self, CpuMemory};
 use crate::mem::{layout, low_va};
@@ -196,11 +195,7 @@ pub(super) fn finish() -> Result<(), BootError> {
     for bank in manifest.dram() {
         info!("DRAM {} to {}", bank.base(), bank.end());
     }
-    let dialect = match cold.arguments.version().dialect() {
-        Dialect::V1 => rmi::Dialect::V1_0,
-        Dialect::V2 => rmi::Dialect::V2_0,
-    };
-    RMM.call_once(|| Rmm::new(table, &VMIDS, dialect));
+    RMM.call_once(|| Rmm::new(table, &VMIDS, cold.arguments.version().dialect()));
     info!("boot complete");
     cpu::enter(Stage::Serving);
     Ok(())

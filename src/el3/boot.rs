@@ -356,11 +356,11 @@ mod tests {
     #[test]
     fn the_registers_seen_on_qemu_are_accepted() {
         let arguments = check(&[]).unwrap();
-        assert_eq!(arguments.version().dialect(), Dialect::V2);
+        assert_eq!(arguments.version().dialect(), Dialect::V2_0);
         assert_eq!(arguments.cpu_count(), 32);
         assert_eq!(arguments.cpu_index(), 0);
         assert_eq!(arguments.shared_buffer(), PhysAddr::new(0x418F_F000));
-        assert_eq!(check(&[(1, 8)]).unwrap().version().dialect(), Dialect::V1);
+        assert_eq!(check(&[(1, 8)]).unwrap().version().dialect(), Dialect::V1_0);
     }
 
     #[test]

@@ -36,9 +36,9 @@ impl fmt::Display for Version {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// RMI 1.0, of interface major 0: results in x1 to x5.
-    V1,
+    V1_0,
     /// RMI 2.0, of interface major 2: results in x1 to x8, the caller's x4 to x7 handed back where unused.
-    V2,
+    V2_0,
 }
 
 /// The version of the RMM-EL3 interface that EL3 offers and this RMM accepts: 0.2 and later of major 0, and all of major 2. A minor version only adds.
@@ -67,8 +67,8 @@ impl InterfaceVersion {
         let version =
             u32::try_from(x1).ok().and_then(Version::from_word).ok_or(VersionError::Reserved(x1))?;
         let dialect = match version {
-            Version { major: 0, minor: 2.. } => Dialect::V1,
-            Version { major: 2, .. } => Dialect::V2,
+            Version { major: 0, minor: 2.. } => Dialect::V1_0,
+            Version { major: 2, .. } => Dialect::V2_0,
             _ => return Err(VersionError::Unsupported(version)),
         };
         Ok(Self { dialect, minor: version.minor })
@@ -82,8 +82,8 @@ impl InterfaceVersion {
     /// The version as EL3 gave it.
     pub const fn version(self) -> Version {
         let major = match self.dialect {
-            Dialect::V1 => 0,
-            Dialect::V2 => 2,
+            Dialect::V1_0 => 0,
+            Dialect::V2_0 => 2,
         };
         Version { major, minor: self.minor }
     }
@@ -109,13 +109,13 @@ mod tests {
     #[test]
     fn each_version_that_tf_a_releases_is_accepted_with_the_dialect_of_its_major() {
         for (x1, dialect, text) in [
-            (0x0000_0002, Dialect::V1, "0.2"),
-            (0x0000_0004, Dialect::V1, "0.4"),
-            (0x0000_0006, Dialect::V1, "0.6"),
-            (0x0000_0008, Dialect::V1, "0.8"),
-            (0x0000_ffff, Dialect::V1, "0.65535"),
-            (0x0002_0000, Dialect::V2, "2.0"),
-            (0x0002_ffff, Dialect::V2, "2.65535"),
+            (0x0000_0002, Dialect::V1_0, "0.2"),
+            (0x0000_0004, Dialect::V1_0, "0.4"),
+            (0x0000_0006, Dialect::V1_0, "0.6"),
+            (0x0000_0008, Dialect::V1_0, "0.8"),
+            (0x0000_ffff, Dialect::V1_0, "0.65535"),
+            (0x0002_0000, Dialect::V2_0, "2.0"),
+            (0x0002_ffff, Dialect::V2_0, "2.65535"),
         ] {
             let accepted = InterfaceVersion::from_register(x1).unwrap();
             assert_eq!(accepted.dialect(), dialect);

@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 
 use super::address::GranuleAddress;
-use super::lock::{Content, CountError, GranuleEntry, Waiters};
+use super::lock::{CountError, GranuleEntry, StateAndCount, Waiters};
 use super::state::{Delegated, GranuleState, Lockable, Transition, Unused, Wiped};
 use crate::arch::lock_order;
 use crate::cpu::CpuIndex;
@@ -29,7 +29,7 @@ pub struct LockedGranule<'a, S: GranuleState> {
     cpu: CpuIndex,
     address: GranuleAddress,
     /// The word as last known: its state is what it will be changed from, should `S` be another.
-    held: Cell<Content>,
+    held: Cell<StateAndCount>,
     state: PhantomData<S>,
 }
 
@@ -41,7 +41,7 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
         waiters: &'a Waiters,
         cpu: CpuIndex,
         address: GranuleAddress,
-        held: Content,
+        held: StateAndCount,
     ) -> Self {
         Self { entry, waiters, cpu, address, held: Cell::new(held), state: PhantomData }
     }
@@ -84,7 +84,12 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
 
     #[inline(always)]
     fn release(&self) {
-        self.entry.unlock(self.waiters, self.cpu, self.held.get(), Content::unreferenced(S::STATE as u8));
+        self.entry.unlock(
+            self.waiters,
+            self.cpu,
+            self.held.get(),
+            StateAndCount::unreferenced(S::STATE as u8),
+        );
         let table = core::ptr::from_ref(self.waiters).addr();
         lock_order::given_back(self.cpu.get(), table, self.address.get().get());
     }

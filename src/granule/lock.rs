@@ -30,9 +30,9 @@ pub(super) const MAX_COUNT: u16 = COUNT;
 
 /// State and reference count of a granule, as its word held them at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Content(u16);
+pub(super) struct StateAndCount(u16);
 
-impl Content {
+impl StateAndCount {
     /// A state, by its number (0 to 15), without references.
     #[inline]
     pub(super) const fn unreferenced(state: u8) -> Self {
@@ -130,28 +130,28 @@ impl Waiters {
 impl GranuleEntry {
     /// State and count now. Without the lock both may change at once.
     #[inline]
-    pub(super) fn peek(&self) -> Content {
+    pub(super) fn peek(&self) -> StateAndCount {
         // Acquire: what was done under references that are seen to be gone is seen as well.
-        Content(self.0.load(Ordering::Acquire) & (STATE | COUNT))
+        StateAndCount(self.0.load(Ordering::Acquire) & (STATE | COUNT))
     }
 
     /// Takes the lock for CPU `me`: one atomic instruction unless another CPU holds it, otherwise a bounded wait (see the head of this file).
     ///
     /// A CPU that takes a lock it already holds waits forever.
     #[inline]
-    pub(super) fn lock(&self, waiters: &Waiters, me: CpuIndex) -> Content {
+    pub(super) fn lock(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
         let word = self.0.fetch_or(LOCKED, Ordering::Acquire);
         if word & LOCKED == 0 {
             #[cfg(feature = "self-test")]
             waiters.overtake(self.name(), None);
-            return Content(word);
+            return StateAndCount(word);
         }
         self.lock_contended(waiters, me)
     }
 
     #[cold]
     #[inline(never)]
-    fn lock_contended(&self, waiters: &Waiters, me: CpuIndex) -> Content {
+    fn lock_contended(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
         let place = waiters.publish(me, self.name());
         // Release: the holder that sees this bit sees our place. If the lock was freed meanwhile it is ours by this instruction.
         let word = self.0.fetch_or(LOCKED | CONTENDED, Ordering::Release);
@@ -171,7 +171,7 @@ impl GranuleEntry {
     ///
     /// `held` is what the caller last knew the word to hold, and the caller holds the lock.
     #[inline]
-    pub(super) fn unlock(&self, waiters: &Waiters, me: CpuIndex, held: Content, to: Content) {
+    pub(super) fn unlock(&self, waiters: &Waiters, me: CpuIndex, held: StateAndCount, to: StateAndCount) {
         let locked = held.0 | LOCKED;
         let unlocked = (to.0 & STATE) | (held.0 & COUNT);
         if self.0.compare_exchange(locked, unlocked, Ordering::Release, Ordering::Relaxed).is_err() {
@@ -218,21 +218,21 @@ impl GranuleEntry {
 
     /// Adds `count` references, to at most `limit`. The caller holds the lock.
     #[inline]
-    pub(super) fn get(&self, count: u16, limit: u16) -> Result<Content, CountError> {
+    pub(super) fn get(&self, count: u16, limit: u16) -> Result<StateAndCount, CountError> {
         let total = self.peek().count().checked_add(count).ok_or(CountError::Overflow)?;
         if total > limit {
             return Err(CountError::Overflow);
         }
         // References may be given back since the look above, but nobody else adds any: the sum stays in range.
         let word = self.0.fetch_add(count, Ordering::Relaxed);
-        Ok(Content(word.wrapping_add(count) & (STATE | COUNT)))
+        Ok(StateAndCount(word.wrapping_add(count) & (STATE | COUNT)))
     }
 
     /// Gives back `count` references, with or without the lock.
     ///
     /// What was done under them is visible to whoever then locks the granule and finds them gone.
     #[inline]
-    pub(super) fn put(&self, count: u16) -> Result<Content, CountError> {
+    pub(super) fn put(&self, count: u16) -> Result<StateAndCount, CountError> {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             if word & COUNT < count {
@@ -244,7 +244,7 @@ impl GranuleEntry {
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return Ok(Content(word.wrapping_sub(count) & (STATE | COUNT))),
+                Ok(_) => return Ok(StateAndCount(word.wrapping_sub(count) & (STATE | COUNT))),
                 Err(seen) => word = seen,
             }
         }

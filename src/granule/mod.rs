@@ -8,6 +8,8 @@ mod address;
 mod guard;
 mod layout;
 mod lock;
+#[cfg(test)]
+mod lock_tests;
 mod several;
 pub mod state;
 mod table;

@@ -13,7 +13,7 @@ use crate::granule::{GranuleAddress, LockError, LockedGranule};
 use crate::mem::{Cpu, Slot};
 use crate::realm::descriptor::{RealmDescriptor, RealmState};
 use crate::realm::rec::{self, PendingRequest, RequestedRipas};
-use crate::realm::rtt::{Entry, NsMapping, RangeError, Refusal, Ripas, Stopped, Walk};
+use crate::realm::rtt::{Entry, RangeError, Refusal, Ripas, Stopped, UnprotectedMapping, Walk};
 use crate::realm::stage2::Stage2;
 use crate::xlat::Level;
 
@@ -217,7 +217,7 @@ fn try_map_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<
     let slots = &mut cpu.slots;
     let (rd, stage2) = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1())?;
     let (ipa, level) = unprotected_place(&stage2, call.x2(), call.x3())?;
-    let mapping = NsMapping::new(call.x4(), level, stage2.format()).ok_or(Status::ErrorInput)?;
+    let mapping = UnprotectedMapping::new(call.x4(), level, stage2.format()).ok_or(Status::ErrorInput)?;
     let walk = Walk::new(&rmm.granules, cpu.index, &stage2, ipa);
     drop(rd);
     Ok(walk.map_unprotected(&mut slots.rtt, level, mapping)?)

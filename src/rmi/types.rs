@@ -2,16 +2,8 @@
 //! The types of the RMI ABI: function identifiers, versions, result words, and a call on its way from arguments to answer.
 
 use crate::arch::smc::Registers;
+pub use crate::el3::version::Dialect;
 use crate::xlat::Level;
-
-/// Which RMI the host speaks. EL3's interface version decides it, once, at boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// RMM specification 1.0; EL3 interface 0.x.
-    V1_0,
-    /// RMM specification 2.0; EL3 interface 2.x.
-    V2_0,
-}
 
 impl Dialect {
     /// The version word: major in bits 30:16, minor in bits 15:0.

@@ -195,6 +195,125 @@ fn a_set_with_a_granule_twice_or_a_wrong_one_or_too_many_is_refused_and_left_unl
 }
 
 #[test]
+fn a_set_is_locked_with_another_in_its_place_in_the_order() {
+    let table = granules();
+    let other = BASE + 0x4000;
+    bring_into(&table, other, State::Rd);
+    // The other before all of them, between them, and after all.
+    for named in [
+        &[][..],
+        &[BASE + 0x6000, BASE + 0x5000],
+        &[BASE + 0x5000, BASE + 0x3000],
+        &[BASE, BASE + 0x1000, BASE + 0x3000],
+    ] {
+        let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
+        let mut set = LockedSet::<Ns>::default();
+        let locked = table.lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other), &mut set).expect("all are");
+        assert_eq!(locked.address(), at(other));
+        let mut found: Vec<_> = set.iter().map(LockedGranule::address).collect();
+        assert!(found.is_sorted());
+        found.sort_by_key(|found| addresses.iter().position(|named| named == found));
+        assert_eq!(found, addresses);
+        drop((locked, set));
+        named.iter().for_each(|address| assert_eq!(try_lock::<Ns>(&table, *address), Ok(())));
+        assert_eq!(try_lock::<Rd>(&table, other), Ok(()));
+    }
+}
+
+#[test]
+fn a_set_with_another_is_refused_and_left_unlocked_if_any_is_wrong() {
+    let table = granules();
+    let other = BASE + 0x2000;
+    bring_into(&table, other, State::Rd);
+    let set = |named: &[u64], other: u64| {
+        let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
+        let mut set = LockedSet::<Ns>::new();
+        let refusal = table.lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other), &mut set).map(drop);
+        assert_eq!(set.iter().count(), if refusal.is_ok() { named.len() } else { 0 });
+        refusal
+    };
+    let most: Vec<u64> = (3..).map(|index| BASE + index * 0x1000).take(MAX_SET).collect();
+    assert_eq!(set(&most, other), Ok(()));
+    assert_eq!(set(&[OTHER; MAX_SET + 1], other), Err(LockError::TooMany));
+    assert_eq!(set(&[BASE, other], other), Err(LockError::SameGranule));
+    assert_eq!(set(&[BASE, BASE], other), Err(LockError::SameGranule));
+    assert_eq!(set(&[OTHER, OTHER], other), Err(LockError::SameGranule));
+    assert_eq!(set(&[BASE, OTHER], BASE + 0x1000), Err(LockError::WrongState), "the other, between them");
+    assert_eq!(set(&[BASE], BASE + 0x1000), Err(LockError::WrongState), "the other, after them");
+    assert_eq!(set(&[BASE, 0x1000], other), Err(LockError::Unknown));
+    // None is left locked: this would wait for ever.
+    assert_eq!(set(&[BASE, BASE + 0x1000, OTHER], other), Ok(()));
+}
+
+#[test]
+fn what_a_set_held_is_unlocked_when_it_is_filled_again_and_drained_when_it_is_taken() {
+    let table = granules();
+    let mut set = LockedSet::<Ns>::new();
+    table.lock_set(cpu(0), &[at(BASE), at(OTHER)], &mut set).expect("all are");
+    table.lock_set(cpu(0), &[at(BASE + 0x1000)], &mut set).expect("it is");
+    assert_eq!(set.iter().map(LockedGranule::address).collect::<Vec<_>>(), [at(BASE + 0x1000)]);
+    let taken: Vec<_> = set.drain().collect();
+    assert_eq!(taken.iter().map(LockedGranule::address).collect::<Vec<_>>(), [at(BASE + 0x1000)]);
+    assert_eq!(set.iter().count(), 0);
+    drop(taken);
+    for address in [BASE, BASE + 0x1000, OTHER] {
+        assert_eq!(try_lock::<Ns>(&table, address), Ok(()));
+    }
+}
+
+#[test]
+fn a_guard_is_given_up_by_name_as_by_being_dropped() {
+    let table = granules();
+    table.lock::<Ns>(cpu(0), at(BASE)).expect("it is").transition::<Delegated>().unlock();
+    assert_eq!(try_lock::<Delegated>(&table, BASE), Ok(()));
+}
+
+#[test]
+fn a_granule_is_unused_when_no_reference_is_left() {
+    let table = granules();
+    bring_into(&table, BASE, State::Rd);
+    let locked = table.lock::<Rd>(cpu(0), at(BASE)).expect("it is");
+    let reference = locked.reference().expect("room");
+    assert_eq!(reference.address(), at(BASE));
+    let locked = locked.into_unused().expect_err("it is referred to");
+    assert_eq!(locked.references(), 1);
+    drop(reference);
+    let unused: LockedGranule<'_, Unused<Rd>> = locked.into_unused().expect("nobody refers to it");
+    drop(unused.transition::<Delegated>());
+    assert_eq!(table.state(at(BASE)), Some(State::Delegated));
+}
+
+#[test]
+fn a_kept_reference_is_taken_up_again_where_there_is_one() {
+    let table = granules();
+    bring_into(&table, BASE, State::Rd);
+    assert!(table.kept_reference::<Rd>(at(BASE)).is_none(), "none was kept");
+    assert!(table.kept_reference::<Rd>(at(0x1000)).is_none(), "no such granule");
+    table.lock::<Rd>(cpu(0), at(BASE)).expect("it is").get(2).expect("room");
+    assert!(table.kept_reference::<Rec>(at(BASE)).is_none(), "it is no REC");
+    let reference = table.kept_reference::<Rd>(at(BASE)).expect("two were kept");
+    assert_eq!(reference.address(), at(BASE));
+    drop(reference);
+    assert_eq!(table.lock::<Rd>(cpu(0), at(BASE)).expect("it is").references(), 1, "it was given back");
+}
+
+#[test]
+fn a_granule_is_known_by_its_address_and_ns_as_long_as_it_is() {
+    let table = granules();
+    assert!(table.known(at(0x1000)).is_none());
+    let known = table.known(at(OTHER)).expect("it is there");
+    let locked = table.lock_known::<Ns>(cpu(0), known).expect("it is Non-secure");
+    assert_eq!(locked.address(), at(OTHER));
+    drop(locked);
+    assert_eq!(table.lock_known::<Rd>(cpu(0), known).unwrap_err(), LockError::WrongState);
+    let ns = |address: u64| table.ns_granule(PhysAddr::new(address)).map(|granule| granule.address());
+    assert_eq!(ns(OTHER), Some(at(OTHER)));
+    assert_eq!((ns(OTHER + 8), ns(0x1000)), (None, None));
+    delegate(&table, OTHER);
+    assert_eq!(ns(OTHER), None);
+}
+
+#[test]
 fn references_keep_a_granule_in_use_until_the_last_is_given_back() {
     let table = granules();
     bring_into(&table, BASE, State::Rd);
@@ -280,6 +399,9 @@ fn a_reference_given_back_while_the_granule_is_locked_is_not_counted_again() {
 fn only_aligned_addresses_are_addresses_of_granules() {
     for unaligned in [1, 0x800, 0xfff, BASE + 1, u64::MAX] {
         assert_eq!(GranuleAddress::new(PhysAddr::new(unaligned)), None);
+    }
+    for inside in [BASE, BASE + 1, BASE + 0xfff] {
+        assert_eq!(GranuleAddress::containing(PhysAddr::new(inside)), at(BASE));
     }
     let last = at(!0xfff);
     assert_eq!(last.next(), None);

@@ -3,6 +3,7 @@
 
 #[path = "../rmi/fixture.rs"]
 mod fixture;
+mod hostile;
 mod life;
 mod measurement;
 mod oracle;

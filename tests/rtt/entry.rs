@@ -2,7 +2,7 @@
 //! Entries as descriptors: the bits are written down here once more, from the architecture.
 
 use rmm::address::PhysAddr;
-use rmm::realm::rtt::{Entry, NsMapping, Ripas};
+use rmm::realm::rtt::{Entry, Ripas, UnprotectedMapping};
 use rmm::xlat::{DescriptorFormat, Level};
 
 use crate::granule;
@@ -37,7 +37,8 @@ fn entries(level: Level, format: DescriptorFormat) -> Vec<Entry> {
             for attributes in [0, 0x18 | 0xc0, 0xc, 0x80] {
                 let low = address.get() & 0x0003_ffff_ffff_f000;
                 let descriptor = low | address.get() >> 50 << 8 | attributes;
-                let mapping = NsMapping::new(descriptor, level, format).expect("the host may ask for it");
+                let mapping =
+                    UnprotectedMapping::new(descriptor, level, format).expect("the host may ask for it");
                 entries.push(Entry::AssignedNs(mapping));
             }
         }
@@ -110,7 +111,7 @@ fn descriptors_have_the_bits_of_the_architecture() {
     assert_eq!(highest.encode(Level::Three, Lpa2), 0x3_ffff_ffff_f7db);
     // As the host said, with NS (55), XN 0b10 (54), AF and SH added.
     let mapping =
-        NsMapping::new(0x8_4020_0000 | 0b11 << 6 | 0b110 << 2, Level::Two, Bits48).expect("allowed");
+        UnprotectedMapping::new(0x8_4020_0000 | 0b11 << 6 | 0b110 << 2, Level::Two, Bits48).expect("allowed");
     let unprotected = Entry::AssignedNs(mapping);
     assert_eq!(unprotected.encode(Level::Three, Bits48), 0x00c0_0008_4020_07db);
     assert_eq!(unprotected.encode(Level::One, Bits48), 0x00c0_0008_4020_07d9);
@@ -134,7 +135,7 @@ fn the_host_chooses_output_address_memory_type_and_permissions_and_nothing_else(
                     };
                     // MemAttr[2] alone is a reserved value.
                     let chosen = address_bit || [2, 3, 6, 7].contains(&bit);
-                    let mapping = NsMapping::new(descriptor, level, format);
+                    let mapping = UnprotectedMapping::new(descriptor, level, format);
                     assert_eq!(mapping.is_some(), chosen, "bit {bit} at level {level}, {format:?}");
                     if let Some(mapping) = mapping {
                         assert_eq!(mapping.descriptor(), descriptor, "the host reads what it wrote");
@@ -148,7 +149,7 @@ fn the_host_chooses_output_address_memory_type_and_permissions_and_nothing_else(
 #[test]
 fn of_the_memory_types_only_the_reserved_one_is_refused() {
     for attributes in 0..8_u64 {
-        let mapping = NsMapping::new(attributes << 2, Level::Three, DescriptorFormat::Bits48);
+        let mapping = UnprotectedMapping::new(attributes << 2, Level::Three, DescriptorFormat::Bits48);
         assert_eq!(mapping.is_some(), attributes != 0b100, "{attributes:#b}");
     }
 }

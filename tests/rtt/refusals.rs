@@ -5,7 +5,9 @@
 use std::sync::atomic::Ordering;
 
 use rmm::granule::State;
+use rmm::granule::state::Rec;
 use rmm::host::el3::Pas;
+use rmm::host::system::System;
 use rmm::rmi::function;
 
 use crate::host::{HIGH, Host, LOW};
@@ -298,7 +300,8 @@ fn rtt_init_ripas() {
     check(
         "RTT_INIT_RIPAS",
         function::RTT_INIT_RIPAS,
-        [NEW, 0, 0x1000, 0, 0],
+        // The page after the first is in use: it goes no further.
+        [NEW, 0, 0x2000, 0, 0],
         &[
             vec![(2, 0, ERROR_INPUT)],
             bad_rds(),
@@ -309,6 +312,7 @@ fn rtt_init_ripas() {
                 (2, (1 << 40) + 0x1000, ERROR_INPUT),
             ],
             vec![(0, ACTIVE, ERROR_REALM)],
+            vec![(1, ASSIGNED, error_rtt(3))],
         ],
     );
 }
@@ -352,6 +356,72 @@ fn rtt_set_ripas_for_a_rec_that_asks_for_nothing() {
         assert_eq!(host.call(function::RTT_SET_RIPAS, [ACTIVE, IDLE_REC, base, top, 0]), ERROR_INPUT);
     }
     assert!(everything(&host) == before);
+}
+
+#[test]
+fn rtt_set_ripas_for_a_rec_that_runs() {
+    let mut host = setup();
+    let running = host.system.rmm.granules().lock::<Rec>(System::cpu(1).index, crate::granule(REC));
+    let _running = running.expect("a REC").reference().expect("it does not run");
+    let before = everything(&host);
+    for (arguments, status) in [
+        ([NEW, REC, 0, 0x1000, 0], ERROR_REC),
+        // With what is looked at later.
+        ([ACTIVE, REC, 0, 0x1000, 0], ERROR_REC),
+        ([NEW, REC, 0x1000, 0x2000, 0], ERROR_REC),
+        ([NEW, REC, 0x800, 0x1800, 0], ERROR_REC),
+        // With what is looked at before.
+        ([NEW, REC, 0, 0, 0], ERROR_INPUT),
+        ([DELEGATED, REC, 0, 0x1000, 0], ERROR_INPUT),
+    ] {
+        let [x0, ..] = host.raw_call(function::RTT_SET_RIPAS, &arguments);
+        assert_eq!(x0, status, "{arguments:x?}");
+        assert!(everything(&host) == before, "{arguments:x?} has changed something");
+    }
+}
+
+#[test]
+fn rtt_set_ripas_where_nothing_can_change() {
+    let mut host = setup();
+    assert_eq!(host.call(function::RTT_INIT_RIPAS, [NEW, 0, 0x1000, 0, 0]), SUCCESS);
+    assert_eq!(host.call(function::DATA_CREATE_UNKNOWN, [NEW, DELEGATED, 0, 0, 0]), SUCCESS);
+    // What was RAM is DESTROYED now.
+    assert_eq!(host.call(function::DATA_DESTROY, [NEW, 0, 0, 0, 0]), SUCCESS);
+    for (base, top, level) in [
+        (0, 0x1000, 3),
+        (NO_LEVEL_3, NO_LEVEL_3 + 0x1000, 2),
+        (NO_LEVEL_3 + 0x1000, NO_LEVEL_3 * 2, 2),
+        (NO_LEVEL_2 + NO_LEVEL_3, NO_LEVEL_2 * 2, 1),
+    ] {
+        host.request(REC, Some(Pending { base, top, ripas: RAM, change_destroyed: false }));
+        let before = everything(&host);
+        assert_eq!(host.call(function::RTT_SET_RIPAS, [NEW, REC, base, top, 0]), error_rtt(level));
+        assert!(everything(&host) == before);
+    }
+    host.request(REC, Some(Pending { base: 0, top: 0x1000, ripas: RAM, change_destroyed: true }));
+    assert_eq!(host.call(function::RTT_SET_RIPAS, [NEW, REC, 0, 0x1000, 0]), SUCCESS);
+}
+
+#[test]
+fn a_table_whose_block_would_be_at_level_0_is_not_folded() {
+    const RD: u64 = LOW.0 + 0x10_0000;
+    let mut host = Host::boot();
+    for address in (RD..RD + 0x2_0000).step_by(0x1000) {
+        host.delegate(address);
+    }
+    host.create_realm(RD, RD + 0x1_0000, (48, 0, false), 1);
+    let half = 1 << 47;
+    assert_eq!(host.call(function::RTT_CREATE, [RD, RD + 0x8000, half, 1, 0]), SUCCESS);
+    for gib in 0..512 {
+        let (ipa, output) = (half + (gib << 30), gib << 30);
+        assert_eq!(host.call(function::RTT_MAP_UNPROTECTED, [RD, ipa, 1, output | 0xd8, 0]), SUCCESS);
+    }
+    let before = everything(&host);
+    assert_eq!(host.call(function::RTT_FOLD, [RD, half, 1, 0, 0]), error_rtt(0));
+    assert!(everything(&host) == before);
+    // Not alike: that is found first.
+    assert_eq!(host.call(function::RTT_UNMAP_UNPROTECTED, [RD, half, 1, 0, 0]), SUCCESS);
+    assert_eq!(host.call(function::RTT_FOLD, [RD, half, 1, 0, 0]), error_rtt(1));
 }
 
 #[test]

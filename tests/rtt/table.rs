@@ -2,7 +2,7 @@
 //! Whole tables: unfolding and folding, the root of a Realm, and the search for what is live.
 
 use rmm::address::PhysAddr;
-use rmm::realm::rtt::{Entry, EntryIndex, NsMapping, Ripas, RttTable};
+use rmm::realm::rtt::{Entry, EntryIndex, Ripas, RttTable, UnprotectedMapping};
 use rmm::xlat::{DescriptorFormat, Level};
 
 use crate::{granule, ipa, stage2};
@@ -19,7 +19,7 @@ fn index(index: usize) -> EntryIndex {
 }
 
 fn ns(output: u64) -> Entry {
-    Entry::AssignedNs(NsMapping::new(output | 0xd8, Level::Three, FORMAT).expect("allowed"))
+    Entry::AssignedNs(UnprotectedMapping::new(output | 0xd8, Level::Three, FORMAT).expect("allowed"))
 }
 
 /// What can be folded into an entry at `level`, and unfolded from it.

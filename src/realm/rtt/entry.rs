@@ -54,13 +54,13 @@ pub enum Ripas {
 
 /// What the host says of an unprotected mapping: where it leads, and how it may be accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NsMapping {
+pub struct UnprotectedMapping {
     output: PhysAddr,
     /// MemAttr and S2AP, in their places.
     attributes: u64,
 }
 
-impl NsMapping {
+impl UnprotectedMapping {
     /// Takes apart a descriptor that the host proposes for an unprotected mapping at `level` (RMI_RTT_MAP_UNPROTECTED).
     ///
     /// `None` if it has bits that are not the host's to choose, an output address that is not a multiple of what the entry maps, or memory attributes that
@@ -97,7 +97,7 @@ pub enum Entry {
     /// Unprotected, not mapped.
     UnassignedNs,
     /// Unprotected, mapped to what the host said.
-    AssignedNs(NsMapping),
+    AssignedNs(UnprotectedMapping),
     /// The table of the next level.
     Table(GranuleAddress),
 }
@@ -151,7 +151,7 @@ impl Entry {
         }
         if raw & NON_SECURE != 0 {
             let attributes = raw & (MEMORY_ATTRIBUTES | READ_WRITE);
-            return Self::AssignedNs(NsMapping { output: address, attributes });
+            return Self::AssignedNs(UnprotectedMapping { output: address, attributes });
         }
         Self::Assigned(Ripas::Ram, address)
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What is done to entries that are no tables: memory assigned and taken away, unprotected mappings, RIPAS.
 
-use super::entry::{Entry, NsMapping, Ripas};
+use super::entry::{Entry, Ripas, UnprotectedMapping};
 use super::walk::{Walk, gone};
 use super::{Refusal, Stopped};
 use crate::address::Ipa;
@@ -72,7 +72,12 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// [`Refusal::Short`], [`Refusal::NotUnassigned`].
     #[inline(always)]
-    pub fn map_unprotected(self, slot: &mut Slot, level: Level, mapping: NsMapping) -> Result<(), Refusal> {
+    pub fn map_unprotected(
+        self,
+        slot: &mut Slot,
+        level: Level,
+        mapping: UnprotectedMapping,
+    ) -> Result<(), Refusal> {
         self.to(slot, level, |reached| {
             reached.expect_level(level)?;
             if reached.entry != Entry::UnassignedNs {

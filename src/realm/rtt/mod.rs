@@ -13,10 +13,10 @@ mod geometry;
 mod leaves;
 mod maintenance;
 mod table;
-mod tables;
+mod unfolding;
 mod walk;
 
-pub use entry::{Entry, NsMapping, Ripas};
+pub use entry::{Entry, Ripas, UnprotectedMapping};
 pub use geometry::{EntryIndex, RangeError};
 pub use maintenance::invalidate_realm;
 pub use table::RttTable;

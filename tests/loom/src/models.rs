@@ -17,16 +17,22 @@ use crate::cpu::{CpuIndex, MAX_CPUS};
 trait Lock: 'static {
     type Entry: Default + 'static;
     type Waiters: 'static;
-    type Content: Copy;
+    type StateAndCount: Copy;
 
     fn waiters() -> Self::Waiters;
     fn place(waiters: &Self::Waiters, cpu: CpuIndex) -> &AtomicUsize;
-    fn lock(entry: &Self::Entry, waiters: &Self::Waiters, cpu: CpuIndex) -> Self::Content;
-    fn unlock(entry: &Self::Entry, waiters: &Self::Waiters, cpu: CpuIndex, held: Self::Content, state: u8);
-    fn get(entry: &Self::Entry) -> Self::Content;
+    fn lock(entry: &Self::Entry, waiters: &Self::Waiters, cpu: CpuIndex) -> Self::StateAndCount;
+    fn unlock(
+        entry: &Self::Entry,
+        waiters: &Self::Waiters,
+        cpu: CpuIndex,
+        held: Self::StateAndCount,
+        state: u8,
+    );
+    fn get(entry: &Self::Entry) -> Self::StateAndCount;
     fn put(entry: &Self::Entry) -> bool;
-    fn state(content: Self::Content) -> u16;
-    fn count(content: Self::Content) -> u16;
+    fn state(content: Self::StateAndCount) -> u16;
+    fn count(content: Self::StateAndCount) -> u16;
 }
 
 /// Names of models and how to run them.
@@ -44,7 +50,7 @@ macro_rules! models {
             impl $crate::models::Lock for Copy {
                 type Entry = GranuleEntry;
                 type Waiters = Waiters;
-                type Content = Content;
+                type StateAndCount = StateAndCount;
 
                 fn waiters() -> Waiters {
                     Waiters { places: Default::default(), limit: Default::default() }
@@ -52,22 +58,22 @@ macro_rules! models {
                 fn place(waiters: &Waiters, cpu: CpuIndex) -> &AtomicUsize {
                     &waiters.places[cpu.get()].0
                 }
-                fn lock(entry: &GranuleEntry, waiters: &Waiters, cpu: CpuIndex) -> Content {
+                fn lock(entry: &GranuleEntry, waiters: &Waiters, cpu: CpuIndex) -> StateAndCount {
                     entry.lock(waiters, cpu)
                 }
-                fn unlock(entry: &GranuleEntry, waiters: &Waiters, cpu: CpuIndex, held: Content, state: u8) {
-                    entry.unlock(waiters, cpu, held, Content::unreferenced(state));
+                fn unlock(entry: &GranuleEntry, waiters: &Waiters, cpu: CpuIndex, held: StateAndCount, state: u8) {
+                    entry.unlock(waiters, cpu, held, StateAndCount::unreferenced(state));
                 }
-                fn get(entry: &GranuleEntry) -> Content {
+                fn get(entry: &GranuleEntry) -> StateAndCount {
                     entry.get(1, MAX_COUNT).expect("there is room for a reference")
                 }
                 fn put(entry: &GranuleEntry) -> bool {
                     entry.put(1).is_ok()
                 }
-                fn state(content: Content) -> u16 {
+                fn state(content: StateAndCount) -> u16 {
                     content.state()
                 }
-                fn count(content: Content) -> u16 {
+                fn count(content: StateAndCount) -> u16 {
                     content.count()
                 }
             }
@@ -149,7 +155,7 @@ unsafe impl<L: Lock> Sync for World<L> {}
 unsafe impl<L: Lock> Send for World<L> {}
 
 impl<L: Lock> World<L> {
-    fn lock(&self, cpu: CpuIndex, granule: usize) -> L::Content {
+    fn lock(&self, cpu: CpuIndex, granule: usize) -> L::StateAndCount {
         let place = std::ptr::from_ref(L::place(&self.waiters, cpu)).addr();
         ATTEMPTS.with_borrow_mut(|attempts| attempts.push(Attempt { place, granule, overtaken: None }));
         let held = L::lock(&self.granules[granule].entry, &self.waiters, cpu);
@@ -157,7 +163,7 @@ impl<L: Lock> World<L> {
         held
     }
 
-    fn unlock(&self, cpu: CpuIndex, granule: usize, held: L::Content, state: u8) {
+    fn unlock(&self, cpu: CpuIndex, granule: usize, held: L::StateAndCount, state: u8) {
         L::unlock(&self.granules[granule].entry, &self.waiters, cpu, held, state);
     }
 

@@ -19,7 +19,7 @@ use crate::granule::{GranuleEntry, GranuleTable, Waiters};
 use crate::mem::high_va::{self, CpuMemory};
 use crate::mem::{layout, low_va};
 use crate::realm::vmid::VmidTable;
-use crate::rmi::{self, Rmm};
+use crate::rmi::Rmm;
 use crate::xlat::mmu::{self, Features, Sharing};
 use crate::xlat::{Context, El2And0, RegionStorage, Table};
 use crate::{console, debug, info, warn};

@@ -3,6 +3,7 @@
 //! where they are.
 
 use core::mem::offset_of;
+use core::ops::Range;
 
 /// Bytes of the stack that cold boot runs on, and of that for exceptions during it.
 pub const BOOT_STACK_SIZE: usize = 0x8000;
@@ -31,3 +32,9 @@ impl BootStacks {
 
 /// Offsets of the guard pages, each below a stack.
 pub const GUARDS: [usize; 2] = [offset_of!(BootStacks, guard), offset_of!(BootStacks, exception_guard)];
+
+/// Offsets of the two stacks.
+pub const STACKS: [Range<usize>; 2] = [
+    offset_of!(BootStacks, stack)..offset_of!(BootStacks, exception_guard),
+    offset_of!(BootStacks, exception_stack)..size_of::<BootStacks>(),
+];

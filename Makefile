@@ -16,7 +16,7 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
 	lint host-test system-test mutation-proof mutants diagrams clean
-.PHONY: map size addr2line debug
+.PHONY: map size profile addr2line debug
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -91,6 +91,12 @@ bench: setup-qemu images ## every figure, compared with docs/performance.md; BEN
 	cargo test -q --test figures -- --nocapture >>build/figures.log
 	cargo bench -q --bench look_up >>build/figures.log
 	target/tools/performance $(BENCH) docs/performance.md build/figures.log
+
+# One scenario of one CPU. The log has a line for each instruction: tens of millions are too many.
+PROFILED ?= table-instructions
+profile: setup-qemu images ## where each visit to the RMM spends its instructions, in scenario PROFILED
+	$(SYSTEM) --qemu scripts/qemu-log.sh --show $(PROFILED) >build/profile.log || { cat build/profile.log; exit 1; }
+	target/tools/profile build/rmm.elf build/instructions.log
 
 mutants: ## make every small change to src/xlat and src/granule, and list those that no test notices; MUTANTS="--re FILE" for some
 	scripts/cargo-tool.sh cargo-mutants

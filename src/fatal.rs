@@ -87,7 +87,10 @@ fn report(body: impl FnOnce(Sink<'_>)) -> ! {
             console::write_unlocked(format_args!("{}", Line { level: Level::Fatal, text }));
         };
         body(&mut line);
-        line(format_args!("CPU stopped"));
+        match cpu::stage() {
+            Some(stage) => line(format_args!("CPU stopped while {stage} ({})", stage.map())),
+            None => line(format_args!("CPU stopped")),
+        }
         console::drain();
     }
     stop()
@@ -245,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_fault_inside_a_report_ends_it_without_another() {
-        preset_register("TPIDR_EL2", 0x1_0077);
+        preset_register("TPIDR_EL2", 0x80_0077);
         let mut reports = 0;
         let nested = std::panic::AssertUnwindSafe(|| {
             report(|_| {
@@ -268,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_cpu_that_dies_in_its_boot_is_refused_to_el3_and_one_that_serves_is_not() {
-        for (tpidr, calls) in [(0, 1), (0x21, 1), (0x1_0021, 0)] {
+        for (tpidr, calls) in [(0, 1), (0x21, 1), (0x80_0021, 0)] {
             preset_register("TPIDR_EL2", tpidr);
             set_monitor(Box::new(|registers| registers));
             let (outcome, events) = record(|| std::panic::catch_unwind(|| report(|_| ())));

@@ -9,7 +9,7 @@ use super::stacks::{BootStacks, GUARDS, STACKS};
 use super::{cold, configuration, registers, rmi_entry};
 use crate::address::PhysAddr;
 use crate::arch::recovery;
-use crate::cpu::{self, CpuIndex};
+use crate::cpu::{self, CpuIndex, Stage};
 use crate::el3::boot::{BootError, BootStatus, WarmBootArguments};
 use crate::el3::services;
 use crate::error;
@@ -114,7 +114,7 @@ extern "C" fn finish() -> u64 {
 extern "C" fn warm(x0: u64, x1: u64) -> u64 {
     // For reports; that there is such a CPU is checked below, and was before it got a stack.
     if let Some(index) = usize::try_from(x0).ok().and_then(CpuIndex::new) {
-        cpu::identify(index);
+        cpu::identify(index, Stage::Warm);
     }
     #[cfg(feature = "self-test")]
     super::self_test::warm(x1);
@@ -122,7 +122,7 @@ extern "C" fn warm(x0: u64, x1: u64) -> u64 {
         if !cold::is_alike() {
             return Err(BootError::Unsupported("a CPU with another translation than the first one's"));
         }
-        cpu::start_serving();
+        cpu::enter(Stage::Serving);
         Ok(())
     }))
 }

@@ -106,7 +106,8 @@ mod tests {
     /// What is told of a stack of these words, entered `skipped` bytes above its base.
     fn lines(words: &[u64], skipped: u64, link: Option<u64>) -> Vec<String> {
         let base = words.as_ptr().expose_provenance() as u64;
-        let stacks = [base..base + size_of_val(words) as u64];
+        let stack = base..base + size_of_val(words) as u64;
+        let stacks = [stack];
         let mut lines = Vec::new();
         // SAFETY: both outlive the backtrace.
         let memory = unsafe { Memory::new(code(), &stacks) };

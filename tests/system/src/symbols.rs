@@ -9,7 +9,7 @@ use addr2line::gimli::{
     UnwindContext, UnwindSection, Vendor,
 };
 use anyhow::{Context, Result};
-use object::{Object, ObjectSection, SymbolMap, SymbolMapName};
+use object::{Object, ObjectSection, ObjectSymbol};
 
 type Bytes<'data> = EndianSlice<'data, LittleEndian>;
 
@@ -44,7 +44,8 @@ pub trait Code {
 pub struct Symbols<'data> {
     lines: addr2line::Context<Bytes<'data>>,
     frames: EhFrame<Bytes<'data>>,
-    names: SymbolMap<SymbolMapName<'data>>,
+    /// The labels of the code and their addresses, ascending.
+    labels: Vec<(u64, &'data str)>,
 }
 
 impl<'data> Symbols<'data> {
@@ -64,7 +65,15 @@ impl<'data> Symbols<'data> {
             dwarf.and_then(addr2line::Context::from_dwarf).context("the debug information is of no use")?;
         let mut frames = EhFrame::from(section(SectionId::EhFrame.name()));
         frames.set_vendor(Vendor::AArch64);
-        Ok(Self { lines, frames, names: elf.symbol_map() })
+        let text = elf.section_by_name(".text").map(|section| section.index());
+        let in_text = elf.symbols().filter(|symbol| text.is_some() && symbol.section_index() == text);
+        // Those that begin with a dollar sign tell code from data (ELF for the Arm 64-bit Architecture, 4.5.4).
+        let mut labels: Vec<_> = in_text
+            .filter_map(|symbol| Some((symbol.address(), symbol.name().ok()?)))
+            .filter(|(_, name)| !name.is_empty() && !name.starts_with('$'))
+            .collect();
+        labels.sort_unstable();
+        Ok(Self { lines, frames, labels })
     }
 }
 
@@ -83,11 +92,12 @@ impl Code for Symbols<'_> {
                 None => name,
             });
         }
+        let above = self.labels.partition_point(|(label, _)| *label <= address);
         if functions.is_empty()
-            && let Some(symbol) = self.names.get(address)
+            && let Some((label, name)) = above.checked_sub(1).and_then(|last| self.labels.get(last))
         {
-            // Assembly has no more than names.
-            functions.push(format!("{} + {:#x}", symbol.name(), address - symbol.address()));
+            // Assembly has no more than labels.
+            functions.push(format!("{name} + {:#x}", address - label));
         }
         functions
     }

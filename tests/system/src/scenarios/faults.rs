@@ -108,6 +108,7 @@ const CALLS: &[(&str, &str)] = &[
     ("panic", r"rmm::boot::rmi_entry::handle_\w+ at src/boot/rmi_entry.rs:\d+$"),
     ("undefined", r"^    #0 +rmm::boot::self_test::commit at src/boot/self_test.rs:\d+"),
     ("undefined", r"rmm::boot::rmi_entry::handle_\w+ at src/boot/rmi_entry.rs:\d+$"),
+    ("undefined", r"^    #2 +rmi_loop \+ 0x[0-9a-f]+$"),
     ("stack-recursion", r"^    #32 +rmm::boot::self_test::recurse at src/boot/self_test.rs:\d+"),
 ];
 

@@ -15,11 +15,11 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
-	lint host-test system-test mutation-proof mutants diagrams clean
-.PHONY: map size profile
+	lint host-test system-test mutation-proof mutants coverage diagrams clean
+.PHONY: map size profile addr2line debug
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo "RMM_LOG=error|warn|info|debug sets the least grave lines that the image prints; info if not given"
 	@echo "CORE=rustup-src|debian-src|precompiled forces where the image's core comes from"
 
@@ -64,6 +64,10 @@ test: lint host-test system-test ## everything that is tested, here and on QEMU
 stress: setup-qemu images ## the long tests on QEMU, which take the better part of an hour
 	$(SYSTEM) --stress
 
+SCENARIO ?= session
+debug: setup-qemu images ## start the machine of `make run`, or of SCENARIO, stopped, and attach gdb to it
+	scripts/debug.sh $(SYSTEM) --show $(SCENARIO)
+
 # Only an image that logs at debug level prints its maps. It is left beside the one that the tests take.
 map: setup-qemu firmware ## the live VA maps of a booted image: the Low VA range, and the High VA range of its first CPU
 	RMM_LOG=debug $(IMAGE) build -p rmm --bin rmm
@@ -74,6 +78,10 @@ map: setup-qemu firmware ## the live VA maps of a booted image: the Low VA range
 
 size: build ## the sections of the image and its largest symbols
 	target/tools/size build/rmm.elf
+
+ELF ?= build/rmm.elf
+addr2line: tools ## name the functions in a fatal report: of a console log in LOG, or standard input; ELF is the image that printed it
+	@target/tools/addr2line $(ELF) $(LOG)
 
 # Twice, because an instruction count has to repeat.
 MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions realm-instructions table-instructions \
@@ -94,6 +102,9 @@ mutants: ## make every small change to src/xlat and src/granule, and list those 
 	scripts/cargo-tool.sh cargo-mutants
 	cargo run -q --profile tools -p rmm-test-mutants -- -- $(MUTANTS)
 
+coverage: ## the share of the lines of src/ that the tests of this machine execute
+	scripts/coverage.sh
+
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
 	cargo fmt --all --check
 	cargo clippy -q --all-targets -- -D warnings
@@ -112,7 +123,7 @@ host-test: ## the tests that run on this machine
 	$(DRAWN) cargo test -q -p rmm-diagrams
 
 system-test: setup-qemu images ## the tests that run on QEMU
-	$(SYSTEM)
+	$(SYSTEM) $(addprefix --gdb ,$(shell scripts/gdb.sh))
 
 mutation-proof: setup-qemu tools ## break the tree in every listed way and see the emulated tests fail (about a minute for each)
 	target/tools/mutation-proof

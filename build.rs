@@ -9,6 +9,7 @@ fn main() {
         for argument in [
             "-pie",
             "--no-dynamic-linker",
+            "--no-eh-frame-hdr",
             "-znorelro",
             "-zmax-page-size=4096",
             &format!("--defsym=__image_limit={:#x}", rmm_plat::LIMITS.image),

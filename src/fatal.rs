@@ -4,6 +4,7 @@
 //! Called on the exception stack or wherever a panic happened, in any state: nothing here takes a lock or trusts more than the
 //! frame it is given. A fault inside a report ends it without another.
 
+pub mod backtrace;
 pub mod syndrome;
 
 use core::fmt;
@@ -12,6 +13,7 @@ use core::panic::PanicInfo;
 use tock_registers::interfaces::Readable;
 
 use crate::arch::atomic::{AtomicUsize, Ordering};
+use crate::arch::place::{self, Place};
 use crate::arch::sysreg::TPIDR_EL2;
 use crate::arch::wait::halt;
 use crate::el3::boot::BootStatus;
@@ -20,6 +22,7 @@ use crate::log::{Level, Line};
 use crate::mem::low_va::Sections;
 use crate::mem::whereabouts::{StackPointer, Whereabouts};
 use crate::{console, cpu};
+use backtrace::Memory;
 use syndrome::Syndrome;
 
 /// What the exception vectors save before they call [`report_exception`]. Their assembly knows this layout.
@@ -47,16 +50,29 @@ static_assertions::const_assert_eq!(size_of::<ExceptionFrame>(), 37 * 8);
 /// Which CPU is reporting: its TPIDR_EL2, 0 for none.
 static REPORTING: AtomicUsize = AtomicUsize::new(0);
 
-/// Reports an exception and ends this CPU: it is refused to EL3 while it boots, and stopped later. `sections` are those of the image.
-pub fn report_exception<const GUARDS: usize>(frame: &ExceptionFrame, sections: &Sections<GUARDS>) -> ! {
-    report(|line| describe_exception(frame, sections, line))
+/// Reports an exception and ends this CPU: it is refused to EL3 while it boots, and stopped later. `sections` are those of the image;
+/// `memory` is what a backtrace is taken from.
+pub fn report_exception<const GUARDS: usize>(
+    frame: &ExceptionFrame,
+    sections: &Sections<GUARDS>,
+    memory: Memory<'_>,
+) -> ! {
+    report(|line| {
+        describe_exception(frame, sections, line);
+        let [.., link] = frame.x;
+        backtrace::describe(memory, Place { instruction: frame.elr, stack: frame.sp }, Some(link), line);
+    })
 }
 
 /// Reports a panic and ends this CPU: it is refused to EL3 while it boots, and stopped later.
-pub fn report_panic(info: &PanicInfo<'_>) -> ! {
-    report(|line| match info.location() {
-        Some(location) => line(format_args!("panic at {location}: {}", info.message())),
-        None => line(format_args!("panic: {}", info.message())),
+/// `memory` is what a backtrace is taken from.
+pub fn report_panic(info: &PanicInfo<'_>, memory: Memory<'_>) -> ! {
+    report(|line| {
+        match info.location() {
+            Some(location) => line(format_args!("panic at {location}: {}", info.message())),
+            None => line(format_args!("panic: {}", info.message())),
+        }
+        backtrace::describe(memory, place::here(), None, line);
     })
 }
 
@@ -71,7 +87,10 @@ fn report(body: impl FnOnce(Sink<'_>)) -> ! {
             console::write_unlocked(format_args!("{}", Line { level: Level::Fatal, text }));
         };
         body(&mut line);
-        line(format_args!("CPU stopped"));
+        match cpu::stage() {
+            Some(stage) => line(format_args!("CPU stopped while {stage} ({})", stage.map())),
+            None => line(format_args!("CPU stopped")),
+        }
         console::drain();
     }
     stop()
@@ -229,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_fault_inside_a_report_ends_it_without_another() {
-        preset_register("TPIDR_EL2", 0x1_0077);
+        preset_register("TPIDR_EL2", 0x80_0077);
         let mut reports = 0;
         let nested = std::panic::AssertUnwindSafe(|| {
             report(|_| {
@@ -252,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_cpu_that_dies_in_its_boot_is_refused_to_el3_and_one_that_serves_is_not() {
-        for (tpidr, calls) in [(0, 1), (0x21, 1), (0x1_0021, 0)] {
+        for (tpidr, calls) in [(0, 1), (0x21, 1), (0x80_0021, 0)] {
             preset_register("TPIDR_EL2", tpidr);
             set_monitor(Box::new(|registers| registers));
             let (outcome, events) = record(|| std::panic::catch_unwind(|| report(|_| ())));

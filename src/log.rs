@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_line_names_cpu_and_level() {
-        preset_register("TPIDR_EL2", 0x1_0001);
+        preset_register("TPIDR_EL2", 0x80_0001);
         assert_eq!(
             Line { level: Level::Info, text: format_args!("up: {}", 1) }.to_string(),
             "[RMM cpu0 INFO ] up: 1\n"
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_cpu_without_a_number_is_a_question_mark() {
-        preset_register("TPIDR_EL2", 0x1_0000);
+        preset_register("TPIDR_EL2", 0x80_0000);
         assert_eq!(Line { level: Level::Error, text: format_args!("x") }.to_string(), "[RMM cpu? ERROR] x\n");
     }
 

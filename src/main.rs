@@ -5,7 +5,7 @@
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    rmm::fatal::report_panic(info)
+    rmm::boot::report_panic(info)
 }
 
 // Keeps the entry point of the library in the image.

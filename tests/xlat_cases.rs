@@ -330,6 +330,29 @@ fn regions_of_one_table_share_it() {
 }
 
 #[test]
+fn a_region_that_needs_no_table_is_added_when_none_is_free() {
+    let page = |page: u64| Region::flat(pa(page * PAGE), PAGE, Attributes::read_write());
+    with_builder(low(32), 3, |mut builder| {
+        builder.add_static(page(0)).expect("good");
+        let mut context = builder.init().expect("tables enough");
+        assert_eq!(context.pool().free(), 0);
+        assert_eq!(context.add(page(511)), Ok(()));
+        assert_eq!(context.add(page(512)), Err(Error::OutOfTables(extent(512 * PAGE, PAGE))));
+    });
+}
+
+#[test]
+fn the_dump_shows_what_is_mapped_first_once() {
+    // All entries of its first table are in use.
+    with_builder(low(48), 4, |mut builder| {
+        builder.add_static(Region::flat(pa(0), PAGE, Attributes::read_write())).expect("good");
+        let context = builder.init().expect("tables enough");
+        // The range, the page, and how many tables there are.
+        assert_eq!(context.to_string().lines().count(), 3, "{context}");
+    });
+}
+
+#[test]
 fn granularity_caps_every_unit() {
     let data = Attributes::read_write();
     let sizes = |granularity| {
@@ -361,6 +384,8 @@ fn the_contiguous_hint_is_on_whole_aligned_groups_and_on_no_others() {
     assert_eq!(hinted(low(32), pages(16, 15)), (0, None));
     assert_eq!(hinted(low(32), pages(15, 33)), (32, Some(16)));
     assert_eq!(hinted(low(32), pages(17, 16)), (0, None));
+    // Not on the page behind the last group.
+    assert_eq!(hinted(low(32), pages(16, 17)), (16, Some(16)));
     let misaligned = Region::new(pa(17 * PAGE), va(16 * PAGE), 16 * PAGE, data);
     assert_eq!(hinted(low(32), misaligned), (0, None));
     assert_eq!(hinted(low(32), Region::flat(pa(0), 16 * MIB2, data)), (16, Some(0)));

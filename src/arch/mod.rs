@@ -12,6 +12,7 @@ mod instruction;
 pub mod interrupt;
 pub mod lock_order;
 pub mod memory;
+pub mod place;
 pub mod recovery;
 pub mod smc;
 pub mod sysreg;

@@ -12,14 +12,14 @@ use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
 use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1};
 use crate::arch::window::Window;
-use crate::cpu::{self, CpuIndex, MAX_CPUS};
+use crate::cpu::{self, CpuIndex, MAX_CPUS, Stage};
 use crate::el3::boot::{BootArguments, BootError, BootLimits};
 use crate::el3::manifest::{Console, Header};
 use crate::granule::{GranuleEntry, GranuleTable, Waiters};
 use crate::mem::high_va::{self, CpuMemory};
 use crate::mem::{layout, low_va};
 use crate::realm::vmid::VmidTable;
-use crate::rmi::{self, Rmm};
+use crate::rmi::Rmm;
 use crate::xlat::mmu::{self, Features, Sharing};
 use crate::xlat::{Context, El2And0, RegionStorage, Table};
 use crate::{console, debug, info, warn};
@@ -78,6 +78,7 @@ fn unsupported(_: crate::xlat::Error) -> BootError {
 
 /// Checks what EL3 passed as far as the maps depend on it, finds memory, and builds the Low VA map.
 pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
+    cpu::enter(Stage::Arguments);
     let features = *FEATURES.call_once(features);
     let max_pa = features.max_pa(low_va::FORMAT).map_err(unsupported)?;
     let physical_limit =
@@ -85,8 +86,9 @@ pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     let limits = BootLimits { cpus: MAX_CPUS, physical_limit, image: layout::image() };
     let arguments = BootArguments::check(registers, &limits)?;
     if let Some(index) = CpuIndex::new(arguments.cpu_index()) {
-        cpu::identify(index);
+        cpu::identify(index, Stage::Arguments);
     }
+    cpu::enter(Stage::Memory);
     let cold = Cold {
         arguments,
         manifest: copy_page(arguments.shared_buffer()),
@@ -98,6 +100,7 @@ pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     // SAFETY: cold boot runs once, on one CPU.
     let cold = unsafe { &mut *COLD.0.get() }.insert(cold);
     cold.plan = plan(cold);
+    cpu::enter(Stage::LowMap);
     let consoles = header(cold)?.consoles()?;
     let low = build_low_map(cold, consoles, &features)?;
     cold.low = Some(low);
@@ -164,6 +167,7 @@ fn build_low_map(
 
 /// Everything that needs no more than the map: the console first, so that what follows can be told.
 pub(super) fn finish() -> Result<(), BootError> {
+    cpu::enter(Stage::Console);
     // SAFETY: cold boot runs once, on one CPU; `prepare` has ended.
     let Some(cold) = (unsafe { &*COLD.0.get() }) else {
         return Err(BootError::Unsupported("a cold boot that was not prepared"));
@@ -180,8 +184,10 @@ pub(super) fn finish() -> Result<(), BootError> {
     #[cfg(feature = "self-test")]
     super::self_test::after_maps();
 
+    cpu::enter(Stage::HighMaps);
     let plan = cold.plan?;
     take_high_map(cold, &plan.cpus)?;
+    cpu::enter(Stage::Granules);
     let manifest = header.validate()?;
     let banks = manifest.dram().map(|bank| (bank.base(), bank.size()));
     let table = GranuleTable::new(granules(&plan.granules), &WAITERS, banks, &plan.excluded)
@@ -191,7 +197,7 @@ pub(super) fn finish() -> Result<(), BootError> {
     }
     RMM.call_once(|| Rmm::new(table, &VMIDS, cold.arguments.version().dialect()));
     info!("boot complete");
-    cpu::start_serving();
+    cpu::enter(Stage::Serving);
     Ok(())
 }
 

@@ -41,7 +41,7 @@ rmm_entry:
 
     address x0, early_vectors
     msr     vbar_el2, x0
-    msr     tpidr_el2, xzr              // not known yet, and booting
+    msr     tpidr_el2, xzr              // not known yet; the first stage of its boot
     // E2H first: it gives the other EL2 registers their layout.
     ldr     x0, ={hcr}
     msr     hcr_el2, x0

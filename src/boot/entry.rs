@@ -2,16 +2,18 @@
 //! The assembly of boot, and what it calls: nothing else calls into this file.
 
 use core::cell::UnsafeCell;
+use core::ops::Range;
+use core::panic::PanicInfo;
 
-use super::stacks::{BootStacks, GUARDS};
+use super::stacks::{BootStacks, GUARDS, STACKS};
 use super::{cold, configuration, registers, rmi_entry};
 use crate::address::PhysAddr;
 use crate::arch::recovery;
-use crate::cpu::{self, CpuIndex};
+use crate::cpu::{self, CpuIndex, Stage};
 use crate::el3::boot::{BootError, BootStatus, WarmBootArguments};
 use crate::el3::services;
 use crate::error;
-use crate::fatal::{self, ExceptionFrame};
+use crate::fatal::{self, ExceptionFrame, backtrace};
 use crate::mem::low_va::Sections;
 use crate::mem::{high_va, layout, ns_fault};
 
@@ -61,8 +63,25 @@ core::arch::global_asm!(
 extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
     match resume_address(frame) {
         Some(resume) => frame.elr = resume,
-        None => fatal::report_exception(frame, &sections()),
+        None => fatal::report_exception(frame, &sections(), backtrace_memory(&boot_stacks())),
     }
+}
+
+/// Reports a panic and ends this CPU. For the binary's panic handler.
+pub fn report_panic(info: &PanicInfo<'_>) -> ! {
+    fatal::report_panic(info, backtrace_memory(&boot_stacks()))
+}
+
+/// The two stacks of cold boot, without their guards.
+fn boot_stacks() -> [Range<u64>; 2] {
+    let base = (&raw const BOOT_STACKS).addr();
+    STACKS.map(|stack| (base + stack.start) as u64..(base + stack.end) as u64)
+}
+
+fn backtrace_memory(boot_stacks: &[Range<u64>]) -> backtrace::Memory<'_> {
+    let code = sections().code;
+    // SAFETY: the early map and the Low VA map have code and boot stacks, less the guards; whoever runs on its stacks in the High VA range has them mapped.
+    unsafe { backtrace::Memory::new((code.start.get(), code.end.get()), boot_stacks) }
 }
 
 /// Where to go on after the exception; `None` if it cannot be recovered.
@@ -95,7 +114,7 @@ extern "C" fn finish() -> u64 {
 extern "C" fn warm(x0: u64, x1: u64) -> u64 {
     // For reports; that there is such a CPU is checked below, and was before it got a stack.
     if let Some(index) = usize::try_from(x0).ok().and_then(CpuIndex::new) {
-        cpu::identify(index);
+        cpu::identify(index, Stage::Warm);
     }
     #[cfg(feature = "self-test")]
     super::self_test::warm(x1);
@@ -103,7 +122,7 @@ extern "C" fn warm(x0: u64, x1: u64) -> u64 {
         if !cold::is_alike() {
             return Err(BootError::Unsupported("a CPU with another translation than the first one's"));
         }
-        cpu::start_serving();
+        cpu::enter(Stage::Serving);
         Ok(())
     }))
 }

@@ -22,5 +22,8 @@ mod rmi_entry;
 #[cfg(all(target_os = "none", feature = "self-test"))]
 mod self_test;
 
+#[cfg(target_os = "none")]
+pub use entry::report_panic;
+
 /// Does nothing; a binary that names it is linked with this module, and so with the entry point.
 pub fn keep() {}

@@ -3,30 +3,38 @@
 //! where they are.
 
 use core::mem::offset_of;
+use core::ops::Range;
 
 /// Bytes of the stack that cold boot runs on, and of that for exceptions during it.
-const STACK_SIZE: usize = 0x8000;
-const GUARD_SIZE: usize = 4096;
+pub const BOOT_STACK_SIZE: usize = 0x8000;
+/// Bytes of the guard below each.
+pub const GUARD_SIZE: usize = 4096;
 
 /// Both stacks. The guards are mapped by neither the early nor the Low VA map.
 #[repr(C, align(4096))]
 #[allow(missing_debug_implementations)]
 pub struct BootStacks {
     guard: [u8; GUARD_SIZE],
-    stack: [u8; STACK_SIZE],
+    stack: [u8; BOOT_STACK_SIZE],
     exception_guard: [u8; GUARD_SIZE],
-    exception_stack: [u8; STACK_SIZE],
+    exception_stack: [u8; BOOT_STACK_SIZE],
 }
 
 impl BootStacks {
     /// As they are at first.
     pub const NEW: Self = Self {
         guard: [0; GUARD_SIZE],
-        stack: [0; STACK_SIZE],
+        stack: [0; BOOT_STACK_SIZE],
         exception_guard: [0; GUARD_SIZE],
-        exception_stack: [0; STACK_SIZE],
+        exception_stack: [0; BOOT_STACK_SIZE],
     };
 }
 
 /// Offsets of the guard pages, each below a stack.
 pub const GUARDS: [usize; 2] = [offset_of!(BootStacks, guard), offset_of!(BootStacks, exception_guard)];
+
+/// Offsets of the two stacks.
+pub const STACKS: [Range<usize>; 2] = [
+    offset_of!(BootStacks, stack)..offset_of!(BootStacks, exception_guard),
+    offset_of!(BootStacks, exception_stack)..size_of::<BootStacks>(),
+];

@@ -25,6 +25,20 @@ const STATE_SHIFT: u32 = 10;
 const STATE: u16 = 0xf << STATE_SHIFT;
 const COUNT: u16 = (1 << STATE_SHIFT) - 1;
 
+/// The fields of a word, for a debugger: constants leave nothing in the debug information.
+#[derive(Debug)]
+#[repr(C)]
+struct DebuggerBits {
+    locked: u16,
+    contended: u16,
+    state: u16,
+    references: u16,
+}
+
+#[used]
+static DEBUGGER_BITS: DebuggerBits =
+    DebuggerBits { locked: LOCKED, contended: CONTENDED, state: STATE, references: COUNT };
+
 /// The largest reference count that a word can hold.
 pub(super) const MAX_COUNT: u16 = COUNT;
 

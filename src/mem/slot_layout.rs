@@ -61,6 +61,9 @@ impl SlotIndex {
 pub const COUNT: usize = SlotIndex::RealmData as usize + 1;
 /// The virtual address of the first slot: 32 pages below the end of the address space, of which some are left for slots to come.
 pub const BASE: VirtAddr = VirtAddr::new(u64::MAX - 32 * GRANULE_SIZE + 1);
+/// The same, for a debugger: constants leave nothing in the debug information.
+#[used]
+static DEBUGGER_BASE: u64 = BASE.get();
 /// Bytes of all slots.
 pub const SIZE: u64 = COUNT as u64 * GRANULE_SIZE;
 

@@ -254,6 +254,38 @@ mod tests {
     }
 
     #[test]
+    fn a_physical_range_is_that_of_its_code_as_far_as_the_format_goes() {
+        for (code, bits) in [(0, 32), (1, 36), (2, 40), (3, 42), (4, 44), (5, 48), (6, 52)] {
+            let features = Features { physical_range: code, ..features_52() };
+            assert_eq!(features.physical_bits(), Ok(bits));
+            assert_eq!(features.max_pa(DescriptorFormat::Lpa2), Ok(PhysAddr::new((1 << bits) - 1)));
+            let least = PhysAddr::new((1 << bits.min(48)) - 1);
+            assert_eq!(features.max_pa(DescriptorFormat::Bits48), Ok(least));
+        }
+        for features in
+            [Features { physical_range: 7, ..features_52() }, Features { physical_range: 6, ..features_48() }]
+        {
+            assert_eq!(features.physical_bits(), Err(Error::PhysicalRange(features.physical_range)));
+        }
+    }
+
+    #[test]
+    fn what_a_cpu_lacks_is_refused_from_where_it_is_needed() {
+        let plain = Features { small_tables: false, asid_16: false, ..features_48() };
+        let low = |bits| {
+            AddressSpace::new(VaRange::Low, bits, PA_48, DescriptorFormat::Bits48)
+                .expect("a good configuration")
+        };
+        assert_eq!(plain.check(&low(25)), Ok(()));
+        assert_eq!(plain.check(&low(24)), Err(Error::NoSmallTables(24)));
+        assert_eq!(plain.check(&low(25).with_asid(0xff)), Ok(()));
+        assert_eq!(plain.check(&low(25).with_asid(0x100)), Err(Error::NoAsid));
+        // The least of what means that there is no such granule.
+        let none = Features::from_id_registers(8 << 28, 0, 0);
+        assert!(!none.granule_4kib && !none.lpa2);
+    }
+
+    #[test]
     fn tcr_has_the_known_value_with_48_bits() {
         let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
         // E0PD1, IPS 48 bits, both ranges 4 KiB, inner shareable, write-back, T1SZ 43, T0SZ 18.

@@ -440,6 +440,29 @@ mod tests {
     }
 
     #[test]
+    fn a_region_that_comes_after_those_inside_it_is_around_them() {
+        let mut storage = RegionStorage::<8>::new();
+        let mut list = storage.list();
+        add(&mut list, flat(1, 1), Static).expect("the first");
+        add(&mut list, flat(8, 2), Static).expect("disjoint");
+        // It ends where the second does.
+        assert_eq!(add(&mut list, flat(0, 10), Static), Ok(()));
+        for crossing in [flat(5, 10), flat(9, 2)] {
+            assert_eq!(add(&mut list, crossing, Static), Err(Error::Overlap(crossing.0.extent)));
+        }
+        assert_eq!(add(&mut list, flat(2, 1), Static), Ok(()));
+    }
+
+    #[test]
+    fn a_list_knows_its_room_and_what_is_in_it() {
+        let mut storage = RegionStorage::<3>::new();
+        let mut list = storage.list();
+        assert_eq!((list.capacity(), list.len(), list.is_empty()), (3, 0, true));
+        add(&mut list, flat(0, 1), Static).expect("the first");
+        assert_eq!((list.capacity(), list.len(), list.is_empty()), (3, 1, false));
+    }
+
+    #[test]
     fn dynamic_and_transient_regions_overlap_nothing() {
         let mut storage = RegionStorage::<8>::new();
         let mut list = storage.list();
@@ -552,6 +575,7 @@ mod tests {
         }
         let mut parts = Vec::new();
         let Ok(()) = list.try_for_each_part::<core::convert::Infallible>(|member, part| {
+            assert_eq!((part.first % PAGE, part.last % PAGE), (0, PAGE - 1));
             parts.push((member.span.first / PAGE, part.first / PAGE, (part.last + 1 - part.first) / PAGE));
             Ok(())
         });

@@ -193,6 +193,14 @@ mod tests {
     }
 
     #[test]
+    fn asid_and_walks_are_as_they_are_set() {
+        let plain = space(VaRange::Low, 48);
+        assert_eq!((plain.asid(), plain.walks()), (0, Shareability::Inner));
+        let set = plain.with_asid(7).with_walks(Shareability::Outer);
+        assert_eq!((set.asid(), set.walks()), (7, Shareability::Outer));
+    }
+
+    #[test]
     fn the_highest_physical_address_fits_the_format_and_ends_a_granule() {
         let new = |max_pa, format| AddressSpace::new(VaRange::Low, 48, max_pa, format);
         assert_eq!(new(MAX_52, DescriptorFormat::Bits48), Err(Error::MaxPhysicalAddress(MAX_52)));
@@ -230,6 +238,15 @@ mod tests {
             let extent = Extent { base: VirtAddr::new(base), size };
             assert_eq!(space.span(extent.base, size), Err(error(extent)));
         }
+    }
+
+    #[test]
+    fn an_address_outside_the_range_has_no_offset() {
+        let (low, high) = (space(VaRange::Low, 30), space(VaRange::High, 30));
+        assert_eq!(low.offset(VirtAddr::new(0x3fff_ffff)), Some(0x3fff_ffff));
+        assert_eq!(low.offset(VirtAddr::new(0x4000_0000)), None);
+        assert_eq!(high.offset(VirtAddr::new(0xffff_ffff_c000_0000)), Some(0));
+        assert_eq!(high.offset(VirtAddr::new(0xffff_ffff_bfff_ffff)), None);
     }
 
     #[test]

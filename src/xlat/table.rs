@@ -195,6 +195,12 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_knows_where_it_ends() {
+        let mut tables = [Table::EMPTY; 3];
+        assert_eq!(pool(&mut tables).last(), PhysAddr::new(0x8_2fff));
+    }
+
+    #[test]
     fn every_table_is_handed_out_once() {
         let mut tables = [Table::EMPTY; 3];
         let mut pool = pool(&mut tables);

@@ -365,6 +365,20 @@ mod tests {
     }
 
     #[test]
+    fn a_range_and_its_pages_say_what_they_are() {
+        with_context(Maintenance::Local, |context| {
+            let range = context.transient(SLOTS, 16).expect("transient");
+            assert_eq!(range.pages(), 16);
+            assert_eq!(format!("{range:?}"), "TransientRange(16 pages at 0xfffffffffff00000, EL2&0)");
+            let page = range.page(1).expect("there");
+            assert_eq!(format!("{page:?}"), "TransientPage(0xfffffffffff01000, EL2&0)");
+            let template = range.template(Attributes::read_write().non_global()).expect("good");
+            let page = range.local_page(2, template).expect("local");
+            assert_eq!(format!("{page:?}"), "LocalPage(0xfffffffffff02000, EL2&0)");
+        });
+    }
+
+    #[test]
     fn a_map_is_one_store_one_dsb_one_isb() {
         with_context(Maintenance::Local, |context| {
             let range = context.transient(SLOTS, 16).expect("transient");

@@ -4,6 +4,7 @@
 //!
 //! `make diagrams` writes them beside this package; a test fails when a committed one is not what the code draws.
 
+mod boot;
 mod granule_states;
 mod high_va;
 mod image;
@@ -35,6 +36,7 @@ impl Picture {
 /// Every picture.
 pub fn pictures() -> Vec<Picture> {
     [
+        ("boot.svg", boot::draw()),
         ("va-space.svg", va_space::draw()),
         ("image.svg", image::draw()),
         ("high-va.svg", high_va::draw()),

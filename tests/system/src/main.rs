@@ -35,6 +35,9 @@ struct Arguments {
     /// The emulator to use
     #[arg(long, default_value = "qemu-system-aarch64")]
     qemu: PathBuf,
+    /// The debugger to use; scenarios that need one are left out without
+    #[arg(long)]
+    gdb: Option<PathBuf>,
     /// Run the scenarios whose names contain this text only
     #[arg(long)]
     filter: Option<String>,
@@ -47,6 +50,9 @@ struct Arguments {
     /// Run one scenario and print its log as it comes
     #[arg(long, value_name = "NAME", conflicts_with_all = ["filter", "list"])]
     show: Option<String>,
+    /// Start one scenario, stopped, for a debugger that attaches at this socket
+    #[arg(long, value_name = "SOCKET", requires = "show")]
+    debug: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -103,7 +109,18 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
 
     let images = arguments.images()?;
-    let qemu = Qemu::find(&arguments.qemu)?;
+    let qemu = Qemu::find(&arguments.qemu)?.with_debugger(arguments.gdb.clone());
+    if let (Some(socket), [scenario]) = (&arguments.debug, &*chosen) {
+        return Ok(qemu.run_for_debugger(scenario, &images, socket)?.success());
+    }
+    if arguments.gdb.is_none() {
+        chosen.retain(|scenario| {
+            if scenario.debugger.is_some() {
+                println!("LEFT OUT {}: there is no debugger for it", scenario.name);
+            }
+            scenario.debugger.is_none()
+        });
+    }
     let live = arguments.show.is_some();
     let passed = AtomicUsize::new(0);
     verdict::judge_all(&chosen, &qemu, &images, live, |scenario, verdict| {

@@ -10,10 +10,12 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use regex::Regex;
 
+use crate::backtrace::annotate;
 use crate::scenario::{Image, Scenario};
+use crate::symbols::Symbols;
 
 /// The first release whose `x-rme` CPU runs the RMM.
 const OLDEST: (u32, u32) = (9, 2);
@@ -37,6 +39,18 @@ pub struct Images {
     pub host: PathBuf,
     /// The image that tests the translation tables by itself.
     pub xlat: Option<PathBuf>,
+}
+
+impl Images {
+    /// The binary that a scenario is about.
+    fn of(&self, image: Image) -> Result<&Path> {
+        let path = match image {
+            Image::Rmm => Some(&self.rmm),
+            Image::SelfTest => self.rmm_self_test.as_ref(),
+            Image::Xlat => self.xlat.as_ref(),
+        };
+        path.map(PathBuf::as_path).with_context(|| format!("the image {image:?} is needed and was not given"))
+    }
 }
 
 /// How a run ended.
@@ -64,6 +78,7 @@ pub struct Run {
 /// A QEMU that is new enough.
 pub struct Qemu {
     program: PathBuf,
+    debugger: Option<PathBuf>,
 }
 
 impl Qemu {
@@ -79,7 +94,29 @@ impl Qemu {
         })?;
         check_version(&String::from_utf8_lossy(&output.stdout))
             .with_context(|| format!("cannot use {name}"))?;
-        Ok(Self { program: program.into() })
+        Ok(Self { program: program.into(), debugger: None })
+    }
+
+    /// Has scenarios that ask for a debugger run under this one.
+    pub fn with_debugger(self, debugger: Option<PathBuf>) -> Self {
+        Self { debugger, ..self }
+    }
+
+    /// Starts a scenario and stops it before its first instruction, until a debugger that attaches at `socket` has it go on. What the machine
+    /// prints goes to standard output and error.
+    ///
+    /// # Errors
+    ///
+    /// QEMU could not be started, or the image the scenario needs was not given.
+    pub fn run_for_debugger(
+        &self,
+        scenario: &Scenario,
+        images: &Images,
+        socket: &Path,
+    ) -> Result<ExitStatus> {
+        let mut command = self.command(scenario, images)?;
+        command.args(debugger_options(socket)).stdin(Stdio::null());
+        command.status().with_context(|| format!("cannot run {}", self.program.display()))
     }
 
     /// Runs a scenario to its end, or to its time limit.
@@ -89,18 +126,44 @@ impl Qemu {
     /// QEMU could not be started, or the image the scenario needs was not given.
     pub fn run(&self, scenario: &Scenario, images: &Images, live: bool) -> Result<Run> {
         let start = Instant::now();
-        let mut child = self
-            .command(scenario, images)?
+        let mut command = self.command(scenario, images)?;
+        let mut session = None;
+        if let Some(script) = scenario.debugger {
+            let program = self.debugger.as_deref().context("needs a debugger, --gdb")?;
+            let session =
+                session.insert(Session::new(program, script, &scenario.name, images.of(scenario.image)?));
+            command.args(debugger_options(&session.socket));
+        }
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot run {}", self.program.display()))?;
         let (sender, lines) = mpsc::channel();
-        let readers = [
+        let mut readers = vec![
             child.stdout.take().map(|pipe| read_lines(pipe, sender.clone())),
-            child.stderr.take().map(|pipe| read_lines(pipe, sender)),
+            child.stderr.take().map(|pipe| read_lines(pipe, sender.clone())),
         ];
+        let mut debugger = match &mut session {
+            Some(session) => match session.attach(&mut child, scenario.time_limit) {
+                Ok(debugger) => Some(debugger),
+                Err(error) => {
+                    stop(&mut child)?;
+                    return Err(error);
+                }
+            },
+            None => None,
+        };
+        readers.push(
+            debugger
+                .as_mut()
+                .and_then(|child| child.stdout.take())
+                .map(|pipe| read_lines(pipe, sender.clone())),
+        );
+        readers.push(
+            debugger.as_mut().and_then(|child| child.stderr.take()).map(|pipe| read_lines(pipe, sender)),
+        );
 
         let mut log = Vec::new();
         let cut = loop {
@@ -127,10 +190,17 @@ impl Qemu {
             }
             None => End::Exited(child.wait().context("QEMU vanished")?),
         };
+        if let Some(mut debugger) = debugger {
+            // Without QEMU it has nothing to do.
+            stop(&mut debugger)?;
+        }
         drop(lines);
         for reader in readers.into_iter().flatten() {
             // A reader ends with its pipe, which closed with QEMU.
             let _ = reader.join();
+        }
+        if scenario.symbolized {
+            log = symbolize(&log, images.of(scenario.image)?)?;
         }
         Ok(Run { end, log, duration: start.elapsed() })
     }
@@ -163,13 +233,9 @@ impl Qemu {
                 .args(["-device", &loader(rmm, scenario.load_address)])
                 .args(["-device", &loader(&images.host, HOST_ADDRESS)]);
         };
-        match scenario.image {
-            Image::Rmm => with_monitor(&images.rmm),
-            Image::SelfTest => {
-                with_monitor(images.rmm_self_test.as_ref().context("needs --rmm-self-test")?);
-            }
-            Image::Xlat => {
-                let xlat = images.xlat.as_ref().context("needs --xlat")?;
+        match (scenario.image, images.of(scenario.image)?) {
+            (Image::Rmm | Image::SelfTest, rmm) => with_monitor(rmm),
+            (Image::Xlat, xlat) => {
                 command
                     .args(["-device", &loader(xlat, XLAT_ADDRESS)])
                     .args(["-device", &format!("loader,addr={XLAT_ADDRESS:#x},cpu-num=0")]);
@@ -180,6 +246,62 @@ impl Qemu {
         }
         Ok(command)
     }
+}
+
+/// What has QEMU wait for a debugger at `socket`.
+fn debugger_options(socket: &Path) -> [String; 3] {
+    let socket = escape(&socket.to_string_lossy());
+    ["-S".into(), "-gdb".into(), format!("unix:{socket},server=on,wait=off")]
+}
+
+/// A debugger that follows a script, with the commands for the RMM and the symbols of its image loaded.
+struct Session {
+    command: Command,
+    socket: PathBuf,
+}
+
+impl Session {
+    fn new(program: &Path, script: &str, name: &str, image: &Path) -> Self {
+        let socket = std::env::temp_dir().join(format!("rmm-{}-{name}.gdb", std::process::id()));
+        let elf = image.with_extension("elf");
+        let mut command = Command::new(program);
+        command
+            .args(["-nx", "--batch", "-ex", "set pagination off", "-ex"])
+            .arg(format!("target remote {}", socket.display()))
+            .args(["-x", "scripts/gdb/rmm.py", "-ex"])
+            .arg(format!("rmm-load {}", elf.display()))
+            .args(["-x", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self { command, socket }
+    }
+
+    /// Starts the debugger as soon as the machine waits for it.
+    fn attach(&mut self, machine: &mut Child, time_limit: Duration) -> Result<Child> {
+        let start = Instant::now();
+        while !self.socket.exists() {
+            ensure!(machine.try_wait()?.is_none(), "QEMU ended before a debugger could attach");
+            ensure!(start.elapsed() < time_limit, "QEMU does not wait for a debugger");
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.command.spawn().context("cannot run the debugger")
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It is not there if QEMU did not start.
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+/// The log with the functions that are named in it by their addresses, from the linked file beside the flat binary.
+fn symbolize(log: &[String], binary: &Path) -> Result<Vec<String>> {
+    let path = binary.with_extension("elf");
+    let elf = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let symbols = Symbols::of(&elf).with_context(|| format!("cannot use {}", path.display()))?;
+    Ok(annotate(log, &symbols))
 }
 
 /// Checks what `--version` printed.

@@ -44,6 +44,10 @@ pub struct Scenario {
     pub expected: Vec<String>,
     /// Regular expressions that no line may match.
     pub forbidden: Vec<String>,
+    /// Say in the log which functions the addresses in the RMM's reports are in.
+    pub symbolized: bool,
+    /// Run under a debugger that follows this script, from the root of the tree.
+    pub debugger: Option<&'static str>,
     /// How long it may take: `TIME_LIMIT` unless the row says otherwise.
     pub time_limit: Duration,
 }
@@ -64,6 +68,8 @@ impl Scenario {
             expected: Vec::new(),
             // No scenario but those with deliberate faults may kill the RMM.
             forbidden: vec![r"\[RMM .*FATAL\]".into()],
+            symbolized: false,
+            debugger: None,
             time_limit: TIME_LIMIT,
         }
     }
@@ -124,6 +130,18 @@ impl Scenario {
     /// Counts instructions.
     pub fn instruction_count(mut self) -> Self {
         self.instruction_count = true;
+        self
+    }
+
+    /// Names the functions in the RMM's reports, by the ELF file beside the image.
+    pub fn symbolized(mut self) -> Self {
+        self.symbolized = true;
+        self
+    }
+
+    /// Runs under a debugger that follows `script`.
+    pub fn debugger(mut self, script: &'static str) -> Self {
+        self.debugger = Some(script);
         self
     }
 

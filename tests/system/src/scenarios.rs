@@ -3,6 +3,7 @@
 
 mod boot;
 mod cpus;
+mod debugger;
 mod faults;
 mod machines;
 mod realms;
@@ -34,6 +35,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(slots::contents());
     rows.extend(faults::deliberate_faults(protection));
     rows.extend(realms::realms());
+    rows.extend(debugger::debugger());
     rows.extend(faults::stack_use());
     rows.extend(boot::costs());
     rows.extend(rmi::costs());

@@ -132,7 +132,7 @@ fn sections(text: &str) -> HashSet<String> {
 /// The targets that `text` has people make: what follows `make` in code.
 fn targets(text: &str) -> Vec<String> {
     static COMMAND: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?m)(?:^|`)make ([a-z][a-z-]*)").expect("the pattern is valid"));
+        LazyLock::new(|| Regex::new(r"(?m)(?:^|`)make ([a-z][a-z0-9-]*)").expect("the pattern is valid"));
     let mut targets = Vec::new();
     let mut in_block = false;
     for line in text.lines() {

@@ -30,6 +30,9 @@ struct Arguments {
     /// The emulator to use
     #[arg(long, default_value = "qemu-system-aarch64")]
     qemu: PathBuf,
+    /// The debugger to use
+    #[arg(long, default_value = "gdb-multiarch")]
+    gdb: PathBuf,
     /// Only check that the mutations fit the tree and that they leave no scenario out
     #[arg(long)]
     check: bool,
@@ -82,7 +85,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     ensure!(!chosen.is_empty(), "no mutation has such a name");
     let mut proof = Proof {
         tree: Tree::copy(&arguments.source, arguments.copy.clone())?,
-        qemu: Qemu::find(&arguments.qemu)?,
+        qemu: Qemu::find(&arguments.qemu)?.with_debugger(Some(arguments.gdb.clone())),
         stale: Target::ALL.into_iter().collect(),
     };
     let start = Instant::now();

@@ -258,8 +258,10 @@ pub fn failures() -> Vec<Scenario> {
         ("exception", AFTER_MAPS, UNDEFINED, "an exception, which is reported", Some("(?i)unknown")),
         ("panic", AFTER_MAPS, PANIC, "a panic, which is reported", Some("panic")),
     ];
-    let report = |scenario: Scenario, words: Option<&str>| match words {
-        Some(words) => scenario.expect(format!("{REPORT}.*{words}")),
+    let report = |scenario: Scenario, words: Option<&str>, stage: &str| match words {
+        Some(words) => scenario
+            .expect(format!("{REPORT}.*{words}"))
+            .expect(format!("{REPORT}CPU stopped while {stage} ")),
         None => scenario,
     };
     let cold = places.iter().map(|&(name, place, fault, what, words)| {
@@ -268,14 +270,14 @@ pub fn failures() -> Vec<Scenario> {
             .refusal(UNKNOWN)
             .self_test_image()
             .option(format!("token={}", fault_token(place, fault)));
-        report(row, words)
+        report(row, words, "taking the console into use")
     });
     let warm = places.iter().filter(|(_, place, ..)| *place != BEFORE_MAPS).map(
         |&(name, place, fault, what, words)| {
             let row = warm_failure(format!("warm-boot-{name}"), what)
                 .self_test_image()
                 .option(format!("warm-token={}", fault_token(place, fault)));
-            report(row, words)
+            report(row, words, "checking a warm boot")
         },
     );
     let mut rows: Vec<_> = cold.chain(warm).collect();

@@ -47,7 +47,7 @@ const FAULTS: &[Fault] = &[
         what: "an undefined instruction",
         report: &["(?i)(undefined|unknown)"],
     },
-    Fault { kind: 6, name: "panic", what: "a panic", report: &["(?i)panic"] },
+    Fault { kind: 6, name: "panic", what: "a panic", report: &["(?i)panic", "backtrace from image"] },
     Fault {
         kind: 7,
         name: "unmapped",
@@ -101,6 +101,17 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
+/// Lines that the functions of a backtrace must give: those that the stack tells for certain have a number.
+const CALLS: &[(&str, &str)] = &[
+    ("panic", r"^    #\d+ +core::panicking::panic_fmt at "),
+    ("panic", r"^    #\d+ +rmm::boot::self_test::commit at src/boot/self_test.rs:\d+"),
+    ("panic", r"rmm::boot::rmi_entry::handle_\w+ at src/boot/rmi_entry.rs:\d+$"),
+    ("undefined", r"^    #0 +rmm::boot::self_test::commit at src/boot/self_test.rs:\d+"),
+    ("undefined", r"rmm::boot::rmi_entry::handle_\w+ at src/boot/rmi_entry.rs:\d+$"),
+    ("undefined", r"^    #2 +rmi_loop \+ 0x[0-9a-f]+$"),
+    ("stack-recursion", r"^    #32 +rmm::boot::self_test::recurse at src/boot/self_test.rs:\d+"),
+];
+
 /// The fault that only a hardened image notices.
 const BRANCH_TARGET: &str = "branch-target";
 
@@ -127,7 +138,12 @@ fn fatal(fault: &Fault) -> Scenario {
         .cpus(2)
         .instruction_count()
         .expect(r"^ok: CPU 1 is served while the RMM dies on CPU 0")
-        .expect(r"^stack use: CPU 0, the exception stack: \d+ of \d+ bytes$");
+        .expect(r"^stack use: CPU 0, the exception stack: \d+ of \d+ bytes$")
+        .symbolized();
+    let scenario = CALLS
+        .iter()
+        .filter(|(name, _)| *name == fault.name)
+        .fold(scenario, |scenario, (_, call)| scenario.expect(*call));
     fault.report.iter().fold(scenario, |scenario, words| scenario.expect(format!("{REPORT}.*{words}")))
 }
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! `addr2line ELF [LOG]`: prints a log of the RMM's console, from a file or standard input, with the functions that the addresses in
+//! its fatal reports are in, see [`rmm_test_system::backtrace`].
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use rmm_test_system::backtrace::annotate;
+use rmm_test_system::symbols::Symbols;
+
+/// Print a console log with the functions that the addresses in it are in.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The linked image that printed it
+    elf: PathBuf,
+    /// The log; standard input if none is named
+    log: Option<PathBuf>,
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let name = arguments.elf.display();
+    let elf = std::fs::read(&arguments.elf).with_context(|| format!("cannot read {name}"))?;
+    let symbols = Symbols::of(&elf).with_context(|| format!("cannot use {name}"))?;
+    let mut bytes = Vec::new();
+    match &arguments.log {
+        Some(path) => {
+            bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
+        }
+        None => drop(std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?),
+    }
+    // What a UART delivers need not be text throughout.
+    let log: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
+    for line in annotate(&log, &symbols) {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("addr2line: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -49,6 +49,18 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("cargo writes text")
 }
 
+/// The licenses that a dependency may have; of one that gives a choice, one of these is enough.
+const LICENSES: [&str; 4] = ["Apache-2.0", "BSD-3-Clause", "MIT", "Unicode-3.0"];
+
+/// Whether `expression`, as a manifest has it, can be met with [`LICENSES`] alone.
+fn is_allowed(expression: &str) -> bool {
+    let expression = spdx::Expression::parse_mode(expression, spdx::ParseMode::LAX);
+    let allows = |license: &spdx::LicenseReq| {
+        license.addition.is_none() && license.license.id().is_some_and(|id| LICENSES.contains(&id.name))
+    };
+    expression.is_ok_and(|expression| expression.evaluate(allows))
+}
+
 /// The versions of each crate that `tree`, as `cargo tree` lists them without any drawing, has.
 fn versions(tree: &str) -> BTreeMap<&str, Vec<&str>> {
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -84,6 +96,28 @@ fn the_locked_versions_fit_the_manifests_and_no_crate_is_in_the_firmware_twice()
 }
 
 #[test]
+fn every_dependency_is_from_the_registry_and_has_a_license_that_is_allowed() {
+    let edges = ["-e", "normal,build,dev", "--prefix", "none", "-f", "{p}\t{l}"];
+    let tree = cargo(&[&["tree", "--workspace"][..], &edges].concat());
+    let root = root().canonicalize().expect("the tree is there");
+    let mut refused = Vec::new();
+    for (package, license) in tree.lines().filter_map(|line| line.split_once('\t')) {
+        let license = license.trim_end_matches(" (*)");
+        // Only what is not from the registry has its source in parentheses.
+        let elsewhere = package.split_once(" (").map(|(_, source)| source.trim_end_matches(')'));
+        let is_known = match elsewhere {
+            None | Some("proc-macro") => true,
+            Some(source) => Path::new(source).starts_with(&root),
+        };
+        if !is_known || !is_allowed(license) {
+            refused.push((package, license));
+        }
+    }
+    assert!(tree.lines().count() > 50, "{tree}");
+    assert!(refused.is_empty(), "{refused:#?}");
+}
+
+#[test]
 fn the_locked_versions_are_committed() {
     // A tree that was not cloned has no list of what is committed.
     if root().join(".git").exists() {
@@ -101,5 +135,12 @@ fn licenses_and_versions_are_read_as_they_are_written() {
     assert!(!is_licensed("// SPDX-License-Identifier: GPL-2.0\n"));
     let tree = versions("a v1.0.0 (/here)\nb v2.0.0\na v1.0.0 (*)\nb v1.9.0\n");
     assert_eq!(tree, BTreeMap::from([("a", vec!["v1.0.0"]), ("b", vec!["v2.0.0", "v1.9.0"])]));
+    assert!(is_allowed("MIT/Apache-2.0") && is_allowed("Unlicense OR MIT"));
+    assert!(is_allowed("(MIT OR Apache-2.0) AND Unicode-3.0"));
+    assert!(
+        !is_allowed("MIT AND GPL-2.0-only")
+            && !is_allowed("Apache-2.0 WITH LLVM-exception")
+            && !is_allowed("")
+    );
     assert!(is_source("entry.S") && is_source("Makefile") && !is_source("Cargo.lock"));
 }

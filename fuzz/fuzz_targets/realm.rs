@@ -2,7 +2,7 @@
 //! Fuzzes the commands on Realms, RECs, tables and data: any arguments, mostly such as name something that is there, and a page of parameters that is
 //! changed between the calls. What must hold after each call is checked here; what each call must answer is for the tests with a model.
 //!
-//! Run with `cargo +nightly fuzz run realm -- -max_len=4096 -detect_leaks=0`: the tables of the CPU are made for good.
+//! Run with `ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run realm -- -max_len=4096`: the tables of the CPU are made for good.
 #![no_main]
 
 use std::cell::RefCell;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Links the firmware's image, on the bare-metal target only: position-independent, by `linker.lds`, which is told how large it may be.
+//! Links the firmware's image, on the bare-metal target only: position-independent, by
+//! `linker.lds`, which is told how large it may be.
 
 fn main() {
     println!("cargo::rerun-if-changed=linker.lds");
     println!("cargo::rustc-check-cfg=cfg(hardened)");
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none") {
-        let script = format!("{}/linker.lds", std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
+        let script =
+            format!("{}/linker.lds", std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
         for argument in [
             "-pie",
             "--no-dynamic-linker",

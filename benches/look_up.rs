@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Instructions that looking a granule's state up takes on the host, by the number of banks and their size.
+//! Instructions that looking a granule's state up takes on the host, by the number of banks and
+//! their size.
 //!
-//! Bank by bank the figure should grow by a few instructions for those that are compared in line, with the logarithm of their
-//! number beyond, and not at all with their size: a TiB, whose array of 512 MiB is mapped where it is touched only, costs
-//! what 1 MiB does.
+//! Bank by bank the figure should grow by a few instructions for those that are compared in line,
+//! with the logarithm of their number beyond, and not at all with their size: a TiB, whose array of
+//! 512 MiB is mapped where it is touched only, costs what 1 MiB does.
 
 mod callgrind;
 
@@ -16,8 +17,17 @@ const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 
 /// Number of banks, and bytes of each; the granule is in the middle of the last one.
-const CASES: [(u64, u64); 9] =
-    [(1, MIB), (1, TIB), (2, MIB), (3, MIB), (4, MIB), (16, MIB), (64, MIB), (64, TIB / 64), (256, MIB)];
+const CASES: [(u64, u64); 9] = [
+    (1, MIB),
+    (1, TIB),
+    (2, MIB),
+    (3, MIB),
+    (4, MIB),
+    (16, MIB),
+    (64, MIB),
+    (64, TIB / 64),
+    (256, MIB),
+];
 
 fn run(count: u64, size: u64) -> Result<(), LayoutError> {
     let banks = (0..count).map(|index| -> MemoryRange { (PhysAddr::new(2 * index * size), size) });

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The machines that the image is built for, one folder each, and what they have in common: types and no code.
+//! The machines that the image is built for, one folder each, and what they have in common: types
+//! and no code.
 //!
-//! One image serves all of them, as the boot manifest tells it what there is. Two things about a machine are kept here:
+//! One image serves all of them, as the boot manifest tells it what there is. Two things about a
+//! machine are kept here:
 //!
-//! - its [`Limits`]: what a manifest cannot say, since it shapes the image before there is one. The image is built with [`LIMITS`], which suits
-//!   every machine of [`MACHINES`]. Nothing else of this crate is in the image.
-//! - the [`Machine`] itself: what EL3 says of it in boot arguments and manifest. The tests are told by it: those of this computer, the EL3
-//!   test firmware, and the runner that loads the image.
+//! - its [`Limits`]: what a manifest cannot say, since it shapes the image before there is one. The
+//!   image is built with [`LIMITS`], which suits every machine of [`MACHINES`]. Nothing else of
+//!   this crate is in the image.
+//! - the [`Machine`] itself: what EL3 says of it in boot arguments and manifest. The tests are told
+//!   by it: those of this computer, the EL3 test firmware, and the runner that loads the image.
 //!
-//! A new machine is a folder with both, and a line in [`MACHINES`]. `plat/host`, the model machine of the host's tests, is no part of this crate: it
-//! stands behind the seam of `src/arch`.
+//! A new machine is a folder with both, and a line in [`MACHINES`]. `plat/host`, the model machine
+//! of the host's tests, is no part of this crate: it stands behind the seam of `src/arch`.
 
 #![no_std]
 #![deny(missing_docs)]
@@ -27,11 +30,13 @@ pub const LIMITS: Limits = Limits::of_all(&MACHINES);
 /// What shapes the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// CPUs that the image's own memory serves: those that EL3 announces where it reserves no memory for the RMM.
+    /// CPUs that the image's own memory serves: those that EL3 announces where it reserves no
+    /// memory for the RMM.
     pub cpus: usize,
     /// Bytes of delegable DRAM that the image's own memory tracks, where EL3 reserves none.
     pub dram: u64,
-    /// Bytes that the image takes at most of the memory that EL3 sets aside for the RMM, with all that it has of its own.
+    /// Bytes that the image takes at most of the memory that EL3 sets aside for the RMM, with all
+    /// that it has of its own.
     pub image: u64,
 }
 
@@ -66,8 +71,8 @@ pub struct Machine {
     pub limits: Limits,
     /// CPUs that EL3 announces.
     pub cpus: u64,
-    /// The memory that EL3 sets aside for the RMM, in Realm PAS. The image is loaded at its start and entered there; its last page is the one
-    /// that both share.
+    /// The memory that EL3 sets aside for the RMM, in Realm PAS. The image is loaded at its start
+    /// and entered there; its last page is the one that both share.
     pub carve_out: Range,
     /// Whether EL3 gives out, as reserved memory, what the carve-out has beyond [`Limits::image`].
     pub reserves_memory: bool,

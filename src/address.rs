@@ -85,7 +85,8 @@ macro_rules! address {
 }
 
 address! {
-    /// A physical address. Which physical address space it is in (Realm, Non-secure) is for the user to say.
+    /// A physical address. Which physical address space it is in (Realm, Non-secure) is for the
+    /// user to say.
     PhysAddr
 }
 address! {

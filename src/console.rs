@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The console: a PL011 UART, which EL3 has set up and shares with the RMM.
 //!
-//! Lines of several CPUs do not mix, because each is written under one lock. A CPU that dies never takes that lock, and from then on
-//! nobody does: its holder may be the dead one, and a mixed line is better than a CPU that waits forever. Text from before [`init`]
-//! is kept, as far as it fits. To be called with the MMU on, since locks need cacheable memory; not from an entry path.
+//! Lines of several CPUs do not mix, because each is written under one lock. A CPU that dies never
+//! takes that lock, and from then on nobody does: its holder may be the dead one, and a mixed line
+//! is better than a CPU that waits forever. Text from before [`init`] is kept, as far as it fits.
+//! To be called with the MMU on, since locks need cacheable memory; not from an entry path.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +23,8 @@ const BUSY: u32 = 1 << 3;
 /// UARTFR.TXFF: the transmit FIFO is full.
 const TRANSMIT_FULL: u32 = 1 << 5;
 
-/// Looks at the flags before the UART is taken for dead and a byte is lost: many times what a byte takes at 9600 baud.
+/// Looks at the flags before the UART is taken for dead and a byte is lost: many times what a byte
+/// takes at 9600 baud.
 const MOST_LOOKS: usize = 1_000_000;
 
 /// Bytes kept of what is written before the UART is known.
@@ -34,7 +36,8 @@ static CONSOLE: Console = Console::new();
 ///
 /// # Safety
 ///
-/// The registers of a PL011 are mapped at `base` as Device memory, and stay so for as long as the RMM runs.
+/// The registers of a PL011 are mapped at `base` as Device memory, and stay so for as long as the
+/// RMM runs.
 pub unsafe fn init(base: VirtAddr) {
     CONSOLE.init(base);
 }
@@ -44,7 +47,8 @@ pub fn write(text: fmt::Arguments<'_>) {
     CONSOLE.write(text);
 }
 
-/// Writes `text` for a CPU that is about to stop, whoever holds the lock; ends locking for all. Lost before [`init`].
+/// Writes `text` for a CPU that is about to stop, whoever holds the lock; ends locking for all.
+/// Lost before [`init`].
 pub fn write_unlocked(text: fmt::Arguments<'_>) {
     CONSOLE.write_unlocked(text);
 }
@@ -94,7 +98,8 @@ impl Console {
 
     fn write(&self, text: fmt::Arguments<'_>) {
         self.locked(|early| {
-            // Neither writer fails; only a value's own formatting could, and then the rest of the line is missing.
+            // Neither writer fails; only a value's own formatting could, and then the rest of the
+            // line is missing.
             let _ = match (self.uart(), early) {
                 (Some(mut uart), _) => uart.write_fmt(text),
                 (None, Some(early)) => early.write_fmt(text),

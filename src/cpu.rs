@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which CPU: the linear index that EL3 gives each CPU at boot, and what TPIDR_EL2 says of the running one.
+//! Which CPU: the linear index that EL3 gives each CPU at boot, and what TPIDR_EL2 says of the
+//! running one.
 //!
 //! | TPIDR_EL2 | Meaning |
 //! | --- | --- |
 //! | 15:0 | the index plus 1; 0 until boot has checked it |
 //! | 23:16 | the [`Stage`] of its boot; from bit 23 on it serves calls |
 //!
-//! `entry.S` clears it when a CPU enters, and boot writes it on each CPU; all else only reads it, and for reports only.
+//! `entry.S` clears it when a CPU enters, and boot writes it on each CPU; all else only reads it,
+//! and for reports only.
 
 mod stage;
 
@@ -21,7 +23,8 @@ pub const MAX_CPUS: usize = 512;
 
 const STAGE_SHIFT: u32 = 16;
 const INDEX: u64 = (1 << STAGE_SHIFT) - 1;
-/// The bit of TPIDR_EL2 that tells a CPU that serves calls from one that boots, which the exception vectors test.
+/// The bit of TPIDR_EL2 that tells a CPU that serves calls from one that boots, which the exception
+/// vectors test.
 pub const SERVES_BIT: u32 = 23;
 
 static_assertions::const_assert_eq!((Stage::Serving as u64) << STAGE_SHIFT, 1 << SERVES_BIT);
@@ -49,7 +52,8 @@ pub fn identify(index: CpuIndex, stage: Stage) {
     TPIDR_EL2.set((index.get() as u64 + 1) | (stage as u64) << STAGE_SHIFT);
 }
 
-/// Says that the running CPU begins a stage of its boot. From [`Stage::Serving`] on it cannot be refused to EL3.
+/// Says that the running CPU begins a stage of its boot. From [`Stage::Serving`] on it cannot be
+/// refused to EL3.
 pub fn enter(next: Stage) {
     let word = TPIDR_EL2.get();
     if cfg!(any(debug_assertions, feature = "self-test")) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The end of a CPU: an exception in the RMM that nothing recovers, or a panic, is reported on the console, and the CPU stops.
+//! The end of a CPU: an exception in the RMM that nothing recovers, or a panic, is reported on the
+//! console, and the CPU stops.
 //!
-//! Called on the exception stack or wherever a panic happened, in any state: nothing here takes a lock or trusts more than the
-//! frame it is given. A fault inside a report ends it without another.
+//! Called on the exception stack or wherever a panic happened, in any state: nothing here takes a
+//! lock or trusts more than the frame it is given. A fault inside a report ends it without another.
 
 pub mod backtrace;
 pub mod syndrome;
@@ -25,7 +26,8 @@ use crate::{console, cpu};
 use backtrace::Memory;
 use syndrome::Syndrome;
 
-/// What the exception vectors save before they call [`report_exception`]. Their assembly knows this layout.
+/// What the exception vectors save before they call [`report_exception`]. Their assembly knows this
+/// layout.
 #[repr(C)]
 #[derive(Clone, Debug)]
 pub struct ExceptionFrame {
@@ -50,8 +52,8 @@ static_assertions::const_assert_eq!(size_of::<ExceptionFrame>(), 37 * 8);
 /// Which CPU is reporting: its TPIDR_EL2, 0 for none.
 static REPORTING: AtomicUsize = AtomicUsize::new(0);
 
-/// Reports an exception and ends this CPU: it is refused to EL3 while it boots, and stopped later. `sections` are those of the image;
-/// `memory` is what a backtrace is taken from.
+/// Reports an exception and ends this CPU: it is refused to EL3 while it boots, and stopped later.
+/// `sections` are those of the image; `memory` is what a backtrace is taken from.
 pub fn report_exception<const GUARDS: usize>(
     frame: &ExceptionFrame,
     sections: &Sections<GUARDS>,
@@ -60,7 +62,12 @@ pub fn report_exception<const GUARDS: usize>(
     report(|line| {
         describe_exception(frame, sections, line);
         let [.., link] = frame.x;
-        backtrace::describe(memory, Place { instruction: frame.elr, stack: frame.sp }, Some(link), line);
+        backtrace::describe(
+            memory,
+            Place { instruction: frame.elr, stack: frame.sp },
+            Some(link),
+            line,
+        );
     })
 }
 
@@ -96,8 +103,8 @@ fn report(body: impl FnOnce(Sink<'_>)) -> ! {
     stop()
 }
 
-/// Ends this CPU. One that is still booting is refused to EL3, which then runs the host on it; one that serves calls owes an
-/// answer that it does not have, and stays where it is.
+/// Ends this CPU. One that is still booting is refused to EL3, which then runs the host on it; one
+/// that serves calls owes an answer that it does not have, and stays where it is.
 fn stop() -> ! {
     if cpu::serves() { halt() } else { services::refuse_boot(BootStatus::Unknown) }
 }
@@ -119,10 +126,14 @@ fn describe_exception<const GUARDS: usize>(
         line(format_args!("FAR is at: {}{mapped}", Whereabouts { address: frame.far, sections }));
     }
     match frame.elr.checked_sub(sections.code.start.get()) {
-        Some(offset) => {
-            line(format_args!("ELR {:#018x} (image + {offset:#x})  SPSR {:#018x}", frame.elr, frame.spsr))
-        }
-        None => line(format_args!("ELR {:#018x} (below the image)  SPSR {:#018x}", frame.elr, frame.spsr)),
+        Some(offset) => line(format_args!(
+            "ELR {:#018x} (image + {offset:#x})  SPSR {:#018x}",
+            frame.elr, frame.spsr
+        )),
+        None => line(format_args!(
+            "ELR {:#018x} (below the image)  SPSR {:#018x}",
+            frame.elr, frame.spsr
+        )),
     }
     for (number, value) in frame.x.iter().enumerate() {
         line(format_args!("x{number:<2} {value:#018x}"));
@@ -206,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_fault_says_what_is_at_its_address_and_whether_it_is_mapped() {
-        let abort = |class: u64, status: u64, far| ExceptionFrame { far, ..frame(4, class << 26 | status) };
+        let abort =
+            |class: u64, status: u64, far| ExceptionFrame { far, ..frame(4, class << 26 | status) };
         let slot = SlotIndex::Delegated.address().get();
         for (frame, words) in [
             (abort(0x25, 0x4F, 0x4010_0010), "FAR is at: the RMM's code"),
@@ -221,9 +233,11 @@ mod tests {
             assert_eq!(lines(&frame, 0x4010_0000)[2], words);
         }
         // Others than aborts leave FAR as it was.
-        for frame in
-            [abort(0, 0, slot), abort(0x0D, 1, slot), ExceptionFrame { vector: 5, ..abort(0x25, 7, slot) }]
-        {
+        for frame in [
+            abort(0, 0, slot),
+            abort(0x0D, 1, slot),
+            ExceptionFrame { vector: 5, ..abort(0x25, 7, slot) },
+        ] {
             assert!(lines(&frame, 0x4010_0000)[2].starts_with("ELR"));
         }
     }
@@ -241,7 +255,8 @@ mod tests {
 
     #[test]
     fn every_vector_has_words_of_its_own() {
-        let words: std::collections::HashSet<_> = (0..17).map(|index| Vector(index).to_string()).collect();
+        let words: std::collections::HashSet<_> =
+            (0..17).map(|index| Vector(index).to_string()).collect();
         assert_eq!(words.len(), 17);
         assert_eq!(Vector(16).to_string(), "exception by unknown vector 0x10");
     }

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A Realm Management Monitor (RMM) for the Arm Confidential Compute Architecture: the firmware as a library.
+//! A Realm Management Monitor (RMM) for the Arm Confidential Compute Architecture: the firmware as
+//! a library.
 //!
-//! It holds everything but the entry point, so that a host can build and test it. Which module may use which is said, and checked, by
-//! `docs/design/overview.md`.
+//! It holds everything but the entry point, so that a host can build and test it. Which module may
+//! use which is said, and checked, by `docs/design/overview.md`.
 #![cfg_attr(target_os = "none", no_std)]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
-#![deny(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc, clippy::cast_possible_truncation)]
+#![deny(
+    clippy::undocumented_unsafe_blocks,
+    clippy::missing_safety_doc,
+    clippy::cast_possible_truncation
+)]
 #![warn(missing_debug_implementations)]
 
 pub mod address;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Log lines on the console: `[RMM cpu0 INFO ] text`.
 //!
-//! The macros [`error!`](crate::error), [`warn!`](crate::warn), [`info!`](crate::info) and [`debug!`](crate::debug) may be used wherever
-//! [`console::write`] may.
-//! What a host or Realm controls must not be able to make them print without bound.
+//! The macros [`error!`](crate::error), [`warn!`](crate::warn), [`info!`](crate::info) and
+//! [`debug!`](crate::debug) may be used wherever [`console::write`] may. What a host or Realm
+//! controls must not be able to make them print without bound.
 
 use core::fmt;
 
@@ -24,10 +24,13 @@ pub enum Level {
     Debug,
 }
 
-/// The least grave level that is printed: an option of the build, the environment variable `RMM_LOG`; where it is not given, all by a
-/// debug build and up to `info` by a release build. Lines beyond it are not in the image.
-pub const MAX_LEVEL: Level =
-    max_level(option_env!("RMM_LOG"), if cfg!(debug_assertions) { Level::Debug } else { Level::Info });
+/// The least grave level that is printed: an option of the build, the environment variable
+/// `RMM_LOG`; where it is not given, all by a debug build and up to `info` by a release build.
+/// Lines beyond it are not in the image.
+pub const MAX_LEVEL: Level = max_level(
+    option_env!("RMM_LOG"),
+    if cfg!(debug_assertions) { Level::Debug } else { Level::Info },
+);
 
 /// The level that a build option names; `default` where it is not given, or empty.
 const fn max_level(option: Option<&str>, default: Level) -> Level {
@@ -128,13 +131,20 @@ mod tests {
     #[test]
     fn a_cpu_without_a_number_is_a_question_mark() {
         preset_register("TPIDR_EL2", 0x80_0000);
-        assert_eq!(Line { level: Level::Error, text: format_args!("x") }.to_string(), "[RMM cpu? ERROR] x\n");
+        assert_eq!(
+            Line { level: Level::Error, text: format_args!("x") }.to_string(),
+            "[RMM cpu? ERROR] x\n"
+        );
     }
 
     #[test]
     fn the_build_option_names_the_least_grave_level() {
-        let options =
-            [("error", Level::Error), ("warn", Level::Warn), ("info", Level::Info), ("debug", Level::Debug)];
+        let options = [
+            ("error", Level::Error),
+            ("warn", Level::Warn),
+            ("info", Level::Info),
+            ("debug", Level::Debug),
+        ];
         for (name, level) in options {
             assert_eq!(max_level(Some(name), Level::Fatal), level);
         }

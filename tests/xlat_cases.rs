@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Single cases: limits, errors that change nothing, sizes and levels, and how many tables a layout takes.
+//! Single cases: limits, errors that change nothing, sizes and levels, and how many tables a layout
+//! takes.
 
 #[path = "common/xlat/mod.rs"]
 mod common;
@@ -10,9 +11,9 @@ use common::walker::{RegimeKind, Walked};
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::record;
 use rmm::xlat::{
-    Access, AddressSpace, AttributeRule, Attributes, Content, Context, ContextBuilder, DescriptorFormat, El2,
-    El2And0, El3, Error, Extent, Granularity, Level, Lifetime, Maintenance, PhysicalAddressSpace, Region,
-    RegionStorage, Table, TablePool, VaRange,
+    Access, AddressSpace, AttributeRule, Attributes, Content, Context, ContextBuilder,
+    DescriptorFormat, El2, El2And0, El3, Error, Extent, Granularity, Level, Lifetime, Maintenance,
+    PhysicalAddressSpace, Region, RegionStorage, Table, TablePool, VaRange,
 };
 
 const PAGE: u64 = 1 << 12;
@@ -99,7 +100,10 @@ fn constructors_say_what_they_are_given() {
     assert_eq!(region.extent, extent(0x2000, 0x3000));
     assert_eq!(region.content, Content::Memory { base: pa(0x1000), attributes: data });
     assert_eq!(region.granularity, None);
-    assert_eq!(Region::flat(pa(0x1000), 0x3000, data), Region::new(pa(0x1000), va(0x1000), 0x3000, data));
+    assert_eq!(
+        Region::flat(pa(0x1000), 0x3000, data),
+        Region::new(pa(0x1000), va(0x1000), 0x3000, data)
+    );
     let fine = Region::flat_with_granularity(pa(0x1000), 0x3000, data, Granularity::Page);
     assert_eq!(fine.granularity, Some(Granularity::Page));
     assert_eq!(fine.content, Content::Memory { base: pa(0x1000), attributes: data });
@@ -119,9 +123,17 @@ fn regions_that_break_a_rule_by_themselves_are_refused_and_named() {
         (Region::new(pa(0x1800), va(0x2000), 0x1000, data), Error::Unaligned),
         (Region::new(pa(0x1000), va(top), 2 * PAGE, data), Error::OutsideAddressSpace),
         (Region::new(pa(0x1000), va(1 << 48), PAGE, data), Error::OutsideAddressSpace),
-        (Region::new(pa(0x1000), va(0u64.wrapping_sub(PAGE)), PAGE, data), Error::OutsideAddressSpace),
-        (Region::new(pa(0x1000), va(0x1000), 0u64.wrapping_sub(PAGE), data), Error::OutsideAddressSpace),
-        (Region::new(pa(top), va(0), 2 * PAGE, data), |e| Error::PhysicalAddress(e, pa((1 << 48) - PAGE))),
+        (
+            Region::new(pa(0x1000), va(0u64.wrapping_sub(PAGE)), PAGE, data),
+            Error::OutsideAddressSpace,
+        ),
+        (
+            Region::new(pa(0x1000), va(0x1000), 0u64.wrapping_sub(PAGE), data),
+            Error::OutsideAddressSpace,
+        ),
+        (Region::new(pa(top), va(0), 2 * PAGE, data), |e| {
+            Error::PhysicalAddress(e, pa((1 << 48) - PAGE))
+        }),
         (Region::new(pa(1 << 48), va(0), PAGE, data), |e| Error::PhysicalAddress(e, pa(1 << 48))),
         (Region::new(pa(0u64.wrapping_sub(PAGE)), va(0), 2 * PAGE, data), |e| {
             Error::PhysicalAddress(e, pa(0u64.wrapping_sub(PAGE)))
@@ -197,7 +209,8 @@ fn regimes_without_el0_have_one_range_and_no_asid() {
 
 #[test]
 fn tables_lie_where_the_context_may_map() {
-    let space = AddressSpace::new(VaRange::Low, 32, pa(POOL - 1), DescriptorFormat::Bits48).expect("good");
+    let space =
+        AddressSpace::new(VaRange::Low, 32, pa(POOL - 1), DescriptorFormat::Bits48).expect("good");
     let mut tables = [Table::EMPTY; 1];
     let mut storage = RegionStorage::<1>::new();
     let pool = TablePool::new(&mut tables, pa(POOL)).expect("good");
@@ -301,7 +314,12 @@ fn a_high_context_of_2_mib_is_one_table() {
     let space = space(VaRange::High, 21, DescriptorFormat::Bits48);
     let base = space.base().get();
     let regions = [
-        Region::new(pa(0x8000_0000), va(base + 0x1000), 0x5000, Attributes::read_write().non_global()),
+        Region::new(
+            pa(0x8000_0000),
+            va(base + 0x1000),
+            0x5000,
+            Attributes::read_write().non_global(),
+        ),
         Region::transient(va(base + 0x10_0000), 0x10_0000),
     ];
     assert_eq!(tables_for(space, &regions), 1);
@@ -310,7 +328,8 @@ fn a_high_context_of_2_mib_is_one_table() {
 #[test]
 fn a_region_takes_as_many_tables_as_its_bases_agree() {
     let data = Attributes::read_write();
-    let region = |physical, virtual_base| [Region::new(pa(physical), va(virtual_base), 2 * MIB2, data)];
+    let region =
+        |physical, virtual_base| [Region::new(pa(physical), va(virtual_base), 2 * MIB2, data)];
     let tables = |regions: &[Region]| tables_for(low(32), regions);
     // Both bases at a 2 MiB boundary: two blocks, in a table at level 2.
     assert_eq!(tables(&region(GIB, 16 * MIB2)), 2);
@@ -400,7 +419,9 @@ fn the_contiguous_hint_is_on_whole_aligned_groups_and_on_no_others() {
 #[test]
 fn a_change_keeps_the_contiguous_hint_on_every_group_that_is_still_uniform() {
     with_builder(low(32), 8, |mut builder| {
-        builder.add_static(Region::flat(pa(0), MIB2 + 48 * PAGE, Attributes::read_write())).expect("good");
+        builder
+            .add_static(Region::flat(pa(0), MIB2 + 48 * PAGE, Attributes::read_write()))
+            .expect("good");
         let mut context = builder.init().expect("tables enough");
         // All of one group behind the block, and part of the next.
         context.change_attributes(va(MIB2), 17 * PAGE, Attributes::read_only()).expect("mapped");
@@ -420,10 +441,14 @@ fn with_lpa2_addresses_of_52_bits_go_through() {
     let space = space(VaRange::Low, 52, DescriptorFormat::Lpa2);
     let physical = 0xf_0000_0000_0000 - 0x1000;
     let virtual_base = 0xf_ffff_ffff_e000;
-    let leaves =
-        leaves_of(space, &[Region::new(pa(physical), va(virtual_base), 2 * PAGE, Attributes::read_write())]);
-    let found: Vec<_> =
-        leaves.iter().filter_map(|leaf| leaf.leaf.map(|(output, _)| (leaf.first, output.pa))).collect();
+    let leaves = leaves_of(
+        space,
+        &[Region::new(pa(physical), va(virtual_base), 2 * PAGE, Attributes::read_write())],
+    );
+    let found: Vec<_> = leaves
+        .iter()
+        .filter_map(|leaf| leaf.leaf.map(|(output, _)| (leaf.first, output.pa)))
+        .collect();
     assert_eq!(found, [(virtual_base, physical), (virtual_base + PAGE, physical + PAGE)]);
 }
 
@@ -466,7 +491,10 @@ fn dynamic_regions_come_and_go_before_and_after_init() {
             assert_eq!(context.add(region(2)), Err(Error::Overlap(extent(2 * PAGE, PAGE))));
             assert_eq!(context.remove(va(PAGE), PAGE), Err(Error::Static(extent(PAGE, PAGE))));
             context.remove(va(2 * PAGE), PAGE).expect("dynamic");
-            assert_eq!(context.remove(va(2 * PAGE), PAGE), Err(Error::NoSuchRegion(extent(2 * PAGE, PAGE))));
+            assert_eq!(
+                context.remove(va(2 * PAGE), PAGE),
+                Err(Error::NoSuchRegion(extent(2 * PAGE, PAGE)))
+            );
         }
         context.remove(va(3 * PAGE), PAGE).expect("dynamic since before init");
     });
@@ -503,7 +531,8 @@ fn attributes_are_queried_and_changed() {
         // All of it, over leaves of two sizes; what has the attributes already is left alone.
         context.change_attributes(va(0), 2 * MIB2, Attributes::read_only()).expect("mapped");
         assert_eq!(attributes(&context, PAGE), Ok((Attributes::read_only(), Level::Three)));
-        let (result, events) = record(|| context.change_attributes(va(0), 2 * MIB2, Attributes::read_only()));
+        let (result, events) =
+            record(|| context.change_attributes(va(0), 2 * MIB2, Attributes::read_only()));
         assert_eq!((result, events), (Ok(()), vec![]));
     });
 }
@@ -528,7 +557,12 @@ fn a_refused_change_changes_nothing() {
         refused(0, MIB2, elsewhere, Error::FixedAttribute(block));
         refused(0, PAGE, Attributes::read_only(), Error::OutOfTables(extent(0, PAGE)));
         let rule = AttributeRule::GuardedButNotExecutable;
-        refused(0, PAGE, Attributes::read_only().guarded(), Error::Attributes(extent(0, PAGE), rule));
+        refused(
+            0,
+            PAGE,
+            Attributes::read_only().guarded(),
+            Error::Attributes(extent(0, PAGE), rule),
+        );
         refused(8, PAGE, Attributes::read_only(), Error::Unaligned(extent(8, PAGE)));
         refused(0, 0, Attributes::read_only(), Error::Empty(extent(0, 0)));
     });
@@ -550,7 +584,13 @@ fn transient_pages_take_no_other_operation() {
         let change = context.change_attributes(va(0), PAGE, Attributes::read_only());
         assert_eq!(change, Err(Error::Transient(page)));
         assert_eq!(context.remove(va(0), 2 * PAGE), Err(Error::StillMapped(extent(0, 2 * PAGE))));
-        context.transient(va(0), 2).expect("transient").page(0).expect("there").unmap().expect("mapped");
+        context
+            .transient(va(0), 2)
+            .expect("transient")
+            .page(0)
+            .expect("there")
+            .unmap()
+            .expect("mapped");
         context.remove(va(0), 2 * PAGE).expect("nothing is mapped");
         assert_eq!(context.pool().total() - context.pool().free(), 1);
     });
@@ -571,7 +611,9 @@ fn two_contexts_do_not_touch_each_other() {
     with_builder(low(32), 4, |mut first| {
         with_builder(low(32), 4, |mut second| {
             first.add_static(Region::flat(pa(0), PAGE, Attributes::read_write())).expect("good");
-            second.add_static(Region::new(pa(GIB), va(0), PAGE, Attributes::read_only())).expect("good");
+            second
+                .add_static(Region::new(pa(GIB), va(0), PAGE, Attributes::read_only()))
+                .expect("good");
             let (first, second) = (first.init().expect("good"), second.init().expect("good"));
             assert_eq!(first.translate(va(0)).map(|found| found.pa), Ok(pa(0)));
             assert_eq!(second.translate(va(0)).map(|found| found.pa), Ok(pa(GIB)));
@@ -599,5 +641,6 @@ fn queries_and_the_dump_store_nothing() {
 fn a_context_can_be_shared_and_handles_cannot_leave_their_cpu() {
     fn is_sync<T: Send + Sync>() {}
     is_sync::<Context<'static, El2And0>>();
-    // The other half, that handles are not `Send`, is asserted at compile time beside their definition.
+    // The other half, that handles are not `Send`, is asserted at compile time beside their
+    // definition.
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The instructions of each operation, in order and with operands; and that the machine of `common/xlat` misses every
-//! one of them: a recorded sequence with an instruction taken out, exchanged with its neighbor, or with another operand must
-//! be found wrong. (That the whole sequence is enough is for `xlat_sequences` to show.)
+//! The instructions of each operation, in order and with operands; and that the machine of
+//! `common/xlat` misses every one of them: a recorded sequence with an instruction taken out,
+//! exchanged with its neighbor, or with another operand must be found wrong. (That the whole
+//! sequence is enough is for `xlat_sequences` to show.)
 
 #[path = "common/xlat/mod.rs"]
 mod common;
@@ -13,8 +14,8 @@ use common::walker::RegimeKind;
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::{Event, record};
 use rmm::xlat::{
-    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error, Granularity,
-    Maintenance, Region, RegionStorage, Table, TablePool, VaRange,
+    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error,
+    Granularity, Maintenance, Region, RegionStorage, Table, TablePool, VaRange,
 };
 
 const BASE: u64 = 0xffff_ffff_8000_0000;
@@ -56,7 +57,8 @@ fn data() -> Attributes {
     Attributes::read_write().non_global()
 }
 
-/// Records `operation` on a context in which `prepare` has been done: a High VA range of 2 GiB, with 16 slots at its top.
+/// Records `operation` on a context in which `prepare` has been done: a High VA range of 2 GiB,
+/// with 16 slots at its top.
 fn recorded(
     maintenance: Maintenance,
     prepare: fn(&mut Context<'_, El2And0>) -> Result<(), Error>,
@@ -65,7 +67,8 @@ fn recorded(
     after: &[Mapping],
 ) -> Recorded {
     let max_pa = PhysAddr::new((1 << 40) - 1);
-    let space = AddressSpace::new(VaRange::High, 31, max_pa, DescriptorFormat::Bits48).expect("good");
+    let space =
+        AddressSpace::new(VaRange::High, 31, max_pa, DescriptorFormat::Bits48).expect("good");
     let space = space.with_asid(ASID);
     let mut tables: Vec<Table> = (0..TABLES).map(|_| Table::EMPTY).collect();
     let host_base = tables.as_ptr().addr();
@@ -87,7 +90,16 @@ fn recorded(
     let setup = Setup { regime: RegimeKind::El2And0, space, pa_bits: 40, pool: POOL };
     let cpus = if maintenance == Maintenance::Local { 1 } else { 2 };
     let (before, after) = (mapped(before), mapped(after));
-    Recorded { setup, ttbr: common::draft::ttbr(&context), host_base, memory, before, after, events, cpus }
+    Recorded {
+        setup,
+        ttbr: common::draft::ttbr(&context),
+        host_base,
+        memory,
+        before,
+        after,
+        events,
+        cpus,
+    }
 }
 
 impl Recorded {
@@ -125,9 +137,16 @@ impl Recorded {
         for index in (0..self.events.len()).filter(|&index| instruction(&self.events[index])) {
             let mut without = self.events.clone();
             let gone = without.remove(index);
-            assert!(self.fault(&without).is_some(), "not missed: {gone:?} at {index} of {:?}", self.events);
+            assert!(
+                self.fault(&without).is_some(),
+                "not missed: {gone:?} at {index} of {:?}",
+                self.events
+            );
 
-            if index > 0 && self.events[index - 1] != gone && !both_tlbi(&self.events[index - 1], &gone) {
+            if index > 0
+                && self.events[index - 1] != gone
+                && !both_tlbi(&self.events[index - 1], &gone)
+            {
                 let mut swapped = self.events.clone();
                 swapped.swap(index - 1, index);
                 assert!(self.fault(&swapped).is_some(), "not missed: {gone:?} before its neighbor");
@@ -153,7 +172,8 @@ impl Recorded {
 
 /// Invalidations wait for none another.
 fn both_tlbi(a: &Event, b: &Event) -> bool {
-    let tlbi = |event: &Event| matches!(event, Event::Instruction(text, _) if text.starts_with("tlbi"));
+    let tlbi =
+        |event: &Event| matches!(event, Event::Instruction(text, _) if text.starts_with("tlbi"));
     tlbi(a) && tlbi(b)
 }
 
@@ -225,8 +245,13 @@ fn a_slot_is_unmapped_with_one_invalidation() {
 
 #[test]
 fn an_added_region_needs_no_invalidation() {
-    let run =
-        recorded(Maintenance::InnerShareable, |_| Ok(()), |context| context.add(PAGE), &[], &[PAGE_MAPPING]);
+    let run = recorded(
+        Maintenance::InnerShareable,
+        |_| Ok(()),
+        |context| context.add(PAGE),
+        &[],
+        &[PAGE_MAPPING],
+    );
     let texts: Vec<_> = run.texts().into_iter().map(|(text, _)| text).collect();
     // The page in a new table, then the table.
     assert_eq!(texts, ["clear", "store", "store", "dsb ishst", "isb"]);
@@ -243,7 +268,8 @@ fn a_removed_region_and_its_table_go_with_one_invalidation() {
         &[],
     );
     let texts = run.texts();
-    let expected = ["store", "store", "dsb ishst", "tlbi vae2is", "dsb ish", "isb", "store", "store"];
+    let expected =
+        ["store", "store", "dsb ishst", "tlbi vae2is", "dsb ish", "isb", "store", "store"];
     assert_eq!(texts.iter().map(|(text, _)| *text).collect::<Vec<_>>(), expected);
     assert_eq!(texts[3].1, operand(PAGE.extent.base.get()));
     run.is_tight();
@@ -258,7 +284,13 @@ fn changed_attributes_are_broken_before_they_are_made() {
     let run = recorded(
         Maintenance::InnerShareable,
         |context| context.add(PAGE),
-        |context| context.change_attributes(PAGE.extent.base, 0x1000, Attributes::read_only().non_global()),
+        |context| {
+            context.change_attributes(
+                PAGE.extent.base,
+                0x1000,
+                Attributes::read_only().non_global(),
+            )
+        },
         &[PAGE_MAPPING],
         &[(PAGE_MAPPING.0, 0x1000, PAGE_MAPPING.2, Attributes::read_only().non_global())],
     );
@@ -274,7 +306,14 @@ fn of_a_contiguous_group_all_are_broken() {
     let group = NEAR;
     let run = recorded(
         Maintenance::Local,
-        |context| context.add(Region::new(PhysAddr::new(0x8000_0000), VirtAddr::new(NEAR), 0x1_0000, data())),
+        |context| {
+            context.add(Region::new(
+                PhysAddr::new(0x8000_0000),
+                VirtAddr::new(NEAR),
+                0x1_0000,
+                data(),
+            ))
+        },
         |context| {
             let one = VirtAddr::new(NEAR + 0x5000);
             context.change_attributes(one, 0x1000, Attributes::read_only().non_global())
@@ -303,7 +342,8 @@ fn of_pages_without_the_hint_only_those_that_change_are_broken() {
     let run = recorded(
         Maintenance::Local,
         |context| {
-            let region = Region::new(PhysAddr::new(0x8000_0000), VirtAddr::new(NEAR), 0x1_0000, data());
+            let region =
+                Region::new(PhysAddr::new(0x8000_0000), VirtAddr::new(NEAR), 0x1_0000, data());
             context.add(region.with_granularity(Granularity::Page))
         },
         |context| {
@@ -343,7 +383,12 @@ fn a_block_changed_in_part_is_broken_once() {
     let run = recorded(
         Maintenance::Local,
         |context| {
-            context.add(Region::new(PhysAddr::new(0x8000_0000), VirtAddr::new(NEAR), 0x20_0000, data()))
+            context.add(Region::new(
+                PhysAddr::new(0x8000_0000),
+                VirtAddr::new(NEAR),
+                0x20_0000,
+                data(),
+            ))
         },
         |context| {
             let one = VirtAddr::new(NEAR);
@@ -356,8 +401,11 @@ fn a_block_changed_in_part_is_broken_once() {
         ],
     );
     let texts = run.texts();
-    let instructions: Vec<_> =
-        texts.iter().filter(|(text, _)| !["store", "clear"].contains(text)).map(|(text, _)| *text).collect();
+    let instructions: Vec<_> = texts
+        .iter()
+        .filter(|(text, _)| !["store", "clear"].contains(text))
+        .map(|(text, _)| *text)
+        .collect();
     assert_eq!(instructions, ["dsb nshst", "tlbi vale2", "dsb nsh", "dsb nshst", "isb"]);
     run.is_tight();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random sets of static and dynamic regions, built into tables and compared with the reference walker: every address
-//! translates to what the list of regions says, with the fewest tables and the largest units, and nothing else is mapped.
+//! Random sets of static and dynamic regions, built into tables and compared with the reference
+//! walker: every address translates to what the list of regions says, with the fewest tables and
+//! the largest units, and nothing else is mapped.
 
 #[path = "common/xlat/mod.rs"]
 mod common;
@@ -15,8 +16,8 @@ use proptest::prelude::*;
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::record;
 use rmm::xlat::{
-    Context, ContextBuilder, DescriptorFormat, Error, Lifetime, Regime, Region, RegionStorage, Table,
-    TablePool, VaRange,
+    Context, ContextBuilder, DescriptorFormat, Error, Lifetime, Regime, Region, RegionStorage,
+    Table, TablePool, VaRange,
 };
 
 const TABLES: usize = 64;
@@ -61,9 +62,17 @@ fn check_verdict(
         Err(other) => return Err(TestCaseError::fail(format!("{region:?}: {other:?}"))),
     };
     match named {
-        None => prop_assert!(refusals.is_empty(), "{:?} was taken in spite of {:?}", region, refusals),
+        None => {
+            prop_assert!(refusals.is_empty(), "{:?} was taken in spite of {:?}", region, refusals)
+        }
         Some((rule, extent)) => {
-            prop_assert!(refusals.contains(&rule), "{:?}: {:?} and not {:?}", region, rule, refusals);
+            prop_assert!(
+                refusals.contains(&rule),
+                "{:?}: {:?} and not {:?}",
+                region,
+                rule,
+                refusals
+            );
             prop_assert_eq!(extent, region.extent);
         }
     }
@@ -71,13 +80,17 @@ fn check_verdict(
 }
 
 /// Builds the context of one case and checks it. Whether there were tables enough.
-fn check_case<R: Regime>(setup: &Setup, drafts: &[(RegionDraft, Lifetime)]) -> Result<bool, TestCaseError> {
+fn check_case<R: Regime>(
+    setup: &Setup,
+    drafts: &[(RegionDraft, Lifetime)],
+) -> Result<bool, TestCaseError> {
     let mut tables: Vec<Table> = (0..TABLES).map(|_| Table::EMPTY).collect();
     let host_base = tables.as_ptr().addr();
     let mut storage = RegionStorage::<REGIONS>::new();
     let pool = TablePool::new(&mut tables, PhysAddr::new(setup.pool)).expect("a good pool");
-    let (builder, made) =
-        record(|| ContextBuilder::<R>::new(setup.space, pool, storage.list()).expect("a good context"));
+    let (builder, made) = record(|| {
+        ContextBuilder::<R>::new(setup.space, pool, storage.list()).expect("a good context")
+    });
     let mut builder = builder;
     let regions = add_all(&mut builder, setup, drafts)?;
     let runs = regions.runs();
@@ -113,7 +126,8 @@ fn check_case<R: Regime>(setup: &Setup, drafts: &[(RegionDraft, Lifetime)]) -> R
     };
     let walk = setup.walk(common::draft::ttbr(&context));
 
-    // Every address: the leaves that a walker finds are those of the model, in size, hint and output.
+    // Every address: the leaves that a walker finds are those of the model, in size, hint and
+    // output.
     let found = walk.leaves(read);
     prop_assert_eq!(found.len(), leaves.len());
     let mut run = runs.iter();
@@ -151,7 +165,8 @@ fn check_queries<R: Regime>(
         let translation = context.translate(va);
         match runs.iter().find(|run| run.first <= offset && offset <= run.last) {
             Some(run) => {
-                let translation = translation.map_err(|error| TestCaseError::fail(format!("{error:?}")))?;
+                let translation =
+                    translation.map_err(|error| TestCaseError::fail(format!("{error:?}")))?;
                 prop_assert_eq!(translation.pa.get(), run.pa + (offset - run.first));
                 prop_assert_eq!(translation.attributes, run.attributes);
                 prop_assert!(!translation.transient);
@@ -231,5 +246,8 @@ fn tables_say_what_the_regions_say() {
         })
         .unwrap_or_else(|error| panic!("{error}"));
     println!("{} region sets built and walked, {} of them with LPA2", built.get(), lpa2.get());
-    assert!(built.get() >= cases / 21 * 20, "too many region sets needed more tables than there are");
+    assert!(
+        built.get() >= cases / 21 * 20,
+        "too many region sets needed more tables than there are"
+    );
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random sequences of operations on a live context; what is checked is said in `common/xlat/sequence.rs`.
+//! Random sequences of operations on a live context; what is checked is said in
+//! `common/xlat/sequence.rs`.
 
 #[path = "common/xlat/mod.rs"]
 mod common;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Counts the instructions of an operation on the host with valgrind: the same number at every run of the same program.
+//! Counts the instructions of an operation on the host with valgrind: the same number at every run
+//! of the same program.
 //!
-//! A program has numbered cases. Given a number it runs that case, of which [`measured`] is counted. Given `--bench`, as
-//! `cargo bench` does, it runs itself under callgrind once for each case, and prints a line `figure: SECTION | NAME | NUMBER`
-//! for each, which `make bench` collects. Given neither (`cargo test --benches`) it tries every case once.
+//! A program has numbered cases. Given a number it runs that case, of which [`measured`] is
+//! counted. Given `--bench`, as `cargo bench` does, it runs itself under callgrind once for each
+//! case, and prints a line `figure: SECTION | NAME | NUMBER` for each, which `make bench` collects.
+//! Given neither (`cargo test --benches`) it tries every case once.
 
 use std::fmt::Debug;
 use std::hint::black_box;
@@ -25,12 +27,18 @@ fn count(index: usize) -> Result<u64, String> {
         .output()
         .map_err(|error| format!("valgrind: {error}"))?;
     let report = String::from_utf8_lossy(&output.stderr);
-    let collected = report.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    let collected =
+        report.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
     collected.filter(|_| output.status.success()).ok_or_else(|| report.into_owned())
 }
 
-/// The whole of such a program: the section of its figures, the names of its cases, and what runs one of them by number.
-pub fn main<E: Debug>(section: &str, names: &[String], run: impl Fn(usize) -> Result<(), E>) -> ExitCode {
+/// The whole of such a program: the section of its figures, the names of its cases, and what runs
+/// one of them by number.
+pub fn main<E: Debug>(
+    section: &str,
+    names: &[String],
+    run: impl Fn(usize) -> Result<(), E>,
+) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let case = arguments.iter().find_map(|argument| argument.parse::<usize>().ok());
     let run = |index: usize| run(index).map_err(|error| format!("case {index}: {error:?}"));

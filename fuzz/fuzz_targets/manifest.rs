@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Fuzzes the boot manifest's parser: any page, with and without its checksums corrected.
 //!
-//! No page may make it panic, and what it accepts must keep every rule as the tests state them. Run with
-//! `cargo +nightly fuzz run manifest -- -max_len=4096`.
+//! No page may make it panic, and what it accepts must keep every rule as the tests state them. Run
+//! with `cargo +nightly fuzz run manifest -- -max_len=4096`.
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Fuzzes the commands on Realms, RECs, tables and data: any arguments, mostly such as name something that is there, and a page of parameters that is
-//! changed between the calls. What must hold after each call is checked here; what each call must answer is for the tests with a model.
+//! Fuzzes the commands on Realms, RECs, tables and data: any arguments, mostly such as name
+//! something that is there, and a page of parameters that is changed between the calls. What must
+//! hold after each call is checked here; what each call must answer is for the tests with a model.
 //!
-//! Run with `ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run realm -- -max_len=4096`: the tables of the CPU are made for good.
+//! Run with `ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run realm -- -max_len=4096`: the
+//! tables of the CPU are made for good.
 #![no_main]
 
 use std::cell::RefCell;
@@ -86,7 +88,9 @@ impl Bytes<'_> {
             }
             12 => choice / 16 % 6,
             13 => BASE + 0x20_0000 * (choice / 16) | 0xd8,
-            14 => 1_u64.wrapping_shl(u32::try_from(self.take()).expect("a byte")).wrapping_sub(choice / 16),
+            14 => 1_u64
+                .wrapping_shl(u32::try_from(self.take()).expect("a byte"))
+                .wrapping_sub(choice / 16),
             _ => self.word(),
         }
     }
@@ -132,8 +136,9 @@ fn run(cpu: &mut Cpu, input: &[u8]) {
     let bank = (BASE, GRANULES * GRANULE);
     let mut storage = Storage::default();
     let banks = [(PhysAddr::new(bank.0), bank.1)];
-    let system = System::boot(&mut storage, Machine::with_dram(&[bank]), Dialect::V1_0, &banks, &[])
-        .expect("the layout is right");
+    let system =
+        System::boot(&mut storage, Machine::with_dram(&[bank]), Dialect::V1_0, &banks, &[])
+            .expect("the layout is right");
     for address in (FIRST_DELEGATED..BASE + GRANULES * GRANULE).step_by(0x1000) {
         assert_eq!(call(&system, cpu, function::GRANULE_DELEGATE, [address, 0, 0, 0, 0]), 0);
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Fuzzes whole RMI calls in both dialects, judged by the same model and rules as the random calls of the tests.
+//! Fuzzes whole RMI calls in both dialects, judged by the same model and rules as the random calls
+//! of the tests.
 //!
 //! Run with `cargo +nightly fuzz run rmi -- -max_len=2048`.
 #![no_main]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Any bytes as a context with regions, and a sequence of operations on it once live, under the checks of the sequence tests
-//! (`tests/common/xlat/sequence.rs`).
+//! Any bytes as a context with regions, and a sequence of operations on it once live, under the
+//! checks of the sequence tests (`tests/common/xlat/sequence.rs`).
 #![no_main]
 
 #[path = "../../tests/common/xlat/mod.rs"]
@@ -65,9 +65,12 @@ fn op(u: &mut Unstructured<'_>) -> arbitrary::Result<Op> {
 
 fn run(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let setup = setup(u)?.build(TABLES as u64);
-    let maintenance = *u.choose(&[Maintenance::None, Maintenance::Local, Maintenance::InnerShareable])?;
+    let maintenance =
+        *u.choose(&[Maintenance::None, Maintenance::Local, Maintenance::InnerShareable])?;
     let regions = (0..u.int_in_range(0..=6)?)
-        .map(|_| Ok((region(u)?, if u.arbitrary()? { Lifetime::Static } else { Lifetime::Dynamic })))
+        .map(|_| {
+            Ok((region(u)?, if u.arbitrary()? { Lifetime::Static } else { Lifetime::Dynamic }))
+        })
         .collect::<arbitrary::Result<Vec<_>>>()?;
     let mut ops = Vec::new();
     while !u.is_empty() && ops.len() < 32 {

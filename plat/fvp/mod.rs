@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Arm's Fixed Virtual Platform (the Base Platform, RevC), as TF-A describes it to an RMM.
 //!
-//! Two banks of DRAM with almost 30 GiB between them; what the first lacks at its end is the RMM's memory and EL3's. TF-A has RESERVE_MEMORY there:
-//! from the shared page down, to where two images of 3 MiB each would end (one may take the other's place at run time).
+//! Two banks of DRAM with almost 30 GiB between them; what the first lacks at its end is the RMM's
+//! memory and EL3's. TF-A has RESERVE_MEMORY there: from the shared page down, to where two images
+//! of 3 MiB each would end (one may take the other's place at run time).
 
 use crate::{BdfMapping, Console, Limits, Machine, Range, RootComplex, RootPort, Smmu};
 
@@ -20,7 +21,10 @@ pub const MACHINE: Machine = Machine {
     reserves_memory: true,
     // EL3's own memory and the Granule Protection Tables.
     root: Some(Range { base: 0xffc0_0000, size: 4 << 20 }),
-    dram: &[Range { base: 0x8000_0000, size: 0x7c00_0000 }, Range { base: 0x8_8000_0000, size: 0x8000_0000 }],
+    dram: &[
+        Range { base: 0x8000_0000, size: 0x7c00_0000 },
+        Range { base: 0x8_8000_0000, size: 0x8000_0000 },
+    ],
     // UART 3.
     consoles: &[Console {
         base: 0x1c0c_0000,

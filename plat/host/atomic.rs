@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The atomic types behind the seam, which can tell which words a CPU touched.
 //!
-//! What CPUs share in the RMM is behind shared references, so that nothing but an atomic can write to it: to know the atomic accesses of a call is to know
-//! every cache line that it can take away from another CPU. Only granule locks and the state of the RMM as a whole use these; translation tables, which the
-//! events of [`record`](super::record) tell of, use the core library's.
+//! What CPUs share in the RMM is behind shared references, so that nothing but an atomic can write
+//! to it: to know the atomic accesses of a call is to know every cache line that it can take away
+//! from another CPU. Only granule locks and the state of the RMM as a whole use these; translation
+//! tables, which the events of [`record`](super::record) tell of, use the core library's.
 
 use core::sync::atomic::Ordering;
 use std::cell::RefCell;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The model of EL3: it holds the true Physical Address Space of every granule and answers the RMM's SMCs with the codes of TF-A.
+//! The model of EL3: it holds the true Physical Address Space of every granule and answers the
+//! RMM's SMCs with the codes of TF-A.
 //!
-//! Any number of threads may call it at once. A test can have it refuse what it would otherwise grant.
+//! Any number of threads may call it at once. A test can have it refuse what it would otherwise
+//! grant.
 
 use core::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -62,21 +64,24 @@ struct Range {
 #[derive(Debug)]
 pub struct El3 {
     ranges: Vec<Range>,
-    /// Read by accesses in flight, written by changes of the Granule Protection Table: a change is complete (TLBI PAALLOS, DSB) only after
-    /// the accesses that were checked against what it was.
+    /// Read by accesses in flight, written by changes of the Granule Protection Table: a change is
+    /// complete (TLBI PAALLOS, DSB) only after the accesses that were checked against what it was.
     in_flight: RwLock<()>,
     /// While not 0: what every delegate and undelegate is answered with.
     refusal: AtomicI64,
-    /// Realm memory still to be given out, from its top down: base and end. Empty: RESERVE_MEMORY is refused.
+    /// Realm memory still to be given out, from its top down: base and end. Empty: RESERVE_MEMORY
+    /// is refused.
     pool_base: u64,
     pool_end: AtomicU64,
 }
 
 impl El3 {
-    /// An EL3 that knows granules in `ranges`, base, size and the Physical Address Space they begin in. All else is accessible to any world, and not managed.
+    /// An EL3 that knows granules in `ranges`, base, size and the Physical Address Space they begin
+    /// in. All else is accessible to any world, and not managed.
     pub fn new(ranges: &[(u64, u64, Pas)]) -> Self {
         let ranges = ranges.iter().map(|&(base, size, pas)| {
-            let granules = usize::try_from(size / GRANULE_SIZE).expect("the host addresses the range");
+            let granules =
+                usize::try_from(size / GRANULE_SIZE).expect("the host addresses the range");
             Range { base, gpis: (0..granules).map(|_| AtomicU8::new(pas as u8)).collect() }
         });
         Self {
@@ -111,7 +116,8 @@ impl El3 {
         self.change(|| gpi.store(pas as u8, Ordering::SeqCst));
     }
 
-    /// Runs an access to the granule that holds `address`, told its Physical Address Space, which stays that until the access has ended.
+    /// Runs an access to the granule that holds `address`, told its Physical Address Space, which
+    /// stays that until the access has ended.
     pub(super) fn access<R>(&self, address: u64, access: impl FnOnce(Pas) -> R) -> R {
         let _in_flight = self.in_flight.read().unwrap_or_else(PoisonError::into_inner);
         access(self.pas(address))
@@ -122,7 +128,8 @@ impl El3 {
         change()
     }
 
-    /// Has every delegate and undelegate refused with `status`, which changes nothing, until called with [`status::OK`].
+    /// Has every delegate and undelegate refused with `status`, which changes nothing, until called
+    /// with [`status::OK`].
     pub fn refuse_transitions(&self, status: i64) {
         self.refusal.store(status, Ordering::SeqCst);
     }
@@ -132,7 +139,9 @@ impl El3 {
         let (status, value) = match function {
             0xC400_01B0 => (self.change_pas(x1, Pas::NonSecure, Pas::Realm), 0),
             0xC400_01B1 => (self.change_pas(x1, Pas::Realm, Pas::NonSecure), 0),
-            0xC400_01BB => self.reserve(x1, x2).map_or((status::NO_MEMORY, 0), |base| (status::OK, base)),
+            0xC400_01BB => {
+                self.reserve(x1, x2).map_or((status::NO_MEMORY, 0), |base| (status::OK, base))
+            }
             _ => (status::UNKNOWN, 0),
         };
         [status.cast_unsigned(), value, 0, 0, 0, 0, 0, 0]
@@ -146,13 +155,16 @@ impl El3 {
         let Some(gpi) = self.gpi(address).filter(|_| address.is_multiple_of(GRANULE_SIZE)) else {
             return status::BAD_ADDRESS;
         };
-        match self.change(|| gpi.compare_exchange(from as u8, to as u8, Ordering::SeqCst, Ordering::SeqCst)) {
+        match self.change(|| {
+            gpi.compare_exchange(from as u8, to as u8, Ordering::SeqCst, Ordering::SeqCst)
+        }) {
             Ok(_) => status::OK,
             Err(_) => status::BAD_PAS,
         }
     }
 
-    /// RESERVE_MEMORY: `size` bytes, aligned as bits 63:56 of `x2` say, from the top of the pool down.
+    /// RESERVE_MEMORY: `size` bytes, aligned as bits 63:56 of `x2` say, from the top of the pool
+    /// down.
     fn reserve(&self, size: u64, x2: u64) -> Option<u64> {
         let alignment = 1_u64.checked_shl(u32::try_from(x2 >> 56).ok()?)?;
         let place = |end: u64| end.checked_sub(size).map(|base| base & !(alignment - 1));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The checker of the lock order (`docs/design/granules.md`, section 4): a test in which a CPU takes locks in an order that could deadlock
-//! fails at once, whether another CPU is there to deadlock with or not.
+//! The checker of the lock order (`docs/design/granules.md`, section 4): a test in which a CPU
+//! takes locks in an order that could deadlock fails at once, whether another CPU is there to
+//! deadlock with or not.
 
 use std::cell::RefCell;
 
@@ -40,6 +41,7 @@ pub(crate) fn about_to_take(lock: Lock) {
 pub(crate) fn given_back(cpu: usize, table: usize, granule: u64) {
     // A guard may be dropped by another thread, or while this one ends.
     let _gone = HELD.try_with(|held| {
-        held.borrow_mut().retain(|lock| (lock.cpu, lock.table, lock.granule) != (cpu, table, granule));
+        held.borrow_mut()
+            .retain(|lock| (lock.cpu, lock.table, lock.granule) != (cpu, table, granule));
     });
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The model machine: physical memory, and the EL3 that says which world may access which granule of it.
+//! The model machine: physical memory, and the EL3 that says which world may access which granule
+//! of it.
 //!
-//! It is shared by the threads that act as its CPUs. An access that the Granule Protection Table forbids gives the fault that it would give on the real
-//! machine: recoverable to the host and to the RMM's accesses to Non-secure memory, a failed test to any other access of the RMM.
+//! It is shared by the threads that act as its CPUs. An access that the Granule Protection Table
+//! forbids gives the fault that it would give on the real machine: recoverable to the host and to
+//! the RMM's accesses to Non-secure memory, a failed test to any other access of the RMM.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,13 +20,15 @@ pub struct Machine {
     pub memory: Memory,
     /// Its EL3.
     pub el3: El3,
-    /// One more than the words of Non-secure memory that the RMM still gets at before the host takes the granule away; 0 for ever.
+    /// One more than the words of Non-secure memory that the RMM still gets at before the host
+    /// takes the granule away; 0 for ever.
     words_left: AtomicU64,
     /// What the host is yet to write while the RMM accesses its memory.
     writes: Mutex<Option<Writes>>,
 }
 
-/// Words that the host writes, by address, once the RMM has accessed so many more words of Non-secure memory.
+/// Words that the host writes, by address, once the RMM has accessed so many more words of
+/// Non-secure memory.
 #[derive(Debug)]
 struct Writes {
     after: u64,
@@ -39,16 +43,19 @@ impl Machine {
 
     /// A machine with the given DRAM, base and size, all Non-secure.
     pub fn with_dram(dram: &[(u64, u64)]) -> Arc<Self> {
-        let ranges: Vec<_> = dram.iter().map(|&(base, size)| (base, size, Pas::NonSecure)).collect();
+        let ranges: Vec<_> =
+            dram.iter().map(|&(base, size)| (base, size, Pas::NonSecure)).collect();
         Self::new(Memory::new(dram), El3::new(&ranges))
     }
 
-    /// Has the host give to the Realm world the granule that the RMM is about to access as Non-secure memory, once it has accessed `words` more words.
+    /// Has the host give to the Realm world the granule that the RMM is about to access as
+    /// Non-secure memory, once it has accessed `words` more words.
     pub fn take_away_after(&self, words: u64) {
         self.words_left.store(words + 1, Ordering::SeqCst);
     }
 
-    /// Has the host write words, by address, once the RMM has accessed `words` more words of Non-secure memory.
+    /// Has the host write words, by address, once the RMM has accessed `words` more words of
+    /// Non-secure memory.
     pub fn write_after(&self, words: u64, writes: Vec<(u64, u64)>) {
         *self.writes.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Writes { after: words, words: writes });
@@ -84,7 +91,9 @@ impl Machine {
     ///
     /// The fault, when the granule is another world's.
     pub fn ns_read(&self, address: u64) -> Result<u64, GranuleProtectionFault> {
-        self.ns_access(address, || self.memory.word(address).map_or(0, |word| word.load(Ordering::Relaxed)))
+        self.ns_access(address, || {
+            self.memory.word(address).map_or(0, |word| word.load(Ordering::Relaxed))
+        })
     }
 
     /// Writes the word at `address` from the Non-secure world.
@@ -100,7 +109,11 @@ impl Machine {
         })
     }
 
-    fn ns_access<R>(&self, address: u64, access: impl FnOnce() -> R) -> Result<R, GranuleProtectionFault> {
+    fn ns_access<R>(
+        &self,
+        address: u64,
+        access: impl FnOnce() -> R,
+    ) -> Result<R, GranuleProtectionFault> {
         self.el3.access(address, |pas| match pas {
             Pas::NonSecure | Pas::Any => Ok(access()),
             Pas::Secure | Pas::Root | Pas::Realm => Err(GranuleProtectionFault),
@@ -109,7 +122,11 @@ impl Machine {
 
     /// The memory of the granule at `address` as the RMM has it through a Realm mapping.
     pub(super) fn realm_granule(&self, address: u64) -> &[AtomicU64] {
-        assert_eq!(self.el3.pas(address), Pas::Realm, "the RMM maps {address:#x}, which is not Realm memory");
+        assert_eq!(
+            self.el3.pas(address),
+            Pas::Realm,
+            "the RMM maps {address:#x}, which is not Realm memory"
+        );
         self.memory.granule(address).expect("the RMM maps memory that there is")
     }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The physical memory of the model machine: words that any thread may access at any time, as on the real one.
+//! The physical memory of the model machine: words that any thread may access at any time, as on
+//! the real one.
 //!
-//! It is backed by zeroed heap memory that the operating system provides only when touched, so that a large machine costs little. Who may access what is not
-//! decided here but in [`machine`](super::machine).
+//! It is backed by zeroed heap memory that the operating system provides only when touched, so that
+//! a large machine costs little. Who may access what is not decided here but in
+//! [`machine`](super::machine).
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +17,8 @@ pub const GRANULE_WORDS: usize = 512;
 struct Bank {
     base: u64,
     words: Box<[AtomicU64]>,
-    /// Words of the allocation before the first of the bank, so that granules are aligned on the host as well.
+    /// Words of the allocation before the first of the bank, so that granules are aligned on the
+    /// host as well.
     before: usize,
 }
 
@@ -58,7 +61,8 @@ impl Memory {
         })
     }
 
-    /// The words of the granule at `address`, a multiple of the granule size; `None` where there is no memory.
+    /// The words of the granule at `address`, a multiple of the granule size; `None` where there is
+    /// no memory.
     pub fn granule(&self, address: u64) -> Option<&[AtomicU64]> {
         assert!(address.is_multiple_of(GRANULE_SIZE), "granules are aligned");
         self.banks.iter().find_map(|bank| {

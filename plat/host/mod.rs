@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The fake hardware that stands behind the seam of `arch` when the firmware is built for a host.
 //!
-//! Each host thread is a CPU: it has a register file of its own and a log of every instruction, descriptor store, register write and SMC, in order. Tests
-//! read the log to assert sequences, and set registers to be whatever machine they want.
+//! Each host thread is a CPU: it has a register file of its own and a log of every instruction,
+//! descriptor store, register write and SMC, in order. Tests read the log to assert sequences, and
+//! set registers to be whatever machine they want.
 
 pub mod atomic;
 pub mod el3;
@@ -82,7 +83,8 @@ pub fn record<R>(body: impl FnOnce() -> R) -> (R, Vec<Event>) {
     )
 }
 
-/// Has `observer` called at every event of this CPU from now on, before a descriptor store takes effect; `None` ends it.
+/// Has `observer` called at every event of this CPU from now on, before a descriptor store takes
+/// effect; `None` ends it.
 pub fn observe(observer: Option<Observer>) {
     CPU.with_borrow_mut(|cpu| cpu.observer = observer);
 }
@@ -92,7 +94,8 @@ pub fn set_monitor(monitor: Monitor) {
     CPU.with_borrow_mut(|cpu| cpu.monitor = Some(monitor));
 }
 
-/// Makes this thread a CPU of `machine`: its memory is what the seam reaches, its EL3 answers the SMCs.
+/// Makes this thread a CPU of `machine`: its memory is what the seam reaches, its EL3 answers the
+/// SMCs.
 pub fn attach(machine: &Arc<Machine>) {
     let monitor = Arc::clone(machine);
     set_monitor(Box::new(move |registers| monitor.el3.smc(registers)));
@@ -102,11 +105,16 @@ pub fn attach(machine: &Arc<Machine>) {
 /// Runs `body` with the machine that this thread is a CPU of.
 fn with_machine<R>(body: impl FnOnce(&Machine) -> R) -> R {
     CPU.with_borrow(|cpu| {
-        body(cpu.machine.as_ref().expect("memory is reached on a thread that is attached to no machine"))
+        body(
+            cpu.machine
+                .as_ref()
+                .expect("memory is reached on a thread that is attached to no machine"),
+        )
     })
 }
 
-/// Gives a register of this CPU a value, without an event: for identification registers and the like.
+/// Gives a register of this CPU a value, without an event: for identification registers and the
+/// like.
 pub fn preset_register(name: &'static str, value: u64) {
     CPU.with_borrow_mut(|cpu| cpu.registers.insert(name, value));
 }
@@ -155,7 +163,8 @@ pub(crate) fn smc(registers: Registers) -> Registers {
     results
 }
 
-/// The memory of the granule at physical address `granule`, as a Realm mapping shows it: there for as long as the machine is.
+/// The memory of the granule at physical address `granule`, as a Realm mapping shows it: there for
+/// as long as the machine is.
 pub(crate) fn realm_granule(granule: u64) -> *mut u64 {
     with_machine(|machine| machine.realm_granule(granule).as_ptr().cast_mut().cast())
 }

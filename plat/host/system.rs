@@ -12,8 +12,8 @@ use crate::mem::{Cpu, SlotBuffer, slot_layout};
 use crate::realm::vmid::VmidTable;
 use crate::rmi::{self, Dialect, Rmm};
 use crate::xlat::{
-    AddressSpace, ContextBuilder, DescriptorFormat, Maintenance, Region, RegionStorage, Table, TablePool,
-    VaRange,
+    AddressSpace, ContextBuilder, DescriptorFormat, Maintenance, Region, RegionStorage, Table,
+    TablePool, VaRange,
 };
 
 /// The memory that an RMM's tables of granules and VMIDs live in.
@@ -51,8 +51,12 @@ impl<'a> System<'a> {
         let entries = GranuleTable::required(banks.iter().copied(), excluded)?;
         storage.entries.clear();
         storage.entries.resize_with(entries, GranuleEntry::new);
-        let granules =
-            GranuleTable::new(&mut storage.entries, &storage.waiters, banks.iter().copied(), excluded)?;
+        let granules = GranuleTable::new(
+            &mut storage.entries,
+            &storage.waiters,
+            banks.iter().copied(),
+            excluded,
+        )?;
         super::attach(&machine);
         Ok(Self { machine, rmm: Rmm::new(granules, &storage.vmids, dialect) })
     }
@@ -62,27 +66,33 @@ impl<'a> System<'a> {
         Cpu { index: CpuIndex::new(index).expect("an index of a CPU"), slots: slots() }
     }
 
-    /// Calls the RMM on `cpu` with x0-x7, on a thread attached to the machine; gives x0-x7 as the host gets them back.
+    /// Calls the RMM on `cpu` with x0-x7, on a thread attached to the machine; gives x0-x7 as the
+    /// host gets them back.
     pub fn call(&self, cpu: &mut Cpu, mut registers: Registers) -> Registers {
         rmi::handle(self.rmm.dialect(), &self.rmm, cpu, &mut registers);
         registers
     }
 }
 
-/// Slots in tables of their own, as each CPU's boot builds them. They last as long as the test does.
+/// Slots in tables of their own, as each CPU's boot builds them. They last as long as the test
+/// does.
 fn slots() -> SlotBuffer {
     let table = Box::leak(Box::new(Table::EMPTY));
     let address = PhysAddr::new(core::ptr::from_ref(table).addr() as u64);
     let storage: &'static mut RegionStorage<1> = Box::leak(Box::new(RegionStorage::new()));
-    let context =
-        AddressSpace::new(VaRange::High, 21, PhysAddr::new((1 << 48) - 1), DescriptorFormat::Bits48)
-            .and_then(|space| {
-                let pool = TablePool::new(core::slice::from_mut(table), address)?;
-                let mut builder = ContextBuilder::new(space, pool, storage.list())?;
-                builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
-                builder.init().map_err(|failed| failed.error)
-            })
-            .expect("the layout of the slots is right");
+    let context = AddressSpace::new(
+        VaRange::High,
+        21,
+        PhysAddr::new((1 << 48) - 1),
+        DescriptorFormat::Bits48,
+    )
+    .and_then(|space| {
+        let pool = TablePool::new(core::slice::from_mut(table), address)?;
+        let mut builder = ContextBuilder::new(space, pool, storage.list())?;
+        builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
+        builder.init().map_err(|failed| failed.error)
+    })
+    .expect("the layout of the slots is right");
     let context = Box::leak(Box::new(context));
     context.activate(Maintenance::Local);
     SlotBuffer::new(context).expect("the slots are there")

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! QEMU `virt` with the Realm Management Extension, as TF-A describes it to an RMM.
 //!
-//! What is not as one would expect: TF-A announces 32 CPUs and 3 GiB of DRAM whatever the machine has, its bank contains the memory that it sets
-//! aside for the RMM, and it has no memory to reserve. The DRAM begins where the bank does, and goes on without a gap.
+//! What is not as one would expect: TF-A announces 32 CPUs and 3 GiB of DRAM whatever the machine
+//! has, its bank contains the memory that it sets aside for the RMM, and it has no memory to
+//! reserve. The DRAM begins where the bank does, and goes on without a gap.
 
 use crate::{Console, Limits, Machine, Range};
 

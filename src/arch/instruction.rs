@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The macro behind every one-instruction function of `arch`.
 //!
-//! It takes the instruction's text once; the target assembles it, the host hands the same text to the fake hardware, so the two
-//! cannot drift apart.
+//! It takes the instruction's text once; the target assembles it, the host hands the same text to
+//! the fake hardware, so the two cannot drift apart.
 
-/// Defines functions of one instruction each, without an operand or with one 64-bit register operand.
+/// Defines functions of one instruction each, without an operand or with one 64-bit register
+/// operand.
 ///
-/// The instruction is assembled without `nomem`, so that it is a compiler barrier as well: none of these may be
-/// moved across a memory access.
+/// The instruction is assembled without `nomem`, so that it is a compiler barrier as well: none of
+/// these may be moved across a memory access.
 macro_rules! instructions {
     ($($(#[$doc:meta])* fn $name:ident($($operand:ident: u64)?) = $text:literal;)*) => {$(
         $(#[$doc])*
         #[inline(always)]
         pub fn $name($($operand: u64)?) {
             #[cfg(target_os = "none")]
-            // SAFETY: barriers and maintenance by address change no memory content and no register the compiler
-            // knows of; what they order or invalidate is stated by each caller.
+            // SAFETY: barriers and maintenance by address change no memory content and no register
+            // the compiler knows of; what they order or invalidate is stated by each caller.
             unsafe {
                 core::arch::asm!(
                     concat!($text $(, ", {", stringify!($operand), "}")?),

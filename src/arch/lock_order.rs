@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The order in which a CPU takes the locks of granules, told to whoever checks it: on a host `plat/host`, which fails the test that breaks it; on the
-//! target nobody.
+//! The order in which a CPU takes the locks of granules, told to whoever checks it: on a host
+//! `plat/host`, which fails the test that breaks it; on the target nobody.
 
 use core::fmt;
 
@@ -17,7 +17,8 @@ impl Rank {
     /// Every rank, the first to be locked first.
     pub const ALL: [Self; 2] = [Self::Named, Self::Found];
 
-    /// Whether those of this rank are locked in ascending order of address. Found ones are locked in the order in which each leads to the next.
+    /// Whether those of this rank are locked in ascending order of address. Found ones are locked
+    /// in the order in which each leads to the next.
     pub const fn is_ascending(self) -> bool {
         matches!(self, Self::Named)
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Where this CPU is: the instruction that it executes, and its stack pointer. For reports.
 
-/// A moment of a program: what a debugger needs to find the frames of the functions that are under way.
+/// A moment of a program: what a debugger needs to find the frames of the functions that are under
+/// way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The address of an instruction.
@@ -14,7 +15,10 @@ pub struct Place {
 #[inline(always)]
 pub fn here() -> Place {
     #[cfg(not(target_os = "none"))]
-    return Place { instruction: crate::host::read_register("PC"), stack: crate::host::read_register("SP") };
+    return Place {
+        instruction: crate::host::read_register("PC"),
+        stack: crate::host::read_register("SP"),
+    };
     #[cfg(target_os = "none")]
     {
         let (instruction, stack);

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Accesses that may take a Granule Protection Fault, and the table of where each goes on when it does.
+//! Accesses that may take a Granule Protection Fault, and the table of where each goes on when it
+//! does.
 //!
-//! One macro emits an access and its entry of the table, so that neither can be without the other. Only the copies in this file use it. The exception
-//! path looks the faulting instruction up (`accesses`) and resumes at the place the entry names, with all registers as they were; what that place
-//! does is to report the fault as the copy's result.
+//! One macro emits an access and its entry of the table, so that neither can be without the other.
+//! Only the copies in this file use it. The exception path looks the faulting instruction up
+//! (`accesses`) and resumes at the place the entry names, with all registers as they were; what
+//! that place does is to report the fault as the copy's result.
 
 #[cfg(target_os = "none")]
 use super::window::GranuleProtectionFault;
 
-/// An entry of the table: two addresses, each relative to the field it is in, so that the image may be loaded anywhere.
+/// An entry of the table: two addresses, each relative to the field it is in, so that the image may
+/// be loaded anywhere.
 #[repr(C)]
 #[derive(Debug)]
 pub struct RecoverableAccess {
@@ -48,30 +51,42 @@ pub fn accesses() -> &'static [RecoverableAccess] {
     }
     let start = (&raw const __recovery_start).cast::<RecoverableAccess>();
     let bytes = (&raw const __recovery_end).addr() - start.addr();
-    // SAFETY: the linker gathers between the symbols, in read-only memory, what `recoverable` emits: whole entries.
+    // SAFETY: the linker gathers between the symbols, in read-only memory, what `recoverable`
+    // emits: whole entries.
     unsafe { core::slice::from_raw_parts(start, bytes / size_of::<RecoverableAccess>()) }
 }
 
-/// An access instruction and, beside it, its entry of the table. The assembly around it goes on at its label 9 after a fault.
+/// An access instruction and, beside it, its entry of the table. The assembly around it goes on at
+/// its label 9 after a fault.
 #[cfg(target_os = "none")]
 macro_rules! recoverable {
     ($access:literal) => {
-        concat!("8: ", $access, "\n.pushsection .recovery, \"a\"\n.word 8b - .\n.word 9f - .\n.popsection\n")
+        concat!(
+            "8: ",
+            $access,
+            "\n.pushsection .recovery, \"a\"\n.word 8b - .\n.word 9f - .\n.popsection\n"
+        )
     };
 }
 
-/// Reads words at virtual address `from`, 64 bytes at a time, 16 an instruction, then what is left by 8. Each word is read once.
+/// Reads words at virtual address `from`, 64 bytes at a time, 16 an instruction, then what is left
+/// by 8. Each word is read once.
 ///
 /// # Errors
 ///
-/// The fault. A load that faults has changed nothing but, perhaps, its own registers (Arm ARM D1.3.5), which are given up.
+/// The fault. A load that faults has changed nothing but, perhaps, its own registers (Arm ARM
+/// D1.3.5), which are given up.
 ///
 /// # Safety
 ///
-/// The page of the Non-secure slot is mapped there, and the words are all in it; `from` is a multiple of 8.
+/// The page of the Non-secure slot is mapped there, and the words are all in it; `from` is a
+/// multiple of 8.
 #[cfg(target_os = "none")]
 #[inline(never)]
-pub(super) unsafe fn read_words(from: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
+pub(super) unsafe fn read_words(
+    from: u64,
+    words: &mut [u64],
+) -> Result<(), GranuleProtectionFault> {
     let mut fault = 0_u64;
     // SAFETY: reads what the caller says is there, into `words`; a fault ends it at label 9.
     unsafe {
@@ -115,7 +130,8 @@ pub(super) unsafe fn read_words(from: u64, words: &mut [u64]) -> Result<(), Gran
 ///
 /// # Errors
 ///
-/// The fault. The store that took it, or its first half, may have had an effect: then while the page was the host's, so that nobody else is concerned.
+/// The fault. The store that took it, or its first half, may have had an effect: then while the
+/// page was the host's, so that nobody else is concerned.
 ///
 /// # Safety
 ///

@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Secure Monitor Call, with the register file of the SMC calling convention that EL3 keeps for the RMM: x0-x7 in, x0-x7 out.
+//! The Secure Monitor Call, with the register file of the SMC calling convention that EL3 keeps for
+//! the RMM: x0-x7 in, x0-x7 out.
 
 /// Function identifier and arguments, x0 to x7; or results, x0 to x7.
 pub type Registers = [u64; 8];
 
-/// Calls EL3 with `arguments`, at most eight, in x0 and on, and gives back its x0-x7 (SMCCC 1.2; `EL3-RMM` services use x0 as a signed status).
+/// Calls EL3 with `arguments`, at most eight, in x0 and on, and gives back its x0-x7 (SMCCC 1.2;
+/// `EL3-RMM` services use x0 as a signed status).
 ///
-/// The registers beyond the arguments hold anything: EL3 looks at those that its service has. Memory handed to EL3 must be complete before the call: this
-/// is a compiler barrier, not a hardware one.
+/// The registers beyond the arguments hold anything: EL3 looks at those that its service has.
+/// Memory handed to EL3 must be complete before the call: this is a compiler barrier, not a
+/// hardware one.
 #[inline]
 pub fn smc<const ARGUMENTS: usize>(arguments: [u64; ARGUMENTS]) -> Registers {
     const { assert!(ARGUMENTS <= 8, "x0 to x7") };
     #[cfg(target_os = "none")]
     {
         use core::mem::MaybeUninit;
-        let argument =
-            |index: usize| arguments.get(index).map_or(MaybeUninit::uninit(), |x| MaybeUninit::new(*x));
+        let argument = |index: usize| {
+            arguments.get(index).map_or(MaybeUninit::uninit(), |x| MaybeUninit::new(*x))
+        };
         let (x0, x1, x2, x3, x4, x5, x6, x7): (u64, u64, u64, u64, u64, u64, u64, u64);
-        // SAFETY: EL3 keeps every register but x0-x17 (SMCCC) and touches no memory of the RMM other than the
-        // shared page, which Rust only knows as raw pointers.
+        // SAFETY: EL3 keeps every register but x0-x17 (SMCCC) and touches no memory of the RMM
+        // other than the shared page, which Rust only knows as raw pointers.
         unsafe {
             core::arch::asm!(
                 "smc #0",

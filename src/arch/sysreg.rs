@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! System registers: which exist for the RMM, their names for the assembler, and their fields.
 //!
-//! Fields come from `aarch64-cpu` where that crate has the layout in force here (E2H = 1); the others are
-//! written down here from the Arm ARM. Access is by `tock-registers`' traits, over the seam: on the
-//! target MRS and MSR, on a host the recording register file of `plat/host`.
+//! Fields come from `aarch64-cpu` where that crate has the layout in force here (E2H = 1); the
+//! others are written down here from the Arm ARM. Access is by `tock-registers`' traits, over the
+//! seam: on the target MRS and MSR, on a host the recording register file of `plat/host`.
 //!
-//! Reads and writes are compiler barriers. A write takes effect for later instructions after an ISB (Arm ARM D23.1.3),
-//! which is the caller's to issue.
+//! Reads and writes are compiler barriers. A write takes effect for later instructions after an ISB
+//! (Arm ARM D23.1.3), which is the caller's to issue.
 
 pub mod fields;
 
 use tock_registers::interfaces::{Readable, Writeable};
 
-/// Defines a zero-sized handle for each register. The assembler's name is the encoding where it knows no other.
+/// Defines a zero-sized handle for each register. The assembler's name is the encoding where it
+/// knows no other.
 macro_rules! system_registers {
     ($($(#[$doc:meta])* $name:ident: $fields:ty = $encoding:literal;)*) => {$(
         $(#[$doc])*
@@ -29,7 +30,8 @@ macro_rules! system_registers {
                 #[cfg(target_os = "none")]
                 {
                     let value;
-                    // SAFETY: reading one of the registers listed here has no side effect on memory or control flow.
+                    // SAFETY: reading one of the registers listed here has no side effect on memory
+                    // or control flow.
                     unsafe {
                         core::arch::asm!(concat!("mrs {0}, ", $encoding), out(reg) value,
                             options(nostack, preserves_flags))
@@ -48,7 +50,8 @@ macro_rules! system_registers {
             #[inline(always)]
             fn set(&self, value: u64) {
                 #[cfg(target_os = "none")]
-                // SAFETY: the value is the caller's to justify; boot writes only values computed by tested functions.
+                // SAFETY: the value is the caller's to justify; boot writes only values computed by
+                // tested functions.
                 unsafe {
                     core::arch::asm!(concat!("msr ", $encoding, ", {0}"), in(reg) value,
                         options(nostack, preserves_flags))

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! TLB maintenance (Arm ARM D8.17, C5.5). None of these waits: a DSB must follow.
 //!
-//! The operand of an invalidate by address holds VA\[55:12\] in bits 43:0, the ASID in bits 63:48 and TTL in
-//! bits 47:44. Build it with `xlat`, which masks the sign extension of a High VA out of the TTL field.
+//! The operand of an invalidate by address holds VA\[55:12\] in bits 43:0, the ASID in bits 63:48
+//! and TTL in bits 47:44. Build it with `xlat`, which masks the sign extension of a High VA out of
+//! the TTL field.
 
 use super::instruction::instructions;
 
@@ -11,24 +12,28 @@ instructions! {
     fn alle2() = "tlbi alle2";
     /// All EL2 (and, with E2H, EL2&0) translations, Inner Shareable domain.
     fn alle2is() = "tlbi alle2is";
-    /// By address, EL2 or EL2&0 regime, this CPU only; global entries and those of the operand's ASID.
+    /// By address, EL2 or EL2&0 regime, this CPU only; global entries and those of the operand's
+    /// ASID.
     fn vae2(operand: u64) = "tlbi vae2";
-    /// By address, EL2 or EL2&0 regime, Inner Shareable domain; global entries and those of the operand's ASID.
+    /// By address, EL2 or EL2&0 regime, Inner Shareable domain; global entries and those of the
+    /// operand's ASID.
     fn vae2is(operand: u64) = "tlbi vae2is";
     /// By address, last level only, EL2 or EL2&0 regime, this CPU only.
     fn vale2(operand: u64) = "tlbi vale2";
     /// By address, last level only, EL2 or EL2&0 regime, Inner Shareable domain.
     fn vale2is(operand: u64) = "tlbi vale2is";
-    /// By address, EL1&0 regime of the current VMID, this CPU only; global entries and those of the operand's ASID.
+    /// By address, EL1&0 regime of the current VMID, this CPU only; global entries and those of the
+    /// operand's ASID.
     fn vae1(operand: u64) = "tlbi vae1";
-    /// By address, EL1&0 regime of the current VMID, Inner Shareable domain; global entries and those of the operand's ASID.
+    /// By address, EL1&0 regime of the current VMID, Inner Shareable domain; global entries and
+    /// those of the operand's ASID.
     fn vae1is(operand: u64) = "tlbi vae1is";
     /// By address, last level only, EL1&0 regime of the current VMID, this CPU only.
     fn vale1(operand: u64) = "tlbi vale1";
     /// By address, last level only, EL1&0 regime of the current VMID, Inner Shareable domain.
     fn vale1is(operand: u64) = "tlbi vale1is";
-    /// By IPA, stage 2 of the current VMID, any level, Inner Shareable domain. What combines both stages may stay. The operand is the IPA less its
-    /// lowest 12 bits.
+    /// By IPA, stage 2 of the current VMID, any level, Inner Shareable domain. What combines both
+    /// stages may stay. The operand is the IPA less its lowest 12 bits.
     fn ipas2e1is(operand: u64) = "tlbi ipas2e1is";
     /// All stage 1, and what combines both stages, of the current VMID, Inner Shareable domain.
     fn vmalle1is() = "tlbi vmalle1is";

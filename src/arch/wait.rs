@@ -15,8 +15,9 @@ instructions! {
 
 /// Waits until `word` holds `value`, and observes everything written before that value was stored.
 ///
-/// Each look arms the exclusive monitor on `word`, so that the store which changes it is also the event that ends the WFE (Arm ARM B2.12.2); a store
-/// between the look and the WFE has already left its event behind. The CPU that stores needs no SEV.
+/// Each look arms the exclusive monitor on `word`, so that the store which changes it is also the
+/// event that ends the WFE (Arm ARM B2.12.2); a store between the look and the WFE has already left
+/// its event behind. The CPU that stores needs no SEV.
 #[inline]
 pub fn until_equal(word: &AtomicUsize, value: usize) {
     #[cfg(not(target_os = "none"))]
@@ -26,7 +27,8 @@ pub fn until_equal(word: &AtomicUsize, value: usize) {
     #[cfg(target_os = "none")]
     loop {
         let seen: usize;
-        // SAFETY: `word` is a live, aligned word; a load-exclusive without a store-exclusive changes nothing but this CPU's monitor.
+        // SAFETY: `word` is a live, aligned word; a load-exclusive without a store-exclusive
+        // changes nothing but this CPU's monitor.
         unsafe {
             core::arch::asm!("ldaxr {seen}, [{word}]", seen = out(reg) seen, word = in(reg) word.as_ptr(),
                 options(nostack, preserves_flags))

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Memory that is reached through a page that a CPU's own tables map for the time being: a granule, Realm or Non-secure.
+//! Memory that is reached through a page that a CPU's own tables map for the time being: a granule,
+//! Realm or Non-secure.
 //!
-//! On the target it is at the page's virtual address; on a host it is that of the model machine, which faults as the real one would.
+//! On the target it is at the page's virtual address; on a host it is that of the model machine,
+//! which faults as the real one would.
 
 use crate::address::{PhysAddr, VirtAddr};
 
@@ -21,7 +23,10 @@ pub struct Window {
 impl Window {
     /// The window at `page`, where the granule at `granule` is mapped.
     #[inline(always)]
-    #[cfg_attr(target_os = "none", expect(unused_variables, reason = "the tables know the granule"))]
+    #[cfg_attr(
+        target_os = "none",
+        expect(unused_variables, reason = "the tables know the granule")
+    )]
     #[cfg_attr(
         not(target_os = "none"),
         expect(unused_variables, reason = "the model machine has no virtual addresses")
@@ -35,7 +40,8 @@ impl Window {
         }
     }
 
-    /// The first byte of the granule, Realm memory. What may be done with it, and for how long, is for the caller to know.
+    /// The first byte of the granule, Realm memory. What may be done with it, and for how long, is
+    /// for the caller to know.
     #[inline(always)]
     pub fn pointer(self) -> *mut u64 {
         #[cfg(target_os = "none")]
@@ -63,7 +69,8 @@ impl Window {
         };
     }
 
-    /// Reads words of the granule from byte `offset` on. Each is read once; another world may write them at the same time.
+    /// Reads words of the granule from byte `offset` on. Each is read once; another world may write
+    /// them at the same time.
     ///
     /// # Errors
     ///
@@ -71,9 +78,14 @@ impl Window {
     ///
     /// # Safety
     ///
-    /// The granule is mapped as Non-secure memory, `offset` is a multiple of 8, and the words are all in the granule.
+    /// The granule is mapped as Non-secure memory, `offset` is a multiple of 8, and the words are
+    /// all in the granule.
     #[inline]
-    pub unsafe fn ns_read(self, offset: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
+    pub unsafe fn ns_read(
+        self,
+        offset: u64,
+        words: &mut [u64],
+    ) -> Result<(), GranuleProtectionFault> {
         #[cfg(not(target_os = "none"))]
         return crate::host::ns_read(self.granule + offset, words);
         #[cfg(target_os = "none")]
@@ -108,13 +120,15 @@ impl Window {
 #[cfg(target_os = "none")]
 const USUAL_ZERO_BLOCK: u64 = 64;
 
-/// Zeroes the 4 KiB granule that is mapped, Normal memory, at virtual address `granule`, with DC ZVA (Arm ARM C6.2, D7.5.9.8).
+/// Zeroes the 4 KiB granule that is mapped, Normal memory, at virtual address `granule`, with DC
+/// ZVA (Arm ARM C6.2, D7.5.9.8).
 ///
 /// Like ordinary stores these are not complete until a DSB.
 ///
 /// # Safety
 ///
-/// The granule is mapped writable at `granule`, a multiple of its size, and nothing that Rust knows of lives in it.
+/// The granule is mapped writable at `granule`, a multiple of its size, and nothing that Rust knows
+/// of lives in it.
 #[cfg(target_os = "none")]
 #[inline]
 unsafe fn zero_granule(granule: u64) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Cold boot in Rust, in two halves: [`prepare`] under the early map decides and builds the Low VA map, [`finish`] under that map has a
-//! console and all the memory there is, and makes the RMM. Called by `entry.rs`, once each.
+//! Cold boot in Rust, in two halves: [`prepare`] under the early map decides and builds the Low VA
+//! map, [`finish`] under that map has a console and all the memory there is, and makes the RMM.
+//! Called by `entry.rs`, once each.
 
 use core::cell::UnsafeCell;
 
@@ -35,8 +36,10 @@ unsafe impl<T> Sync for Given<T> {}
 #[used]
 static POOL: Given<[u8; POOL_SIZE]> = Given(UnsafeCell::new([0; POOL_SIZE]));
 #[unsafe(link_section = ".low_tables")]
-static LOW_TABLES: Given<[Table; low_va::TABLES]> = Given(UnsafeCell::new([Table::EMPTY; low_va::TABLES]));
-static LOW_REGIONS: Given<RegionStorage<{ low_va::REGIONS }>> = Given(UnsafeCell::new(RegionStorage::new()));
+static LOW_TABLES: Given<[Table; low_va::TABLES]> =
+    Given(UnsafeCell::new([Table::EMPTY; low_va::TABLES]));
+static LOW_REGIONS: Given<RegionStorage<{ low_va::REGIONS }>> =
+    Given(UnsafeCell::new(RegionStorage::new()));
 static WAITERS: Waiters = Waiters::new();
 static VMIDS: VmidTable = VmidTable::new();
 static RMM: spin::Once<Rmm<'static>> = spin::Once::new();
@@ -64,10 +67,15 @@ static FEATURES: spin::Once<Features> = spin::Once::new();
 
 /// What this CPU's translation can do.
 fn features() -> Features {
-    Features::from_id_registers(ID_AA64MMFR0_EL1.get(), ID_AA64MMFR1_EL1.get(), ID_AA64MMFR2_EL1.get())
+    Features::from_id_registers(
+        ID_AA64MMFR0_EL1.get(),
+        ID_AA64MMFR1_EL1.get(),
+        ID_AA64MMFR2_EL1.get(),
+    )
 }
 
-/// Whether this CPU's translation can do what that of the cold boot's CPU can, whose register values and tables it shares.
+/// Whether this CPU's translation can do what that of the cold boot's CPU can, whose register
+/// values and tables it shares.
 pub(super) fn is_alike() -> bool {
     FEATURES.get().is_some_and(|first| *first == features())
 }
@@ -81,8 +89,9 @@ pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     cpu::enter(Stage::Arguments);
     let features = *FEATURES.call_once(features);
     let max_pa = features.max_pa(low_va::FORMAT).map_err(unsupported)?;
-    let physical_limit =
-        max_pa.checked_add(1).ok_or(BootError::Unsupported("a physical address range of 64 bits"))?;
+    let physical_limit = max_pa
+        .checked_add(1)
+        .ok_or(BootError::Unsupported("a physical address range of 64 bits"))?;
     let limits = BootLimits { cpus: MAX_CPUS, physical_limit, image: layout::image() };
     let arguments = BootArguments::check(registers, &limits)?;
     if let Some(index) = CpuIndex::new(arguments.cpu_index()) {
@@ -116,8 +125,10 @@ fn copy_page(page: PhysAddr) -> [u8; 4096] {
     let mut copy = [0; 4096];
     let mut address = page.get();
     for word in copy.chunks_exact_mut(8) {
-        // SAFETY: the early identity map has this page, which the arguments' checks found aligned and outside the image.
-        let value = unsafe { core::ptr::with_exposed_provenance::<u64>(native(address)).read_volatile() };
+        // SAFETY: the early identity map has this page, which the arguments' checks found aligned
+        // and outside the image.
+        let value =
+            unsafe { core::ptr::with_exposed_provenance::<u64>(native(address)).read_volatile() };
         word.copy_from_slice(&value.to_le_bytes());
         address += 8;
     }
@@ -132,7 +143,11 @@ fn plan(cold: &Cold) -> Result<Plan, BootError> {
         shared_buffer: cold.arguments.shared_buffer(),
         physical_limit: cold.physical_limit,
     };
-    Plan::make(&situation, cold.arguments.cpu_count(), manifest.dram().map(|bank| (bank.base(), bank.size())))
+    Plan::make(
+        &situation,
+        cold.arguments.cpu_count(),
+        manifest.dram().map(|bank| (bank.base(), bank.size())),
+    )
 }
 
 /// Builds the Low VA map, and leaves what `entry.S` needs to enter it, on this CPU and on others.
@@ -141,7 +156,8 @@ fn build_low_map(
     consoles: impl Iterator<Item = Console> + Clone,
     features: &Features,
 ) -> Result<Context<'static, El2And0>, BootError> {
-    // SAFETY: cold boot runs once, on one CPU, so that this is the only reference ever made to the tables.
+    // SAFETY: cold boot runs once, on one CPU, so that this is the only reference ever made to the
+    // tables.
     let tables = unsafe { &mut *LOW_TABLES.0.get() };
     // SAFETY: as above, to the list of regions.
     let storage = unsafe { &mut *LOW_REGIONS.0.get() };
@@ -160,7 +176,8 @@ fn build_low_map(
     let ttbr0 = mmu::ttbr(&low, Sharing::Common, features);
     let cpus = cold.plan.as_ref().map_or(PhysAddr::new(0), |plan| plan.cpus.base);
     configuration::set(cold.arguments.cpu_count(), mmu::MAIR, tcr, ttbr0, registers::SCTLR, cpus);
-    // The tables are written with caches on, and walks are cacheable; complete before the walker is pointed at them.
+    // The tables are written with caches on, and walks are cacheable; complete before the walker is
+    // pointed at them.
     barrier::dsb_ish();
     Ok(low)
 }
@@ -220,8 +237,8 @@ fn announce(arguments: &BootArguments, header: &Header<'_>) {
 /// Builds the High VA maps of all CPUs in `place`, and enters this CPU's own.
 fn take_high_map(cold: &Cold, place: &Place) -> Result<(), BootError> {
     let first = core::ptr::with_exposed_provenance_mut::<CpuMemory>(native(place.base.get()));
-    // SAFETY: the plan has found room for this many, which the Low VA map has as data, flat, for good; nobody else is given it. Any bytes are a
-    // `CpuMemory` before it is set up.
+    // SAFETY: the plan has found room for this many, which the Low VA map has as data, flat, for
+    // good; nobody else is given it. Any bytes are a `CpuMemory` before it is set up.
     let cpus = unsafe { core::slice::from_raw_parts_mut(first, cold.arguments.cpu_count()) };
     high_va::build(cpus, cold.max_pa).map_err(unsupported)?;
     let index = cold.arguments.cpu_index() as u64;
@@ -233,13 +250,16 @@ fn take_high_map(cold: &Cold, place: &Place) -> Result<(), BootError> {
 /// The entries of the granule array, new.
 fn granules(place: &Place) -> &'static mut [GranuleEntry] {
     for granule in (place.base.get()..place.base.get() + place.size).step_by(native(GRANULE_SIZE)) {
-        // SAFETY: the plan has found this much room, which the Low VA map has as data, flat, for good; nobody else is given it.
+        // SAFETY: the plan has found this much room, which the Low VA map has as data, flat, for
+        // good; nobody else is given it.
         unsafe { Window::new(VirtAddr::new(granule), PhysAddr::new(granule)).zero() };
     }
     tell("granules", place);
     let first = core::ptr::with_exposed_provenance_mut::<GranuleEntry>(native(place.base.get()));
     // SAFETY: as above; zeroes are new entries.
-    unsafe { core::slice::from_raw_parts_mut(first, native(place.size) / size_of::<GranuleEntry>()) }
+    unsafe {
+        core::slice::from_raw_parts_mut(first, native(place.size) / size_of::<GranuleEntry>())
+    }
 }
 
 fn tell(whose: &str, place: &Place) {

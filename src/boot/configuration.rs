@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What cold boot leaves for the warm boots: `BOOT_CONFIGURATION`, read by `entry.S` with the MMU off.
+//! What cold boot leaves for the warm boots: `BOOT_CONFIGURATION`, read by `entry.S` with the MMU
+//! off.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::address::PhysAddr;
 use crate::arch::{barrier, cache};
 
-/// CPU count (0 until cold boot is done), MAIR, TCR, TTBR0, SCTLR, address of the first CPU's memory: the order `entry.S` relies on.
+/// CPU count (0 until cold boot is done), MAIR, TCR, TTBR0, SCTLR, address of the first CPU's
+/// memory: the order `entry.S` relies on.
 #[repr(C, align(64))]
 struct BootConfiguration([AtomicU64; 6]);
 
@@ -22,7 +24,8 @@ pub(super) fn set(cpus: usize, mair: u64, tcr: u64, ttbr0: u64, sctlr: u64, per_
     {
         word.store(value, Ordering::Relaxed);
     }
-    // One line holds it all (its alignment); a CPU that enters with its MMU off reads memory, not this cache.
+    // One line holds it all (its alignment); a CPU that enters with its MMU off reads memory, not
+    // this cache.
     barrier::dsb_ish();
     cache::dc_civac(core::ptr::from_ref(&BOOT_CONFIGURATION).addr() as u64);
     barrier::dsb_sy();

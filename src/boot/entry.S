@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The first instruction of the image, the way to Rust with MMU and caches on, and the loop that serves RMI calls.
+// The first instruction of the image, the way to Rust with MMU and caches on, and the loop that
+// serves RMI calls.
 //
-// Cold boot, MMU off: relocate, build an identity map of the image and of the page shared with EL3, turn the MMU on.
-// Nothing written in Rust runs before that, so that atomics and caches have their architected behavior everywhere in it.
-// Warm boot: load the values that cold boot left in BOOT_CONFIGURATION.
+// Cold boot, MMU off: relocate, build an identity map of the image and of the page shared with EL3,
+// turn the MMU on. Nothing written in Rust runs before that, so that atomics and caches have their
+// architected behavior everywhere in it. Warm boot: load the values that cold boot left in
+// BOOT_CONFIGURATION.
 
     .equ    RELATIVE, 1027              // R_AARCH64_RELATIVE, symbol 0
     .equ    STATUS_UNKNOWN, -1
@@ -16,7 +18,8 @@
     add     \reg, \reg, :lo12:\symbol
     .endm
 
-    // In images with deliberate faults only: one if the activation token asks for a fault at this place (see self_test.rs).
+    // In images with deliberate faults only: one if the activation token asks for a fault at this
+    // place (see self_test.rs).
     .macro  deliberate_fault token, place
     .if     {self_test}
     ldr     x2, ={fault_token}
@@ -48,7 +51,8 @@ rmm_entry:
     msr     cptr_el2, xzr               // E2H layout: every floating point and vector instruction traps
     isb
 
-    // Keys of this CPU for signed return addresses: random where there is a source, else by the counter.
+    // Keys of this CPU for signed return addresses: random where there is a source, else by the
+    // counter.
     mrs     x0, id_aa64isar0_el1
     ubfx    x0, x0, #60, #4
     mrs     x1, cntpct_el0
@@ -94,7 +98,8 @@ rmm_entry:
     cmp     x0, x1
     b.lo    3b
     add     x25, x26, #4096             // x26 the level 0 table, x25 the next free one
-    // Page: valid, AF, inner shareable, attribute 0 (write-back), Realm, read and write. Not yet W^X: that is the Low VA map's.
+    // Page: valid, AF, inner shareable, attribute 0 (write-back), Realm, read and write. Not yet
+    // W^X: that is the Low VA map's.
     mov     x27, #0x703
     address x5, {boot_stacks}           // the stacks' guards are left out
     add     x6, x5, #{exception_guard}
@@ -115,8 +120,8 @@ rmm_entry:
     mov     x0, x22
     bl      early_map_page
 5:
-    // What was written with the MMU off must not be hidden by older lines of it in a cache: the file's content and the tables. The rest
-    // is written first with caches on.
+    // What was written with the MMU off must not be hidden by older lines of it in a cache: the
+    // file's content and the tables. The rest is written first with caches on.
     mrs     x1, ctr_el0
     ubfx    x1, x1, #16, #4
     mov     x2, #4
@@ -186,9 +191,11 @@ warm:
     cmp     x19, x1
     b.hs    refuse_cpu_id
 
-    // From no map, or the early one, to the Low VA map; on a warm boot also to this CPU's High VA map, which a cold boot has yet to build. The
-    // MMU is off in between, so that no two maps with other block sizes are ever live at once, and no memory is accessed meanwhile. Nothing
-    // written in Rust is on the stack: the number of address bits, which changes here, decides where a signed return address keeps its signature.
+    // From no map, or the early one, to the Low VA map; on a warm boot also to this CPU's High VA
+    // map, which a cold boot has yet to build. The MMU is off in between, so that no two maps with
+    // other block sizes are ever live at once, and no memory is accessed meanwhile. Nothing written
+    // in Rust is on the stack: the number of address bits, which changes here, decides where a
+    // signed return address keeps its signature.
 enter_maps:
     address x0, BOOT_CONFIGURATION
     ldp     x2, x3, [x0, #8]            // MAIR, TCR

@@ -17,7 +17,8 @@ use crate::fatal::{self, ExceptionFrame, backtrace};
 use crate::mem::low_va::Sections;
 use crate::mem::{high_va, layout, ns_fault};
 
-/// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where, bits 7:0 which.
+/// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where,
+/// bits 7:0 which.
 pub(super) const FAULT_TOKEN: u64 = 0x7e57_fa17_0000_0000;
 
 #[repr(transparent)]
@@ -58,8 +59,8 @@ core::arch::global_asm!(
     fault_token = const FAULT_TOKEN,
 );
 
-/// Called by the vectors, on the exception stack. Comes back, with another place to go on at, from the recoverable fault of an access to the host's
-/// memory; any other exception ends this CPU.
+/// Called by the vectors, on the exception stack. Comes back, with another place to go on at, from
+/// the recoverable fault of an access to the host's memory; any other exception ends this CPU.
 extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
     match resume_address(frame) {
         Some(resume) => frame.elr = resume,
@@ -80,7 +81,8 @@ fn boot_stacks() -> [Range<u64>; 2] {
 
 fn backtrace_memory(boot_stacks: &[Range<u64>]) -> backtrace::Memory<'_> {
     let code = sections().code;
-    // SAFETY: the early map and the Low VA map have code and boot stacks, less the guards; whoever runs on its stacks in the High VA range has them mapped.
+    // SAFETY: the early map and the Low VA map have code and boot stacks, less the guards; whoever
+    // runs on its stacks in the High VA range has them mapped.
     unsafe { backtrace::Memory::new((code.start.get(), code.end.get()), boot_stacks) }
 }
 
@@ -88,8 +90,11 @@ fn backtrace_memory(boot_stacks: &[Range<u64>]) -> backtrace::Memory<'_> {
 fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
     /// Synchronous, from the current EL with SP_EL2.
     const SYNCHRONOUS: u64 = 4;
-    let exception = ns_fault::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
-    (frame.vector == SYNCHRONOUS).then(|| ns_fault::resume_address(exception, recovery::accesses())).flatten()
+    let exception =
+        ns_fault::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
+    (frame.vector == SYNCHRONOUS)
+        .then(|| ns_fault::resume_address(exception, recovery::accesses()))
+        .flatten()
 }
 
 /// The image as the Low VA map has it: less the guards of cold boot's stacks.
@@ -120,7 +125,9 @@ extern "C" fn warm(x0: u64, x1: u64) -> u64 {
     super::self_test::warm(x1);
     status(WarmBootArguments::check([x0, x1], configuration::cpu_count()).and_then(|_| {
         if !cold::is_alike() {
-            return Err(BootError::Unsupported("a CPU with another translation than the first one's"));
+            return Err(BootError::Unsupported(
+                "a CPU with another translation than the first one's",
+            ));
         }
         cpu::enter(Stage::Serving);
         Ok(())

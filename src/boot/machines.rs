@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Tests: cold boot on each machine of `plat/`, as far as it can be had without one. These are the steps of `cold.rs`, in its order, with what EL3 passes
-//! on that machine, for an image as large as the machines allow.
+//! Tests: cold boot on each machine of `plat/`, as far as it can be had without one. These are the
+//! steps of `cold.rs`, in its order, with what EL3 passes on that machine, for an image as large as
+//! the machines allow.
 
 use rmm_plat::{LIMITS, MACHINES, Machine, Range, fvp, qemu_virt};
 
@@ -64,7 +65,8 @@ fn read_manifest<'a>(machine: &Machine, page: &'a [u8; 4096]) -> Manifest<'a> {
 /// Boots under this interface version, with a manifest of version 0.`minor`.
 fn boot(machine: &Machine, service: Service, version: u64, minor: u16) -> Booted {
     let image = address(machine, 0)..address(machine, LIMITS.image);
-    let limits = BootLimits { cpus: MAX_CPUS, physical_limit: PHYSICAL_LIMIT, image: image.clone() };
+    let limits =
+        BootLimits { cpus: MAX_CPUS, physical_limit: PHYSICAL_LIMIT, image: image.clone() };
     let registers = [0, version, machine.cpus, machine.shared_page(), 0];
     let arguments = BootArguments::check(registers, &limits).unwrap();
 
@@ -114,7 +116,9 @@ fn state(table: &GranuleTable<'_>, granule: u64) -> Option<State> {
 fn the_image_suits_every_machine() {
     for Machine { name, limits, cpus, carve_out, dram, .. } in MACHINES {
         assert!(
-            limits.cpus <= LIMITS.cpus && limits.dram <= LIMITS.dram && LIMITS.image <= limits.image,
+            limits.cpus <= LIMITS.cpus
+                && limits.dram <= LIMITS.dram
+                && LIMITS.image <= limits.image,
             "{name}"
         );
         assert!(native(*cpus) <= limits.cpus, "{name}");
@@ -132,7 +136,12 @@ fn every_machine_boots_under_every_interface_and_manifest_with_or_without_reserv
                     let booted = boot(machine, service, version, minor);
                     let reserved = service == Service::ReserveMemory;
                     let places = [booted.plan.cpus, booted.plan.granules];
-                    assert_eq!(places.map(|place| place.reserved), [reserved; 2], "{}", machine.name);
+                    assert_eq!(
+                        places.map(|place| place.reserved),
+                        [reserved; 2],
+                        "{}",
+                        machine.name
+                    );
                     assert_eq!(booted.cpus as u64, machine.cpus);
                 }
             }
@@ -145,22 +154,31 @@ fn what_tf_a_says_of_every_machine_is_what_its_manifest_says() {
     for machine in MACHINES {
         let page = Builder::of(machine).build();
         let manifest = read_manifest(machine, &page.bytes);
-        let ranges =
-            |ranges: &[Range]| ranges.iter().map(|range| (range.base, range.size)).collect::<Vec<_>>();
+        let ranges = |ranges: &[Range]| {
+            ranges.iter().map(|range| (range.base, range.size)).collect::<Vec<_>>()
+        };
         let dram: Vec<_> = manifest.dram().map(|bank| (bank.base().get(), bank.size())).collect();
         assert_eq!(dram, ranges(machine.dram));
         let devices: Vec<_> =
             manifest.non_coherent().map(|range| (range.base().get(), range.size())).collect();
         assert_eq!(devices, ranges(machine.non_coherent));
         let consoles: Vec<_> = manifest.consoles().map(|console| console.base.get()).collect();
-        assert_eq!(consoles, machine.consoles.iter().map(|console| console.base).collect::<Vec<_>>());
-        let smmus: Vec<_> = manifest.smmus().map(|smmu| (smmu.base.get(), smmu.realm_base.get())).collect();
-        assert_eq!(smmus, machine.smmus.iter().map(|smmu| (smmu.base, smmu.realm_base)).collect::<Vec<_>>());
+        assert_eq!(
+            consoles,
+            machine.consoles.iter().map(|console| console.base).collect::<Vec<_>>()
+        );
+        let smmus: Vec<_> =
+            manifest.smmus().map(|smmu| (smmu.base.get(), smmu.realm_base.get())).collect();
+        assert_eq!(
+            smmus,
+            machine.smmus.iter().map(|smmu| (smmu.base, smmu.realm_base)).collect::<Vec<_>>()
+        );
         let ports: Vec<_> = manifest
             .root_complexes()
             .map(|complex| (complex.ecam.get(), complex.root_ports().count()))
             .collect();
-        let expected = machine.root_complexes.iter().map(|complex| (complex.ecam, complex.root_ports.len()));
+        let expected =
+            machine.root_complexes.iter().map(|complex| (complex.ecam, complex.root_ports.len()));
         assert_eq!(ports, expected.collect::<Vec<_>>());
     }
 }
@@ -178,7 +196,8 @@ fn both_banks_of_fvp_are_tracked_and_nothing_beside_them() {
                     assert_eq!(state(table, granule), Some(State::Ns), "{granule:#x}");
                 }
             }
-            // All of the address space below the first bank and between the two, the RMM's memory with it.
+            // All of the address space below the first bank and between the two, the RMM's memory
+            // with it.
             let (low, high) = (machine.dram[0], machine.dram[1]);
             for (start, end) in [(0, low.base), (low.end(), high.base)] {
                 for granule in (start..end).step_by(native(GRANULE_SIZE)) {
@@ -212,8 +231,9 @@ fn qemu_tracks_its_bank_but_for_what_is_the_rmm_s() {
 #[test]
 fn the_low_va_map_of_fvp_is_this_one() {
     let booted = boot(&fvp::MACHINE, Service::ReserveMemory, 0x2_0000, 5);
-    // From the bottom: UART 3, the image but for the guards of its stacks; then what EL3 reserved for the granules (504 pages) and for the CPUs (8
-    // times 11 pages), with the shared page above it.
+    // From the bottom: UART 3, the image but for the guards of its stacks; then what EL3 reserved
+    // for the granules (504 pages) and for the CPUs (8 times 11 pages), with the shared page above
+    // it.
     let expected = "EL2&0 low VA range, 32 bits, 48-bit descriptors, ASID 0
 0x000000001c0c0000-0x000000001c0c0fff -> 0x000000001c0c0000 device rw xn non-secure outer
 0x00000000fdc00000-0x00000000fdc2ffff -> 0x00000000fdc00000 normal ro x realm inner
@@ -252,7 +272,8 @@ fn every_cpu_of_every_machine_has_a_high_va_map_laid_out_alike() {
         let mut first = None;
         for index in 0..native(machine.cpus) {
             // SAFETY: any bytes are a `CpuMemory` before it is set up.
-            let memory: &'static mut CpuMemory = Box::leak(unsafe { Box::new_zeroed().assume_init() });
+            let memory: &'static mut CpuMemory =
+                Box::leak(unsafe { Box::new_zeroed().assume_init() });
             let own = core::ptr::from_ref(memory).addr() as u64
                 ..core::ptr::from_ref(memory).addr() as u64 + size_of::<CpuMemory>() as u64;
             let map = memory.set_up(CpuIndex::new(index).unwrap(), MAX_PA).unwrap();
@@ -264,8 +285,10 @@ fn every_cpu_of_every_machine_has_a_high_va_map_laid_out_alike() {
                 pages.iter().flatten().all(|(pa, _)| own.contains(pa)),
                 "CPU {index} has what is its own"
             );
-            let layout: Vec<_> =
-                pages.iter().map(|page| page.map(|(pa, attributes)| (pa - own.start, attributes))).collect();
+            let layout: Vec<_> = pages
+                .iter()
+                .map(|page| page.map(|(pa, attributes)| (pa - own.start, attributes)))
+                .collect();
             assert_eq!(first.get_or_insert_with(|| layout.clone()), &layout, "CPU {index}");
         }
     }

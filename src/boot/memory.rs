@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Where the memory comes from that grows with the machine: what each CPU has of its own, and the granule array.
+//! Where the memory comes from that grows with the machine: what each CPU has of its own, and the
+//! granule array.
 //!
-//! Each comes from EL3 where that has RESERVE_MEMORY and grants it, else from the pool in the image. An interface version does not tell
-//! whether EL3 has the service, and one that has it may have nothing to give (TF-A on QEMU), so EL3 is just asked: it answers that it knows no
-//! such function, or that it has no memory, and the RMM does with what it has.
+//! Each comes from EL3 where that has RESERVE_MEMORY and grants it, else from the pool in the
+//! image. An interface version does not tell whether EL3 has the service, and one that has it may
+//! have nothing to give (TF-A on QEMU), so EL3 is just asked: it answers that it knows no such
+//! function, or that it has no memory, and the RMM does with what it has.
 //!
-//! Decided once, by cold boot, before the Low VA map is built: the tables of that map cannot be changed later. Nothing here touches the memory.
+//! Decided once, by cold boot, before the Low VA map is built: the tables of that map cannot be
+//! changed later. Nothing here touches the memory.
 
 use core::ops::Range;
 
@@ -18,14 +21,15 @@ use crate::el3::services;
 use crate::granule::{GranuleEntry, GranuleTable, MemoryRange};
 use crate::mem::high_va::CpuMemory;
 
-/// Bytes of the pool in the image: room for the CPUs and the granules of every machine that it is built for. It is one pool, so that less of one
-/// leaves more for the other.
-pub const POOL_SIZE: usize =
-    LIMITS.cpus * size_of::<CpuMemory>() + native(LIMITS.dram >> GRANULE_SHIFT) * size_of::<GranuleEntry>();
+/// Bytes of the pool in the image: room for the CPUs and the granules of every machine that it is
+/// built for. It is one pool, so that less of one leaves more for the other.
+pub const POOL_SIZE: usize = LIMITS.cpus * size_of::<CpuMemory>()
+    + native(LIMITS.dram >> GRANULE_SHIFT) * size_of::<GranuleEntry>();
 
 static_assertions::const_assert!(LIMITS.cpus <= MAX_CPUS);
 
-/// log2 of the largest block that tables map: reserved memory of at least that size is aligned to it, for few tables.
+/// log2 of the largest block that tables map: reserved memory of at least that size is aligned to
+/// it, for few tables.
 const BLOCK_SHIFT: u8 = 21;
 
 /// A range of memory that the RMM has for good.
@@ -46,7 +50,8 @@ pub struct Plan {
     pub cpus: Place,
     /// The granule array: one [`GranuleEntry`] for each granule that can be delegated.
     pub granules: Place,
-    /// What can never be delegated: the image, the page shared with EL3, and what EL3 reserved. Unused ones are empty.
+    /// What can never be delegated: the image, the page shared with EL3, and what EL3 reserved.
+    /// Unused ones are empty.
     pub excluded: [MemoryRange; 4],
 }
 
@@ -68,7 +73,8 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`BootError::Capacity`] when neither EL3 nor the pool has room, [`BootError::ReservedMemory`] when what EL3 gives cannot be used.
+    /// [`BootError::Capacity`] when neither EL3 nor the pool has room,
+    /// [`BootError::ReservedMemory`] when what EL3 gives cannot be used.
     pub fn make(
         situation: &Situation,
         cpus: usize,
@@ -88,8 +94,9 @@ impl Plan {
         let cpus = planner.place(Demand::Cpus, bytes::<CpuMemory>(cpus))?;
         planner.exclude(cpus);
         // The reserved array may itself lie in a bank; then it is a little larger than needed.
-        let entries = GranuleTable::required(banks, &planner.excluded)
-            .map_err(|_| BootError::Unsupported("the DRAM banks of the manifest cannot be tracked"))?;
+        let entries = GranuleTable::required(banks, &planner.excluded).map_err(|_| {
+            BootError::Unsupported("the DRAM banks of the manifest cannot be tracked")
+        })?;
         let granules = planner.place(Demand::Granules, bytes::<GranuleEntry>(entries))?;
         planner.exclude(granules);
         Ok(Self { cpus, granules, excluded: planner.excluded })
@@ -107,7 +114,8 @@ impl Plan {
 /// No memory.
 const NOTHING: MemoryRange = (PhysAddr::new(0), 0);
 
-/// The size of `count` values of `T` in whole granules, at least one; what cannot be computed is more than there is.
+/// The size of `count` values of `T` in whole granules, at least one; what cannot be computed is
+/// more than there is.
 fn bytes<T>(count: usize) -> u64 {
     u64::try_from(count.saturating_mul(size_of::<T>()).max(1))
         .ok()
@@ -164,7 +172,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Has reserved memory excluded from the granules. The pool is part of the image, which is excluded already.
+    /// Has reserved memory excluded from the granules. The pool is part of the image, which is
+    /// excluded already.
     fn exclude(&mut self, place: Place) {
         if place.reserved
             && let Some(free) = self.excluded.iter_mut().find(|(_, size)| *size == 0)
@@ -199,7 +208,8 @@ mod tests {
         }
     }
 
-    /// A plan for one CPU and one bank of 4 MiB, under an EL3 that gives these answers in turn, and what EL3 was asked.
+    /// A plan for one CPU and one bank of 4 MiB, under an EL3 that gives these answers in turn, and
+    /// what EL3 was asked.
     fn plan(pool: u64, answers: &'static [(i64, u64)]) -> (Result<Plan, BootError>, Vec<[u64; 3]>) {
         let mut answers = answers.iter();
         set_monitor(Box::new(move |_| {
@@ -218,7 +228,8 @@ mod tests {
     #[test]
     fn without_the_service_both_come_from_the_pool_one_after_the_other() {
         for refusal in [-1, -4] {
-            let answers: &[_] = if refusal == -1 { &[(-1, 0), (-1, 0)] } else { &[(-4, 0), (-4, 0)] };
+            let answers: &[_] =
+                if refusal == -1 { &[(-1, 0), (-1, 0)] } else { &[(-4, 0), (-4, 0)] };
             let (plan, questions) = plan(CPU + GRANULE_SIZE, answers);
             let plan = plan.unwrap();
             let base = PhysAddr::new(IMAGE + MIB);
@@ -227,7 +238,10 @@ mod tests {
             assert_eq!(plan.granules, Place { base, size: GRANULE_SIZE, reserved: false });
             assert_eq!(plan.reserved().count(), 0);
             let twelve = 12 << 56;
-            assert_eq!(questions, [[0xC400_01BB, CPU, twelve], [0xC400_01BB, GRANULE_SIZE, twelve]]);
+            assert_eq!(
+                questions,
+                [[0xC400_01BB, CPU, twelve], [0xC400_01BB, GRANULE_SIZE, twelve]]
+            );
         }
     }
 
@@ -236,7 +250,8 @@ mod tests {
         let (plan, _) = plan(0, &[(0, RESERVED), (0, RESERVED + 0x10_0000)]);
         let plan = plan.unwrap();
         assert_eq!(plan.cpus, Place { base: PhysAddr::new(RESERVED), size: CPU, reserved: true });
-        let reserved = [(PhysAddr::new(RESERVED), CPU), (PhysAddr::new(RESERVED + 0x10_0000), GRANULE_SIZE)];
+        let reserved =
+            [(PhysAddr::new(RESERVED), CPU), (PhysAddr::new(RESERVED + 0x10_0000), GRANULE_SIZE)];
         assert!(plan.reserved().eq(reserved));
         assert_eq!(plan.excluded[2..], reserved);
     }
@@ -251,7 +266,8 @@ mod tests {
 
     #[test]
     fn too_little_room_is_refused_with_both_numbers() {
-        let refused = |what, needed, available| Err(BootError::Capacity { what, needed, available });
+        let refused =
+            |what, needed, available| Err(BootError::Capacity { what, needed, available });
         const NOTHING_TO_GIVE: &[(i64, u64)] = &[(-4, 0), (-4, 0)];
         assert_eq!(plan(CPU - 1, NOTHING_TO_GIVE).0, refused(Demand::Cpus, CPU, CPU - 1));
         let too_little = GRANULE_SIZE - 1;
@@ -265,7 +281,8 @@ mod tests {
         /// The last granule of the address space.
         const LAST: u64 = !(GRANULE_SIZE - 1);
         let address = PhysAddr::new;
-        let refused = |base, rule| Err(BootError::ReservedMemory { base: address(base), size: CPU, rule });
+        let refused =
+            |base, rule| Err(BootError::ReservedMemory { base: address(base), size: CPU, rule });
         let image = Overlaps(address(IMAGE), address(IMAGE + 8 * MIB));
         let shared = Overlaps(address(SHARED), address(SHARED + GRANULE_SIZE));
         let beyond = BeyondPhysicalRange(address(1 << 40));

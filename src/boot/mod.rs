@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Boot: from EL3's entry to the first RMI call, cold and warm. `entry.S` is the only code that runs with the MMU off.
+//! Boot: from EL3's entry to the first RMI call, cold and warm. `entry.S` is the only code that
+//! runs with the MMU off.
 //!
-//! Cold boot runs once, on one CPU, before any other CPU can enter; what it leaves behind is then only read. Warm boot runs on
-//! any CPU each time EL3 powers it on, and may do so any number of times. `docs/design/boot.md` tells the way.
+//! Cold boot runs once, on one CPU, before any other CPU can enter; what it leaves behind is then
+//! only read. Warm boot runs on any CPU each time EL3 powers it on, and may do so any number of
+//! times. `docs/design/boot.md` tells the way.
 
 pub mod memory;
 pub mod stacks;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! From the loop in `entry.S` to `rmi::handle`, with this CPU's context and the one state of the RMM.
+//! From the loop in `entry.S` to `rmi::handle`, with this CPU's context and the one state of the
+//! RMM.
 //!
-//! What is the same for all calls is found once, when a CPU has booted ([`service`]), and handed to each call by the loop.
+//! What is the same for all calls is found once, when a CPU has booted ([`service`]), and handed to
+//! each call by the loop.
 
 use core::mem::MaybeUninit;
 
@@ -12,8 +14,9 @@ use crate::rmi::{self, Dialect, Rmm};
 /// One RMI call: x0-x7 in `registers`, replaced by the answer.
 type Handler = extern "C" fn(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers);
 
-/// What serves the calls of a CPU, as `entry.S` keeps it: the arguments that are the same for all calls, and the handler. They are in the order in which
-/// commands take them, so that on the way to a command none is moved.
+/// What serves the calls of a CPU, as `entry.S` keeps it: the arguments that are the same for all
+/// calls, and the handler. They are in the order in which commands take them, so that on the way to
+/// a command none is moved.
 #[repr(C)]
 pub(super) struct Service {
     rmm: &'static Rmm<'static>,
@@ -21,7 +24,8 @@ pub(super) struct Service {
     handler: Handler,
 }
 
-/// Finds the service of the RMM, which cold boot has made. Whether there is one: if not, `service` is not written.
+/// Finds the service of the RMM, which cold boot has made. Whether there is one: if not, `service`
+/// is not written.
 pub(super) extern "C" fn service(service: &mut MaybeUninit<Service>) -> bool {
     let Some(rmm) = super::cold::rmm() else { return false };
     let handler = match rmm.dialect() {
@@ -43,7 +47,9 @@ extern "C" fn handle_2_0(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &
 #[inline(always)]
 fn handle(dialect: Dialect, rmm: &Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers) {
     #[cfg(feature = "self-test")]
-    if super::self_test::intercept(registers) || super::self_test::slots::intercept(rmm, cpu, registers) {
+    if super::self_test::intercept(registers)
+        || super::self_test::slots::intercept(rmm, cpu, registers)
+    {
         return;
     }
     rmi::handle(dialect, rmm, cpu, registers);

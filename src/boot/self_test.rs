@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Deliberate faults for the system tests: only in images built with the feature `self-test`, never in a product.
+//! Deliberate faults for the system tests: only in images built with the feature `self-test`, never
+//! in a product.
 
 pub(super) mod slots;
 
@@ -32,7 +33,8 @@ core::arch::global_asm!(
 
 static READ_ONLY: u64 = 1;
 
-/// Where in boot an activation token asks for a fault. In `entry.S`, before the MMU is on, it is an undefined instruction at place 1.
+/// Where in boot an activation token asks for a fault. In `entry.S`, before the MMU is on, it is an
+/// undefined instruction at place 1.
 mod place {
     pub(super) const BEFORE_MAPS: u64 = 2;
     pub(super) const AFTER_MAPS: u64 = 3;
@@ -79,14 +81,16 @@ pub(super) fn intercept(registers: &mut Registers) -> bool {
     true
 }
 
-/// x0 0, x1 and x2 used and all bytes of the stack, x3 and x4 of the exception stack; x0 -1 where there is no such CPU.
+/// x0 0, x1 and x2 used and all bytes of the stack, x3 and x4 of the exception stack; x0 -1 where
+/// there is no such CPU.
 fn tell_stack_use(cpu: u64, registers: &mut Registers) {
     if native(cpu) >= configuration::cpu_count() {
         registers[0] = u64::MAX;
         return;
     }
     let first = configuration::first_cpu().get();
-    let memory = core::ptr::with_exposed_provenance::<CpuMemory>(native(first)).wrapping_add(native(cpu));
+    let memory =
+        core::ptr::with_exposed_provenance::<CpuMemory>(native(first)).wrapping_add(native(cpu));
     // SAFETY: cold boot has built the maps of so many CPUs.
     let [stack, exceptions] = unsafe { stack_use::of(memory) };
     registers[..5].copy_from_slice(&[

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The stacks of cold boot, which runs before there is a High VA map: what they look like in the image. `entry.rs` has them, and tells its assembly
-//! where they are.
+//! The stacks of cold boot, which runs before there is a High VA map: what they look like in the
+//! image. `entry.rs` has them, and tells its assembly where they are.
 
 use core::mem::offset_of;
 use core::ops::Range;
@@ -31,7 +31,8 @@ impl BootStacks {
 }
 
 /// Offsets of the guard pages, each below a stack.
-pub const GUARDS: [usize; 2] = [offset_of!(BootStacks, guard), offset_of!(BootStacks, exception_guard)];
+pub const GUARDS: [usize; 2] =
+    [offset_of!(BootStacks, guard), offset_of!(BootStacks, exception_guard)];
 
 /// Offsets of the two stacks.
 pub const STACKS: [Range<usize>; 2] = [

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal, but for the fault of an access to the host's memory, which goes on at
-// another place. `exception_vectors`: it is handled on the exception stack, SP_EL0. `early_vectors`: there is no stack yet, nor anything to
-// report on but EL3.
+// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal, but for the fault of an
+// access to the host's memory, which goes on at another place. `exception_vectors`: it is handled
+// on the exception stack, SP_EL0. `early_vectors`: there is no stack yet, nor anything to report on
+// but EL3.
 
     .equ    FRAME, 304                  // ExceptionFrame: x0-x30, sp, elr, spsr, esr, far, vector, padding
 
@@ -93,7 +94,8 @@ save_and_handle:
     msr     spsel, #1
     eret
 
-    // A fault while one was being reported: no second report, but EL3 must hear of a boot that fails.
+    // A fault while one was being reported: no second report, but EL3 must hear of a boot that
+    // fails.
 nested_exception:
     mrs     x0, tpidr_el2
     tbz     x0, #{serves_bit}, refuse_unknown

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How far the boot of a CPU has come. It is in TPIDR_EL2, so that a debugger finds it even before there is a console, and in fatal reports.
+//! How far the boot of a CPU has come. It is in TPIDR_EL2, so that a debugger finds it even before
+//! there is a console, and in fatal reports.
 //!
-//! The order of the stages is here and nowhere else; builds for tests stop a boot that takes another.
+//! The order of the stages is here and nowhere else; builds for tests stop a boot that takes
+//! another.
 
 use core::fmt;
 

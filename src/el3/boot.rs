@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What EL3 hands over in registers when it enters the RMM, and what the RMM answers: the boot arguments and the status of `RMM_BOOT_COMPLETE`.
+//! What EL3 hands over in registers when it enters the RMM, and what the RMM answers: the boot
+//! arguments and the status of `RMM_BOOT_COMPLETE`.
 //!
-//! Arguments are checked in the order of the reference RMM, so that EL3 sees the same status for the same mistake. A [`BootArguments`] exists only when
-//! all rules hold. Pure code: the boot path calls it once for each CPU, and reports the result.
+//! Arguments are checked in the order of the reference RMM, so that EL3 sees the same status for
+//! the same mistake. A [`BootArguments`] exists only when all rules hold. Pure code: the boot path
+//! calls it once for each CPU, and reports the result.
 
 use core::fmt;
 use core::ops::Range;
@@ -11,7 +13,8 @@ use super::manifest::ManifestError;
 use super::version::{InterfaceVersion, VersionError};
 use crate::address::{GRANULE_SIZE, PhysAddr};
 
-/// The status that `RMM_BOOT_COMPLETE` passes in x1: the `E_RMM_BOOT` codes of the RMM-EL3 interface.
+/// The status that `RMM_BOOT_COMPLETE` passes in x1: the `E_RMM_BOOT` codes of the RMM-EL3
+/// interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i64)]
 pub enum BootStatus {
@@ -87,7 +90,8 @@ pub enum BootError {
         /// What is wrong with it.
         rule: ReservedMemoryRule,
     },
-    /// x4 of a cold boot or x1 of a warm one: a token that the RMM has not given out. It gives out 0, and takes no state over from another RMM.
+    /// x4 of a cold boot or x1 of a warm one: a token that the RMM has not given out. It gives out
+    /// 0, and takes no state over from another RMM.
     ActivationToken(u64),
     /// The machine or the image lacks something that the RMM cannot do without.
     Unsupported(&'static str),
@@ -122,7 +126,8 @@ pub enum ReservedMemoryRule {
     Misaligned,
     /// It ends at or below this end of the physical address range.
     BeyondPhysicalRange(PhysAddr),
-    /// It has nothing of this range, which the RMM has already: the image, the shared page, or an earlier reservation.
+    /// It has nothing of this range, which the RMM has already: the image, the shared page, or an
+    /// earlier reservation.
     Overlaps(PhysAddr, PhysAddr),
 }
 
@@ -131,7 +136,9 @@ impl BootError {
     pub const fn status(&self) -> BootStatus {
         match self {
             Self::Version(_) => BootStatus::VersionNotValid,
-            Self::CpuCount { .. } | Self::Capacity { what: Demand::Cpus, .. } => BootStatus::CpusOutOfRange,
+            Self::CpuCount { .. } | Self::Capacity { what: Demand::Cpus, .. } => {
+                BootStatus::CpusOutOfRange
+            }
             Self::CpuId { .. } => BootStatus::CpuIdOutOfRange,
             Self::SharedBuffer { .. } => BootStatus::InvalidSharedBuffer,
             Self::Manifest(ManifestError::Version(_) | ManifestError::RootComplexVersion(_)) => {
@@ -174,7 +181,9 @@ impl fmt::Display for BootError {
             Self::ReservedMemory { base, size, rule } => {
                 write!(f, "{size:#x} bytes reserved by EL3 at {base}: {rule}")
             }
-            Self::ActivationToken(token) => write!(f, "activation token: {token:#x} is not the RMM's"),
+            Self::ActivationToken(token) => {
+                write!(f, "activation token: {token:#x} is not the RMM's")
+            }
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
         }
     }
@@ -198,7 +207,9 @@ impl fmt::Display for ReservedMemoryRule {
             Self::BeyondPhysicalRange(limit) => {
                 write!(f, "beyond the physical addresses, which end at {limit}")
             }
-            Self::Overlaps(start, end) => write!(f, "overlaps {start} to {end}, which the RMM has already"),
+            Self::Overlaps(start, end) => {
+                write!(f, "overlaps {start} to {end}, which the RMM has already")
+            }
         }
     }
 }
@@ -211,7 +222,9 @@ impl fmt::Display for SharedBufferRule {
             Self::BeyondPhysicalRange(limit) => {
                 write!(f, "beyond the physical addresses, which end at {limit}")
             }
-            Self::OverlapsImage(start, end) => write!(f, "within the RMM image from {start} to {end}"),
+            Self::OverlapsImage(start, end) => {
+                write!(f, "within the RMM image from {start} to {end}")
+            }
         }
     }
 }
@@ -241,7 +254,8 @@ impl BootArguments {
     ///
     /// # Errors
     ///
-    /// [`BootError::Version`], then [`BootError::CpuCount`], [`BootError::CpuId`], [`BootError::SharedBuffer`] and [`BootError::ActivationToken`].
+    /// [`BootError::Version`], then [`BootError::CpuCount`], [`BootError::CpuId`],
+    /// [`BootError::SharedBuffer`] and [`BootError::ActivationToken`].
     pub fn check(registers: [u64; 5], limits: &BootLimits) -> Result<Self, BootError> {
         let [id, version, count, shared_buffer, activation_token] = registers;
         let version = InterfaceVersion::from_register(version)?;
@@ -285,7 +299,8 @@ pub struct WarmBootArguments {
 }
 
 impl WarmBootArguments {
-    /// Checks x0 and x1 as they were when EL3 entered the RMM; `cpu_count` is what the cold boot established.
+    /// Checks x0 and x1 as they were when EL3 entered the RMM; `cpu_count` is what the cold boot
+    /// established.
     ///
     /// # Errors
     ///
@@ -307,7 +322,8 @@ fn check_cpu_index(id: u64, count: usize) -> Result<usize, BootError> {
     usize::try_from(id).ok().filter(|&index| index < count).ok_or(BootError::CpuId { id, count })
 }
 
-/// Every `RMM_BOOT_COMPLETE` of this RMM passes the token 0, which is also what EL3 has for a CPU that has not booted yet.
+/// Every `RMM_BOOT_COMPLETE` of this RMM passes the token 0, which is also what EL3 has for a CPU
+/// that has not booted yet.
 fn check_token(token: u64) -> Result<(), BootError> {
     if token == 0 { Ok(()) } else { Err(BootError::ActivationToken(token)) }
 }
@@ -419,8 +435,9 @@ mod tests {
     #[test]
     fn with_several_mistakes_the_first_in_the_order_of_checks_is_reported() {
         let wrong = [(1, 0x1_0000), (2, 0), (0, 32), (3, 0), (4, 1)];
-        let statuses: Vec<_> =
-            (0..5).map(|first| check(&wrong[first..]).unwrap_err().status().to_register()).collect();
+        let statuses: Vec<_> = (0..5)
+            .map(|first| check(&wrong[first..]).unwrap_err().status().to_register())
+            .collect();
         assert_eq!(statuses, [-2, -3, -4, -5, -1].map(i64::cast_unsigned));
     }
 
@@ -428,7 +445,10 @@ mod tests {
     fn warm_boots_are_held_to_the_count_of_the_cold_boot() {
         assert_eq!(WarmBootArguments::check([3, 0], 4).unwrap().cpu_index(), 3);
         for id in [4, u64::MAX] {
-            assert_eq!(WarmBootArguments::check([id, 1], 4), Err(BootError::CpuId { id, count: 4 }));
+            assert_eq!(
+                WarmBootArguments::check([id, 1], 4),
+                Err(BootError::CpuId { id, count: 4 })
+            );
         }
     }
 
@@ -436,14 +456,20 @@ mod tests {
     fn tokens_that_the_rmm_never_gave_out_are_refused() {
         for token in [1, 1 << 63, u64::MAX] {
             assert_eq!(check(&[(4, token)]), Err(BootError::ActivationToken(token)));
-            assert_eq!(WarmBootArguments::check([3, token], 4), Err(BootError::ActivationToken(token)));
+            assert_eq!(
+                WarmBootArguments::check([3, token], 4),
+                Err(BootError::ActivationToken(token))
+            );
         }
     }
 
     #[test]
     fn each_refusal_has_its_status_and_a_sentence_that_names_what_was_wrong() {
-        let data =
-            ManifestError::Data { list: List::Dram, index: Some(3), rule: Rule::SizeMisaligned(0x800) };
+        let data = ManifestError::Data {
+            list: List::Dram,
+            index: Some(3),
+            rule: Rule::SizeMisaligned(0x800),
+        };
         for (error, status, sentence) in [
             (
                 check(&[(1, 0x1_0000)]).unwrap_err(),

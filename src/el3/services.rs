@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the RMM asks of EL3 at run time (RMM-EL3 communication interface; also Arm DEN0137, "Granule Transition Service").
+//! What the RMM asks of EL3 at run time (RMM-EL3 communication interface; also Arm DEN0137,
+//! "Granule Transition Service").
 //!
-//! Each call is one SMC that returns a signed status in x0. A granule's Physical Address Space and its state change together, here and nowhere else.
+//! Each call is one SMC that returns a signed status in x0. A granule's Physical Address Space and
+//! its state change together, here and nowhere else.
 
 use crate::address::PhysAddr;
 use crate::arch::smc::{Registers, smc};
@@ -17,8 +19,8 @@ mod function {
     pub(super) const RESERVE_MEMORY: u64 = 0xC400_01BB;
 }
 
-/// RMM_BOOT_COMPLETE: x1 the status of this CPU's boot, x2 the token that its next boot shall bring along. Does not return: what comes
-/// back to the instruction after it is the host's first call.
+/// RMM_BOOT_COMPLETE: x1 the status of this CPU's boot, x2 the token that its next boot shall bring
+/// along. Does not return: what comes back to the instruction after it is the host's first call.
 pub const BOOT_COMPLETE: u64 = 0xC400_01CF;
 /// RMM_RMI_REQ_COMPLETE: x1 and on are the answer to the host. Returns with its next call.
 pub const REQUEST_COMPLETE: u64 = 0xC400_018F;
@@ -55,11 +57,13 @@ fn call<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<u64, Refusa
     if status == 0 { Ok(value) } else { Err(Refusal::from_status(status)) }
 }
 
-/// Has EL3 move a granule from Non-secure to Realm PAS. EL3 flushes what caches hold of it, so that its content, the host's, is unknown from here on.
+/// Has EL3 move a granule from Non-secure to Realm PAS. EL3 flushes what caches hold of it, so that
+/// its content, the host's, is unknown from here on.
 ///
 /// # Errors
 ///
-/// The [`Refusal`], as of a granule that belongs to EL3 or the Secure world; the granule is unlocked, as it was.
+/// The [`Refusal`], as of a granule that belongs to EL3 or the Secure world; the granule is
+/// unlocked, as it was.
 #[inline]
 pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Delegated>, Refusal> {
     match call([function::GRANULE_DELEGATE, granule.address().get().get()]) {
@@ -75,7 +79,8 @@ pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Dele
 ///
 /// # Errors
 ///
-/// The [`Refusal`], which means that EL3 and the RMM disagree; the granule is unlocked and still Delegated.
+/// The [`Refusal`], which means that EL3 and the RMM disagree; the granule is unlocked and still
+/// Delegated.
 #[inline]
 pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_, Ns>, Refusal> {
     match call([function::GRANULE_UNDELEGATE, granule.address().get().get()]) {
@@ -87,7 +92,8 @@ pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_,
     }
 }
 
-/// Asks for `size` bytes of Realm memory, aligned to 2^`alignment` bytes, that are the RMM's for good. Only until the boot of the first CPU is complete.
+/// Asks for `size` bytes of Realm memory, aligned to 2^`alignment` bytes, that are the RMM's for
+/// good. Only until the boot of the first CPU is complete.
 ///
 /// # Errors
 ///

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Versions: of the RMM-EL3 interface, which EL3 hands over in x1 at a cold boot, and of the structures that share its encoding.
+//! Versions: of the RMM-EL3 interface, which EL3 hands over in x1 at a cold boot, and of the
+//! structures that share its encoding.
 //!
-//! An [`InterfaceVersion`] exists only when this RMM accepts it, so what follows from it, the [`Dialect`], needs no further check. Pure code, for any time.
+//! An [`InterfaceVersion`] exists only when this RMM accepts it, so what follows from it, the
+//! [`Dialect`], needs no further check. Pure code, for any time.
 
 use core::fmt;
 
-/// A version as the RMM-EL3 interface encodes it in 32 bits: bit 31 RES0, major in bits 30:16, minor in bits 15:0.
+/// A version as the RMM-EL3 interface encodes it in 32 bits: bit 31 RES0, major in bits 30:16,
+/// minor in bits 15:0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
     /// Changes when what there was changes its meaning; at most 0x7fff.
@@ -32,16 +35,19 @@ impl fmt::Display for Version {
     }
 }
 
-/// The RMI that EL3 carries to and from the host: which registers hold results, and which commands there are.
+/// The RMI that EL3 carries to and from the host: which registers hold results, and which commands
+/// there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// RMI 1.0, of interface major 0: results in x1 to x5.
     V1_0,
-    /// RMI 2.0, of interface major 2: results in x1 to x8, the caller's x4 to x7 handed back where unused.
+    /// RMI 2.0, of interface major 2: results in x1 to x8, the caller's x4 to x7 handed back where
+    /// unused.
     V2_0,
 }
 
-/// The version of the RMM-EL3 interface that EL3 offers and this RMM accepts: 0.2 and later of major 0, and all of major 2. A minor version only adds.
+/// The version of the RMM-EL3 interface that EL3 offers and this RMM accepts: 0.2 and later of
+/// major 0, and all of major 2. A minor version only adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InterfaceVersion {
     dialect: Dialect,
@@ -64,8 +70,10 @@ impl InterfaceVersion {
     ///
     /// [`VersionError`], in the order of its variants.
     pub fn from_register(x1: u64) -> Result<Self, VersionError> {
-        let version =
-            u32::try_from(x1).ok().and_then(Version::from_word).ok_or(VersionError::Reserved(x1))?;
+        let version = u32::try_from(x1)
+            .ok()
+            .and_then(Version::from_word)
+            .ok_or(VersionError::Reserved(x1))?;
         let dialect = match version {
             Version { major: 0, minor: 2.. } => Dialect::V1_0,
             Version { major: 2, .. } => Dialect::V2_0,
@@ -125,9 +133,13 @@ mod tests {
 
     #[test]
     fn other_versions_are_refused_by_number() {
-        for (x1, major, minor) in
-            [(0, 0, 0), (1, 0, 1), (0x0001_0000, 1, 0), (0x0003_0000, 3, 0), (0x7fff_0002, 0x7fff, 2)]
-        {
+        for (x1, major, minor) in [
+            (0, 0, 0),
+            (1, 0, 1),
+            (0x0001_0000, 1, 0),
+            (0x0003_0000, 3, 0),
+            (0x7fff_0002, 0x7fff, 2),
+        ] {
             let refused = VersionError::Unsupported(Version { major, minor });
             assert_eq!(InterfaceVersion::from_register(x1), Err(refused));
         }

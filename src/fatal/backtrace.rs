@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Who called whom, as far as the stack tells: every word on it that may be a return address, as an offset in the image.
+//! Who called whom, as far as the stack tells: every word on it that may be a return address, as an
+//! offset in the image.
 //!
-//! The image keeps no frame pointers: they would cost a command seven instructions. So a word counts if it is the address of
-//! an instruction of the image that follows a call, less the signature that return addresses have in a hardened image. Some of these are left over from
-//! functions that have returned; the host's tool, which has the unwind tables that the image does not carry, tells which.
+//! The image keeps no frame pointers: they would cost a command seven instructions. So a word
+//! counts if it is the address of an instruction of the image that follows a call, less the
+//! signature that return addresses have in a hardened image. Some of these are left over from
+//! functions that have returned; the host's tool, which has the unwind tables that the image does
+//! not carry, tells which.
 //!
 //! Only within the stack that the CPU is on, and only so many lines: it never faults, and ends.
 
@@ -17,7 +20,8 @@ use crate::mem::whereabouts::is_below_stack;
 
 /// The most return addresses that are printed.
 const MOST: usize = 32;
-/// Set in an address of the upper VA range; where a signature leaves this bit as it was (Arm ARM D8.10).
+/// Set in an address of the upper VA range; where a signature leaves this bit as it was (Arm ARM
+/// D8.10).
 const UPPER_RANGE: u64 = 1 << 55;
 
 /// The memory that a backtrace is taken from.
@@ -32,7 +36,8 @@ impl<'a> Memory<'a> {
     ///
     /// # Safety
     ///
-    /// All of it is mapped and may be read by the CPU that takes a backtrace, as are its own stacks in the High VA range if its stack pointer is there.
+    /// All of it is mapped and may be read by the CPU that takes a backtrace, as are its own stacks
+    /// in the High VA range if its stack pointer is there.
     pub const unsafe fn new(code: (u64, u64), boot_stacks: &'a [Range<u64>]) -> Self {
         Self { code, boot_stacks }
     }
@@ -56,8 +61,9 @@ impl<'a> Memory<'a> {
             return None;
         }
         // SAFETY: an instruction of the code, which may be read.
-        let before =
-            unsafe { core::ptr::with_exposed_provenance::<u32>(native(address - 4)).read_volatile() };
+        let before = unsafe {
+            core::ptr::with_exposed_provenance::<u32>(native(address - 4)).read_volatile()
+        };
         is_call(before).then_some(address - start)
     }
 }
@@ -74,14 +80,18 @@ pub(super) fn describe(memory: Memory<'_>, place: Place, link: Option<u64>, line
     };
     let sp = place.stack;
     let at = place.instruction.wrapping_sub(memory.code.0);
-    line(format_args!("backtrace from image + {at:#x}, sp {sp:#018x}: what may be return addresses"));
+    line(format_args!(
+        "backtrace from image + {at:#x}, sp {sp:#018x}: what may be return addresses"
+    ));
     if let Some(offset) = link.and_then(|link| memory.return_offset(link)) {
         line(format_args!("  x30: image + {offset:#x}"));
     }
     let mut found = 0;
     for address in stack.step_by(8) {
-        // SAFETY: a word of the stack, which may be read. Volatile: it belongs to a function that is under way.
-        let word = unsafe { core::ptr::with_exposed_provenance::<u64>(native(address)).read_volatile() };
+        // SAFETY: a word of the stack, which may be read. Volatile: it belongs to a function that
+        // is under way.
+        let word =
+            unsafe { core::ptr::with_exposed_provenance::<u64>(native(address)).read_volatile() };
         let Some(offset) = memory.return_offset(word) else { continue };
         if found == MOST {
             return line(format_args!("  and more"));
@@ -115,7 +125,10 @@ mod tests {
         describe(memory, place, link, &mut |text| lines.push(text.to_string()));
         assert_eq!(
             lines[0],
-            format!("backtrace from image + 0x8, sp {:#018x}: what may be return addresses", base + skipped)
+            format!(
+                "backtrace from image + 0x8, sp {:#018x}: what may be return addresses",
+                base + skipped
+            )
         );
         lines.split_off(1)
     }
@@ -125,8 +138,18 @@ mod tests {
         let at = |offset| code().0 + offset;
         // The signature of an address of the lower range leaves bit 55.
         let signature = 0xa57f << 48;
-        let words =
-            [at(4), 7, at(8), at(12), at(16), at(0), at(20), at(5), at(12) | signature, at(4) | UPPER_RANGE];
+        let words = [
+            at(4),
+            7,
+            at(8),
+            at(12),
+            at(16),
+            at(0),
+            at(20),
+            at(5),
+            at(12) | signature,
+            at(4) | UPPER_RANGE,
+        ];
         assert_eq!(
             lines(&words, 0, None),
             ["  sp + 0x0: image + 0x4", "  sp + 0x18: image + 0xc", "  sp + 0x40: image + 0xc"]
@@ -142,7 +165,10 @@ mod tests {
     #[test]
     fn the_link_register_comes_first_if_it_is_a_return_address() {
         let words = [code().0 + 12];
-        assert_eq!(lines(&words, 0, Some(code().0 + 4)), ["  x30: image + 0x4", "  sp + 0x0: image + 0xc"]);
+        assert_eq!(
+            lines(&words, 0, Some(code().0 + 4)),
+            ["  x30: image + 0x4", "  sp + 0x0: image + 0xc"]
+        );
         assert_eq!(lines(&words, 0, Some(code().0 + 8)), ["  sp + 0x0: image + 0xc"]);
     }
 
@@ -159,7 +185,9 @@ mod tests {
         let memory = unsafe { Memory::new(code(), &[]) };
         for stack in [0, 0x10_0000, u64::MAX, EXCEPTION_STACK.top] {
             let mut lines = Vec::new();
-            describe(memory, Place { instruction: 0, stack }, None, &mut |text| lines.push(text.to_string()));
+            describe(memory, Place { instruction: 0, stack }, None, &mut |text| {
+                lines.push(text.to_string())
+            });
             assert_eq!(lines, ["no backtrace: the stack pointer is on no stack"]);
         }
     }

@@ -59,13 +59,15 @@ impl fmt::Display for Syndrome {
 }
 
 impl Syndrome {
-    /// What instruction and data aborts have in common: fault status, bits 5:0, S1PTW, bit 7, and FnV, bit 10.
+    /// What instruction and data aborts have in common: fault status, bits 5:0, S1PTW, bit 7, and
+    /// FnV, bit 10.
     fn abort(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ", {}", FaultStatus(self.0 & 0x3F))?;
         if self.bit(7) {
             f.write_str(", on a stage 2 translation for a stage 1 walk")?;
         }
-        // FnV means something for one fault status only: a synchronous External abort that is not on a walk.
+        // FnV means something for one fault status only: a synchronous External abort that is not
+        // on a walk.
         if self.0 & 0x3F == 0x10 && self.bit(10) {
             f.write_str(", FAR not valid")?;
         }
@@ -134,7 +136,8 @@ struct FaultStatus(u64);
 
 impl fmt::Display for FaultStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Levels 0 to 3 are the two low bits; the levels below 0 came later and have codes of their own.
+        // Levels 0 to 3 are the two low bits; the levels below 0 came later and have codes of their
+        // own.
         let level = self.0 & 0b11;
         match self.0 {
             0x00..=0x03 => write!(f, "address size fault at level {level}"),
@@ -162,7 +165,9 @@ impl fmt::Display for FaultStatus {
             0x30 => f.write_str("TLB conflict"),
             0x31 => f.write_str("unsupported atomic hardware update"),
             0x34 => f.write_str("IMPLEMENTATION DEFINED fault (lockdown)"),
-            0x35 => f.write_str("IMPLEMENTATION DEFINED fault (unsupported exclusive or atomic access)"),
+            0x35 => {
+                f.write_str("IMPLEMENTATION DEFINED fault (unsupported exclusive or atomic access)")
+            }
             code => write!(f, "reserved fault status {code:#04x}"),
         }
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Guards: values whose existence proves what is known of a granule.
 //!
-//! [`LockedGranule<S>`] proves that this CPU holds the granule's lock and that its state is `S`; [`Reference<S>`] proves that it has a reference
-//! and therefore stays in state `S`. Both give back what they hold when dropped.
+//! [`LockedGranule<S>`] proves that this CPU holds the granule's lock and that its state is `S`;
+//! [`Reference<S>`] proves that it has a reference and therefore stays in state `S`. Both give back
+//! what they hold when dropped.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -34,7 +35,8 @@ pub struct LockedGranule<'a, S: GranuleState> {
 }
 
 impl<'a, S: GranuleState> LockedGranule<'a, S> {
-    /// Wraps a granule just locked by `cpu`, whose word holds `held`, which the caller has found to be state `S`.
+    /// Wraps a granule just locked by `cpu`, whose word holds `held`, which the caller has found to
+    /// be state `S`.
     #[inline]
     pub(super) fn new(
         entry: &'a GranuleEntry,
@@ -76,7 +78,8 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
         LockedGranule::new(this.entry, this.waiters, this.cpu, this.address, this.held.get())
     }
 
-    /// Unlocks the granule, as dropping the guard does; but a guard that is used up by this on its rarer paths need never be in memory.
+    /// Unlocks the granule, as dropping the guard does; but a guard that is used up by this on its
+    /// rarer paths need never be in memory.
     #[inline(always)]
     pub fn unlock(self) {
         ManuallyDrop::new(self).release();
@@ -104,7 +107,8 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
         Ok(Reference::new(self.entry, self.address))
     }
 
-    /// Counts `count` more references, which live in memory (the live entries of an RTT) rather than as [`Reference`]s.
+    /// Counts `count` more references, which live in memory (the live entries of an RTT) rather
+    /// than as [`Reference`]s.
     ///
     /// # Errors
     ///
@@ -175,8 +179,9 @@ impl<'a, S: GranuleState> Reference<'a, S> {
         self.address
     }
 
-    /// Leaves the reference counted, for one that is from now on in memory (as that of a REC to its RD). [`LockedGranule::put`] takes it back,
-    /// or [`GranuleTable::kept_reference`](super::GranuleTable::kept_reference) without the lock.
+    /// Leaves the reference counted, for one that is from now on in memory (as that of a REC to its
+    /// RD). [`LockedGranule::put`] takes it back, or
+    /// [`GranuleTable::kept_reference`](super::GranuleTable::kept_reference) without the lock.
     #[inline]
     pub fn keep(self) -> GranuleAddress {
         ManuallyDrop::new(self).address
@@ -186,7 +191,8 @@ impl<'a, S: GranuleState> Reference<'a, S> {
 impl<S: GranuleState> Drop for Reference<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        // Underflow is refused without effect; it would mean that somebody put a reference that was not theirs.
+        // Underflow is refused without effect; it would mean that somebody put a reference that was
+        // not theirs.
         let _refused = self.entry.put(1);
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which memory has granules: the banks that the boot manifest names, less the ranges that are never delegable.
+//! Which memory has granules: the banks that the boot manifest names, less the ranges that are
+//! never delegable.
 //!
-//! Boot only. An excluded range is cut out of the banks, so that a granule in it is as unknown as one outside all memory.
+//! Boot only. An excluded range is cut out of the banks, so that a granule in it is as unknown as
+//! one outside all memory.
 
 use core::fmt;
 
@@ -41,8 +43,12 @@ impl fmt::Display for LayoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty(base) => write!(f, "the memory bank at {base} is empty"),
-            Self::Unaligned(base) => write!(f, "the memory bank at {base} is not a whole number of granules"),
-            Self::Wraps(base) => write!(f, "the memory bank at {base} passes the end of the address space"),
+            Self::Unaligned(base) => {
+                write!(f, "the memory bank at {base} is not a whole number of granules")
+            }
+            Self::Wraps(base) => {
+                write!(f, "the memory bank at {base} passes the end of the address space")
+            }
             Self::NotAscending(base) => {
                 write!(f, "the memory bank at {base} begins before the last one ends")
             }
@@ -56,7 +62,8 @@ impl fmt::Display for LayoutError {
     }
 }
 
-/// Hands each delegable piece of `banks` to `visit`, ascending, as its base and its number of granules.
+/// Hands each delegable piece of `banks` to `visit`, ascending, as its base and its number of
+/// granules.
 ///
 /// # Errors
 ///
@@ -95,7 +102,8 @@ pub(super) fn for_each_piece(
     Ok(())
 }
 
-/// The excluded range that comes first among those that end above `at`, as start and end, rounded to whole granules outward.
+/// The excluded range that comes first among those that end above `at`, as start and end, rounded
+/// to whole granules outward.
 fn first_hole(excluded: &[MemoryRange], at: u64) -> Option<(u64, u64)> {
     excluded
         .iter()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The 16-bit word of a granule: lock, state and reference count in one atomic, and the fair queue of those who wait for it.
+//! The 16-bit word of a granule: lock, state and reference count in one atomic, and the fair queue
+//! of those who wait for it.
 //!
 //! | 15 | 14 | 13:10 | 9:0 |
 //! | --- | --- | --- | --- |
@@ -7,11 +8,15 @@
 //!
 //! Invariants, on which every proof in `docs/design/granules.md` rests:
 //!
-//! 1. Whoever sets *locked* in a word that had it clear holds the lock. Only the holder clears it, or hands it on while it stays set.
-//! 2. *locked* is clear only when no CPU waits: the holder clears it by an exchange that fails once a waiter has set *contended*.
-//! 3. State changes, and references are added, only by the holder; anyone may give back a reference that is theirs.
+//! 1. Whoever sets *locked* in a word that had it clear holds the lock. Only the holder clears it,
+//!    or hands it on while it stays set.
+//! 2. *locked* is clear only when no CPU waits: the holder clears it by an exchange that fails once
+//!    a waiter has set *contended*.
+//! 3. State changes, and references are added, only by the holder; anyone may give back a reference
+//!    that is theirs.
 //!
-//! Hence nobody barges: whoever finds *locked* clear overtakes no one, and the others are served in cyclic order of their index.
+//! Hence nobody barges: whoever finds *locked* clear overtakes no one, and the others are served in
+//! cyclic order of their index.
 //!
 //! Only `granule` calls this; everyone else holds guards.
 
@@ -88,7 +93,8 @@ pub struct GranuleEntry(pub(super) AtomicU16);
 
 /// What a CPU waits for, on a cache line of its own, which it alone polls.
 ///
-/// [`NOTHING`], [`GRANTED`], or the address of the [`GranuleEntry`] (a multiple of two, beyond both).
+/// [`NOTHING`], [`GRANTED`], or the address of the [`GranuleEntry`] (a multiple of two, beyond
+/// both).
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Waiter(pub(super) AtomicUsize);
@@ -96,7 +102,8 @@ pub(super) struct Waiter(pub(super) AtomicUsize);
 const NOTHING: usize = 0;
 const GRANTED: usize = 1;
 
-/// The CPUs that wait for a granule: one place for each CPU, since a CPU waits for one granule at a time.
+/// The CPUs that wait for a granule: one place for each CPU, since a CPU waits for one granule at a
+/// time.
 ///
 /// Touched only under contention.
 #[derive(Debug)]
@@ -128,7 +135,8 @@ impl Waiters {
             .find(|place| place.load(Ordering::Relaxed) == entry)
     }
 
-    /// Counts, for all CPUs that wait for `entry`, that another has got it: the one at place `granted`, or one that found it free.
+    /// Counts, for all CPUs that wait for `entry`, that another has got it: the one at place
+    /// `granted`, or one that found it free.
     #[cfg(feature = "self-test")]
     fn overtake(&self, entry: usize, granted: Option<&AtomicUsize>) {
         let limit = self.limit.load(Ordering::Relaxed);
@@ -149,7 +157,8 @@ impl GranuleEntry {
         StateAndCount(self.0.load(Ordering::Acquire) & (STATE | COUNT))
     }
 
-    /// Takes the lock for CPU `me`: one atomic instruction unless another CPU holds it, otherwise a bounded wait (see the head of this file).
+    /// Takes the lock for CPU `me`: one atomic instruction unless another CPU holds it, otherwise a
+    /// bounded wait (see the head of this file).
     ///
     /// A CPU that takes a lock it already holds waits forever.
     #[inline]
@@ -167,7 +176,8 @@ impl GranuleEntry {
     #[inline(never)]
     fn lock_contended(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
         let place = waiters.publish(me, self.name());
-        // Release: the holder that sees this bit sees our place. If the lock was freed meanwhile it is ours by this instruction.
+        // Release: the holder that sees this bit sees our place. If the lock was freed meanwhile it
+        // is ours by this instruction.
         let word = self.0.fetch_or(LOCKED | CONTENDED, Ordering::Release);
         if word & LOCKED != 0 {
             #[cfg(feature = "self-test")]
@@ -177,30 +187,42 @@ impl GranuleEntry {
             super::waits::ended(me);
         }
         place.store(NOTHING, Ordering::Relaxed);
-        // *contended* stays set, though perhaps nobody waits any more: `unlock` finds out. What came before the lock is acquired by this look.
+        // *contended* stays set, though perhaps nobody waits any more: `unlock` finds out. What
+        // came before the lock is acquired by this look.
         self.peek()
     }
 
-    /// Gives the lock back, or hands it to the next CPU that waits, with the state changed to that of `to`.
+    /// Gives the lock back, or hands it to the next CPU that waits, with the state changed to that
+    /// of `to`.
     ///
     /// `held` is what the caller last knew the word to hold, and the caller holds the lock.
     #[inline]
-    pub(super) fn unlock(&self, waiters: &Waiters, me: CpuIndex, held: StateAndCount, to: StateAndCount) {
+    pub(super) fn unlock(
+        &self,
+        waiters: &Waiters,
+        me: CpuIndex,
+        held: StateAndCount,
+        to: StateAndCount,
+    ) {
         let locked = held.0 | LOCKED;
         let unlocked = (to.0 & STATE) | (held.0 & COUNT);
-        if self.0.compare_exchange(locked, unlocked, Ordering::Release, Ordering::Relaxed).is_err() {
+        if self.0.compare_exchange(locked, unlocked, Ordering::Release, Ordering::Relaxed).is_err()
+        {
             self.unlock_contended(waiters, me, (held.0 ^ to.0) & STATE);
         }
     }
 
-    /// The rest of `unlock`, when others wait or have given back references; `change` holds the bits of the state that change.
+    /// The rest of `unlock`, when others wait or have given back references; `change` holds the
+    /// bits of the state that change.
     #[cold]
     #[inline(never)]
     fn unlock_contended(&self, waiters: &Waiters, me: CpuIndex, change: u16) {
-        // Only the holder changes the state, so that its bits are as the caller knows them. What releases the lock below publishes this.
+        // Only the holder changes the state, so that its bits are as the caller knows them. What
+        // releases the lock below publishes this.
         self.0.fetch_xor(change, Ordering::Relaxed);
         loop {
-            // A CPU that comes to wait from here on sets the bit again. Acquire: the places of those who set it before are seen.
+            // A CPU that comes to wait from here on sets the bit again. Acquire: the places of
+            // those who set it before are seen.
             let word = self.0.fetch_and(!CONTENDED, Ordering::Acquire) & !CONTENDED;
             if let Some(place) = waiters.next_after(me, self.name()) {
                 #[cfg(feature = "self-test")]
@@ -218,7 +240,8 @@ impl GranuleEntry {
 
     /// Clears *locked*, unless a waiter has come.
     fn release_unless_contended(&self, mut locked: u16) -> bool {
-        // Each turn means that another reference was given back, and only the holder adds any: at most `MAX_COUNT` turns.
+        // Each turn means that another reference was given back, and only the holder adds any: at
+        // most `MAX_COUNT` turns.
         while let Err(word) =
             self.0.compare_exchange(locked, locked & !LOCKED, Ordering::Release, Ordering::Relaxed)
         {
@@ -237,7 +260,8 @@ impl GranuleEntry {
         if total > limit {
             return Err(CountError::Overflow);
         }
-        // References may be given back since the look above, but nobody else adds any: the sum stays in range.
+        // References may be given back since the look above, but nobody else adds any: the sum
+        // stays in range.
         let word = self.0.fetch_add(count, Ordering::Relaxed);
         Ok(StateAndCount(word.wrapping_add(count) & (STATE | COUNT)))
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the granule lock does when CPUs wait, each case brought about for certain. The model checker in `tests/loom` tries every
-//! interleaving of a few CPUs; here every CPU that waits has said so before the holder goes on.
+//! What the granule lock does when CPUs wait, each case brought about for certain. The model
+//! checker in `tests/loom` tries every interleaving of a few CPUs; here every CPU that waits has
+//! said so before the holder goes on.
 //!
 //! Not in `lock.rs`, whose text the model checker copies.
 
@@ -28,7 +29,8 @@ fn until_waiting(entry: &GranuleEntry, waiters: &Waiters, index: usize) {
     }
 }
 
-/// The order in which the CPUs of `others`, which begin to wait in that order for what `first` holds, get it. Each unlocks it at once.
+/// The order in which the CPUs of `others`, which begin to wait in that order for what `first`
+/// holds, get it. Each unlocks it at once.
 fn served(first: usize, others: &[usize]) -> Vec<usize> {
     let (entry, waiters) = (GranuleEntry::new(), Waiters::new());
     let order = std::sync::Mutex::new(Vec::new());

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The granule manager: the state of every granule of delegable memory, its lock and its references.
+//! The granule manager: the state of every granule of delegable memory, its lock and its
+//! references.
 //!
-//! `docs/design/granules.md` says how the parts work together and why they are right. A granule's state is changed only through guards
-//! ([`LockedGranule`]), and only along the transitions listed in [`state`].
+//! `docs/design/granules.md` says how the parts work together and why they are right. A granule's
+//! state is changed only through guards ([`LockedGranule`]), and only along the transitions listed
+//! in [`state`].
 
 mod address;
 mod guard;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Locking more than one granule that the host names, in ascending order of address.
 //!
-//! That order, kept by all CPUs, is what excludes deadlock; that the host may name one granule twice is an error here, not a wait without end.
+//! That order, kept by all CPUs, is what excludes deadlock; that the host may name one granule
+//! twice is an error here, not a wait without end.
 
 use super::address::GranuleAddress;
 use super::guard::LockedGranule;
@@ -9,10 +10,12 @@ use super::state::{GranuleState, Lockable};
 use super::table::{GranuleTable, LockError};
 use crate::cpu::CpuIndex;
 
-/// The most granules in the same state that one command locks together: a REC and its auxiliary granules, or an RD and the root tables of its Realm.
+/// The most granules in the same state that one command locks together: a REC and its auxiliary
+/// granules, or an RD and the root tables of its Realm.
 pub const MAX_SET: usize = 17;
 
-/// Up to [`MAX_SET`] locked granules in the same state, in ascending order of address. It is filled in place: it is large to be moved about.
+/// Up to [`MAX_SET`] locked granules in the same state, in ascending order of address. It is filled
+/// in place: it is large to be moved about.
 #[derive(Debug)]
 pub struct LockedSet<'a, S: GranuleState>([Option<LockedGranule<'a, S>>; MAX_SET]);
 
@@ -81,11 +84,13 @@ impl<'a> GranuleTable<'a> {
         }
     }
 
-    /// Locks all of `granules`, given in any order, as [`lock`](Self::lock) does one, into `set`; what it holds is unlocked first.
+    /// Locks all of `granules`, given in any order, as [`lock`](Self::lock) does one, into `set`;
+    /// what it holds is unlocked first.
     ///
     /// # Errors
     ///
-    /// Those of [`lock`](Self::lock), [`LockError::SameGranule`], and [`LockError::TooMany`] for more than [`MAX_SET`]. Then none is locked.
+    /// Those of [`lock`](Self::lock), [`LockError::SameGranule`], and [`LockError::TooMany`] for
+    /// more than [`MAX_SET`]. Then none is locked.
     pub fn lock_set<S: Lockable>(
         &self,
         cpu: CpuIndex,
@@ -103,7 +108,8 @@ impl<'a> GranuleTable<'a> {
         })
     }
 
-    /// As [`lock_set`](Self::lock_set), and locks `other`, which is in another state, in its place in the order.
+    /// As [`lock_set`](Self::lock_set), and locks `other`, which is in another state, in its place
+    /// in the order.
     ///
     /// # Errors
     ///
@@ -138,7 +144,8 @@ impl<'a> GranuleTable<'a> {
     }
 }
 
-/// The lowest of `granules` above `last`. One that is equal to another is passed over: then there are fewer than were named.
+/// The lowest of `granules` above `last`. One that is equal to another is passed over: then there
+/// are fewer than were named.
 fn next_after(last: Option<GranuleAddress>, granules: &[GranuleAddress]) -> Option<GranuleAddress> {
     granules.iter().filter(|granule| last.is_none_or(|last| **granule > last)).min().copied()
 }

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The states of a granule and the one table of its legal transitions.
 //!
-//! Each state is a value ([`State`], as the granule's word holds it) and a type, so that a guard can prove it. A transition that the table does
-//! not list does not compile. What may sit in the content of a granule, and who wipes it when:
+//! Each state is a value ([`State`], as the granule's word holds it) and a type, so that a guard
+//! can prove it. A transition that the table does not list does not compile. What may sit in the
+//! content of a granule, and who wipes it when:
 //!
 //! - Delegated: anything, of the host or of a former user. Never mapped anywhere.
-//! - Every later state begins with a granule that is [`Wiped`], zeroed under the same lock; so nothing of a former user reaches the next one.
+//! - Every later state begins with a granule that is [`Wiped`], zeroed under the same lock; so
+//!   nothing of a former user reaches the next one.
 //! - To Non-secure, too, only by way of [`Wiped`]; so nothing of the Realm world reaches the host.
 //!
 //! Hence content is zeroed once between two users, not when it is put aside.
 //!
-//! What the table does not list does not compile. Content that was not wiped cannot go back to the host:
+//! What the table does not list does not compile. Content that was not wiped cannot go back to the
+//! host:
 //!
 //! ```compile_fail,E0277
 //! # use rmm::granule::{LockedGranule, state::{Delegated, Ns}};
@@ -57,11 +60,13 @@
 use super::lock::MAX_COUNT;
 use crate::arch::lock_order::Rank;
 
-/// What a granule is used for (RMM specification 1.0, granule states; numbers are ours). 7 to 15 are kept for later ABI versions.
+/// What a granule is used for (RMM specification 1.0, granule states; numbers are ours). 7 to 15
+/// are kept for later ABI versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum State {
-    /// Not in Realm PAS by the RMM's doing: the host's, or EL3's, or the Secure world's. The specification calls it UNDELEGATED.
+    /// Not in Realm PAS by the RMM's doing: the host's, or EL3's, or the Secure world's. The
+    /// specification calls it UNDELEGATED.
     Ns = 0,
     /// In Realm PAS, not used.
     Delegated = 1,
@@ -108,10 +113,12 @@ pub trait GranuleState: sealed::Sealed {
     const MAX_REFERENCES: u16;
 }
 
-/// A state in which a granule can be found: those that [`lock`](super::GranuleTable::lock) can expect.
+/// A state in which a granule can be found: those that [`lock`](super::GranuleTable::lock) can
+/// expect.
 pub trait Lockable: GranuleState {}
 
-/// A state in which a granule is Realm memory that the RMM may map: not [`Ns`], and not [`Wiped`], which writing to it would end.
+/// A state in which a granule is Realm memory that the RMM may map: not [`Ns`], and not [`Wiped`],
+/// which writing to it would end.
 pub trait Mappable: GranuleState {
     /// The state that says what the content is: for [`Unused<S>`] it is `S`.
     type Content: GranuleState;
@@ -268,9 +275,13 @@ mod tests {
     fn every_state_can_be_entered_and_left_and_is_left_without_references() {
         for state in State::ALL {
             assert!(TRANSITIONS.iter().any(|step| step.to.state == state), "into {state:?}");
-            let mut ways_out = TRANSITIONS.iter().filter(|step| step.from.state == state).peekable();
+            let mut ways_out =
+                TRANSITIONS.iter().filter(|step| step.from.state == state).peekable();
             assert!(ways_out.peek().is_some(), "out of {state:?}");
-            assert!(ways_out.all(|step| step.from.max_references == 0), "{state:?} while it is referred to");
+            assert!(
+                ways_out.all(|step| step.from.max_references == 0),
+                "{state:?} while it is referred to"
+            );
         }
     }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The granule array: which granules there are, and how to find and lock them.
 //!
-//! Two bytes a granule; the address is implied by the place. Banks and places are fixed once the table is built, so that looking one up takes no lock.
+//! Two bytes a granule; the address is implied by the place. Banks and places are fixed once the
+//! table is built, so that looking one up takes no lock.
 
 use core::fmt;
 
@@ -18,8 +19,9 @@ use crate::cpu::{CpuIndex, MAX_CPUS};
 /// Banks that a table holds. A boot manifest, one page, names at most 245.
 pub const MAX_BANKS: usize = 256;
 
-/// Banks that are looked at one after the other, the largest first, before all are searched: those of the usual machine, of which the RMM's own
-/// memory and the page shared with EL3 cut one into three.
+/// Banks that are looked at one after the other, the largest first, before all are searched: those
+/// of the usual machine, of which the RMM's own memory and the page shared with EL3 cut one into
+/// three.
 const FRONT_BANKS: usize = 3;
 
 impl GranuleEntry {
@@ -32,7 +34,10 @@ impl GranuleEntry {
 impl Waiters {
     /// Nobody waits.
     pub const fn new() -> Self {
-        Self { places: [const { Waiter(AtomicUsize::new(0)) }; MAX_CPUS], limit: AtomicUsize::new(0) }
+        Self {
+            places: [const { Waiter(AtomicUsize::new(0)) }; MAX_CPUS],
+            limit: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -77,7 +82,8 @@ impl<'a> Bank<'a> {
 
     /// The first address beyond the bank.
     fn end(&self) -> u64 {
-        // Nothing is cut off: `for_each_piece` has refused a bank that passes the end of the address space.
+        // Nothing is cut off: `for_each_piece` has refused a bank that passes the end of the
+        // address space.
         let granules = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
         self.base.saturating_add(granules << GRANULE_SHIFT)
     }
@@ -92,7 +98,8 @@ pub struct Run {
     pub end: Option<PhysAddr>,
 }
 
-/// A granule that was Non-secure when it was looked up: memory, not a device. The host may have given it away since; then accessing it fails.
+/// A granule that was Non-secure when it was looked up: memory, not a device. The host may have
+/// given it away since; then accessing it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NsGranule(GranuleAddress);
 
@@ -121,7 +128,8 @@ pub struct GranuleTable<'a> {
 }
 
 impl<'a> GranuleTable<'a> {
-    /// How many entries of storage [`new`](Self::new) needs for `banks`, base and size in bytes, less the `excluded` ranges.
+    /// How many entries of storage [`new`](Self::new) needs for `banks`, base and size in bytes,
+    /// less the `excluded` ranges.
     ///
     /// # Errors
     ///
@@ -138,9 +146,11 @@ impl<'a> GranuleTable<'a> {
         Ok(needed)
     }
 
-    /// Builds the table over `storage`, of entries that are as [`GranuleEntry::new`] makes them: every granule begins as Non-secure.
+    /// Builds the table over `storage`, of entries that are as [`GranuleEntry::new`] makes them:
+    /// every granule begins as Non-secure.
     ///
-    /// `excluded` ranges (the RMM's own memory, the page shared with EL3) are never delegable, whatever the banks say. `waiters` serves this table alone.
+    /// `excluded` ranges (the RMM's own memory, the page shared with EL3) are never delegable,
+    /// whatever the banks say. `waiters` serves this table alone.
     ///
     /// # Errors
     ///
@@ -156,8 +166,12 @@ impl<'a> GranuleTable<'a> {
         let too_few = LayoutError::TooFewEntries { needed, available };
         let used = storage.get_mut(..needed).ok_or(too_few)?;
         let mut rest: &'a [GranuleEntry] = used;
-        let mut table =
-            Self { front: [Bank::NONE; FRONT_BANKS], banks: [Bank::NONE; MAX_BANKS], count: 0, waiters };
+        let mut table = Self {
+            front: [Bank::NONE; FRONT_BANKS],
+            banks: [Bank::NONE; MAX_BANKS],
+            count: 0,
+            waiters,
+        };
         for_each_piece(banks, excluded, |base, granules| {
             let (entries, others) = rest.split_at_checked(granules).ok_or(too_few)?;
             rest = others;
@@ -212,22 +226,26 @@ impl<'a> GranuleTable<'a> {
         Some(KnownGranule { entry: self.find(address)?, address })
     }
 
-    /// The state of the granule at `address`, at some moment of the call; it may be another already. `None` when no granule is known there.
+    /// The state of the granule at `address`, at some moment of the call; it may be another
+    /// already. `None` when no granule is known there.
     #[inline]
     pub fn state(&self, address: GranuleAddress) -> Option<State> {
         State::from_number(self.find(address)?.peek().state())
     }
 
-    /// The granule that begins at `address`, if it is in no use of the RMM's now, so that the host may have put something there.
+    /// The granule that begins at `address`, if it is in no use of the RMM's now, so that the host
+    /// may have put something there.
     #[inline]
     pub fn ns_granule(&self, address: PhysAddr) -> Option<NsGranule> {
         let granule = GranuleAddress::new(address)?;
         (self.state(granule)? == State::Ns).then_some(NsGranule(granule))
     }
 
-    /// Takes up again a reference that [`Reference::keep`] left counted at `address`; each that was left, once.
+    /// Takes up again a reference that [`Reference::keep`] left counted at `address`; each that was
+    /// left, once.
     ///
-    /// `None` when there is none, or the granule is not in state `S`: the address is not one that was kept.
+    /// `None` when there is none, or the granule is not in state `S`: the address is not one that
+    /// was kept.
     pub fn kept_reference<S: Lockable>(&self, address: GranuleAddress) -> Option<Reference<'a, S>> {
         let entry = self.find(address)?;
         let content = entry.peek();
@@ -235,14 +253,16 @@ impl<'a> GranuleTable<'a> {
         kept.then(|| Reference::new(entry, address))
     }
 
-    /// Locks the granule at `address`, for `cpu`, which is the CPU that calls, if it is in state `S`.
+    /// Locks the granule at `address`, for `cpu`, which is the CPU that calls, if it is in state
+    /// `S`.
     ///
-    /// Waits while another CPU holds it: at most until each other CPU has held it once. The caller holds no lock that comes later in the order that
-    /// `docs/design/granules.md` gives.
+    /// Waits while another CPU holds it: at most until each other CPU has held it once. The caller
+    /// holds no lock that comes later in the order that `docs/design/granules.md` gives.
     ///
     /// # Errors
     ///
-    /// [`LockError::Unknown`], [`LockError::WrongState`], or [`LockError::InUse`] when `S` allows fewer references than there are.
+    /// [`LockError::Unknown`], [`LockError::WrongState`], or [`LockError::InUse`] when `S` allows
+    /// fewer references than there are.
     #[inline]
     pub fn lock<S: Lockable>(
         &self,
@@ -279,7 +299,11 @@ impl<'a> GranuleTable<'a> {
             LockError::InUse
         };
         entry.unlock(self.waiters, cpu, held, held);
-        lock_order::given_back(cpu.get(), core::ptr::from_ref(self.waiters).addr(), address.get().get());
+        lock_order::given_back(
+            cpu.get(),
+            core::ptr::from_ref(self.waiters).addr(),
+            address.get().get(),
+        );
         Err(refusal)
     }
 

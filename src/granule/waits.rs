@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How long CPUs wait for granules: counted in test builds (feature `self-test`) only, for the bound that
-//! `docs/design/granules.md` proves. The lock calls this, and a command of the self-test reads it.
+//! How long CPUs wait for granules: counted in test builds (feature `self-test`) only, for the
+//! bound that `docs/design/granules.md` proves. The lock calls this, and a command of the self-test
+//! reads it.
 //!
-//! The unit is a critical section of another CPU. The one under way when a CPU begins to wait counts as one, and each time that another CPU is given the
-//! same granule, or takes it, while that CPU waits, as one more. What happens between the instruction by which a CPU joins and the mark that it has
-//! joined is not seen.
+//! The unit is a critical section of another CPU. The one under way when a CPU begins to wait
+//! counts as one, and each time that another CPU is given the same granule, or takes it, while that
+//! CPU waits, as one more. What happens between the instruction by which a CPU joins and the mark
+//! that it has joined is not seen.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,7 +35,8 @@ pub(super) fn ended(me: CpuIndex) {
     WAITS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// How many waits there were, on all CPUs, and how many critical sections of other CPUs the longest of them was.
+/// How many waits there were, on all CPUs, and how many critical sections of other CPUs the longest
+/// of them was.
 pub fn waits() -> (u64, u64) {
     (WAITS.load(Ordering::Relaxed), LONGEST.load(Ordering::Relaxed))
 }

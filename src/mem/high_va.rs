@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The High VA map: 2 MiB at the top of the address space, private to each CPU and laid out alike on all.
+//! The High VA map: 2 MiB at the top of the address space, private to each CPU and laid out alike
+//! on all.
 //!
-//! From the bottom: the stack, the exception stack and the CPU's context, an unmapped guard page on each side of each; at the top the
-//! slots ([`slot_layout`]). All else is unmapped, and `xlat` refuses to map it.
+//! From the bottom: the stack, the exception stack and the CPU's context, an unmapped guard page on
+//! each side of each; at the top the slots ([`slot_layout`]). All else is unmapped, and `xlat`
+//! refuses to map it.
 //!
-//! Cold boot builds the maps of all CPUs that EL3 announced, in memory that it found for them; each CPU takes its own into use whenever it boots, and
-//! finds it as it left it.
+//! Cold boot builds the maps of all CPUs that EL3 announced, in memory that it found for them; each
+//! CPU takes its own into use whenever it boots, and finds it as it left it.
 
 use core::mem::MaybeUninit;
 
@@ -18,14 +20,15 @@ use crate::arch::sysreg::{TCR_EL2, TTBR1_EL2, fields};
 use crate::cpu::CpuIndex;
 use crate::debug;
 use crate::xlat::{
-    AddressSpace, Attributes, Context, ContextBuilder, El2And0, Error, Maintenance, Region, RegionStorage,
-    Table, TablePool, VaRange,
+    AddressSpace, Attributes, Context, ContextBuilder, El2And0, Error, Maintenance, Region,
+    RegionStorage, Table, TablePool, VaRange,
 };
 
 /// One table, with FEAT_TTST.
 const ADDRESS_BITS: u32 = 21;
-/// The first byte of the range, and of the guard page below the stack. Below it is nothing, up to the end of the Low VA range, so that even a
-/// frame larger than a page cannot reach over the guard.
+/// The first byte of the range, and of the guard page below the stack. Below it is nothing, up to
+/// the end of the Low VA range, so that even a frame larger than a page cannot reach over the
+/// guard.
 pub const BASE: u64 = u64::MAX - (1 << ADDRESS_BITS) + 1;
 
 /// Pages of the stack: an option of the build, the environment variable of this name.
@@ -124,9 +127,11 @@ pub fn build(cpus: &'static mut [CpuMemory], max_pa: PhysAddr) -> Result<(), Err
     Ok(())
 }
 
-/// Has the running CPU, which is booting cold, walk `table`, the first page of its [`CpuMemory`]. The High VA range was off before.
+/// Has the running CPU, which is booting cold, walk `table`, the first page of its [`CpuMemory`].
+/// The High VA range was off before.
 pub fn enable(table: PhysAddr) {
-    // ASID 0, and CnP clear: the tables are this CPU's own. Below 2^48 the register holds the address as it is.
+    // ASID 0, and CnP clear: the tables are this CPU's own. Below 2^48 the register holds the
+    // address as it is.
     TTBR1_EL2.set(table.get());
     barrier::isb();
     TCR_EL2.modify(fields::TCR_EL2::EPD1::CLEAR);
@@ -145,8 +150,11 @@ impl CpuMemory {
             self.exception_stack.fill(stack_use::PAINT);
         }
         let flat = |start: usize| PhysAddr::new(start as u64);
-        let memory =
-            [self.stack.as_ptr().addr(), self.exception_stack.as_ptr().addr(), self.cpu.0.as_ptr().addr()];
+        let memory = [
+            self.stack.as_ptr().addr(),
+            self.exception_stack.as_ptr().addr(),
+            self.cpu.0.as_ptr().addr(),
+        ];
         let table = core::slice::from_mut(&mut self.table);
         let address = flat(table.as_ptr().addr());
         let pool = TablePool::new(table, address)?;
@@ -170,7 +178,8 @@ impl CpuMemory {
     }
 }
 
-/// How much of a stack was ever used: the self-test image paints stacks before their first use, and looks later how much of the paint is left.
+/// How much of a stack was ever used: the self-test image paints stacks before their first use, and
+/// looks later how much of the paint is left.
 #[cfg(any(test, feature = "self-test"))]
 pub mod stack_use {
     use super::CpuMemory;
@@ -185,11 +194,15 @@ pub mod stack_use {
     ///
     /// # Safety
     ///
-    /// `memory` is one of those that [`build`](super::build) was given, mapped and set up. Its CPU may be running.
+    /// `memory` is one of those that [`build`](super::build) was given, mapped and set up. Its CPU
+    /// may be running.
     pub unsafe fn of(memory: *const CpuMemory) -> [Use; 2] {
         // SAFETY: places in it; no reference is made to what another CPU writes.
         let stacks = unsafe {
-            [&raw const (*memory).stack as *const [u8], &raw const (*memory).exception_stack as *const [u8]]
+            [
+                &raw const (*memory).stack as *const [u8],
+                &raw const (*memory).exception_stack as *const [u8],
+            ]
         };
         stacks.map(|stack| {
             let painted = (0..stack.len())
@@ -207,8 +220,9 @@ pub mod stack_use {
 #[cfg(target_os = "none")]
 #[inline]
 pub fn this_cpu() -> &'static mut Cpu {
-    // SAFETY: every CPU finds its own context at this address of its own map, written by `build`; what held the reference before, in an earlier
-    // life of the CPU, ended when the CPU was turned off.
+    // SAFETY: every CPU finds its own context at this address of its own map, written by `build`;
+    // what held the reference before, in an earlier life of the CPU, ended when the CPU was turned
+    // off.
     unsafe { &mut *core::ptr::with_exposed_provenance_mut(native(CONTEXT.base)) }
 }
 
@@ -236,7 +250,10 @@ mod tests {
             let parts = [STACK, EXCEPTION_STACK, CONTEXT];
             let slots = slot_layout::BASE.get()..slot_layout::BASE.get() + slot_layout::SIZE;
             for va in (0..512).map(|page| BASE + page * GRANULE_SIZE) {
-                let part = parts.iter().zip(physical).find(|(part, _)| (part.base..part.top).contains(&va));
+                let part = parts
+                    .iter()
+                    .zip(physical)
+                    .find(|(part, _)| (part.base..part.top).contains(&va));
                 match (part, context.translate(VirtAddr::new(va))) {
                     (Some((part, pa)), Ok(translation)) => {
                         assert_eq!(translation.pa.get(), pa as u64 + (va - part.base), "{va:#x}");

@@ -25,7 +25,8 @@ unsafe extern "C" {
     static __image_end: [u8; 0];
 }
 
-/// Defines ranges of memory by the symbols that they begin and end at, and lists those that are parts of the Low VA map.
+/// Defines ranges of memory by the symbols that they begin and end at, and lists those that are
+/// parts of the Low VA map.
 macro_rules! ranges {
     ($($(#[$doc:meta])* $visibility:vis $name:ident $(= $part:ident)?: $start:ident .. $end:ident;)*) => {
         $(
@@ -37,7 +38,8 @@ macro_rules! ranges {
         }
         )*
 
-        /// The parts of the image that the Low VA map tells apart, each with its first symbol in `linker.lds` and the one at its end.
+        /// The parts of the image that the Low VA map tells apart, each with its first symbol in
+        /// `linker.lds` and the one at its end.
         pub const PARTS: &[(Part, &str, &str)] = &[$($((Part::$part, stringify!($start), stringify!($end)),)?)*];
     };
 }

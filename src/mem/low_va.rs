@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Low VA map: the RMM itself, the memory that EL3 reserved for it, the page shared with EL3, and the consoles; flat, global, the
-//! same for all CPUs.
+//! The Low VA map: the RMM itself, the memory that EL3 reserved for it, the page shared with EL3,
+//! and the consoles; flat, global, the same for all CPUs.
 //!
-//! Built once, by cold boot, under the early map. Its tables are mapped read-only in it, so that nothing changes it afterwards.
+//! Built once, by cold boot, under the early map. Its tables are mapped read-only in it, so that
+//! nothing changes it afterwards.
 
 use core::fmt;
 use core::ops::Range;
@@ -18,7 +19,8 @@ use crate::xlat::{
 /// The format of the RMM's own tables, Low and High: memory of the RMM lies below 2^48.
 pub const FORMAT: DescriptorFormat = DescriptorFormat::Bits48;
 
-/// Tables: the initial one, and for image, reserved memory, shared page and consoles up to three levels below each.
+/// Tables: the initial one, and for image, reserved memory, shared page and consoles up to three
+/// levels below each.
 pub const TABLES: usize = 40;
 /// Sections of the image, two reservations, the shared page, and up to 10 consoles.
 pub const REGIONS: usize = 20;
@@ -64,7 +66,8 @@ impl Part {
             Self::Code => Attributes::code(),
             Self::ReadOnly | Self::LowTables => Attributes::read_only(),
             Self::ReadWrite | Self::Reserved | Self::Shared => Attributes::read_write(),
-            // The host has it too, as Non-secure; every machine so far answers to both, and the host's view is the one that cannot be refused.
+            // The host has it too, as Non-secure; every machine so far answers to both, and the
+            // host's view is the one that cannot be refused.
             Self::Console => Attributes::device().in_pas(PhysicalAddressSpace::NonSecure),
         }
     }
@@ -182,7 +185,11 @@ mod tests {
     }
 
     /// What `va` translates to in the map of an image at `base` with these reservations.
-    fn with_map<R>(base: u64, reserved: &[MemoryRange], body: impl FnOnce(&Context<'_, El2And0>) -> R) -> R {
+    fn with_map<R>(
+        base: u64,
+        reserved: &[MemoryRange],
+        body: impl FnOnce(&Context<'_, El2And0>) -> R,
+    ) -> R {
         let mut tables: Vec<_> = (0..TABLES).map(|_| Table::EMPTY).collect();
         let mut storage = RegionStorage::new();
         let sections = sections(base);
@@ -241,7 +248,8 @@ mod tests {
 
     #[test]
     fn the_range_is_as_large_as_its_highest_mapping_needs() {
-        let bits = |base, reserved: &[_]| with_map(base, reserved, |map| map.space().address_bits());
+        let bits =
+            |base, reserved: &[_]| with_map(base, reserved, |map| map.space().address_bits());
         assert_eq!(bits(0x4010_0000, &[]), 31);
         assert_eq!(bits(0x1_4000_7000, &[]), 33);
         assert_eq!(bits(0x4010_0000, &RESERVED), 39);
@@ -254,6 +262,8 @@ mod tests {
         let sections = sections(0x4010_0000);
         let reserved = [(PhysAddr::new(0x4010_9000), 0x2000)].into_iter();
         let none = core::iter::empty();
-        assert!(build(&mut tables, &mut storage, &sections, reserved, SHARED, none, MAX_PA).is_err());
+        assert!(
+            build(&mut tables, &mut storage, &sections, reserved, SHARED, none, MAX_PA).is_err()
+        );
     }
 }

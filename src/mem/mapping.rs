@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Mappings: values that show a granule through a slot for as long as they live; dropping one unmaps it.
+//! Mappings: values that show a granule through a slot for as long as they live; dropping one
+//! unmaps it.
 //!
-//! Which bytes a granule holds follows from its state: [`Content`] says it, one type for one state. So a guard of state `S` is all that is needed to
-//! see its granule as the right type.
+//! Which bytes a granule holds follows from its state: [`Content`] says it, one type for one state.
+//! So a guard of state `S` is all that is needed to see its granule as the right type.
 //!
 //! Content that may be seen through a reference is never had as a mutable one:
 //!
@@ -62,19 +63,22 @@ pub const GRANULE_WORDS: usize = native(GRANULE_SIZE) / size_of::<u64>();
 
 /// What a granule in a state holds.
 ///
-/// Every granule is all zero when it enters its state; whatever it holds later was written as this type.
+/// Every granule is all zero when it enters its state; whatever it holds later was written as this
+/// type.
 ///
 /// # Safety
 ///
-/// All bits zero is a value of the type, and so is whatever the RMM may write to a granule in this state by other means (none, for a state with one
-/// type of content). No other type is the content of the same state, unless each is valid for all that is written as the other.
+/// All bits zero is a value of the type, and so is whatever the RMM may write to a granule in this
+/// state by other means (none, for a state with one type of content). No other type is the content
+/// of the same state, unless each is valid for all that is written as the other.
 ///
 /// That it fits into a granule and needs no dropping is checked when it is first used.
 pub unsafe trait Content: Sized {
     /// The state.
     type State: Mappable;
-    /// Whether the granule may be seen through a [`Reference`](crate::granule::Reference) while another CPU holds its lock. Then nobody ever has it for
-    /// himself: what changes in it are atomics.
+    /// Whether the granule may be seen through a [`Reference`](crate::granule::Reference) while
+    /// another CPU holds its lock. Then nobody ever has it for himself: what changes in it are
+    /// atomics.
     const SHARED: bool = false;
 
     /// Evaluated where the type is used.
@@ -97,8 +101,8 @@ pub(super) struct Open<'m> {
 impl<'m> Open<'m> {
     #[inline(always)]
     pub(super) fn new(page: &'m LocalPage<'static, El2And0>, granule: GranuleAddress) -> Self {
-        // The slot is borrowed and so not mapped, and banks lie in the physical address range: this cannot be refused. Were it, going on would be to
-        // access something else.
+        // The slot is borrowed and so not mapped, and banks lie in the physical address range: this
+        // cannot be refused. Were it, going on would be to access something else.
         if page.map(granule.get()).is_err() {
             not_mapped(granule);
         }
@@ -140,7 +144,8 @@ fn not_unmapped(page: VirtAddr) -> ! {
 #[inline(always)]
 unsafe fn content<'m, T: Content>(window: Window) -> &'m T {
     let () = T::FITS;
-    // SAFETY: mapped, granule-aligned, and large enough (`FITS`); `Content` vouches for the bits; the rest is the caller's.
+    // SAFETY: mapped, granule-aligned, and large enough (`FITS`); `Content` vouches for the bits;
+    // the rest is the caller's.
     unsafe { &*window.pointer().cast::<T>() }
 }
 
@@ -171,7 +176,8 @@ impl<'m, S: Mappable> Mapping<'m, S> {
     pub fn get_mut<T: Content<State = S::Content>>(&mut self) -> &mut T {
         let () = T::FITS;
         const { assert!(!T::SHARED, "shared content is changed by its atomics") };
-        // SAFETY: as in `content`; the lock is held and the content not shared, so that this mapping, borrowed whole, is the only way to it.
+        // SAFETY: as in `content`; the lock is held and the content not shared, so that this
+        // mapping, borrowed whole, is the only way to it.
         unsafe { &mut *self.open.window().pointer().cast::<T>() }
     }
 }
@@ -189,7 +195,8 @@ impl<S: Untyped> Mapping<'_, S> {
     /// The content as words. A Realm that runs may change them at any time.
     #[inline(always)]
     pub fn words(&self) -> &[AtomicU64; GRANULE_WORDS] {
-        // SAFETY: mapped for as long as `self` is borrowed; any bits are words; there is no other type for this state (`Untyped`).
+        // SAFETY: mapped for as long as `self` is borrowed; any bits are words; there is no other
+        // type for this state (`Untyped`).
         unsafe { &*self.open.window().pointer().cast() }
     }
 
@@ -264,11 +271,13 @@ impl<'m, S: Mappable> GroupMapping<'m, S> {
 }
 
 impl<S: Untyped> GroupMapping<'_, S> {
-    /// The words of granule `index`, in the order in which they were given; `None` from [`count`](Self::count) on.
+    /// The words of granule `index`, in the order in which they were given; `None` from
+    /// [`count`](Self::count) on.
     pub fn words(&self, index: usize) -> Option<&[AtomicU64; GRANULE_WORDS]> {
         let granule = *self.granules.get(..self.count)?.get(index)?;
         let window = Window::new(self.pages.page(index)?.address(), granule);
-        // SAFETY: mapped for as long as `self` is borrowed; any bits are words; there is no other type for this state (`Untyped`).
+        // SAFETY: mapped for as long as `self` is borrowed; any bits are words; there is no other
+        // type for this state (`Untyped`).
         Some(unsafe { &*window.pointer().cast() })
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The two maps of the RMM (`low_va`, shared; `high_va`, per CPU), and what each CPU has of its own: its index, and the slots
-//! through which it sees memory that is not the RMM's.
+//! The two maps of the RMM (`low_va`, shared; `high_va`, per CPU), and what each CPU has of its
+//! own: its index, and the slots through which it sees memory that is not the RMM's.
 
 pub mod high_va;
 pub mod layout;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Access to the host's memory: bounded, aligned copies through one slot, each of which may fail because the host takes the page away meanwhile.
+//! Access to the host's memory: bounded, aligned copies through one slot, each of which may fail
+//! because the host takes the page away meanwhile.
 //!
-//! The host changes its memory at any time. Nothing here gives a reference into it: what is needed is copied, once, and then looked at.
+//! The host changes its memory at any time. Nothing here gives a reference into it: what is needed
+//! is copied, once, and then looked at.
 
 use core::mem::MaybeUninit;
 
@@ -27,7 +29,8 @@ pub enum NsAccessError {
 ///
 /// # Safety
 ///
-/// Any bits are a value, there is no padding, and nothing in it can change through a shared reference.
+/// Any bits are a value, there is no padding, and nothing in it can change through a shared
+/// reference.
 ///
 /// That it is a whole number of words is checked when it is first used.
 pub unsafe trait PlainOldData: Copy {
@@ -35,7 +38,8 @@ pub unsafe trait PlainOldData: Copy {
     #[doc(hidden)]
     const WORDS: usize = {
         assert!(
-            size_of::<Self>().is_multiple_of(size_of::<u64>()) && align_of::<Self>() == align_of::<u64>(),
+            size_of::<Self>().is_multiple_of(size_of::<u64>())
+                && align_of::<Self>() == align_of::<u64>(),
             "a structure of the ABI is a whole number of words, aligned as words are"
         );
         size_of::<Self>() / size_of::<u64>()
@@ -58,13 +62,19 @@ impl NsSlot {
         NsMapping(self.0.open(granule.address()))
     }
 
-    /// Reads words of the granule, from byte `offset` on. The host may write them at the same time; each is read once.
+    /// Reads words of the granule, from byte `offset` on. The host may write them at the same time;
+    /// each is read once.
     ///
     /// # Errors
     ///
     /// [`NsAccessError`]; some words may have been read.
     #[inline]
-    pub fn read(&mut self, granule: NsGranule, offset: u64, words: &mut [u64]) -> Result<(), NsAccessError> {
+    pub fn read(
+        &mut self,
+        granule: NsGranule,
+        offset: u64,
+        words: &mut [u64],
+    ) -> Result<(), NsAccessError> {
         self.map(granule).read(offset, words)
     }
 
@@ -74,7 +84,12 @@ impl NsSlot {
     ///
     /// [`NsAccessError`]; some words may have been written.
     #[inline]
-    pub fn write(&mut self, granule: NsGranule, offset: u64, words: &[u64]) -> Result<(), NsAccessError> {
+    pub fn write(
+        &mut self,
+        granule: NsGranule,
+        offset: u64,
+        words: &[u64],
+    ) -> Result<(), NsAccessError> {
         self.map(granule).write(offset, words)
     }
 
@@ -90,8 +105,10 @@ impl NsSlot {
         offset: u64,
     ) -> Result<T, NsAccessError> {
         let mut value = MaybeUninit::<T>::zeroed();
-        // SAFETY: zeroed, `T` is `WORDS` words without padding and aligned as they are, and `value` is borrowed for no longer than the slice lives.
-        let words = unsafe { core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u64>(), T::WORDS) };
+        // SAFETY: zeroed, `T` is `WORDS` words without padding and aligned as they are, and `value`
+        // is borrowed for no longer than the slice lives.
+        let words =
+            unsafe { core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u64>(), T::WORDS) };
         self.read(granule, offset, words)?;
         // SAFETY: any bits are a value.
         Ok(unsafe { value.assume_init() })
@@ -109,9 +126,11 @@ impl NsSlot {
         offset: u64,
         value: &T,
     ) -> Result<(), NsAccessError> {
-        // SAFETY: `T` is `WORDS` words without padding, aligned as they are, and does not change while it is borrowed.
-        let words =
-            unsafe { core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u64>(), T::WORDS) };
+        // SAFETY: `T` is `WORDS` words without padding, aligned as they are, and does not change
+        // while it is borrowed.
+        let words = unsafe {
+            core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u64>(), T::WORDS)
+        };
         self.write(granule, offset, words)
     }
 
@@ -144,8 +163,10 @@ impl NsMapping<'_> {
     #[inline]
     pub fn read(&self, offset: u64, words: &mut [u64]) -> Result<(), NsAccessError> {
         check(offset, words.len())?;
-        // SAFETY: the page is mapped as Non-secure, and `check` found aligned words that are all in it.
-        unsafe { self.0.window().ns_read(offset, words) }.map_err(|_| NsAccessError::GranuleProtectionFault)
+        // SAFETY: the page is mapped as Non-secure, and `check` found aligned words that are all in
+        // it.
+        unsafe { self.0.window().ns_read(offset, words) }
+            .map_err(|_| NsAccessError::GranuleProtectionFault)
     }
 
     /// As [`NsSlot::write`].
@@ -157,7 +178,8 @@ impl NsMapping<'_> {
     pub fn write(&self, offset: u64, words: &[u64]) -> Result<(), NsAccessError> {
         check(offset, words.len())?;
         // SAFETY: as for reading.
-        unsafe { self.0.window().ns_write(offset, words) }.map_err(|_| NsAccessError::GranuleProtectionFault)
+        unsafe { self.0.window().ns_write(offset, words) }
+            .map_err(|_| NsAccessError::GranuleProtectionFault)
     }
 }
 

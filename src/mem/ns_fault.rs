@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which exception in the RMM is the host taking away a page that is being copied, and so no reason to stop.
+//! Which exception in the RMM is the host taking away a page that is being copied, and so no reason
+//! to stop.
 //!
-//! Pure: numbers in, a number out. The exception path asks it about every synchronous exception, and stops the CPU when it says no.
+//! Pure: numbers in, a number out. The exception path asks it about every synchronous exception,
+//! and stops the CPU when it says no.
 
 use super::slot_layout::SlotIndex;
 use crate::address::GRANULE_SIZE;
 use crate::arch::recovery::RecoverableAccess;
 
-/// ESR_EL2 (Arm ARM D24.2.40): exception class 31:26; and of the syndrome of a data abort CM, 8; S1PTW, 7; and DFSC, 5:0.
+/// ESR_EL2 (Arm ARM D24.2.40): exception class 31:26; and of the syndrome of a data abort CM, 8;
+/// S1PTW, 7; and DFSC, 5:0.
 const DECISIVE: u64 = 0x3F << 26 | 1 << 8 | 1 << 7 | 0x3F;
-/// A data abort from the current EL, by an access and not by maintenance or a walk: Granule Protection Fault.
+/// A data abort from the current EL, by an access and not by maintenance or a walk: Granule
+/// Protection Fault.
 const GRANULE_PROTECTION_FAULT: u64 = 0x25 << 26 | 0x28;
 
 /// What the exception registers say of a synchronous exception.
@@ -23,8 +27,8 @@ pub struct Exception {
     pub address: u64,
 }
 
-/// Where to go on after `exception`: it is a Granule Protection Fault, by one of the recoverable `accesses`, in the page of the Non-secure slot. `None` for
-/// any other, which is fatal.
+/// Where to go on after `exception`: it is a Granule Protection Fault, by one of the recoverable
+/// `accesses`, in the page of the Non-secure slot. `None` for any other, which is fatal.
 pub fn resume_address(exception: Exception, accesses: &[RecoverableAccess]) -> Option<u64> {
     let slot = SlotIndex::Ns.address().get();
     let in_slot = exception.address.wrapping_sub(slot) < GRANULE_SIZE;
@@ -75,18 +79,29 @@ mod tests {
     #[test]
     fn a_fault_of_any_other_instruction_is_fatal() {
         let listed = address(0, -0x4000);
-        for instruction in [listed - 4, listed + 4, address(4, -0x3000), address(0, 0), 0, u64::MAX] {
+        for instruction in [listed - 4, listed + 4, address(4, -0x3000), address(0, 0), 0, u64::MAX]
+        {
             assert_eq!(fault(SYNDROME, instruction, SLOT), None, "{instruction:#x}");
         }
         assert_eq!(
-            resume_address(Exception { syndrome: SYNDROME, instruction: listed, address: SLOT }, &[]),
+            resume_address(
+                Exception { syndrome: SYNDROME, instruction: listed, address: SLOT },
+                &[]
+            ),
             None
         );
     }
 
     #[test]
     fn a_fault_outside_the_non_secure_slot_is_fatal() {
-        for at in [SLOT - 1, SLOT + 0x1000, SlotIndex::Delegated.address().get(), 0x4010_0000, 0, u64::MAX] {
+        for at in [
+            SLOT - 1,
+            SLOT + 0x1000,
+            SlotIndex::Delegated.address().get(),
+            0x4010_0000,
+            0,
+            u64::MAX,
+        ] {
             assert_eq!(fault(SYNDROME, address(0, -0x4000), at), None, "{at:#x}");
         }
     }
@@ -96,9 +111,11 @@ mod tests {
         for class in 0..64 {
             for status in 0..64 {
                 for (cache_maintenance, on_walk) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                    let syndrome = class << 26 | 1 << 25 | cache_maintenance << 8 | on_walk << 7 | status;
+                    let syndrome =
+                        class << 26 | 1 << 25 | cache_maintenance << 8 | on_walk << 7 | status;
                     let recovered = fault(syndrome, address(0, -0x4000), SLOT).is_some();
-                    let expected = (class, status, cache_maintenance, on_walk) == (0x25, 0x28, 0, 0);
+                    let expected =
+                        (class, status, cache_maintenance, on_walk) == (0x25, 0x28, 0, 0);
                     assert_eq!(recovered, expected, "{syndrome:#x}");
                 }
             }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which slots there are, and where: the same virtual addresses on every CPU, each CPU's own tables behind them.
+//! Which slots there are, and where: the same virtual addresses on every CPU, each CPU's own tables
+//! behind them.
 
 use crate::address::{GRANULE_SIZE, VirtAddr};
 
@@ -59,7 +60,8 @@ impl SlotIndex {
 
 /// How many slots there are.
 pub const COUNT: usize = SlotIndex::RealmData as usize + 1;
-/// The virtual address of the first slot: 32 pages below the end of the address space, of which some are left for slots to come.
+/// The virtual address of the first slot: 32 pages below the end of the address space, of which
+/// some are left for slots to come.
 pub const BASE: VirtAddr = VirtAddr::new(u64::MAX - 32 * GRANULE_SIZE + 1);
 /// The same, for a debugger: constants leave nothing in the debug information.
 #[used]

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The slot buffer: the windows of one CPU on granules outside the RMM's own memory.
 //!
-//! Invariants: a page of a slot is mapped exactly while a mapping of that slot lives; the mapping borrows the slot, so that no slot is
-//! mapped twice, and the guard or reference that proves what the granule is, so that it cannot become something else meanwhile. Neither slot nor
-//! mapping can leave its CPU. Between commands no slot is mapped.
+//! Invariants: a page of a slot is mapped exactly while a mapping of that slot lives; the mapping
+//! borrows the slot, so that no slot is mapped twice, and the guard or reference that proves what
+//! the granule is, so that it cannot become something else meanwhile. Neither slot nor mapping can
+//! leave its CPU. Between commands no slot is mapped.
 //!
 //! A granule stays with its mapping until the mapping is dropped:
 //!
@@ -27,7 +28,8 @@
 //! }
 //! ```
 //!
-//! A slot for Realm memory does not show the host's, nor a granule that is known to be wiped, which it might be no longer:
+//! A slot for Realm memory does not show the host's, nor a granule that is known to be wiped, which
+//! it might be no longer:
 //!
 //! ```compile_fail,E0277
 //! # use rmm::{granule::{LockedGranule, state::Ns}, mem::Slot};
@@ -66,7 +68,8 @@ use crate::granule::{GranuleAddress, LockedGranule, Reference, Wipe};
 #[cfg(feature = "self-test")]
 use crate::xlat::TransientPage;
 use crate::xlat::{
-    Attributes, Context, El2And0, Error, LocalPage, PageTemplate, PhysicalAddressSpace, TransientRange,
+    Attributes, Context, El2And0, Error, LocalPage, PageTemplate, PhysicalAddressSpace,
+    TransientRange,
 };
 
 /// The slots of one CPU, one field for each, so that several can be mapped at once and none twice.
@@ -94,7 +97,8 @@ pub struct SlotBuffer {
 }
 
 impl SlotBuffer {
-    /// The slots in `context`, the calling CPU's own, which has a transient region for them ([`slot_layout`]).
+    /// The slots in `context`, the calling CPU's own, which has a transient region for them
+    /// ([`slot_layout`]).
     ///
     /// # Errors
     ///
@@ -103,7 +107,8 @@ impl SlotBuffer {
         let all = context.transient(slot_layout::BASE, slot_layout::COUNT)?;
         let attributes = Attributes::read_write().non_global();
         let realm = all.template(attributes)?;
-        // As the host maps it (Normal, write-back, Inner Shareable), so that both see the same bytes.
+        // As the host maps it (Normal, write-back, Inner Shareable), so that both see the same
+        // bytes.
         let non_secure = all.template(attributes.in_pas(PhysicalAddressSpace::NonSecure))?;
         let slot = |index: SlotIndex| all.local_page(index as usize, realm).map(Slot);
         Ok(Self {
@@ -131,7 +136,8 @@ impl SlotBuffer {
 
     /// Whether no slot is mapped, as it is between commands.
     pub fn is_empty(&self) -> bool {
-        (0..self.all.pages()).all(|index| self.all.page(index).is_some_and(|page| !page.is_mapped()))
+        (0..self.all.pages())
+            .all(|index| self.all.page(index).is_some_and(|page| !page.is_mapped()))
     }
 }
 
@@ -146,7 +152,8 @@ impl Slot {
         Mapping::new(self.open(granule.address()))
     }
 
-    /// Maps a granule that is referred to, perhaps not locked, so that other CPUs may have it mapped at the same time.
+    /// Maps a granule that is referred to, perhaps not locked, so that other CPUs may have it
+    /// mapped at the same time.
     #[inline(always)]
     pub fn map_reference<'m, S: Mappable>(
         &'m mut self,

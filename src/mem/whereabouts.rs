@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What an address is to the RMM, in words, for the report of a fault. Pure: it looks at layouts, at no table.
+//! What an address is to the RMM, in words, for the report of a fault. Pure: it looks at layouts,
+//! at no table.
 
 use core::fmt;
 use core::ops::Range;
@@ -49,8 +50,9 @@ impl<const GUARDS: usize> Whereabouts<'_, GUARDS> {
     /// Whether the address is in a guard page of the image.
     fn is_guard(&self) -> bool {
         let address = PhysAddr::new(self.address);
-        let within =
-            |guard: &PhysAddr| address.checked_sub(*guard).is_some_and(|offset| offset < GRANULE_SIZE);
+        let within = |guard: &PhysAddr| {
+            address.checked_sub(*guard).is_some_and(|offset| offset < GRANULE_SIZE)
+        };
         self.sections.guards.iter().any(within)
     }
 
@@ -152,7 +154,11 @@ mod tests {
             ),
             (high_va::BASE, STACK.base - 1, "the guard page below the stack: stack overflow"),
             (STACK.base, STACK.top - 1, "the stack"),
-            (STACK.top, EXCEPTION_STACK.base - 1, "the guard page above the stack: stack underflow"),
+            (
+                STACK.top,
+                EXCEPTION_STACK.base - 1,
+                "the guard page above the stack: stack underflow",
+            ),
             (EXCEPTION_STACK.base, EXCEPTION_STACK.top - 1, "the exception stack"),
             (EXCEPTION_STACK.top, CONTEXT.base - 1, "the guard page above the exception stack"),
             (CONTEXT.base, CONTEXT.top - 1, "this CPU's context"),

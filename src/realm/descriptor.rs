@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Realm Descriptor: what the RMM keeps of a Realm, in the granule in state RD that the host names it by.
+//! The Realm Descriptor: what the RMM keeps of a Realm, in the granule in state RD that the host
+//! names it by.
 //!
-//! It is read and written under the lock of that granule. That RECs exist is counted by the granule's references, one for each.
+//! It is read and written under the lock of that granule. That RECs exist is counted by the
+//! granule's references, one for each.
 
 use super::measurement::{InitialMeasurement, MEASUREMENT_SLOTS, Measurement};
 use super::parameters::RealmParameters;
@@ -11,7 +13,8 @@ use crate::mem::Content;
 
 /// RECs that a Realm may have: 2^[`MAX_RECS_ORDER`] - 1.
 pub const MAX_RECS: u16 = (1 << MAX_RECS_ORDER) - 1;
-/// MAX_RECS_ORDER of feature register 0. The references to a granule are counted in ten bits, and each REC has one to its RD.
+/// MAX_RECS_ORDER of feature register 0. The references to a granule are counted in ten bits, and
+/// each REC has one to its RD.
 pub const MAX_RECS_ORDER: u32 = 10;
 
 /// The state of a Realm (RMM specification 1.0, Realm life cycle).
@@ -53,7 +56,8 @@ unsafe impl Content for RealmDescriptor {
 }
 
 impl RealmDescriptor {
-    /// Makes a descriptor that is all zero that of a new Realm with these parameters, its initial measurement begun.
+    /// Makes a descriptor that is all zero that of a new Realm with these parameters, its initial
+    /// measurement begun.
     pub fn begin(&mut self, parameters: &RealmParameters) {
         self.initial_measurement = InitialMeasurement::new(&parameters.measured);
         self.stage2 = parameters.stage2;

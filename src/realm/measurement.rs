@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Measurements of a Realm (RMM specification 1.0, Realm measurement): what a Realm was before it ran, as one hash.
+//! Measurements of a Realm (RMM specification 1.0, Realm measurement): what a Realm was before it
+//! ran, as one hash.
 //!
-//! The Realm Initial Measurement begins with the parameters and is extended by each command that gives the Realm something, in the order of those commands. Each
-//! extension hashes a descriptor of 256 bytes that holds the measurement so far.
+//! The Realm Initial Measurement begins with the parameters and is extended by each command that
+//! gives the Realm something, in the order of those commands. Each extension hashes a descriptor of
+//! 256 bytes that holds the measurement so far.
 
 use sha2::block_api::{compress256, compress512};
 
@@ -33,8 +35,8 @@ impl HashAlgorithm {
     }
 }
 
-/// The value of a measurement: 64 bytes, whatever the algorithm, of which those that the hash does not fill are 0; as little-endian words, which is how
-/// registers hold it.
+/// The value of a measurement: 64 bytes, whatever the algorithm, of which those that the hash does
+/// not fill are 0; as little-endian words, which is how registers hold it.
 pub type Measurement = [u64; 8];
 
 /// Words that messages are measured by: a block of SHA-512, two of SHA-256.
@@ -133,7 +135,8 @@ fn hash(algorithm: HashAlgorithm, head: &[Chunk], length: Length) -> Measurement
     }
 }
 
-/// The first chunks of a structure, as it is measured. Each use has room for its last field: what does not fit is left out.
+/// The first chunks of a structure, as it is measured. Each use has room for its last field: what
+/// does not fit is left out.
 struct Structure<const CHUNKS: usize>([Chunk; CHUNKS]);
 
 impl<const CHUNKS: usize> Structure<CHUNKS> {
@@ -233,8 +236,14 @@ impl InitialMeasurement {
         self.value = hash(self.algorithm, &descriptor.0, Length::Descriptor);
     }
 
-    /// Extends it by a granule of data at `ipa`, given with the `flags` of RMI_DATA_CREATE, and by its content if that is measured.
-    pub fn extend_with_data(&mut self, ipa: u64, flags: u64, content: Option<&[u64; GRANULE_WORDS]>) {
+    /// Extends it by a granule of data at `ipa`, given with the `flags` of RMI_DATA_CREATE, and by
+    /// its content if that is measured.
+    pub fn extend_with_data(
+        &mut self,
+        ipa: u64,
+        flags: u64,
+        content: Option<&[u64; GRANULE_WORDS]>,
+    ) {
         let descriptor = self.descriptor(DescriptorKind::Data).with(0x50, &[ipa, flags]);
         let descriptor = match content {
             Some(content) => {

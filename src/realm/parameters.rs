@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The parameters of a Realm (RmiRealmParams): copied from the host's memory once, checked as a whole, then a value that only a legal set of
-//! parameters has.
+//! The parameters of a Realm (RmiRealmParams): copied from the host's memory once, checked as a
+//! whole, then a value that only a legal set of parameters has.
 //!
 //! Fields that are reserved are neither read nor measured.
 
@@ -18,7 +18,8 @@ const MAX_BITS_WITHOUT_LPA2: u8 = 48;
 /// The physical address range without which a walk cannot start at level 0 (Arm ARM D8.2.7).
 const MIN_PHYSICAL_BITS_FOR_LEVEL_0: u8 = 44;
 
-/// What this RMM can do for a Realm on these CPUs: feature register 0, and what no register tells the host.
+/// What this RMM can do for a Realm on these CPUs: feature register 0, and what no register tells
+/// the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealmLimits {
     /// The most bits of an Intermediate Physical Address.
@@ -38,7 +39,8 @@ pub struct RealmLimits {
 /// Which parameter is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RealmParametersError {
-    /// A flag asks for something that this RMM does not have: LPA2 on CPUs without, SVE, a PMU, or what no flag is defined for.
+    /// A flag asks for something that this RMM does not have: LPA2 on CPUs without, SVE, a PMU, or
+    /// what no flag is defined for.
     Flags,
     /// The IPA width is less than 32, or more than there is.
     IpaBits,
@@ -54,7 +56,8 @@ pub enum RealmParametersError {
     IpaBitsFromStartLevel,
     /// The number of root tables is not the one that follows from IPA width and level.
     RootCount,
-    /// The root tables are not aligned to their size together, or beyond what a descriptor can point to.
+    /// The root tables are not aligned to their size together, or beyond what a descriptor can
+    /// point to.
     Root,
     /// The VMID has more bits than there are.
     Vmid,
@@ -88,7 +91,8 @@ fn within(number: u32, most: u8) -> Option<u8> {
 }
 
 impl RmiRealmParams {
-    /// Reads the fields, each once, with `read`, which fills words from a byte offset of the structure.
+    /// Reads the fields, each once, with `read`, which fills words from a byte offset of the
+    /// structure.
     ///
     /// # Errors
     ///
@@ -112,12 +116,13 @@ impl RmiRealmParams {
         if flags & !supported != 0 {
             return Err(RealmParametersError::Flags);
         }
-        let breakpoints =
-            within(low_half(num_bps), limits.breakpoints).ok_or(RealmParametersError::Breakpoints)?;
-        let watchpoints =
-            within(low_half(num_wps), limits.watchpoints).ok_or(RealmParametersError::Watchpoints)?;
+        let breakpoints = within(low_half(num_bps), limits.breakpoints)
+            .ok_or(RealmParametersError::Breakpoints)?;
+        let watchpoints = within(low_half(num_wps), limits.watchpoints)
+            .ok_or(RealmParametersError::Watchpoints)?;
         let [algorithm, ..] = algorithm.to_le_bytes();
-        let algorithm = HashAlgorithm::from_number(algorithm).ok_or(RealmParametersError::Algorithm)?;
+        let algorithm =
+            HashAlgorithm::from_number(algorithm).ok_or(RealmParametersError::Algorithm)?;
         let measured = MeasuredRealmParameters {
             flags,
             s2sz: low_half(s2sz),
@@ -145,7 +150,8 @@ impl RmiRealmParams {
         limits: &RealmLimits,
     ) -> Result<Stage2, RealmParametersError> {
         let [vmid, rtt_base, rtt_level_start, rtt_num_start] = self.stage2;
-        let most_bits = if lpa2 { limits.ipa_bits } else { limits.ipa_bits.min(MAX_BITS_WITHOUT_LPA2) };
+        let most_bits =
+            if lpa2 { limits.ipa_bits } else { limits.ipa_bits.min(MAX_BITS_WITHOUT_LPA2) };
         let ipa_bits = u8::try_from(measured.s2sz)
             .ok()
             .filter(|bits| (MIN_IPA_BITS..=most_bits).contains(bits))
@@ -157,16 +163,20 @@ impl RmiRealmParams {
                 Level::One | Level::Two | Level::Three => true,
             })
             .ok_or(RealmParametersError::StartLevel)?;
-        let root_count =
-            root_count(ipa_bits, start_level, lpa2).ok_or(RealmParametersError::IpaBitsFromStartLevel)?;
+        let root_count = root_count(ipa_bits, start_level, lpa2)
+            .ok_or(RealmParametersError::IpaBitsFromStartLevel)?;
         if low_half(rtt_num_start) != u32::from(root_count) {
             return Err(RealmParametersError::RootCount);
         }
         let size = u64::from(root_count) * GRANULE_SIZE;
         let root = PhysAddr::new(rtt_base);
-        let address_bits =
-            if lpa2 { limits.physical_bits } else { limits.physical_bits.min(MAX_BITS_WITHOUT_LPA2) };
-        // Aligned to their size: the tables do not wrap, nor pass a limit that the first of them does not.
+        let address_bits = if lpa2 {
+            limits.physical_bits
+        } else {
+            limits.physical_bits.min(MAX_BITS_WITHOUT_LPA2)
+        };
+        // Aligned to their size: the tables do not wrap, nor pass a limit that the first of them
+        // does not.
         let reachable = rtt_base.checked_shr(u32::from(address_bits)) == Some(0);
         let root = GranuleAddress::new(root)
             .filter(|_| root.is_aligned(size) && reachable)
@@ -180,9 +190,11 @@ impl RmiRealmParams {
     }
 }
 
-/// How many root tables at `start` translate `ipa_bits`; `None` when none do (Arm ARM D8.2.2, D8.2.7).
+/// How many root tables at `start` translate `ipa_bits`; `None` when none do (Arm ARM D8.2.2,
+/// D8.2.7).
 const fn root_count(ipa_bits: u8, start: Level, lpa2: bool) -> Option<u8> {
-    // The bits that a single table at this level translates, and how many more at most: concatenated, 2 to 16 tables.
+    // The bits that a single table at this level translates, and how many more at most:
+    // concatenated, 2 to 16 tables.
     let (single, more) = match start {
         Level::Three => (21, 4),
         Level::Two => (30, 4),
@@ -191,7 +203,8 @@ const fn root_count(ipa_bits: u8, start: Level, lpa2: bool) -> Option<u8> {
         // A table of 16 entries.
         Level::MinusOne => (52, 0),
     };
-    // A single table with one bit or less to resolve is not a legal start: the walk starts one level down.
+    // A single table with one bit or less to resolve is not a legal start: the walk starts one
+    // level down.
     let least = if matches!(start, Level::MinusOne) { 49 } else { single - 8 };
     if ipa_bits < least || ipa_bits > single + more {
         None

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! PSCI calls of a REC on another REC of its Realm, which wait until the host has said which granule the other one is (RMI_PSCI_COMPLETE).
+//! PSCI calls of a REC on another REC of its Realm, which wait until the host has said which
+//! granule the other one is (RMI_PSCI_COMPLETE).
 
 use super::rec::{PendingRequest, Rec, RecIdentity};
 
@@ -51,7 +52,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Completes the call that `calling`, which does not run, waits for, on `target`, with the `status` that the host gives it.
+/// Completes the call that `calling`, which does not run, waits for, on `target`, with the `status`
+/// that the host gives it.
 ///
 /// # Errors
 ///

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A Realm Execution Context: a virtual CPU of a Realm, in the granule in state REC that the host names it by.
+//! A Realm Execution Context: a virtual CPU of a Realm, in the granule in state REC that the host
+//! names it by.
 //!
-//! It is read and written under the lock of that granule, or under the one reference that a REC has while it runs.
+//! It is read and written under the lock of that granule, or under the one reference that a REC has
+//! while it runs.
 
 use super::measurement::MeasuredRecParameters;
 use crate::granule::GranuleAddress;
@@ -11,7 +13,8 @@ use crate::mem::Content;
 /// Auxiliary granules of a REC, beyond the REC itself: memory to write its attestation token in.
 pub const AUXILIARY: usize = 1;
 
-/// What names a REC within its Realm: the affinity fields of MPIDR_EL1, with 16 RECs at affinity level 0 and 256 at each of the others (RmiRecMpidr).
+/// What names a REC within its Realm: the affinity fields of MPIDR_EL1, with 16 RECs at affinity
+/// level 0 and 256 at each of the others (RmiRecMpidr).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Mpidr(u32);
@@ -96,7 +99,8 @@ pub struct Registers {
 impl Registers {
     /// EL1 with its own stack pointer, AArch64; debug exceptions, SErrors, IRQs and FIQs masked.
     const PSTATE_AT_RESET: u64 = 0x3c5;
-    /// MMU and caches off; the bits that are 1 on CPUs without the features that gave them a meaning: 29, 28, 23, 22, 20, 11, 8, 7.
+    /// MMU and caches off; the bits that are 1 on CPUs without the features that gave them a
+    /// meaning: 29, 28, 23, 22, 20, 11, 8, 7.
     const SCTLR_AT_RESET: u64 = 0x30d0_0980;
     /// SCTLR_EL1.EE: data at EL1 is big-endian.
     const SCTLR_EE: u64 = 1 << 25;
@@ -119,8 +123,8 @@ impl Registers {
     }
 }
 
-/// What a REC is, which does not change while there is one: the holder of the granule's lock may look at it even while another CPU runs the REC, which
-/// has the rest of it to itself.
+/// What a REC is, which does not change while there is one: the holder of the granule's lock may
+/// look at it even while another CPU runs the REC, which has the rest of it to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct RecIdentity {
@@ -146,7 +150,8 @@ pub struct Rec {
     pub registers: Registers,
 }
 
-// SAFETY: numbers, and enumerations of which one value is 0; the other content of a REC is what this begins with.
+// SAFETY: numbers, and enumerations of which one value is 0; the other content of a REC is what
+// this begins with.
 unsafe impl Content for Rec {
     type State = state::Rec;
 }
@@ -172,7 +177,8 @@ impl Rec {
         self.registers = Registers::at_reset(parameters.pc, &parameters.gprs);
     }
 
-    /// Switches it on, as PSCI CPU_ON of another REC does: reset, with the byte order of the caller's exceptions.
+    /// Switches it on, as PSCI CPU_ON of another REC does: reset, with the byte order of the
+    /// caller's exceptions.
     pub fn switch_on(&mut self, entry: u64, context: u64, caller: &Registers) {
         let reset = Registers::at_reset(entry, &[context]);
         let sctlr_el1 = reset.sctlr_el1 | (caller.sctlr_el1 & Registers::SCTLR_EE);

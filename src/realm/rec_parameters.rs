@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The parameters of a REC (RmiRecParams): copied from the host's memory once, then a value. Most rules depend on the Realm, and are the command's.
+//! The parameters of a REC (RmiRecParams): copied from the host's memory once, then a value. Most
+//! rules depend on the Realm, and are the command's.
 
 use super::measurement::MeasuredRecParameters;
 use super::rec::Mpidr;
@@ -33,7 +34,8 @@ pub struct RmiRecParams {
 const RUNNABLE: u64 = 1 << 0;
 
 impl RmiRecParams {
-    /// Reads the fields, each once, with `read`, which fills words from a byte offset of the structure.
+    /// Reads the fields, each once, with `read`, which fills words from a byte offset of the
+    /// structure.
     ///
     /// # Errors
     ///
@@ -53,7 +55,9 @@ impl RmiRecParams {
     /// # Errors
     ///
     /// [`RecParametersError`]. Addresses beyond the number are not looked at.
-    pub fn auxiliary(&self) -> Result<impl Iterator<Item = GranuleAddress> + Clone, RecParametersError> {
+    pub fn auxiliary(
+        &self,
+    ) -> Result<impl Iterator<Item = GranuleAddress> + Clone, RecParametersError> {
         let [count, addresses @ ..] = &self.auxiliary;
         let addresses = usize::try_from(*count)
             .ok()

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! SHA-256 over blocks that are known when the image is built: zeros, which are most of what is measured, since a structure of the ABI is a page with
-//! a few fields; and the block that ends a message of known length.
+//! SHA-256 over blocks that are known when the image is built: zeros, which are most of what is
+//! measured, since a structure of the ABI is a page with a few fields; and the block that ends a
+//! message of known length.
 //!
-//! Such a block has no message schedule to be computed, which makes it two fifths cheaper than the general compression function of the `sha2` crate. That
-//! difference decides whether RMI_REALM_CREATE keeps its bound of instructions. Called by [`measurement`](super::measurement) only.
+//! Such a block has no message schedule to be computed, which makes it two fifths cheaper than the
+//! general compression function of the `sha2` crate. That difference decides whether
+//! RMI_REALM_CREATE keeps its bound of instructions. Called by [`measurement`](super::measurement)
+//! only.
 
 /// The round constants (FIPS 180-4, 4.2.2).
 #[rustfmt::skip]
@@ -22,7 +25,8 @@ const ROUND_CONSTANTS: [u32; 64] = [
 #[derive(Debug)]
 pub(super) struct KnownBlock([u32; 64]);
 
-/// A block of zeros. These are statics so that they are loaded in pairs, instead of being assembled from immediates.
+/// A block of zeros. These are statics so that they are loaded in pairs, instead of being assembled
+/// from immediates.
 pub(super) static ZEROS: KnownBlock = KnownBlock::new([0; 16]);
 
 impl KnownBlock {
@@ -38,7 +42,10 @@ impl KnownBlock {
                 let (w15, w2) = (schedule[t - 15], schedule[t - 2]);
                 let sigma0 = w15.rotate_right(7) ^ w15.rotate_right(18) ^ (w15 >> 3);
                 let sigma1 = w2.rotate_right(17) ^ w2.rotate_right(19) ^ (w2 >> 10);
-                sigma1.wrapping_add(schedule[t - 7]).wrapping_add(sigma0).wrapping_add(schedule[t - 16])
+                sigma1
+                    .wrapping_add(schedule[t - 7])
+                    .wrapping_add(sigma0)
+                    .wrapping_add(schedule[t - 16])
             };
             sums[t] = sums[t].wrapping_add(schedule[t]);
             t += 1;
@@ -46,7 +53,8 @@ impl KnownBlock {
         Self(sums)
     }
 
-    /// The block that ends a message of whole blocks, `bytes` long (FIPS 180-4, 5.1.1): a one bit, zeros, the length in bits.
+    /// The block that ends a message of whole blocks, `bytes` long (FIPS 180-4, 5.1.1): a one bit,
+    /// zeros, the length in bits.
     pub(super) const fn end(bytes: u32) -> Self {
         let mut block = [0; 16];
         block[0] = 1 << 31;
@@ -54,7 +62,8 @@ impl KnownBlock {
         Self::new(block)
     }
 
-    /// Takes the block into `state`, `count` times, as as many calls of the compression function do.
+    /// Takes the block into `state`, `count` times, as as many calls of the compression function
+    /// do.
     #[inline(never)]
     pub(super) fn compress(&self, state: &mut [u32; 8], count: usize) {
         // By eight rounds, after which every variable is back in its place: the loop moves nothing.
@@ -76,7 +85,8 @@ impl KnownBlock {
     }
 }
 
-/// One round (FIPS 180-4, 6.2.2), with the round constant plus the message word. `changed` is b ^ c, and becomes the next round's.
+/// One round (FIPS 180-4, 6.2.2), with the round constant plus the message word. `changed` is b ^
+/// c, and becomes the next round's.
 #[inline(always)]
 fn round([a, b, c, d, e, f, g, h]: [u32; 8], changed: &mut u32, word: u32) -> [u32; 8] {
     let sum1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);

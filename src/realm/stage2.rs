@@ -57,7 +57,8 @@ impl Stage2 {
         if self.lpa2 { DescriptorFormat::Lpa2 } else { DescriptorFormat::Bits48 }
     }
 
-    /// The value of VTCR_EL2 (Arm ARM D23.2.202): Write-Back Write-Allocate and Inner Shareable walks, 4 KiB granule.
+    /// The value of VTCR_EL2 (Arm ARM D23.2.202): Write-Back Write-Allocate and Inner Shareable
+    /// walks, 4 KiB granule.
     pub const fn vtcr(&self, features: Stage2Features) -> u64 {
         const RES1: u64 = 1 << 31;
         const IRGN0_WRITE_BACK: u64 = 1 << 8;

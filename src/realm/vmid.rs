@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! VMIDs: which Realm a translation belongs to. The host names one for each Realm; the RMM sees to it that no two Realms have the same.
+//! VMIDs: which Realm a translation belongs to. The host names one for each Realm; the RMM sees to
+//! it that no two Realms have the same.
 //!
-//! Lock-free: taking and giving back are one atomic instruction each, so that a race for one VMID has exactly one winner.
+//! Lock-free: taking and giving back are one atomic instruction each, so that a race for one VMID
+//! has exactly one winner.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +17,8 @@ const WORD_BITS: usize = 64;
 pub struct Vmid(u16);
 
 impl Vmid {
-    /// The VMID with this number. Whether the CPU has that many bits is a question of the Realm's parameters.
+    /// The VMID with this number. Whether the CPU has that many bits is a question of the Realm's
+    /// parameters.
     pub const fn new(number: u16) -> Self {
         Self(number)
     }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI 2.0: the configuration of the RMM, and its activation.
 //!
-//! The global state is INIT until RMI_RMM_ACTIVATE, then ACTIVE. Configuration is set in INIT only; granules are delegated in both.
+//! The global state is INIT until RMI_RMM_ACTIVATE, then ACTIVE. Configuration is set in INIT only;
+//! granules are delegated in both.
 
 use super::rmm::Rmm;
 use super::types::{Answered, Call, Status};
 use crate::address::{GRANULE_SIZE, PhysAddr};
 use crate::mem::Cpu;
 
-/// The fields of RmiRmmConfig that are not reserved, as 64-bit words from its start: the size of the region that granules are tracked by (0: 1 GiB)
-/// and of the RMI granule (0: 4 KiB). This RMM has this one configuration.
+/// The fields of RmiRmmConfig that are not reserved, as 64-bit words from its start: the size of
+/// the region that granules are tracked by (0: 1 GiB) and of the RMI granule (0: 4 KiB). This RMM
+/// has this one configuration.
 const CONFIGURATION: [u64; 2] = [0, 0];
 
 /// Words of RmiRmmConfig written at a time.

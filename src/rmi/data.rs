@@ -14,7 +14,8 @@ use crate::realm::rtt::{Ripas, Walk};
 /// RmiDataFlags: the content is measured. All other bits are reserved.
 const MEASURE_CONTENT: u64 = 1;
 
-/// RMI_DATA_CREATE(x1 = RD, x2 = granule, x3 = IPA, x4 = Non-secure granule with the content, x5 = flags).
+/// RMI_DATA_CREATE(x1 = RD, x2 = granule, x3 = IPA, x4 = Non-secure granule with the content, x5 =
+/// flags).
 #[inline(never)]
 pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let created = try_create(rmm, cpu, &call);
@@ -47,7 +48,8 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Statu
         let data: LockedGranule<'_, Data> = data.wipe(&mut slots.delegated).transition();
         let mut content = slots.realm_data.map(&data);
         if slots.ns.copy_granule(source, &mut content).is_err() {
-            // What was copied until then stays in it, which nobody can read: it is wiped before it is used.
+            // What was copied until then stays in it, which nobody can read: it is wiped before it
+            // is used.
             drop(content);
             drop(data.transition::<Delegated>());
             return Err(Status::ErrorInput);

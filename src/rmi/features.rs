@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI_FEATURES: what this RMM does on this CPU.
 //!
-//! Nothing is claimed that is not implemented: no SVE, no PMU, no list registers, no devices, no MEC; in RMI 2.0, no Realms.
+//! Nothing is claimed that is not implemented: no SVE, no PMU, no list registers, no devices, no
+//! MEC; in RMI 2.0, no Realms.
 
 use tock_registers::interfaces::Readable;
 
@@ -12,7 +13,9 @@ use crate::arch::sysreg::fields::ID_AA64MMFR0_TGRAN4_2;
 use crate::arch::sysreg::{ID_AA64DFR0_EL1, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1};
 use crate::realm::descriptor::MAX_RECS_ORDER;
 use crate::realm::parameters::RealmLimits;
-use aarch64_cpu::registers::{ID_AA64DFR0_EL1 as DFR0, ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1};
+use aarch64_cpu::registers::{
+    ID_AA64DFR0_EL1 as DFR0, ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1,
+};
 
 /// Feature registers that are not always 0: 0 in RMI 1.0, 0 to 4 in 2.0.
 const REGISTERS: usize = 5;
@@ -89,7 +92,11 @@ impl Features {
     /// A register by its index; those not defined are 0 (RMM specification 1.0, RMI_FEATURES).
     #[inline]
     fn get(&self, index: u64) -> u64 {
-        usize::try_from(index).ok().and_then(|index| self.registers.get(index)).copied().unwrap_or(0)
+        usize::try_from(index)
+            .ok()
+            .and_then(|index| self.registers.get(index))
+            .copied()
+            .unwrap_or(0)
     }
 }
 
@@ -104,7 +111,8 @@ fn stage2_has_lpa2() -> bool {
     }
 }
 
-/// ID_AA64MMFR0_EL1.PARange in bits (Arm ARM D23.2). Values beyond those known mean no less than the largest.
+/// ID_AA64MMFR0_EL1.PARange in bits (Arm ARM D23.2). Values beyond those known mean no less than
+/// the largest.
 fn physical_address_bits(range: u64) -> u8 {
     match range {
         0 => 32,

@@ -11,7 +11,8 @@ use crate::granule::state::{Delegated, Ns};
 use crate::granule::{GranuleAddress, KnownGranule};
 use crate::mem::Cpu;
 
-/// Why a granule was not moved. The host is told the same for all of them; the state of the granule is as it was.
+/// Why a granule was not moved. The host is told the same for all of them; the state of the granule
+/// is as it was.
 struct NotMoved;
 
 /// Moves one granule from the host to the Realm world.
@@ -35,9 +36,11 @@ fn undelegate_one(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: KnownGranule<'_>) -> Re
     services::undelegate(wiped).map(drop).map_err(|refusal| kept(rmm, address, refusal))
 }
 
-/// EL3 disagrees about a granule that was just written as Realm memory. It stays Delegated, so that no one loses it and no one gains it.
+/// EL3 disagrees about a granule that was just written as Realm memory. It stays Delegated, so that
+/// no one loses it and no one gains it.
 ///
-/// The first time is told on the console; later ones are counted only, since a host can ask as often as it likes.
+/// The first time is told on the console; later ones are counted only, since a host can ask as
+/// often as it likes.
 #[cold]
 #[inline(never)]
 fn kept(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) -> NotMoved {
@@ -50,7 +53,9 @@ fn kept(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) -> NotMoved {
 /// RMI_GRANULE_DELEGATE(x1 = address), RMI 1.0.
 #[inline(never)]
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    match GranuleAddress::new(PhysAddr::new(call.x1())).and_then(|address| rmm.granules.known(address)) {
+    match GranuleAddress::new(PhysAddr::new(call.x1()))
+        .and_then(|address| rmm.granules.known(address))
+    {
         Some(granule) => delegate_known(rmm, cpu, call, granule),
         None => call.answer(Status::ErrorInput),
     }
@@ -58,7 +63,12 @@ pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered
 
 // By itself, so that an address that names no granule is refused before there is a stack frame.
 #[inline(never)]
-fn delegate_known(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>, granule: KnownGranule<'_>) -> Answered {
+fn delegate_known(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    call: Call<'_>,
+    granule: KnownGranule<'_>,
+) -> Answered {
     match delegate_one(rmm, cpu, granule) {
         Ok(()) => call.answer(Status::Success),
         Err(NotMoved) => call.answer(Status::ErrorInput),
@@ -68,7 +78,9 @@ fn delegate_known(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>, granule: KnownGr
 /// RMI_GRANULE_UNDELEGATE(x1 = address), RMI 1.0.
 #[inline(never)]
 pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
-    match GranuleAddress::new(PhysAddr::new(call.x1())).and_then(|address| rmm.granules.known(address)) {
+    match GranuleAddress::new(PhysAddr::new(call.x1()))
+        .and_then(|address| rmm.granules.known(address))
+    {
         Some(granule) => undelegate_known(rmm, cpu, call, granule),
         None => call.answer(Status::ErrorInput),
     }
@@ -76,7 +88,12 @@ pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answer
 
 // By itself, so that an address that names no granule is refused before there is a stack frame.
 #[inline(never)]
-fn undelegate_known(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>, granule: KnownGranule<'_>) -> Answered {
+fn undelegate_known(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    call: Call<'_>,
+    granule: KnownGranule<'_>,
+) -> Answered {
     match undelegate_one(rmm, cpu, granule) {
         Ok(()) => call.answer(Status::Success),
         Err(NotMoved) => call.answer(Status::ErrorInput),
@@ -101,11 +118,16 @@ pub(super) fn range_undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> 
     })
 }
 
-/// Moves granules from the base up, until the top, a granule that cannot be moved, or an interrupt for the host.
+/// Moves granules from the base up, until the top, a granule that cannot be moved, or an interrupt
+/// for the host.
 ///
-/// Success means at least one, and the host calls again from where it stopped. That a granule cannot be moved is reported when it is the first.
-/// Interrupts are masked in the RMM, so that one pending is looked for after each granule: the host waits for one granule's work, no more.
-fn for_range(call: Call<'_>, mut move_one: impl FnMut(GranuleAddress) -> Result<(), NotMoved>) -> Answered {
+/// Success means at least one, and the host calls again from where it stopped. That a granule
+/// cannot be moved is reported when it is the first. Interrupts are masked in the RMM, so that one
+/// pending is looked for after each granule: the host waits for one granule's work, no more.
+fn for_range(
+    call: Call<'_>,
+    mut move_one: impl FnMut(GranuleAddress) -> Result<(), NotMoved>,
+) -> Answered {
     let (base, top) = (PhysAddr::new(call.x1()), PhysAddr::new(call.x2()));
     let (Some(first), Some(end)) = (GranuleAddress::new(base), GranuleAddress::new(top)) else {
         return call.answer_with(Status::ErrorInput, [base.get(), 0, 0]);

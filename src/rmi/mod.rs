@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The Realm Management Interface: what the host calls.
 //!
-//! [`handle`] is called by the assembly at the RMI entry, once for each call, with x0-x7 of the host. Any value in any of them, on any number of CPUs at
-//! once, gives a defined answer; a call that fails changes nothing.
+//! [`handle`] is called by the assembly at the RMI entry, once for each call, with x0-x7 of the
+//! host. Any value in any of them, on any number of CPUs at once, gives a defined answer; a call
+//! that fails changes nothing.
 //!
-//! A command of more than a few instructions is a function that is not inlined, so that the dispatch is a jump that needs no stack frame.
+//! A command of more than a few instructions is a function that is not inlined, so that the
+//! dispatch is a jump that needs no stack frame.
 
 mod configuration;
 mod data;
@@ -25,7 +27,8 @@ pub use types::{Dialect, function};
 use crate::arch::smc::Registers;
 use crate::mem::Cpu;
 
-/// Carries out the call in `registers`, x0-x7, and leaves the answer there: x0 the result word, x1-x3 outputs or 0, x4-x7 as they were.
+/// Carries out the call in `registers`, x0-x7, and leaves the answer there: x0 the result word,
+/// x1-x3 outputs or 0, x4-x7 as they were.
 ///
 /// `dialect` is that of `rmm`; a caller that knows it for good spares the call to look.
 #[inline(always)]

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The commands on a Realm as a whole (RMM specification 1.0, RMI_REALM_*).
 //!
-//! A Realm is its RD, its root tables and its VMID. They come into use together and go out of use together: a command that cannot have all changes nothing.
+//! A Realm is its RD, its root tables and its VMID. They come into use together and go out of use
+//! together: a command that cannot have all changes nothing.
 
 use super::rmm::Rmm;
 use super::rtt::{granule, stage2_of};
@@ -19,13 +20,15 @@ use crate::realm::stage2::{MAX_ROOT_TABLES, Stage2};
 // An RD and its root tables are locked as one set.
 static_assertions::const_assert!((MAX_ROOT_TABLES as usize) < MAX_SET);
 
-/// A Realm that still has something is not destroyed, and one that is not NEW is not activated: the index is 0.
+/// A Realm that still has something is not destroyed, and one that is not NEW is not activated: the
+/// index is 0.
 const ERROR_REALM: Status = Status::ErrorRealm(0);
 
 /// The root tables of a Realm, in ascending order.
 fn roots(stage2: &Stage2) -> impl Iterator<Item = GranuleAddress> {
     // Validated parameters: the tables do not pass the end of the address space.
-    core::iter::successors(Some(stage2.root), |root| root.next()).take(usize::from(stage2.root_count))
+    core::iter::successors(Some(stage2.root), |root| root.next())
+        .take(usize::from(stage2.root_count))
 }
 
 /// `granules` in an array that has room for a locked set, and their number.
@@ -52,7 +55,8 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64, parameters: PhysAddr) -> Re
     let parameters = RmiRealmParams::read(|offset, words| page.read(offset, words));
     drop(page);
     let parameters = parameters.map_err(|_| Status::ErrorInput)?;
-    let parameters = parameters.validate(rmm.features.realm_limits()).map_err(|_| Status::ErrorInput)?;
+    let parameters =
+        parameters.validate(rmm.features.realm_limits()).map_err(|_| Status::ErrorInput)?;
     let stage2 = parameters.stage2;
     let rd = granule(rd)?;
 
@@ -127,7 +131,8 @@ fn try_destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64) -> Result<(), Status> {
     Ok(())
 }
 
-/// RMI_REC_AUX_COUNT(x1 = RD): x1 = auxiliary granules of each REC of the Realm, the same for all Realms.
+/// RMI_REC_AUX_COUNT(x1 = RD): x1 = auxiliary granules of each REC of the Realm, the same for all
+/// Realms.
 #[inline(never)]
 pub(super) fn rec_aux_count(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let found = granule(call.x1()).and_then(|rd| Ok(rmm.granules.lock::<Rd>(cpu.index, rd)?));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The commands on RECs (RMM specification 1.0, RMI_REC_*, RMI_PSCI_COMPLETE).
 //!
-//! A REC is its own granule, its auxiliary granules and a reference to the RD of its Realm, so that the Realm outlives it.
+//! A REC is its own granule, its auxiliary granules and a reference to the RD of its Realm, so that
+//! the Realm outlives it.
 //!
 //! No REC runs yet: [`enter`] answers as for a REC that is not runnable.
 
@@ -27,7 +28,13 @@ pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     call.answer(created.err().unwrap_or(Status::Success))
 }
 
-fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64, rec: u64, parameters: PhysAddr) -> Result<(), Status> {
+fn try_create(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    rd: u64,
+    rec: u64,
+    parameters: PhysAddr,
+) -> Result<(), Status> {
     let page = rmm.granules.ns_granule(parameters).ok_or(Status::ErrorInput)?;
     let page = cpu.slots.ns.map(page);
     let parameters = RmiRecParams::read(|offset, words| page.read(offset, words));
@@ -84,7 +91,9 @@ fn next_rec(realm: &RealmDescriptor, parameters: &RmiRecParams) -> Result<Mpidr,
 }
 
 /// All of `granules` as an array; `None` when there are fewer or more.
-fn array(mut granules: impl Iterator<Item = GranuleAddress>) -> Option<[GranuleAddress; AUXILIARY]> {
+fn array(
+    mut granules: impl Iterator<Item = GranuleAddress>,
+) -> Option<[GranuleAddress; AUXILIARY]> {
     let mut array = [granules.next()?; AUXILIARY];
     for place in array.iter_mut().skip(1) {
         *place = granules.next()?;
@@ -129,8 +138,9 @@ fn lock_idle<'a>(
 
 /// RMI_REC_ENTER(x1 = REC, x2 = Non-secure page with an RmiRecRun).
 ///
-/// A Realm that may run is answered as if the REC were not runnable, which is the truth of every REC yet. All checks that would come after that one
-/// have this answer, too, so that none is left out; the exit half of the page is not written.
+/// A Realm that may run is answered as if the REC were not runnable, which is the truth of every
+/// REC yet. All checks that would come after that one have this answer, too, so that none is left
+/// out; the exit half of the page is not written.
 #[inline(never)]
 pub(super) fn enter(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let status = match try_enter(rmm, cpu, call.x1(), PhysAddr::new(call.x2())) {
@@ -177,8 +187,12 @@ fn try_psci_complete(
     let mut calling = cpu.slots.rec.map(&calling);
     let slot = &mut cpu.slots.second_rec;
     let completed = match target.into_unused() {
-        Ok(idle) => psci::complete(calling.get_mut(), Target::Idle(slot.map(&idle).get_mut()), status),
-        Err(running) => psci::complete(calling.get_mut(), Target::Running(slot.map(&running).get()), status),
+        Ok(idle) => {
+            psci::complete(calling.get_mut(), Target::Idle(slot.map(&idle).get_mut()), status)
+        }
+        Err(running) => {
+            psci::complete(calling.get_mut(), Target::Running(slot.map(&running).get()), status)
+        }
     };
     completed.map_err(|_| Status::ErrorInput)
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The state of the RMM as a whole: a plain value, of which the target has one and a test as many as it likes.
+//! The state of the RMM as a whole: a plain value, of which the target has one and a test as many
+//! as it likes.
 
 use super::features::Features;
 use super::types::Dialect;
@@ -20,7 +21,8 @@ pub struct Rmm<'a> {
 }
 
 impl<'a> Rmm<'a> {
-    /// An RMM over `granules` and `vmids`, which serve it alone, that speaks `dialect`, with the features that the identification registers of the calling CPU report.
+    /// An RMM over `granules` and `vmids`, which serve it alone, that speaks `dialect`, with the
+    /// features that the identification registers of the calling CPU report.
     pub fn new(granules: GranuleTable<'a>, vmids: &'a VmidTable, dialect: Dialect) -> Self {
         Self {
             granules,
@@ -47,12 +49,14 @@ impl<'a> Rmm<'a> {
         self.active.load(Ordering::Acquire)
     }
 
-    /// Changes the global state from INIT to ACTIVE; whether it was INIT, which of all calls only one ever finds.
+    /// Changes the global state from INIT to ACTIVE; whether it was INIT, which of all calls only
+    /// one ever finds.
     pub(super) fn activate(&self) -> bool {
         !self.active.swap(true, Ordering::AcqRel)
     }
 
-    /// How often EL3 refused to take back a granule that the RMM holds: 0 unless EL3 and the RMM disagree.
+    /// How often EL3 refused to take back a granule that the RMM holds: 0 unless EL3 and the RMM
+    /// disagree.
     pub fn refused_undelegates(&self) -> u64 {
         self.refused_undelegates.load(Ordering::Relaxed)
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The commands that work on the tables of a Realm (RMM specification 1.0, RMI_RTT_*).
 //!
-//! Each locks the RD, and with it what else the host names, checks its arguments by what the RD says of the Realm, and walks. Once the walk has locked its
-//! root table the RD may be let go, so that commands on different parts of a Realm go on at the same time.
+//! Each locks the RD, and with it what else the host names, checks its arguments by what the RD
+//! says of the Realm, and walks. Once the walk has locked its root table the RD may be let go, so
+//! that commands on different parts of a Realm go on at the same time.
 
 use super::rmm::Rmm;
 use super::types::{Answered, Call, Status};
@@ -69,14 +70,16 @@ fn level(number: u64) -> Result<Level, Status> {
     Level::from_number(number.cast_signed()).ok_or(Status::ErrorInput)
 }
 
-/// `ipa` and `number` as the IPA from which a table at a level maps, and the level of the entry above it.
+/// `ipa` and `number` as the IPA from which a table at a level maps, and the level of the entry
+/// above it.
 fn table_place(stage2: &Stage2, ipa: u64, number: u64) -> Result<(Ipa, Level), Status> {
     let parent = level(number)?.coarser().filter(|parent| *parent >= stage2.start_level);
     let parent = parent.ok_or(Status::ErrorInput)?;
     Ok((stage2.entry_ipa(ipa, parent)?, parent))
 }
 
-/// `ipa` and `number` as those of an unprotected entry at a level at which there are blocks or pages.
+/// `ipa` and `number` as those of an unprotected entry at a level at which there are blocks or
+/// pages.
 fn unprotected_place(stage2: &Stage2, ipa: u64, number: u64) -> Result<(Ipa, Level), Status> {
     let level = level(number)?;
     if level < Level::One || level < stage2.start_level {
@@ -91,7 +94,10 @@ pub(super) fn is_reachable(stage2: &Stage2, granule: GranuleAddress) -> bool {
 }
 
 /// An answer of which only the status is defined when the command fails.
-fn answer<const OUTPUTS: usize>(call: Call<'_>, result: Result<[u64; OUTPUTS], Status>) -> Answered {
+fn answer<const OUTPUTS: usize>(
+    call: Call<'_>,
+    result: Result<[u64; OUTPUTS], Status>,
+) -> Answered {
     match result {
         Ok(outputs) => {
             let mut registers = [0; 3];
@@ -151,7 +157,9 @@ pub(super) fn answer_destroyed(
     destroyed: Result<(GranuleAddress, Ipa), Stopped>,
 ) -> Answered {
     match destroyed {
-        Ok((granule, top)) => call.answer_with(Status::Success, [granule.get().get(), top.get(), 0]),
+        Ok((granule, top)) => {
+            call.answer_with(Status::Success, [granule.get().get(), top.get(), 0])
+        }
         Err(Stopped { refusal, top }) => call.answer_with(refusal.into(), [0, top.get(), 0]),
     }
 }
@@ -173,7 +181,8 @@ fn try_fold(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<GranuleAddr
     Ok(walk.fold_table(&mut slots.rtt, &mut slots.second_rtt, parent)?)
 }
 
-/// RMI_RTT_READ_ENTRY(x1 = RD, x2 = IPA, x3 = level): x1 = the level reached, x2 = state, x3 = descriptor, x4 = RIPAS.
+/// RMI_RTT_READ_ENTRY(x1 = RD, x2 = IPA, x3 = level): x1 = the level reached, x2 = state, x3 =
+/// descriptor, x4 = RIPAS.
 #[inline(never)]
 pub(super) fn read_entry(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let (level, entry) = match try_read_entry(rmm, cpu, &call) {
@@ -217,7 +226,8 @@ fn try_map_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<
     let slots = &mut cpu.slots;
     let (rd, stage2) = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1())?;
     let (ipa, level) = unprotected_place(&stage2, call.x2(), call.x3())?;
-    let mapping = UnprotectedMapping::new(call.x4(), level, stage2.format()).ok_or(Status::ErrorInput)?;
+    let mapping =
+        UnprotectedMapping::new(call.x4(), level, stage2.format()).ok_or(Status::ErrorInput)?;
     let walk = Walk::new(&rmm.granules, cpu.index, &stage2, ipa);
     drop(rd);
     Ok(walk.map_unprotected(&mut slots.rtt, level, mapping)?)
@@ -292,7 +302,8 @@ fn try_set_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<Ipa, S
     if rec.identity.realm != rd.address() {
         return Err(Status::ErrorRec);
     }
-    let PendingRequest::Ripas { base: next, top: end, ripas, change_destroyed } = &mut rec.pending else {
+    let PendingRequest::Ripas { base: next, top: end, ripas, change_destroyed } = &mut rec.pending
+    else {
         return Err(Status::ErrorInput);
     };
     if base != *next || top > *end {

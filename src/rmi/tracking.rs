@@ -14,8 +14,8 @@ const NONE: u64 = 1;
 /// RmiTrackingState of memory whose granules are delegated one by one.
 const FINE: u64 = 2;
 
-/// RMI_GRANULE_TRACKING_GET(x1 = base, x2 = top): x1 = category, x2 = tracking state of the memory at the base, x3 = where memory of another kind begins, or
-/// the top if that comes first.
+/// RMI_GRANULE_TRACKING_GET(x1 = base, x2 = top): x1 = category, x2 = tracking state of the memory
+/// at the base, x3 = where memory of another kind begins, or the top if that comes first.
 #[inline(never)]
 pub(super) fn get(rmm: &Rmm<'_>, call: Call<'_>) -> Answered {
     let (base, top) = (PhysAddr::new(call.x1()), PhysAddr::new(call.x2()));
@@ -25,5 +25,8 @@ pub(super) fn get(rmm: &Rmm<'_>, call: Call<'_>) -> Answered {
     }
     let run = rmm.granules.run_from(base);
     let end = run.end.map_or(top, |end| end.min(top));
-    call.answer_with(Status::Success, [CONVENTIONAL, if run.tracked { FINE } else { NONE }, end.get()])
+    call.answer_with(
+        Status::Success,
+        [CONVENTIONAL, if run.tracked { FINE } else { NONE }, end.get()],
+    )
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The types of the RMI ABI: function identifiers, versions, result words, and a call on its way from arguments to answer.
+//! The types of the RMI ABI: function identifiers, versions, result words, and a call on its way
+//! from arguments to answer.
 
 use crate::arch::smc::Registers;
 pub use crate::el3::version::Dialect;
@@ -16,19 +17,21 @@ impl Dialect {
     }
 }
 
-/// The result of a command: a status, bits 7:0 of its result word, and an index, bits 15:8, 0 unless the variant says otherwise.
+/// The result of a command: a status, bits 7:0 of its result word, and an index, bits 15:8, 0
+/// unless the variant says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Done.
     Success,
     /// An argument is wrong.
     ErrorInput,
-    /// The Realm is not in a state for this, or has something left that is in the way. The index is that of REC_ENTER alone: 0 for a Realm that is NEW,
-    /// 1 for one that is SYSTEM_OFF.
+    /// The Realm is not in a state for this, or has something left that is in the way. The index is
+    /// that of REC_ENTER alone: 0 for a Realm that is NEW, 1 for one that is SYSTEM_OFF.
     ErrorRealm(u8),
     /// The REC is not in a state for this.
     ErrorRec,
-    /// The entry of the Realm's translation tables is not one for this. The index is the level of the table that it is in, as a signed byte.
+    /// The entry of the Realm's translation tables is not one for this. The index is the level of
+    /// the table that it is in, as a signed byte.
     ErrorRtt(Level),
     /// Not in this state of the RMM (2.0).
     ErrorGlobal,
@@ -59,7 +62,8 @@ impl Status {
 /// What x0 holds for a function that there is not (SMCCC: NOT_SUPPORTED).
 const UNKNOWN_FUNCTION: u64 = u64::MAX;
 
-/// What every function identifier of the RMI has above its number: a fast SMC64 call of the standard service range.
+/// What every function identifier of the RMI has above its number: a fast SMC64 call of the
+/// standard service range.
 const FUNCTION_BASE: u64 = 0xC400_0000;
 
 /// Function numbers: function identifiers less 0xC400_0000.
@@ -129,7 +133,8 @@ const SVE_HINT: u64 = 1 << 16;
 
 /// A command that has come in and is not answered yet.
 ///
-/// Answering is the only way to get the [`Answered`] that every command returns, so none can end without.
+/// Answering is the only way to get the [`Answered`] that every command returns, so none can end
+/// without.
 #[derive(Debug)]
 pub struct Call<'a> {
     registers: &'a mut Registers,
@@ -147,7 +152,8 @@ impl<'a> Call<'a> {
         Self { registers }
     }
 
-    /// The function number, whatever the SVE hint; one that is not in [`function`] for an identifier outside the RMI's range.
+    /// The function number, whatever the SVE hint; one that is not in [`function`] for an
+    /// identifier outside the RMI's range.
     #[inline]
     pub fn function(&self) -> u32 {
         // W0 alone names the function (SMCCC 2.5); the bits above it are not looked at.
@@ -197,7 +203,8 @@ impl<'a> Call<'a> {
         self.respond(status.word(), outputs)
     }
 
-    /// Answers with a status and x1-x4. For a command that defines x4 as an output; with all others x4 stays the caller's.
+    /// Answers with a status and x1-x4. For a command that defines x4 as an output; with all others
+    /// x4 stays the caller's.
     #[inline]
     pub fn answer_with_x4(self, status: Status, [x1, x2, x3, x4]: [u64; 4]) -> Answered {
         self.registers[4] = x4;
@@ -210,8 +217,8 @@ impl<'a> Call<'a> {
         self.respond(UNKNOWN_FUNCTION, [0, 0, 0])
     }
 
-    /// x0-x3 are written on every answer, so that nothing of the RMM's own is ever in them; x4-x7 stay the caller's (SMCCC 1.2)
-    /// unless the command defines them.
+    /// x0-x3 are written on every answer, so that nothing of the RMM's own is ever in them; x4-x7
+    /// stay the caller's (SMCCC 1.2) unless the command defines them.
     #[inline]
     fn respond(self, x0: u64, [x1, x2, x3]: [u64; 3]) -> Answered {
         let [r0, r1, r2, r3, ..] = self.registers;

@@ -6,7 +6,8 @@ use super::types::{Answered, Call, Status};
 
 /// RMI_VERSION(x1 = requested version): x1 = lower, x2 = higher supported version.
 ///
-/// Only one is supported, so that it is both, whether the request named it (success) or not (RMI_ERROR_INPUT).
+/// Only one is supported, so that it is both, whether the request named it (success) or not
+/// (RMI_ERROR_INPUT).
 pub(super) fn version(rmm: &Rmm<'_>, call: Call<'_>) -> Answered {
     let supported = rmm.dialect.version();
     let status = if call.x1() == supported { Status::Success } else { Status::ErrorInput };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a mapping allows: memory type, permissions, physical address space and the like, in no regime's encoding.
+//! What a mapping allows: memory type, permissions, physical address space and the like, in no
+//! regime's encoding.
 //!
-//! Start from a constructor ([`Attributes::code`], [`Attributes::read_write`], ...) and refine it. Nonsense
-//! (writable and executable, executable device memory, ...) can be written down here, and is refused when
-//! a regime encodes it ([`Attributes::check`]).
+//! Start from a constructor ([`Attributes::code`], [`Attributes::read_write`], ...) and refine it.
+//! Nonsense (writable and executable, executable device memory, ...) can be written down here, and
+//! is refused when a regime encodes it ([`Attributes::check`]).
 
 use core::fmt;
 
@@ -71,7 +72,8 @@ pub struct Attributes {
     pub access: Access,
     /// Whether instructions may be fetched, by the privilege in `privilege`.
     pub executable: bool,
-    /// Whether indirect branches must land on a landing pad (FEAT_BTI, GP bit). Of executable pages only.
+    /// Whether indirect branches must land on a landing pad (FEAT_BTI, GP bit). Of executable pages
+    /// only.
     pub guarded: bool,
     /// Who may access.
     pub privilege: Privilege,
@@ -84,7 +86,8 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// Executable, read-only Normal memory; Realm, privileged, global, Inner Shareable, not guarded.
+    /// Executable, read-only Normal memory; Realm, privileged, global, Inner Shareable, not
+    /// guarded.
     pub const fn code() -> Self {
         Self { executable: true, ..Self::read_only() }
     }
@@ -271,7 +274,11 @@ mod tests {
     fn attributes_read_as_words() {
         assert_eq!(Attributes::code().guarded().to_string(), "normal ro x guarded realm inner");
         assert_eq!(
-            Attributes::device().in_pas(PhysicalAddressSpace::NonSecure).non_global().user().to_string(),
+            Attributes::device()
+                .in_pas(PhysicalAddressSpace::NonSecure)
+                .non_global()
+                .user()
+                .to_string(),
             "device rw xn user non-secure outer non-global"
         );
     }

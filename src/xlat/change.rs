@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Changing the attributes of what is mapped, by break-before-make (Arm ARM D8.17.1).
 //!
-//! All is checked before anything is stored. Then every leaf concerned is parked (invalid, content kept), invalidated in
-//! the TLBs, and made again from its content: no walker ever finds a mixture. A leaf that is changed in part is
-//! replaced by a table; of a group joined by the Contiguous hint all members are broken, since any of them may be cached
-//! as the whole.
+//! All is checked before anything is stored. Then every leaf concerned is parked (invalid, content
+//! kept), invalidated in the TLBs, and made again from its content: no walker ever finds a mixture.
+//! A leaf that is changed in part is replaced by a table; of a group joined by the Contiguous hint
+//! all members are broken, since any of them may be cached as the whole.
 
 use core::convert::Infallible;
 
@@ -33,14 +33,16 @@ impl Change {
         self.range.overlaps(unit) && !self.range.encloses(unit)
     }
 
-    /// The descriptor at `level`, hint excluded, for `unit`, which is not cut and lies in what `old` maps from `first` on.
+    /// The descriptor at `level`, hint excluded, for `unit`, which is not cut and lies in what
+    /// `old` maps from `first` on.
     fn leaf(&self, unit: Span, level: Level, old: (LeafBits, PhysAddr, u64)) -> u64 {
         let (bits, base, first) = old;
         let bits = if self.range.encloses(unit) { self.bits } else { bits };
         descriptor::leaf(bits, PhysAddr::new(base.get() + (unit.first - first)), level)
     }
 
-    /// The Contiguous hint for a leaf of `unit` at `level`, if the group it is in may have it at all.
+    /// The Contiguous hint for a leaf of `unit` at `level`, if the group it is in may have it at
+    /// all.
     fn hint(&self, unit: Span, level: Level) -> u64 {
         let group = Span::unit(unit.first, level.entry_size() * CONTIGUOUS_ENTRIES);
         if descriptor::contiguous_at(level) && !self.cuts(group) { CONTIGUOUS } else { 0 }
@@ -50,7 +52,10 @@ impl Change {
     fn tables_for(&self, unit: Span, level: Level) -> usize {
         match level.finer() {
             Some(finer) if self.cuts(unit) => {
-                1 + finer.pieces(unit).map(|piece| self.tables_for(piece.span, finer)).sum::<usize>()
+                1 + finer
+                    .pieces(unit)
+                    .map(|piece| self.tables_for(piece.span, finer))
+                    .sum::<usize>()
             }
             _ => 0,
         }
@@ -101,7 +106,8 @@ impl Tree<'_> {
         Ok(())
     }
 
-    /// Whether everything in `range` is mapped, and `attributes` differ from what it has only where they may.
+    /// Whether everything in `range` is mapped, and `attributes` differ from what it has only where
+    /// they may.
     fn check_change<R: Regime>(&self, range: Span, attributes: Attributes) -> Result<(), Error> {
         let (format, walks) = (self.space.format(), self.space.walks());
         self.visit(range, &mut |visited| {
@@ -112,7 +118,11 @@ impl Tree<'_> {
                 Entry::Leaf(leaf) => {
                     let old = leaf.attributes::<R>(format, walks);
                     let fixed = |a: Attributes| (a.memory, a.pas, a.shareability);
-                    if fixed(old) == fixed(attributes) { Ok(()) } else { Err(Error::FixedAttribute(extent)) }
+                    if fixed(old) == fixed(attributes) {
+                        Ok(())
+                    } else {
+                        Err(Error::FixedAttribute(extent))
+                    }
                 }
                 _ => Err(Error::NotMapped(extent)),
             }
@@ -139,7 +149,9 @@ impl Tree<'_> {
     fn joined_unit(&self, found: &Found, offset: u64) -> Span {
         let size = found.level.entry_size();
         match found.entry {
-            Entry::Leaf(leaf) if leaf.is_contiguous() => Span::unit(offset, size * CONTIGUOUS_ENTRIES),
+            Entry::Leaf(leaf) if leaf.is_contiguous() => {
+                Span::unit(offset, size * CONTIGUOUS_ENTRIES)
+            }
             _ => Span::unit(offset, size),
         }
     }
@@ -161,15 +173,20 @@ impl Tree<'_> {
         let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
             if let Entry::ParkedLeaf(leaf) = visited.entry {
                 let old = (leaf.bits(format), leaf.pa(format), visited.span.first);
-                let hint = if leaf.is_contiguous() { change.hint(visited.span, visited.level) } else { 0 };
-                store_descriptor(visited.place, change.leaf(visited.span, visited.level, old) | hint);
+                let hint =
+                    if leaf.is_contiguous() { change.hint(visited.span, visited.level) } else { 0 };
+                store_descriptor(
+                    visited.place,
+                    change.leaf(visited.span, visited.level, old) | hint,
+                );
             }
             Ok(())
         });
         Ok(())
     }
 
-    /// Builds the table at `level` for `unit`, part of what `leaf` maps from `first` on. No walker can reach it yet.
+    /// Builds the table at `level` for `unit`, part of what `leaf` maps from `first` on. No walker
+    /// can reach it yet.
     fn split(
         &mut self,
         change: &Change,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Contexts: a VA configuration, its regions and its tables; under construction, and live.
 //!
-//! What each phase allows is a matter of types: only a [`ContextBuilder`] takes static regions, and only a
-//! [`Context`] has tables.
+//! What each phase allows is a matter of types: only a [`ContextBuilder`] takes static regions, and
+//! only a [`Context`] has tables.
 
 use core::marker::PhantomData;
 
@@ -59,7 +59,8 @@ pub struct Translation {
     pub transient: bool,
 }
 
-/// Checks `region` against what does not change in a context, and gives its offsets and how to map it.
+/// Checks `region` against what does not change in a context, and gives its offsets and how to map
+/// it.
 fn check<R: Regime>(space: &AddressSpace, region: &Region) -> Result<(Span, Mapping), Error> {
     let span = space.span(region.extent.base, region.extent.size)?;
     region.check(space.max_pa(), space.format())?;
@@ -67,12 +68,17 @@ fn check<R: Regime>(space: &AddressSpace, region: &Region) -> Result<(Span, Mapp
 }
 
 impl<'a, R: Regime> ContextBuilder<'a, R> {
-    /// A context without regions, with at most as many tables as `pool` has and as many regions as fit `regions`.
+    /// A context without regions, with at most as many tables as `pool` has and as many regions as
+    /// fit `regions`.
     ///
     /// # Errors
-    /// [`Error::NoHighRange`] or [`Error::NoAsid`] if the regime has none, [`Error::TablePool`] if the tables lie above
-    /// the highest physical address.
-    pub fn new(space: AddressSpace, pool: TablePool<'a>, regions: RegionList<'a>) -> Result<Self, Error> {
+    /// [`Error::NoHighRange`] or [`Error::NoAsid`] if the regime has none, [`Error::TablePool`] if
+    /// the tables lie above the highest physical address.
+    pub fn new(
+        space: AddressSpace,
+        pool: TablePool<'a>,
+        regions: RegionList<'a>,
+    ) -> Result<Self, Error> {
         if !R::UNPRIVILEGED && space.range() == VaRange::High {
             return Err(Error::NoHighRange);
         }
@@ -96,9 +102,11 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         &self.0.regions
     }
 
-    /// Adds a region that stays as long as the context, of which whoever wrote the call knows that it is good.
+    /// Adds a region that stays as long as the context, of which whoever wrote the call knows that
+    /// it is good.
     ///
-    /// A debug build logs a refusal, and asserts that there is none: [`Self::try_add_static`] is for regions that may be bad.
+    /// A debug build logs a refusal, and asserts that there is none: [`Self::try_add_static`] is
+    /// for regions that may be bad.
     ///
     /// # Errors
     /// The rule that `region` breaks, by itself or with the regions so far.
@@ -149,7 +157,8 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
     /// Builds the tables, for nobody to walk yet: see [`Context::activate`].
     ///
     /// # Errors
-    /// [`Error::OutOfTables`] with the region that found no more of them. The builder comes back as it was.
+    /// [`Error::OutOfTables`] with the region that found no more of them. The builder comes back as
+    /// it was.
     #[expect(
         clippy::result_large_err,
         reason = "the error gives the builder back, there is no heap to keep it on"
@@ -172,10 +181,12 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
 }
 
 impl<'a, R: Regime> Context<'a, R> {
-    /// States who may be walking the tables from now on, which decides the barriers and maintenance of every later change.
+    /// States who may be walking the tables from now on, which decides the barriers and maintenance
+    /// of every later change.
     ///
-    /// Call it before a TTBR is given the tables, and with `Maintenance::None` when no TTBR has them any more. Stores made
-    /// so far are not made visible: whoever writes the TTBR does that with a DSB before, as for all it has written.
+    /// Call it before a TTBR is given the tables, and with `Maintenance::None` when no TTBR has
+    /// them any more. Stores made so far are not made visible: whoever writes the TTBR does that
+    /// with a DSB before, as for all it has written.
     pub fn activate(&mut self, maintenance: Maintenance) {
         self.maintenance = maintenance;
     }
@@ -187,7 +198,8 @@ impl<'a, R: Regime> Context<'a, R> {
     pub fn add(&mut self, region: Region) -> Result<(), Error> {
         let (span, mapping) = check::<R>(self.space(), &region)?;
         let out_of_tables = Error::OutOfTables(region.extent);
-        // Only a region that overlaps none may be asked about: the walk takes what it meets for free.
+        // Only a region that overlaps none may be asked about: the walk takes what it meets for
+        // free.
         let new = Member { region: &region, span, lifetime: Lifetime::Dynamic };
         let place = self.regions.check(new)?;
         if self.tree.tables_for(&mapping, self.tree.pool.free()) > self.tree.pool.free() {
@@ -199,11 +211,13 @@ impl<'a, R: Regime> Context<'a, R> {
         Ok(())
     }
 
-    /// Removes the dynamic region of exactly this base and size: nothing of it is mapped, or cached anywhere, any more.
+    /// Removes the dynamic region of exactly this base and size: nothing of it is mapped, or cached
+    /// anywhere, any more.
     ///
     /// # Errors
-    /// [`Error::NoSuchRegion`], [`Error::Static`], [`Error::StillMapped`] for a transient region of which a page is
-    /// mapped, or what makes base and size no region at all. Then nothing has changed.
+    /// [`Error::NoSuchRegion`], [`Error::Static`], [`Error::StillMapped`] for a transient region of
+    /// which a page is mapped, or what makes base and size no region at all. Then nothing has
+    /// changed.
     pub fn remove(&mut self, base: VirtAddr, size: u64) -> Result<(), Error> {
         let span = self.space().span(base, size)?;
         let extent = Extent { base, size };
@@ -218,15 +232,17 @@ impl<'a, R: Regime> Context<'a, R> {
         Ok(())
     }
 
-    /// Gives all of `size` bytes at `base` other access permissions, execution, guard, privilege or globality.
+    /// Gives all of `size` bytes at `base` other access permissions, execution, guard, privilege or
+    /// globality.
     ///
-    /// While it runs, the range faults (and with it the rest of a block, or of a group joined by the Contiguous hint, that
-    /// is changed in part): nothing, this code included, may be using it. Blocks are split where needed and not joined again.
+    /// While it runs, the range faults (and with it the rest of a block, or of a group joined by
+    /// the Contiguous hint, that is changed in part): nothing, this code included, may be using it.
+    /// Blocks are split where needed and not joined again.
     ///
     /// # Errors
-    /// [`Error::NotMapped`] if part of it is not mapped, [`Error::Transient`] if part of it is transient,
-    /// [`Error::FixedAttribute`] if memory type, physical address space or shareability would change,
-    /// [`Error::Attributes`] or [`Error::OutOfTables`]. Then nothing has changed.
+    /// [`Error::NotMapped`] if part of it is not mapped, [`Error::Transient`] if part of it is
+    /// transient, [`Error::FixedAttribute`] if memory type, physical address space or shareability
+    /// would change, [`Error::Attributes`] or [`Error::OutOfTables`]. Then nothing has changed.
     pub fn change_attributes(
         &mut self,
         base: VirtAddr,
@@ -260,7 +276,8 @@ impl<'a, R: Regime> Context<'a, R> {
     /// What `va` translates to.
     ///
     /// # Errors
-    /// [`Error::OutsideAddressSpace`], [`Error::NotMapped`], or [`Error::Unmapped`] for a transient page without mapping.
+    /// [`Error::OutsideAddressSpace`], [`Error::NotMapped`], or [`Error::Unmapped`] for a transient
+    /// page without mapping.
     pub fn translate(&self, va: VirtAddr) -> Result<Translation, Error> {
         let extent = Extent { base: va, size: 1 };
         let space = self.space();
@@ -284,8 +301,8 @@ impl<'a, R: Regime> Context<'a, R> {
     /// The handle of `pages` transient pages from `base` on, to map and unmap them without a walk.
     ///
     /// # Errors
-    /// [`Error::NotTransient`] if one of them is not of a transient region, [`Error::SeveralTables`] if their entries are
-    /// not in one table (which covers 2 MiB).
+    /// [`Error::NotTransient`] if one of them is not of a transient region,
+    /// [`Error::SeveralTables`] if their entries are not in one table (which covers 2 MiB).
     pub fn transient(&self, base: VirtAddr, pages: usize) -> Result<TransientRange<'_, R>, Error> {
         let size = u64::try_from(pages).ok().and_then(|pages| pages.checked_mul(GRANULE_SIZE));
         let extent = Extent { base, size: size.unwrap_or(u64::MAX) };

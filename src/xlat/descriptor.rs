@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Descriptors: the only place that knows their bits (Arm ARM D8.3, VMSAv8-64 with the 4 KiB granule).
+//! Descriptors: the only place that knows their bits (Arm ARM D8.3, VMSAv8-64 with the 4 KiB
+//! granule).
 //!
-//! An invalid descriptor is ignored by the walker in all but bit 0, and that is used:
-//! a *transient* entry without a page is marked, so that it differs from one that was never valid; and a *parked*
+//! An invalid descriptor is ignored by the walker in all but bit 0, and that is used: a *transient*
+//! entry without a page is marked, so that it differs from one that was never valid; and a *parked*
 //! one keeps its content over a break-before-make, so that none needs memory elsewhere.
 
-use super::attributes::{Access, Attributes, MemoryType, PhysicalAddressSpace, Privilege, Shareability};
+use super::attributes::{
+    Access, Attributes, MemoryType, PhysicalAddressSpace, Privilege, Shareability,
+};
 use super::error::AttributeRule;
 use super::level::Level;
 use super::regime::Regime;
@@ -50,7 +53,8 @@ const ADDRESS_HIGH_SHIFT: u32 = 42;
 pub(super) const TRANSIENT_UNMAPPED: u64 = TRANSIENT;
 pub(super) const EMPTY: u64 = 0;
 
-/// How addresses are laid out in descriptors, which goes with TCR.DS. It is chosen before the MMU is on.
+/// How addresses are laid out in descriptors, which goes with TCR.DS. It is chosen before the MMU
+/// is on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum DescriptorFormat {
     /// 48-bit virtual and physical addresses, shareability in each descriptor.
@@ -83,7 +87,8 @@ pub(super) const fn contiguous_at(level: Level) -> bool {
     matches!(level, Level::One | Level::Two | Level::Three)
 }
 
-/// An address in a descriptor. Right for both formats, since without LPA2 no address has bits 51:48.
+/// An address in a descriptor. Right for both formats, since without LPA2 no address has bits
+/// 51:48.
 #[inline(always)]
 pub(crate) const fn encode_address(pa: u64) -> u64 {
     pa & ADDRESS | (pa >> ADDRESS_HIGH_SHIFT) & ADDRESS_HIGH
@@ -157,7 +162,8 @@ impl LeafBits {
         } else {
             set(EXECUTE_NEVER, !attributes.executable)
         };
-        let shareability = if lpa2 { 0 } else { shareability_bits(attributes.shareability) << SHAREABILITY };
+        let shareability =
+            if lpa2 { 0 } else { shareability_bits(attributes.shareability) << SHAREABILITY };
         Ok(Self(
             attribute_index(attributes.memory) << ATTRIBUTE_INDEX
                 | pas
@@ -177,7 +183,8 @@ impl LeafBits {
     }
 }
 
-/// All bits of a page of a transient region but its address, so that a map has as little as possible left to do.
+/// All bits of a page of a transient region but its address, so that a map has as little as
+/// possible left to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct PageBits(u64);
 
@@ -246,7 +253,11 @@ impl Leaf {
     }
 
     /// The attributes that [`LeafBits::new`] made it from, with the same `format` and `walks`.
-    pub(super) fn attributes<R: Regime>(self, format: DescriptorFormat, walks: Shareability) -> Attributes {
+    pub(super) fn attributes<R: Regime>(
+        self,
+        format: DescriptorFormat,
+        walks: Shareability,
+    ) -> Attributes {
         let is_set = |bit: u64| self.0 & bit != 0;
         let memory = match (self.0 >> ATTRIBUTE_INDEX) & 0b111 {
             0 => MemoryType::NormalWriteBack,
@@ -343,7 +354,9 @@ mod tests {
     fn all<R: Regime>(format: DescriptorFormat) -> Vec<Attributes> {
         use PhysicalAddressSpace::{NonSecure, Realm, Root, Secure};
         let mut all = Vec::new();
-        for memory in [MemoryType::NormalWriteBack, MemoryType::Device, MemoryType::NormalNonCacheable] {
+        for memory in
+            [MemoryType::NormalWriteBack, MemoryType::Device, MemoryType::NormalNonCacheable]
+        {
             for (access, executable, guarded) in [
                 (Access::ReadOnly, false, false),
                 (Access::ReadWrite, false, false),
@@ -352,7 +365,9 @@ mod tests {
             ] {
                 for privilege in [Privilege::Privileged, Privilege::User] {
                     for pas in [Secure, NonSecure, Root, Realm] {
-                        for shareability in [Shareability::Non, Shareability::Outer, Shareability::Inner] {
+                        for shareability in
+                            [Shareability::Non, Shareability::Outer, Shareability::Inner]
+                        {
                             for global in [false, true] {
                                 all.push(Attributes {
                                     memory,
@@ -424,7 +439,10 @@ mod tests {
             page::<El2And0>(never, format) & (EXECUTE_NEVER | PRIVILEGED_EXECUTE_NEVER),
             EXECUTE_NEVER | PRIVILEGED_EXECUTE_NEVER
         );
-        assert_eq!(page::<El3>(never, format) & (EXECUTE_NEVER | PRIVILEGED_EXECUTE_NEVER), EXECUTE_NEVER);
+        assert_eq!(
+            page::<El3>(never, format) & (EXECUTE_NEVER | PRIVILEGED_EXECUTE_NEVER),
+            EXECUTE_NEVER
+        );
     }
 
     #[test]
@@ -442,7 +460,8 @@ mod tests {
 
     #[test]
     fn lpa2_puts_address_bits_where_shareability_was() {
-        let bits = LeafBits::new::<El2And0>(Attributes::read_write(), DescriptorFormat::Lpa2, WALKS);
+        let bits =
+            LeafBits::new::<El2And0>(Attributes::read_write(), DescriptorFormat::Lpa2, WALKS);
         let bits = bits.expect("good attributes");
         let raw = leaf(bits, PhysAddr::new(0xf_0000_0000_1000), Level::Three);
         assert_eq!(raw & 0x0003_ffff_ffff_f300, 0x0003_0000_0000_1300);
@@ -453,12 +472,20 @@ mod tests {
 
     #[test]
     fn what_a_regime_or_format_cannot_say_is_refused() {
-        let new = |attributes| LeafBits::new::<El2>(attributes, DescriptorFormat::Lpa2, WALKS).map(|_| ());
+        let new = |attributes| {
+            LeafBits::new::<El2>(attributes, DescriptorFormat::Lpa2, WALKS).map(|_| ())
+        };
         let data = Attributes::read_write();
         assert_eq!(new(data.user()), Err(AttributeRule::NoUnprivilegedAccess));
         assert_eq!(new(data.non_global()), Err(AttributeRule::NoNonGlobal));
-        assert_eq!(new(data.in_pas(PhysicalAddressSpace::Root)), Err(AttributeRule::PhysicalAddressSpace));
-        assert_eq!(new(data.shareable(Shareability::Non)), Err(AttributeRule::ShareabilityFixedByLpa2));
+        assert_eq!(
+            new(data.in_pas(PhysicalAddressSpace::Root)),
+            Err(AttributeRule::PhysicalAddressSpace)
+        );
+        assert_eq!(
+            new(data.shareable(Shareability::Non)),
+            Err(AttributeRule::ShareabilityFixedByLpa2)
+        );
         let non_secure = data.in_pas(PhysicalAddressSpace::NonSecure);
         let elsewhere = Attributes::code().in_pas(PhysicalAddressSpace::NonSecure);
         assert_eq!(new(elsewhere), Err(AttributeRule::ExecutableElsewhere));

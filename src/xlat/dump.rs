@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The live tables of a context as text, for people and for tests: one line for each run of addresses that are mapped alike.
+//! The live tables of a context as text, for people and for tests: one line for each run of
+//! addresses that are mapped alike.
 
 use core::fmt;
 
@@ -55,7 +56,8 @@ impl Run {
 }
 
 impl<R: Regime> fmt::Display for Context<'_, R> {
-    /// Writes the VA configuration, each run of addresses mapped alike, and how many tables there are at each level.
+    /// Writes the VA configuration, each run of addresses mapped alike, and how many tables there
+    /// are at each level.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let space = self.space();
         let range = match space.range() {
@@ -67,7 +69,11 @@ impl<R: Regime> fmt::Display for Context<'_, R> {
             DescriptorFormat::Lpa2 => "52-bit (LPA2)",
         };
         let (bits, asid) = (space.address_bits(), space.asid());
-        writeln!(f, "{} {range} VA range, {bits} bits, {format} descriptors, ASID {asid}", R::NAME)?;
+        writeln!(
+            f,
+            "{} {range} VA range, {bits} bits, {format} descriptors, ASID {asid}",
+            R::NAME
+        )?;
 
         let all = Span { first: 0, last: (1 << bits) - 1 };
         let mut run: Option<Run> = None;
@@ -137,18 +143,30 @@ mod tests {
         let mut tables = [Table::EMPTY; 8];
         let mut storage = RegionStorage::<8>::new();
         let max_pa = PhysAddr::new(0xff_ffff_ffff);
-        let space = AddressSpace::new(VaRange::High, 31, max_pa, DescriptorFormat::Bits48).expect("good");
+        let space =
+            AddressSpace::new(VaRange::High, 31, max_pa, DescriptorFormat::Bits48).expect("good");
         let pool = TablePool::new(&mut tables, PhysAddr::new(0x10_0000)).expect("good");
         let mut builder =
             ContextBuilder::<El2And0>::new(space, pool, storage.list()).expect("a good context");
         let va = |offset: u64| VirtAddr::new(0xffff_ffff_8000_0000 + offset);
         let (pa, data) = (PhysAddr::new(0x4000_0000), Attributes::read_write());
         for region in [
-            // A block and pages after it, of one region: one line. What follows has other attributes: another.
+            // A block and pages after it, of one region: one line. What follows has other
+            // attributes: another.
             Region::new(pa, va(0x20_0000), 0x20_3000, data),
-            Region::new(PhysAddr::new(0x4020_3000), va(0x40_3000), 0x1000, Attributes::code().guarded()),
+            Region::new(
+                PhysAddr::new(0x4020_3000),
+                va(0x40_3000),
+                0x1000,
+                Attributes::code().guarded(),
+            ),
             // Not where the physical addresses would go on.
-            Region::new(PhysAddr::new(0x5000_0000), va(0x40_4000), 0x1000, Attributes::code().guarded()),
+            Region::new(
+                PhysAddr::new(0x5000_0000),
+                va(0x40_4000),
+                0x1000,
+                Attributes::code().guarded(),
+            ),
             Region::transient(va(0x7fff_c000), 0x4000),
         ] {
             builder.add_static(region).expect("a good region");

@@ -3,7 +3,8 @@
 
 use crate::address::{PhysAddr, VirtAddr};
 
-/// A range of virtual addresses that an error speaks of: base, and size in bytes, as the caller gave them.
+/// A range of virtual addresses that an error speaks of: base, and size in bytes, as the caller
+/// gave them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extent {
     /// First address.
@@ -19,13 +20,15 @@ pub enum AttributeRule {
     WritableAndExecutable,
     /// Device memory must not be executable.
     ExecutableDevice,
-    /// Instructions are fetched from the physical address space of the regime's own Security state only.
+    /// Instructions are fetched from the physical address space of the regime's own Security state
+    /// only.
     ExecutableElsewhere,
     /// The BTI guard is of executable pages.
     GuardedButNotExecutable,
     /// Device and Non-cacheable memory is Outer Shareable.
     ShareabilityFixedByMemoryType,
-    /// With LPA2 the shareability of write-back memory is that of the table walks, for the whole context.
+    /// With LPA2 the shareability of write-back memory is that of the table walks, for the whole
+    /// context.
     ShareabilityFixedByLpa2,
     /// The regime has no EL0.
     NoUnprivilegedAccess,
@@ -46,7 +49,8 @@ pub enum Error {
     NoHighRange,
     /// The regime has no ASIDs.
     NoAsid,
-    /// The table pool is empty, is not aligned to a granule, or lies beyond the highest physical address.
+    /// The table pool is empty, is not aligned to a granule, or lies beyond the highest physical
+    /// address.
     TablePool(PhysAddr),
     /// The size is zero.
     Empty(Extent),
@@ -60,7 +64,8 @@ pub enum Error {
     GranularityNeedsLpa2(Extent),
     /// The attributes break a rule.
     Attributes(Extent, AttributeRule),
-    /// It overlaps another region in a way that is not allowed: dynamic regions with none; static ones must be nested.
+    /// It overlaps another region in a way that is not allowed: dynamic regions with none; static
+    /// ones must be nested.
     Overlap(Extent),
     /// A static region inside another must map to the same physical addresses as that one would.
     NestedElsewhere(Extent),
@@ -90,13 +95,15 @@ pub enum Error {
     AlreadyMapped(VirtAddr),
     /// The transient page is not mapped.
     Unmapped(VirtAddr),
-    /// The physical address of a transient page is unaligned or beyond the highest one of the context.
+    /// The physical address of a transient page is unaligned or beyond the highest one of the
+    /// context.
     PageAddress(PhysAddr),
     /// No page of that number in the range.
     NoSuchPage,
     /// The template was made for another descriptor format.
     Template,
-    /// The page is of tables that others walk as well, or whose descriptors have more than 48 bits of address.
+    /// The page is of tables that others walk as well, or whose descriptors have more than 48 bits
+    /// of address.
     NotLocal(VirtAddr),
     /// The CPU does not support the 4 KiB granule.
     NoGranule4KiB,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The geometry of a walk with the 4 KiB granule: its levels, and how a span of addresses falls into the entries of a table.
+//! The geometry of a walk with the 4 KiB granule: its levels, and how a span of addresses falls
+//! into the entries of a table.
 //!
-//! Everything inside `xlat` counts in *offsets* from the base of the VA range, with inclusive ends, so that nothing
-//! wraps at the top of the address space.
+//! Everything inside `xlat` counts in *offsets* from the base of the VA range, with inclusive ends,
+//! so that nothing wraps at the top of the address space.
 
 use core::fmt;
 
@@ -11,7 +12,8 @@ pub const TABLE_ENTRIES: usize = 512;
 /// Entries that the Contiguous hint joins into one TLB entry (Arm ARM D8.7.1, 4 KiB granule).
 pub(super) const CONTIGUOUS_ENTRIES: u64 = 16;
 
-/// A lookup level. Recursion over a table tree goes through [`Level::finer`], so its depth is at most five by this type.
+/// A lookup level. Recursion over a table tree goes through [`Level::finer`], so its depth is at
+/// most five by this type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 #[repr(u8)]
 pub enum Level {
@@ -116,7 +118,10 @@ impl Level {
             let first = next?;
             let entry_last = first | (self.entry_size() - 1);
             next = if entry_last < span.last { Some(entry_last + 1) } else { None };
-            Some(Piece { index: self.index(first), span: Span { first, last: entry_last.min(span.last) } })
+            Some(Piece {
+                index: self.index(first),
+                span: Span { first, last: entry_last.min(span.last) },
+            })
         })
     }
 }

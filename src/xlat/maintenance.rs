@@ -20,7 +20,8 @@ pub enum Maintenance {
 impl Maintenance {
     /// Makes earlier stores of descriptors visible to all walkers.
     ///
-    /// Of valid ones, so that what they map can be used. Of invalid ones, so that what is invalidated next is not cached again.
+    /// Of valid ones, so that what they map can be used. Of invalid ones, so that what is
+    /// invalidated next is not cached again.
     #[inline(always)]
     pub(super) fn complete_stores(self) {
         match self {
@@ -30,7 +31,8 @@ impl Maintenance {
         }
     }
 
-    /// Makes earlier stores of valid descriptors usable by this CPU's next instruction, and visible to all other walkers.
+    /// Makes earlier stores of valid descriptors usable by this CPU's next instruction, and visible
+    /// to all other walkers.
     #[inline(always)]
     pub(super) fn publish(self) {
         self.complete_stores();

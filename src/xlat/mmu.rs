@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The values of the MMU's registers for the EL2&0 regime (HCR_EL2.E2H = 1), as pure functions. Boot writes them.
+//! The values of the MMU's registers for the EL2&0 regime (HCR_EL2.E2H = 1), as pure functions.
+//! Boot writes them.
 //!
-//! TCR_EL2 serves both VA ranges, so its value takes both configurations. A1 is set: the current ASID is that of
-//! TTBR1, and tags the non-global translations of both ranges; so both contexts must have the same one.
+//! TCR_EL2 serves both VA ranges, so its value takes both configurations. A1 is set: the current
+//! ASID is that of TTBR1, and tags the non-global translations of both ranges; so both contexts
+//! must have the same one.
 
 use aarch64_cpu::registers::{
     ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1, ID_AA64MMFR2_EL1 as MMFR2,
@@ -87,8 +89,8 @@ impl Features {
     /// Bits in a physical address of this CPU.
     ///
     /// # Errors
-    /// [`Error::PhysicalRange`] for a code that is reserved, or that means 52 bits on a CPU without LPA2 (with
-    /// the 4 KiB granule there is memory that cannot be reached).
+    /// [`Error::PhysicalRange`] for a code that is reserved, or that means 52 bits on a CPU without
+    /// LPA2 (with the 4 KiB granule there is memory that cannot be reached).
     pub const fn physical_bits(&self) -> Result<u32, Error> {
         Ok(match (self.physical_range, self.lpa2) {
             (0, _) => 32,
@@ -142,8 +144,8 @@ impl Features {
 /// TCR_EL2 for a context in each VA range (Arm ARM D23.2.186, E2H = 1).
 ///
 /// # Errors
-/// [`Error::Mismatch`] unless `low` and `high` are a Low and a High range of the same format and ASID;
-/// and whatever of the two `features` does not support.
+/// [`Error::Mismatch`] unless `low` and `high` are a Low and a High range of the same format and
+/// ASID; and whatever of the two `features` does not support.
 pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &Features) -> Result<u64, Error> {
     if (low.range(), high.range()) != (VaRange::Low, VaRange::High)
         || low.format() != high.format()
@@ -189,22 +191,34 @@ pub enum Sharing {
     Common,
 }
 
-/// The table base register for `context`, TTBR0 or TTBR1 by its range (Arm ARM D23.2.200; the layout is that of every regime).
+/// The table base register for `context`, TTBR0 or TTBR1 by its range (Arm ARM D23.2.200; the
+/// layout is that of every regime).
 pub fn ttbr<R: Regime>(context: &Context<'_, R>, sharing: Sharing, features: &Features) -> u64 {
     let common = sharing == Sharing::Common && features.common_not_private;
     ttbr_value(context.root(), context.space().asid(), common)
 }
 
 const fn ttbr_value(root: PhysAddr, asid: u16, common: bool) -> u64 {
-    const { assert!(GRANULE_SIZE >= 64, "a table must leave the bits free where bits 51:48 of its address go") };
+    const {
+        assert!(
+            GRANULE_SIZE >= 64,
+            "a table must leave the bits free where bits 51:48 of its address go"
+        )
+    };
     let address = root.get();
-    // BADDR: bits 47:1 in place; with LPA2 bits 51:48 in 5:2. Without it an address has none of these.
-    (asid as u64) << 48 | address & 0x0000_ffff_ffff_ffc0 | (address >> 48 & 0xf) << 2 | common as u64
+    // BADDR: bits 47:1 in place; with LPA2 bits 51:48 in 5:2. Without it an address has none of
+    // these.
+    (asid as u64) << 48
+        | address & 0x0000_ffff_ffff_ffc0
+        | (address >> 48 & 0xf) << 2
+        | common as u64
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Attributes, ContextBuilder, El2And0, Region, RegionStorage, Table, TablePool};
+    use super::super::{
+        Attributes, ContextBuilder, El2And0, Region, RegionStorage, Table, TablePool,
+    };
     use super::*;
     use crate::address::VirtAddr;
 
@@ -262,10 +276,14 @@ mod tests {
             let least = PhysAddr::new((1 << bits.min(48)) - 1);
             assert_eq!(features.max_pa(DescriptorFormat::Bits48), Ok(least));
         }
-        for features in
-            [Features { physical_range: 7, ..features_52() }, Features { physical_range: 6, ..features_48() }]
-        {
-            assert_eq!(features.physical_bits(), Err(Error::PhysicalRange(features.physical_range)));
+        for features in [
+            Features { physical_range: 7, ..features_52() },
+            Features { physical_range: 6, ..features_48() },
+        ] {
+            assert_eq!(
+                features.physical_bits(),
+                Err(Error::PhysicalRange(features.physical_range))
+            );
         }
     }
 
@@ -326,7 +344,10 @@ mod tests {
         assert_eq!(tcr(&high, &low, &features_48()), Err(Error::Mismatch));
         assert_eq!(tcr(&low, &high.with_asid(1), &features_48()), Err(Error::Mismatch));
         let wide = (low.with_asid(0x100), high.with_asid(0x100));
-        assert_eq!(tcr(&wide.0, &wide.1, &Features { asid_16: false, ..features_48() }), Err(Error::NoAsid));
+        assert_eq!(
+            tcr(&wide.0, &wide.1, &Features { asid_16: false, ..features_48() }),
+            Err(Error::NoAsid)
+        );
     }
 
     #[test]
@@ -334,9 +355,11 @@ mod tests {
         let mut tables = [Table::EMPTY; 1];
         let mut storage = RegionStorage::<1>::new();
         let (_, high) = spaces(PA_52, DescriptorFormat::Lpa2);
-        let pool = TablePool::new(&mut tables, PhysAddr::new(0x9_0000_4020_3000)).expect("a good pool");
-        let mut builder = ContextBuilder::<El2And0>::new(high.with_asid(0x5a5a), pool, storage.list())
-            .expect("a good context");
+        let pool =
+            TablePool::new(&mut tables, PhysAddr::new(0x9_0000_4020_3000)).expect("a good pool");
+        let mut builder =
+            ContextBuilder::<El2And0>::new(high.with_asid(0x5a5a), pool, storage.list())
+                .expect("a good context");
         let va = VirtAddr::new(0xffff_ffff_ffff_f000);
         builder
             .add_static(Region::new(PhysAddr::new(0x1000), va, 0x1000, Attributes::read_write()))

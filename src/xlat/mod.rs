@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The translation tables library: stage-1 tables with the 4 KiB granule, for any regime, out of memory the caller gives.
+//! The translation tables library: stage-1 tables with the 4 KiB granule, for any regime, out of
+//! memory the caller gives.
 //!
-//! Stateless: all state is in a context. [`ContextBuilder`] takes regions; `init` turns it into a [`Context`] with
-//! tables; [`Context::activate`] says who walks them. Nothing here writes a register: `mmu` computes values, boot
-//! writes them. Only `arch::memory` touches table entries, and no call allocates.
+//! Stateless: all state is in a context. [`ContextBuilder`] takes regions; `init` turns it into a
+//! [`Context`] with tables; [`Context::activate`] says who walks them. Nothing here writes a
+//! register: `mmu` computes values, boot writes them. Only `arch::memory` touches table entries,
+//! and no call allocates.
 //!
 //! ```
 //! use rmm::address::{PhysAddr, VirtAddr};
@@ -65,7 +67,9 @@ mod transient;
 mod tree;
 mod unmap;
 
-pub use attributes::{Access, Attributes, MemoryType, PhysicalAddressSpace, Privilege, Shareability};
+pub use attributes::{
+    Access, Attributes, MemoryType, PhysicalAddressSpace, Privilege, Shareability,
+};
 pub use context::{Context, ContextBuilder, InitError, Translation};
 pub use descriptor::DescriptorFormat;
 /// What descriptors of stage 1 and of stage 2 have in common.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! An order of numbered things, kept as they come and go: a search tree whose links are in an array the caller gives.
+//! An order of numbered things, kept as they come and go: a search tree whose links are in an array
+//! the caller gives.
 //!
-//! It knows no keys. Whoever asks says, of a thing in the order, whether it goes before the place that is meant; the answers must
-//! be yes up to some place, and no from there on.
+//! It knows no keys. Whoever asks says, of a thing in the order, whether it goes before the place
+//! that is meant; the answers must be yes up to some place, and no from there on.
 //!
-//! The tree is a treap: things are in order from left to right, and by rank from the top down. Ranks are a hash of
-//! the numbers, so that whatever the order in which things come, the depth is that of a tree built at
-//! random, about 2 ln n: a step for each level, and no recursion.
+//! The tree is a treap: things are in order from left to right, and by rank from the top down.
+//! Ranks are a hash of the numbers, so that whatever the order in which things come, the depth is
+//! that of a tree built at random, about 2 ln n: a step for each level, and no recursion.
 
 /// The things below one in the tree.
 #[derive(Clone, Copy, Debug)]
@@ -169,7 +170,8 @@ mod tests {
         }
 
         fn check(&self) {
-            let ends = std::iter::once(None).chain(self.held.iter().copied().map(Some)).chain([None]);
+            let ends =
+                std::iter::once(None).chain(self.held.iter().copied().map(Some)).chain([None]);
             let ends: Vec<_> = ends.collect();
             for (pair, goes_before) in ends.windows(2).zip(0..) {
                 let before = &self.held[..goes_before];
@@ -225,7 +227,8 @@ mod tests {
     #[test]
     fn the_depth_stays_small_in_whatever_order_things_come() {
         let count = u64::from(MOST);
-        // Up, down, alternating ends, strides that leave runs: what an order of insertion can look like.
+        // Up, down, alternating ends, strides that leave runs: what an order of insertion can look
+        // like.
         let ways: [&dyn Fn(u64) -> u64; 7] = [
             &|n| n,
             &|n| count - n,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Translation regimes as types: what differs between them in a descriptor and in TLB maintenance (Arm ARM D8.1, D8.3).
+//! Translation regimes as types: what differs between them in a descriptor and in TLB maintenance
+//! (Arm ARM D8.1, D8.3).
 //!
-//! The security state is Realm, and Root for EL3: those for which an RMM has reason to build tables.
+//! The security state is Realm, and Root for EL3: those for which an RMM has reason to build
+//! tables.
 
 use core::fmt::Debug;
 
@@ -17,9 +19,11 @@ mod sealed {
 pub trait Regime: sealed::Sealed + Copy + Debug {
     /// Its name in the Arm ARM.
     const NAME: &'static str;
-    /// Whether it has an EL0: then it has two VA ranges and ASIDs, and descriptors have UXN, PXN, AP\[1\] and nG.
+    /// Whether it has an EL0: then it has two VA ranges and ASIDs, and descriptors have UXN, PXN,
+    /// AP\[1\] and nG.
     const UNPRIVILEGED: bool;
-    /// The only physical address space that instructions are fetched from (Arm ARM D9.3: all others are execute-never).
+    /// The only physical address space that instructions are fetched from (Arm ARM D9.3: all others
+    /// are execute-never).
     const OWN_PAS: PhysicalAddressSpace;
     /// The descriptor bits that select `pas`; `None` when it cannot be reached.
     #[doc(hidden)]
@@ -27,11 +31,13 @@ pub trait Regime: sealed::Sealed + Copy + Debug {
 
     /// Invalidates, on this CPU, what is cached from the last level for the operand's page.
     fn invalidate_leaf_local(operand: u64);
-    /// Invalidates, in the Inner Shareable domain, what is cached from the last level for the operand's page.
+    /// Invalidates, in the Inner Shareable domain, what is cached from the last level for the
+    /// operand's page.
     fn invalidate_leaf_shared(operand: u64);
     /// Invalidates, on this CPU, what is cached from any level for the operand's page.
     fn invalidate_walk_local(operand: u64);
-    /// Invalidates, in the Inner Shareable domain, what is cached from any level for the operand's page.
+    /// Invalidates, in the Inner Shareable domain, what is cached from any level for the operand's
+    /// page.
     fn invalidate_walk_shared(operand: u64);
 }
 
@@ -100,7 +106,8 @@ macro_rules! regimes {
 }
 
 regimes! {
-    /// EL1&0 of the Realm state. Stage 1 selects no PAS there (stage 2 does). TLB maintenance from EL2 is for the current VMID.
+    /// EL1&0 of the Realm state. Stage 1 selects no PAS there (stage 2 does). TLB maintenance from
+    /// EL2 is for the current VMID.
     El1And0: "EL1&0", unprivileged true, own Realm,
         pas { secure None, non_secure None, root None, realm Some(0) },
         leaf vale1 vale1is, walk vae1 vae1is;
@@ -112,7 +119,8 @@ regimes! {
     El2And0: "EL2&0", unprivileged true, own Realm,
         pas { secure None, non_secure Some(NS), root None, realm Some(0) },
         leaf vale2 vale2is, walk vae2 vae2is;
-    /// EL3, Root state. Its TLB instructions exist at EL3 only: elsewhere keep its contexts at `Maintenance::None`.
+    /// EL3, Root state. Its TLB instructions exist at EL3 only: elsewhere keep its contexts at
+    /// `Maintenance::None`.
     El3: "EL3", unprivileged false, own Root,
         pas { secure Some(0), non_secure Some(NS), root Some(NSE), realm Some(NSE | NS) },
         leaf vale3 vale3is, walk vae3 vae3is;

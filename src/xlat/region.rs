@@ -7,7 +7,8 @@ use super::error::{Error, Extent};
 use super::level::Level;
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
 
-/// The largest unit (page, block, or group joined by the Contiguous hint) that a region may be mapped with.
+/// The largest unit (page, block, or group joined by the Contiguous hint) that a region may be
+/// mapped with.
 ///
 /// A finer one costs tables, and makes it cheap to change the attributes of parts later.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -55,7 +56,8 @@ pub struct Region {
     pub extent: Extent,
     /// What is mapped.
     pub content: Content,
-    /// The largest unit to map with; `None` leaves it to the library, which takes the largest possible.
+    /// The largest unit to map with; `None` leaves it to the library, which takes the largest
+    /// possible.
     pub granularity: Option<Granularity>,
 }
 

@@ -3,12 +3,15 @@
 //!
 //! Invariants, which make every check a search in one of the two orders:
 //! - Virtually, two regions are disjoint or one lies in the other, and then both are static memory.
-//! - A region inside another maps to what the other would, so that they are nested physically as well.
-//! - Regions that are disjoint virtually are disjoint physically. No memory thus has two sets of attributes in one context.
+//! - A region inside another maps to what the other would, so that they are nested physically as
+//!   well.
+//! - Regions that are disjoint virtually are disjoint physically. No memory thus has two sets of
+//!   attributes in one context.
 //! - `container` of a region is the smallest one around it.
 //!
-//! A region that contains others comes before them in both orders. Storage is the caller's and bounds how many there can be.
-//! To add or remove one takes time in proportion to the logarithm of how many there are, and to how many lie inside it.
+//! A region that contains others comes before them in both orders. Storage is the caller's and
+//! bounds how many there can be. To add or remove one takes time in proportion to the logarithm of
+//! how many there are, and to how many lie inside it.
 
 use core::cmp::Ordering;
 
@@ -18,7 +21,8 @@ use super::order::{Links, Neighbors, Order};
 use super::region::Region;
 use crate::address::VirtAddr;
 
-/// Room for `N` regions. Make it wherever the context shall live, and give [`RegionStorage::list`] to it.
+/// Room for `N` regions. Make it wherever the context shall live, and give [`RegionStorage::list`]
+/// to it.
 #[derive(Debug)]
 pub struct RegionStorage<const N: usize> {
     slots: [Slot; N],
@@ -108,7 +112,11 @@ impl Member<'_> {
         match (self.physical(), inner.physical()) {
             (Some(outer_pa), Some(inner_pa)) if self.is_static() && inner.is_static() => {
                 let offset = inner.span.first - self.span.first;
-                if outer_pa.first + offset == inner_pa.first { Ok(()) } else { Err(Error::NestedElsewhere) }
+                if outer_pa.first + offset == inner_pa.first {
+                    Ok(())
+                } else {
+                    Err(Error::NestedElsewhere)
+                }
             }
             _ => Err(Error::Overlap),
         }
@@ -168,7 +176,8 @@ impl RegionList<'_> {
         self.len == 0
     }
 
-    /// Each region with how long it stays, by virtual address; one that contains others before them.
+    /// Each region with how long it stays, by virtual address; one that contains others before
+    /// them.
     pub fn iter(&self) -> impl Iterator<Item = (&Region, Lifetime)> {
         self.numbers().map(|number| {
             let Member { region, lifetime, .. } = self.member(number);
@@ -184,12 +193,14 @@ impl RegionList<'_> {
         self.slot(number).member()
     }
 
-    /// What the place of `span` in the virtual order lies between; a region of that very span is after it.
+    /// What the place of `span` in the virtual order lies between; a region of that very span is
+    /// after it.
     fn around(&self, span: Span) -> Neighbors {
         self.by_va.around(|n| order(self.slot(n).span, span).is_lt())
     }
 
-    /// What the place of `span` in the physical order lies between; a region of that very span is after it.
+    /// What the place of `span` in the physical order lies between; a region of that very span is
+    /// after it.
     fn around_physical(&self, span: Span) -> Neighbors {
         self.by_pa.around(|n| order(physical(self.slots, n), span).is_lt())
     }
@@ -215,7 +226,8 @@ impl RegionList<'_> {
     /// Whether `new` may be added, and where it then goes.
     ///
     /// # Errors
-    /// [`Error::Overlap`], [`Error::NestedElsewhere`], [`Error::PhysicalOverlap`] or [`Error::OutOfRegions`].
+    /// [`Error::Overlap`], [`Error::NestedElsewhere`], [`Error::PhysicalOverlap`] or
+    /// [`Error::OutOfRegions`].
     pub(super) fn check(&self, new: Member<'_>) -> Result<Place, Error> {
         let Neighbors { before, after } = self.around(new.span);
         let container = self.container_of(new, before)?;
@@ -248,7 +260,12 @@ impl RegionList<'_> {
     }
 
     /// Of `number` and those around it, the smallest whose span by `span_of` holds `address`.
-    fn innermost(&self, mut number: Option<u16>, address: u64, span_of: impl Fn(u16) -> Span) -> Option<u16> {
+    fn innermost(
+        &self,
+        mut number: Option<u16>,
+        address: u64,
+        span_of: impl Fn(u16) -> Span,
+    ) -> Option<u16> {
         while let Some(n) = number {
             if span_of(n).last >= address {
                 break;
@@ -278,7 +295,8 @@ impl RegionList<'_> {
         let mut next = after;
         while let Some(number) = next.filter(|&n| self.slot(n).span.first <= new.span.last) {
             let other = self.member(number);
-            // One of the same addresses is neither inside the other: which of them counts would be unclear.
+            // One of the same addresses is neither inside the other: which of them counts would be
+            // unclear.
             if other.span.last > new.span.last || other.span == new.span {
                 return Err(Error::Overlap(new.region.extent));
             }
@@ -289,8 +307,14 @@ impl RegionList<'_> {
         Ok(count)
     }
 
-    /// Checks `new`, in `container` and around `inside` regions virtually, against what is mapped physically.
-    fn check_physical(&self, new: Member<'_>, container: Option<u16>, inside: usize) -> Result<(), Error> {
+    /// Checks `new`, in `container` and around `inside` regions virtually, against what is mapped
+    /// physically.
+    fn check_physical(
+        &self,
+        new: Member<'_>,
+        container: Option<u16>,
+        inside: usize,
+    ) -> Result<(), Error> {
         let Some(span) = new.physical() else { return Ok(()) };
         let Neighbors { before, after } = self.around_physical(span);
         let around = self.innermost(before, span.first, |n| physical(self.slots, n));
@@ -298,7 +322,8 @@ impl RegionList<'_> {
             .take_while(|&n| physical(self.slots, n).first <= span.last)
             .take(inside + 1)
             .count();
-        // What is nested virtually is nested physically. Anything more than that overlaps physically only.
+        // What is nested virtually is nested physically. Anything more than that overlaps
+        // physically only.
         if around != container || in_range != inside {
             return Err(Error::PhysicalOverlap(new.region.extent));
         }
@@ -407,7 +432,9 @@ mod tests {
 
     /// The pages of each region, in order.
     fn pages(list: &RegionList<'_>) -> Vec<(u64, u64)> {
-        list.iter().map(|(region, _)| (region.extent.base.get() / PAGE, region.extent.size / PAGE)).collect()
+        list.iter()
+            .map(|(region, _)| (region.extent.base.get() / PAGE, region.extent.size / PAGE))
+            .collect()
     }
 
     #[test]
@@ -420,10 +447,17 @@ mod tests {
         assert_eq!(add(&mut list, flat(35, 5), Static), Ok(()));
         let before = pages(&list);
         assert_eq!(before, [(5, 30), (10, 10), (12, 2), (35, 5)]);
-        // The last of these starts in the innermost region, ends outside it, and inside the outermost.
-        for refused in
-            [flat(12, 2), flat(9, 2), flat(19, 2), flat(30, 6), flat(34, 2), flat(0, 6), flat(13, 2)]
-        {
+        // The last of these starts in the innermost region, ends outside it, and inside the
+        // outermost.
+        for refused in [
+            flat(12, 2),
+            flat(9, 2),
+            flat(19, 2),
+            flat(30, 6),
+            flat(34, 2),
+            flat(0, 6),
+            flat(13, 2),
+        ] {
             assert_eq!(add(&mut list, refused, Static), Err(Error::Overlap(refused.0.extent)));
             assert_eq!(pages(&list), before);
         }
@@ -492,7 +526,10 @@ mod tests {
         let mut list = storage.list();
         add(&mut list, flat(10, 10), Static).expect("the first");
         let elsewhere = region(12, 1, 0x900);
-        assert_eq!(add(&mut list, elsewhere, Static), Err(Error::NestedElsewhere(elsewhere.0.extent)));
+        assert_eq!(
+            add(&mut list, elsewhere, Static),
+            Err(Error::NestedElsewhere(elsewhere.0.extent))
+        );
         let around = region(5, 20, 0x900);
         assert_eq!(add(&mut list, around, Static), Err(Error::NestedElsewhere(around.0.extent)));
     }
@@ -504,7 +541,8 @@ mod tests {
         add(&mut list, region(10, 10, 0x100), Static).expect("the first");
         add(&mut list, region(12, 2, 0x102), Static).expect("inside it");
         // The same, inside, around, and crossing either end, at other virtual addresses.
-        for (pa, count) in [(0x100, 10), (0x103, 1), (0x108, 1), (0xff, 12), (0xff, 2), (0x109, 2)] {
+        for (pa, count) in [(0x100, 10), (0x103, 1), (0x108, 1), (0xff, 12), (0xff, 2), (0x109, 2)]
+        {
             for lifetime in [Static, Dynamic] {
                 let refused = region(50, count, pa);
                 assert_eq!(
@@ -550,7 +588,10 @@ mod tests {
         let mut list = storage.list();
         for round in 0..4 {
             for place in [2, 0, 1] {
-                assert_eq!(add(&mut list, region(place * 2, 1, 0x100 * round + place), Dynamic), Ok(()));
+                assert_eq!(
+                    add(&mut list, region(place * 2, 1, 0x100 * round + place), Dynamic),
+                    Ok(())
+                );
             }
             let more = flat(50, 1);
             assert_eq!(add(&mut list, more, Dynamic), Err(Error::OutOfRegions(more.0.extent)));
@@ -568,15 +609,25 @@ mod tests {
         let mut storage = RegionStorage::<8>::new();
         let mut list = storage.list();
         // Nested three deep; holes at the start, in the middle, adjacent, and at the end.
-        for nested in
-            [flat(10, 10), flat(10, 2), flat(13, 4), flat(14, 1), flat(17, 1), flat(19, 1), flat(30, 1)]
-        {
+        for nested in [
+            flat(10, 10),
+            flat(10, 2),
+            flat(13, 4),
+            flat(14, 1),
+            flat(17, 1),
+            flat(19, 1),
+            flat(30, 1),
+        ] {
             add(&mut list, nested, Static).expect("nested");
         }
         let mut parts = Vec::new();
         let Ok(()) = list.try_for_each_part::<core::convert::Infallible>(|member, part| {
             assert_eq!((part.first % PAGE, part.last % PAGE), (0, PAGE - 1));
-            parts.push((member.span.first / PAGE, part.first / PAGE, (part.last + 1 - part.first) / PAGE));
+            parts.push((
+                member.span.first / PAGE,
+                part.first / PAGE,
+                (part.last + 1 - part.first) / PAGE,
+            ));
             Ok(())
         });
         assert_eq!(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The VA configuration of a context, fixed for its life: which range, how large, up to which physical address, in which descriptor format.
+//! The VA configuration of a context, fixed for its life: which range, how large, up to which
+//! physical address, in which descriptor format.
 
 use super::attributes::Shareability;
 use super::descriptor::DescriptorFormat;
@@ -31,12 +32,12 @@ pub struct AddressSpace {
 }
 
 impl AddressSpace {
-    /// A range of 2^`address_bits` bytes, mapping physical addresses up to `max_pa` (inclusive), with ASID 0 and Inner
-    /// Shareable walks.
+    /// A range of 2^`address_bits` bytes, mapping physical addresses up to `max_pa` (inclusive),
+    /// with ASID 0 and Inner Shareable walks.
     ///
     /// # Errors
-    /// [`Error::AddressBits`] unless 16 to 48, or 52 with LPA2; [`Error::MaxPhysicalAddress`] if `max_pa` is not the
-    /// last byte of a granule or has more bits than the format.
+    /// [`Error::AddressBits`] unless 16 to 48, or 52 with LPA2; [`Error::MaxPhysicalAddress`] if
+    /// `max_pa` is not the last byte of a granule or has more bits than the format.
     pub const fn new(
         range: VaRange,
         address_bits: u32,
@@ -46,7 +47,8 @@ impl AddressSpace {
         if address_bits < MIN_ADDRESS_BITS || address_bits > format.address_bits() {
             return Err(Error::AddressBits(address_bits));
         }
-        if max_pa.get() >> format.address_bits() != 0 || max_pa.get() & (GRANULE_SIZE - 1) != GRANULE_SIZE - 1
+        if max_pa.get() >> format.address_bits() != 0
+            || max_pa.get() & (GRANULE_SIZE - 1) != GRANULE_SIZE - 1
         {
             return Err(Error::MaxPhysicalAddress(max_pa));
         }
@@ -60,7 +62,8 @@ impl AddressSpace {
         Self { asid, ..self }
     }
 
-    /// The same, with another shareability for table walks (TCR.SHx) and so, with LPA2, for write-back mappings.
+    /// The same, with another shareability for table walks (TCR.SHx) and so, with LPA2, for
+    /// write-back mappings.
     pub const fn with_walks(self, walks: Shareability) -> Self {
         Self { walks, ..self }
     }
@@ -113,7 +116,8 @@ impl AddressSpace {
         Level::initial(self.address_bits)
     }
 
-    /// Bytes of the initial table that hold descriptors in use (a power of two; the others are never walked).
+    /// Bytes of the initial table that hold descriptors in use (a power of two; the others are
+    /// never walked).
     pub const fn initial_table_size(&self) -> u64 {
         8 << (self.address_bits - self.initial_level().shift())
     }
@@ -155,7 +159,8 @@ impl AddressSpace {
     }
 }
 
-/// The operand of a TLB invalidate by address for the page at `va`: VA\[55:12\] in bits 43:0, ASID in 63:48.
+/// The operand of a TLB invalidate by address for the page at `va`: VA\[55:12\] in bits 43:0, ASID
+/// in 63:48.
 ///
 /// The mask keeps the sign extension of a High VA out of TTL (bits 47:44), where it would restrict
 /// the invalidation to a level, and out of the ASID.
@@ -172,7 +177,8 @@ mod tests {
     const MAX_52: PhysAddr = PhysAddr::new((1 << 52) - 1);
 
     fn space(range: VaRange, bits: u32) -> AddressSpace {
-        AddressSpace::new(range, bits, MAX_48, DescriptorFormat::Bits48).expect("a good configuration")
+        AddressSpace::new(range, bits, MAX_48, DescriptorFormat::Bits48)
+            .expect("a good configuration")
     }
 
     #[test]
@@ -206,7 +212,10 @@ mod tests {
         assert_eq!(new(MAX_52, DescriptorFormat::Bits48), Err(Error::MaxPhysicalAddress(MAX_52)));
         assert!(new(MAX_52, DescriptorFormat::Lpa2).is_ok());
         let unaligned = PhysAddr::new(0x4000_0000);
-        assert_eq!(new(unaligned, DescriptorFormat::Lpa2), Err(Error::MaxPhysicalAddress(unaligned)));
+        assert_eq!(
+            new(unaligned, DescriptorFormat::Lpa2),
+            Err(Error::MaxPhysicalAddress(unaligned))
+        );
     }
 
     #[test]
@@ -251,7 +260,10 @@ mod tests {
 
     #[test]
     fn the_tlbi_operand_of_a_high_address_has_a_clean_ttl() {
-        assert_eq!(tlbi_operand(VirtAddr::new(0xffff_ffff_ffff_f000), 0xa5a5), 0xa5a5_0fff_ffff_ffff);
+        assert_eq!(
+            tlbi_operand(VirtAddr::new(0xffff_ffff_ffff_f000), 0xa5a5),
+            0xa5a5_0fff_ffff_ffff
+        );
         assert_eq!(tlbi_operand(VirtAddr::new(0xffff_ffff_ffe0_0000), 0), 0x0000_0fff_ffff_fe00);
     }
 }

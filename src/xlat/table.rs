@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Tables, and the pool that a context takes them from.
 //!
-//! A pool knows where its tables lie physically, so that a table pointer is resolved by arithmetic with a bound check and never becomes a raw pointer.
-//! A table handed out is clear. Tables that came back are chained through their first entry, by an index
-//! shifted left so that bit 0 stays clear: whatever walker should still look sees an invalid descriptor.
+//! A pool knows where its tables lie physically, so that a table pointer is resolved by arithmetic
+//! with a bound check and never becomes a raw pointer. A table handed out is clear. Tables that
+//! came back are chained through their first entry, by an index shifted left so that bit 0 stays
+//! clear: whatever walker should still look sees an invalid descriptor.
 
 use core::sync::atomic::AtomicU64;
 
@@ -22,11 +23,15 @@ static_assertions::const_assert_eq!(size_of::<Table>(), 4096);
 
 impl Table {
     /// A table that maps nothing.
-    #[expect(clippy::declare_interior_mutable_const, reason = "an initializer, copied into each table")]
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "an initializer, copied into each table"
+    )]
     pub const EMPTY: Self = Self([const { AtomicU64::new(EMPTY) }; TABLE_ENTRIES]);
 }
 
-/// Where the link of a returned table is in its first entry: bit 0, which would make the entry valid, is far below.
+/// Where the link of a returned table is in its first entry: bit 0, which would make the entry
+/// valid, is far below.
 const LINK_SHIFT: u32 = 12;
 
 /// The place of a table in its pool.
@@ -46,7 +51,8 @@ pub struct TablePool<'a> {
     base: PhysAddr,
     /// Tables from here on have never been handed out.
     fresh: u32,
-    /// One more than the index of the last table that came back, which links to the one before; 0 if none is left.
+    /// One more than the index of the last table that came back, which links to the one before; 0
+    /// if none is left.
     returned: u32,
     free: usize,
 }
@@ -57,7 +63,8 @@ impl<'a> TablePool<'a> {
     /// No walker may have them any more: they will be cleared, and given another meaning.
     ///
     /// # Errors
-    /// [`Error::TablePool`] if there is none (or 2^32 and more), or `base` is not where a table can be.
+    /// [`Error::TablePool`] if there is none (or 2^32 and more), or `base` is not where a table can
+    /// be.
     pub fn new(tables: &'a mut [Table], base: PhysAddr) -> Result<Self, Error> {
         let refused = Error::TablePool(base);
         let count = u32::try_from(tables.len()).map_err(|_| refused)?;
@@ -95,7 +102,8 @@ impl<'a> TablePool<'a> {
         if let Some(index) = self.returned.checked_sub(1) {
             let table = TableIndex(index);
             // What `give_back` stored: 32 bits.
-            self.returned = (load_descriptor(self.entry(table, 0)) >> LINK_SHIFT & 0xffff_ffff) as u32;
+            self.returned =
+                (load_descriptor(self.entry(table, 0)) >> LINK_SHIFT & 0xffff_ffff) as u32;
             store_descriptor(self.entry(table, 0), EMPTY);
             return Some(table);
         }
@@ -112,7 +120,8 @@ impl<'a> TablePool<'a> {
         self.free += 1;
     }
 
-    /// Takes back every table but `kept`, the first one ever taken, which it clears. No walker may have any of them.
+    /// Takes back every table but `kept`, the first one ever taken, which it clears. No walker may
+    /// have any of them.
     pub(super) fn reset_to(&mut self, kept: TableIndex) {
         debug_assert_eq!(kept.0, 0);
         self.fresh = 1;
@@ -140,11 +149,15 @@ impl<'a> TablePool<'a> {
     }
 
     /// Whether every entry is empty or a table that is being taken away.
-    pub(super) fn is_empty(&self, table: TableIndex, level: Level, format: DescriptorFormat) -> bool {
-        self.entries(table)
-            .iter()
-            .map(load_descriptor)
-            .all(|raw| raw == EMPTY || matches!(Entry::decode(raw, level, format), Entry::ParkedTable(_)))
+    pub(super) fn is_empty(
+        &self,
+        table: TableIndex,
+        level: Level,
+        format: DescriptorFormat,
+    ) -> bool {
+        self.entries(table).iter().map(load_descriptor).all(|raw| {
+            raw == EMPTY || matches!(Entry::decode(raw, level, format), Entry::ParkedTable(_))
+        })
     }
 
     pub(super) fn address_of(&self, table: TableIndex) -> PhysAddr {
@@ -154,7 +167,8 @@ impl<'a> TablePool<'a> {
     /// The table that a descriptor of this context points to.
     ///
     /// # Panics
-    /// If it is none of this pool: the tables have been overwritten, and nothing they say can be relied on.
+    /// If it is none of this pool: the tables have been overwritten, and nothing they say can be
+    /// relied on.
     pub(super) fn at(&self, pa: PhysAddr) -> TableIndex {
         let index = pa.checked_sub(self.base).map(|bytes| bytes / GRANULE_SIZE);
         match index.map(u32::try_from) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Transient pages: single pages mapped and unmapped through a cached reference to their entries, without a walk.
+//! Transient pages: single pages mapped and unmapped through a cached reference to their entries,
+//! without a walk.
 //!
-//! A handle is got once ([`Context::transient`](super::Context::transient)) and kept. It cannot leave its CPU: whether
-//! a page is mapped is looked up and changed in two steps, which two CPUs at once would break.
+//! A handle is got once ([`Context::transient`](super::Context::transient)) and kept. It cannot
+//! leave its CPU: whether a page is mapped is looked up and changed in two steps, which two CPUs at
+//! once would break.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -18,7 +20,8 @@ use super::space::{AddressSpace, tlbi_operand};
 use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, VirtAddr};
 use crate::arch::memory::{load_descriptor, store_descriptor};
 
-/// All of a page descriptor but the address, made once for each kind of mapping ([`TransientRange::template`]).
+/// All of a page descriptor but the address, made once for each kind of mapping
+/// ([`TransientRange::template`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageTemplate<R> {
     page: PageBits,
@@ -32,7 +35,8 @@ pub struct TransientRange<'a, R> {
     base: VirtAddr,
     space: AddressSpace,
     maintenance: Maintenance,
-    /// The regime whose TLB entries are maintained; and a raw pointer, so that the handle is not `Send`.
+    /// The regime whose TLB entries are maintained; and a raw pointer, so that the handle is not
+    /// `Send`.
     regime: PhantomData<(R, *const ())>,
 }
 
@@ -88,7 +92,8 @@ impl<'a, R: Regime> TransientRange<'a, R> {
     #[inline(always)]
     pub fn page(&self, index: usize) -> Option<TransientPage<'a, R>> {
         let entry = self.entries.get(index)?;
-        // The whole run is inside the address space, so nothing wraps; not to have that checked again saves a third of a map.
+        // The whole run is inside the address space, so nothing wraps; not to have that checked
+        // again saves a third of a map.
         let va = VirtAddr::new(self.base.get().wrapping_add((index as u64) << GRANULE_SHIFT));
         Some(TransientPage {
             entry,
@@ -104,9 +109,13 @@ impl<'a, R: Regime> TransientRange<'a, R> {
     /// The handle of page `index`, to be mapped with `template` only.
     ///
     /// # Errors
-    /// [`Error::NoSuchPage`]; [`Error::NotLocal`] unless the context is maintained for this CPU alone and has descriptors of 48 bits;
-    /// [`Error::Template`] if the template is for others.
-    pub fn local_page(&self, index: usize, template: PageTemplate<R>) -> Result<LocalPage<'a, R>, Error> {
+    /// [`Error::NoSuchPage`]; [`Error::NotLocal`] unless the context is maintained for this CPU
+    /// alone and has descriptors of 48 bits; [`Error::Template`] if the template is for others.
+    pub fn local_page(
+        &self,
+        index: usize,
+        template: PageTemplate<R>,
+    ) -> Result<LocalPage<'a, R>, Error> {
         let page = self.page(index).ok_or(Error::NoSuchPage)?;
         if self.maintenance != Maintenance::Local || page.format != DescriptorFormat::Bits48 {
             return Err(Error::NotLocal(page.va));
@@ -209,10 +218,12 @@ impl<R: Regime> TransientPage<'_, R> {
 
     /// Maps it to the granule at `pa`: one store, one DSB, one ISB.
     ///
-    /// No TLB maintenance: the entry was invalid, and invalid entries are not cached (Arm ARM D8.16.1).
+    /// No TLB maintenance: the entry was invalid, and invalid entries are not cached (Arm ARM
+    /// D8.16.1).
     ///
     /// # Errors
-    /// [`Error::AlreadyMapped`], [`Error::PageAddress`], or [`Error::Template`]; then nothing has changed.
+    /// [`Error::AlreadyMapped`], [`Error::PageAddress`], or [`Error::Template`]; then nothing has
+    /// changed.
     #[inline(always)]
     pub fn map(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         self.check_mappable(pa, template)?;
@@ -272,8 +283,8 @@ impl<R: Regime> TransientPage<'_, R> {
     }
 }
 
-/// One transient page of tables that this CPU alone walks, and the template that it is always mapped with: what of a map and an unmap can be checked or
-/// computed beforehand has been.
+/// One transient page of tables that this CPU alone walks, and the template that it is always
+/// mapped with: what of a map and an unmap can be checked or computed beforehand has been.
 pub struct LocalPage<'a, R> {
     page: TransientPage<'a, R>,
     bits: PageBits,
@@ -334,12 +345,14 @@ mod tests {
     const SLOTS: VirtAddr = VirtAddr::new(0xffff_ffff_fff0_0000);
     const LAST: VirtAddr = VirtAddr::new(0xffff_ffff_ffff_f000);
 
-    /// Runs `test` on a context of one table: a stack page, 16 slots, and another slot at the very top.
+    /// Runs `test` on a context of one table: a stack page, 16 slots, and another slot at the very
+    /// top.
     fn with_context(maintenance: Maintenance, test: impl FnOnce(Context<'_, El2And0>)) {
         let mut tables = [Table::EMPTY; 1];
         let mut storage = RegionStorage::<3>::new();
         let max_pa = PhysAddr::new(0xff_ffff_ffff);
-        let space = AddressSpace::new(VaRange::High, 21, max_pa, DescriptorFormat::Bits48).expect("good");
+        let space =
+            AddressSpace::new(VaRange::High, 21, max_pa, DescriptorFormat::Bits48).expect("good");
         let pool = TablePool::new(&mut tables, PhysAddr::new(0x10_0000)).expect("good");
         let mut builder =
             ContextBuilder::new(space.with_asid(3), pool, storage.list()).expect("a good context");
@@ -369,7 +382,10 @@ mod tests {
         with_context(Maintenance::Local, |context| {
             let range = context.transient(SLOTS, 16).expect("transient");
             assert_eq!(range.pages(), 16);
-            assert_eq!(format!("{range:?}"), "TransientRange(16 pages at 0xfffffffffff00000, EL2&0)");
+            assert_eq!(
+                format!("{range:?}"),
+                "TransientRange(16 pages at 0xfffffffffff00000, EL2&0)"
+            );
             let page = range.page(1).expect("there");
             assert_eq!(format!("{page:?}"), "TransientPage(0xfffffffffff01000, EL2&0)");
             let template = range.template(Attributes::read_write().non_global()).expect("good");
@@ -383,14 +399,19 @@ mod tests {
         with_context(Maintenance::Local, |context| {
             let range = context.transient(SLOTS, 16).expect("transient");
             let template = range
-                .template(Attributes::read_write().non_global().in_pas(PhysicalAddressSpace::NonSecure))
+                .template(
+                    Attributes::read_write().non_global().in_pas(PhysicalAddressSpace::NonSecure),
+                )
                 .expect("good");
             let page = range.page(2).expect("there");
             let (result, events) = record(|| page.map(PhysAddr::new(0x8000_0000), template));
             assert_eq!(result, Ok(()));
             // Transient, UXN, PXN, nG, AF, inner shareable, NS, page.
             let descriptor = 0x00e0_0000_8000_0f23;
-            assert_eq!(names(&events), [("store", Some(descriptor)), ("dsb nshst", None), ("isb", None)]);
+            assert_eq!(
+                names(&events),
+                [("store", Some(descriptor)), ("dsb nshst", None), ("isb", None)]
+            );
             let translation = context.translate(page.address()).expect("mapped");
             assert_eq!(translation.pa, PhysAddr::new(0x8000_0000));
             assert!(translation.transient);
@@ -421,11 +442,21 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_context_is_maintained_in_the_inner_shareable_domain_and_an_inactive_one_not_at_all() {
+    fn a_shared_context_is_maintained_in_the_inner_shareable_domain_and_an_inactive_one_not_at_all()
+    {
         let expected: [(Maintenance, &[&str]); 2] = [
             (
                 Maintenance::InnerShareable,
-                &["store", "dsb ishst", "isb", "store", "dsb ishst", "tlbi vale2is", "dsb ish", "isb"],
+                &[
+                    "store",
+                    "dsb ishst",
+                    "isb",
+                    "store",
+                    "dsb ishst",
+                    "tlbi vale2is",
+                    "dsb ish",
+                    "isb",
+                ],
             ),
             (Maintenance::None, &["store", "store"]),
         ];
@@ -499,7 +530,10 @@ mod tests {
                 let group = range.map_group(0, &[pa, pa], template);
                 assert_eq!(group, Err(Error::AlreadyMapped(at(1))));
                 assert_eq!(range.map_group(15, &[pa, pa], template), Err(Error::NoSuchPage));
-                assert_eq!(range.map_group(usize::MAX, &[pa, pa], template), Err(Error::NoSuchPage));
+                assert_eq!(
+                    range.map_group(usize::MAX, &[pa, pa], template),
+                    Err(Error::NoSuchPage)
+                );
                 assert_eq!(range.unmap_group(1, 2), Err(Error::Unmapped(at(2))));
                 assert_eq!(range.unmap_group(usize::MAX, 2), Err(Error::NoSuchPage));
                 let top = context.transient(LAST, 1).expect("transient");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The tables of a context as a tree: walking it, and adding to it.
 //!
-//! Every function that recurses does so with [`Level::finer`], so at most five deep. Additions never meet a leaf in
-//! their way: regions are disjoint, or one inside the other and cut out of it (`region_list`).
+//! Every function that recurses does so with [`Level::finer`], so at most five deep. Additions
+//! never meet a leaf in their way: regions are disjoint, or one inside the other and cut out of it
+//! (`region_list`).
 
 use core::sync::atomic::AtomicU64;
 
@@ -72,7 +73,11 @@ impl Mapping {
         space: &AddressSpace,
     ) -> Result<Self, Error> {
         let Content::Memory { base, attributes } = region.content else {
-            return Ok(Self { span, fill: Fill::Transient, largest_unit: Level::Three.entry_size() });
+            return Ok(Self {
+                span,
+                fill: Fill::Transient,
+                largest_unit: Level::Three.entry_size(),
+            });
         };
         let bits = LeafBits::new::<R>(attributes, space.format(), space.walks())
             .map_err(|rule| Error::Attributes(region.extent, rule))?;
@@ -86,7 +91,8 @@ impl Mapping {
         PhysAddr::new(base.get() + (offset - self.span.first))
     }
 
-    /// Whether `unit` of this span, an aligned power of two in size, can be one unit of translation.
+    /// Whether `unit` of this span, an aligned power of two in size, can be one unit of
+    /// translation.
     fn maps_as_unit(&self, unit: Span) -> bool {
         let size = unit.last - unit.first + 1;
         let aligned = match self.fill {
@@ -98,10 +104,13 @@ impl Mapping {
 
     /// Whether a leaf at `level` can map `piece`, which lies in one entry.
     fn is_leaf(&self, piece: Span, level: Level, space: &AddressSpace) -> bool {
-        space.format().leaf_at(level) && piece.is_unit(level.entry_size()) && self.maps_as_unit(piece)
+        space.format().leaf_at(level)
+            && piece.is_unit(level.entry_size())
+            && self.maps_as_unit(piece)
     }
 
-    /// The part of the span in which leaves at `level` get the Contiguous hint: whole groups that one unit could map.
+    /// The part of the span in which leaves at `level` get the Contiguous hint: whole groups that
+    /// one unit could map.
     fn hinted(&self, level: Level) -> Option<Span> {
         let group = level.entry_size() * CONTIGUOUS_ENTRIES;
         let first = self.span.first.next_multiple_of(group);
@@ -158,7 +167,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Calls `f` with each entry for `span` that is not a table (in use or parked), in ascending order, until it fails.
+    /// Calls `f` with each entry for `span` that is not a table (in use or parked), in ascending
+    /// order, until it fails.
     pub(super) fn visit<E>(
         &self,
         span: Span,
@@ -188,7 +198,8 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Maps what is not mapped yet. Each store makes an entry valid (or transient), after what it leads to.
+    /// Maps what is not mapped yet. Each store makes an entry valid (or transient), after what it
+    /// leads to.
     pub(super) fn map(&mut self, mapping: &Mapping) -> Result<(), OutOfTables> {
         self.map_in(self.root, self.space.initial_level(), mapping.span, mapping)
     }
@@ -252,7 +263,9 @@ impl<'a> Tree<'a> {
     ) -> usize {
         let Some(finer) = level.finer() else { return 0 };
         let mut count = 0;
-        for piece in level.pieces(span).filter(|piece| !mapping.is_leaf(piece.span, level, &self.space)) {
+        for piece in
+            level.pieces(span).filter(|piece| !mapping.is_leaf(piece.span, level, &self.space))
+        {
             let below = match table.map(|table| self.load(table, piece.index, level)) {
                 Some(Entry::Table(pa)) => Some(self.pool.at(pa)),
                 _ => None,

@@ -2,11 +2,13 @@
 //! Taking mappings away: break, invalidate, and give back the tables left empty.
 //!
 //! Three steps, so that one barrier sequence serves any number of entries:
-//! 1. Every leaf becomes empty. A table left with nothing else is parked: its entry becomes invalid, and still says where
-//!    the table is.
-//! 2. When these stores are visible to every walker, each page or block that was mapped is invalidated. That drops cached
-//!    pointers to the parked tables too, since each of them had such a page or block.
-//! 3. When the invalidations are complete, no walker can be in a parked table: it goes back to the pool.
+//! 1. Every leaf becomes empty. A table left with nothing else is parked: its entry becomes
+//!    invalid, and still says where the table is.
+//! 2. When these stores are visible to every walker, each page or block that was mapped is
+//!    invalidated. That drops cached pointers to the parked tables too, since each of them had such
+//!    a page or block.
+//! 3. When the invalidations are complete, no walker can be in a parked table: it goes back to the
+//!    pool.
 
 use core::convert::Infallible;
 
@@ -56,7 +58,8 @@ impl Tree<'_> {
     fn give_back_in(&mut self, table: TableIndex, level: Level, span: Span) {
         for piece in level.pieces(span) {
             let entry = self.load(table, piece.index, level);
-            let (Entry::Table(pa) | Entry::ParkedTable(pa), Some(finer)) = (entry, level.finer()) else {
+            let (Entry::Table(pa) | Entry::ParkedTable(pa), Some(finer)) = (entry, level.finer())
+            else {
                 continue;
             };
             let below = self.pool.at(pa);

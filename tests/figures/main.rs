@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Counts on the model machine that are kept as figures: each is asserted here, and printed as a line
-//! `figure: SECTION | NAME | NUMBER`, which `make bench` collects.
+//! Counts on the model machine that are kept as figures: each is asserted here, and printed as a
+//! line `figure: SECTION | NAME | NUMBER`, which `make bench` collects.
 
 mod sharing;
 mod slots;
@@ -18,7 +18,8 @@ const BANK: (u64, u64) = (0x8000_0000, 256 << 20);
 fn boot(dialect: Dialect) -> System<'static> {
     let storage = Box::leak(Box::new(Storage::default()));
     let bank = [(PhysAddr::new(BANK.0), BANK.1)];
-    System::boot(storage, Machine::with_dram(&[BANK]), dialect, &bank, &[]).expect("the bank is right")
+    System::boot(storage, Machine::with_dram(&[BANK]), dialect, &bank, &[])
+        .expect("the bank is right")
 }
 
 /// The granule with this number.

@@ -37,7 +37,9 @@ fn call(system: &System<'_>, cpu: usize, registers: [u64; 4]) -> Vec<Access> {
 fn a_granule_moves_with_two_atomic_accesses() {
     let at = granule(5).get().get();
     let system = boot(Dialect::V1_0);
-    for (name, command) in [("RMI_GRANULE_DELEGATE", DELEGATE), ("RMI_GRANULE_UNDELEGATE", UNDELEGATE)] {
+    for (name, command) in
+        [("RMI_GRANULE_DELEGATE", DELEGATE), ("RMI_GRANULE_UNDELEGATE", UNDELEGATE)]
+    {
         let accesses = call(&system, 0, [command, at, 0, 0]);
         assert_eq!(accesses.len(), 2, "{name}: {accesses:x?}");
         figure("Sharing", &format!("atomic accesses, {name}"), accesses.len());
@@ -52,9 +54,10 @@ fn cpus_that_move_granules_of_their_own_share_no_cache_line() {
         let work = |cpu: usize| {
             rmm::host::attach(&system.machine);
             let first = u64::try_from(cpu).expect("small") * STRIDE;
-            let (base, top) = (granule(first).get().get(), granule(first).get().get() + OWN * 0x1000);
-            let moved =
-                [RANGE_DELEGATE, RANGE_UNDELEGATE].map(|command| call(system, cpu, [command, base, top, 0]));
+            let (base, top) =
+                (granule(first).get().get(), granule(first).get().get() + OWN * 0x1000);
+            let moved = [RANGE_DELEGATE, RANGE_UNDELEGATE]
+                .map(|command| call(system, cpu, [command, base, top, 0]));
             moved.concat()
         };
         let touched: Vec<Vec<Access>> = thread::scope(|threads| {
@@ -73,8 +76,10 @@ fn cpus_that_move_granules_of_their_own_share_no_cache_line() {
                 }
             }
         }
-        let shared =
-            owners.iter().filter(|(line, owners)| written.contains(line) && owners.len() > 1).count();
+        let shared = owners
+            .iter()
+            .filter(|(line, owners)| written.contains(line) && owners.len() > 1)
+            .count();
         assert_eq!(shared, 0, "of {} lines", owners.len());
         figure(
             "Sharing",

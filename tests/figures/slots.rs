@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What opening and closing slots takes: descriptors stored, barriers, TLB invalidations. The translation tables' own
-//! tests assert the order; these count.
+//! What opening and closing slots takes: descriptors stored, barriers, TLB invalidations. The
+//! translation tables' own tests assert the order; these count.
 
 use rmm::granule::state::{Delegated, Ns};
 use rmm::host::system::System;
@@ -17,7 +17,8 @@ fn count<R>(name: &str, expected: [usize; 4], body: impl FnOnce() -> R) -> R {
     let (result, events) = host::record(body);
     let stores = events.iter().filter(|event| matches!(event, Event::Descriptor(..))).count();
     let [dsb, isb, tlbi] = COUNTED.map(|word| {
-        let counted = |event: &&Event| matches!(event, Event::Instruction(text, _) if text.starts_with(word));
+        let counted =
+            |event: &&Event| matches!(event, Event::Instruction(text, _) if text.starts_with(word));
         events.iter().filter(counted).count()
     });
     assert_eq!([stores, dsb, isb, tlbi], expected, "{name}: {events:x?}");
@@ -51,8 +52,10 @@ fn a_copy_of_a_granule_of_the_host_opens_one_slot_once() {
     let mut cpu = System::cpu(0);
     let page = system.rmm.granules().ns_granule(granule(3).get()).expect("it is the host's");
     let mut words = [0; 512];
-    let copied = count("read 4 KiB of the host's", [2, 3, 2, 1], || cpu.slots.ns.read(page, 0, &mut words));
+    let copied =
+        count("read 4 KiB of the host's", [2, 3, 2, 1], || cpu.slots.ns.read(page, 0, &mut words));
     assert_eq!(copied, Ok(()));
-    let copied = count("write 4 KiB of the host's", [2, 3, 2, 1], || cpu.slots.ns.write(page, 0, &words));
+    let copied =
+        count("write 4 KiB of the host's", [2, 3, 2, 1], || cpu.slots.ns.write(page, 0, &words));
     assert_eq!(copied, Ok(()));
 }

@@ -5,7 +5,9 @@ use std::env;
 use std::path::PathBuf;
 
 fn main() {
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory"));
+    let root = PathBuf::from(
+        env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory"),
+    );
     for image in ["el3", "host"] {
         let script = root.join(format!("{image}.ld"));
         println!("cargo::rustc-link-arg-bin={image}=-T{}", script.display());

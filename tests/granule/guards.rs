@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Guards and references: what they prove, what they refuse, and that they give back what they hold.
+//! Guards and references: what they prove, what they refuse, and that they give back what they
+//! hold.
 
 use rmm::granule::state::{
     Data, Delegated, GranuleState, Lockable, Ns, Rd, Rec, RecAux, Rtt, Transition, Unused, Wiped,
 };
-use rmm::granule::{CountError, GranuleTable, LockError, LockedGranule, LockedSet, MAX_SET, State, Wipe};
+use rmm::granule::{
+    CountError, GranuleTable, LockError, LockedGranule, LockedSet, MAX_SET, State, Wipe,
+};
 
 use super::*;
 
@@ -28,7 +31,9 @@ impl Wipe for Wiper {
 
 /// Delegates the granule at `address`.
 fn delegate(table: &GranuleTable<'_>, address: u64) {
-    drop(table.lock::<Ns>(cpu(0), at(address)).expect("it is Non-secure").transition::<Delegated>());
+    drop(
+        table.lock::<Ns>(cpu(0), at(address)).expect("it is Non-secure").transition::<Delegated>(),
+    );
 }
 
 /// Takes the delegated granule at `address` into use.
@@ -96,19 +101,30 @@ fn a_transition_shows_when_the_guard_is_dropped_and_the_granule_comes_back_the_s
     for state in &State::ALL[2..] {
         bring_into(&table, BASE, *state);
         let lock = |table: &GranuleTable<'_>| match state {
-            State::Rd => {
-                drop(table.lock::<Unused<Rd>>(cpu(0), at(BASE)).expect("it is").transition::<Delegated>())
-            }
-            State::Rec => {
-                drop(table.lock::<Unused<Rec>>(cpu(0), at(BASE)).expect("it is").transition::<Delegated>())
-            }
-            State::RecAux => {
-                drop(table.lock::<RecAux>(cpu(0), at(BASE)).expect("it is").transition::<Delegated>())
-            }
+            State::Rd => drop(
+                table
+                    .lock::<Unused<Rd>>(cpu(0), at(BASE))
+                    .expect("it is")
+                    .transition::<Delegated>(),
+            ),
+            State::Rec => drop(
+                table
+                    .lock::<Unused<Rec>>(cpu(0), at(BASE))
+                    .expect("it is")
+                    .transition::<Delegated>(),
+            ),
+            State::RecAux => drop(
+                table.lock::<RecAux>(cpu(0), at(BASE)).expect("it is").transition::<Delegated>(),
+            ),
             State::Data => {
                 drop(table.lock::<Data>(cpu(0), at(BASE)).expect("it is").transition::<Delegated>())
             }
-            _ => drop(table.lock::<Unused<Rtt>>(cpu(0), at(BASE)).expect("it is").transition::<Delegated>()),
+            _ => drop(
+                table
+                    .lock::<Unused<Rtt>>(cpu(0), at(BASE))
+                    .expect("it is")
+                    .transition::<Delegated>(),
+            ),
         };
         lock(&table);
         let locked = table.lock::<Delegated>(cpu(0), at(BASE)).expect("it is Delegated");
@@ -145,13 +161,25 @@ fn two_granules_are_locked_in_either_order_of_naming() {
 fn two_granules_are_refused_and_left_unlocked_if_they_are_one_or_either_is_wrong() {
     let table = granules();
     let unknown = 0x9000_0000;
-    assert_eq!(table.lock_pair::<Ns, Ns>(cpu(0), at(BASE), at(BASE)).unwrap_err(), LockError::SameGranule);
+    assert_eq!(
+        table.lock_pair::<Ns, Ns>(cpu(0), at(BASE), at(BASE)).unwrap_err(),
+        LockError::SameGranule
+    );
     for (a, b) in [(BASE, unknown), (unknown, BASE), (OTHER, unknown), (unknown, OTHER)] {
-        assert_eq!(table.lock_pair::<Ns, Ns>(cpu(0), at(a), at(b)).unwrap_err(), LockError::Unknown);
+        assert_eq!(
+            table.lock_pair::<Ns, Ns>(cpu(0), at(a), at(b)).unwrap_err(),
+            LockError::Unknown
+        );
     }
     for (a, b) in [(BASE, OTHER), (OTHER, BASE)] {
-        assert_eq!(table.lock_pair::<Ns, Rd>(cpu(0), at(a), at(b)).unwrap_err(), LockError::WrongState);
-        assert_eq!(table.lock_pair::<Rd, Ns>(cpu(0), at(a), at(b)).unwrap_err(), LockError::WrongState);
+        assert_eq!(
+            table.lock_pair::<Ns, Rd>(cpu(0), at(a), at(b)).unwrap_err(),
+            LockError::WrongState
+        );
+        assert_eq!(
+            table.lock_pair::<Rd, Ns>(cpu(0), at(a), at(b)).unwrap_err(),
+            LockError::WrongState
+        );
     }
     // None is left locked: this would wait for ever.
     for address in [BASE, OTHER] {
@@ -208,7 +236,9 @@ fn a_set_is_locked_with_another_in_its_place_in_the_order() {
     ] {
         let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
         let mut set = LockedSet::<Ns>::default();
-        let locked = table.lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other), &mut set).expect("all are");
+        let locked = table
+            .lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other), &mut set)
+            .expect("all are");
         assert_eq!(locked.address(), at(other));
         let mut found: Vec<_> = set.iter().map(LockedGranule::address).collect();
         assert!(found.is_sorted());
@@ -228,7 +258,8 @@ fn a_set_with_another_is_refused_and_left_unlocked_if_any_is_wrong() {
     let set = |named: &[u64], other: u64| {
         let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
         let mut set = LockedSet::<Ns>::new();
-        let refusal = table.lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other), &mut set).map(drop);
+        let refusal =
+            table.lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other), &mut set).map(drop);
         assert_eq!(set.iter().count(), if refusal.is_ok() { named.len() } else { 0 });
         refusal
     };
@@ -238,7 +269,11 @@ fn a_set_with_another_is_refused_and_left_unlocked_if_any_is_wrong() {
     assert_eq!(set(&[BASE, other], other), Err(LockError::SameGranule));
     assert_eq!(set(&[BASE, BASE], other), Err(LockError::SameGranule));
     assert_eq!(set(&[OTHER, OTHER], other), Err(LockError::SameGranule));
-    assert_eq!(set(&[BASE, OTHER], BASE + 0x1000), Err(LockError::WrongState), "the other, between them");
+    assert_eq!(
+        set(&[BASE, OTHER], BASE + 0x1000),
+        Err(LockError::WrongState),
+        "the other, between them"
+    );
     assert_eq!(set(&[BASE], BASE + 0x1000), Err(LockError::WrongState), "the other, after them");
     assert_eq!(set(&[BASE, 0x1000], other), Err(LockError::Unknown));
     // None is left locked: this would wait for ever.
@@ -294,7 +329,11 @@ fn a_kept_reference_is_taken_up_again_where_there_is_one() {
     let reference = table.kept_reference::<Rd>(at(BASE)).expect("two were kept");
     assert_eq!(reference.address(), at(BASE));
     drop(reference);
-    assert_eq!(table.lock::<Rd>(cpu(0), at(BASE)).expect("it is").references(), 1, "it was given back");
+    assert_eq!(
+        table.lock::<Rd>(cpu(0), at(BASE)).expect("it is").references(),
+        1,
+        "it was given back"
+    );
 }
 
 #[test]
@@ -306,7 +345,8 @@ fn a_granule_is_known_by_its_address_and_ns_as_long_as_it_is() {
     assert_eq!(locked.address(), at(OTHER));
     drop(locked);
     assert_eq!(table.lock_known::<Rd>(cpu(0), known).unwrap_err(), LockError::WrongState);
-    let ns = |address: u64| table.ns_granule(PhysAddr::new(address)).map(|granule| granule.address());
+    let ns =
+        |address: u64| table.ns_granule(PhysAddr::new(address)).map(|granule| granule.address());
     assert_eq!(ns(OTHER), Some(at(OTHER)));
     assert_eq!((ns(OTHER + 8), ns(0x1000)), (None, None));
     delegate(&table, OTHER);
@@ -381,7 +421,8 @@ fn counts_stay_within_what_the_state_allows() {
 
 #[test]
 fn a_reference_given_back_while_the_granule_is_locked_is_not_counted_again() {
-    // A reference given back while the granule is locked makes the guard's knowledge of the word stale; unlocking copes.
+    // A reference given back while the granule is locked makes the guard's knowledge of the word
+    // stale; unlocking copes.
     let table = granules();
     bring_into(&table, BASE, State::Rec);
     let locked = table.lock::<Rec>(cpu(0), at(BASE)).expect("it is");

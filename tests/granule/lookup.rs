@@ -29,7 +29,8 @@ fn every_granule_of_1_to_64_random_banks_is_found_at_its_address_and_no_other_is
     for count in (1..=64).chain([65, 100, MAX_BANKS]) {
         let banks = random_banks(&mut random, count);
         let table = table(&banks, &[]).expect("the banks are right");
-        let inside = |address| banks.iter().any(|&(base, size)| (base..base + size).contains(&address));
+        let inside =
+            |address| banks.iter().any(|&(base, size)| (base..base + size).contains(&address));
         let end = banks.last().map(|&(base, size)| base + size).expect("there is a bank");
         let granules: Vec<u64> = (0..end + 3 * GRANULE).step_by(0x1000).collect();
         for &address in &granules {
@@ -40,7 +41,8 @@ fn every_granule_of_1_to_64_random_banks_is_found_at_its_address_and_no_other_is
             );
         }
         // Each address has a record of its own: one delegated leaves all others alone.
-        let chosen: Vec<u64> = banks.iter().flat_map(|&(base, size)| [base, base + size - GRANULE]).collect();
+        let chosen: Vec<u64> =
+            banks.iter().flat_map(|&(base, size)| [base, base + size - GRANULE]).collect();
         for (index, &address) in chosen.iter().enumerate() {
             if let Ok(locked) = table.lock::<Ns>(cpu(0), at(address)) {
                 assert_eq!(locked.address(), at(address));
@@ -55,8 +57,8 @@ fn every_granule_of_1_to_64_random_banks_is_found_at_its_address_and_no_other_is
 
 #[test]
 fn an_address_outside_the_banks_cannot_be_locked() {
-    let table =
-        table(&[(0x4000_0000, 0x2000), (0x8000_0000, 0x1000), (0x9000_0000, 0x1000)], &[]).expect("right");
+    let table = table(&[(0x4000_0000, 0x2000), (0x8000_0000, 0x1000), (0x9000_0000, 0x1000)], &[])
+        .expect("right");
     for address in [0, 0x3fff_f000, 0x4000_2000, 0x7fff_f000, 0x8000_1000, 0x9000_1000, !0xfff] {
         assert_eq!(table.lock::<Ns>(cpu(0), at(address)).unwrap_err(), LockError::Unknown);
         assert_eq!(table.state(at(address)), None);
@@ -71,14 +73,19 @@ fn excluded_ranges_are_unknown_whatever_the_banks_say() {
         let banks = random_banks(&mut random, count);
         // In any order, overlapping, unaligned, empty, in gaps and across banks.
         let holes: Vec<(u64, u64)> = (0..random.usize(0..6))
-            .map(|_| (random.u64(0..200 * GRANULE), [0, 1, random.u64(0..20 * GRANULE)][random.usize(0..3)]))
+            .map(|_| {
+                (
+                    random.u64(0..200 * GRANULE),
+                    [0, 1, random.u64(0..20 * GRANULE)][random.usize(0..3)],
+                )
+            })
             .collect();
         let table = table(&banks, &holes).expect("the banks are right");
         for address in (0..400 * GRANULE).step_by(0x1000) {
             let inside = banks.iter().any(|&(base, size)| (base..base + size).contains(&address));
-            let hole = holes
-                .iter()
-                .any(|&(base, size)| size != 0 && base < address + GRANULE && base + size > address);
+            let hole = holes.iter().any(|&(base, size)| {
+                size != 0 && base < address + GRANULE && base + size > address
+            });
             assert_eq!(
                 table.state(at(address)),
                 (inside && !hole).then_some(State::Ns),
@@ -86,8 +93,14 @@ fn excluded_ranges_are_unknown_whatever_the_banks_say() {
             );
         }
     }
-    assert_eq!(table(&[(0x1000, 0x2000)], &[(0, u64::MAX)]).expect("right").state(at(0x1000)), None);
-    assert_eq!(table(&[(0x1000, 0x2000)], &[(0x2000, u64::MAX)]).expect("right").state(at(0x2000)), None);
+    assert_eq!(
+        table(&[(0x1000, 0x2000)], &[(0, u64::MAX)]).expect("right").state(at(0x1000)),
+        None
+    );
+    assert_eq!(
+        table(&[(0x1000, 0x2000)], &[(0x2000, u64::MAX)]).expect("right").state(at(0x2000)),
+        None
+    );
 }
 
 #[test]
@@ -116,7 +129,8 @@ fn banks_that_are_wrong_are_refused_with_the_reason() {
         LayoutError::TooManyBanks { needed: 257, available: MAX_BANKS }
     );
     assert!(table(&many[1..], &[]).is_ok());
-    // A hole at the beginning of a bank makes no bank of nothing, and one in its middle makes two of one.
+    // A hole at the beginning of a bank makes no bank of nothing, and one in its middle makes two
+    // of one.
     assert!(table(&many[1..], &[(many[1].0, 0x800)]).is_ok());
     let wide: Vec<_> = many[1..].iter().map(|(base, _)| (base << 4, 0x3000)).collect();
     let split = table(&wide, &[(wide[7].0 + 0x1000, 1)]).unwrap_err();
@@ -142,7 +156,10 @@ fn too_little_storage_is_refused_with_both_numbers() {
         let built = GranuleTable::new(&mut storage, &waiters, banks.iter().copied(), &excluded);
         let error = LayoutError::TooFewEntries { needed: 4, available };
         assert_eq!(built.err(), (available < 4).then_some(error));
-        assert_eq!(error.to_string(), format!("the granule array needs 4 entries and has {available}"));
+        assert_eq!(
+            error.to_string(),
+            format!("the granule array needs 4 entries and has {available}")
+        );
     }
 }
 
@@ -172,16 +189,21 @@ fn a_table_of_1_tib_works() {
     let banks = ranges(&[(TIB, TIB)]);
     let entries = GranuleTable::required(banks.iter().copied(), &[]).expect("right");
     assert_eq!(entries, 1 << 28);
-    // SAFETY: all bits zero is a `GranuleEntry`, and the operating system provides such memory only where it is touched.
+    // SAFETY: all bits zero is a `GranuleEntry`, and the operating system provides such memory only
+    // where it is touched.
     let mut storage = unsafe { Box::<[GranuleEntry]>::new_zeroed_slice(entries).assume_init() };
     let waiters = Waiters::new();
-    let table = GranuleTable::new(&mut storage, &waiters, banks.iter().copied(), &[]).expect("right");
+    let table =
+        GranuleTable::new(&mut storage, &waiters, banks.iter().copied(), &[]).expect("right");
     for address in [TIB, TIB + 0x1000, TIB + (TIB >> 1), 2 * TIB - 0x1000] {
         drop(table.lock::<Ns>(cpu(0), at(address)).expect("free").transition::<Delegated>());
         assert_eq!(table.state(at(address)), Some(State::Delegated));
     }
     for address in [TIB - 0x1000, 2 * TIB, 0, TIB + 0x2000] {
-        assert_eq!(table.state(at(address)), (TIB..2 * TIB).contains(&address).then_some(State::Ns));
+        assert_eq!(
+            table.state(at(address)),
+            (TIB..2 * TIB).contains(&address).then_some(State::Ns)
+        );
     }
     print_cost("1 TiB in 1 bank", &table, TIB);
 }
@@ -190,7 +212,9 @@ fn a_table_of_1_tib_works() {
 fn print_cost(what: &str, table: &GranuleTable<'_>, base: u64) {
     const LOOK_UPS: u64 = 1_000_000;
     let start = Instant::now();
-    let found = (0..LOOK_UPS).filter(|index| table.state(at(base + (index % 64) * 0x1000)).is_some()).count();
+    let found = (0..LOOK_UPS)
+        .filter(|index| table.state(at(base + (index % 64) * 0x1000)).is_some())
+        .count();
     println!(
         "{what}: {:?} a look-up, {found} found",
         start.elapsed() / u32::try_from(LOOK_UPS).expect("small")

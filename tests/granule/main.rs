@@ -26,9 +26,17 @@ fn ranges(ranges: &[(u64, u64)]) -> Vec<MemoryRange> {
 }
 
 /// A table of just the size that it needs, never freed.
-fn table(banks: &[(u64, u64)], excluded: &[(u64, u64)]) -> Result<GranuleTable<'static>, LayoutError> {
+fn table(
+    banks: &[(u64, u64)],
+    excluded: &[(u64, u64)],
+) -> Result<GranuleTable<'static>, LayoutError> {
     let (banks, excluded) = (ranges(banks), ranges(excluded));
     let entries = GranuleTable::required(banks.iter().copied(), &excluded)?;
     let storage: Vec<_> = (0..entries).map(|_| GranuleEntry::new()).collect();
-    GranuleTable::new(storage.leak(), Box::leak(Box::new(Waiters::new())), banks.into_iter(), &excluded)
+    GranuleTable::new(
+        storage.leak(),
+        Box::leak(Box::new(Waiters::new())),
+        banks.into_iter(),
+        &excluded,
+    )
 }

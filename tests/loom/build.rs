@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Copies the granule lock's source, once as it is and once for each way of weakening it, into modules that the model checker runs.
+//! Copies the granule lock's source, once as it is and once for each way of weakening it, into
+//! modules that the model checker runs.
 //!
-//! The copy that is right and the weakened ones differ in one place each, so that what catches the latter is known to prove something of the former.
+//! The copy that is right and the weakened ones differ in one place each, so that what catches the
+//! latter is known to prove something of the former.
 
 use std::fmt::Write as _;
 use std::{env, fs, path::Path};
 
 const SOURCE: &str = "../../src/granule/lock.rs";
 
-/// Every memory ordering that says something, and what is left of it when it is weakened by one half.
+/// Every memory ordering that says something, and what is left of it when it is weakened by one
+/// half.
 const WEAKER: [(&str, &[&str]); 3] = [
     ("Ordering::Acquire", &["Ordering::Relaxed"]),
     ("Ordering::Release", &["Ordering::Relaxed"]),
@@ -36,16 +39,22 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let source = fs::read_to_string(SOURCE).expect("the lock's source is there");
     // An included file can have no inner doc comments.
-    let source: String =
-        source.lines().filter(|line| !line.starts_with("//!")).map(|line| format!("{line}\n")).collect();
+    let source: String = source
+        .lines()
+        .filter(|line| !line.starts_with("//!"))
+        .map(|line| format!("{line}\n"))
+        .collect();
 
     let mut weakened = Vec::new();
     for (ordering, weaker) in WEAKER {
         for (at, _) in source.match_indices(ordering) {
             for weaker in weaker {
                 let text = format!("{}{weaker}{}", &source[..at], &source[at + ordering.len()..]);
-                let function =
-                    source[..at].rsplit("fn ").next().and_then(|rest| rest.split('(').next()).unwrap_or("?");
+                let function = source[..at]
+                    .rsplit("fn ")
+                    .next()
+                    .and_then(|rest| rest.split('(').next())
+                    .unwrap_or("?");
                 weakened.push((format!("{ordering} to {weaker} in `{function}`"), text));
             }
         }
@@ -58,7 +67,8 @@ fn main() {
     let mut output = format!("models! {{ right {{ {source} }} }}\n");
     let mut list = String::new();
     for (number, (what, text)) in weakened.iter().enumerate() {
-        writeln!(output, "models! {{ weakened_{number} {{ {text} }} }}").expect("a string takes all");
+        writeln!(output, "models! {{ weakened_{number} {{ {text} }} }}")
+            .expect("a string takes all");
         write!(list, "({what:?}, weakened_{number}::MODELS),").expect("a string takes all");
     }
     writeln!(
@@ -67,5 +77,6 @@ fn main() {
     )
     .expect("a string takes all");
     let directory = env::var("OUT_DIR").expect("cargo names the directory");
-    fs::write(Path::new(&directory).join("locks.rs"), output).expect("the directory can be written");
+    fs::write(Path::new(&directory).join("locks.rs"), output)
+        .expect("the directory can be written");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A host that writes its memory while the RMM reads it: whatever of it the RMM has got, it has measured and uses the same.
+//! A host that writes its memory while the RMM reads it: whatever of it the RMM has got, it has
+//! measured and uses the same.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -32,7 +33,8 @@ fn a_realm_is_what_its_measurement_says_whenever_the_host_changes_its_parameters
             assert_eq!(world.state(RD), Some(State::Delegated));
             continue;
         }
-        let (bits, roots) = world.with_realm(RD, |realm| (realm.stage2.ipa_bits, realm.stage2.root_count));
+        let (bits, roots) =
+            world.with_realm(RD, |realm| (realm.stage2.ipa_bits, realm.stage2.root_count));
         let algorithm = world.with_realm(RD, |realm| realm.initial_measurement.algorithm());
         assert!(matches!((bits, roots), (40, 2) | (39, 1)), "{bits} bits by {roots} root tables");
         seen[usize::from(bits == 39) + 1] += 1;

@@ -59,7 +59,8 @@ fn a_vmid_is_free_again_when_its_realm_is_gone_or_never_came_to_be() {
     world.write_realm(PARAMETERS, &other);
     world.refused(function::REALM_CREATE, &[OTHER_RD, PARAMETERS], 1, "a VMID in use");
     // Refused for another reason, with a VMID that is free: it stays free.
-    let unaligned = RealmParams { vmid: 8, rtt_base: OTHER_ROOT + 0x1000, ..RealmParams::default() };
+    let unaligned =
+        RealmParams { vmid: 8, rtt_base: OTHER_ROOT + 0x1000, ..RealmParams::default() };
     world.write_realm(PARAMETERS, &unaligned);
     world.refused(function::REALM_CREATE, &[OTHER_RD, PARAMETERS], 1, "unaligned tables");
     world.write_realm(PARAMETERS, &RealmParams { vmid: 8, rtt_base: HOSTS & !0x1fff, ..other });
@@ -86,7 +87,8 @@ fn the_measurement_follows_the_commands() {
             ..RealmParams::default()
         };
         assert_eq!(world.realm_create(RD, &parameters), SUCCESS);
-        let measured = || world.with_realm(RD, |realm| oracle::bytes(realm.initial_measurement.value()));
+        let measured =
+            || world.with_realm(RD, |realm| oracle::bytes(realm.initial_measurement.value()));
         let expected = oracle::initial(algorithm, (1, [40, 3, 5, 6, 7]));
         assert_eq!(measured(), expected);
         assert_eq!(
@@ -162,7 +164,12 @@ fn a_rec_that_could_run_is_answered_as_one_that_is_not_runnable() {
     assert_eq!(world.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
     world.refused(function::REC_ENTER, &[REC, HOSTS], ERROR_REC, "a Realm that is ACTIVE");
     world.with_realm(RD, |realm| realm.state = RealmState::SystemOff);
-    world.refused(function::REC_ENTER, &[REC, HOSTS], ERROR_REALM_OFF, "a Realm that is SYSTEM_OFF");
+    world.refused(
+        function::REC_ENTER,
+        &[REC, HOSTS],
+        ERROR_REALM_OFF,
+        "a Realm that is SYSTEM_OFF",
+    );
     world.refused(function::REALM_ACTIVATE, &[RD], ERROR_REALM, "a Realm that is SYSTEM_OFF");
     // Destroying is possible in any state.
     assert_eq!(world.call(function::REC_DESTROY, &[REC]), SUCCESS);
@@ -210,11 +217,18 @@ fn root_tables_begin_without_entries_in_the_protected_and_in_the_other_half() {
         let format = if lpa2 != 0 { DescriptorFormat::Lpa2 } else { DescriptorFormat::Bits48 };
         let level = Level::from_number(rtt_level_start).expect("a level");
         for index in 0..512 * u64::from(rtt_num_start) {
-            let word = world.system.machine.memory.word(ROOTS + 8 * index).expect("there is memory");
+            let word =
+                world.system.machine.memory.word(ROOTS + 8 * index).expect("there is memory");
             let entry = Entry::decode(word.load(Ordering::Relaxed), level, format);
-            let expected =
-                if index < protected { Entry::Unassigned(Ripas::Empty) } else { Entry::UnassignedNs };
-            assert_eq!(entry, expected, "entry {index} of {s2sz} bits from level {rtt_level_start}");
+            let expected = if index < protected {
+                Entry::Unassigned(Ripas::Empty)
+            } else {
+                Entry::UnassignedNs
+            };
+            assert_eq!(
+                entry, expected,
+                "entry {index} of {s2sz} bits from level {rtt_level_start}"
+            );
         }
     }
 }

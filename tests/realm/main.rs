@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The objects of a Realm, and the commands on Realms and RECs called as the host calls them, on the model machine.
+//! The objects of a Realm, and the commands on Realms and RECs called as the host calls them, on
+//! the model machine.
 
 #[path = "../rmi/fixture.rs"]
 mod fixture;

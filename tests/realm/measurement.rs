@@ -10,7 +10,10 @@ use crate::seed;
 
 const ALGORITHMS: [HashAlgorithm; 2] = [HashAlgorithm::Sha256, HashAlgorithm::Sha512];
 
-fn parameters(algorithm: HashAlgorithm, (flags, numbers): oracle::RealmFields) -> MeasuredRealmParameters {
+fn parameters(
+    algorithm: HashAlgorithm,
+    (flags, numbers): oracle::RealmFields,
+) -> MeasuredRealmParameters {
     let [s2sz, sve_vl, num_bps, num_wps, pmu_num_ctrs] = numbers;
     MeasuredRealmParameters { flags, s2sz, sve_vl, num_bps, num_wps, pmu_num_ctrs, algorithm }
 }
@@ -36,7 +39,11 @@ fn each_parameter_of_a_realm_is_measured_by_itself() {
             }
             let fields = (flags, numbers);
             let measured = bytes(InitialMeasurement::new(&parameters(algorithm, fields)).value());
-            assert_eq!(measured, oracle::initial(algorithm, fields), "field {field}, {algorithm:?}");
+            assert_eq!(
+                measured,
+                oracle::initial(algorithm, fields),
+                "field {field}, {algorithm:?}"
+            );
             values.push(measured);
         }
         values.sort_unstable();
@@ -62,7 +69,13 @@ fn random_histories_have_the_measurement_of_the_independent_computation() {
                         let filled = random.usize(0..=512);
                         content[..filled].fill_with(|| random.u64(..));
                         measurement.extend_with_data(first, second, Some(&content));
-                        oracle::data(algorithm, &expected, first, second, Some(&bytes::<512, 4096>(&content)))
+                        oracle::data(
+                            algorithm,
+                            &expected,
+                            first,
+                            second,
+                            Some(&bytes::<512, 4096>(&content)),
+                        )
                     }
                     1 => {
                         measurement.extend_with_data(first, second, None);

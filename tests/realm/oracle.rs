@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! An independent computation of Realm measurements: whole structures laid out here, hashed whole by another implementation of the hashes.
+//! An independent computation of Realm measurements: whole structures laid out here, hashed whole
+//! by another implementation of the hashes.
 
 use orion::hazardous::hash::sha2::{sha256::Sha256, sha512::Sha512};
 use rmm::realm::measurement::HashAlgorithm;
@@ -33,7 +34,8 @@ pub fn page(fields: &[(usize, &[u8])]) -> Vec<u8> {
     page
 }
 
-/// The fields of RmiRealmParams that are measured: flags, s2sz, sve_vl, num_bps, num_wps, pmu_num_ctrs.
+/// The fields of RmiRealmParams that are measured: flags, s2sz, sve_vl, num_bps, num_wps,
+/// pmu_num_ctrs.
 pub type RealmFields = (u64, [u32; 5]);
 
 /// The measurement of a Realm just created.
@@ -56,7 +58,12 @@ pub fn initial(algorithm: HashAlgorithm, (flags, numbers): RealmFields) -> [u8; 
 }
 
 /// A measurement extended by a descriptor of the kind `kind` with `fields`.
-fn extend(algorithm: HashAlgorithm, measurement: &[u8; 64], kind: u8, fields: &[(usize, &[u8])]) -> [u8; 64] {
+fn extend(
+    algorithm: HashAlgorithm,
+    measurement: &[u8; 64],
+    kind: u8,
+    fields: &[(usize, &[u8])],
+) -> [u8; 64] {
     let mut all: Vec<(usize, &[u8])> = vec![(0x0, &[]), (0x8, &[0, 1]), (0x10, measurement)];
     let kind = [kind];
     all[0].1 = &kind;
@@ -87,7 +94,8 @@ pub fn rec(
     gprs: [u64; 8],
 ) -> [u8; 64] {
     let gprs: Vec<u8> = gprs.iter().flat_map(|gpr| gpr.to_le_bytes()).collect();
-    let structure = page(&[(0x0, &flags.to_le_bytes()), (0x200, &pc.to_le_bytes()), (0x300, &gprs)]);
+    let structure =
+        page(&[(0x0, &flags.to_le_bytes()), (0x200, &pc.to_le_bytes()), (0x300, &gprs)]);
     extend(algorithm, measurement, 1, &[(0x50, &hash(algorithm, &structure))])
 }
 

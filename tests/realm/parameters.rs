@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which stage-2 translations a Realm may ask for, against the rules written down once more: by the sizes that a walk from each level translates.
+//! Which stage-2 translations a Realm may ask for, against the rules written down once more: by the
+//! sizes that a walk from each level translates.
 
 use rmm::realm::parameters::{RealmLimits, RealmParametersError, RmiRealmParams};
 use rmm::realm::rec_parameters::RmiRecParams;
@@ -34,13 +35,15 @@ fn validate(
     fields.expect("it can be read").validate(limits).map(|parameters| parameters.stage2)
 }
 
-/// The number of tables that a walk of `bits` from `level` begins with, if it can: a table resolves 9 bits, concatenation up to 4 more, a page has 12.
+/// The number of tables that a walk of `bits` from `level` begins with, if it can: a table resolves
+/// 9 bits, concatenation up to 4 more, a page has 12.
 fn tables(lpa2: bool, bits: u64, level: i64) -> Option<u64> {
     let levels = u64::try_from(3 - level).ok()?;
     let below = 12 + 9 * levels;
     let resolved = bits.checked_sub(below)?;
     match (level, resolved) {
-        // At least two bits at level -1 would be natural; the rule is that level 0 cannot do it: from 49 bits on.
+        // At least two bits at level -1 would be natural; the rule is that level 0 cannot do it:
+        // from 49 bits on.
         (-1, 1..=4) if lpa2 => Some(1),
         (-1, _) => None,
         (_, 0) => None,
@@ -77,7 +80,8 @@ fn every_combination_of_size_and_level_is_accepted_exactly_if_a_walk_can_do_it()
             }
         }
     }
-    // Sizes from level 2, 1 and 0 without LPA2; and with it also concatenated at level 0 and from level -1.
+    // Sizes from level 2, 1 and 0 without LPA2; and with it also concatenated at level 0 and from
+    // level -1.
     assert_eq!(accepted, 3 + 12 + 9 + (3 + 12 + 13 + 4));
 }
 
@@ -99,7 +103,8 @@ fn root_tables_are_aligned_to_their_size_and_within_reach() {
 
 #[test]
 fn limits_of_the_cpu_are_kept() {
-    let narrow = RealmLimits { ipa_bits: 40, physical_bits: 40, lpa2: false, vmid_bits: 8, ..LIMITS };
+    let narrow =
+        RealmLimits { ipa_bits: 40, physical_bits: 40, lpa2: false, vmid_bits: 8, ..LIMITS };
     assert!(validate(&narrow, false, 40, 1, 2, 0x4000).is_ok());
     assert_eq!(validate(&narrow, false, 41, 1, 4, 0x4000), Err(RealmParametersError::IpaBits));
     assert_eq!(validate(&narrow, true, 40, 1, 2, 0x4000), Err(RealmParametersError::Flags));

@@ -46,7 +46,12 @@ fn completes(world: &World, status: u64, result: u64) {
         assert_eq!(rec.registers.gprs[..5], [result, 0, 0, 0, 77]);
         assert_eq!(rec.pending, PendingRequest::None);
     });
-    world.refused(function::PSCI_COMPLETE, &[REC, SECOND_REC, status], ERROR_INPUT, "completed already");
+    world.refused(
+        function::PSCI_COMPLETE,
+        &[REC, SECOND_REC, status],
+        ERROR_INPUT,
+        "completed already",
+    );
 }
 
 #[test]
@@ -57,7 +62,11 @@ fn a_rec_that_is_off_is_switched_on_as_the_caller_asked() {
         assert!(rec.runnable);
         assert_eq!((rec.registers.pc, rec.registers.gprs[0]), (0x4_2000, 0xc0_ffee));
         assert_eq!(rec.registers.gprs[1..], [0; 30]);
-        assert_eq!(rec.registers.sctlr_el1 & BIG_ENDIAN, BIG_ENDIAN, "the byte order is the caller's");
+        assert_eq!(
+            rec.registers.sctlr_el1 & BIG_ENDIAN,
+            BIG_ENDIAN,
+            "the byte order is the caller's"
+        );
         assert_eq!(rec.registers.pstate, 0x3c5);
     });
 }
@@ -79,7 +88,9 @@ fn a_rec_that_is_on_stays_as_it_is_and_its_host_cannot_deny_it() {
 
 #[test]
 fn a_rec_that_runs_is_on() {
-    for (pending, result) in [(cpu_on as fn(Mpidr) -> PendingRequest, ALREADY_ON), (affinity_info, 0)] {
+    for (pending, result) in
+        [(cpu_on as fn(Mpidr) -> PendingRequest, ALREADY_ON), (affinity_info, 0)]
+    {
         let world = waiting(pending, false);
         let cpu = System::cpu(1);
         let locked = world.system.rmm.granules().lock::<Rec>(cpu.index, granule(SECOND_REC));

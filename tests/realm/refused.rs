@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the commands refuse: each failure condition alone gives its code, of two the one that is checked first does, and nothing changes.
+//! What the commands refuse: each failure condition alone gives its code, of two the one that is
+//! checked first does, and nothing changes.
 
 use rmm::granule::state::{Rec, Rtt};
 use rmm::host::system::System;
@@ -22,8 +23,13 @@ fn fault<A>(what: &'static str, status: u64, commit: fn(&World, &mut A)) -> Faul
     Fault { what, status, commit }
 }
 
-/// Checks `faults`, given in the order of the checks, alone and in pairs. The later one of a pair is committed first: what both touch has the earlier one.
-fn check<A>(prepare: fn() -> (World, A), call: fn(&World, &A) -> (u32, Vec<u64>), faults: &[Fault<A>]) {
+/// Checks `faults`, given in the order of the checks, alone and in pairs. The later one of a pair
+/// is committed first: what both touch has the earlier one.
+fn check<A>(
+    prepare: fn() -> (World, A),
+    call: fn(&World, &A) -> (u32, Vec<u64>),
+    faults: &[Fault<A>],
+) {
     let (world, arguments) = prepare();
     let (function, registers) = call(&world, &arguments);
     assert_eq!(world.call(function, &registers), SUCCESS, "without a fault it succeeds");
@@ -52,7 +58,10 @@ struct RealmCreate {
     parameters: RealmParams,
 }
 
-fn realm_create_fault(what: &'static str, commit: fn(&World, &mut RealmCreate)) -> Fault<RealmCreate> {
+fn realm_create_fault(
+    what: &'static str,
+    commit: fn(&World, &mut RealmCreate),
+) -> Fault<RealmCreate> {
     fault(what, ERROR_INPUT, commit)
 }
 
@@ -87,15 +96,21 @@ fn realm_create() {
             realm_create_fault("too many IPA bits", |_, call| call.parameters.s2sz = 49),
             realm_create_fault("no such level", |_, call| call.parameters.rtt_level_start = 4),
             realm_create_fault("level -1", |_, call| call.parameters.rtt_level_start = -1),
-            realm_create_fault("level 2 for 40 bits", |_, call| call.parameters.rtt_level_start = 2),
+            realm_create_fault("level 2 for 40 bits", |_, call| {
+                call.parameters.rtt_level_start = 2
+            }),
             realm_create_fault("one root of two", |_, call| call.parameters.rtt_num_start = 1),
             realm_create_fault("no root", |_, call| call.parameters.rtt_num_start = 0),
-            realm_create_fault("roots unaligned", |_, call| call.parameters.rtt_base = ROOT + 0x1000),
+            realm_create_fault("roots unaligned", |_, call| {
+                call.parameters.rtt_base = ROOT + 0x1000
+            }),
             realm_create_fault("roots not granules", |_, call| call.parameters.rtt_base = ROOT + 8),
             realm_create_fault("roots out of reach", |_, call| call.parameters.rtt_base = 1 << 48),
             realm_create_fault("roots at the end", |_, call| call.parameters.rtt_base = !0x1fff),
             realm_create_fault("the RD unaligned", |_, call| call.rd = RD + 1),
-            realm_create_fault("the RD the first root", |_, call| call.rd = call.parameters.rtt_base),
+            realm_create_fault("the RD the first root", |_, call| {
+                call.rd = call.parameters.rtt_base
+            }),
             realm_create_fault("the RD the last root", |_, call| {
                 call.rd = call.parameters.rtt_base.wrapping_add(0x1000);
             }),
@@ -103,7 +118,9 @@ fn realm_create() {
             realm_create_fault("the RD another one", |_, call| call.rd = OTHER_RD),
             realm_create_fault("the RD the parameters", |_, call| call.rd = call.page),
             realm_create_fault("the RD nowhere", |_, call| call.rd = DEVICE),
-            realm_create_fault("a root the host's", |_, call| call.parameters.rtt_base = HOSTS & !0x1fff),
+            realm_create_fault("a root the host's", |_, call| {
+                call.parameters.rtt_base = HOSTS & !0x1fff
+            }),
             realm_create_fault("a root another's", |_, call| call.parameters.rtt_base = OTHER_ROOT),
             realm_create_fault("the VMID another's", |_, call| call.parameters.vmid = 2),
         ],
@@ -145,7 +162,9 @@ fn realm_activate() {
             fault("nowhere", ERROR_INPUT, |_, rd| *rd = DEVICE),
             fault("a REC", ERROR_INPUT, |_, rd| *rd = REC),
             fault("the host's", ERROR_INPUT, |_, rd| *rd = HOSTS),
-            fault("ACTIVE", ERROR_REALM, |world, _| world.with_realm(RD, |rd| rd.state = RealmState::Active)),
+            fault("ACTIVE", ERROR_REALM, |world, _| {
+                world.with_realm(RD, |rd| rd.state = RealmState::Active)
+            }),
             fault("SYSTEM_OFF", ERROR_REALM, |world, _| {
                 world.with_realm(RD, |rd| rd.state = RealmState::SystemOff);
             }),
@@ -156,7 +175,8 @@ fn realm_activate() {
 /// Counts a live entry in a root table.
 fn make_live(world: &World, root: u64) {
     let cpu = System::cpu(0);
-    let root = world.system.rmm.granules().lock::<Rtt>(cpu.index, granule(root)).expect("a root table");
+    let root =
+        world.system.rmm.granules().lock::<Rtt>(cpu.index, granule(root)).expect("a root table");
     root.get(1).expect("it has room");
 }
 
@@ -177,7 +197,9 @@ fn realm_destroy() {
             fault("a root table", ERROR_INPUT, |_, rd| *rd = ROOT),
             fault("a REC exists", ERROR_REALM, |world, _| world.rec(RD, REC, AUX, 0)),
             fault("a live entry in the first root", ERROR_REALM, |world, _| make_live(world, ROOT)),
-            fault("a live entry in the last root", ERROR_REALM, |world, _| make_live(world, ROOT + 0x1000)),
+            fault("a live entry in the last root", ERROR_REALM, |world, _| {
+                make_live(world, ROOT + 0x1000)
+            }),
         ],
     );
 }
@@ -191,8 +213,9 @@ struct RecCreate {
 
 #[test]
 fn rec_create() {
-    let input =
-        |what, commit: fn(&World, &mut RecCreate)| -> Fault<RecCreate> { fault(what, ERROR_INPUT, commit) };
+    let input = |what, commit: fn(&World, &mut RecCreate)| -> Fault<RecCreate> {
+        fault(what, ERROR_INPUT, commit)
+    };
     check(
         || {
             let world = World::new();
@@ -297,7 +320,9 @@ fn rec_enter() {
         ("the REC an RD", ERROR_INPUT, |_, call| call[0] = RD),
         ("running", ERROR_REC, |world, _| make_running(world, REC)),
         ("the run page taken away", ERROR_INPUT, |_, call| call[1] = TAKEN_AWAY),
-        ("NEW", ERROR_REALM, |world, _| world.with_realm(RD, |realm| realm.state = RealmState::New)),
+        ("NEW", ERROR_REALM, |world, _| {
+            world.with_realm(RD, |realm| realm.state = RealmState::New)
+        }),
         ("SYSTEM_OFF", ERROR_REALM_OFF, |world, _| {
             world.with_realm(RD, |realm| realm.state = RealmState::SystemOff);
         }),
@@ -370,7 +395,11 @@ fn parameters_taken_away_while_they_are_read_change_nothing_else() {
         world.write_realm(PARAMETERS, &RealmParams::default());
         let before = world.see();
         world.system.machine.take_away_after(words);
-        assert_eq!(world.call(function::REALM_CREATE, &[RD, PARAMETERS]), ERROR_INPUT, "after {words}");
+        assert_eq!(
+            world.call(function::REALM_CREATE, &[RD, PARAMETERS]),
+            ERROR_INPUT,
+            "after {words}"
+        );
         let differing: Vec<_> = before
             .iter()
             .zip(world.see())
@@ -386,8 +415,13 @@ fn parameters_taken_away_while_they_are_read_change_nothing_else() {
         world.write_rec(PARAMETERS, &RecParams::default());
         let before = world.see();
         world.system.machine.take_away_after(words);
-        assert_eq!(world.call(function::REC_CREATE, &[RD, REC, PARAMETERS]), ERROR_INPUT, "after {words}");
-        let differing = before.iter().zip(world.see()).filter(|(before, after)| **before != *after).count();
+        assert_eq!(
+            world.call(function::REC_CREATE, &[RD, REC, PARAMETERS]),
+            ERROR_INPUT,
+            "after {words}"
+        );
+        let differing =
+            before.iter().zip(world.see()).filter(|(before, after)| **before != *after).count();
         assert_eq!(differing, 1, "after {words}");
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Several CPUs at once: of those that race for one thing, one gets it, and the others leave nothing behind.
+//! Several CPUs at once: of those that race for one thing, one gets it, and the others leave
+//! nothing behind.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,7 +37,10 @@ fn of_those_who_race_for_a_vmid_one_gets_it() {
     });
     assert_eq!(won.into_inner(), 1 << 16);
     vmids.give_back(Vmid::new(77));
-    assert!(!vmids.take(Vmid::new(76)) && !vmids.take(Vmid::new(78)), "one is given back, and no other");
+    assert!(
+        !vmids.take(Vmid::new(76)) && !vmids.take(Vmid::new(78)),
+        "one is given back, and no other"
+    );
     assert!(vmids.take(Vmid::new(77)));
 }
 
@@ -85,7 +89,10 @@ fn of_those_who_create_the_same_realm_one_does() {
         assert_eq!(world.call(function::REALM_DESTROY, &[RD]), SUCCESS);
         // Both VMIDs are free.
         for vmid in [1, 2] {
-            assert_eq!(world.realm_create(RD, &RealmParams { vmid, ..RealmParams::default() }), SUCCESS);
+            assert_eq!(
+                world.realm_create(RD, &RealmParams { vmid, ..RealmParams::default() }),
+                SUCCESS
+            );
             assert_eq!(world.call(function::REALM_DESTROY, &[RD]), SUCCESS);
         }
     }

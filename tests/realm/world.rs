@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A host with a model machine under it: it lends granules, writes parameters and calls; and it can look at everything at once.
+//! A host with a model machine under it: it lends granules, writes parameters and calls; and it can
+//! look at everything at once.
 
 use std::sync::atomic::Ordering;
 
@@ -18,7 +19,8 @@ pub const ERROR_REALM: u64 = 2;
 pub const ERROR_REALM_OFF: u64 = 0x102;
 pub const ERROR_REC: u64 = 3;
 
-/// Where things are unless a test says otherwise: in different orders of address, so that locks are taken in either.
+/// Where things are unless a test says otherwise: in different orders of address, so that locks are
+/// taken in either.
 pub const PARAMETERS: u64 = FIRST.0 + 0x3_8000;
 pub const RD: u64 = FIRST.0 + 0x2_8000;
 pub const ROOT: u64 = FIRST.0 + 0x2_0000;
@@ -105,7 +107,8 @@ pub struct World {
 }
 
 impl World {
-    /// A machine with 52-bit physical addresses, LPA2, 16 breakpoints and watchpoints and 16-bit VMIDs.
+    /// A machine with 52-bit physical addresses, LPA2, 16 breakpoints and watchpoints and 16-bit
+    /// VMIDs.
     pub fn new() -> Self {
         Self::with_registers(3 << 40 | 6, 2 << 4)
     }
@@ -133,7 +136,11 @@ impl World {
 
     pub fn undelegate(&self, granules: &[u64]) {
         for granule in granules {
-            assert_eq!(self.call(function::GRANULE_UNDELEGATE, &[*granule]), SUCCESS, "{granule:#x}");
+            assert_eq!(
+                self.call(function::GRANULE_UNDELEGATE, &[*granule]),
+                SUCCESS,
+                "{granule:#x}"
+            );
             assert!(self.system.machine.memory.granule_is(*granule, 0));
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The commands that exist before any Realm does, in both dialects, with every answer that the ABI gives them.
+//! The commands that exist before any Realm does, in both dialects, with every answer that the ABI
+//! gives them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,10 +19,20 @@ fn version_is_supported_only_when_named_exactly() {
     for (dialect, version) in [(Dialect::V1_0, 0x1_0000), (Dialect::V2_0, 0x2_0000)] {
         let system = boot(dialect);
         assert_eq!(call(&system, function::VERSION, &[version]), (SUCCESS, [version, version, 0]));
-        for other in
-            [0, 1, version - 1, version + 1, version | 1 << 31, version | 1 << 32, 0x3_0000, u64::MAX]
-        {
-            assert_eq!(call(&system, function::VERSION, &[other]), (ERROR_INPUT, [version, version, 0]));
+        for other in [
+            0,
+            1,
+            version - 1,
+            version + 1,
+            version | 1 << 31,
+            version | 1 << 32,
+            0x3_0000,
+            u64::MAX,
+        ] {
+            assert_eq!(
+                call(&system, function::VERSION, &[other]),
+                (ERROR_INPUT, [version, version, 0])
+            );
         }
     }
 }
@@ -30,7 +41,8 @@ fn version_is_supported_only_when_named_exactly() {
 fn sve_hint_and_upper_half_of_x0_do_not_change_the_function() {
     let system = boot(Dialect::V1_0);
     for extra in [1 << 16, 1 << 32, u64::MAX << 32 | 1 << 16] {
-        let registers = [0xC400_0000 | u64::from(function::VERSION) | extra, 0x1_0000, 0, 0, 4, 5, 6, 7];
+        let registers =
+            [0xC400_0000 | u64::from(function::VERSION) | extra, 0x1_0000, 0, 0, 4, 5, 6, 7];
         let after = system.call(&mut System::cpu(0), registers);
         assert_eq!(after, [SUCCESS, 0x1_0000, 0x1_0000, 0, 4, 5, 6, 7]);
     }
@@ -75,7 +87,8 @@ fn functions_of_the_other_dialect_and_unassigned_ones_are_unknown() {
     ];
     for (dialect, known) in [(Dialect::V1_0, &first[..]), (Dialect::V2_0, &second[..])] {
         let system = boot(dialect);
-        let ranges = (0x100..0x300).chain([0, 0x4000_0150, 0x8000_0150, 0x2_0150, 0x100_0150, !(1 << 16)]);
+        let ranges =
+            (0x100..0x300).chain([0, 0x4000_0150, 0x8000_0150, 0x2_0150, 0x100_0150, !(1 << 16)]);
         for function in ranges {
             let (x0, outputs) = call(&system, function, &[]);
             assert_eq!(x0 == UNKNOWN, !known.contains(&function), "{function:#x} in {dialect:?}");
@@ -128,7 +141,9 @@ fn feature_registers_of_rmi_2_0_report_this_cpu() {
 #[test]
 fn a_granule_goes_to_the_realm_world_and_comes_back_wiped() {
     let system = boot(Dialect::V1_0);
-    for granule in [FIRST.0, FIRST.0 + FIRST.1 - GRANULE_SIZE, SECOND.0, SECOND.0 + SECOND.1 - GRANULE_SIZE] {
+    for granule in
+        [FIRST.0, FIRST.0 + FIRST.1 - GRANULE_SIZE, SECOND.0, SECOND.0 + SECOND.1 - GRANULE_SIZE]
+    {
         system.machine.memory.fill_granule(granule, 0x5ec7e7);
         assert_eq!(call(&system, function::GRANULE_DELEGATE, &[granule]), (SUCCESS, [0; 3]));
         assert_eq!(state(&system, granule), Some(State::Delegated));
@@ -148,8 +163,16 @@ fn a_granule_goes_to_the_realm_world_and_comes_back_wiped() {
 
 /// Addresses at which there is nothing to delegate or undelegate.
 fn hostile_addresses() -> Vec<u64> {
-    let mut addresses =
-        vec![0, 1, DEVICE, FIRST.0 + 1, FIRST.0 + 0x800, FIRST.0 + 0xfff, u64::MAX, u64::MAX - 0xfff];
+    let mut addresses = vec![
+        0,
+        1,
+        DEVICE,
+        FIRST.0 + 1,
+        FIRST.0 + 0x800,
+        FIRST.0 + 0xfff,
+        u64::MAX,
+        u64::MAX - 0xfff,
+    ];
     addresses.extend([FIRST.0 - 0x1000, FIRST.0 + FIRST.1, SECOND.0 - 0x1000, SECOND.0 + SECOND.1]);
     addresses.extend((CARVE_OUT.0..CARVE_OUT.0 + CARVE_OUT.1).step_by(0x1000));
     addresses.extend((12..64).map(|bit| 1 << bit).filter(|address| *address != FIRST.0));
@@ -209,7 +232,10 @@ fn what_el3_refuses_to_take_back_stays_delegated_and_is_reported_once() {
         system.machine.el3.refuse_transitions(code);
         let (answer, events) = record(|| call(&system, function::GRANULE_UNDELEGATE, &[granule]));
         assert_eq!(answer, (ERROR_INPUT, [0; 3]));
-        assert_eq!(printed(&events).contains("EL3 refuses to take back the granule at"), count == 1);
+        assert_eq!(
+            printed(&events).contains("EL3 refuses to take back the granule at"),
+            count == 1
+        );
         assert_eq!(state(&system, granule), Some(State::Delegated));
         assert_eq!(system.machine.el3.pas(granule), Pas::Realm);
         assert_eq!(system.rmm.refused_undelegates(), count);

@@ -62,12 +62,25 @@ fn only_the_one_configuration_is_accepted_and_only_before_activation() {
 #[test]
 fn configuration_pages_that_are_not_the_hosts_are_refused() {
     let system = boot(Dialect::V2_0);
-    assert_eq!(call(&system, function::GRANULE_RANGE_DELEGATE, &[SECOND.0, SECOND.0 + 0x1000]).0, SUCCESS);
-    // Delegated; unaligned; the RMM's own; no memory; a device; Secure and Root, which only the access itself finds out.
-    let pages = [SECOND.0, SECOND.0 + 0x1008, SECOND.0 + 1, CARVE_OUT.0, 0, DEVICE, u64::MAX, SECURE, ROOT];
+    assert_eq!(
+        call(&system, function::GRANULE_RANGE_DELEGATE, &[SECOND.0, SECOND.0 + 0x1000]).0,
+        SUCCESS
+    );
+    // Delegated; unaligned; the RMM's own; no memory; a device; Secure and Root, which only the
+    // access itself finds out.
+    let pages =
+        [SECOND.0, SECOND.0 + 0x1008, SECOND.0 + 1, CARVE_OUT.0, 0, DEVICE, u64::MAX, SECURE, ROOT];
     for page in pages {
-        assert_eq!(call(&system, function::RMM_CONFIG_GET, &[page]), (ERROR_INPUT, [0; 3]), "{page:#x}");
-        assert_eq!(call(&system, function::RMM_CONFIG_SET, &[page]), (ERROR_INPUT, [0; 3]), "{page:#x}");
+        assert_eq!(
+            call(&system, function::RMM_CONFIG_GET, &[page]),
+            (ERROR_INPUT, [0; 3]),
+            "{page:#x}"
+        );
+        assert_eq!(
+            call(&system, function::RMM_CONFIG_SET, &[page]),
+            (ERROR_INPUT, [0; 3]),
+            "{page:#x}"
+        );
     }
     // Taken away behind the RMM's back.
     let page = SECOND.0 + 0x2000;
@@ -82,7 +95,11 @@ fn a_configuration_page_taken_away_during_the_copy_is_an_input_error() {
         for word in 0..words {
             let system = boot(Dialect::V2_0);
             system.machine.take_away_after(word);
-            assert_eq!(call(&system, function, &[SECOND.0]), (ERROR_INPUT, [0; 3]), "after {word} words");
+            assert_eq!(
+                call(&system, function, &[SECOND.0]),
+                (ERROR_INPUT, [0; 3]),
+                "after {word} words"
+            );
         }
         let system = boot(Dialect::V2_0);
         system.machine.take_away_after(words);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The machine that the tests run on, and calls to the RMM on it that check what holds for every call.
+//! The machine that the tests run on, and calls to the RMM on it that check what holds for every
+//! call.
 
 use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
@@ -14,7 +15,8 @@ pub const SUCCESS: u64 = 0;
 pub const ERROR_INPUT: u64 = 1;
 pub const UNKNOWN: u64 = u64::MAX;
 
-/// Two banks; the first holds the carve-out of the RMM with the shared page, and a granule each of EL3 and of the Secure world.
+/// Two banks; the first holds the carve-out of the RMM with the shared page, and a granule each of
+/// EL3 and of the Secure world.
 pub const FIRST: (u64, u64) = (0x4000_0000, 0x40_000);
 pub const SECOND: (u64, u64) = (0x8_8000_0000, 0x10_000);
 pub const CARVE_OUT: (u64, u64) = (0x4001_0000, 0x8000);
@@ -46,7 +48,8 @@ pub fn boot(dialect: Dialect) -> System<'static> {
     .expect("the layout is right")
 }
 
-/// Calls with marks in every register that is no argument, checks x4-x7 and that x1-x3 hold nothing but outputs; gives x0 and the outputs.
+/// Calls with marks in every register that is no argument, checks x4-x7 and that x1-x3 hold nothing
+/// but outputs; gives x0 and the outputs.
 pub fn call(system: &System<'_>, function: u32, arguments: &[u64]) -> (u64, [u64; 3]) {
     let mut registers: Registers =
         [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);

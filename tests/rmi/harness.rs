@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Calls, valid, invalid and hostile, checked one by one against the model: what they answer, what they change, and what they leave alone.
+//! Calls, valid, invalid and hostile, checked one by one against the model: what they answer, what
+//! they change, and what they leave alone.
 //!
 //! Where the choices come from, random numbers or a fuzzer's bytes, is the caller's.
 
@@ -22,7 +23,8 @@ const CPUS: [usize; 4] = [0, 1, 2, 3];
 const GRANULE: u64 = 0x1000;
 
 /// Memory in three banks, two of them adjacent; a carve-out; EL3's and the Secure world's granules.
-const BANKS: [(u64, u64); 3] = [(0x4000_0000, 0x8000), (0x4000_8000, 0x3000), (0x8_8000_0000, 0x5000)];
+const BANKS: [(u64, u64); 3] =
+    [(0x4000_0000, 0x8000), (0x4000_8000, 0x3000), (0x8_8000_0000, 0x5000)];
 const CARVE_OUT: (u64, u64) = (0x4000_3000, 0x2000);
 const NOT_THE_HOSTS: [(u64, Pas); 2] = [(0x4000_6000, Pas::Secure), (0x8_8000_2000, Pas::Root)];
 /// What the identification register says: 40 bits.
@@ -66,8 +68,10 @@ impl<'a, C: Choices> Harness<'a, C> {
             for address in (base..base + size).step_by(0x1000) {
                 let carved_out = (CARVE_OUT.0..CARVE_OUT.0 + CARVE_OUT.1).contains(&address);
                 let pas = if carved_out { Pas::Realm } else { Pas::NonSecure };
-                let pas =
-                    NOT_THE_HOSTS.iter().find(|(other, _)| *other == address).map_or(pas, |(_, pas)| *pas);
+                let pas = NOT_THE_HOSTS
+                    .iter()
+                    .find(|(other, _)| *other == address)
+                    .map_or(pas, |(_, pas)| *pas);
                 el3.set_pas(address, pas);
                 let state = (!carved_out).then_some(State::Ns);
                 granules.insert(address, Granule { state, pas, content: 0 });
@@ -75,8 +79,9 @@ impl<'a, C: Choices> Harness<'a, C> {
         }
         let range = |(base, size)| (PhysAddr::new(base), size);
         let machine = Machine::new(Memory::new(&BANKS), el3);
-        let system = System::boot(storage, machine, dialect, &BANKS.map(range), &[range(CARVE_OUT)])
-            .expect("the layout is right");
+        let system =
+            System::boot(storage, machine, dialect, &BANKS.map(range), &[range(CARVE_OUT)])
+                .expect("the layout is right");
         let model = Model {
             dialect,
             granules,
@@ -134,7 +139,8 @@ impl<'a, C: Choices> Harness<'a, C> {
             3..8 => known | 1 << 16,
             _ => known,
         };
-        // What this harness puts into granules in use is not what the commands on Realms would find there.
+        // What this harness puts into granules in use is not what the commands on Realms would find
+        // there.
         if self.model.is_realm_command(function) { known } else { function }
     }
 
@@ -167,7 +173,8 @@ impl<'a, C: Choices> Harness<'a, C> {
         self.system.machine.el3.set_pas(address, granule.pas);
     }
 
-    /// Takes a delegated granule into use, or one that is used out of it, as the commands of later floors will.
+    /// Takes a delegated granule into use, or one that is used out of it, as the commands of later
+    /// floors will.
     fn reuse(&mut self) {
         let address = self.granule();
         let into = self.choices.one_of(&State::ALL[2..]);
@@ -202,9 +209,14 @@ impl<'a, C: Choices> Harness<'a, C> {
 
     /// One call, on some CPU, and everything that must hold after it.
     fn call(&mut self) {
-        let refusal = self.choices.one_of(&[status::BAD_PAS, status::BAD_ADDRESS, status::UNKNOWN, -6]);
+        let refusal =
+            self.choices.one_of(&[status::BAD_PAS, status::BAD_ADDRESS, status::UNKNOWN, -6]);
         self.model.el3_refuses = self.choices.below(32) == 0;
-        self.system.machine.el3.refuse_transitions(if self.model.el3_refuses { refusal } else { status::OK });
+        self.system.machine.el3.refuse_transitions(if self.model.el3_refuses {
+            refusal
+        } else {
+            status::OK
+        });
         self.model.interrupt = self.choices.below(4) == 0;
         preset_register("ISR_EL1", u64::from(self.model.interrupt) << (6 + self.choices.below(3)));
 
@@ -273,12 +285,16 @@ where
         .lock::<Delegated>(cpu.index, granule_address(address))
         .expect("it is Delegated");
     let used: LockedGranule<'_, S> = locked.wipe(&mut cpu.slots.delegated).transition();
-    assert!(system.machine.memory.granule_is(address, 0), "the next owner sees what was there before");
+    assert!(
+        system.machine.memory.granule_is(address, 0),
+        "the next owner sees what was there before"
+    );
     drop(used);
 }
 
 /// Takes a granule out of use.
 fn release<S: Lockable + Transition<Delegated>>(system: &System<'_>, cpu: &Cpu, address: u64) {
-    let locked = system.rmm.granules().lock::<S>(cpu.index, granule_address(address)).expect("it is in use");
+    let locked =
+        system.rmm.granules().lock::<S>(cpu.index, granule_address(address)).expect("it is in use");
     drop(locked.transition::<Delegated>());
 }

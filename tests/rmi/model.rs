@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the RMM must answer and do, written down a second time, from the ABI alone: one state and one PAS a granule, and no concurrency.
+//! What the RMM must answer and do, written down a second time, from the ABI alone: one state and
+//! one PAS a granule, and no concurrency.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +49,8 @@ impl Model {
                 let version = self.dialect.version();
                 [if x1 == version { SUCCESS } else { ERROR_INPUT }, version, version, 0]
             }
-            // 40 bits of address, SHA-256 and SHA-512, 2^10 - 1 RECs; the other fields are not modelled.
+            // 40 bits of address, SHA-256 and SHA-512, 2^10 - 1 RECs; the other fields are not
+            // modelled.
             (Dialect::V1_0, function::FEATURES) => {
                 [SUCCESS, if x1 == 0 { 40 | 3 << 32 | 10 << 38 } else { 0 }, 0, 0]
             }
@@ -58,10 +60,15 @@ impl Model {
             (Dialect::V1_0, function::GRANULE_DELEGATE) => [status(self.delegate(x1)), 0, 0, 0],
             (Dialect::V1_0, function::GRANULE_UNDELEGATE) => [status(self.undelegate(x1)), 0, 0, 0],
             (Dialect::V2_0, function::GRANULE_RANGE_DELEGATE) => self.range(x1, x2, Self::delegate),
-            (Dialect::V2_0, function::GRANULE_RANGE_UNDELEGATE) => self.range(x1, x2, Self::undelegate),
-            (Dialect::V2_0, function::RMM_ACTIVATE) => {
-                [if std::mem::replace(&mut self.active, true) { ERROR_GLOBAL } else { SUCCESS }, 0, 0, 0]
+            (Dialect::V2_0, function::GRANULE_RANGE_UNDELEGATE) => {
+                self.range(x1, x2, Self::undelegate)
             }
+            (Dialect::V2_0, function::RMM_ACTIVATE) => [
+                if std::mem::replace(&mut self.active, true) { ERROR_GLOBAL } else { SUCCESS },
+                0,
+                0,
+                0,
+            ],
             (Dialect::V2_0, function::RMM_CONFIG_SET) if self.active => [ERROR_GLOBAL, 0, 0, 0],
             (Dialect::V2_0, function::RMM_CONFIG_SET) => {
                 [status(self.hosts(x1).is_some_and(|granule| granule.content == 0)), 0, 0, 0]
@@ -85,7 +92,9 @@ impl Model {
         let refuses = self.el3_refuses;
         match self.granules.get_mut(&address) {
             Some(granule)
-                if granule.state == Some(State::Ns) && granule.pas == Pas::NonSecure && !refuses =>
+                if granule.state == Some(State::Ns)
+                    && granule.pas == Pas::NonSecure
+                    && !refuses =>
             {
                 granule.state = Some(State::Delegated);
                 granule.pas = Pas::Realm;
@@ -113,7 +122,11 @@ impl Model {
     }
 
     fn range(&mut self, base: u64, top: u64, one: fn(&mut Self, u64) -> bool) -> [u64; 4] {
-        if !base.is_multiple_of(GRANULE) || !top.is_multiple_of(GRANULE) || top <= base || !one(self, base) {
+        if !base.is_multiple_of(GRANULE)
+            || !top.is_multiple_of(GRANULE)
+            || top <= base
+            || !one(self, base)
+        {
             return [ERROR_INPUT, base, 0, 0];
         }
         let mut next = base + GRANULE;
@@ -128,15 +141,18 @@ impl Model {
         if !aligned || base >= top || top > self.physical_end {
             return [ERROR_INPUT, 0, 0, 0];
         }
-        let tracked = |address| self.granules.get(&address).is_some_and(|granule| granule.state.is_some());
+        let tracked =
+            |address| self.granules.get(&address).is_some_and(|granule| granule.state.is_some());
         let kind = tracked(base);
         // Kinds change only at a granule of the model or right after one.
         let candidates = self.granules.keys().flat_map(|address| [*address, address + GRANULE]);
-        let end = candidates.filter(|end| *end > base && tracked(*end) != kind).min().unwrap_or(top);
+        let end =
+            candidates.filter(|end| *end > base && tracked(*end) != kind).min().unwrap_or(top);
         [SUCCESS, 0, if kind { 2 } else { 1 }, end.min(top)]
     }
 
-    /// The granule at `address`, if the RMM takes it for the host's and the Non-secure world may access it.
+    /// The granule at `address`, if the RMM takes it for the host's and the Non-secure world may
+    /// access it.
     fn hosts(&mut self, address: u64) -> Option<&mut Granule> {
         self.granules
             .get_mut(&address)

@@ -4,7 +4,8 @@
 /// Names the seed in the environment.
 const VARIABLE: &str = "RMM_TEST_SEED";
 
-/// A generator for the test `name`; its seed is printed, which the test harness shows when the test fails.
+/// A generator for the test `name`; its seed is printed, which the test harness shows when the test
+/// fails.
 pub fn generator(name: &str) -> fastrand::Rng {
     let seed = match std::env::var(VARIABLE) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{VARIABLE} is no decimal number")),

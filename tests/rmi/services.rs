@@ -41,7 +41,9 @@ fn each_service_is_one_smc_with_its_identifier_and_arguments() {
     let smcs = |events: Vec<Event>| -> Vec<Registers> {
         events
             .into_iter()
-            .filter_map(|event| if let Event::Smc(registers) = event { Some(registers) } else { None })
+            .filter_map(
+                |event| if let Event::Smc(registers) = event { Some(registers) } else { None },
+            )
             .collect()
     };
     let granules = system.rmm.granules();
@@ -50,7 +52,8 @@ fn each_service_is_one_smc_with_its_identifier_and_arguments() {
     let locked = granules.lock::<Ns>(cpu.index, at).expect("it is");
     let (_, events) = record(|| drop(delegate(locked).expect("EL3 grants it")));
     assert_eq!(smcs(events), [[0xC400_01B0, SECOND.0, 0, 0, 0, 0, 0, 0]]);
-    let wiped = granules.lock::<Delegated>(cpu.index, at).expect("it is").wipe(&mut cpu.slots.delegated);
+    let wiped =
+        granules.lock::<Delegated>(cpu.index, at).expect("it is").wipe(&mut cpu.slots.delegated);
     let (_, events) = record(|| drop(undelegate(wiped).expect("EL3 grants it")));
     assert_eq!(smcs(events), [[0xC400_01B1, SECOND.0, 0, 0, 0, 0, 0, 0]]);
     let (_, events) = record(|| reserve_memory(0x3000, 12));
@@ -80,7 +83,9 @@ fn every_status_but_zero_is_a_refusal_that_leaves_the_granule_as_it_was() {
 #[test]
 fn the_model_el3_answers_as_the_real_one_does() {
     let el3 = El3::new(&[(0x4000_0000, 0x4000, Pas::NonSecure)]);
-    let call = |function: u64, address: u64| el3.smc([function, address, 0, 0, 0, 0, 0, 0])[0].cast_signed();
+    let call = |function: u64, address: u64| {
+        el3.smc([function, address, 0, 0, 0, 0, 0, 0])[0].cast_signed()
+    };
     const DELEGATE: u64 = 0xC400_01B0;
     const UNDELEGATE: u64 = 0xC400_01B1;
     assert_eq!(call(DELEGATE, 0x4000_0001), status::BAD_ADDRESS);

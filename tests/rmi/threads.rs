@@ -24,8 +24,14 @@ fn address(index: usize) -> u64 {
     BASE + 0x1000 * u64::try_from(index).expect("small")
 }
 
-/// What one CPU does, again and again. `balance` counts, for each granule, delegations less undelegations that succeeded.
-fn run(system: &System<'_>, cpu: &mut Cpu, balance: &[AtomicI64; GRANULES], mut random: fastrand::Rng) {
+/// What one CPU does, again and again. `balance` counts, for each granule, delegations less
+/// undelegations that succeeded.
+fn run(
+    system: &System<'_>,
+    cpu: &mut Cpu,
+    balance: &[AtomicI64; GRANULES],
+    mut random: fastrand::Rng,
+) {
     rmm::host::attach(&system.machine);
     for _ in 0..CALLS {
         let index = random.usize(0..GRANULES);
@@ -61,7 +67,10 @@ fn reuse(system: &System<'_>, cpu: &mut Cpu, granule: u64) {
     let granules = system.rmm.granules();
     if let Ok(locked) = granules.lock::<Delegated>(cpu.index, at) {
         let wiped: LockedGranule<'_, Wiped> = locked.wipe(&mut cpu.slots.delegated);
-        assert!(system.machine.memory.granule_is(granule, 0), "the next owner sees what was there before");
+        assert!(
+            system.machine.memory.granule_is(granule, 0),
+            "the next owner sees what was there before"
+        );
         let data: LockedGranule<'_, Data> = wiped.transition();
         system.machine.memory.fill_granule(granule, SECRET);
         drop(data);
@@ -92,7 +101,11 @@ fn cpus_that_fight_for_the_same_granules_lose_none_and_leak_nothing() {
         let pas = system.machine.el3.pas(address(index));
         assert_eq!(
             (state == State::Ns, pas),
-            if balance.load(Ordering::Relaxed) == 0 { (true, Pas::NonSecure) } else { (false, Pas::Realm) }
+            if balance.load(Ordering::Relaxed) == 0 {
+                (true, Pas::NonSecure)
+            } else {
+                (false, Pas::Realm)
+            }
         );
         assert!((0..=1).contains(&balance.load(Ordering::Relaxed)));
     }

@@ -37,8 +37,8 @@ fn entries(level: Level, format: DescriptorFormat) -> Vec<Entry> {
             for attributes in [0, 0x18 | 0xc0, 0xc, 0x80] {
                 let low = address.get() & 0x0003_ffff_ffff_f000;
                 let descriptor = low | address.get() >> 50 << 8 | attributes;
-                let mapping =
-                    UnprotectedMapping::new(descriptor, level, format).expect("the host may ask for it");
+                let mapping = UnprotectedMapping::new(descriptor, level, format)
+                    .expect("the host may ask for it");
                 entries.push(Entry::AssignedNs(mapping));
             }
         }
@@ -55,7 +55,11 @@ fn every_entry_is_what_its_descriptor_says() {
         for level in Level::ALL {
             for entry in entries(level, format) {
                 let raw = entry.encode(level, format);
-                assert_eq!(Entry::decode(raw, level, format), entry, "{raw:#x} at level {level}, {format:?}");
+                assert_eq!(
+                    Entry::decode(raw, level, format),
+                    entry,
+                    "{raw:#x} at level {level}, {format:?}"
+                );
             }
         }
     }
@@ -111,14 +115,18 @@ fn descriptors_have_the_bits_of_the_architecture() {
     assert_eq!(highest.encode(Level::Three, Lpa2), 0x3_ffff_ffff_f7db);
     // As the host said, with NS (55), XN 0b10 (54), AF and SH added.
     let mapping =
-        UnprotectedMapping::new(0x8_4020_0000 | 0b11 << 6 | 0b110 << 2, Level::Two, Bits48).expect("allowed");
+        UnprotectedMapping::new(0x8_4020_0000 | 0b11 << 6 | 0b110 << 2, Level::Two, Bits48)
+            .expect("allowed");
     let unprotected = Entry::AssignedNs(mapping);
     assert_eq!(unprotected.encode(Level::Three, Bits48), 0x00c0_0008_4020_07db);
     assert_eq!(unprotected.encode(Level::One, Bits48), 0x00c0_0008_4020_07d9);
     assert_eq!(unprotected.encode(Level::Two, Lpa2), 0x00c0_0008_4020_04d9);
     let table = Entry::Table(granule(0x8_4020_1000));
     assert_eq!(table.encode(Level::Two, Bits48), 0x8_4020_1003);
-    assert_eq!(Entry::Table(granule(0xc_0000_4020_1000)).encode(Level::MinusOne, Lpa2), 0x4020_1303);
+    assert_eq!(
+        Entry::Table(granule(0xc_0000_4020_1000)).encode(Level::MinusOne, Lpa2),
+        0x4020_1303
+    );
 }
 
 #[test]
@@ -131,14 +139,20 @@ fn the_host_chooses_output_address_memory_type_and_permissions_and_nothing_else(
                     let descriptor = low | 1 << bit;
                     let address_bit = match format {
                         DescriptorFormat::Bits48 => (level.shift()..48).contains(&bit),
-                        DescriptorFormat::Lpa2 => (level.shift()..50).contains(&bit) || bit == 8 || bit == 9,
+                        DescriptorFormat::Lpa2 => {
+                            (level.shift()..50).contains(&bit) || bit == 8 || bit == 9
+                        }
                     };
                     // MemAttr[2] alone is a reserved value.
                     let chosen = address_bit || [2, 3, 6, 7].contains(&bit);
                     let mapping = UnprotectedMapping::new(descriptor, level, format);
                     assert_eq!(mapping.is_some(), chosen, "bit {bit} at level {level}, {format:?}");
                     if let Some(mapping) = mapping {
-                        assert_eq!(mapping.descriptor(), descriptor, "the host reads what it wrote");
+                        assert_eq!(
+                            mapping.descriptor(),
+                            descriptor,
+                            "the host reads what it wrote"
+                        );
                     }
                 }
             }
@@ -149,7 +163,8 @@ fn the_host_chooses_output_address_memory_type_and_permissions_and_nothing_else(
 #[test]
 fn of_the_memory_types_only_the_reserved_one_is_refused() {
     for attributes in 0..8_u64 {
-        let mapping = UnprotectedMapping::new(attributes << 2, Level::Three, DescriptorFormat::Bits48);
+        let mapping =
+            UnprotectedMapping::new(attributes << 2, Level::Three, DescriptorFormat::Bits48);
         assert_eq!(mapping.is_some(), attributes != 0b100, "{attributes:#b}");
     }
 }

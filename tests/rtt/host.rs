@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A host with Realms: every call goes to the RMM and to the model, and everything that must hold after it is checked.
+//! A host with Realms: every call goes to the RMM and to the model, and everything that must hold
+//! after it is checked.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -32,7 +33,8 @@ pub const HIGH: (u64, u64) = (1 << 48, 0x8000);
 pub const HOSTS: u64 = HIGH.1 / GRANULE;
 const MEMORY: [(u64, u64); 2] = [(LOW.0, LOW.1 * HOSTS), HIGH];
 
-/// Calls after which every entry of a Realm's tables is looked at, not only those where the call may have changed something.
+/// Calls after which every entry of a Realm's tables is looked at, not only those where the call
+/// may have changed something.
 const TABLES_EVERY: u64 = 16;
 
 /// ISR_EL1: an FIQ is pending.
@@ -41,7 +43,8 @@ pub const FIQ: u64 = 1 << 6;
 /// The shape of a Realm: s2sz, start level, LPA2.
 pub type Shape = (u32, i64, bool);
 
-/// A shape for each start level, with one root table and with concatenated ones, and the extremes of each.
+/// A shape for each start level, with one root table and with concatenated ones, and the extremes
+/// of each.
 pub const SHAPES: [Shape; 14] = [
     (40, 1, false),
     (32, 2, false),
@@ -71,10 +74,13 @@ pub fn boot() -> Arc<System<'static>> {
     let banks = MEMORY.map(|(base, size)| (PhysAddr::new(base), size));
     let storage: &'static mut Storage = Box::leak(Box::default());
     let machine = Machine::with_dram(&MEMORY);
-    Arc::new(System::boot(storage, machine, Dialect::V1_0, &banks, &[]).expect("the layout is right"))
+    Arc::new(
+        System::boot(storage, machine, Dialect::V1_0, &banks, &[]).expect("the layout is right"),
+    )
 }
 
-/// Gives this CPU its identification registers: PARange 52 bits, TGran4_2 52 bits, VMIDs of 16 bits, some breakpoints and watchpoints.
+/// Gives this CPU its identification registers: PARange 52 bits, TGran4_2 52 bits, VMIDs of 16
+/// bits, some breakpoints and watchpoints.
 fn identify() {
     preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 6);
     preset_register("ID_AA64MMFR1_EL1", 2 << 4);
@@ -92,7 +98,8 @@ pub struct Host {
     pub high: u64,
     /// What is its own of Realms that are not.
     pub parts: BTreeMap<u64, Part>,
-    /// For each time that a command of it had the RD of the Realm that it shares, what it had measured.
+    /// For each time that a command of it had the RD of the Realm that it shares, what it had
+    /// measured.
     pub measured: VecDeque<Vec<Measured>>,
     sharing: Arc<Mutex<Sharing>>,
     cpu: Cpu,
@@ -106,7 +113,8 @@ impl Host {
         Self::on(boot(), 0)
     }
 
-    /// Host `index` of a machine, on CPU `index`, which this thread becomes. The Delegated granules of its memory are its business alone.
+    /// Host `index` of a machine, on CPU `index`, which this thread becomes. The Delegated granules
+    /// of its memory are its business alone.
     pub fn on(system: Arc<System<'static>>, index: u64) -> Self {
         let (base, high) = (LOW.0 + LOW.1 * index, HIGH.0 + GRANULE * index);
         let mut model = Model::default();
@@ -114,7 +122,8 @@ impl Host {
             model.granules.insert(address, State::Ns);
             model.contents.insert(address, 0);
         }
-        let memory = core::ptr::from_ref(system.machine.memory.word(base).expect("it is there")).addr();
+        let memory =
+            core::ptr::from_ref(system.machine.memory.word(base).expect("it is there")).addr();
         let size = usize::try_from(LOW.1).expect("small");
         let host = Self {
             system,
@@ -141,11 +150,14 @@ impl Host {
     pub fn take_thread(&self) {
         identify();
         attach(&self.system.machine);
-        let (tlb, sharing, index) = (Arc::clone(&self.tlb), Arc::clone(&self.sharing), self.index());
+        let (tlb, sharing, index) =
+            (Arc::clone(&self.tlb), Arc::clone(&self.sharing), self.index());
         observe(Some(Box::new(move |event| {
             lock(&tlb).observe(event);
             let mut sharing = lock(&sharing);
-            let Sharing { order: Some(order), in_command: Some(times) } = &mut *sharing else { return };
+            let Sharing { order: Some(order), in_command: Some(times) } = &mut *sharing else {
+                return;
+            };
             *times += usize::from(order.observe(event, index));
         })));
     }
@@ -202,7 +214,8 @@ impl Host {
 
     /// A call as the host makes it, without the model: x0 to x4.
     pub fn raw_call(&mut self, function: u32, arguments: &[u64]) -> [u64; 5] {
-        let mut registers = [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);
+        let mut registers =
+            [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);
         registers[0] = 0xC400_0000 ^ u64::from(function);
         registers[1..=arguments.len()].copy_from_slice(arguments);
         lock(&self.sharing).in_command = Some(0);
@@ -233,19 +246,25 @@ impl Host {
         assert!(self.cpu.slots.is_empty(), "a slot is left open");
         for address in arguments.into_iter().chain(answer).map(|address| address & !0xfff) {
             // What is another host's is not for this one's model.
-            let is_anothers = MEMORY.iter().any(|(base, size)| (*base..base + size).contains(&address))
-                && !self.model.granules.contains_key(&address);
+            let is_anothers =
+                MEMORY.iter().any(|(base, size)| (*base..base + size).contains(&address))
+                    && !self.model.granules.contains_key(&address);
             if !is_anothers {
                 self.check_granule(address);
             }
         }
         if function == function::GRANULE_UNDELEGATE && answer[0] == SUCCESS {
-            assert!(self.system.machine.memory.granule_is(arguments[0], 0), "the host gets it back wiped");
+            assert!(
+                self.system.machine.memory.granule_is(arguments[0], 0),
+                "the host gets it back wiped"
+            );
         }
         self.check_realm_here(arguments[0]);
         if self.calls.is_multiple_of(1024) {
             self.check_everything();
-        } else if self.calls.is_multiple_of(TABLES_EVERY) && self.model.realms.contains_key(&arguments[0]) {
+        } else if self.calls.is_multiple_of(TABLES_EVERY)
+            && self.model.realms.contains_key(&arguments[0])
+        {
             self.check_tables(arguments[0], &mut BTreeSet::new());
         }
         answer[0]
@@ -258,8 +277,12 @@ impl Host {
 
     /// The hardware's view of a Realm, from the RD itself.
     fn walker(&mut self, rd: u64) -> Walker {
-        let rd =
-            self.system.rmm.granules().lock::<state::Rd>(self.cpu.index, granule(rd)).expect("it is an RD");
+        let rd = self
+            .system
+            .rmm
+            .granules()
+            .lock::<state::Rd>(self.cpu.index, granule(rd))
+            .expect("it is an RD");
         let mapping = self.cpu.slots.rd.map(&rd);
         let stage2 = &mapping.get::<RealmDescriptor>().stage2;
         Walker::new(stage2.vtcr(stage2::Stage2Features::read()), stage2.vttbr())
@@ -270,7 +293,8 @@ impl Host {
         let Part { protected, unprotected } = self.part(rd);
         let mut places = vec![];
         for Range { start, end } in [protected, unprotected] {
-            let offsets = [0, 0x1000, 0x2000, 0x1f_f000, 0x20_0000, 0x3fff_f000, 0x4000_0000, 1 << 39];
+            let offsets =
+                [0, 0x1000, 0x2000, 0x1f_f000, 0x20_0000, 0x3fff_f000, 0x4000_0000, 1 << 39];
             let in_part = |ipa: &u64| (start..end).contains(ipa);
             places.extend(offsets.map(|offset| start + offset).into_iter().filter(in_part));
             places.extend([end - 0x20_0000, end - 0x1000]);
@@ -294,7 +318,8 @@ impl Host {
         }
     }
 
-    /// What the hardware makes of the tables at the places where much goes on, and what TLBs still hold of them.
+    /// What the hardware makes of the tables at the places where much goes on, and what TLBs still
+    /// hold of them.
     fn check_realm_here(&mut self, rd: u64) {
         if !self.model.realms.contains_key(&rd) {
             return;
@@ -303,7 +328,11 @@ impl Host {
         let memory = &self.system.machine.memory;
         for ipa in self.places(rd) {
             let (_, leaf) = walker.walk(memory, ipa);
-            assert_eq!(leaf, expected_leaf(&self.model.realms[&rd], ipa), "{ipa:#x} of the Realm at {rd:#x}");
+            assert_eq!(
+                leaf,
+                expected_leaf(&self.model.realms[&rd], ipa),
+                "{ipa:#x} of the Realm at {rd:#x}"
+            );
         }
         let tlb = lock(&self.tlb);
         assert!(tlb.is_settled(), "what was unmapped was not invalidated");
@@ -400,8 +429,12 @@ impl Host {
 
     /// The RIM of a Realm, from the RD itself.
     pub fn measurement(&mut self, rd: u64) -> InitialMeasurement {
-        let rd =
-            self.system.rmm.granules().lock::<state::Rd>(self.cpu.index, granule(rd)).expect("it is an RD");
+        let rd = self
+            .system
+            .rmm
+            .granules()
+            .lock::<state::Rd>(self.cpu.index, granule(rd))
+            .expect("it is an RD");
         self.cpu.slots.rd.map(&rd).get::<RealmDescriptor>().initial_measurement
     }
 
@@ -419,7 +452,11 @@ impl Host {
 
     /// Delegates a granule that is the host's.
     pub fn delegate(&mut self, address: u64) {
-        assert_eq!(self.call(function::GRANULE_DELEGATE, [address, 0, 0, 0, 0]), SUCCESS, "{address:#x}");
+        assert_eq!(
+            self.call(function::GRANULE_DELEGATE, [address, 0, 0, 0, 0]),
+            SUCCESS,
+            "{address:#x}"
+        );
     }
 
     /// Delegates a granule if it is the host's.
@@ -444,7 +481,12 @@ impl Host {
     /// Writes a word of the page of parameters.
     pub fn write_parameter(&mut self, offset: u64, word: u64) {
         let address = self.parameters() + offset;
-        self.system.machine.memory.word(address).expect("it is there").store(word, Ordering::Relaxed);
+        self.system
+            .machine
+            .memory
+            .word(address)
+            .expect("it is there")
+            .store(word, Ordering::Relaxed);
         self.model.words.insert(address, word);
     }
 
@@ -492,15 +534,21 @@ impl Host {
         assert_eq!(self.call(function::REALM_ACTIVATE, [rd, 0, 0, 0, 0]), SUCCESS);
     }
 
-    /// Tries to destroy a Realm, which works when nothing of it is left but its root tables; whether it did.
+    /// Tries to destroy a Realm, which works when nothing of it is left but its root tables;
+    /// whether it did.
     pub fn destroy_realm(&mut self, rd: u64) -> bool {
         self.call(function::REALM_DESTROY, [rd, 0, 0, 0, 0]) == SUCCESS
     }
 
-    /// Creates the next REC of a Realm, one of the first. Its auxiliary granule is the one behind it.
+    /// Creates the next REC of a Realm, one of the first. Its auxiliary granule is the one behind
+    /// it.
     pub fn create_rec(&mut self, rd: u64, rec: u64) {
         self.write_rec_parameters(self.model.realms[&rd].next_rec, &[rec + GRANULE]);
-        assert_eq!(self.call(function::REC_CREATE, [rd, rec, self.parameters(), 0, 0]), SUCCESS, "a REC");
+        assert_eq!(
+            self.call(function::REC_CREATE, [rd, rec, self.parameters(), 0, 0]),
+            SUCCESS,
+            "a REC"
+        );
     }
 
     /// Destroys a REC.
@@ -510,15 +558,23 @@ impl Host {
 
     /// Has a REC ask for a change of RIPAS, as it will when it runs.
     pub fn request(&mut self, rec: u64, pending: Option<Pending>) {
-        let locked =
-            self.system.rmm.granules().lock::<state::Rec>(self.cpu.index, granule(rec)).expect("it is a REC");
+        let locked = self
+            .system
+            .rmm
+            .granules()
+            .lock::<state::Rec>(self.cpu.index, granule(rec))
+            .expect("it is a REC");
         let mut mapping = self.cpu.slots.rec.map(&locked);
         mapping.get_mut::<rec::Rec>().pending = match pending {
             None => rec::PendingRequest::None,
             Some(Pending { base, top, ripas, change_destroyed }) => rec::PendingRequest::Ripas {
                 base,
                 top,
-                ripas: if ripas == RAM { rec::RequestedRipas::Ram } else { rec::RequestedRipas::Empty },
+                ripas: if ripas == RAM {
+                    rec::RequestedRipas::Ram
+                } else {
+                    rec::RequestedRipas::Empty
+                },
                 change_destroyed,
             },
         };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The commands that change one entry after the other end when an interrupt is pending: the host waits for one entry, goes on from where the RMM says, and
-//! has in the end what it would have had at once, the measurement included.
+//! The commands that change one entry after the other end when an interrupt is pending: the host
+//! waits for one entry, goes on from where the RMM says, and has in the end what it would have had
+//! at once, the measurement included.
 
 use rmm::host::{Event, observe, preset_register};
 use rmm::rmi::function;
@@ -50,7 +51,10 @@ fn with_an_interrupt_pending_each_call_changes_one_entry() {
             let (function, arguments) = command(base);
             // Held against the model, which says the same.
             assert_eq!(host.call(function, arguments), SUCCESS);
-            assert_eq!(host.model.realms[&RD].leaf(base), (3, crate::model::Entry::Unassigned(RAM)));
+            assert_eq!(
+                host.model.realms[&RD].leaf(base),
+                (3, crate::model::Entry::Unassigned(RAM))
+            );
         }
         host.check_everything();
     }
@@ -62,7 +66,10 @@ fn a_call_that_makes_no_progress_says_so_whether_or_not_an_interrupt_is_pending(
     assert_eq!(host.call(function::DATA_CREATE_UNKNOWN, [RD, RD + 0x9000, 0, 0, 0]), SUCCESS);
     for pending in [false, true] {
         host.interrupt(pending);
-        assert_eq!(host.call(function::RTT_INIT_RIPAS, [RD, 0, TOP, 0, 0]), crate::model::error_rtt(3));
+        assert_eq!(
+            host.call(function::RTT_INIT_RIPAS, [RD, 0, TOP, 0, 0]),
+            crate::model::error_rtt(3)
+        );
     }
 }
 

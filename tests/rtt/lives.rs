@@ -49,7 +49,8 @@ impl Session {
             }
             _ => {
                 let address = self.any_granule();
-                let function = self.one_of(&[function::GRANULE_DELEGATE, function::GRANULE_UNDELEGATE]);
+                let function =
+                    self.one_of(&[function::GRANULE_DELEGATE, function::GRANULE_UNDELEGATE]);
                 // What is beyond 48 bits cannot be wiped here.
                 if address == self.host.high {
                     return;
@@ -106,7 +107,8 @@ impl Session {
         }
     }
 
-    /// A Delegated granule, more often than not; what is beyond 48 bits is beyond the slots of the model machine.
+    /// A Delegated granule, more often than not; what is beyond 48 bits is beyond the slots of the
+    /// model machine.
     fn for_content(&mut self) -> u64 {
         let address = self.delegated();
         if address == self.host.high { self.pool[0] } else { address }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Stage-2 tables: entries, geometry and whole tables by themselves, and the commands that work on them.
+//! Stage-2 tables: entries, geometry and whole tables by themselves, and the commands that work on
+//! them.
 
 mod entry;
 mod geometry;
@@ -36,7 +37,14 @@ fn granule(address: u64) -> GranuleAddress {
 fn stage2(ipa_bits: u8, start_level: Level, lpa2: bool) -> Stage2 {
     let table_bits = start_level.shift() + 9;
     let root_count = 1 << u32::from(ipa_bits).saturating_sub(table_bits);
-    Stage2 { ipa_bits, start_level, root_count, lpa2, vmid: Vmid::new(0xab), root: granule(0x8004_0000) }
+    Stage2 {
+        ipa_bits,
+        start_level,
+        root_count,
+        lpa2,
+        vmid: Vmid::new(0xab),
+        root: granule(0x8004_0000),
+    }
 }
 
 fn ipa(raw: u64) -> Ipa {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! TLB maintenance, instruction by instruction: which VMID is in force when, and what each barrier is for.
+//! TLB maintenance, instruction by instruction: which VMID is in force when, and what each barrier
+//! is for.
 
 use rmm::host::{Event, preset_register, record};
 use rmm::rmi::function;
@@ -14,13 +15,17 @@ const VMID: u64 = 0x12ab;
 const VTCR: u64 = 0x8000_1111;
 const VTTBR: u64 = 0x7777_0000_4000_0000;
 
-/// What the RMM does to the translation of Realms: registers of stage 2, their TLBIs, stores to their tables, and barriers of more than this CPU.
+/// What the RMM does to the translation of Realms: registers of stage 2, their TLBIs, stores to
+/// their tables, and barriers of more than this CPU.
 fn maintenance(events: Vec<Event>, host: &Host) -> Vec<String> {
-    let tables = core::ptr::from_ref(host.system.machine.memory.word(LOW.0).expect("it is there")).addr();
+    let tables =
+        core::ptr::from_ref(host.system.machine.memory.word(LOW.0).expect("it is there")).addr();
     events
         .into_iter()
         .filter_map(|event| match event {
-            Event::Register(name @ ("VTCR_EL2" | "VTTBR_EL2"), value) => Some(format!("{name}={value:#x}")),
+            Event::Register(name @ ("VTCR_EL2" | "VTTBR_EL2"), value) => {
+                Some(format!("{name}={value:#x}"))
+            }
             Event::Instruction(
                 text @ ("tlbi ipas2e1is" | "tlbi vmalle1is" | "tlbi vmalls12e1is"),
                 operand,
@@ -61,7 +66,8 @@ fn with_vmid(invalidate: &[&str]) -> Vec<String> {
     let vttbr = format!("VTTBR_EL2={:#x}", VMID << 48 | ROOT);
     let mut expected = vec!["VTCR_EL2=0x800d3558".to_owned(), vttbr, "dsb ishst".to_owned()];
     expected.extend(invalidate.iter().map(|text| (*text).to_owned()));
-    let restored = ["dsb ish".to_owned(), format!("VTCR_EL2={VTCR:#x}"), format!("VTTBR_EL2={VTTBR:#x}")];
+    let restored =
+        ["dsb ish".to_owned(), format!("VTCR_EL2={VTCR:#x}"), format!("VTTBR_EL2={VTTBR:#x}")];
     expected.extend(restored);
     expected
 }
@@ -116,6 +122,10 @@ fn what_is_no_mapping_needs_no_maintenance() {
     }
     let data = RD + 0xa000;
     let events = recorded(&mut host, function::DATA_CREATE_UNKNOWN, &[RD, data, 0]);
-    assert_eq!(events, ["dsb ish", "break", "dsb ishst"], "wiped, and assigned without being mapped");
+    assert_eq!(
+        events,
+        ["dsb ish", "break", "dsb ishst"],
+        "wiped, and assigned without being mapped"
+    );
     assert_eq!(recorded(&mut host, function::DATA_DESTROY, &[RD, 0]), ["break", "dsb ishst"]);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Everything as it should be, and what the commands on tables and data must answer and do, written down a second time, from the ABI alone: plain numbers, no concurrency.
+//! Everything as it should be, and what the commands on tables and data must answer and do, written
+//! down a second time, from the ABI alone: plain numbers, no concurrency.
 
 use std::collections::BTreeMap;
 
@@ -160,10 +161,15 @@ impl Realm {
     /// The tables of a new Realm.
     pub fn root(s2sz: u32, start: i64) -> BTreeMap<(i64, u64), Vec<Entry>> {
         let reached = (1_u64 << s2sz).div_ceil(size(start));
-        // Tables are whole, but for those at level -1, which 52 bits of address reach 16 entries of.
+        // Tables are whole, but for those at level -1, which 52 bits of address reach 16 entries
+        // of.
         let entries = if start == -1 { 16 } else { reached.next_multiple_of(512) };
         let entry = |index: u64| {
-            if index * size(start) < 1 << (s2sz - 1) { Entry::Unassigned(EMPTY) } else { Entry::UnassignedNs }
+            if index * size(start) < 1 << (s2sz - 1) {
+                Entry::Unassigned(EMPTY)
+            } else {
+                Entry::UnassignedNs
+            }
         };
         BTreeMap::from([((start, 0), (0..entries).map(entry).collect())])
     }
@@ -187,7 +193,8 @@ impl Realm {
     }
 
     fn set(&mut self, place: Place, entry: Entry) {
-        self.tables.get_mut(&(place.level, place.base)).expect("there is the table")[place.index] = entry;
+        self.tables.get_mut(&(place.level, place.base)).expect("there is the table")[place.index] =
+            entry;
     }
 
     /// The entry that a walk for `ipa` to level 3 ends at, and its level.
@@ -227,7 +234,8 @@ impl Realm {
             Entry::AssignedNs(descriptor) if !aligned(output(descriptor)) => return None,
             _ => {}
         }
-        let alike = (0..).zip(entries).all(|(index, entry)| *entry == entries[0].part(index, level));
+        let alike =
+            (0..).zip(entries).all(|(index, entry)| *entry == entries[0].part(index, level));
         alike.then_some(entries[0])
     }
 
@@ -236,7 +244,10 @@ impl Realm {
     }
 
     fn table_place(&self, ipa: u64, level: i64) -> bool {
-        level > self.start && level <= 3 && ipa < self.space() && ipa.is_multiple_of(size(level - 1))
+        level > self.start
+            && level <= 3
+            && ipa < self.space()
+            && ipa.is_multiple_of(size(level - 1))
     }
 
     fn unprotected_place(&self, ipa: u64, level: i64) -> bool {
@@ -348,7 +359,10 @@ impl Model {
 
     fn data_create_unknown(&mut self, rd: u64, data: u64, ipa: u64) -> u64 {
         let Some(realm) = self.realms.get(&rd) else { return ERROR_INPUT };
-        if !self.is(data, State::Delegated) || !realm.granule_ipa(ipa) || !realm.lpa2 && data >> 48 != 0 {
+        if !self.is(data, State::Delegated)
+            || !realm.granule_ipa(ipa)
+            || !realm.lpa2 && data >> 48 != 0
+        {
             return ERROR_INPUT;
         }
         let result = self.assign(rd, data, ipa, None);
@@ -397,7 +411,8 @@ impl Model {
     }
 
     fn rtt_destroy(&mut self, rd: u64, ipa: u64, level: i64) -> Answer {
-        let Some(realm) = self.realms.get_mut(&rd).filter(|realm| realm.table_place(ipa, level)) else {
+        let Some(realm) = self.realms.get_mut(&rd).filter(|realm| realm.table_place(ipa, level))
+        else {
             return status(ERROR_INPUT);
         };
         let place = realm.walk(ipa, level - 1);
@@ -416,7 +431,8 @@ impl Model {
     }
 
     fn rtt_fold(&mut self, rd: u64, ipa: u64, level: i64) -> Answer {
-        let Some(realm) = self.realms.get_mut(&rd).filter(|realm| realm.table_place(ipa, level)) else {
+        let Some(realm) = self.realms.get_mut(&rd).filter(|realm| realm.table_place(ipa, level))
+        else {
             return status(ERROR_INPUT);
         };
         let place = realm.walk(ipa, level - 1);
@@ -463,7 +479,9 @@ impl Model {
     }
 
     fn unmap_unprotected(&mut self, rd: u64, ipa: u64, level: i64) -> Answer {
-        let Some(realm) = self.realms.get_mut(&rd).filter(|realm| realm.unprotected_place(ipa, level)) else {
+        let Some(realm) =
+            self.realms.get_mut(&rd).filter(|realm| realm.unprotected_place(ipa, level))
+        else {
             return status(ERROR_INPUT);
         };
         let place = realm.walk(ipa, level);
@@ -504,7 +522,8 @@ impl Model {
         if rec.running || rec.realm != rd {
             return status(ERROR_REC);
         }
-        let Some(pending) = rec.pending.as_mut().filter(|pending| base == pending.base && top <= pending.top)
+        let Some(pending) =
+            rec.pending.as_mut().filter(|pending| base == pending.base && top <= pending.top)
         else {
             return status(ERROR_INPUT);
         };
@@ -514,7 +533,9 @@ impl Model {
         let realm = self.realms.get_mut(&rd).expect("it is");
         let may_change = |before: u64| before != DESTROYED || pending.change_destroyed;
         let answer = change(realm, base, top, self.interrupt, |_, _, entry| match entry {
-            Entry::Unassigned(before) if may_change(before) => Some(Entry::Unassigned(pending.ripas)),
+            Entry::Unassigned(before) if may_change(before) => {
+                Some(Entry::Unassigned(pending.ripas))
+            }
             Entry::Assigned(before, memory) if may_change(before) => {
                 Some(Entry::Assigned(pending.ripas, memory))
             }
@@ -527,8 +548,8 @@ impl Model {
     }
 }
 
-/// Changes one entry after the other, in the table that a walk for `base` ends in, up to `top`, as long as `one` says to what; one alone when an interrupt
-/// is pending.
+/// Changes one entry after the other, in the table that a walk for `base` ends in, up to `top`, as
+/// long as `one` says to what; one alone when an interrupt is pending.
 fn change(
     realm: &mut Realm,
     base: u64,

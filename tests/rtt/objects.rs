@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the commands on granules, Realms and RECs must answer and do, written down a second time, from the ABI alone.
+//! What the commands on granules, Realms and RECs must answer and do, written down a second time,
+//! from the ABI alone.
 
 use rmm::granule::State;
 use rmm::realm::measurement::{
     HashAlgorithm, InitialMeasurement, MeasuredRealmParameters, MeasuredRecParameters,
 };
 
-use crate::model::{ERROR_INPUT, ERROR_REALM, ERROR_REC, GRANULE, Measured, Model, Realm, Rec, SUCCESS};
+use crate::model::{
+    ERROR_INPUT, ERROR_REALM, ERROR_REC, GRANULE, Measured, Model, Realm, Rec, SUCCESS,
+};
 
-/// What the identification registers of the model machine make of feature register 0: breakpoints and watchpoints, less one; bits of an address.
+/// What the identification registers of the model machine make of feature register 0: breakpoints
+/// and watchpoints, less one; bits of an address.
 const BREAKPOINTS: u32 = 5;
 const WATCHPOINTS: u32 = 3;
 const ADDRESS_BITS: u32 = 52;
@@ -151,7 +155,8 @@ impl Model {
         if has_recs || realm.live((realm.start, 0)) != 0 {
             return ERROR_REALM;
         }
-        self.granules.extend(realm.roots.iter().chain([&rd]).map(|granule| (*granule, State::Delegated)));
+        self.granules
+            .extend(realm.roots.iter().chain([&rd]).map(|granule| (*granule, State::Delegated)));
         self.realms.remove(&rd);
         SUCCESS
     }
@@ -197,7 +202,8 @@ impl Model {
 
     pub fn rec_destroy(&mut self, rec: u64) -> u64 {
         let Some(gone) = self.recs.remove(&rec) else { return ERROR_INPUT };
-        self.granules.extend(gone.aux.iter().chain([&rec]).map(|granule| (*granule, State::Delegated)));
+        self.granules
+            .extend(gone.aux.iter().chain([&rec]).map(|granule| (*granule, State::Delegated)));
         SUCCESS
     }
 

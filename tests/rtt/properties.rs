@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random sequences of all commands, with Realms of every shape, each command checked against the model: by one host, by several hosts at once with Realms
-//! of their own, and by several at once that build one Realm together, each in its part of the IPA space.
+//! Random sequences of all commands, with Realms of every shape, each command checked against the
+//! model: by one host, by several hosts at once with Realms of their own, and by several at once
+//! that build one Realm together, each in its part of the IPA space.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use rmm::realm::measurement::InitialMeasurement;
 use rmm::rmi::function;
 
 use crate::host::{Host, SHAPES, Shape, boot, root_count};
-use crate::model::{ERROR_INPUT, ERROR_REALM, ERROR_REC, GRANULE, Realm, Rec, SUCCESS, error_rtt, size};
+use crate::model::{
+    ERROR_INPUT, ERROR_REALM, ERROR_REC, GRANULE, Realm, Rec, SUCCESS, error_rtt, size,
+};
 use crate::session::{Counts, Parked, Session};
 use crate::sharing::{Order, Part};
 use crate::{granule, seed};
@@ -21,17 +24,22 @@ const COMMANDS: usize = 300_000;
 /// Commands of a host until all is taken down and begins anew with Realms of other shapes.
 const ROUND: usize = 15_000;
 
-/// Hosts at once, their commands in all if each has Realms of its own, and those of each on one Realm of each shape.
+/// Hosts at once, their commands in all if each has Realms of its own, and those of each on one
+/// Realm of each shape.
 const THREADS: u64 = 4;
 const COMMANDS_AT_ONCE: usize = 120_000;
 const COMMANDS_ON_ONE: usize = 3_000;
 
-/// Every command that must have been answered in each of these ways, or the test has not come to it.
+/// Every command that must have been answered in each of these ways, or the test has not come to
+/// it.
 fn is_thorough(counts: &Counts) {
     for ((function, answer), count) in &counts.seen {
         println!("{function:#x} was answered with {answer:#x} {count} times");
     }
-    println!("{} commands, {} blocks folded, {} unfolded", counts.commands, counts.folded, counts.unfolded);
+    println!(
+        "{} commands, {} blocks folded, {} unfolded",
+        counts.commands, counts.folded, counts.unfolded
+    );
     assert!(counts.folded > 0 && counts.unfolded > 0, "no block was ever folded, or unfolded");
     for function in [
         function::DATA_CREATE,
@@ -122,8 +130,9 @@ fn at_once(
                 })
             })
             .collect();
-        let parked =
-            threads.into_iter().map(|thread| thread.join().expect("the CPU does what its model does"));
+        let parked = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("the CPU does what its model does"));
         parked.map(Parked::resume).collect()
     })
 }
@@ -146,8 +155,9 @@ fn hosts_at_once_with_realms_of_their_own_each_see_what_their_models_do() {
     is_thorough(&counts);
 }
 
-/// A Realm that several hosts build together. Each has some entries of the root in each half, the last of which holds a table for good: what comes
-/// after it is out of sight of the commands on those before.
+/// A Realm that several hosts build together. Each has some entries of the root in each half, the
+/// last of which holds a table for good: what comes after it is out of sight of the commands on
+/// those before.
 struct Common {
     rd: u64,
     shape: Shape,
@@ -177,7 +187,8 @@ impl Common {
         }
         host.create_realm(rd, root, shape, 0x101);
         let realm = host.model.realms[&rd].clone();
-        let mut common = Self { rd, shape, entries, realm, recs: BTreeMap::new(), order: Order::new(rd) };
+        let mut common =
+            Self { rd, shape, entries, realm, recs: BTreeMap::new(), order: Order::new(rd) };
         for index in 0..THREADS {
             host.create_rec(rd, common.rec(index));
         }
@@ -185,7 +196,8 @@ impl Common {
             let arguments = [rd, table, ipa, (start + 1).cast_unsigned(), 0];
             assert_eq!(host.call(function::RTT_CREATE, arguments), SUCCESS, "{ipa:#x}");
         }
-        (common.realm, common.recs) = (host.model.realms[&rd].clone(), std::mem::take(&mut host.model.recs));
+        (common.realm, common.recs) =
+            (host.model.realms[&rd].clone(), std::mem::take(&mut host.model.recs));
         Some((host, common))
     }
 
@@ -226,7 +238,8 @@ impl Common {
         for session in sessions {
             let part = session.host.part(self.rd);
             let root = &session.host.model.realms[&self.rd].tables[&(realm.start, 0)];
-            for (ipa, entry) in (0..).step_by(usize::try_from(size(realm.start)).expect("64 bits")).zip(root)
+            for (ipa, entry) in
+                (0..).step_by(usize::try_from(size(realm.start)).expect("64 bits")).zip(root)
             {
                 live[self.root_of(ipa)] += usize::from(part.contains(ipa) && entry.is_live());
             }
@@ -234,11 +247,16 @@ impl Common {
         let cpu = System::cpu(usize::try_from(THREADS).expect("small"));
         for (root, live) in realm.roots.iter().zip(live) {
             let locked = system.rmm.granules().lock::<Rtt>(cpu.index, granule(*root));
-            assert_eq!(usize::from(locked.expect("a root table").references()), live, "root table {root:#x}");
+            assert_eq!(
+                usize::from(locked.expect("a root table").references()),
+                live,
+                "root table {root:#x}"
+            );
         }
     }
 
-    /// The RIM, which is `measured`, is what the models of all say, in the order in which their commands had the RD.
+    /// The RIM, which is `measured`, is what the models of all say, in the order in which their
+    /// commands had the RD.
     fn check_measurement(&self, measured: InitialMeasurement, sessions: &mut [Session]) {
         let mut expected = self.realm.measurement;
         for host in self.order.hosts() {

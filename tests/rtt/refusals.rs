@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What each command refuses: every condition alone, and every two that can come together, of which the first in the order of the ABI is answered. No refusal
-//! changes anything.
+//! What each command refuses: every condition alone, and every two that can come together, of which
+//! the first in the order of the ABI is answered. No refusal changes anything.
 
 use std::sync::atomic::Ordering;
 
@@ -15,8 +15,9 @@ use crate::model::{ERROR_INPUT, ERROR_REALM, ERROR_REC, Pending, RAM, SUCCESS, e
 
 type Arguments = [u64; 5];
 
-/// A Realm that is NEW, and one that is ACTIVE, with the same tables: at 0 and in the middle of the IPA space of level 2 and 3, with a page of memory at
-/// [`ASSIGNED`] and one of the host's at [`SHARED`].
+/// A Realm that is NEW, and one that is ACTIVE, with the same tables: at 0 and in the middle of the
+/// IPA space of level 2 and 3, with a page of memory at [`ASSIGNED`] and one of the host's at
+/// [`SHARED`].
 const NEW: u64 = LOW.0 + 0x10_0000;
 const ACTIVE: u64 = LOW.0 + 0x20_0000;
 const ASSIGNED: u64 = 0x1000;
@@ -28,7 +29,8 @@ const NO_LEVEL_3: u64 = 0x20_0000;
 /// Where there is a table of level 3 without anything in it.
 const EMPTY_TABLE: u64 = 0x40_0000;
 
-/// A REC of each, which lies right behind its RD; that of the NEW Realm asks for RIPAS RAM from 0 on.
+/// A REC of each, which lies right behind its RD; that of the NEW Realm asks for RIPAS RAM from 0
+/// on.
 const REC: u64 = NEW + 0x1000;
 const IDLE_REC: u64 = ACTIVE + 0x1000;
 /// Granules: Delegated, Non-secure, and Non-secure until the RMM reads it.
@@ -52,8 +54,14 @@ fn setup() -> Host {
             }
         }
         assert_eq!(host.call(function::RTT_CREATE, [rd, spare(), EMPTY_TABLE, 3, 0]), SUCCESS);
-        assert_eq!(host.call(function::DATA_CREATE_UNKNOWN, [rd, spare(), ASSIGNED, 0, 0]), SUCCESS);
-        assert_eq!(host.call(function::RTT_MAP_UNPROTECTED, [rd, SHARED, 3, 0x4000_00d8, 0]), SUCCESS);
+        assert_eq!(
+            host.call(function::DATA_CREATE_UNKNOWN, [rd, spare(), ASSIGNED, 0, 0]),
+            SUCCESS
+        );
+        assert_eq!(
+            host.call(function::RTT_MAP_UNPROTECTED, [rd, SHARED, 3, 0x4000_00d8, 0]),
+            SUCCESS
+        );
     }
     host.activate(ACTIVE);
     host.delegate(DELEGATED);
@@ -67,8 +75,9 @@ fn setup() -> Host {
 /// Everything that a refusal must leave alone.
 fn everything(host: &Host) -> (Vec<Option<State>>, Vec<u64>) {
     let granules = || (LOW.0..BLOCKS_BEGIN).step_by(0x1000);
-    let states: Vec<_> =
-        granules().map(|address| host.system.rmm.granules().state(crate::granule(address))).collect();
+    let states: Vec<_> = granules()
+        .map(|address| host.system.rmm.granules().state(crate::granule(address)))
+        .collect();
     let contents = granules()
         .zip(&states)
         // What a Delegated granule holds is nobody's.
@@ -101,7 +110,8 @@ fn bad_granules() -> Vec<Condition> {
         .collect()
 }
 
-/// Checks one command: `valid` succeeds; `conditions`, each a group of the same rank, in the order in which they are looked at.
+/// Checks one command: `valid` succeeds; `conditions`, each a group of the same rank, in the order
+/// in which they are looked at.
 fn check(name: &str, function: u32, valid: Arguments, conditions: &[Vec<Condition>]) {
     let mut host = setup();
     let before = everything(&host);
@@ -141,13 +151,21 @@ fn data_create() {
         [NEW, DELEGATED, 0, HOSTS, 0],
         &[
             vec![(4, 2, ERROR_INPUT), (4, 3, ERROR_INPUT), (4, 1 << 63, ERROR_INPUT)],
-            vec![(3, HOSTS + 8, ERROR_INPUT), (3, NEW, ERROR_INPUT), (3, LOW.0 - 0x1000, ERROR_INPUT)],
+            vec![
+                (3, HOSTS + 8, ERROR_INPUT),
+                (3, NEW, ERROR_INPUT),
+                (3, LOW.0 - 0x1000, ERROR_INPUT),
+            ],
             bad_granules().into_iter().filter(|condition| condition.1 != HIGH.0).collect(),
             bad_rds(),
             vec![(0, ACTIVE, ERROR_REALM)],
             vec![(1, HIGH.0, ERROR_INPUT)],
             vec![(2, HALF, ERROR_INPUT), (2, 0x800, ERROR_INPUT), (2, 1 << 40, ERROR_INPUT)],
-            vec![(2, NO_LEVEL_2, error_rtt(1)), (2, NO_LEVEL_3, error_rtt(2)), (2, ASSIGNED, error_rtt(3))],
+            vec![
+                (2, NO_LEVEL_2, error_rtt(1)),
+                (2, NO_LEVEL_3, error_rtt(2)),
+                (2, ASSIGNED, error_rtt(3)),
+            ],
             vec![(3, TAKEN, ERROR_INPUT)],
         ],
     );
@@ -163,7 +181,11 @@ fn data_create_unknown() {
             bad_rds(),
             bad_granules(),
             vec![(2, HALF, ERROR_INPUT), (2, 0x800, ERROR_INPUT), (2, u64::MAX, ERROR_INPUT)],
-            vec![(2, NO_LEVEL_2, error_rtt(1)), (2, NO_LEVEL_3, error_rtt(2)), (2, ASSIGNED, error_rtt(3))],
+            vec![
+                (2, NO_LEVEL_2, error_rtt(1)),
+                (2, NO_LEVEL_3, error_rtt(2)),
+                (2, ASSIGNED, error_rtt(3)),
+            ],
         ],
     );
 }
@@ -177,7 +199,11 @@ fn data_destroy() {
         &[
             bad_rds(),
             vec![(1, HALF, ERROR_INPUT), (1, 0x1800, ERROR_INPUT), (1, 1 << 40, ERROR_INPUT)],
-            vec![(1, NO_LEVEL_2, error_rtt(1)), (1, NO_LEVEL_3, error_rtt(2)), (1, 0, error_rtt(3))],
+            vec![
+                (1, NO_LEVEL_2, error_rtt(1)),
+                (1, NO_LEVEL_3, error_rtt(2)),
+                (1, 0, error_rtt(3)),
+            ],
         ],
     );
 }
@@ -216,7 +242,11 @@ fn rtt_destroy() {
             bad_rds(),
             bad_levels(2),
             vec![(1, 0x1000, ERROR_INPUT), (1, 1 << 40, ERROR_INPUT), (1, !0x1f_ffff, ERROR_INPUT)],
-            vec![(1, NO_LEVEL_2, error_rtt(1)), (1, NO_LEVEL_3, error_rtt(2)), (1, 0, error_rtt(3))],
+            vec![
+                (1, NO_LEVEL_2, error_rtt(1)),
+                (1, NO_LEVEL_3, error_rtt(2)),
+                (1, 0, error_rtt(3)),
+            ],
         ],
     );
 }
@@ -231,7 +261,11 @@ fn rtt_fold() {
             bad_rds(),
             bad_levels(2),
             vec![(1, 0x1000, ERROR_INPUT), (1, 1 << 40, ERROR_INPUT), (1, !0x1f_ffff, ERROR_INPUT)],
-            vec![(1, NO_LEVEL_2, error_rtt(1)), (1, NO_LEVEL_3, error_rtt(2)), (1, 0, error_rtt(3))],
+            vec![
+                (1, NO_LEVEL_2, error_rtt(1)),
+                (1, NO_LEVEL_3, error_rtt(2)),
+                (1, 0, error_rtt(3)),
+            ],
         ],
     );
 }
@@ -244,7 +278,12 @@ fn rtt_read_entry() {
         [ACTIVE, ASSIGNED, 3, 0, 0],
         &[
             bad_rds(),
-            vec![(2, 0, ERROR_INPUT), (2, 4, ERROR_INPUT), (2, u64::MAX, ERROR_INPUT), (2, 2, ERROR_INPUT)],
+            vec![
+                (2, 0, ERROR_INPUT),
+                (2, 4, ERROR_INPUT),
+                (2, u64::MAX, ERROR_INPUT),
+                (2, 2, ERROR_INPUT),
+            ],
             vec![(1, 0x1800, ERROR_INPUT), (1, 1 << 40, ERROR_INPUT), (1, u64::MAX, ERROR_INPUT)],
         ],
     );
@@ -285,7 +324,11 @@ fn rtt_unmap_unprotected() {
         &[
             vec![(2, 0, ERROR_INPUT), (2, 4, ERROR_INPUT), (2, u64::MAX, ERROR_INPUT)],
             bad_rds(),
-            vec![(1, ASSIGNED, ERROR_INPUT), (1, SHARED + 0x800, ERROR_INPUT), (1, 1 << 40, ERROR_INPUT)],
+            vec![
+                (1, ASSIGNED, ERROR_INPUT),
+                (1, SHARED + 0x800, ERROR_INPUT),
+                (1, 1 << 40, ERROR_INPUT),
+            ],
             vec![
                 (1, HALF + NO_LEVEL_2, error_rtt(1)),
                 (1, HALF + NO_LEVEL_3, error_rtt(2)),
@@ -353,7 +396,10 @@ fn rtt_set_ripas_for_a_rec_that_asks_for_nothing() {
     let mut host = setup();
     let before = everything(&host);
     for (base, top) in [(0, 0x1000), (0, u64::MAX), (0x1000, 0x2000)] {
-        assert_eq!(host.call(function::RTT_SET_RIPAS, [ACTIVE, IDLE_REC, base, top, 0]), ERROR_INPUT);
+        assert_eq!(
+            host.call(function::RTT_SET_RIPAS, [ACTIVE, IDLE_REC, base, top, 0]),
+            ERROR_INPUT
+        );
     }
     assert!(everything(&host) == before);
 }
@@ -414,7 +460,10 @@ fn a_table_whose_block_would_be_at_level_0_is_not_folded() {
     assert_eq!(host.call(function::RTT_CREATE, [RD, RD + 0x8000, half, 1, 0]), SUCCESS);
     for gib in 0..512 {
         let (ipa, output) = (half + (gib << 30), gib << 30);
-        assert_eq!(host.call(function::RTT_MAP_UNPROTECTED, [RD, ipa, 1, output | 0xd8, 0]), SUCCESS);
+        assert_eq!(
+            host.call(function::RTT_MAP_UNPROTECTED, [RD, ipa, 1, output | 0xd8, 0]),
+            SUCCESS
+        );
     }
     let before = everything(&host);
     assert_eq!(host.call(function::RTT_FOLD, [RD, half, 1, 0, 0]), error_rtt(0));

@@ -22,7 +22,11 @@ fn vtcr_says_size_start_level_and_format() {
         (52, Level::Zero, true, 0x1_0006_0000 | 2 << 6 | 12),
         (52, Level::MinusOne, true, 0x3_0006_0000 | 12),
     ] {
-        assert_eq!(stage2(bits, level, lpa2).vtcr(FEATURES), COMMON | value, "{bits} bits, level {level}");
+        assert_eq!(
+            stage2(bits, level, lpa2).vtcr(FEATURES),
+            COMMON | value,
+            "{bits} bits, level {level}"
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A host that gives random commands, hostile ones among them, each of which is checked against the model.
+//! A host that gives random commands, hostile ones among them, each of which is checked against the
+//! model.
 
 use std::collections::BTreeMap;
 
@@ -79,7 +80,8 @@ impl Session {
         Parked { host: host.park(), random, realms, recs, counts }
     }
 
-    /// Has a host, whose memory is as it was at boot, create Realms of its own. `first_vmid` and the next ones are free.
+    /// Has a host, whose memory is as it was at boot, create Realms of its own. `first_vmid` and
+    /// the next ones are free.
     pub fn new(mut host: Host, mut random: fastrand::Rng, first_vmid: u16) -> Self {
         let (mut next, mut realms, mut recs) = (host.base + 0x10_0000, Vec::new(), Vec::new());
         for vmid in (first_vmid..).take(REALMS) {
@@ -118,7 +120,8 @@ impl Session {
     }
 
     fn of(host: Host, random: fastrand::Rng, realms: Vec<u64>, recs: Vec<u64>) -> Self {
-        let pool: Vec<u64> = (0..POOL).map(|index| host.base + 0x1_0000 + index * GRANULE).collect();
+        let pool: Vec<u64> =
+            (0..POOL).map(|index| host.base + 0x1_0000 + index * GRANULE).collect();
         let spare_root = host.base + 0x20_0000;
         let own_vmids = 0x8000 + 0x100 * u16::try_from(host.index()).expect("small");
         Self { host, random, realms, recs, pool, spare_root, own_vmids, counts: Counts::default() }
@@ -142,7 +145,8 @@ impl Session {
                 // A table of a Realm.
                 let rd = self.one_of(&self.realms.clone());
                 let realm = &self.host.model.realms[&rd];
-                let tables: Vec<u64> = realm.table_granules.values().chain(&realm.roots).copied().collect();
+                let tables: Vec<u64> =
+                    realm.table_granules.values().chain(&realm.roots).copied().collect();
                 self.one_of(&tables)
             }
             _ => self.one_of(&self.pool.clone()),
@@ -190,7 +194,11 @@ impl Session {
         // What is another host's is not for this one's model.
         let Part { protected, unprotected } = self.host.part(rd);
         let range = if ipa < space / 2 { protected } else { unprotected };
-        if ipa >= space || range.contains(&ipa) { ipa } else { range.start + ipa % (range.end - range.start) }
+        if ipa >= space || range.contains(&ipa) {
+            ipa
+        } else {
+            range.start + ipa % (range.end - range.start)
+        }
     }
 
     fn level(&mut self) -> i64 {
@@ -211,7 +219,11 @@ impl Session {
     }
 
     fn align(&mut self, ipa: u64, level: i64) -> u64 {
-        if (-1..=3).contains(&level) && self.random.u8(..32) != 0 { ipa & !(size(level) - 1) } else { ipa }
+        if (-1..=3).contains(&level) && self.random.u8(..32) != 0 {
+            ipa & !(size(level) - 1)
+        } else {
+            ipa
+        }
     }
 
     fn descriptor(&mut self, level: i64) -> u64 {
@@ -227,7 +239,8 @@ impl Session {
 
     pub fn call(&mut self, function: u32, mut arguments: [u64; 5]) -> u64 {
         self.counts.commands += 1;
-        // The slots of the model machine do not show what is beyond 48 bits; that it is refused without LPA2 is seen without.
+        // The slots of the model machine do not show what is beyond 48 bits; that it is refused
+        // without LPA2 is seen without.
         let takes = [function::DATA_CREATE, function::DATA_CREATE_UNKNOWN, function::RTT_CREATE];
         let high = takes.contains(&function) && arguments[1] == self.host.high;
         if high && self.host.model.realms.get(&arguments[0]).is_some_and(|realm| realm.lpa2) {
@@ -320,8 +333,11 @@ impl Session {
             98 if self.random.u8(..8) != 0 => {}
             _ => {
                 // Memory goes, so that other memory can come.
-                let places =
-                    if self.host.model.realms.contains_key(&rd) { self.host.places(rd) } else { vec![] };
+                let places = if self.host.model.realms.contains_key(&rd) {
+                    self.host.places(rd)
+                } else {
+                    vec![]
+                };
                 for ipa in places {
                     self.call(function::DATA_DESTROY, [rd, ipa, noise, noise, noise]);
                 }
@@ -349,8 +365,11 @@ impl Session {
     }
 
     fn set_ripas(&mut self, rd: u64) {
-        let rec =
-            if self.random.u8(..16) == 0 { self.any_granule() } else { self.one_of(&self.recs.clone()) };
+        let rec = if self.random.u8(..16) == 0 {
+            self.any_granule()
+        } else {
+            self.one_of(&self.recs.clone())
+        };
         let of_the_rec = self.host.model.recs.get(&rec).map(|rec| rec.realm);
         let (mut base, mut top) = self.range(of_the_rec.unwrap_or(rd));
         if let Some(pending) = self.host.model.recs.get(&rec).map(|rec| rec.pending) {
@@ -395,7 +414,8 @@ impl Session {
         }
     }
 
-    /// Brings a table to the place of an IPA at a level, if there is memory for it, whatever it finds on the way.
+    /// Brings a table to the place of an IPA at a level, if there is memory for it, whatever it
+    /// finds on the way.
     fn bring_table(&mut self, rd: u64, ipa: u64, level: i64) -> bool {
         loop {
             let reached = self.host.model.realms[&rd].leaf(ipa).0;
@@ -404,14 +424,16 @@ impl Session {
             }
             let table = self.delegated();
             let base = ipa & !(size(reached) - 1);
-            let answer = self.call(function::RTT_CREATE, [rd, table, base, (reached + 1).cast_unsigned(), 0]);
+            let answer = self
+                .call(function::RTT_CREATE, [rd, table, base, (reached + 1).cast_unsigned(), 0]);
             if answer != 0 {
                 return false;
             }
         }
     }
 
-    /// Fills a table of level 3 with consecutive memory, so that it can be folded; sometimes with one page that does not fit in.
+    /// Fills a table of level 3 with consecutive memory, so that it can be folded; sometimes with
+    /// one page that does not fit in.
     fn fill_with_data(&mut self, rd: u64) {
         // That of the Realm which asks for RIPAS.
         let Some(index) = self.realms.iter().position(|realm| *realm == rd) else { return };
@@ -419,7 +441,8 @@ impl Session {
         if !self.bring_table(rd, base, 3) {
             return;
         }
-        let (block, spoil) = (self.host.blocks() + BLOCK * self.random.u64(..2), self.random.usize(..1024));
+        let (block, spoil) =
+            (self.host.blocks() + BLOCK * self.random.u64(..2), self.random.usize(..1024));
         let ripas = self.random.bool();
         if ripas {
             self.call(function::RTT_INIT_RIPAS, [rd, base, base + 0x8000, 0, 0]);
@@ -431,7 +454,11 @@ impl Session {
             if realm.leaf(ipa) != (3, Entry::Assigned(EMPTY, data)) {
                 self.call(function::DATA_DESTROY, [rd, ipa, 0, 0, 0]);
             }
-            let data = if usize::try_from(index).expect("small") == spoil { self.delegated() } else { data };
+            let data = if usize::try_from(index).expect("small") == spoil {
+                self.delegated()
+            } else {
+                data
+            };
             self.call(function::DATA_CREATE_UNKNOWN, [rd, data, ipa, 0, 0]);
         }
         self.call(function::RTT_FOLD, [rd, base, 3, 0, 0]);
@@ -465,7 +492,10 @@ impl Session {
             let odd = if index == spoil { 0x40 } else { 0xc0 };
             self.call(function::RTT_UNMAP_UNPROTECTED, [rd, ipa, level.cast_unsigned(), 0, 0]);
             let descriptor = output.wrapping_add(offset) & ((1 << 48) - 1) | odd | 0x18;
-            self.call(function::RTT_MAP_UNPROTECTED, [rd, ipa, level.cast_unsigned(), descriptor, 0]);
+            self.call(
+                function::RTT_MAP_UNPROTECTED,
+                [rd, ipa, level.cast_unsigned(), descriptor, 0],
+            );
         }
         self.call(function::RTT_FOLD, [rd, half, level.cast_unsigned(), 0, 0]);
         if self.random.bool() {
@@ -473,7 +503,8 @@ impl Session {
         }
     }
 
-    /// Takes everything down, by nothing but what the commands answer, and finds every granule back with the host, wiped.
+    /// Takes everything down, by nothing but what the commands answer, and finds every granule back
+    /// with the host, wiped.
     pub fn take_down(&mut self) {
         let realms: Vec<u64> = self.host.model.realms.keys().copied().collect();
         for rd in &realms {
@@ -516,7 +547,10 @@ impl Session {
                 Entry::Assigned(..) if level < 3 => {
                     // A block: memory goes page by page.
                     let (table, base) = (self.free_granule(), ipa & !(size(level) - 1));
-                    self.call(function::RTT_CREATE, [rd, table, base, (level + 1).cast_unsigned(), 0]);
+                    self.call(
+                        function::RTT_CREATE,
+                        [rd, table, base, (level + 1).cast_unsigned(), 0],
+                    );
                 }
                 Entry::Assigned(..) => {
                     self.call(function::DATA_DESTROY, [rd, ipa, 0, 0, 0]);
@@ -540,13 +574,15 @@ impl Session {
                 }
                 _ if level < 1 => ipa = base + size(level),
                 _ => {
-                    let answer = self.host.raw_call(function::RTT_UNMAP_UNPROTECTED, &arguments[..3]);
+                    let answer =
+                        self.host.raw_call(function::RTT_UNMAP_UNPROTECTED, &arguments[..3]);
                     ipa = answer[1].max(base + size(level));
                 }
             }
         }
         let tables = self.host.model.realms[&rd].table_granules.keys();
-        let mut tables: Vec<(i64, u64)> = tables.copied().filter(|(_, ipa)| part.contains(*ipa)).collect();
+        let mut tables: Vec<(i64, u64)> =
+            tables.copied().filter(|(_, ipa)| part.contains(*ipa)).collect();
         // The finest first.
         tables.sort_unstable_by_key(|(level, ipa)| (-level, *ipa));
         for (level, ipa) in tables {
@@ -557,9 +593,12 @@ impl Session {
 
     fn free_granule(&mut self) -> u64 {
         let granules = self.pool.iter().copied();
-        let free = granules.clone().find(|address| self.host.model.state(*address) == Some(State::Delegated));
+        let free = granules
+            .clone()
+            .find(|address| self.host.model.state(*address) == Some(State::Delegated));
         free.unwrap_or_else(|| {
-            let host = granules.clone().find(|address| self.host.model.state(*address) == Some(State::Ns));
+            let host =
+                granules.clone().find(|address| self.host.model.state(*address) == Some(State::Ns));
             let host = host.expect("not all of the pool is in use");
             self.host.delegate(host);
             host

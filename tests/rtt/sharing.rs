@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Several hosts on one machine: what each has of a Realm that they share, in which order they came to it, and how one goes from thread to thread.
+//! Several hosts on one machine: what each has of a Realm that they share, in which order they came
+//! to it, and how one goes from thread to thread.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -16,7 +17,8 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a host has to itself of the IPA space of a Realm: a range of the protected half, and one of the other.
+/// What a host has to itself of the IPA space of a Realm: a range of the protected half, and one of
+/// the other.
 #[derive(Clone, Debug)]
 pub struct Part {
     pub protected: Range<u64>,
@@ -29,7 +31,8 @@ impl Part {
     }
 }
 
-/// In which order several hosts came to have the RD of a Realm that they share: a command maps it, once it has its lock.
+/// In which order several hosts came to have the RD of a Realm that they share: a command maps it,
+/// once it has its lock.
 #[derive(Debug)]
 pub struct Order {
     rd: u64,
@@ -49,8 +52,7 @@ impl Order {
     /// Something happens in a command of a host; whether it got the RD.
     pub fn observe(&self, event: &Event, host: u64) -> bool {
         const OUTPUT: u64 = 0x0000_ffff_ffff_f000;
-        let mapped =
-            matches!(event, Event::Descriptor(_, value) if value & 1 != 0 && value & OUTPUT == self.rd);
+        let mapped = matches!(event, Event::Descriptor(_, value) if value & 1 != 0 && value & OUTPUT == self.rd);
         if mapped {
             lock(&self.hosts).push(host);
         }

@@ -19,7 +19,9 @@ fn index(index: usize) -> EntryIndex {
 }
 
 fn ns(output: u64) -> Entry {
-    Entry::AssignedNs(UnprotectedMapping::new(output | 0xd8, Level::Three, FORMAT).expect("allowed"))
+    Entry::AssignedNs(
+        UnprotectedMapping::new(output | 0xd8, Level::Three, FORMAT).expect("allowed"),
+    )
 }
 
 /// What can be folded into an entry at `level`, and unfolded from it.
@@ -70,15 +72,20 @@ fn addresses_of_52_bits_unfold_and_fold() {
 fn one_entry_that_is_otherwise_keeps_a_table_from_being_folded() {
     for entry in foldable(Level::Two) {
         for at in [0, 1, 15, 16, 255, 511] {
-            for other in
-                foldable(Level::Three).into_iter().chain([Entry::Assigned(Ripas::Ram, PhysAddr::new(0))])
+            for other in foldable(Level::Three)
+                .into_iter()
+                .chain([Entry::Assigned(Ripas::Ram, PhysAddr::new(0))])
             {
                 let mut table = table();
                 table.unfold(entry, Level::Three, FORMAT);
                 let before = table.entry(index(at), Level::Three, FORMAT);
                 table.set(index(at), other, Level::Three, FORMAT);
                 let folded = table.folded(Level::Three, FORMAT);
-                assert_eq!(folded, (before == other).then_some(entry), "{other:?} at {at} of {entry:?}");
+                assert_eq!(
+                    folded,
+                    (before == other).then_some(entry),
+                    "{other:?} at {at} of {entry:?}"
+                );
             }
         }
     }
@@ -143,7 +150,8 @@ fn roots_are_empty_below_the_middle_of_the_ipa_space_and_the_hosts_above() {
 
 #[test]
 fn the_next_live_entry_is_found_wherever_it_is() {
-    let live = [Entry::Assigned(Ripas::Empty, PhysAddr::new(0)), ns(0), Entry::Table(granule(0x1000))];
+    let live =
+        [Entry::Assigned(Ripas::Empty, PhysAddr::new(0)), ns(0), Entry::Table(granule(0x1000))];
     let size = Level::Two.entry_size();
     let base = 0x40_0000_0000;
     for entry in live {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Several CPUs at once on the tables of the same Realm, and on those of another: none waits forever, and what they leave behind can be taken down to the
-//! last granule, which no count that is wrong would allow.
+//! Several CPUs at once on the tables of the same Realm, and on those of another: none waits
+//! forever, and what they leave behind can be taken down to the last granule, which no count that
+//! is wrong would allow.
 
 use rmm::granule::State;
 use rmm::host::system::System;
@@ -25,7 +26,9 @@ fn places() -> Vec<u64> {
     let half = 1 << (IPA_BITS - 1);
     [0, half]
         .into_iter()
-        .flat_map(|base| [0, 0x1000, 0x2000, 0x20_0000, 0x20_1000, 0x4000_0000].map(|ipa| base + ipa))
+        .flat_map(|base| {
+            [0, 0x1000, 0x2000, 0x20_0000, 0x20_1000, 0x4000_0000].map(|ipa| base + ipa)
+        })
         .collect()
 }
 
@@ -82,7 +85,8 @@ fn run(system: &System<'_>, index: usize, mut random: fastrand::Rng) -> usize {
 fn take_down(system: &System<'_>, cpu: &mut Cpu, rd: u64) {
     for ipa in places() {
         loop {
-            let [status, level, state, ..] = call(system, cpu, function::RTT_READ_ENTRY, &[rd, ipa, 3]);
+            let [status, level, state, ..] =
+                call(system, cpu, function::RTT_READ_ENTRY, &[rd, ipa, 3]);
             assert_eq!(status, SUCCESS);
             if state == 0 {
                 break;
@@ -98,10 +102,15 @@ fn take_down(system: &System<'_>, cpu: &mut Cpu, rd: u64) {
     for level in (START + 1..=3).rev() {
         for ipa in places() {
             let base = ipa & !(size(level - 1) - 1);
-            let [_, reached, state, ..] =
-                call(system, cpu, function::RTT_READ_ENTRY, &[rd, base, (level - 1).cast_unsigned()]);
+            let [_, reached, state, ..] = call(
+                system,
+                cpu,
+                function::RTT_READ_ENTRY,
+                &[rd, base, (level - 1).cast_unsigned()],
+            );
             if (reached, state) == ((level - 1).cast_unsigned(), 2) {
-                let gone = call(system, cpu, function::RTT_DESTROY, &[rd, base, level.cast_unsigned()]);
+                let gone =
+                    call(system, cpu, function::RTT_DESTROY, &[rd, base, level.cast_unsigned()]);
                 assert_eq!(gone[0], SUCCESS, "the table of level {level} at {base:#x} goes");
             }
         }
@@ -137,7 +146,11 @@ fn cpus_that_work_on_the_same_realm_lose_no_granule_and_no_count() {
     }
     for index in 0..POOL {
         let state = system.rmm.granules().state(granule(pool(index)));
-        assert!(matches!(state, Some(State::Ns | State::Delegated)), "{:#x} is {state:?}", pool(index));
+        assert!(
+            matches!(state, Some(State::Ns | State::Delegated)),
+            "{:#x} is {state:?}",
+            pool(index)
+        );
     }
     for rd in REALMS {
         host.destroy_rec(rd + 0x1000);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! TLBs as bad as the architecture allows: they hold whatever they could have walked, at every level and with both stages combined, until an instruction
-//! says that they must not; and a watch on break-before-make.
+//! TLBs as bad as the architecture allows: they hold whatever they could have walked, at every
+//! level and with both stages combined, until an instruction says that they must not; and a watch
+//! on break-before-make.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -23,7 +24,8 @@ struct Cached {
 pub struct Tlb {
     leaves: Vec<Cached>,
     steps: Vec<(u16, Step)>,
-    /// Where on this host tables are in memory, and the entries there that were valid and are to be invalidated before they are valid again.
+    /// Where on this host tables are in memory, and the entries there that were valid and are to be
+    /// invalidated before they are valid again.
     tables: Range<usize>,
     broken: BTreeSet<usize>,
 }
@@ -78,8 +80,9 @@ impl Tlb {
                 for cached in self.leaves.iter_mut().filter(|cached| cached.vmid == vmid) {
                     cached.stage2 &= !covers(cached.leaf.ipa, cached.leaf.size, ipa);
                 }
-                self.steps
-                    .retain(|(of, (level, base, _))| *of != vmid || !covers(*base, step_size(*level), ipa));
+                self.steps.retain(|(of, (level, base, _))| {
+                    *of != vmid || !covers(*base, step_size(*level), ipa)
+                });
                 self.broken.clear();
             }
             Event::Instruction("tlbi vmalle1is", None) => {
@@ -94,11 +97,19 @@ impl Tlb {
                 self.broken.clear();
             }
             Event::Descriptor(entry, value) if self.tables.contains(&entry) => {
-                // SAFETY: an entry of a table in the memory of the machine, which outlives the test.
-                let before = unsafe { AtomicU64::from_ptr(entry as *mut u64) }.load(Ordering::Relaxed);
+                // SAFETY: an entry of a table in the memory of the machine, which outlives the
+                // test.
+                let before =
+                    unsafe { AtomicU64::from_ptr(entry as *mut u64) }.load(Ordering::Relaxed);
                 let (was, is) = (before & 1 != 0, value & 1 != 0);
-                assert!(!(was && is) || before == value, "{before:#x} becomes {value:#x} without a break");
-                assert!(!is || !self.broken.contains(&entry), "made before what was broken is invalidated");
+                assert!(
+                    !(was && is) || before == value,
+                    "{before:#x} becomes {value:#x} without a break"
+                );
+                assert!(
+                    !is || !self.broken.contains(&entry),
+                    "made before what was broken is invalidated"
+                );
                 if was && !is {
                     self.broken.insert(entry);
                 }

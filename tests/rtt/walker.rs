@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A stage-2 table walker written from the architecture alone (Arm ARM D8.2 and D8.3, 4 KiB granule): what the hardware makes of VTCR_EL2, VTTBR_EL2 and
-//! memory. It shares no code with the firmware.
+//! A stage-2 table walker written from the architecture alone (Arm ARM D8.2 and D8.3, 4 KiB
+//! granule): what the hardware makes of VTCR_EL2, VTTBR_EL2 and memory. It shares no code with the
+//! firmware.
 
 use std::sync::atomic::Ordering;
 
@@ -27,7 +28,8 @@ pub struct Leaf {
     pub execute_never: u64,
 }
 
-/// A table descriptor on the way: the level of its table, the IPA that it begins to translate at, and the table it leads to.
+/// A table descriptor on the way: the level of its table, the IPA that it begins to translate at,
+/// and the table it leads to.
 pub type Step = (i64, u64, u64);
 
 /// A stage 2 as its registers have it.
@@ -64,7 +66,8 @@ impl Walker {
             reserved => panic!("SL2 and SL0 are {reserved:?}"),
         };
         let base = vttbr & 0x0000_ffff_ffff_ffff;
-        // With 52-bit addresses bits 5:2 of BADDR are address bits 51:48, and the table is aligned to 64 bytes at least.
+        // With 52-bit addresses bits 5:2 of BADDR are address bits 51:48, and the table is aligned
+        // to 64 bytes at least.
         let root = if lpa2 { base & !0x3f | (base >> 2 & 0xf) << 48 } else { base & !1 };
         let bits = u32::try_from(64 - field(0, 6)).expect("six bits");
         Self { root, start, bits, lpa2 }
@@ -120,7 +123,8 @@ impl Walker {
         }
     }
 
-    /// Every leaf there is in `part`, which is whole entries of the root, in ascending order, and every table but those of the root.
+    /// Every leaf there is in `part`, which is whole entries of the root, in ascending order, and
+    /// every table but those of the root.
     pub fn enumerate(&self, memory: &Memory, part: &Part) -> (Vec<Leaf>, Vec<u64>) {
         let (mut leaves, mut tables) = (Vec::new(), Vec::new());
         for index in 0..self.root_entries() {

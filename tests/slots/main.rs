@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The slot buffer: granules mapped by what their guards prove, and the host's memory, which may vanish.
+//! The slot buffer: granules mapped by what their guards prove, and the host's memory, which may
+//! vanish.
 
 #[path = "../rmi/fixture.rs"]
 #[allow(dead_code, reason = "shared with the tests of the RMI, which use all of it")]
@@ -57,7 +58,8 @@ fn data<'a>(system: &System<'a>, cpu: &mut Cpu, address: u64) -> LockedGranule<'
     take(system, cpu, address)
 }
 
-/// What was done to the machine, in words: stores of descriptors and instructions, with value or operand.
+/// What was done to the machine, in words: stores of descriptors and instructions, with value or
+/// operand.
 fn steps(events: &[Event]) -> Vec<(&'static str, Option<u64>)> {
     events
         .iter()

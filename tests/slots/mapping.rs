@@ -14,7 +14,8 @@ use rmm::rmi::Dialect;
 use crate::fixture::*;
 use crate::{FIRST_PAGE, SLOTS, data, seed, steps, take};
 
-/// A descriptor of a slot for Realm memory, less the address: transient, UXN, PXN, not global, accessed, Inner Shareable, read-write, a page.
+/// A descriptor of a slot for Realm memory, less the address: transient, UXN, PXN, not global,
+/// accessed, Inner Shareable, read-write, a page.
 const REALM_PAGE: u64 = 0x00e0_0000_0000_0f03;
 /// A slot without a granule: the mark that says transient.
 const EMPTY: u64 = 1 << 55;
@@ -42,8 +43,13 @@ fn a_map_is_a_store_a_dsb_and_an_isb_and_an_unmap_a_store_two_dsbs_a_tlbi_and_an
         assert_eq!(steps(&events), [store, ("dsb nshst", None), ("isb", None)], "slot {page}");
         let ((), events) = record(|| drop(mapping));
         let invalidation = ("tlbi vale2", Some(FIRST_PAGE + page));
-        let unmap =
-            [("store", Some(EMPTY)), ("dsb nshst", None), invalidation, ("dsb nsh", None), ("isb", None)];
+        let unmap = [
+            ("store", Some(EMPTY)),
+            ("dsb nshst", None),
+            invalidation,
+            ("dsb nsh", None),
+            ("isb", None),
+        ];
         assert_eq!(steps(&events), unmap, "slot {page}");
         assert!(cpu.slots.is_empty());
     }
@@ -86,7 +92,10 @@ fn a_group_costs_a_store_and_a_tlbi_for_each_granule_and_the_barriers_of_one() {
         }
         granules.into_iter().for_each(|granule| drop(granule.transition::<Delegated>()));
         for address in addresses {
-            assert_eq!(call(&system, rmm::rmi::function::GRANULE_UNDELEGATE, &[address]).0, SUCCESS);
+            assert_eq!(
+                call(&system, rmm::rmi::function::GRANULE_UNDELEGATE, &[address]).0,
+                SUCCESS
+            );
         }
     }
 }
@@ -106,14 +115,18 @@ fn each_slot_shows_its_granule_and_nothing_else_changes() {
     let mut random = seed::generator("mapping");
     let system = boot(Dialect::V1_0);
     let mut cpu = System::cpu(0);
-    let (first, second) = (data(&system, &mut cpu, SECOND.0), data(&system, &mut cpu, SECOND.0 + 0x2000));
+    let (first, second) =
+        (data(&system, &mut cpu, SECOND.0), data(&system, &mut cpu, SECOND.0 + 0x2000));
     for _ in 0..2000 {
         let (slot, page) = SLOTS[random.usize(0..SLOTS.len())];
         let (word, value) = (random.usize(0..512), random.u64(..));
         slot(&mut cpu.slots).map(&first).words()[word].store(value, Ordering::Relaxed);
         // Another granule, through the same slot: its own content, not that of the one before.
         let mapping = slot(&mut cpu.slots).map(&second);
-        assert!(mapping.words().iter().all(|word| word.load(Ordering::Relaxed) == 0), "slot {page}");
+        assert!(
+            mapping.words().iter().all(|word| word.load(Ordering::Relaxed) == 0),
+            "slot {page}"
+        );
         drop(mapping);
         let mapping = slot(&mut cpu.slots).map(&first);
         assert_eq!(mapping.words()[word].swap(0, Ordering::Relaxed), value, "slot {page}");
@@ -129,7 +142,8 @@ fn each_slot_shows_its_granule_and_nothing_else_changes() {
 fn every_slot_can_be_mapped_at_once_each_at_a_page_of_its_own() {
     let system = boot(Dialect::V1_0);
     let mut cpu = System::cpu(0);
-    let granules: Vec<_> = (0..6).map(|index| data(&system, &mut cpu, SECOND.0 + 0x1000 * index)).collect();
+    let granules: Vec<_> =
+        (0..6).map(|index| data(&system, &mut cpu, SECOND.0 + 0x1000 * index)).collect();
     let aux: Vec<LockedGranule<'_, RecAux>> =
         (0..8).map(|index| take(&system, &mut cpu, SECOND.0 + 0x8000 + 0x1000 * index)).collect();
     let page = crate::host_granule(&system, FIRST.0);
@@ -185,7 +199,8 @@ fn two_cpus_with_different_granules_in_the_same_slot_each_see_their_own() {
     for (slot, page) in SLOTS {
         let (mut one, mut two) = (System::cpu(0), System::cpu(1));
         let base = SECOND.0 + 0x2000 * (page % 8);
-        let (first, second) = (data(&system, &mut one, base), data(&system, &mut two, base + 0x1000));
+        let (first, second) =
+            (data(&system, &mut one, base), data(&system, &mut two, base + 0x1000));
         let (mappings, events) =
             record(|| (slot(&mut one.slots).map(&first), slot(&mut two.slots).map(&second)));
         mappings.0.words()[0].store(1, Ordering::Relaxed);
@@ -194,7 +209,9 @@ fn two_cpus_with_different_granules_in_the_same_slot_each_see_their_own() {
         assert_eq!(mappings.1.words()[0].load(Ordering::Relaxed), 2);
         let entries: HashSet<_> = events
             .iter()
-            .filter_map(|event| if let Event::Descriptor(entry, _) = event { Some(*entry) } else { None })
+            .filter_map(
+                |event| if let Event::Descriptor(entry, _) = event { Some(*entry) } else { None },
+            )
             .collect();
         assert_eq!(entries.len(), 2, "each CPU has tables of its own");
         drop(mappings);
@@ -245,8 +262,10 @@ fn a_granule_mapped_as_data_is_data() {
     let back: LockedGranule<'_, Data> = granule;
     // Out of use, and into another use: gone.
     drop(back.transition::<Delegated>());
-    let locked = system.rmm.granules().lock::<Delegated>(cpu.index, crate::fixture::granule(SECOND.0));
-    let again: LockedGranule<'_, Data> = locked.expect("it is").wipe(&mut cpu.slots.delegated).transition();
+    let locked =
+        system.rmm.granules().lock::<Delegated>(cpu.index, crate::fixture::granule(SECOND.0));
+    let again: LockedGranule<'_, Data> =
+        locked.expect("it is").wipe(&mut cpu.slots.delegated).transition();
     let mapping = cpu.slots.realm_data.map(&again);
     assert!(mapping.words().iter().all(|word| word.load(Ordering::Relaxed) == 0));
 }

@@ -36,7 +36,11 @@ fn words_that_are_unaligned_or_pass_the_end_of_the_granule_are_refused() {
         [(1, 1), (4, 1), (0x1000, 1), (0xff8, 2), (0, 513), (8, 512), (!7, 1), (!7, 3), (0x1008, 0)]
     {
         let mut words = vec![0; count];
-        assert_eq!(slots.ns.read(page, offset, &mut words), Err(NsAccessError::Bounds), "{offset:#x}");
+        assert_eq!(
+            slots.ns.read(page, offset, &mut words),
+            Err(NsAccessError::Bounds),
+            "{offset:#x}"
+        );
         assert_eq!(slots.ns.write(page, offset, &words), Err(NsAccessError::Bounds), "{offset:#x}");
     }
     let mut words = vec![0; 512];
@@ -102,7 +106,8 @@ fn an_access_of_the_hosts_memory_maps_it_as_the_host_does_and_once() {
     let mut slots = System::cpu(0).slots;
     let page = host_granule(&system, SECOND.0);
     // As for Realm memory, and in the Non-secure physical address space.
-    let map = [("store", Some(0x00e0_0000_0000_0f23 | SECOND.0)), ("dsb nshst", None), ("isb", None)];
+    let map =
+        [("store", Some(0x00e0_0000_0000_0f23 | SECOND.0)), ("dsb nshst", None), ("isb", None)];
     let unmap = [
         ("store", Some(1 << 55)),
         ("dsb nshst", None),
@@ -152,8 +157,15 @@ fn a_fault_at_any_access_of_a_read_is_an_error_and_touches_nothing() {
             system.machine.take_away_after(after);
             let mut words = vec![0; usize::try_from(count).expect("small")];
             let result = slots.ns.read(page, offset, &mut words);
-            assert_eq!(result, Err(NsAccessError::GranuleProtectionFault), "after {after} of {count}");
-            assert!(words.iter().all(|word| [0, SECOND.0].contains(word)), "words of somewhere else");
+            assert_eq!(
+                result,
+                Err(NsAccessError::GranuleProtectionFault),
+                "after {after} of {count}"
+            );
+            assert!(
+                words.iter().all(|word| [0, SECOND.0].contains(word)),
+                "words of somewhere else"
+            );
             assert!(untouched(&system, &[]), "a read writes");
             assert!(slots.is_empty(), "after {after} of {count}");
         }
@@ -171,14 +183,22 @@ fn a_fault_at_any_access_of_a_write_is_an_error_and_touches_no_other_granule() {
             system.machine.take_away_after(after);
             let words = vec![0xabcd; usize::try_from(count).expect("small")];
             let result = slots.ns.write(page, offset, &words);
-            assert_eq!(result, Err(NsAccessError::GranuleProtectionFault), "after {after} of {count}");
+            assert_eq!(
+                result,
+                Err(NsAccessError::GranuleProtectionFault),
+                "after {after} of {count}"
+            );
             assert!(untouched(&system, &[SECOND.0]), "after {after} of {count}");
             // What was written before the page went away, and not a word more.
             let content = system.machine.memory.granule(SECOND.0).expect("there is memory");
             for (index, word) in (0..).zip(content) {
                 let written = (offset / 8..offset / 8 + after).contains(&index);
                 let expected = if written { 0xabcd } else { SECOND.0 };
-                assert_eq!(word.load(Ordering::Relaxed), expected, "word {index} after {after} of {count}");
+                assert_eq!(
+                    word.load(Ordering::Relaxed),
+                    expected,
+                    "word {index} after {after} of {count}"
+                );
             }
             assert!(slots.is_empty(), "after {after} of {count}");
         }
@@ -199,9 +219,11 @@ fn a_fault_at_any_access_of_a_granules_copy_is_an_error_and_touches_the_copy_alo
         }
         let mut mapping = cpu.slots.realm_data.map(&granule);
         let result = cpu.slots.ns.copy_granule(page, &mut mapping);
-        let copied = mapping.words().iter().filter(|word| word.load(Ordering::Relaxed) == from).count();
+        let copied =
+            mapping.words().iter().filter(|word| word.load(Ordering::Relaxed) == from).count();
         drop(mapping);
-        let expected = if after < 512 { Err(NsAccessError::GranuleProtectionFault) } else { Ok(()) };
+        let expected =
+            if after < 512 { Err(NsAccessError::GranuleProtectionFault) } else { Ok(()) };
         assert_eq!((result, copied), (expected, usize::try_from(after).expect("small")));
         assert!(untouched(&system, &[to]), "after {after}");
         assert!(cpu.slots.is_empty(), "after {after}");
@@ -226,7 +248,8 @@ fn only_memory_that_is_not_in_use_is_the_hosts() {
     let system = boot(Dialect::V1_0);
     let mut cpu = System::cpu(0);
     let host = |address| system.rmm.granules().ns_granule(PhysAddr::new(address));
-    for address in [CARVE_OUT.0, DEVICE, 0, SECOND.0 + SECOND.1, SECOND.0 + 1, SECOND.0 + 8, u64::MAX, !0xfff]
+    for address in
+        [CARVE_OUT.0, DEVICE, 0, SECOND.0 + SECOND.1, SECOND.0 + 1, SECOND.0 + 8, u64::MAX, !0xfff]
     {
         assert_eq!(host(address), None, "{address:#x}");
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Granules mapped by a reference, without the lock, and references counted while a granule is mapped.
+//! Granules mapped by a reference, without the lock, and references counted while a granule is
+//! mapped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,7 +54,8 @@ fn a_granule_mapped_by_a_reference_and_by_its_lock_is_one_and_the_same() {
     drop(locked);
     let running = runner.slots.rec.map_reference(&reference);
     let at = granule(SECOND.0);
-    let locked = system.rmm.granules().lock::<Rec>(other.index, at).expect("referred to, and not locked");
+    let locked =
+        system.rmm.granules().lock::<Rec>(other.index, at).expect("referred to, and not locked");
     let looking = other.slots.rec.map(&locked);
     running.get::<Shared>().value.store(5, Ordering::Relaxed);
     assert_eq!(looking.get::<Shared>().value.swap(6, Ordering::Relaxed), 5);

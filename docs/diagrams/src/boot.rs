@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The stages of a boot, cold and warm, as `cpu::Stage` has them: the order that boot takes, since images for tests stop one that takes another.
+//! The stages of a boot, cold and warm, as `cpu::Stage` has them: the order that boot takes, since
+//! images for tests stop one that takes another.
 
 use rmm::cpu::{Map, Stage};
 use rmm::el3::services::BOOT_COMPLETE;
@@ -31,12 +32,19 @@ pub fn draw() -> Canvas {
     );
     let whole = Area { x: MARGIN, y: TOP + GAP, width: WIDTH - 2 * MARGIN, height: HEIGHT };
     let cold = Area { width: (whole.width - LANE_GAP) * 3 / 5, ..whole };
-    let warm = Area { x: cold.right() + LANE_GAP, width: whole.width - LANE_GAP - cold.width, ..whole };
+    let warm =
+        Area { x: cold.right() + LANE_GAP, width: whole.width - LANE_GAP - cold.width, ..whole };
     let last = Area { y: whole.y + (rows - 1) * (HEIGHT + GAP), ..whole };
-    for (lane, path, name) in [(cold, Stage::COLD.as_slice(), "cold boot"), (warm, &Stage::WARM, "warm boot")]
+    for (lane, path, name) in
+        [(cold, Stage::COLD.as_slice(), "cold boot"), (warm, &Stage::WARM, "warm boot")]
     {
-        let [first, between @ .., end] = path else { panic!("a boot has a first and a last stage") };
-        assert!(*first == Stage::COLD[0] && Some(end) == Stage::COLD.last(), "both ways begin and end alike");
+        let [first, between @ .., end] = path else {
+            panic!("a boot has a first and a last stage")
+        };
+        assert!(
+            *first == Stage::COLD[0] && Some(end) == Stage::COLD.last(),
+            "both ways begin and end alike"
+        );
         let steps = i32::try_from(between.len()).unwrap_or(1);
         let x = lane.x + lane.width * 2 / 5;
         canvas.text((x - 10, whole.bottom() + 18), Align::End, Type::Name, name);
@@ -55,7 +63,12 @@ pub fn draw() -> Canvas {
     draw_stage(&mut canvas, last, Stage::COLD[Stage::COLD.len() - 1]);
     let (x, _) = whole.center();
     canvas.arrow(&[(x, TOP), (x, whole.y)]);
-    canvas.text((x + 10, TOP + 16), Align::Start, Type::Faint, "EL3, at the first byte of the image");
+    canvas.text(
+        (x + 10, TOP + 16),
+        Align::Start,
+        Type::Faint,
+        "EL3, at the first byte of the image",
+    );
     canvas.arrow(&[(x, last.bottom()), (x, last.bottom() + GAP)]);
     canvas.text(
         (x + 10, last.bottom() + 20),
@@ -80,7 +93,12 @@ fn draw_stage(canvas: &mut Canvas, area: Area, stage: Stage) {
     canvas.area(area, paint(stage.map()));
     canvas.text((area.x + 14, area.y + 20), Align::Start, Type::Name, format!("{stage:?}"));
     canvas.text((area.x + 14, area.y + 37), Align::Start, Type::Faint, stage);
-    canvas.text((area.right() - 14, area.y + 20), Align::End, Type::Code, format!("{:#04x}", stage as u8));
+    canvas.text(
+        (area.right() - 14, area.y + 20),
+        Align::End,
+        Type::Code,
+        format!("{:#04x}", stage as u8),
+    );
 }
 
 /// Leads from a stage to the next, and says when another map is then in force.
@@ -88,6 +106,11 @@ fn arrow(canvas: &mut Canvas, x: i32, (before, from): (Stage, Area), (next, to):
     canvas.arrow(&[(x, from.bottom()), (x, to.y)]);
     if before.map() != next.map() {
         let middle = i32::midpoint(from.bottom(), to.y);
-        canvas.text((x + 10, middle + 4), Align::Start, Type::Faint, format!("now: {}", next.map()));
+        canvas.text(
+            (x + 10, middle + 4),
+            Align::Start,
+            Type::Faint,
+            format!("now: {}", next.map()),
+        );
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The states of a granule and its transitions: the table in `granule::state`.
 //!
-//! Non-secure on the left; on top and at the bottom what a granule is while nobody uses it, wiped or not; between them, from left to right, the
-//! states in which it is in use.
+//! Non-secure on the left; on top and at the bottom what a granule is while nobody uses it, wiped
+//! or not; between them, from left to right, the states in which it is in use.
 
 use rmm::granule::state::{Known, Step, TRANSITIONS, TYPES};
 
@@ -25,7 +25,8 @@ struct Use {
 impl Use {
     /// What is written beside the way into the state, and beside that out of it.
     fn labels(&self) -> [Vec<(Type, &'static str)>; 2] {
-        let commands = |step: &'static Step| step.by.iter().map(|command| (Type::Code, *command)).collect();
+        let commands =
+            |step: &'static Step| step.by.iter().map(|command| (Type::Code, *command)).collect();
         let mut labels: [Vec<_>; 2] = [commands(self.into), commands(self.out)];
         if self.known.max_references > 0 {
             labels[1].push((Type::Faint, "unreferenced"));
@@ -48,7 +49,10 @@ fn step(is: impl Fn(&Step) -> bool) -> &'static Step {
 }
 
 fn known(name: &str) -> &'static Known {
-    TYPES.iter().find(|known| known.name == name).expect("the picture needs a state that there is not")
+    TYPES
+        .iter()
+        .find(|known| known.name == name)
+        .expect("the picture needs a state that there is not")
 }
 
 pub fn draw() -> Canvas {
@@ -83,7 +87,10 @@ pub fn draw() -> Canvas {
         top_bar,
         Paint::Blue,
         Type::Name,
-        format!("{} (still {:?}, but known to be zero until it is unlocked)", wiped.name, wiped.state),
+        format!(
+            "{} (still {:?}, but known to be zero until it is unlocked)",
+            wiped.name, wiped.state
+        ),
     );
     canvas.labeled(bottom_bar, Paint::Blue, Type::Name, delegated.name);
 
@@ -117,8 +124,9 @@ pub fn draw() -> Canvas {
     for way in &uses {
         let area = Area { x, y: states_y, width: way.width() - 10, height: BOX_HEIGHT };
         state(&mut canvas, area, Paint::Amber, way.known);
-        for ((from, to), labels) in
-            [(top_bar.bottom(), area.y), (area.bottom(), bottom_bar.y)].into_iter().zip(way.labels())
+        for ((from, to), labels) in [(top_bar.bottom(), area.y), (area.bottom(), bottom_bar.y)]
+            .into_iter()
+            .zip(way.labels())
         {
             canvas.arrow(&[(x + 10, from), (x + 10, to)]);
             for (y, (style, label)) in (from + 26..).step_by(LINE).zip(labels) {

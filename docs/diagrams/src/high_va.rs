@@ -74,7 +74,12 @@ pub fn draw() -> Canvas {
         if run.name == "slots" {
             whole_slots = area;
         }
-        canvas.labeled(area, run.paint, Type::Plain, format!("{}: {}", run.name, count(run.pages, "page")));
+        canvas.labeled(
+            area,
+            run.paint,
+            Type::Plain,
+            format!("{}: {}", run.name, count(run.pages, "page")),
+        );
         area.y = area.bottom();
         canvas.text((area.x - 8, area.y - 3), Align::End, Type::Code, hex(run.base));
     }
@@ -87,7 +92,8 @@ pub fn draw() -> Canvas {
     canvas.line(&[(whole_slots.right(), whole_slots.bottom()), (area.x, bottom)]);
     for slot in slots.iter().rev() {
         area.height = slot_height(slot);
-        let pages = if slot.pages > 1 { format!(": {}", count(slot.pages, "page")) } else { String::new() };
+        let pages =
+            if slot.pages > 1 { format!(": {}", count(slot.pages, "page")) } else { String::new() };
         canvas.labeled(area, slot.paint, Type::Plain, format!("{}{pages}", slot.name));
         area.y = area.bottom();
         canvas.text((area.right() + 8, area.y - 3), Align::Start, Type::Code, hex(slot.base));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The image in memory: the sections of `linker.lds`, and the parts that `mem::layout` makes of them for the Low VA map.
+//! The image in memory: the sections of `linker.lds`, and the parts that `mem::layout` makes of
+//! them for the Low VA map.
 
 use rmm::boot::stacks;
 use rmm::mem::layout::PARTS;
@@ -11,7 +12,8 @@ use crate::style::{Align, Area, Canvas, TOP, Type, count};
 
 const ROW: i32 = 50;
 
-/// The part that the section is in: the symbols that the part lies between enclose those of the section.
+/// The part that the section is in: the symbols that the part lies between enclose those of the
+/// section.
 fn part_of(section: &Section, sections: &[Section]) -> Part {
     let symbols: Vec<_> = sections.iter().flat_map(|section| &section.symbols).collect();
     let place = |symbol: &str| symbols.iter().position(|other| **other == symbol);
@@ -52,7 +54,8 @@ pub fn draw() -> Canvas {
         }
         if shown != Some(part) {
             shown = Some(part);
-            let sections = sections.iter().filter(|other| part_of(other, &sections) == part).count();
+            let sections =
+                sections.iter().filter(|other| part_of(other, &sections) == part).count();
             let bracket = area.y + 4..area.y + ROW * i32::try_from(sections).unwrap_or(1) - 4;
             let x = area.right() + 8;
             canvas.line(&[

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The pictures of the documents, drawn from what the firmware is built from: this package links its library, and each module here draws one
-//! picture by going through constants, enums and tables of it. What a picture says is nowhere written down a second time.
+//! The pictures of the documents, drawn from what the firmware is built from: this package links
+//! its library, and each module here draws one picture by going through constants, enums and tables
+//! of it. What a picture says is nowhere written down a second time.
 //!
-//! `make diagrams` writes them beside this package; a test fails when a committed one is not what the code draws.
+//! `make diagrams` writes them beside this package; a test fails when a committed one is not what
+//! the code draws.
 
 mod boot;
 mod granule_states;
@@ -50,6 +52,7 @@ pub fn pictures() -> Vec<Picture> {
 
 /// The pictures whose files do not hold what they ought to, or are missing.
 pub fn stale() -> Vec<Picture> {
-    let is_stale = |picture: &Picture| fs::read_to_string(picture.path()).ok().as_ref() != Some(&picture.svg);
+    let is_stale =
+        |picture: &Picture| fs::read_to_string(picture.path()).ok().as_ref() != Some(&picture.svg);
     pictures().into_iter().filter(is_stale).collect()
 }

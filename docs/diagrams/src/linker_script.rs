@@ -23,8 +23,15 @@ pub fn sections() -> Vec<Section> {
         if let Some((head, alignment)) = line.split_once(" : ALIGN(") {
             let (name, kind) = head.split_once(' ').unwrap_or((head, ""));
             let alignment = alignment.split(')').next().unwrap_or_default();
-            sections.push(Section { name, alignment, is_loaded: kind != "(NOLOAD)", symbols: Vec::new() });
-        } else if let (Some(symbol), Some(section)) = (line.strip_suffix(" = .;"), sections.last_mut()) {
+            sections.push(Section {
+                name,
+                alignment,
+                is_loaded: kind != "(NOLOAD)",
+                symbols: Vec::new(),
+            });
+        } else if let (Some(symbol), Some(section)) =
+            (line.strip_suffix(" = .;"), sections.last_mut())
+        {
             section.symbols.push(symbol);
         }
     }

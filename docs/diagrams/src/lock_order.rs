@@ -25,7 +25,12 @@ pub fn draw() -> Canvas {
             canvas.text((frame.x - gap / 2, y + 22), Align::Middle, Type::Faint, "never back");
         }
         canvas.area(frame, Paint::Frame);
-        canvas.text((frame.x + 16, frame.y + 26), Align::Start, Type::Name, format!("{}. {rank}", place + 1));
+        canvas.text(
+            (frame.x + 16, frame.y + 26),
+            Align::Start,
+            Type::Name,
+            format!("{}. {rank}", place + 1),
+        );
         let mut state_area = Area { x: frame.x + 16, y: frame.y + 46, width: 0, height: 34 };
         for state in State::ALL.into_iter().filter(|state| state.rank() == rank) {
             let name = format!("{state:?}");

@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 fn main() -> Result<()> {
     for picture in rmm_diagrams::stale() {
         let path = picture.path();
-        fs::write(&path, &picture.svg).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, &picture.svg)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         println!("docs/diagrams/{}: written", picture.file);
     }
     Ok(())

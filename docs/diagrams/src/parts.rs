@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How the pictures show what is mapped: colors by what a mapping allows, and its attributes in words.
+//! How the pictures show what is mapped: colors by what a mapping allows, and its attributes in
+//! words.
 
 use rmm::mem::low_va::Part;
 use rmm::xlat::{Access, Attributes, MemoryType};

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the pictures have in common: canvas, colors, type, arrows. All places and sizes are whole pixels, so that a picture is the same
-//! bytes wherever it is drawn.
+//! What the pictures have in common: canvas, colors, type, arrows. All places and sizes are whole
+//! pixels, so that a picture is the same bytes wherever it is drawn.
 //!
-//! A text that would leave the canvas or lie on another text stops the drawing: widths are estimated generously, for whatever font the reader has.
+//! A text that would leave the canvas or lie on another text stops the drawing: widths are
+//! estimated generously, for whatever font the reader has.
 
 use std::fmt;
 
 use svg::Document;
-use svg::node::element::{Description, Group, Marker, Path, Polyline, Rectangle, Text as TextNode, Title};
+use svg::node::element::{
+    Description, Group, Marker, Path, Polyline, Rectangle, Text as TextNode, Title,
+};
 use svg::node::{Node, Text as Words};
 
 /// The width of every picture.
@@ -44,7 +47,10 @@ impl Area {
     }
 
     const fn overlaps(self, other: Self) -> bool {
-        self.x < other.right() && other.x < self.right() && self.y < other.bottom() && other.y < self.bottom()
+        self.x < other.right()
+            && other.x < self.right()
+            && self.y < other.bottom()
+            && other.y < self.bottom()
     }
 }
 
@@ -111,7 +117,8 @@ impl Type {
             Self::Plain | Self::Faint => 59,
             Self::Code => 61,
         };
-        i32::try_from(text.chars().count()).unwrap_or(i32::MAX / 1000) * self.size() * hundredths / 100
+        i32::try_from(text.chars().count()).unwrap_or(i32::MAX / 1000) * self.size() * hundredths
+            / 100
     }
 }
 
@@ -168,12 +175,21 @@ impl Canvas {
     }
 
     /// Draws an area of memory: what is in it, and how it is mapped.
-    pub fn mapped(&mut self, area: Area, paint: Paint, name: impl fmt::Display, how: impl fmt::Display) {
+    pub fn mapped(
+        &mut self,
+        area: Area,
+        paint: Paint,
+        name: impl fmt::Display,
+        how: impl fmt::Display,
+    ) {
         const INDENT: i32 = 14;
         self.area(area, paint);
         let lines = [(18, Type::Plain, name.to_string()), (34, Type::Code, how.to_string())];
         for (y, style, line) in lines {
-            assert!(style.width(&line) + 2 * INDENT <= area.width, "{line:?} is wider than its area");
+            assert!(
+                style.width(&line) + 2 * INDENT <= area.width,
+                "{line:?} is wider than its area"
+            );
             self.text((area.x + INDENT, area.y + y), Align::Start, style, line);
         }
     }
@@ -219,7 +235,10 @@ impl Canvas {
     /// Draws a line through `points` with a head at its end.
     pub fn arrow(&mut self, points: &[(i32, i32)]) {
         self.content.append(
-            polyline(points).set("stroke", INK).set("stroke-width", "1.5").set("marker-end", "url(#head)"),
+            polyline(points)
+                .set("stroke", INK)
+                .set("stroke-width", "1.5")
+                .set("marker-end", "url(#head)"),
         );
     }
 

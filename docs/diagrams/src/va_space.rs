@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The whole address space of the RMM: both VA ranges, and what is mapped in each, as `low_va` and `high_va` say.
+//! The whole address space of the RMM: both VA ranges, and what is mapped in each, as `low_va` and
+//! `high_va` say.
 
 use rmm::address::PhysAddr;
 use rmm::mem::high_va::{self, PARTS};

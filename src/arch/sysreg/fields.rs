@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Register fields that `aarch64-cpu` lacks, or has in a layout other than that of E2H = 1.
 //!
-//! The generated types have no place for doc comments; each register and field is described where it is listed.
+//! The generated types have no place for doc comments; each register and field is described where
+//! it is listed.
 #![allow(missing_docs, missing_debug_implementations)]
 
 use tock_registers::fields::Field;
@@ -79,6 +80,7 @@ register_bitfields! {u64,
     ]
 }
 
-/// ID_AA64MMFR0_EL1.TGran4_2: 4 KiB granule at stage 2. 0 as stage 1, 1 no, 2 yes, 3 yes with 52-bit addresses.
+/// ID_AA64MMFR0_EL1.TGran4_2: 4 KiB granule at stage 2. 0 as stage 1, 1 no, 2 yes, 3 yes with
+/// 52-bit addresses.
 pub const ID_AA64MMFR0_TGRAN4_2: Field<u64, aarch64_cpu::registers::ID_AA64MMFR0_EL1::Register> =
     Field::new(0xf, 40);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the system tests have the RMM do with its slots: look through them, alternate between granules, and copy memory that the host is flipping.
+//! What the system tests have the RMM do with its slots: look through them, alternate between
+//! granules, and copy memory that the host is flipping.
 //!
-//! Each is a call with a number in x1 and arguments from x2 on; x0 of the answer says how it went, x1 is a result.
+//! Each is a call with a number in x1 and arguments from x2 on; x0 of the answer says how it went,
+//! x1 is a result.
 
 use tock_registers::interfaces::Readable;
 
@@ -25,11 +27,14 @@ mod command {
     pub(super) const STORE: u64 = 0x102;
     /// Unmaps slot x2.
     pub(super) const RELEASE: u64 = 0x103;
-    /// Shows Delegated granules x3 and x4 in slot x2 by turns, x5 times; x1 = how often the wrong one was seen. With x6 = 1 the TLB is not invalidated.
+    /// Shows Delegated granules x3 and x4 in slot x2 by turns, x5 times; x1 = how often the wrong
+    /// one was seen. With x6 = 1 the TLB is not invalidated.
     pub(super) const ALTERNATE: u64 = 0x104;
-    /// Shows the 16 Delegated granules from x2 on in the slots for auxiliary granules, in changing order, x3 times; x1 = how often a wrong one was seen.
+    /// Shows the 16 Delegated granules from x2 on in the slots for auxiliary granules, in changing
+    /// order, x3 times; x1 = how often a wrong one was seen.
     pub(super) const ALTERNATE_GROUP: u64 = 0x105;
-    /// Shows the host's pages x2 and x3, whose words are all their own address, in the Non-secure slot by turns, x4 times; x1 = how often a wrong word was seen.
+    /// Shows the host's pages x2 and x3, whose words are all their own address, in the Non-secure
+    /// slot by turns, x4 times; x1 = how often a wrong word was seen.
     pub(super) const ALTERNATE_HOST: u64 = 0x106;
     /// Reads the host's page x2, whose words are 0 or x3 less their index.
     pub(super) const READ_HOST: u64 = 0x107;
@@ -39,7 +44,8 @@ mod command {
     pub(super) const FILL: u64 = 0x109;
     /// Looks whether Delegated granule x2 still holds x3 in every word.
     pub(super) const HOLDS: u64 = 0x10A;
-    /// x1 = how often CPUs have waited for a granule, above bit 32, and how many critical sections of other CPUs the longest wait was, below.
+    /// x1 = how often CPUs have waited for a granule, above bit 32, and how many critical sections
+    /// of other CPUs the longest wait was, below.
     pub(super) const WAITS: u64 = 0x10B;
 }
 
@@ -71,7 +77,8 @@ pub(in crate::boot) fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut R
 
 /// The result of command `number`; `None` if there is no such command.
 ///
-/// Not inlined: its buffers would be on the stack of every call, and be taken for what the RMM needs.
+/// Not inlined: its buffers would be on the stack of every call, and be taken for what the RMM
+/// needs.
 #[inline(never)]
 fn run(
     rmm: &Rmm<'_>,
@@ -131,7 +138,8 @@ fn slot_word(number: u64, offset: u64) -> Result<u64, Outcome> {
 }
 
 fn look(word: u64) -> u64 {
-    // SAFETY: a word of a slot, aligned. If nothing is mapped there this faults, which is then what the test is about.
+    // SAFETY: a word of a slot, aligned. If nothing is mapped there this faults, which is then what
+    // the test is about.
     unsafe { core::ptr::with_exposed_provenance::<u64>(native(word)).read_volatile() }
 }
 
@@ -140,7 +148,11 @@ fn store(word: u64, value: u64) {
     unsafe { core::ptr::with_exposed_provenance_mut::<u64>(native(word)).write_volatile(value) }
 }
 
-fn lock<'a>(rmm: &Rmm<'a>, cpu: &Cpu, address: u64) -> Result<LockedGranule<'a, Delegated>, Outcome> {
+fn lock<'a>(
+    rmm: &Rmm<'a>,
+    cpu: &Cpu,
+    address: u64,
+) -> Result<LockedGranule<'a, Delegated>, Outcome> {
     let granule = GranuleAddress::new(PhysAddr::new(address)).ok_or(Outcome::Refused)?;
     rmm.granules().lock(cpu.index, granule).map_err(|_| Outcome::Refused)
 }
@@ -152,7 +164,10 @@ fn keep(rmm: &Rmm<'_>, cpu: &mut Cpu, number: u64, address: u64) -> Result<u64, 
 }
 
 fn release(slots: &SlotBuffer, number: u64) -> Result<u64, Outcome> {
-    let page = usize::try_from(number).ok().and_then(|number| slots.page(number)).ok_or(Outcome::Refused)?;
+    let page = usize::try_from(number)
+        .ok()
+        .and_then(|number| slots.page(number))
+        .ok_or(Outcome::Refused)?;
     page.unmap().map_err(|_| Outcome::Refused).map(|()| 0)
 }
 
@@ -160,7 +175,8 @@ fn release(slots: &SlotBuffer, number: u64) -> Result<u64, Outcome> {
 fn unmap_without_invalidation(number: u64) {
     const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
     const TRANSIENT: u64 = 1 << 55;
-    // The entry of the slot's page in this CPU's one table of the High VA range, which the Low VA map has flat.
+    // The entry of the slot's page in this CPU's one table of the High VA range, which the Low VA
+    // map has flat.
     let entry = (TTBR1_EL2.get() & ADDRESS) + 8 * (BASE.get() >> 12 & 0x1ff) + 8 * number;
     store(entry, TRANSIENT);
     barrier::dsb_nsh();
@@ -226,7 +242,12 @@ fn alternate_group(rmm: &Rmm<'_>, cpu: &mut Cpu, base: u64, rounds: u64) -> Resu
     Ok(wrong)
 }
 
-fn alternate_host(rmm: &Rmm<'_>, cpu: &mut Cpu, pages: [u64; 2], rounds: u64) -> Result<u64, Outcome> {
+fn alternate_host(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    pages: [u64; 2],
+    rounds: u64,
+) -> Result<u64, Outcome> {
     let mut wrong = 0;
     for round in 0..rounds {
         for page in pages {
@@ -265,7 +286,8 @@ fn write_host(rmm: &Rmm<'_>, cpu: &mut Cpu, page: u64, mark: u64) -> Result<u64,
     Ok(0)
 }
 
-/// Has `each` look at the address of every word of a Delegated granule, until it says that one is not right.
+/// Has `each` look at the address of every word of a Delegated granule, until it says that one is
+/// not right.
 fn with_delegated(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The entries of the boot manifest's lists, decoded.
 //!
-//! Decoding cannot fail: an entry is a fixed number of words. What the values must be is checked by the parser before anybody gets to see them.
+//! Decoding cannot fail: an entry is a fixed number of words. What the values must be is checked by
+//! the parser before anybody gets to see them.
 
 use super::error::Rule;
 use super::page::{Page, Word};
@@ -9,7 +10,8 @@ use crate::address::{GRANULE_SIZE, PhysAddr};
 
 /// A range of physical memory: a DRAM bank or a device memory region.
 ///
-/// Out of a validated manifest it is not empty, its bounds are multiples of 4 KiB, and it ends within the physical address range.
+/// Out of a validated manifest it is not empty, its bounds are multiples of 4 KiB, and it ends
+/// within the physical address range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryRegion {
     base: PhysAddr,
@@ -37,7 +39,8 @@ impl MemoryRegion {
 
     /// The first address after it.
     pub const fn end(&self) -> PhysAddr {
-        // That base and size add up is a rule of the manifest; saturation stands in where it is not checked yet.
+        // That base and size add up is a rule of the manifest; saturation stands in where it is not
+        // checked yet.
         PhysAddr::new(self.base.get().saturating_add(self.size))
     }
 
@@ -81,10 +84,13 @@ pub struct Console {
 }
 
 impl Console {
-    /// The most pages that a console's registers may take: 64 KiB, the largest translation granule, which some machines align devices to.
+    /// The most pages that a console's registers may take: 64 KiB, the largest translation granule,
+    /// which some machines align devices to.
     pub const MAX_PAGES: u64 = 16;
 
-    pub(super) fn decode(&[base, map_pages, name, clock_hz, baud_rate, _flags]: &[Word; 6]) -> Self {
+    pub(super) fn decode(
+        &[base, map_pages, name, clock_hz, baud_rate, _flags]: &[Word; 6],
+    ) -> Self {
         Self {
             base: address(base),
             map_pages: u64::from_le_bytes(map_pages),
@@ -124,7 +130,10 @@ impl Smmu {
 
     /// What the manifest says for sure to be its registers: a page at each address.
     pub(super) const fn regions(&self) -> [MemoryRegion; 2] {
-        [MemoryRegion::new(self.base, GRANULE_SIZE), MemoryRegion::new(self.realm_base, GRANULE_SIZE)]
+        [
+            MemoryRegion::new(self.base, GRANULE_SIZE),
+            MemoryRegion::new(self.realm_base, GRANULE_SIZE),
+        ]
     }
 }
 
@@ -140,7 +149,10 @@ pub struct RootComplex<'a> {
 }
 
 impl<'a> RootComplex<'a> {
-    pub(super) fn resolve(page: Page<'a>, &[ecam, middle, pointer]: &[Word; 3]) -> Result<Self, Rule> {
+    pub(super) fn resolve(
+        page: Page<'a>,
+        &[ecam, middle, pointer]: &[Word; 3],
+    ) -> Result<Self, Rule> {
         let [segment, _, _, _, count @ ..] = middle;
         let root_ports = page.array(address(pointer), u64::from(u32::from_le_bytes(count)))?;
         Ok(Self { ecam: address(ecam), segment, page, root_ports })
@@ -183,22 +195,26 @@ impl<'a> RootPort<'a> {
     }
 }
 
-/// A range of requester identifiers (bus, device, function) and the stream identifiers that they have at an SMMU.
+/// A range of requester identifiers (bus, device, function) and the stream identifiers that they
+/// have at an SMMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BdfMapping {
     /// The first requester identifier.
     pub base: u16,
-    /// Where the range ends; not below `base`. EL3's own documentation excludes it from the range, and the reference RMM includes it.
+    /// Where the range ends; not below `base`. EL3's own documentation excludes it from the range,
+    /// and the reference RMM includes it.
     pub top: u16,
     /// What to add to a requester identifier for the stream identifier.
     pub offset: u16,
-    /// The SMMU, by its index in the list. Machines without SMMUs in the list may have mappings, which then name none.
+    /// The SMMU, by its index in the list. Machines without SMMUs in the list may have mappings,
+    /// which then name none.
     pub smmu_index: u16,
 }
 
 impl BdfMapping {
     fn decode(&[word]: &[Word; 1]) -> Self {
-        let [base_low, base_high, top_low, top_high, offset_low, offset_high, smmu_low, smmu_high] = word;
+        let [base_low, base_high, top_low, top_high, offset_low, offset_high, smmu_low, smmu_high] =
+            word;
         Self {
             base: u16::from_le_bytes([base_low, base_high]),
             top: u16::from_le_bytes([top_low, top_high]),
@@ -218,7 +234,8 @@ impl BdfMapping {
         Ok(())
     }
 
-    /// Whether the ranges have more in common than an end, which may or may not belong to its range.
+    /// Whether the ranges have more in common than an end, which may or may not belong to its
+    /// range.
     pub(super) const fn overlaps(&self, other: &Self) -> bool {
         self.base < other.top && other.base < self.top
     }

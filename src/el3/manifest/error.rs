@@ -13,7 +13,8 @@ use crate::el3::version::Version;
 pub enum ManifestError {
     /// The version word is not one of version 0.2 or a later 0.x.
     Version(u32),
-    /// There are root complexes, and the version word of their structures is not one of version 0.1 or a later 0.x.
+    /// There are root complexes, and the version word of their structures is not one of version 0.1
+    /// or a later 0.x.
     RootComplexVersion(u32),
     /// A list breaks a rule.
     Data {
@@ -55,7 +56,8 @@ pub enum List {
     },
 }
 
-/// A rule of the boot manifest, with the values that break it. Unless it says otherwise it is about one entry.
+/// A rule of the boot manifest, with the values that break it. Unless it says otherwise it is about
+/// one entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
     /// Of an array: where there are entries, their address is not 0.
@@ -68,7 +70,8 @@ pub enum Rule {
     PointerMisaligned(PhysAddr),
     /// Of an array: all of this many entries are in the page.
     CountPastPage(u64),
-    /// Of the root complexes: the arrays are distinct, so that all of them together fit into a page.
+    /// Of the root complexes: the arrays are distinct, so that all of them together fit into a
+    /// page.
     NestedPastPage,
     /// Of a list: it sums to 0, not to this.
     Checksum(u64),
@@ -82,7 +85,8 @@ pub enum Rule {
     SizeMisaligned(u64),
     /// Base and size add up without overflow.
     EndWraps(PhysAddr, u64),
-    /// What ends at the first address ends at or below the second, which ends the physical address range.
+    /// What ends at the first address ends at or below the second, which ends the physical address
+    /// range.
     BeyondPhysicalRange(PhysAddr, PhysAddr),
     /// The base lies above that of the entry before it, which is the second address.
     NotAscending(PhysAddr, PhysAddr),
@@ -102,7 +106,9 @@ impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(word) => write_version(f, "version", *word, "0.2"),
-            Self::RootComplexVersion(word) => write_version(f, "root complex version", *word, "0.1"),
+            Self::RootComplexVersion(word) => {
+                write_version(f, "root complex version", *word, "0.1")
+            }
             Self::Data { list, index: None, rule } => write!(f, "{list} list: {rule}"),
             Self::Data { list, index: Some(index), rule } => write!(f, "{list} {index}: {rule}"),
         }
@@ -147,7 +153,9 @@ impl fmt::Display for Rule {
                 write!(f, "the entries at {pointer} are not aligned to 8 bytes")
             }
             Self::CountPastPage(count) => write!(f, "{count} entries run past the end of the page"),
-            Self::NestedPastPage => f.write_str("the nested arrays together are larger than the page"),
+            Self::NestedPastPage => {
+                f.write_str("the nested arrays together are larger than the page")
+            }
             Self::Checksum(sum) => write!(f, "the checksum leaves {sum:#x}, not 0"),
             Self::NoEntries => f.write_str("empty"),
             Self::BaseMisaligned(base) => write!(f, "base {base} is not aligned to 4 KiB"),
@@ -162,8 +170,12 @@ impl fmt::Display for Rule {
             }
             Self::Overlaps(list, index) => write!(f, "overlaps {list} {index}"),
             Self::PageCount(count, limit) => write!(f, "{count} pages to map, more than {limit}"),
-            Self::MappingReversed(base, top) => write!(f, "its base {base:#x} is above its top {top:#x}"),
-            Self::SmmuIndex(index, count) => write!(f, "SMMU index {index} is not below the {count} SMMUs"),
+            Self::MappingReversed(base, top) => {
+                write!(f, "its base {base:#x} is above its top {top:#x}")
+            }
+            Self::SmmuIndex(index, count) => {
+                write!(f, "SMMU index {index} is not below the {count} SMMUs")
+            }
         }
     }
 }

@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The boot manifest: what EL3 tells the RMM of the machine, in the page that both share.
 //!
-//! The caller copies the page to memory of its own and gives it to [`Header::read`], which checks the version. [`Header::consoles`] is for the early
-//! console, on which whatever [`Header::validate`] finds wrong with the rest can be printed. A [`Manifest`] exists only when every rule holds of every list:
-//! its iterators borrow the copy and cannot fail. The rules, beyond the layout that the RMM-EL3 interface gives:
+//! The caller copies the page to memory of its own and gives it to [`Header::read`], which checks
+//! the version. [`Header::consoles`] is for the early console, on which whatever
+//! [`Header::validate`] finds wrong with the rest can be printed. A [`Manifest`] exists only when
+//! every rule holds of every list: its iterators borrow the copy and cannot fail. The rules, beyond
+//! the layout that the RMM-EL3 interface gives:
 //!
-//! - A list of a version above the manifest's is empty, whatever its words hold. Versions above 0.5 are read as 0.5, as minor versions only add.
-//! - Number of entries, pointer, checksum and all words of the entries sum to 0 modulo 2^64. For the root complexes, those of the nested
-//!   arrays count, and the version word in the middle does not.
-//!   Until 0.4, TF-A left the name and flags of a console out; such a sum is accepted from manifests before 0.4.
-//! - Without entries the pointer may be anything that the checksum covers: TF-A on QEMU gives one. Nothing but zeros is a special case of that.
-//! - Arrays are aligned, in the page, and not in its fixed part. No limit is set on a count but the page.
-//! - DRAM banks and device regions ascend. Nothing that occupies memory (DRAM banks, device regions, consoles, SMMUs) overlaps anything else that does.
-//!   What else of a DRAM bank is not delegable, as the RMM's own memory, is not for the manifest to say: on QEMU the bank contains the RMM.
+//! - A list of a version above the manifest's is empty, whatever its words hold. Versions above 0.5
+//!   are read as 0.5, as minor versions only add.
+//! - Number of entries, pointer, checksum and all words of the entries sum to 0 modulo 2^64. For
+//!   the root complexes, those of the nested arrays count, and the version word in the middle does
+//!   not. Until 0.4, TF-A left the name and flags of a console out; such a sum is accepted from
+//!   manifests before 0.4.
+//! - Without entries the pointer may be anything that the checksum covers: TF-A on QEMU gives one.
+//!   Nothing but zeros is a special case of that.
+//! - Arrays are aligned, in the page, and not in its fixed part. No limit is set on a count but the
+//!   page.
+//! - DRAM banks and device regions ascend. Nothing that occupies memory (DRAM banks, device
+//!   regions, consoles, SMMUs) overlaps anything else that does. What else of a DRAM bank is not
+//!   delegable, as the RMM's own memory, is not for the manifest to say: on QEMU the bank contains
+//!   the RMM.
 //!
 //! Pure code, for the cold boot.
 
@@ -49,7 +57,8 @@ mod since {
     pub(super) const SMMUS_AND_ROOT_COMPLEXES: u16 = 5;
 }
 
-/// Where the fixed part has the count, the pointer and the checksum of each list, as indices of 64-bit words.
+/// Where the fixed part has the count, the pointer and the checksum of each list, as indices of
+/// 64-bit words.
 mod place {
     pub(super) const DRAM: [usize; 3] = [2, 3, 4];
     pub(super) const CONSOLES: [usize; 3] = [5, 6, 7];
@@ -69,8 +78,8 @@ pub struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Takes a private copy of the shared page, the physical address of the page that it is a copy of, and the first address beyond what the CPU
-    /// can form as a physical address.
+    /// Takes a private copy of the shared page, the physical address of the page that it is a copy
+    /// of, and the first address beyond what the CPU can form as a physical address.
     ///
     /// # Errors
     ///
@@ -105,7 +114,9 @@ impl<'a> Header<'a> {
     /// # Errors
     ///
     /// [`ManifestError::Data`] of [`List::Console`].
-    pub fn consoles(&self) -> Result<impl Iterator<Item = Console> + Clone + use<'a>, ManifestError> {
+    pub fn consoles(
+        &self,
+    ) -> Result<impl Iterator<Item = Console> + Clone + use<'a>, ManifestError> {
         let words = self.console_words()?;
         let consoles = words.iter().map(Console::decode);
         check_disjoint(occupied(List::Console, consoles.clone().map(|console| console.region())))?;
@@ -116,19 +127,28 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     ///
-    /// The first that breaks a rule: each list by itself in the order of the fixed part, then each region against those before it.
+    /// The first that breaks a rule: each list by itself in the order of the fixed part, then each
+    /// region against those before it.
     pub fn validate(self) -> Result<Manifest<'a>, ManifestError> {
         let dram = self.regions(List::Dram, since::DRAM, place::DRAM)?;
         if dram.is_empty() {
             return Err(of_list(List::Dram)(Rule::NoEntries));
         }
         let consoles = self.console_words()?;
-        let non_coherent = self.regions(List::NonCoherent, since::DEVICE_REGIONS, place::NON_COHERENT)?;
+        let non_coherent =
+            self.regions(List::NonCoherent, since::DEVICE_REGIONS, place::NON_COHERENT)?;
         let coherent = self.regions(List::Coherent, since::DEVICE_REGIONS, place::COHERENT)?;
         let smmus = self.smmus()?;
         let root_complexes = self.root_complexes(smmus.len())?;
-        let manifest =
-            Manifest { header: self, dram, consoles, non_coherent, coherent, smmus, root_complexes };
+        let manifest = Manifest {
+            header: self,
+            dram,
+            consoles,
+            non_coherent,
+            coherent,
+            smmus,
+            root_complexes,
+        };
         check_disjoint(manifest.occupied())?;
         Ok(manifest)
     }
@@ -145,7 +165,12 @@ impl<'a> Header<'a> {
         Ok(entries)
     }
 
-    fn regions(&self, list: List, since: u16, place: [usize; 3]) -> Result<&'a [[Word; 2]], ManifestError> {
+    fn regions(
+        &self,
+        list: List,
+        since: u16,
+        place: [usize; 3],
+    ) -> Result<&'a [[Word; 2]], ManifestError> {
         if !self.has(since) {
             return Ok(&[]);
         }
@@ -170,7 +195,8 @@ impl<'a> Header<'a> {
             return Ok(&[]);
         }
         let triple = self.page.triple(place::CONSOLES);
-        let entries = self.page.array(triple.pointer, triple.count).map_err(of_list(List::Console))?;
+        let entries =
+            self.page.array(triple.pointer, triple.count).map_err(of_list(List::Console))?;
         check_sum(triple, sum(entries))
             .or_else(|refusal| {
                 if self.has(since::DEVICE_REGIONS) {
@@ -209,14 +235,18 @@ impl<'a> Header<'a> {
         let triple = self.page.triple(place::ROOT_COMPLEXES);
         let [v0, v1, v2, v3, ..] = self.page.word(place::ROOT_COMPLEX_VERSION).to_le_bytes();
         let word = u32::from_le_bytes([v0, v1, v2, v3]);
-        if triple.count != 0 && !matches!(Version::from_word(word), Some(Version { major: 0, minor: 1.. })) {
+        if triple.count != 0
+            && !matches!(Version::from_word(word), Some(Version { major: 0, minor: 1.. }))
+        {
             return Err(ManifestError::RootComplexVersion(word));
         }
-        let entries = self.page.array(triple.pointer, triple.count).map_err(of_list(List::RootComplex))?;
+        let entries =
+            self.page.array(triple.pointer, triple.count).map_err(of_list(List::RootComplex))?;
         let total = self.sum_root_complexes(entries)?;
         check_sum(triple, total).map_err(of_list(List::RootComplex))?;
         for (index, root_complex) in resolve(self.page, entries).enumerate() {
-            // How much of the configuration space there is depends on the number of buses, which the manifest does not say.
+            // How much of the configuration space there is depends on the number of buses, which
+            // the manifest does not say.
             MemoryRegion::new(root_complex.ecam, GRANULE_SIZE)
                 .check(self.physical_limit)
                 .map_err(of_entry(List::RootComplex, index))?;
@@ -233,8 +263,11 @@ impl<'a> Header<'a> {
         // Arrays that share their place could otherwise make of one page the work of thousands.
         let mut room: usize = 4096 / page::WORD_SIZE;
         let mut take = |words: &[Word]| {
-            room = room.checked_sub(words.len()).ok_or(of_list(List::RootComplex)(Rule::NestedPastPage))?;
-            total = words.iter().fold(total, |sum, &word| sum.wrapping_add(u64::from_le_bytes(word)));
+            room = room
+                .checked_sub(words.len())
+                .ok_or(of_list(List::RootComplex)(Rule::NestedPastPage))?;
+            total =
+                words.iter().fold(total, |sum, &word| sum.wrapping_add(u64::from_le_bytes(word)));
             Ok(())
         };
         for (root_complex, words) in entries.iter().enumerate() {
@@ -269,7 +302,8 @@ impl<'a> Manifest<'a> {
         self.header.version()
     }
 
-    /// The banks of memory that the host may delegate, as far as EL3 and the RMM do not use it themselves. At least one; ascending.
+    /// The banks of memory that the host may delegate, as far as EL3 and the RMM do not use it
+    /// themselves. At least one; ascending.
     pub fn dram(&self) -> impl ExactSizeIterator<Item = MemoryRegion> + Clone + use<'a> {
         self.dram.iter().map(MemoryRegion::decode)
     }
@@ -320,7 +354,8 @@ fn occupied(
     regions.enumerate().map(move |(index, region)| (list, index, region))
 }
 
-/// The root complexes of an array. Each resolved when its checksum was verified, so none is left out.
+/// The root complexes of an array. Each resolved when its checksum was verified, so none is left
+/// out.
 fn resolve<'a>(
     page: Page<'a>,
     entries: &'a [[Word; 3]],

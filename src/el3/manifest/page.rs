@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The page that holds the boot manifest, as 64-bit words, and the arrays in it that the manifest's pointers name.
+//! The page that holds the boot manifest, as 64-bit words, and the arrays in it that the manifest's
+//! pointers name.
 //!
-//! Offsets and counts are only ever used to cut slices, never multiplied, so that no count overflows. Not for use outside the manifest's parser.
+//! Offsets and counts are only ever used to cut slices, never multiplied, so that no count
+//! overflows. Not for use outside the manifest's parser.
 
 use super::error::Rule;
 use crate::address::{GRANULE_SIZE, PhysAddr};
 
-/// Bytes of a [`Word`]: the manifest's structures are made of, aligned to, and summed in 64-bit words.
+/// Bytes of a [`Word`]: the manifest's structures are made of, aligned to, and summed in 64-bit
+/// words.
 pub(super) const WORD_SIZE: usize = size_of::<u64>();
 
 /// A 64-bit little-endian word of the manifest, not decoded.
@@ -29,23 +32,27 @@ pub(super) struct Triple {
 }
 
 impl<'a> Page<'a> {
-    /// `base` is where EL3 put the page, which its pointers refer to; no array may lie in the first `header_words` words.
+    /// `base` is where EL3 put the page, which its pointers refer to; no array may lie in the first
+    /// `header_words` words.
     pub(super) fn new(bytes: &'a [u8; 4096], base: PhysAddr, header_words: usize) -> Self {
         Self { words: bytes.as_chunks().0, base, header_words }
     }
 
-    /// The triple of a list, whose count, pointer and checksum are at these words of the fixed part.
+    /// The triple of a list, whose count, pointer and checksum are at these words of the fixed
+    /// part.
     pub(super) fn triple(&self, place: [usize; 3]) -> Triple {
         let [count, pointer, checksum] = place.map(|index| self.word(index));
         Triple { count, pointer: PhysAddr::new(pointer), checksum }
     }
 
-    /// The word at an index of the fixed part. The caller's indices are constants within the page; any other would read as 0.
+    /// The word at an index of the fixed part. The caller's indices are constants within the page;
+    /// any other would read as 0.
     pub(super) fn word(&self, index: usize) -> u64 {
         self.words.get(index).copied().map_or(0, u64::from_le_bytes)
     }
 
-    /// The array of `count` entries, of `WORDS` words each, at a physical address. Of an array without entries the address means nothing.
+    /// The array of `count` entries, of `WORDS` words each, at a physical address. Of an array
+    /// without entries the address means nothing.
     pub(super) fn array<const WORDS: usize>(
         &self,
         pointer: PhysAddr,
@@ -70,7 +77,10 @@ impl<'a> Page<'a> {
             return Err(Rule::PointerInHeader(pointer));
         }
         let entries = self.words.get(first..).unwrap_or_default().as_chunks().0;
-        usize::try_from(count).ok().and_then(|count| entries.get(..count)).ok_or(Rule::CountPastPage(count))
+        usize::try_from(count)
+            .ok()
+            .and_then(|count| entries.get(..count))
+            .ok_or(Rule::CountPastPage(count))
     }
 }
 

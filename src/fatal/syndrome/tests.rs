@@ -21,7 +21,8 @@ fn every_class_has_words_of_its_own() {
 
 #[test]
 fn exactly_the_unallocated_classes_are_reserved() {
-    let reserved: Vec<_> = (0..64).filter(|&class| words(class, 0).starts_with("reserved")).collect();
+    let reserved: Vec<_> =
+        (0..64).filter(|&class| words(class, 0).starts_with("reserved")).collect();
     assert_eq!(
         reserved,
         [0x02, 0x0B, 0x0F, 0x10, 0x23, 0x29, 0x2A, 0x2B, 0x2E, 0x36, 0x37, 0x39, 0x3B, 0x3E, 0x3F]

@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RTT entries: the only place that knows the bits of a stage-2 descriptor (Arm ARM D8.3; RMM specification 1.0, RTT entry).
+//! RTT entries: the only place that knows the bits of a stage-2 descriptor (Arm ARM D8.3; RMM
+//! specification 1.0, RTT entry).
 //!
-//! An [`Entry`] says what its Intermediate Physical Addresses are to the host (HIPAS) and to the Realm (RIPAS). Only ASSIGNED with RIPAS RAM and
-//! ASSIGNED_NS are descriptors that the walker takes; the others are invalid ones, of which it looks at bit 0 alone, and the rest is ours:
+//! An [`Entry`] says what its Intermediate Physical Addresses are to the host (HIPAS) and to the
+//! Realm (RIPAS). Only ASSIGNED with RIPAS RAM and ASSIGNED_NS are descriptors that the walker
+//! takes; the others are invalid ones, of which it looks at bit 0 alone, and the rest is ours:
 //!
 //! | 49:12, 9:8 | 5:4 | 3 | 2 | 0 |
 //! | --- | --- | --- | --- | --- |
 //! | address, if ASSIGNED | RIPAS | UNASSIGNED_NS | ASSIGNED | 0 |
 //!
-//! So zero is UNASSIGNED with RIPAS EMPTY, and an entry is live if bit 0 or bit 2 is set in an invalid one: see [`is_live`].
+//! So zero is UNASSIGNED with RIPAS EMPTY, and an entry is live if bit 0 or bit 2 is set in an
+//! invalid one: see [`is_live`].
 //!
 //! Memory types are those of FEAT_S2FWB: HCR_EL2.FWB is 1 while a Realm runs.
 
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
 use crate::xlat::{
-    ACCESS_FLAG, DescriptorFormat, Level, SHAREABILITY, TABLE_OR_PAGE, VALID, decode_address, encode_address,
+    ACCESS_FLAG, DescriptorFormat, Level, SHAREABILITY, TABLE_OR_PAGE, VALID, decode_address,
+    encode_address,
 };
 
 /// Invalid descriptors: HIPAS is ASSIGNED.
@@ -61,10 +65,11 @@ pub struct UnprotectedMapping {
 }
 
 impl UnprotectedMapping {
-    /// Takes apart a descriptor that the host proposes for an unprotected mapping at `level` (RMI_RTT_MAP_UNPROTECTED).
+    /// Takes apart a descriptor that the host proposes for an unprotected mapping at `level`
+    /// (RMI_RTT_MAP_UNPROTECTED).
     ///
-    /// `None` if it has bits that are not the host's to choose, an output address that is not a multiple of what the entry maps, or memory attributes that
-    /// are reserved.
+    /// `None` if it has bits that are not the host's to choose, an output address that is not a
+    /// multiple of what the entry maps, or memory attributes that are reserved.
     pub fn new(descriptor: u64, level: Level, format: DescriptorFormat) -> Option<Self> {
         const ATTRIBUTES: u64 = MEMORY_ATTRIBUTES | READ_WRITE;
         let output = PhysAddr::new(decode_address(descriptor, format));
@@ -92,7 +97,8 @@ impl UnprotectedMapping {
 pub enum Entry {
     /// Protected, without memory.
     Unassigned(Ripas),
-    /// Protected, with the granules from this address up, which are Data of the Realm and as many as the entry maps.
+    /// Protected, with the granules from this address up, which are Data of the Realm and as many
+    /// as the entry maps.
     Assigned(Ripas, PhysAddr),
     /// Unprotected, not mapped.
     UnassignedNs,
@@ -105,7 +111,8 @@ pub enum Entry {
 impl Entry {
     /// The descriptor of this entry in a table at `level`.
     ///
-    /// Addresses are multiples of what the entry maps and within `format`; there is no table at level 3, and no block but at levels 1 and 2.
+    /// Addresses are multiples of what the entry maps and within `format`; there is no table at
+    /// level 3, and no block but at levels 1 and 2.
     #[inline]
     pub fn encode(self, level: Level, format: DescriptorFormat) -> u64 {
         let leaf = match level {
@@ -167,7 +174,8 @@ impl Entry {
     }
 }
 
-/// Whether any of several descriptors, or-ed together, is live: [`Entry::is_live`] without decoding.
+/// Whether any of several descriptors, or-ed together, is live: [`Entry::is_live`] without
+/// decoding.
 ///
 /// Those that are not live have neither bit, so that or-ing cannot make one up.
 #[inline]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How the IPA space of a Realm falls into tables and entries: which IPAs there are, which of them are protected, and where each is found.
+//! How the IPA space of a Realm falls into tables and entries: which IPAs there are, which of them
+//! are protected, and where each is found.
 
 use crate::address::{GRANULE_SIZE, Ipa};
 use crate::granule::GranuleAddress;
@@ -43,7 +44,8 @@ impl EntryIndex {
     }
 }
 
-/// Entries of a table at `level` that a walk may come to: at level -1 those that 52 bits of address reach.
+/// Entries of a table at `level` that a walk may come to: at level -1 those that 52 bits of address
+/// reach.
 pub(super) const fn entries(level: Level) -> usize {
     match level {
         Level::MinusOne => 16,
@@ -133,12 +135,14 @@ impl Stage2 {
 
     /// The root table that the walk for `ipa`, which is in the IPA space, begins in.
     ///
-    /// Concatenated tables are one behind the other and indexed by the bits above those that index a table (Arm ARM D8.2.2).
+    /// Concatenated tables are one behind the other and indexed by the bits above those that index
+    /// a table (Arm ARM D8.2.2).
     #[inline]
     pub fn root_table(&self, ipa: Ipa) -> GranuleAddress {
         let table = ipa.get() >> (self.start_level.shift() + TABLE_BITS);
         let root = self.root.get();
-        // The root tables are granules, so that they do not pass the end of the address space; the root is for an IPA beyond the space.
+        // The root tables are granules, so that they do not pass the end of the address space; the
+        // root is for an IPA beyond the space.
         root.checked_add(table * GRANULE_SIZE).map_or(self.root, GranuleAddress::containing)
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What is done to entries that are no tables: memory assigned and taken away, unprotected mappings, RIPAS.
+//! What is done to entries that are no tables: memory assigned and taken away, unprotected
+//! mappings, RIPAS.
 
 use super::entry::{Entry, Ripas, UnprotectedMapping};
 use super::walk::{Walk, gone};
@@ -11,12 +12,13 @@ use crate::mem::Slot;
 use crate::xlat::Level;
 
 impl<'g> Walk<'_, 'g> {
-    /// Assigns a granule, given by `memory`, to the UNASSIGNED page walked for, whose RIPAS becomes `ripas` or stays (RMI_DATA_CREATE,
-    /// RMI_DATA_CREATE_UNKNOWN).
+    /// Assigns a granule, given by `memory`, to the UNASSIGNED page walked for, whose RIPAS becomes
+    /// `ripas` or stays (RMI_DATA_CREATE, RMI_DATA_CREATE_UNKNOWN).
     ///
     /// # Errors
     ///
-    /// [`Refusal::Short`], [`Refusal::NotUnassigned`]; then no memory has been asked for. And what `memory` fails with.
+    /// [`Refusal::Short`], [`Refusal::NotUnassigned`]; then no memory has been asked for. And what
+    /// `memory` fails with.
     #[inline(always)]
     pub fn assign<E: From<Refusal>>(
         self,
@@ -89,7 +91,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Unmaps the ASSIGNED_NS entry at `level` (RMI_RTT_UNMAP_UNPROTECTED). Gives the next IPA that the host has to look at.
+    /// Unmaps the ASSIGNED_NS entry at `level` (RMI_RTT_UNMAP_UNPROTECTED). Gives the next IPA that
+    /// the host has to look at.
     ///
     /// # Errors
     ///
@@ -108,10 +111,12 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Gives UNASSIGNED entries from the one walked for up to `top` RIPAS RAM, as far as they are EMPTY or RAM and in one table, and at least one of them when an
-    /// interrupt is pending (RMI_RTT_INIT_RIPAS).
+    /// Gives UNASSIGNED entries from the one walked for up to `top` RIPAS RAM, as far as they are
+    /// EMPTY or RAM and in one table, and at least one of them when an interrupt is pending
+    /// (RMI_RTT_INIT_RIPAS).
     ///
-    /// `measure` is told of each, its first IPA and the first one beyond. Gives the first IPA that was not reached.
+    /// `measure` is told of each, its first IPA and the first one beyond. Gives the first IPA that
+    /// was not reached.
     ///
     /// # Errors
     ///
@@ -134,8 +139,9 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Gives protected entries from the one walked for up to `top` another RIPAS, as the Realm has asked, as far as they are in one table and are not
-    /// DESTROYED, or the Realm wants those changed as well (RMI_RTT_SET_RIPAS). Gives the first IPA that was not reached.
+    /// Gives protected entries from the one walked for up to `top` another RIPAS, as the Realm has
+    /// asked, as far as they are in one table and are not DESTROYED, or the Realm wants those
+    /// changed as well (RMI_RTT_SET_RIPAS). Gives the first IPA that was not reached.
     ///
     /// # Errors
     ///
@@ -152,7 +158,9 @@ impl<'g> Walk<'_, 'g> {
         self.to(slot, Level::Three, |reached| {
             reached.change_range(top, |_, _, entry| match entry {
                 Entry::Unassigned(before) if may_change(before) => Some(Entry::Unassigned(ripas)),
-                Entry::Assigned(before, memory) if may_change(before) => Some(Entry::Assigned(ripas, memory)),
+                Entry::Assigned(before, memory) if may_change(before) => {
+                    Some(Entry::Assigned(ripas, memory))
+                }
                 _ => None,
             })
         })

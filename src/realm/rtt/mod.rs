@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Realm Translation Tables (RTTs): the stage-2 tables of a Realm, built and taken down by the host, one granule each.
+//! Realm Translation Tables (RTTs): the stage-2 tables of a Realm, built and taken down by the
+//! host, one granule each.
 //!
 //! `docs/design/rtt.md` tells how they work together. Invariants:
 //!
-//! - An RTT is reached by locking its way down from a root table, child before parent is let go, and changed only under its lock.
-//! - Its references are as many as its live entries ([`Entry::is_live`]). Only an RTT without live entries goes out of use, other than by being folded.
-//! - An ASSIGNED entry leads to Data of this Realm, to which no other entry leads; a TABLE entry leads to an RTT of this Realm, to which no other entry leads.
-//! - What a TLB may hold of an entry is gone before the entry, or what it led to, becomes anything else.
+//! - An RTT is reached by locking its way down from a root table, child before parent is let go,
+//!   and changed only under its lock.
+//! - Its references are as many as its live entries ([`Entry::is_live`]). Only an RTT without live
+//!   entries goes out of use, other than by being folded.
+//! - An ASSIGNED entry leads to Data of this Realm, to which no other entry leads; a TABLE entry
+//!   leads to an RTT of this Realm, to which no other entry leads.
+//! - What a TLB may hold of an entry is gone before the entry, or what it led to, becomes anything
+//!   else.
 
 mod entry;
 mod geometry;
@@ -25,7 +30,8 @@ pub use walk::Walk;
 use crate::address::Ipa;
 use crate::xlat::Level;
 
-/// Why nothing was changed, and the level of the table that the reason is in, which is what the host is told.
+/// Why nothing was changed, and the level of the table that the reason is in, which is what the
+/// host is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The walk ended above the level that was wanted.
@@ -77,7 +83,8 @@ pub struct Stopped {
     pub top: Ipa,
 }
 
-/// The invariants above do not hold any more. No host can bring that about; going on could give one Realm's memory to another.
+/// The invariants above do not hold any more. No host can bring that about; going on could give one
+/// Realm's memory to another.
 #[cold]
 #[inline(never)]
 fn broken(invariant: &str) -> ! {

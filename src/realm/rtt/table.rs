@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The content of an RTT: entries in their places.
 //!
-//! Only the holder of the granule's lock writes, and the table walkers of all CPUs read at any time, so that each entry is written by one store.
+//! Only the holder of the granule's lock writes, and the table walkers of all CPUs read at any
+//! time, so that each entry is written by one store.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +15,8 @@ use crate::mem::Content;
 use crate::realm::stage2::Stage2;
 use crate::xlat::{DescriptorFormat, Level, TABLE_ENTRIES};
 
-/// Entries that are looked at or written at a time where all of a table are, so that a loop costs little beside its accesses.
+/// Entries that are looked at or written at a time where all of a table are, so that a loop costs
+/// little beside its accesses.
 const CHUNK: usize = 16;
 
 /// The entries of an RTT.
@@ -24,13 +26,15 @@ pub struct RttTable([AtomicU64; TABLE_ENTRIES]);
 
 static_assertions::const_assert_eq!(size_of::<RttTable>(), 4096);
 
-// SAFETY: zero is the descriptor of an UNASSIGNED entry, and any bits are an `AtomicU64`; RTTs hold nothing else.
+// SAFETY: zero is the descriptor of an UNASSIGNED entry, and any bits are an `AtomicU64`; RTTs hold
+// nothing else.
 unsafe impl Content for RttTable {
     type State = Rtt;
 }
 
 impl RttTable {
-    /// Fills root table `number` of a Realm, zeroed and not reachable yet: protected entries are UNASSIGNED with RIPAS EMPTY, the others UNASSIGNED_NS.
+    /// Fills root table `number` of a Realm, zeroed and not reachable yet: protected entries are
+    /// UNASSIGNED with RIPAS EMPTY, the others UNASSIGNED_NS.
     pub fn fill_root(&self, stage2: &Stage2, number: u8) {
         let level = stage2.start_level;
         let unassigned_ns = Entry::UnassignedNs.encode(level, stage2.format());
@@ -54,13 +58,15 @@ impl RttTable {
         Entry::decode(load_descriptor(&self.0[index.get()]), level, format)
     }
 
-    /// Makes the entry at `index` of a table at `level` be `entry`. What makes walkers see it is the caller's barrier.
+    /// Makes the entry at `index` of a table at `level` be `entry`. What makes walkers see it is
+    /// the caller's barrier.
     #[inline]
     pub fn set(&self, index: EntryIndex, entry: Entry, level: Level, format: DescriptorFormat) {
         store_descriptor(&self.0[index.get()], entry.encode(level, format));
     }
 
-    /// Fills a table at `level`, which no walker can reach, with what `parent`, no table, is in one entry (unfolding).
+    /// Fills a table at `level`, which no walker can reach, with what `parent`, no table, is in one
+    /// entry (unfolding).
     pub fn unfold(&mut self, parent: Entry, level: Level, format: DescriptorFormat) {
         let first = parent.encode(level, format);
         match step(parent, level) {
@@ -76,7 +82,8 @@ impl RttTable {
                 for chunk in self.0.as_chunks_mut::<CHUNK>().0 {
                     for entry in chunk {
                         *entry.get_mut() = raw;
-                        // Nothing carries out of the address: what `parent` maps is aligned to its size.
+                        // Nothing carries out of the address: what `parent` maps is aligned to its
+                        // size.
                         raw = raw.wrapping_add(step);
                     }
                 }
@@ -84,7 +91,8 @@ impl RttTable {
         }
     }
 
-    /// The one entry that a table at `level` could be folded into, if all entries are alike and their addresses, if any, run on from an aligned one.
+    /// The one entry that a table at `level` could be folded into, if all entries are alike and
+    /// their addresses, if any, run on from an aligned one.
     pub fn folded(&self, level: Level, format: DescriptorFormat) -> Option<Entry> {
         let first = Entry::decode(self.0[0].load(Ordering::Relaxed), level, format);
         let block_size = level.coarser()?.entry_size();
@@ -111,8 +119,8 @@ impl RttTable {
         Some(first)
     }
 
-    /// `ipa` if the entry at `index`, which is that of `ipa` in a table at `level`, is live; if not, the first IPA of the next live entry, or the first one
-    /// beyond the table.
+    /// `ipa` if the entry at `index`, which is that of `ipa` in a table at `level`, is live; if
+    /// not, the first IPA of the next live entry, or the first one beyond the table.
     pub fn skip_non_live(&self, ipa: Ipa, index: EntryIndex, level: Level) -> Ipa {
         let (first, end) = (index.get(), entries(level));
         let is_live = |entry: &AtomicU64| entry::is_live(entry.load(Ordering::Relaxed));
@@ -126,7 +134,8 @@ impl RttTable {
             entry::is_live(chunk.iter().fold(0, |all, entry| all | entry.load(Ordering::Relaxed)))
         };
         let dead = CHUNK * chunks.iter().take_while(|chunk| !any_live(chunk)).count();
-        let more = rest.get(dead..).unwrap_or_default().iter().take_while(|entry| !is_live(entry)).count();
+        let more =
+            rest.get(dead..).unwrap_or_default().iter().take_while(|entry| !is_live(entry)).count();
         after(ipa, level, dead + more)
     }
 }
@@ -143,7 +152,8 @@ fn after(ipa: Ipa, level: Level, count: usize) -> Ipa {
     Ipa::new(ipa.align_down(size).get() + u64::try_from(count).unwrap_or_default() * size)
 }
 
-/// How much the descriptor of one entry at `level` is more than that of the one before, when together they are what `entry` is.
+/// How much the descriptor of one entry at `level` is more than that of the one before, when
+/// together they are what `entry` is.
 fn step(entry: Entry, level: Level) -> u64 {
     match entry {
         Entry::Assigned(..) | Entry::AssignedNs(_) => level.entry_size(),

@@ -15,11 +15,13 @@ use crate::xlat::{Level, TABLE_ENTRIES};
 const FULL: u16 = 512;
 static_assertions::const_assert_eq!(FULL as usize, TABLE_ENTRIES);
 
-/// The coarsest level at which there are blocks (RMM specification 1.0; the architecture with LPA2 has them at level 0, too).
+/// The coarsest level at which there are blocks (RMM specification 1.0; the architecture with LPA2
+/// has them at level 0, too).
 const COARSEST_BLOCK: Level = Level::One;
 
 impl<'g> Walk<'_, 'g> {
-    /// Puts a table, wiped and given by `table`, in place of the entry at level `parent`, filled with what that entry was (RMI_RTT_CREATE).
+    /// Puts a table, wiped and given by `table`, in place of the entry at level `parent`, filled
+    /// with what that entry was (RMI_RTT_CREATE).
     ///
     /// # Errors
     ///
@@ -61,7 +63,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Takes the table below the entry at level `parent` out of use, if it has no live entries (RMI_RTT_DESTROY).
+    /// Takes the table below the entry at level `parent` out of use, if it has no live entries
+    /// (RMI_RTT_DESTROY).
     ///
     /// Gives the granule it was, and the next IPA that the host has to look at.
     ///
@@ -69,10 +72,18 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// [`Refusal::NoTable`], [`Refusal::Live`].
     #[inline(always)]
-    pub fn destroy_table(self, slot: &mut Slot, parent: Level) -> Result<(GranuleAddress, Ipa), Stopped> {
+    pub fn destroy_table(
+        self,
+        slot: &mut Slot,
+        parent: Level,
+    ) -> Result<(GranuleAddress, Ipa), Stopped> {
         self.to(slot, parent, |reached| {
-            let (Entry::Table(address), Some(level)) = (reached.entry, reached.level.finer()) else {
-                return Err(Stopped { refusal: Refusal::NoTable(reached.level), top: reached.next_live() });
+            let (Entry::Table(address), Some(level)) = (reached.entry, reached.level.finer())
+            else {
+                return Err(Stopped {
+                    refusal: Refusal::NoTable(reached.level),
+                    top: reached.next_live(),
+                });
             };
             let Ok(table) = reached.lock::<Unused<Rtt>>(address) else {
                 return Err(Stopped { refusal: Refusal::Live(level), top: reached.ipa });
@@ -85,8 +96,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Replaces the entry at level `parent`, a table whose entries are alike, by the one entry that maps the same, and takes the table out of use
-    /// (RMI_RTT_FOLD). Gives the granule it was.
+    /// Replaces the entry at level `parent`, a table whose entries are alike, by the one entry that
+    /// maps the same, and takes the table out of use (RMI_RTT_FOLD). Gives the granule it was.
     ///
     /// # Errors
     ///
@@ -99,7 +110,8 @@ impl<'g> Walk<'_, 'g> {
         parent: Level,
     ) -> Result<GranuleAddress, Refusal> {
         self.to(slot, parent, |reached| {
-            let (Entry::Table(address), Some(level)) = (reached.entry, reached.level.finer()) else {
+            let (Entry::Table(address), Some(level)) = (reached.entry, reached.level.finer())
+            else {
                 return Err(Refusal::NoTable(reached.level));
             };
             let Ok(table) = reached.lock::<Rtt>(address) else {

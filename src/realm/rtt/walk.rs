@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Walking the tables of a Realm down to an entry, hand over hand: a child is locked before its parent is let go, so that no table on the way goes out of
-//! use. Everything here is inlined into the command that walks: a walk is on the path of each, and what it carries along is then in registers.
-//! CPUs that walk the same Realm follow each other and do not overtake; those in different tables do not wait for each other.
+//! Walking the tables of a Realm down to an entry, hand over hand: a child is locked before its
+//! parent is let go, so that no table on the way goes out of use. Everything here is inlined into
+//! the command that walks: a walk is on the path of each, and what it carries along is then in
+//! registers. CPUs that walk the same Realm follow each other and do not overtake; those in
+//! different tables do not wait for each other.
 
 use super::entry::{Entry, Ripas};
 use super::geometry::EntryIndex;
@@ -27,7 +29,8 @@ pub struct Walk<'w, 'g> {
     root: LockedGranule<'g, Rtt>,
 }
 
-/// Where a walk has come to: a table, locked and mapped, and its entry for the IPA. The tables above are unlocked.
+/// Where a walk has come to: a table, locked and mapped, and its entry for the IPA. The tables
+/// above are unlocked.
 #[derive(Debug)]
 pub(super) struct Reached<'r, 'g> {
     granules: &'r GranuleTable<'g>,
@@ -47,16 +50,23 @@ pub(super) struct Reached<'r, 'g> {
 impl<'w, 'g> Walk<'w, 'g> {
     /// Locks the root table for `ipa`, which is in the IPA space.
     ///
-    /// The caller holds the lock of the RD that `stage2` is of, and may let it go now: a Realm whose tables are locked or live cannot be destroyed.
+    /// The caller holds the lock of the RD that `stage2` is of, and may let it go now: a Realm
+    /// whose tables are locked or live cannot be destroyed.
     #[inline(always)]
     pub fn new(granules: &'w GranuleTable<'g>, cpu: CpuIndex, stage2: &Stage2, ipa: Ipa) -> Self {
         let root = lock_table(granules, cpu, stage2.root_table(ipa));
         Self { granules, cpu, stage2: *stage2, ipa, root }
     }
 
-    /// Walks until the table at `level`, which is not above the root tables, or until an entry that is no table, whatever comes first; then runs `then` there.
+    /// Walks until the table at `level`, which is not above the root tables, or until an entry that
+    /// is no table, whatever comes first; then runs `then` there.
     #[inline(always)]
-    pub(super) fn to<R>(self, slot: &mut Slot, level: Level, then: impl FnOnce(Reached<'_, 'g>) -> R) -> R {
+    pub(super) fn to<R>(
+        self,
+        slot: &mut Slot,
+        level: Level,
+        then: impl FnOnce(Reached<'_, 'g>) -> R,
+    ) -> R {
         let Self { granules, cpu, stage2, ipa, root: mut granule } = self;
         let mut at = stage2.start_level;
         loop {
@@ -121,13 +131,15 @@ impl<'g> Reached<'_, 'g> {
         if self.level == level { Ok(()) } else { Err(Refusal::Short(self.level)) }
     }
 
-    /// Replaces the entry by one that is not a mapping, and invalidates what TLBs hold of it: it is, or nothing below it is, one mapping.
+    /// Replaces the entry by one that is not a mapping, and invalidates what TLBs hold of it: it
+    /// is, or nothing below it is, one mapping.
     pub(super) fn withdraw(&self, entry: Entry) {
         self.table.set(self.index, entry, self.level, self.stage2.format());
         invalidate_entry(self.stage2, self.ipa);
     }
 
-    /// Replaces a table entry, below which each page or block may be in TLBs by itself, by one that is not a mapping.
+    /// Replaces a table entry, below which each page or block may be in TLBs by itself, by one that
+    /// is not a mapping.
     pub(super) fn withdraw_table(&self, entry: Entry) {
         self.table.set(self.index, entry, self.level, self.stage2.format());
         invalidate_realm(self.stage2);
@@ -154,7 +166,8 @@ impl<'g> Reached<'_, 'g> {
         }
     }
 
-    /// The first IPA from the one walked for on that a live entry of the table maps, or the first beyond the table.
+    /// The first IPA from the one walked for on that a live entry of the table maps, or the first
+    /// beyond the table.
     pub(super) fn next_live(&self) -> Ipa {
         if self.granule.references() == 0 {
             // There is none: no need to look for it.
@@ -163,10 +176,12 @@ impl<'g> Reached<'_, 'g> {
         self.table.skip_non_live(self.ipa, self.index, self.level)
     }
 
-    /// Changes entries one after the other, from the one reached on, as long as each maps nothing from `top` on and `change`, told the range
-    /// it maps, gives what it becomes; until an interrupt is pending, so that the host waits for one entry's work and not for a table's.
+    /// Changes entries one after the other, from the one reached on, as long as each maps nothing
+    /// from `top` on and `change`, told the range it maps, gives what it becomes; until an
+    /// interrupt is pending, so that the host waits for one entry's work and not for a table's.
     ///
-    /// Gives the first IPA not changed, from which the host goes on. TLBs hold nothing any more of the mappings that are gone.
+    /// Gives the first IPA not changed, from which the host goes on. TLBs hold nothing any more of
+    /// the mappings that are gone.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random address spaces, attributes and regions: drawn freely, then bent to be mostly acceptable and often at an edge.
+//! Random address spaces, attributes and regions: drawn freely, then bent to be mostly acceptable
+//! and often at an edge.
 
 use proptest::prelude::*;
 use rmm::address::PhysAddr;
@@ -24,7 +25,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The configuration of a walk with the table base register at `ttbr`, and TCR as the manual says.
+    /// The configuration of a walk with the table base register at `ttbr`, and TCR as the manual
+    /// says.
     pub fn walk(&self, ttbr: u64) -> WalkConfig {
         WalkConfig {
             regime: self.regime,
@@ -86,8 +88,8 @@ impl SetupDraft {
         let max_pa = PhysAddr::new((1 << pa_bits) - 1);
         let bits = self.bits.min(format.address_bits());
         let space = AddressSpace::new(range, bits, max_pa, format).expect("a good configuration");
-        let walks =
-            [Shareability::Inner, Shareability::Outer, Shareability::Non][usize::from(self.walks % 3)];
+        let walks = [Shareability::Inner, Shareability::Outer, Shareability::Non]
+            [usize::from(self.walks % 3)];
         let asid = if regime.has_el0() { self.asid } else { 0 };
         let pool = self.pool % ((1 << pa_bits) / PAGE - tables) * PAGE;
         Setup { regime, space: space.with_asid(asid).with_walks(walks), pa_bits, pool }
@@ -141,7 +143,11 @@ impl AttributeDraft {
             access: if executable || bit(7) { Access::ReadOnly } else { Access::ReadWrite },
             executable,
             guarded: executable && bit(8),
-            privilege: if setup.regime.has_el0() && bit(9) { Privilege::User } else { Privilege::Privileged },
+            privilege: if setup.regime.has_el0() && bit(9) {
+                Privilege::User
+            } else {
+                Privilege::Privileged
+            },
             pas: if executable { own } else { all[(self.0 >> 10) as usize % reachable] },
             shareability,
             global: !setup.regime.has_el0() || bit(12),
@@ -152,7 +158,8 @@ impl AttributeDraft {
 /// What a region is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct RegionDraft {
-    /// Where it goes: at an address of some alignment, at the end, after, inside or around another region. Below 16.
+    /// Where it goes: at an address of some alignment, at the end, after, inside or around another
+    /// region. Below 16.
     pub place: u8,
     pub at: u64,
     /// The order of magnitude, below 16; how much of that; and pages more, below 8.
@@ -173,19 +180,14 @@ pub fn region() -> impl Strategy<Value = RegionDraft> {
         attributes(),
         prop::bool::weighted(0.1),
     )
-        .prop_map(|((place, at, size), physical, granularity, attributes, transient)| RegionDraft {
-            place,
-            at,
-            size,
-            physical,
-            granularity,
-            attributes,
-            transient,
+        .prop_map(|((place, at, size), physical, granularity, attributes, transient)| {
+            RegionDraft { place, at, size, physical, granularity, attributes, transient }
         })
 }
 
 impl RegionDraft {
-    /// The region and its offset; good by itself, but perhaps not with the `others`. `None` if nothing fits the draft.
+    /// The region and its offset; good by itself, but perhaps not with the `others`. `None` if
+    /// nothing fits the draft.
     pub fn build(&self, setup: &Setup, others: &Regions) -> Option<(Region, u64)> {
         let space_size = 1u64 << setup.space.address_bits();
         let pa_size = 1u64 << setup.pa_bits;
@@ -206,7 +208,8 @@ impl RegionDraft {
             _ if lpa2 => Granularity::Block512GiB,
             _ => Granularity::Block1GiB,
         });
-        // How far the physical and virtual base agree, and sizes that then need no more tables than a test should have.
+        // How far the physical and virtual base agree, and sizes that then need no more tables than
+        // a test should have.
         let agree: u64 = match self.physical.0 {
             0 => PAGE,
             1 => 16 * PAGE,

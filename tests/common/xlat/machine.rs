@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A machine that watches a context through the events of the host seam: memory as each CPU's walker may see it,
-//! and TLBs that keep all they can for as long as they may.
+//! A machine that watches a context through the events of the host seam: memory as each CPU's
+//! walker may see it, and TLBs that keep all they can for as long as they may.
 //!
-//! - A store may be seen by a walker at once, or not until a DSB of the right domain: until then both values count.
-//! - A TLB holds every leaf and every table pointer that its walker could have found at any time, and walks on from cached
-//!   pointers.
-//! - Only a TLB invalidation drops them; it counts once a DSB that waits for it and an ISB have followed.
+//! - A store may be seen by a walker at once, or not until a DSB of the right domain: until then
+//!   both values count.
+//! - A TLB holds every leaf and every table pointer that its walker could have found at any time,
+//!   and walks on from cached pointers.
+//! - Only a TLB invalidation drops them; it counts once a DSB that waits for it and an ISB have
+//!   followed.
 //!
-//! What a TLB can give is checked whenever it grows: it must be what was mapped before the running operation,
-//! or what is mapped after it. After the operation it must be the latter only ([`Machine::settle`]).
+//! What a TLB can give is checked whenever it grows: it must be what was mapped before the running
+//! operation, or what is mapped after it. After the operation it must be the latter only
+//! ([`Machine::settle`]).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,7 +19,8 @@ use rmm::host::Event;
 
 use super::walker::{Decoded, Output, Reached, WalkConfig, Walked, index_shift};
 
-/// Brings `memory`, the tables of a pool at `host_base` on the host, up to date with what `events` stored.
+/// Brings `memory`, the tables of a pool at `host_base` on the host, up to date with what `events`
+/// stored.
 pub fn apply(memory: &mut [[u64; 512]], events: &[Event], host_base: usize) {
     for event in events {
         match *event {
@@ -59,7 +63,8 @@ impl Mapped {
     }
 }
 
-/// A translation that a TLB may hold. One joined by the Contiguous hint is held as the group as well.
+/// A translation that a TLB may hold. One joined by the Contiguous hint is held as the group as
+/// well.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cached {
     pub first: u64,
@@ -68,7 +73,8 @@ pub struct Cached {
     pub output: Output,
 }
 
-/// A table that a walker may be in: from which address on it maps what, and which table of the pool.
+/// A table that a walker may be in: from which address on it maps what, and which table of the
+/// pool.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 struct Within {
     table: usize,
@@ -185,7 +191,8 @@ impl Machine {
             }
             Event::Cleared(address) => {
                 let table = (address - self.host_base) / 4096;
-                if self.cpus.iter().any(|cpu| cpu.tables.iter().any(|within| within.table == table)) {
+                if self.cpus.iter().any(|cpu| cpu.tables.iter().any(|within| within.table == table))
+                {
                     self.wrong(format!("table {table} was cleared while a walker could be in it"));
                 }
                 self.memory[table] = [0; 512];
@@ -203,8 +210,12 @@ impl Machine {
         }
         for cpu in 0..self.cpus.len() {
             self.cpus[cpu].unseen.entry((table, index)).or_default().push(old);
-            let inside: Vec<_> =
-                self.cpus[cpu].tables.iter().copied().filter(|within| within.table == table).collect();
+            let inside: Vec<_> = self.cpus[cpu]
+                .tables
+                .iter()
+                .copied()
+                .filter(|within| within.table == table)
+                .collect();
             for within in inside {
                 self.look(cpu, within, index);
             }
@@ -245,7 +256,12 @@ impl Machine {
                         let output = Output { pa: output.pa - into, ..output };
                         self.cache(
                             cpu,
-                            Cached { first: first - into, size: 16 * size, level: within.level, output },
+                            Cached {
+                                first: first - into,
+                                size: 16 * size,
+                                level: within.level,
+                                output,
+                            },
                         );
                     }
                 }
@@ -289,8 +305,8 @@ impl Machine {
                     }
                 }
                 if !stores_only {
-                    // Only the CPU that executes it has instructions to synchronize with an ISB: the others do so when they
-                    // take the DSB's completion into account.
+                    // Only the CPU that executes it has instructions to synchronize with an ISB:
+                    // the others do so when they take the DSB's completion into account.
                     for cpu in &mut self.cpus[1..] {
                         cpu.fetched.clear();
                     }
@@ -349,8 +365,8 @@ impl Machine {
         {
             looked.insert(within);
             let bits = self.config.input_bits().saturating_sub(index_shift(within.level)).min(9);
-            let index =
-                usize::try_from(offset >> index_shift(within.level) & ((1 << bits) - 1)).expect("small");
+            let index = usize::try_from(offset >> index_shift(within.level) & ((1 << bits) - 1))
+                .expect("small");
             // Any member of a group can bring the whole group back.
             let group = (index & !15)..((index | 15) + 1).min(1 << bits);
             for index in group {
@@ -359,8 +375,8 @@ impl Machine {
         }
     }
 
-    /// The running operation has ended: whatever a TLB can still give must be what is mapped now, and what is mapped now must
-    /// be found by every walker.
+    /// The running operation has ended: whatever a TLB can still give must be what is mapped now,
+    /// and what is mapped now must be found by every walker.
     pub fn settle(&mut self) {
         self.old = self.new.clone();
         for cpu in 0..self.cpus.len() {
@@ -391,9 +407,15 @@ impl Machine {
         }
         let tables: BTreeSet<_> = self.reachable().into_iter().collect();
         for cpu in 0..self.cpus.len() {
-            let stray = self.cpus[cpu].tables.iter().find(|within| !tables.contains(&within.table)).copied();
+            let stray = self.cpus[cpu]
+                .tables
+                .iter()
+                .find(|within| !tables.contains(&within.table))
+                .copied();
             if let Some(within) = stray {
-                self.wrong(format!("CPU {cpu} may still walk {within:x?}, which is in use no more"));
+                self.wrong(format!(
+                    "CPU {cpu} may still walk {within:x?}, which is in use no more"
+                ));
             }
         }
     }
@@ -420,6 +442,9 @@ impl Machine {
 
     /// Whether every table in use but the initial one holds something.
     pub fn no_table_is_empty(&self) -> bool {
-        self.reachable().into_iter().skip(1).all(|table| self.memory[table].iter().any(|&entry| entry != 0))
+        self.reachable()
+            .into_iter()
+            .skip(1)
+            .all(|table| self.memory[table].iter().any(|&entry| entry != 0))
     }
 }

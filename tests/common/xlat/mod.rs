@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the tests of `xlat` have in common: a reference walker, a model of what a context should do, a machine that watches
-//! it, and random regions.
+//! What the tests of `xlat` have in common: a reference walker, a model of what a context should
+//! do, a machine that watches it, and random regions.
 
 // Each test binary uses its own part of this.
 #![allow(dead_code, unused_macros, unused_imports)]
@@ -42,13 +42,15 @@ fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// A runner of `cases` cases, or as many times that as XLAT_FACTOR says, by the seed in XLAT_SEED or one of the time.
+/// A runner of `cases` cases, or as many times that as XLAT_FACTOR says, by the seed in XLAT_SEED
+/// or one of the time.
 ///
 /// The seed is printed, so that a failure can be had again.
 pub fn runner(cases: u32) -> TestRunner {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let seed = from_environment("XLAT_SEED")
-        .unwrap_or_else(|| now.map_or(0, |now| u64::from(now.subsec_nanos()) ^ now.as_secs() << 20));
+    let seed = from_environment("XLAT_SEED").unwrap_or_else(|| {
+        now.map_or(0, |now| u64::from(now.subsec_nanos()) ^ now.as_secs() << 20)
+    });
     let cases = cases * from_environment::<u32>("XLAT_FACTOR").unwrap_or(1);
     println!("XLAT_SEED={seed} for {cases} cases");
     TestRunner::new(Config {

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a context should do, in the plainest terms: a list of regions searched from end to end, and runs of addresses.
+//! What a context should do, in the plainest terms: a list of regions searched from end to end, and
+//! runs of addresses.
 
 use std::collections::BTreeSet;
 
 use rmm::xlat::{
-    Access, Attributes, Content, DescriptorFormat, Lifetime, MemoryType, PhysicalAddressSpace, Privilege,
-    Region, Shareability,
+    Access, Attributes, Content, DescriptorFormat, Lifetime, MemoryType, PhysicalAddressSpace,
+    Privilege, Region, Shareability,
 };
 
 use super::walker::{Output, Pas, RegimeKind};
 
-/// A run of addresses mapped alike: first and last offset, and the physical address and attributes of the first.
+/// A run of addresses mapped alike: first and last offset, and the physical address and attributes
+/// of the first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Run {
     pub first: u64,
@@ -121,7 +123,8 @@ fn holds_or_is(span: (u64, u64), offset: u64) -> bool {
     span.0 <= offset && offset <= span.1
 }
 
-/// The leaves that map `runs` with the largest units: first offset, size, and whether with the Contiguous hint.
+/// The leaves that map `runs` with the largest units: first offset, size, and whether with the
+/// Contiguous hint.
 pub fn leaves(runs: &[Run], format: DescriptorFormat, address_bits: u32) -> Vec<(u64, u64, bool)> {
     let sizes: &[u64] = match format {
         DescriptorFormat::Bits48 => &[1 << 30, 1 << 21, 1 << 12],
@@ -154,7 +157,8 @@ pub fn leaves(runs: &[Run], format: DescriptorFormat, address_bits: u32) -> Vec<
     leaves
 }
 
-/// The tables but the initial one that leaves of a first offset and size need: log2 of what an entry covers, and the first offset.
+/// The tables but the initial one that leaves of a first offset and size need: log2 of what an
+/// entry covers, and the first offset.
 pub fn tables(leaves: impl Iterator<Item = (u64, u64)>, address_bits: u32) -> BTreeSet<(u32, u64)> {
     let mut tables = BTreeSet::new();
     let mut last = None;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Sequences of operations on a live context, checked after every one of them against a simple model: what each
-//! address translates to, that no table is lost or kept for nothing, and that a refused operation has done nothing.
+//! Sequences of operations on a live context, checked after every one of them against a simple
+//! model: what each address translates to, that no table is lost or kept for nothing, and that a
+//! refused operation has done nothing.
 //!
-//! All the while a [`Machine`] with TLBs that forget nothing watches each single store and instruction:
-//! no CPU may ever find a translation that was not mapped before the operation or after it, nor a
-//! stale one after it.
+//! All the while a [`Machine`] with TLBs that forget nothing watches each single store and
+//! instruction: no CPU may ever find a translation that was not mapped before the operation or
+//! after it, nor a stale one after it.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +36,8 @@ pub enum Op {
     Add(RegionDraft),
     /// Which region, and whether with another size.
     Remove(u8, bool),
-    /// Which region, from which page on and how many, how far over its end, the attributes, and whether wholly new ones.
+    /// Which region, from which page on and how many, how far over its end, the attributes, and
+    /// whether wholly new ones.
     Change {
         which: u8,
         from: u64,
@@ -188,7 +190,9 @@ impl<R: Regime> Case<'_, '_, R> {
                 let verdict = self.changing(first, count * PAGE, attributes);
                 self.changed = true;
                 let va = VirtAddr::new(region.extent.base.get() + (first - base));
-                self.check(verdict, |context| context.change_attributes(va, count * PAGE, attributes))
+                self.check(verdict, |context| {
+                    context.change_attributes(va, count * PAGE, attributes)
+                })
             }
             Op::Map { page, count, pa, attributes } => {
                 let Some((first, count)) = self.pick_pages(page, count) else { return Ok(false) };
@@ -255,7 +259,8 @@ impl<R: Regime> Case<'_, '_, R> {
         let pages = self.model.regions.transient_pages();
         let first = *pages.get(usize::from(page).checked_rem(pages.len())?)?;
         let one_table = |&offset: &u64| offset >> 21 == first >> 21;
-        let follows = |n: u64| Some(first + n * PAGE).filter(|next| pages.contains(next)).filter(one_table);
+        let follows =
+            |n: u64| Some(first + n * PAGE).filter(|next| pages.contains(next)).filter(one_table);
         let count = (0..u64::from(count)).take_while(|&n| follows(n).is_some()).count();
         Some((first, u64::try_from(count).ok()?))
     }
@@ -278,8 +283,10 @@ impl<R: Regime> Case<'_, '_, R> {
             let bits = self.setup.space.address_bits();
             let leaves = model::leaves(&new.runs(), self.setup.space.format(), bits);
             let pages = new.transient_pages().into_iter().map(|first| (first, PAGE));
-            let needed =
-                model::tables(leaves.iter().map(|&(first, size, _)| (first, size)).chain(pages), bits);
+            let needed = model::tables(
+                leaves.iter().map(|&(first, size, _)| (first, size)).chain(pages),
+                bits,
+            );
             let there: BTreeSet<_> = self
                 .machine
                 .borrow()
@@ -388,7 +395,11 @@ impl<R: Regime> Case<'_, '_, R> {
                 self.model = verdict.after;
             }
             Err(error) => {
-                prop_assert!(verdict.errors.iter().any(|matches| matches(error)), "refused with {:?}", error);
+                prop_assert!(
+                    verdict.errors.iter().any(|matches| matches(error)),
+                    "refused with {:?}",
+                    error
+                );
                 prop_assert_eq!(events, Vec::<Event>::new(), "refused, but not without effect");
             }
         }
@@ -411,12 +422,21 @@ impl<R: Regime> Case<'_, '_, R> {
                     Some(run) => run,
                     None => return Err(TestCaseError::fail(format!("{walked:x?} is mapped"))),
                 };
-                prop_assert_eq!(first, run.0, "{:x?} is mapped, or something before it is not", walked);
+                prop_assert_eq!(
+                    first,
+                    run.0,
+                    "{:x?} is mapped, or something before it is not",
+                    walked
+                );
                 prop_assert_eq!(output, run.2);
                 let next = end.min(run.1 + 1);
                 output.pa += next - first;
                 if next <= run.1 {
-                    at = Some((next, run.1, walker::Output { pa: run.2.pa + (next - first), ..run.2 }));
+                    at = Some((
+                        next,
+                        run.1,
+                        walker::Output { pa: run.2.pa + (next - first), ..run.2 },
+                    ));
                 }
                 first = next;
             }
@@ -433,7 +453,11 @@ impl<R: Regime> Case<'_, '_, R> {
             let leaves = model::leaves(&self.model.runs, self.setup.space.format(), bits);
             let pages = self.model.regions.transient_pages().into_iter().map(|first| (first, PAGE));
             let units = leaves.iter().map(|&(first, size, _)| (first, size)).chain(pages);
-            prop_assert_eq!(in_use.len(), 1 + model::tables(units, bits).len(), "more tables than needed");
+            prop_assert_eq!(
+                in_use.len(),
+                1 + model::tables(units, bits).len(),
+                "more tables than needed"
+            );
         }
         prop_assert_eq!(self.context.regions().len(), self.model.regions.0.len());
         Ok(())
@@ -451,7 +475,8 @@ pub fn check_case<R: Regime>(
     let host_base = tables.as_ptr().addr();
     let mut storage = RegionStorage::<REGIONS>::new();
     let pool = TablePool::new(&mut tables, PhysAddr::new(setup.pool)).expect("a good pool");
-    let mut builder = ContextBuilder::<R>::new(setup.space, pool, storage.list()).expect("a good context");
+    let mut builder =
+        ContextBuilder::<R>::new(setup.space, pool, storage.list()).expect("a good context");
     let mut regions = Regions::default();
     for (draft, lifetime) in drafts {
         let Some((region, offset)) = draft.build(setup, &regions) else { continue };

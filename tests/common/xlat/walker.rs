@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A reference table walker, written from the walk rules of the Arm ARM (D8.2, D8.3, AArch64.TranslationTableWalk) and
-//! sharing no code with `xlat`. It starts from register values and a memory image, and is strict: a RES0 bit that is set, or
-//! an address out of range, is an error and not ignored.
+//! A reference table walker, written from the walk rules of the Arm ARM (D8.2, D8.3,
+//! AArch64.TranslationTableWalk) and sharing no code with `xlat`. It starts from register values
+//! and a memory image, and is strict: a RES0 bit that is set, or an address out of range, is an
+//! error and not ignored.
 
 /// What of a regime a walk depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,9 +153,17 @@ impl WalkConfig {
         } else {
             assert!(bit(raw, 1), "a reserved descriptor at level 3: {raw:#x}");
         }
-        assert_eq!(address & ((1 << index_shift(level)) - 1), 0, "an unaligned output address: {raw:#x}");
+        assert_eq!(
+            address & ((1 << index_shift(level)) - 1),
+            0,
+            "an unaligned output address: {raw:#x}"
+        );
         assert!(bit(raw, 10), "access flag fault by {raw:#x}");
-        assert_eq!(field(raw, 63, 59) | field(raw, 51, 51), 0, "bits with no use here are set: {raw:#x}");
+        assert_eq!(
+            field(raw, 63, 59) | field(raw, 51, 51),
+            0,
+            "bits with no use here are set: {raw:#x}"
+        );
         Decoded::Leaf(self.output(raw, address), bit(raw, 52))
     }
 
@@ -200,17 +209,22 @@ impl WalkConfig {
         }
     }
 
-    /// Walks for the address at `offset` of the range; `read` gives the descriptor at a physical address.
+    /// Walks for the address at `offset` of the range; `read` gives the descriptor at a physical
+    /// address.
     pub fn walk(&self, offset: u64, read: impl Fn(u64) -> u64) -> Walked {
         let mut level = self.start_level();
         let mut table = self.root();
         loop {
             let shift = index_shift(level);
-            let index = if level == self.start_level() { offset >> shift } else { offset >> shift & 511 };
-            let covered = Walked { first: offset >> shift << shift, size: 1 << shift, level, leaf: None };
+            let index =
+                if level == self.start_level() { offset >> shift } else { offset >> shift & 511 };
+            let covered =
+                Walked { first: offset >> shift << shift, size: 1 << shift, level, leaf: None };
             match self.decode(read(table + 8 * index), level) {
                 Decoded::Invalid => return covered,
-                Decoded::Leaf(output, hint) => return Walked { leaf: Some((output, hint)), ..covered },
+                Decoded::Leaf(output, hint) => {
+                    return Walked { leaf: Some((output, hint)), ..covered };
+                }
                 Decoded::Table(next) => {
                     table = next;
                     level += 1;
@@ -219,7 +233,8 @@ impl WalkConfig {
         }
     }
 
-    /// Every leaf of the whole range, in ascending order: what [`Self::walk`] finds for each address.
+    /// Every leaf of the whole range, in ascending order: what [`Self::walk`] finds for each
+    /// address.
     pub fn leaves(&self, read: impl Fn(u64) -> u64) -> Vec<Walked> {
         let mut leaves = Vec::new();
         let initial = Reached { pa: self.root(), level: self.start_level(), first: 0 };
@@ -253,7 +268,11 @@ impl WalkConfig {
             let shift = index_shift(level);
             for index in 0..(1 << (self.input_bits() - shift).min(9)) {
                 if let Decoded::Table(below) = self.decode(read(pa + 8 * index), level) {
-                    tables.push(Reached { pa: below, level: level + 1, first: first + (index << shift) });
+                    tables.push(Reached {
+                        pa: below,
+                        level: level + 1,
+                        first: first + (index << shift),
+                    });
                 }
             }
         }

@@ -31,7 +31,8 @@ impl fmt::Write for Line {
 /// Prints one line; use the [`say!`](crate::say) macro.
 pub fn print_line(text: fmt::Arguments<'_>) {
     let mut line = Line { bytes: [0; CAPACITY], length: 0 };
-    // Writing to a Line cannot fail; a Display implementation that fails leaves the line as far as it came.
+    // Writing to a Line cannot fail; a Display implementation that fails leaves the line as far as
+    // it came.
     let _ = fmt::write(&mut line, text);
     line.bytes[line.length] = b'\n';
     if let Ok(text) = CStr::from_bytes_until_nul(&line.bytes) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The options of a run: `key=value` words on the semihosting command line, read by both images.
 //!
-//! Every option has a default that makes the monitor do what TF-A does on the machine that the option `machine` names, which is QEMU `virt`
-//! unless it says otherwise. An unknown key or a malformed value is an error, never ignored: a test must not pass because its option was misspelled.
+//! Every option has a default that makes the monitor do what TF-A does on the machine that the
+//! option `machine` names, which is QEMU `virt` unless it says otherwise. An unknown key or a
+//! malformed value is an error, never ignored: a test must not pass because its option was
+//! misspelled.
 
 use core::fmt;
 
@@ -23,7 +25,8 @@ const COMMAND_LINE: usize = 1024;
 /// Longest scenario name.
 const NAME: usize = 32;
 
-/// The version of the RMM-EL3 interface handed to the RMM; its major also decides how the monitor behaves.
+/// The version of the RMM-EL3 interface handed to the RMM; its major also decides how the monitor
+/// behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interface(pub u32);
 
@@ -34,7 +37,8 @@ impl Interface {
         (self.0 >> 16) & 0x7fff
     }
 
-    /// Registers of the caller an RMI answer fills, from x0 on. The others keep the caller's values.
+    /// Registers of the caller an RMI answer fills, from x0 on. The others keep the caller's
+    /// values.
     #[must_use]
     pub const fn return_registers(self) -> usize {
         if self.major() >= 2 { 8 } else { 5 }
@@ -142,7 +146,8 @@ words! {
 /// The options of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// `machine=qemu_virt|fvp`: what the monitor says that the machine is. All other defaults follow from it.
+    /// `machine=qemu_virt|fvp`: what the monitor says that the machine is. All other defaults
+    /// follow from it.
     pub machine: &'static Machine,
     /// `interface=0.8`: the interface version in x1; a bare number is taken as it is.
     pub interface: Interface,
@@ -150,15 +155,18 @@ pub struct Options {
     pub cpus: u64,
     /// `cpu=0`: overrides the CPU index in x0 of the cold boot.
     pub cpu: Option<u64>,
-    /// `buffer=0`: overrides the shared buffer's address in x3. The manifest stays in the shared page.
+    /// `buffer=0`: overrides the shared buffer's address in x3. The manifest stays in the shared
+    /// page.
     pub buffer: Option<u64>,
     /// `token=0`: the activation token in x4 of the cold boot.
     pub token: u64,
     /// `warm-token=0`: the activation token in x1 of the first warm boot of each CPU.
     pub warm_token: u64,
-    /// `forgive-warm-boots=0`: with 1, a warm boot that fails does not end the service on the other CPUs, as it does under TF-A.
+    /// `forgive-warm-boots=0`: with 1, a warm boot that fails does not end the service on the other
+    /// CPUs, as it does under TF-A.
     pub forgive_warm_boots: u64,
-    /// `carve-out=BASE+SIZE`: the RMM's memory; the image is at its start, the shared page is its last page.
+    /// `carve-out=BASE+SIZE`: the RMM's memory; the image is at its start, the shared page is its
+    /// last page.
     pub carve_out: Range,
     /// `memory=3G`: the DRAM size of the emulated machine, for the Granule Protection Table.
     pub memory: u64,
@@ -185,7 +193,8 @@ pub struct Options {
     pub machine_cpus: u64,
     /// `test-memory=0x70000000`: the first byte of the memory that the host's scenarios play with.
     pub test_memory: u64,
-    /// `share=64`: of this many steps of the stress scenario, one is on a granule that all CPUs name.
+    /// `share=64`: of this many steps of the stress scenario, one is on a granule that all CPUs
+    /// name.
     pub share: u64,
     /// `host-interrupts=0`: with 1, the host may configure every interrupt of the machine.
     pub host_interrupts: u64,
@@ -312,7 +321,9 @@ impl Options {
             "manifest-version" => version(value).map(|value| self.manifest_version = value),
             "coherent" => range(value).map(|value| self.coherent = Some(value)),
             "fault" => ManifestFault::from_word(value).map(|value| self.fault = Some(value)),
-            "reserve-memory" => ReserveMemory::from_word(value).map(|value| self.reserve_memory = value),
+            "reserve-memory" => {
+                ReserveMemory::from_word(value).map(|value| self.reserve_memory = value)
+            }
             "payload" => number(value).map(|value| self.payload = value),
             "secure" => range(value).map(|value| self.secure = Some(value)),
             "root" => range(value).map(|value| self.root = Some(value)),
@@ -390,9 +401,9 @@ fn range(text: &str) -> Option<Range> {
 /// `MAJOR.MINOR`, or the 32-bit version word itself.
 fn version(text: &str) -> Option<u32> {
     match text.split_once('.') {
-        Some((major, minor)) => {
-            Some(u32::from(major.parse::<u16>().ok()?) << 16 | u32::from(minor.parse::<u16>().ok()?))
-        }
+        Some((major, minor)) => Some(
+            u32::from(major.parse::<u16>().ok()?) << 16 | u32::from(minor.parse::<u16>().ok()?),
+        ),
         None => u32::try_from(number(text)?).ok(),
     }
 }

@@ -6,8 +6,8 @@
 macro_rules! read_register {
     ($name:literal) => {{
         let value: u64;
-        // SAFETY: reading a system register changes nothing; the images run at an exception level that may
-        // read each register they name.
+        // SAFETY: reading a system register changes nothing; the images run at an exception level
+        // that may read each register they name.
         unsafe {
             core::arch::asm!(
                 concat!("mrs {}, ", $name), out(reg) value, options(nomem, nostack, preserves_flags)

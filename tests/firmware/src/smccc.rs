@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! SMC function identifiers and result values used on both sides of the normal-world interface of EL3.
+//! SMC function identifiers and result values used on both sides of the normal-world interface of
+//! EL3.
 
 /// The answer to an unknown or unavailable function (SMCCC "not supported").
 pub const UNKNOWN: u64 = u64::MAX;
@@ -40,14 +41,14 @@ pub mod psci {
 
 /// Services of this test monitor that TF-A does not have. For the host only.
 pub mod test_service {
-    /// Instructions the calling CPU spent inside the RMM: returns x0 = in the last visit, x1 = in the
-    /// cold boot (0 on CPUs that had none), x2 = in this CPU's last warm boot, x3 = services the RMM asked
-    /// EL3 for in the last visit. Exact only with QEMU's `-icount shift=0,sleep=off`.
+    /// Instructions the calling CPU spent inside the RMM: returns x0 = in the last visit, x1 = in
+    /// the cold boot (0 on CPUs that had none), x2 = in this CPU's last warm boot, x3 = services
+    /// the RMM asked EL3 for in the last visit. Exact only with QEMU's `-icount shift=0,sleep=off`.
     pub const VISIT: u64 = 0xC700_0000;
-    /// How the RMM booted: returns x0 = code of the last BOOT_COMPLETE on the calling CPU, x1 = 1 when EL3
-    /// has given the RMM up.
+    /// How the RMM booted: returns x0 = code of the last BOOT_COMPLETE on the calling CPU, x1 = 1
+    /// when EL3 has given the RMM up.
     pub const BOOT_STATUS: u64 = 0xC700_0001;
-    /// The Granule Protection Information of physical address x1: returns x0 = GPI, or [`super::UNKNOWN`]
-    /// when the address is outside the Granule Protection Table.
+    /// The Granule Protection Information of physical address x1: returns x0 = GPI, or
+    /// [`super::UNKNOWN`] when the address is outside the Granule Protection Table.
     pub const GRANULE_GPI: u64 = 0xC700_0002;
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The granule lock, its source as the firmware has it, in a world where every interleaving is tried.
+//! The granule lock, its source as the firmware has it, in a world where every interleaving is
+//! tried.
 //!
-//! `arch` and `cpu` here stand for the firmware's modules of those names, three CPUs in all. `build.rs` makes the copies of the lock.
+//! `arch` and `cpu` here stand for the firmware's modules of those names, three CPUs in all.
+//! `build.rs` makes the copies of the lock.
 
 #![cfg_attr(not(test), allow(dead_code))]
 
@@ -16,8 +18,9 @@ mod arch {
     pub mod wait {
         use super::atomic::{AtomicUsize, Ordering};
 
-        /// Looks after which a wait is no longer varied. Two CPUs that wait could otherwise take turns at looking for ever, and the tree of
-        /// interleavings would have no end; from then on the run is carried to its end in one way, in which every CPU gets its turn.
+        /// Looks after which a wait is no longer varied. Two CPUs that wait could otherwise take
+        /// turns at looking for ever, and the tree of interleavings would have no end; from then on
+        /// the run is carried to its end in one way, in which every CPU gets its turn.
         const LOOKS: usize = 4;
 
         /// Looks that no wait needs which somebody ends.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What two and three CPUs do with the lock, and what must hold whatever the interleaving.
 //!
-//! Loom itself finds data races on what the lock protects, and waits that nobody ends (as a run that never finishes).
+//! Loom itself finds data races on what the lock protects, and waits that nobody ends (as a run
+//! that never finishes).
 
 use std::cell::RefCell;
 
@@ -100,7 +101,8 @@ thread_local! {
     static ATTEMPTS: RefCell<Vec<Attempt>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The CPU with this place has begun to wait: from here on it may be overtaken a bounded number of times.
+/// The CPU with this place has begun to wait: from here on it may be overtaken a bounded number of
+/// times.
 pub fn arrived(place: &AtomicUsize) {
     let place = std::ptr::from_ref(place).addr();
     ATTEMPTS.with_borrow_mut(|attempts| {
@@ -131,9 +133,11 @@ impl<L: Lock> Granule<L> {
         Self { entry: L::Entry::default(), content: UnsafeCell::new(0) }
     }
 
-    /// What only the holder of the lock, or of a reference, may do. Loom checks that nobody else does.
+    /// What only the holder of the lock, or of a reference, may do. Loom checks that nobody else
+    /// does.
     fn touch(&self) {
-        // SAFETY: the caller has exclusive access, which is what is being tested; loom stops the run if not.
+        // SAFETY: the caller has exclusive access, which is what is being tested; loom stops the
+        // run if not.
         self.content.with_mut(|content| unsafe { *content += 1 });
     }
 
@@ -149,7 +153,8 @@ struct World<L: Lock> {
     waiters: L::Waiters,
 }
 
-// SAFETY: the content is accessed under the lock or a reference only; that this is enough is what is being tested.
+// SAFETY: the content is accessed under the lock or a reference only; that this is enough is what
+// is being tested.
 unsafe impl<L: Lock> Sync for World<L> {}
 // SAFETY: no part is bound to a thread.
 unsafe impl<L: Lock> Send for World<L> {}
@@ -157,7 +162,8 @@ unsafe impl<L: Lock> Send for World<L> {}
 impl<L: Lock> World<L> {
     fn lock(&self, cpu: CpuIndex, granule: usize) -> L::StateAndCount {
         let place = std::ptr::from_ref(L::place(&self.waiters, cpu)).addr();
-        ATTEMPTS.with_borrow_mut(|attempts| attempts.push(Attempt { place, granule, overtaken: None }));
+        ATTEMPTS
+            .with_borrow_mut(|attempts| attempts.push(Attempt { place, granule, overtaken: None }));
         let held = L::lock(&self.granules[granule].entry, &self.waiters, cpu);
         acquired(place, granule);
         held
@@ -187,15 +193,22 @@ impl<L: Lock> World<L> {
     }
 }
 
-/// Runs `cpus` together, and then `after`, for every interleaving with at most `preemptions` forced changes of CPU.
-fn check<L: Lock>(preemptions: usize, cpus: &'static [fn(&World<L>, CpuIndex)], after: fn(&World<L>)) {
+/// Runs `cpus` together, and then `after`, for every interleaving with at most `preemptions` forced
+/// changes of CPU.
+fn check<L: Lock>(
+    preemptions: usize,
+    cpus: &'static [fn(&World<L>, CpuIndex)],
+    after: fn(&World<L>),
+) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.max_branches = 2000;
     builder.check(move || {
         ATTEMPTS.with_borrow_mut(Vec::clear);
-        let world =
-            Arc::new(World::<L> { granules: [Granule::new(), Granule::new()], waiters: L::waiters() });
+        let world = Arc::new(World::<L> {
+            granules: [Granule::new(), Granule::new()],
+            waiters: L::waiters(),
+        });
         let run = |index: usize| {
             let world = Arc::clone(&world);
             move || cpus[index](&world, CpuIndex(index))
@@ -203,7 +216,8 @@ fn check<L: Lock>(preemptions: usize, cpus: &'static [fn(&World<L>, CpuIndex)], 
         let others: Vec<_> = (1..cpus.len()).map(|index| thread::spawn(run(index))).collect();
         run(0)();
         others.into_iter().for_each(|other| other.join().expect("the CPU ends"));
-        // Whatever happened, the lock is free, and nobody was lost on the way: taking it does not wait.
+        // Whatever happened, the lock is free, and nobody was lost on the way: taking it does not
+        // wait.
         after(&world);
     });
 }
@@ -282,7 +296,12 @@ fn references<L: Lock>() {
         if unused {
             world.granules[0].touch();
         }
-        world.unlock(cpu, 0, held, if unused { 2 } else { u8::try_from(L::state(held)).expect("a state") });
+        world.unlock(
+            cpu,
+            0,
+            held,
+            if unused { 2 } else { u8::try_from(L::state(held)).expect("a state") },
+        );
     }
     check::<L>(4, &[user, destroyer], |world| {
         let held = world.lock(CpuIndex(0), 0);

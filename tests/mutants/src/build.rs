@@ -113,7 +113,8 @@ impl Copy {
         Ok(Self { root: root.to_owned() })
     }
 
-    /// Writes the `mutants` of `source` that are not in `left_out`; gives those that cannot be written.
+    /// Writes the `mutants` of `source` that are not in `left_out`; gives those that cannot be
+    /// written.
     fn write_all(
         &self,
         mutants: &[Mutant],
@@ -129,8 +130,8 @@ impl Copy {
         }
         let mut apart = Vec::new();
         for (file, mutants) in of_file {
-            let text =
-                fs::read_to_string(source.join(file)).with_context(|| format!("cannot read {file}"))?;
+            let text = fs::read_to_string(source.join(file))
+                .with_context(|| format!("cannot read {file}"))?;
             let (text, left) = schema::write(&text, &mutants).with_context(|| file.to_owned())?;
             write_if_new(&self.root.join(file), &text)?;
             apart.extend(left);
@@ -148,7 +149,8 @@ impl Copy {
         Ok(apart.into_iter().map(|number| (number, Verdict::Apart)).collect())
     }
 
-    /// Builds the test programs of these names, in that order, and takes out the mutants that do not compile.
+    /// Builds the test programs of these names, in that order, and takes out the mutants that do
+    /// not compile.
     ///
     /// # Errors
     ///
@@ -205,11 +207,13 @@ impl Copy {
             ensure!(output.status.success(), "{} fails without any mutant", path.display());
             let times = String::from_utf8_lossy(&output.stdout);
             let user = times.lines().last().and_then(|line| line.split_whitespace().next());
-            let (minutes, seconds) =
-                user.and_then(|user| user.trim_end_matches('s').split_once('m')).context("no times")?;
+            let (minutes, seconds) = user
+                .and_then(|user| user.trim_end_matches('s').split_once('m'))
+                .context("no times")?;
             let taken = minutes.parse::<f64>()? * 60.0 + seconds.parse::<f64>()?;
             // On a busy machine the same work takes some times as long.
-            let limit = (1..).find(|limit| f64::from(*limit) > 3.0 + 4.0 * taken).context("too long")?;
+            let limit =
+                (1..).find(|limit| f64::from(*limit) > 3.0 + 4.0 * taken).context("too long")?;
             println!("{}: {taken} s, limit {limit} s", path.display());
             Ok(Program { path, limit })
         };
@@ -225,8 +229,12 @@ impl Copy {
                 test => cargo.args(["--test", test]),
             };
         }
-        // The choice of a mutant needs to know whether it is compiled or run, which stable Rust does not tell.
-        cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_PROFILE_TEST_DEBUG", "0").stderr(Stdio::null());
+        // The choice of a mutant needs to know whether it is compiled or run, which stable Rust
+        // does not tell.
+        cargo
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_PROFILE_TEST_DEBUG", "0")
+            .stderr(Stdio::null());
         let output = cargo.output().context("cannot run cargo")?;
         let text = String::from_utf8(output.stdout).context("cargo writes no text")?;
         let messages = text.lines().filter(|line| line.starts_with('{')).map(serde_json::from_str);
@@ -236,7 +244,9 @@ impl Copy {
     /// The mutants that an error is about.
     fn mutants_of(&self, diagnostic: &Diagnostic) -> Result<Vec<usize>> {
         let mut found = Vec::new();
-        for span in diagnostic.spans.iter().chain(diagnostic.children.iter().flat_map(|child| &child.spans)) {
+        for span in
+            diagnostic.spans.iter().chain(diagnostic.children.iter().flat_map(|child| &child.spans))
+        {
             let Ok(text) = fs::read_to_string(self.root.join(&span.file_name)) else { continue };
             found.extend(text.lines().nth(span.line_start - 1).and_then(schema::number_of));
         }
@@ -298,8 +308,9 @@ fn all_asleep(threads: &Path) -> bool {
     let Ok(list) = fs::read_dir(threads) else { return false };
     list.flatten().all(|thread| {
         // The state is the letter after the name, which is in parentheses.
-        fs::read_to_string(thread.path().join("stat"))
-            .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S')))
+        fs::read_to_string(thread.path().join("stat")).is_ok_and(|stat| {
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('S'))
+        })
     })
 }
 
@@ -307,7 +318,8 @@ fn all_asleep(threads: &Path) -> bool {
 fn programs(messages: &[Message], tests: &[String]) -> Result<Vec<PathBuf>> {
     let of_test = |test: &String| {
         let built = messages.iter().find_map(|message| {
-            let target = message.target.as_ref().filter(|_| message.reason == "compiler-artifact")?;
+            let target =
+                message.target.as_ref().filter(|_| message.reason == "compiler-artifact")?;
             let is_it = match test.as_str() {
                 "lib" => target.kind.iter().any(|kind| kind == "lib"),
                 name => target.name == name && target.kind.iter().any(|kind| kind == "test"),
@@ -326,7 +338,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
             return Ok(());
         }
         fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
-        for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        for entry in
+            fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))?
+        {
             let entry = entry?;
             copy(&entry.path(), &to.join(entry.file_name()))?;
         }

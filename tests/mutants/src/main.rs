@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Makes every small change that cargo-mutants knows, one at a time, and says which of them no test misses.
+//! Makes every small change that cargo-mutants knows, one at a time, and says which of them no test
+//! misses.
 //!
-//! To build and link the tests for each change takes seconds, to run them a fraction of one. So a copy of the tree is built that holds
-//! all changes at once, of which the environment chooses one when a test starts; what cannot be chosen that late (constants,
-//! conditions with `let`), or does not compile in that form, is left to cargo-mutants itself.
+//! To build and link the tests for each change takes seconds, to run them a fraction of one. So a
+//! copy of the tree is built that holds all changes at once, of which the environment chooses one
+//! when a test starts; what cannot be chosen that late (constants, conditions with `let`), or does
+//! not compile in that form, is left to cargo-mutants itself.
 
 mod build;
 mod mutant;
@@ -30,13 +32,15 @@ struct Arguments {
     /// The copy to break; what was built there before is used again
     #[arg(long, default_value = "build/mutants")]
     copy: PathBuf,
-    /// Tests to leave out, by a part of their names, for a first round that leaves fewer changes to a second
+    /// Tests to leave out, by a part of their names, for a first round that leaves fewer changes to
+    /// a second
     #[arg(long, value_delimiter = ',')]
     skip: Vec<String>,
     /// How many to try at a time
     #[arg(long, default_value_t = 2)]
     jobs: usize,
-    /// Test programs (`lib`, or the name of a test), the quickest first: a change that one catches is not tried on the next
+    /// Test programs (`lib`, or the name of a test), the quickest first: a change that one catches
+    /// is not tried on the next
     #[arg(long, value_delimiter = ',', default_value = TESTS)]
     tests: Vec<String>,
     /// Do not hand to cargo-mutants what cannot be chosen at run time
@@ -67,8 +71,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut verdicts = copy.write(&mutants, &arguments.source)?;
     let programs = copy.build(&mutants, &mut verdicts, &arguments.source, &arguments.tests)?;
     let programs = copy.measure(programs, &arguments.skip)?;
-    let mut open =
-        (0..mutants.len()).filter(|number| !verdicts.contains_key(number)).collect::<Vec<_>>().into_iter();
+    let mut open = (0..mutants.len())
+        .filter(|number| !verdicts.contains_key(number))
+        .collect::<Vec<_>>()
+        .into_iter();
     let open = Mutex::new(&mut open);
     let tried: Vec<Result<Vec<(usize, Verdict)>>> = std::thread::scope(|scope| {
         let job = || {

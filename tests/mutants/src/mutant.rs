@@ -73,7 +73,8 @@ pub fn list(tree: &Path, arguments: &[String]) -> Result<Vec<Mutant>> {
     serde_json::from_slice(&output.stdout).context("this is not a list of mutants")
 }
 
-/// Has cargo-mutants try `mutants` of `tree`, each with a build of its own; its outcome is in `build/mutants.out`.
+/// Has cargo-mutants try `mutants` of `tree`, each with a build of its own; its outcome is in
+/// `build/mutants.out`.
 ///
 /// # Errors
 ///
@@ -100,7 +101,8 @@ pub struct Text<'t> {
 
 impl<'t> Text<'t> {
     pub fn new(text: &'t str) -> Self {
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let lines =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self { text, lines }
     }
 

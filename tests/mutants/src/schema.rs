@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Writes a file so that it holds all of its mutants at once, each chosen by its number when the program runs.
+//! Writes a file so that it holds all of its mutants at once, each chosen by its number when the
+//! program runs.
 //!
-//! `a + b` becomes `(if chosen(7) { a - b } else { a + b })`. An operator is exchanged in the text, as cargo-mutants does it,
-//! so that what is parsed anew is the whole of the operators around it, not just its own two sides.
+//! `a + b` becomes `(if chosen(7) { a - b } else { a + b })`. An operator is exchanged in the text,
+//! as cargo-mutants does it, so that what is parsed anew is the whole of the operators around it,
+//! not just its own two sides.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +19,8 @@ use crate::mutant::{Function, Genre, Mutant, Position, Span, Text};
 /// What asks, in the text, whether the mutant with the number that follows is chosen.
 const CHOSEN: &str = "crate::mutant_chosen";
 
-/// Begins each line that only exists in one mutant, followed by its number, so that an error of the compiler tells which.
+/// Begins each line that only exists in one mutant, followed by its number, so that an error of the
+/// compiler tells which.
 const MARK: &str = "/*mutant ";
 
 /// Where the text is changed.
@@ -33,7 +36,8 @@ struct Change {
 #[derive(Default)]
 struct Syntax<'t> {
     text: Option<&'t Text<'t>>,
-    /// For each operator, the expression that is parsed anew when it is exchanged; `None` where a `let` forbids that.
+    /// For each operator, the expression that is parsed anew when it is exchanged; `None` where a
+    /// `let` forbids that.
     operators: BTreeMap<usize, Option<(usize, usize)>>,
     /// The ends of the patterns of match arms, by where they begin.
     arms: BTreeMap<usize, usize>,
@@ -41,7 +45,8 @@ struct Syntax<'t> {
     guards: BTreeMap<usize, usize>,
     /// Struct expressions, outer ones first.
     structs: Vec<(usize, usize)>,
-    /// The operators around the expression that is visited, and whether there is a `let` among them.
+    /// The operators around the expression that is visited, and whether there is a `let` among
+    /// them.
     around: Option<(usize, usize)>,
     has_let: bool,
     /// Whether all is evaluated when the program is compiled.
@@ -123,7 +128,9 @@ impl<'ast> Visit<'ast> for Syntax<'_> {
                 self.has_let = before;
             }
             syn::Expr::Unary(unary) => {
-                self.operator(unary.op.span(), unary.span(), |this| visit::visit_expr_unary(this, unary));
+                self.operator(unary.op.span(), unary.span(), |this| {
+                    visit::visit_expr_unary(this, unary)
+                });
             }
             syn::Expr::Cast(cast) => {
                 let outermost = self.around;
@@ -184,7 +191,8 @@ impl<'ast> Visit<'ast> for Syntax<'_> {
     }
 }
 
-/// `text` with `mutants`, which are of this file, each with its number; and the numbers of those that it cannot hold.
+/// `text` with `mutants`, which are of this file, each with its number; and the numbers of those
+/// that it cannot hold.
 ///
 /// # Errors
 ///
@@ -201,17 +209,24 @@ pub fn write(text: &str, mutants: &[(usize, &Mutant)]) -> Result<(String, Vec<us
         let (start, end) = text.range(mutant.span);
         let scope = match mutant.genre {
             Genre::FnValue => Some((start, start)),
-            Genre::BinaryOperator | Genre::UnaryOperator => syntax.operators.get(&start).copied().flatten(),
+            Genre::BinaryOperator | Genre::UnaryOperator => {
+                syntax.operators.get(&start).copied().flatten()
+            }
             Genre::MatchArm => syntax.arms.get(&start).map(|&end| (end, end)),
             Genre::MatchArmGuard => syntax.guards.get(&start).map(|&end| (start, end)),
-            Genre::StructField => {
-                syntax.structs.iter().rfind(|&&(first, last)| first <= start && end <= last).copied()
-            }
+            Genre::StructField => syntax
+                .structs
+                .iter()
+                .rfind(|&&(first, last)| first <= start && end <= last)
+                .copied(),
         };
-        // All that a function returns has one type, though it be opaque, and what a mutant returns has another.
-        let whole =
-            |function: &Function| mutant.genre != Genre::FnValue || !function.return_type.contains("impl ");
-        let Some((first, last)) = scope.filter(|_| mutant.function.as_ref().is_some_and(whole)) else {
+        // All that a function returns has one type, though it be opaque, and what a mutant returns
+        // has another.
+        let whole = |function: &Function| {
+            mutant.genre != Genre::FnValue || !function.return_type.contains("impl ")
+        };
+        let Some((first, last)) = scope.filter(|_| mutant.function.as_ref().is_some_and(whole))
+        else {
             left.push(number);
             continue;
         };
@@ -227,7 +242,8 @@ pub fn write(text: &str, mutants: &[(usize, &Mutant)]) -> Result<(String, Vec<us
             }
             Genre::MatchArm => write!(change.before, " if !{CHOSEN}({number}) ")?,
             _ => {
-                let instead = [&text.text[first..start], replacement, &text.text[end..last]].concat();
+                let instead =
+                    [&text.text[first..start], replacement, &text.text[end..last]].concat();
                 change.instead.push((number, one_line(&instead)));
             }
         }
@@ -240,7 +256,10 @@ pub fn write(text: &str, mutants: &[(usize, &Mutant)]) -> Result<(String, Vec<us
 
 /// `text` without comments and line breaks.
 fn one_line(text: &str) -> String {
-    text.lines().map(|line| line.split("//").next().unwrap_or("").trim()).collect::<Vec<_>>().join(" ")
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or("").trim())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 struct Writer<'t, C: Iterator> {
@@ -252,16 +271,18 @@ struct Writer<'t, C: Iterator> {
 impl<C: Iterator<Item = ((usize, std::cmp::Reverse<usize>), Change)>> Writer<'_, C> {
     /// Writes the bytes from `at` to `end` with the changes in them.
     fn write(&mut self, mut at: usize, end: usize) {
-        while let Some(((first, std::cmp::Reverse(last)), change)) =
-            self.changes.next_if(|((first, std::cmp::Reverse(last)), _)| *first < end && *last <= end)
+        while let Some(((first, std::cmp::Reverse(last)), change)) = self
+            .changes
+            .next_if(|((first, std::cmp::Reverse(last)), _)| *first < end && *last <= end)
         {
             self.output.push_str(&self.text[at..first]);
             self.output.push_str(&change.before);
             if !change.instead.is_empty() {
                 self.output.push('(');
                 for (number, instead) in &change.instead {
-                    self.output
-                        .push_str(&format!("if {CHOSEN}({number}) {{\n{MARK}{number}*/ {instead}\n}} else "));
+                    self.output.push_str(&format!(
+                        "if {CHOSEN}({number}) {{\n{MARK}{number}*/ {instead}\n}} else "
+                    ));
                 }
                 self.output.push_str("{ ");
                 self.write(first, last);

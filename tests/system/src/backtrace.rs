@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Reads the RMM's fatal reports in a log, and says after each line with an address of the image which functions are there.
+//! Reads the RMM's fatal reports in a log, and says after each line with an address of the image
+//! which functions are there.
 //!
-//! Of the words on a stack that may be return addresses it finds those that are: from the instruction at which the report was made, the
-//! unwind tables tell where each function keeps the address of its caller. The others are left over from functions that have returned.
+//! Of the words on a stack that may be return addresses it finds those that are: from the
+//! instruction at which the report was made, the unwind tables tell where each function keeps the
+//! address of its caller. The others are left over from functions that have returned.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -15,8 +17,9 @@ use crate::symbols::{Code, ReturnAddress};
 static START: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(\[RMM cpu\S+ FATAL\]) backtrace from image \+ (0x[0-9a-f]+)"));
 /// A word that may be a return address: who reports, where the word is, and what it says.
-static WORD: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(\[RMM cpu\S+ FATAL\])   (x30|sp \+ (0x[0-9a-f]+)): image \+ (0x[0-9a-f]+)"));
+static WORD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(\[RMM cpu\S+ FATAL\])   (x30|sp \+ (0x[0-9a-f]+)): image \+ (0x[0-9a-f]+)")
+});
 /// Any other address of the image.
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\(image \+ (0x[0-9a-f]+)\)"));
 
@@ -76,8 +79,8 @@ struct Word {
     address: u64,
 }
 
-/// The words of the backtrace that begins in line `start`, as `reporter` tells it, by their places: the stack, by distance from the stack
-/// pointer, and x30.
+/// The words of the backtrace that begins in line `start`, as `reporter` tells it, by their places:
+/// the stack, by distance from the stack pointer, and x30.
 fn words(log: &[String], start: usize, reporter: &str) -> (HashMap<i64, Word>, Option<Word>) {
     let mut stack = HashMap::new();
     let mut link = None;
@@ -94,7 +97,8 @@ fn words(log: &[String], start: usize, reporter: &str) -> (HashMap<i64, Word>, O
     (stack, link)
 }
 
-/// Which lines have frames, and the number of each, from 1 on: those that follow from the instruction at `address`.
+/// Which lines have frames, and the number of each, from 1 on: those that follow from the
+/// instruction at `address`.
 fn frames(
     (stack, link): &(HashMap<i64, Word>, Option<Word>),
     address: u64,
@@ -123,7 +127,8 @@ mod tests {
     use super::*;
     use crate::symbols::Frame;
 
-    /// A program of functions, 0x100 bytes each: `leaf` calls nobody, the others have frames of 0x20 bytes, `main` is assembly.
+    /// A program of functions, 0x100 bytes each: `leaf` calls nobody, the others have frames of
+    /// 0x20 bytes, `main` is assembly.
     struct Program;
 
     impl Code for Program {
@@ -150,7 +155,11 @@ mod tests {
         let report = |line: &&str| format!("[RMM cpu0 FATAL] {line}");
         let log: Vec<String> = lines.iter().map(report).collect();
         let added = |line: &String| !log.contains(line);
-        annotate(&log, &Program).into_iter().filter(added).map(|line| line.trim().to_owned()).collect()
+        annotate(&log, &Program)
+            .into_iter()
+            .filter(added)
+            .map(|line| line.trim().to_owned())
+            .collect()
     }
 
     #[test]
@@ -186,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_call_that_ends_its_function_belongs_to_it() {
-        let lines = annotated(&["backtrace from image + 0x250, sp 0x0:", "  sp + 0x8: image + 0x400"]);
+        let lines =
+            annotated(&["backtrace from image + 0x250, sp 0x0:", "  sp + 0x8: image + 0x400"]);
         assert_eq!(lines.last().map(String::as_str), Some("#1         caller at b.rs:4"));
     }
 
@@ -200,8 +210,14 @@ mod tests {
         ]
         .map(str::to_owned);
         let lines = annotate(&log, &Program);
-        assert!(lines.iter().any(|line| line.contains("#1 ") && line.contains("caller")), "{lines:#?}");
-        assert!(lines.iter().any(|line| line.contains(LEFT_OVER) && line.contains("outer")), "{lines:#?}");
+        assert!(
+            lines.iter().any(|line| line.contains("#1 ") && line.contains("caller")),
+            "{lines:#?}"
+        );
+        assert!(
+            lines.iter().any(|line| line.contains(LEFT_OVER) && line.contains("outer")),
+            "{lines:#?}"
+        );
     }
 
     #[test]

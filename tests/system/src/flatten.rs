@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Turns a linked AArch64 ELF image into the flat binary that firmware loads and enters at its first byte.
+//! Turns a linked AArch64 ELF image into the flat binary that firmware loads and enters at its
+//! first byte.
 //!
 //! A flat binary has no header to carry an entry point, relocations or permissions, so whatever the
-//! loader could not honor is refused here, at build time: see [`FlattenError`]. Called by `elf2bin` only.
+//! loader could not honor is refused here, at build time: see [`FlattenError`]. Called by `elf2bin`
+//! only.
 
 use std::fmt;
 
@@ -29,8 +31,8 @@ pub struct FlatImage {
     pub base: u64,
     /// File content of all segments; gaps between segments are zero.
     pub bytes: Vec<u8>,
-    /// Bytes from `base` to the end of the last segment in memory, BSS included. Fixed images may keep
-    /// data at another virtual address; those segments count where they are loaded.
+    /// Bytes from `base` to the end of the last segment in memory, BSS included. Fixed images may
+    /// keep data at another virtual address; those segments count where they are loaded.
     pub memory_size: u64,
     /// Number of dynamic relocations the image applies to itself.
     pub relocations: usize,
@@ -94,7 +96,9 @@ impl fmt::Display for FlattenError {
             Self::Relocation { kind, offset } => {
                 write!(f, "dynamic relocation of type {kind} at {offset:#x} is not allowed")
             }
-            Self::RelocationSection(name) => write!(f, "dynamic relocation section {name} is not RELA"),
+            Self::RelocationSection(name) => {
+                write!(f, "dynamic relocation section {name} is not RELA")
+            }
         }
     }
 }
@@ -115,7 +119,8 @@ type Section = SectionHeader64<Endianness>;
 ///
 /// # Errors
 ///
-/// Any [`FlattenError`]: the file is malformed, or the image relies on something a flat binary cannot express.
+/// Any [`FlattenError`]: the file is malformed, or the image relies on something a flat binary
+/// cannot express.
 pub fn flatten(file: &[u8], kind: ImageKind) -> Result<FlatImage, FlattenError> {
     let header = Header::parse(file)?;
     let endian = header.endian()?;
@@ -145,7 +150,11 @@ pub fn flatten(file: &[u8], kind: ImageKind) -> Result<FlatImage, FlattenError> 
 }
 
 /// Places the file content of every segment, refusing segments that no flat image can honor.
-fn lay_out(segments: &[Segment], endian: Endianness, file: &[u8]) -> Result<FlatImage, FlattenError> {
+fn lay_out(
+    segments: &[Segment],
+    endian: Endianness,
+    file: &[u8],
+) -> Result<FlatImage, FlattenError> {
     let mut loaded: Vec<&Segment> = segments
         .iter()
         .filter(|segment| segment.p_type(endian) == PT_LOAD && segment.p_memsz(endian) != 0)
@@ -165,9 +174,9 @@ fn lay_out(segments: &[Segment], endian: Endianness, file: &[u8]) -> Result<Flat
         }
         // A segment without file content occupies nothing in the image, wherever its memory lies.
         if segment.p_filesz(endian) != 0 {
-            let content = segment
-                .data(endian, file)
-                .map_err(|()| FlattenError::Malformed(format!("segment at {address:#x} out of file")))?;
+            let content = segment.data(endian, file).map_err(|()| {
+                FlattenError::Malformed(format!("segment at {address:#x} out of file"))
+            })?;
             let offset = address - base;
             if offset > LARGEST_IMAGE {
                 return Err(FlattenError::TooLarge(offset));
@@ -179,7 +188,8 @@ fn lay_out(segments: &[Segment], endian: Endianness, file: &[u8]) -> Result<Flat
             image.bytes.resize(offset, 0);
             image.bytes.extend_from_slice(content);
         }
-        if let Some(end) = address.checked_add(segment.p_memsz(endian)).and_then(|end| end.checked_sub(base))
+        if let Some(end) =
+            address.checked_add(segment.p_memsz(endian)).and_then(|end| end.checked_sub(base))
         {
             image.memory_size = image.memory_size.max(end);
         }
@@ -189,8 +199,8 @@ fn lay_out(segments: &[Segment], endian: Endianness, file: &[u8]) -> Result<Flat
 
 /// Counts the dynamic relocations, refusing every one that start-up code would not apply.
 ///
-/// Looks at allocated relocation sections rather than at the dynamic table: a linker script may drop
-/// the table, never the section headers that describe what it keeps.
+/// Looks at allocated relocation sections rather than at the dynamic table: a linker script may
+/// drop the table, never the section headers that describe what it keeps.
 fn check_relocations(
     header: &Header,
     endian: Endianness,
@@ -205,7 +215,9 @@ fn check_relocations(
         let empty = section.sh_size(endian) == 0;
         if matches!(section_type, elf::SHT_REL | elf::SHT_RELR | elf::SHT_CREL) && !empty {
             let name = sections.section_name(endian, section)?;
-            return Err(FlattenError::RelocationSection(String::from_utf8_lossy(name).into_owned()));
+            return Err(FlattenError::RelocationSection(
+                String::from_utf8_lossy(name).into_owned(),
+            ));
         }
         let Some((relocations, _)) = section.rela(endian, file)? else { continue };
         for relocation in relocations {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the programs of this package share. `rmm-test-system` runs [`scenarios`] on [`qemu`] and judges each by its
-//! [`verdict`]; `mutation-proof` breaks the tree by [`mutations`] and runs them again; `elf2bin` uses [`flatten`] to turn
-//! an ELF image into the flat binary that firmware loaders expect; `performance` compares the figures of a run, by
-//! [`performance`], with those that are kept; `size` prints the [`sizes`] of what an image is made of, and `profile` the
-//! [`profile`] of what it executes; `addr2line` reads a [`backtrace`] by the image's [`symbols`].
+//! What the programs of this package share. `rmm-test-system` runs [`scenarios`] on [`qemu`] and
+//! judges each by its [`verdict`]; `mutation-proof` breaks the tree by [`mutations`] and runs them
+//! again; `elf2bin` uses [`flatten`] to turn an ELF image into the flat binary that firmware
+//! loaders expect; `performance` compares the figures of a run, by [`performance`], with those that
+//! are kept; `size` prints the [`sizes`] of what an image is made of, and `profile` the [`profile`]
+//! of what it executes; `addr2line` reads a [`backtrace`] by the image's [`symbols`].
 
 pub mod backtrace;
 pub mod flatten;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The system-test runner: boots an RMM under the test firmware on QEMU, scenario by scenario, and judges
-//! each by its exit status and by what was printed. Its last line is always `N passed, M failed`.
+//! The system-test runner: boots an RMM under the test firmware on QEMU, scenario by scenario, and
+//! judges each by its exit status and by what was printed. Its last line is always `N passed, M
+//! failed`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

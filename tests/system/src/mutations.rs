@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Mutations: small changes that break one thing each, and the scenarios that must notice.
 //!
-//! The lists are TOML files. A mutation that no longer fits the tree, that names an unknown scenario or that cannot be
-//! told from another is an error, so that the lists cannot rot unnoticed; see `tests/mutations/README.md`.
+//! The lists are TOML files. A mutation that no longer fits the tree, that names an unknown
+//! scenario or that cannot be told from another is an error, so that the lists cannot rot
+//! unnoticed; see `tests/mutations/README.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,11 +20,13 @@ use crate::scenario::Scenario;
 pub struct Mutation {
     /// Unique; what is broken, in a few words with dashes.
     pub name: String,
-    /// The changes, at least one. Several only where one alone cannot break the thing, because another guards it too.
+    /// The changes, at least one. Several only where one alone cannot break the thing, because
+    /// another guards it too.
     pub edit: Vec<Edit>,
     /// The scenarios that must fail, by name; `*` at the end of a name stands for any rest.
     pub breaks: Vec<String>,
-    /// Whether a run that is cut by its time limit counts as failed. Otherwise it must come to an end.
+    /// Whether a run that is cut by its time limit counts as failed. Otherwise it must come to an
+    /// end.
     #[serde(default)]
     pub hangs: bool,
 }
@@ -52,7 +55,8 @@ struct List {
 ///
 /// One line: a file cannot be read or parsed, or two mutations have one name.
 pub fn read_all(folder: &Path) -> Result<Vec<Mutation>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut files = Vec::new();
     for entry in entries {
         files.push(entry.context("cannot read the folder of mutations")?.path());
@@ -91,7 +95,8 @@ impl Edit {
 }
 
 impl Mutation {
-    /// The files that are changed, by name, with their content as it is to be. `read` gives it as it is.
+    /// The files that are changed, by name, with their content as it is to be. `read` gives it as
+    /// it is.
     ///
     /// # Errors
     ///
@@ -123,7 +128,8 @@ impl Mutation {
                 None => name == pattern,
             };
             let before = victims.len();
-            victims.extend(scenarios.iter().enumerate().filter(|(_, scenario)| fits(&scenario.name)));
+            victims
+                .extend(scenarios.iter().enumerate().filter(|(_, scenario)| fits(&scenario.name)));
             ensure!(victims.len() > before, "{}: {pattern} names no further scenario", self.name);
         }
         Ok(victims.into_values().collect())
@@ -138,7 +144,9 @@ impl Mutation {
 pub fn unproven<'a>(mutations: &[Mutation], scenarios: &'a [Scenario]) -> Result<Vec<&'a str>> {
     let mut proven = BTreeSet::new();
     for mutation in mutations {
-        proven.extend(mutation.victims(scenarios)?.into_iter().map(|scenario| scenario.name.as_str()));
+        proven.extend(
+            mutation.victims(scenarios)?.into_iter().map(|scenario| scenario.name.as_str()),
+        );
     }
     let names = scenarios.iter().map(|scenario| scenario.name.as_str());
     Ok(names.filter(|name| !proven.contains(name)).collect())
@@ -213,6 +221,9 @@ mod tests {
         let scenarios = scenarios();
         let some = unproven(&[mutation(&[], &["boots*"])], &scenarios);
         assert_eq!(some.ok(), Some(vec!["refused"]));
-        assert_eq!(unproven(&[mutation(&[], &["boots*", "refused"])], &scenarios).ok(), Some(vec![]));
+        assert_eq!(
+            unproven(&[mutation(&[], &["boots*", "refused"])], &scenarios).ok(),
+            Some(vec![])
+        );
     }
 }

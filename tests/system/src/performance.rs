@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The figures of the project: read from what was measured and from the document that keeps them, compared, written back.
+//! The figures of the project: read from what was measured and from the document that keeps them,
+//! compared, written back.
 //!
-//! What is measured prints lines `figure: SECTION | NAME | NUMBER` among others. The document is Markdown: a heading of
-//! level 2 for each section, and under it a table whose rows are name, number, and bound, which may be empty. All else in
-//! the document is prose that stays as it is. Called by the program `performance` only.
+//! What is measured prints lines `figure: SECTION | NAME | NUMBER` among others. The document is
+//! Markdown: a heading of level 2 for each section, and under it a table whose rows are name,
+//! number, and bound, which may be empty. All else in the document is prose that stays as it is.
+//! Called by the program `performance` only.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -171,7 +173,9 @@ impl Document {
                 let number = measured.numbers.get(key).copied();
                 let outcome = match number {
                     None => Outcome::Missing,
-                    Some(number) if is_notable(kept.number, number) => Outcome::Changed(kept.number),
+                    Some(number) if is_notable(kept.number, number) => {
+                        Outcome::Changed(kept.number)
+                    }
                     Some(_) => Outcome::Same,
                 };
                 Row { key: key.clone(), number, bound: kept.bound, outcome }
@@ -185,8 +189,8 @@ impl Document {
         Comparison { rows }
     }
 
-    /// Takes over what was measured: numbers change, new figures come at the end of their section, bounds stay. What
-    /// was not measured stays too: it is for a person to take out.
+    /// Takes over what was measured: numbers change, new figures come at the end of their section,
+    /// bounds stay. What was not measured stays too: it is for a person to take out.
     pub fn update(&mut self, measured: &Measured) {
         for line in &mut self.lines {
             if let Line::Figure(key, kept) = line
@@ -214,8 +218,10 @@ impl Document {
         }
         let head = ["", "| Figure | Value | Bound |", "| --- | ---: | ---: |"];
         let head = head.map(|line| Line::Prose(line.to_owned()));
-        let place =
-            self.lines.iter().position(|line| matches!(line, Line::Section(section) if *section == key.0));
+        let place = self
+            .lines
+            .iter()
+            .position(|line| matches!(line, Line::Section(section) if *section == key.0));
         match place {
             // Behind the prose that the section begins with.
             Some(place) => {
@@ -254,7 +260,8 @@ impl fmt::Display for Document {
 
 /// A row of a table: name, number, and bound.
 fn row(line: &str) -> Option<(String, Kept)> {
-    let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
+    let cells: Vec<&str> =
+        line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
     let [name, number, bound] = cells[..] else { return None };
     Some((name.to_owned(), Kept { number: number.parse().ok()?, bound: bound.parse().ok() }))
 }
@@ -279,8 +286,9 @@ impl fmt::Display for Comparison {
                 section = &row.key.0;
                 writeln!(f, "{section}")?;
             }
-            let cell =
-                |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+            let cell = |number: Option<u64>| {
+                number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+            };
             let (number, bound) = (cell(row.number), cell(row.bound));
             write!(f, "  {:<width$} {number:>12} {bound:>12}", row.key.1)?;
             if row.is_beyond_bound() {
@@ -313,7 +321,8 @@ mod tests {
 
     #[test]
     fn figures_are_found_among_other_lines() {
-        let measured = Measured::read("ok: all\n.figure: A | b, c | 12\nfigure: A | b, c | 12\nnoise | 3\n");
+        let measured =
+            Measured::read("ok: all\n.figure: A | b, c | 12\nfigure: A | b, c | 12\nnoise | 3\n");
         assert_eq!(
             measured.expect("right").numbers.into_iter().collect::<Vec<_>>(),
             [(("A".into(), "b, c".into()), 12)]
@@ -328,7 +337,9 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_figure_but_claims_to_be_is_refused() {
-        for line in ["figure: A | 1", "figure: A | b | x", "figure: A | b | 1 | 2", "figure: A | b | -1"] {
+        for line in
+            ["figure: A | 1", "figure: A | b | x", "figure: A | b | 1 | 2", "figure: A | b | -1"]
+        {
             assert!(matches!(Measured::read(line), Err(FigureError::Malformed(_))), "{line}");
         }
     }
@@ -345,8 +356,11 @@ mod tests {
 
     #[test]
     fn a_change_over_two_percent_is_pointed_out_and_one_of_two_is_not() {
-        for (number, pointed_out) in [(97, true), (98, false), (100, false), (102, false), (103, true)] {
-            let text = compare(&format!("figure: Calls | fast | {number}\nfigure: Calls | free | 7")).1;
+        for (number, pointed_out) in
+            [(97, true), (98, false), (100, false), (102, false), (103, true)]
+        {
+            let text =
+                compare(&format!("figure: Calls | fast | {number}\nfigure: Calls | free | 7")).1;
             assert_eq!(text.contains("changed, was 100"), pointed_out, "{text}");
         }
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Where an image spends its instructions: each visit to it, from the first instruction in it to the first outside, by function. What the
-//! compiler inlined counts for its caller.
+//! Where an image spends its instructions: each visit to it, from the first instruction in it to
+//! the first outside, by function. What the compiler inlined counts for its caller.
 //!
-//! Reads the log that QEMU writes with `-d exec,nochain` and one instruction a block: a line for each, with its address. Called by
-//! `profile` only.
+//! Reads the log that QEMU writes with `-d exec,nochain` and one instruction a block: a line for
+//! each, with its address. Called by `profile` only.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,7 +54,8 @@ impl Functions {
         let section = elf.section_by_name(".text").context("there is no section .text")?;
         let text = section.address()..section.address() + section.size();
         let mut names = BTreeMap::new();
-        for symbol in elf.symbols().filter(|symbol| symbol.section_index() == Some(section.index())) {
+        for symbol in elf.symbols().filter(|symbol| symbol.section_index() == Some(section.index()))
+        {
             // Mapping symbols ($x, $d) tell code from data, and name nothing.
             let name = symbol.name()?;
             if !name.is_empty() && !name.starts_with('$') {
@@ -84,10 +85,13 @@ impl Functions {
             }
             let address = address(&line).with_context(|| format!("no instruction: {line:?}"))?;
             // An interrupt came first: it is told again when it is executed.
-            let stopped = lines.peek().is_some_and(|next| next.as_ref().is_ok_and(|next| is_stop(next)));
+            let stopped =
+                lines.peek().is_some_and(|next| next.as_ref().is_ok_and(|next| is_stop(next)));
             match address.checked_sub(base).filter(|address| self.text.contains(address)) {
                 Some(_) if stopped => {}
-                Some(address) => *visit.functions.entry(self.at(address).to_owned()).or_default() += 1,
+                Some(address) => {
+                    *visit.functions.entry(self.at(address).to_owned()).or_default() += 1
+                }
                 None if visit.functions.is_empty() => {}
                 None => visits.push(std::mem::take(&mut visit)),
             }
@@ -116,23 +120,32 @@ mod tests {
 
     fn functions() -> Functions {
         let names = [(0x0, "entry"), (0x10, "command"), (0x20, "hash")];
-        Functions { text: 0..0x30, names: names.map(|(address, name)| (address, name.into())).into() }
+        Functions {
+            text: 0..0x30,
+            names: names.map(|(address, name)| (address, name.into())).into(),
+        }
     }
 
     fn log(addresses: &[u64]) -> String {
-        let line = |pc: &u64| format!("Trace 0: 0x7fdcaec00100 [0030000c/{pc:016x}/00000471/ff022201] \n");
+        let line =
+            |pc: &u64| format!("Trace 0: 0x7fdcaec00100 [0030000c/{pc:016x}/00000471/ff022201] \n");
         addresses.iter().map(line).collect()
     }
 
     fn visit(functions: &[(&str, usize)]) -> Visit {
-        Visit { functions: functions.iter().map(|(name, count)| ((*name).into(), *count)).collect() }
+        Visit {
+            functions: functions.iter().map(|(name, count)| ((*name).into(), *count)).collect(),
+        }
     }
 
     #[test]
     fn instructions_count_for_the_function_that_they_stand_in_and_a_visit_ends_outside() {
         let log = log(&[0x0, 0x1000, 0x1010, 0x1014, 0x1020, 0x9000, 0x9004, 0x102c]);
         let visits = functions().visits(log.as_bytes(), 0x1000).expect("the log is well-formed");
-        assert_eq!(visits, [visit(&[("entry", 1), ("command", 2), ("hash", 1)]), visit(&[("hash", 1)])]);
+        assert_eq!(
+            visits,
+            [visit(&[("entry", 1), ("command", 2), ("hash", 1)]), visit(&[("hash", 1)])]
+        );
         assert_eq!(visits[0].instructions(), 4);
     }
 

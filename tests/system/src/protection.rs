@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which branch protection an RMM image was built with, as the image itself says: hardened, or plain where `core` could
-//! not be built from its sources. Scenarios that differ between the two ask here, so that none is skipped.
+//! Which branch protection an RMM image was built with, as the image itself says: hardened, or
+//! plain where `core` could not be built from its sources. Scenarios that differ between the two
+//! ask here, so that none is skipped.
 
 use std::path::Path;
 
@@ -16,7 +17,8 @@ pub enum Protection {
 }
 
 impl Protection {
-    /// The beginning of the line with which an image of this kind boots; the other kind does not contain it.
+    /// The beginning of the line with which an image of this kind boots; the other kind does not
+    /// contain it.
     pub const fn boot_line(self) -> &'static str {
         match self {
             Self::Hardened => "hardened image: branch targets guarded",
@@ -30,7 +32,8 @@ impl Protection {
     ///
     /// One line: the image cannot be read, or contains the boot line of neither kind or of both.
     pub fn of(image: &Path) -> Result<Self> {
-        let bytes = std::fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
+        let bytes =
+            std::fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
         Self::of_bytes(&bytes).with_context(|| format!("cannot use {}", image.display()))
     }
 
@@ -43,7 +46,9 @@ impl Protection {
             (true, false) => Ok(Self::Hardened),
             (false, true) => Ok(Self::Plain),
             (false, false) => bail!("it does not say whether it has branch protection"),
-            (true, true) => bail!("it says both that it has branch protection and that it has none"),
+            (true, true) => {
+                bail!("it says both that it has branch protection and that it has none")
+            }
         }
     }
 }

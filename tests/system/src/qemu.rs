@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Runs one scenario on QEMU and collects what it prints. The RMM's console is QEMU's standard output, the
-//! test firmware's semihosting output its standard error; both end in one log, line by line.
+//! Runs one scenario on QEMU and collects what it prints. The RMM's console is QEMU's standard
+//! output, the test firmware's semihosting output its standard error; both end in one log, line by
+//! line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -49,7 +50,8 @@ impl Images {
             Image::SelfTest => self.rmm_self_test.as_ref(),
             Image::Xlat => self.xlat.as_ref(),
         };
-        path.map(PathBuf::as_path).with_context(|| format!("the image {image:?} is needed and was not given"))
+        path.map(PathBuf::as_path)
+            .with_context(|| format!("the image {image:?} is needed and was not given"))
     }
 }
 
@@ -102,8 +104,8 @@ impl Qemu {
         Self { debugger, ..self }
     }
 
-    /// Starts a scenario and stops it before its first instruction, until a debugger that attaches at `socket` has it go on. What the machine
-    /// prints goes to standard output and error.
+    /// Starts a scenario and stops it before its first instruction, until a debugger that attaches
+    /// at `socket` has it go on. What the machine prints goes to standard output and error.
     ///
     /// # Errors
     ///
@@ -130,8 +132,12 @@ impl Qemu {
         let mut session = None;
         if let Some(script) = scenario.debugger {
             let program = self.debugger.as_deref().context("needs a debugger, --gdb")?;
-            let session =
-                session.insert(Session::new(program, script, &scenario.name, images.of(scenario.image)?));
+            let session = session.insert(Session::new(
+                program,
+                script,
+                &scenario.name,
+                images.of(scenario.image)?,
+            ));
             command.args(debugger_options(&session.socket));
         }
         let mut child = command
@@ -162,7 +168,10 @@ impl Qemu {
                 .map(|pipe| read_lines(pipe, sender.clone())),
         );
         readers.push(
-            debugger.as_mut().and_then(|child| child.stderr.take()).map(|pipe| read_lines(pipe, sender)),
+            debugger
+                .as_mut()
+                .and_then(|child| child.stderr.take())
+                .map(|pipe| read_lines(pipe, sender)),
         );
 
         let mut log = Vec::new();
@@ -207,7 +216,10 @@ impl Qemu {
 
     fn command(&self, scenario: &Scenario, images: &Images) -> Result<Command> {
         let loader = |file: &Path, address: u64| {
-            format!("loader,file={},addr={address:#x},force-raw=on", escape(&file.to_string_lossy()))
+            format!(
+                "loader,file={},addr={address:#x},force-raw=on",
+                escape(&file.to_string_lossy())
+            )
         };
         let mut semihosting = String::from("enable=on,target=native");
         for word in scenario.words() {
@@ -217,7 +229,8 @@ impl Qemu {
         let mut command = Command::new(&self.program);
         command
             .args(["-M", "virt,virtualization=on,secure=on,gic-version=3,memory-backend=dram"])
-            // Nothing is set aside for memory that is not touched, so that a machine may have more than this one.
+            // Nothing is set aside for memory that is not touched, so that a machine may have more
+            // than this one.
             .args([
                 "-object",
                 &format!("memory-backend-ram,id=dram,size={}G,reserve=off", scenario.memory_gib),
@@ -254,7 +267,8 @@ fn debugger_options(socket: &Path) -> [String; 3] {
     ["-S".into(), "-gdb".into(), format!("unix:{socket},server=on,wait=off")]
 }
 
-/// A debugger that follows a script, with the commands for the RMM and the symbols of its image loaded.
+/// A debugger that follows a script, with the commands for the RMM and the symbols of its image
+/// loaded.
 struct Session {
     command: Command,
     socket: PathBuf,
@@ -296,7 +310,8 @@ impl Drop for Session {
     }
 }
 
-/// The log with the functions that are named in it by their addresses, from the linked file beside the flat binary.
+/// The log with the functions that are named in it by their addresses, from the linked file beside
+/// the flat binary.
 fn symbolize(log: &[String], binary: &Path) -> Result<Vec<String>> {
     let path = binary.with_extension("elf");
     let elf = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -313,7 +328,13 @@ fn check_version(text: &str) -> Result<()> {
         .and_then(|found| Some((found[1].parse().ok()?, found[2].parse().ok()?)))
         .context("it does not tell its version")?;
     if version < OLDEST {
-        bail!("it is version {}.{}, {}.{} or newer is needed", version.0, version.1, OLDEST.0, OLDEST.1);
+        bail!(
+            "it is version {}.{}, {}.{} or newer is needed",
+            version.0,
+            version.1,
+            OLDEST.0,
+            OLDEST.1
+        );
     }
     Ok(())
 }
@@ -330,7 +351,8 @@ fn stop(child: &mut Child) -> Result<()> {
     Ok(())
 }
 
-/// Sends every line of a pipe, also those that are not valid text, until it closes or nobody listens.
+/// Sends every line of a pipe, also those that are not valid text, until it closes or nobody
+/// listens.
 fn read_lines(pipe: impl Read + Send + 'static, lines: Sender<String>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut pipe = BufReader::new(pipe);
@@ -359,7 +381,9 @@ mod tests {
 
     #[test]
     fn older_and_unrecognizable_versions_are_refused() {
-        for text in ["QEMU emulator version 9.1.3", "QEMU emulator version 8.2.0", "", "version x.y"] {
+        for text in
+            ["QEMU emulator version 9.1.3", "QEMU emulator version 8.2.0", "", "version x.y"]
+        {
             assert!(check_version(text).is_err(), "{text}");
         }
     }

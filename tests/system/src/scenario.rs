@@ -19,7 +19,8 @@ pub enum Image {
 /// A scenario that takes longer hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// A run of QEMU and what must come of it. Every scenario must end with status 0 and print no failed check.
+/// A run of QEMU and what must come of it. Every scenario must end with status 0 and print no
+/// failed check.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// Unique name; `--filter` looks here.

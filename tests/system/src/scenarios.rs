@@ -15,7 +15,8 @@ mod xlat;
 use crate::protection::Protection;
 use crate::scenario::Scenario;
 
-/// Every scenario of the usual run, for an RMM that is built with this protection. Names do not depend on it.
+/// Every scenario of the usual run, for an RMM that is built with this protection. Names do not
+/// depend on it.
 pub fn all(protection: Protection) -> Vec<Scenario> {
     let mut rows = Vec::new();
     rows.extend(rmi::sessions(protection));

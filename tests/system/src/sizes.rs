@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a linked image is made of: its sections, and its largest symbols by their demangled names. Called by `size` only.
+//! What a linked image is made of: its sections, and its largest symbols by their demangled names.
+//! Called by `size` only.
 
 use std::fmt;
 
@@ -86,7 +87,13 @@ impl Sizes {
                 self.sections.iter().filter(wanted).map(|section| section.size).sum()
             };
             writeln!(f, "{:<16} {:>10} {:>9}", "all", "", total(|_| true))?;
-            writeln!(f, "{:<16} {:>10} {:>9}", "in the file", "", total(|section| section.in_file))?;
+            writeln!(
+                f,
+                "{:<16} {:>10} {:>9}",
+                "in the file",
+                "",
+                total(|section| section.in_file)
+            )?;
             writeln!(f, "\n{:>9} {:<16} symbol", "bytes", "section")?;
             for Symbol { name, section, size } in self.symbols.iter().take(largest) {
                 writeln!(f, "{size:>9} {section:<16} {name}")?;
@@ -105,14 +112,17 @@ mod tests {
 
     fn own() -> Sizes {
         let program = std::env::current_exe().expect("a program has a file");
-        Sizes::of(&std::fs::read(program).expect("the file can be read")).expect("the file is well-formed")
+        Sizes::of(&std::fs::read(program).expect("the file can be read"))
+            .expect("the file is well-formed")
     }
 
     #[test]
     fn symbols_have_their_names_and_sizes_and_come_largest_first() {
         let sizes = own();
-        let known =
-            sizes.symbols.iter().find(|symbol| symbol.name.ends_with("sizes::tests::OF_A_KNOWN_SIZE"));
+        let known = sizes
+            .symbols
+            .iter()
+            .find(|symbol| symbol.name.ends_with("sizes::tests::OF_A_KNOWN_SIZE"));
         assert_eq!(known.map(|symbol| symbol.size), Some(54_321));
         assert!(sizes.symbols.is_sorted_by(|a, b| a.size >= b.size));
     }
@@ -121,8 +131,9 @@ mod tests {
     fn sections_come_by_address_and_say_whether_they_are_in_the_file() {
         let sizes = own();
         assert!(sizes.sections.is_sorted_by(|a, b| a.address <= b.address));
-        let in_file =
-            |name: &str| sizes.sections.iter().find(|section| section.name == name).map(|s| s.in_file);
+        let in_file = |name: &str| {
+            sizes.sections.iter().find(|section| section.name == name).map(|s| s.in_file)
+        };
         assert_eq!((in_file(".text"), in_file(".bss")), (Some(true), Some(false)));
         assert_eq!(in_file(".symtab"), None);
     }

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the debug information of a linked image says of an address in it: functions, files and lines, and where the function that is there
-//! keeps its return address.
+//! What the debug information of a linked image says of an address in it: functions, files and
+//! lines, and where the function that is there keeps its return address.
 
 use std::path::Path;
 
 use addr2line::gimli::{
-    AArch64, BaseAddresses, CfaRule, Dwarf, EhFrame, EndianSlice, LittleEndian, RegisterRule, SectionId,
-    UnwindContext, UnwindSection, Vendor,
+    AArch64, BaseAddresses, CfaRule, Dwarf, EhFrame, EndianSlice, LittleEndian, RegisterRule,
+    SectionId, UnwindContext, UnwindSection, Vendor,
 };
 use anyhow::{Context, Result};
 use object::{Object, ObjectSection, ObjectSymbol};
 
 type Bytes<'data> = EndianSlice<'data, LittleEndian>;
 
-/// Where the return address of a function is, while one of its instructions is about to be executed.
+/// Where the return address of a function is, while one of its instructions is about to be
+/// executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReturnAddress {
     /// In x30.
@@ -33,7 +34,8 @@ pub struct Frame {
 
 /// What is known of the code of an image. Addresses are those that it is linked at.
 pub trait Code {
-    /// The functions at `address` as `name at file:line`, the innermost of those that were inlined first.
+    /// The functions at `address` as `name at file:line`, the innermost of those that were inlined
+    /// first.
     fn functions(&self, address: u64) -> Vec<String>;
 
     /// The frame of the function at `address`; `None` where none is described, as in assembly.
@@ -60,14 +62,18 @@ impl<'data> Symbols<'data> {
             let data = elf.section_by_name(name).and_then(|section| section.data().ok());
             EndianSlice::new(data.unwrap_or_default(), LittleEndian)
         };
-        let dwarf = Dwarf::load(|id: SectionId| Ok::<_, addr2line::gimli::Error>(section(id.name())));
-        let lines =
-            dwarf.and_then(addr2line::Context::from_dwarf).context("the debug information is of no use")?;
+        let dwarf =
+            Dwarf::load(|id: SectionId| Ok::<_, addr2line::gimli::Error>(section(id.name())));
+        let lines = dwarf
+            .and_then(addr2line::Context::from_dwarf)
+            .context("the debug information is of no use")?;
         let mut frames = EhFrame::from(section(SectionId::EhFrame.name()));
         frames.set_vendor(Vendor::AArch64);
         let text = elf.section_by_name(".text").map(|section| section.index());
-        let in_text = elf.symbols().filter(|symbol| text.is_some() && symbol.section_index() == text);
-        // Those that begin with a dollar sign tell code from data (ELF for the Arm 64-bit Architecture, 4.5.4).
+        let in_text =
+            elf.symbols().filter(|symbol| text.is_some() && symbol.section_index() == text);
+        // Those that begin with a dollar sign tell code from data (ELF for the Arm 64-bit
+        // Architecture, 4.5.4).
         let mut labels: Vec<_> = in_text
             .filter_map(|symbol| Some((symbol.address(), symbol.name().ok()?)))
             .filter(|(_, name)| !name.is_empty() && !name.starts_with('$'))
@@ -80,7 +86,9 @@ impl<'data> Symbols<'data> {
 impl Code for Symbols<'_> {
     fn functions(&self, address: u64) -> Vec<String> {
         let mut functions = Vec::new();
-        let Ok(mut frames) = self.lines.find_frames(address).skip_all_loads() else { return functions };
+        let Ok(mut frames) = self.lines.find_frames(address).skip_all_loads() else {
+            return functions;
+        };
         while let Ok(Some(frame)) = frames.next() {
             let name = frame.function.as_ref().and_then(|function| function.demangle().ok());
             let name = without_hash(name.as_deref().unwrap_or("?")).to_owned();
@@ -124,7 +132,11 @@ impl Code for Symbols<'_> {
 /// A demangled name without the hash that legacy mangling ends with.
 fn without_hash(name: &str) -> &str {
     match name.rsplit_once("::h") {
-        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => path,
+        Some((path, hash))
+            if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            path
+        }
         _ => name,
     }
 }

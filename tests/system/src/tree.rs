@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A copy of the source tree to break things in, with images built from it by the targets of its own Makefile.
+//! A copy of the source tree to break things in, with images built from it by the targets of its
+//! own Makefile.
 //!
-//! The copy keeps what it built, and files that have not changed keep their time, so that a build takes no longer than a
-//! change needs. Only the copy is ever written to.
+//! The copy keeps what it built, and files that have not changed keep their time, so that a build
+//! takes no longer than a change needs. Only the copy is ever written to.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -86,10 +87,11 @@ impl Tree {
             let text = String::from_utf8(output.stdout).context("a file name is not valid text")?;
             Ok(text.split_terminator('\0').map(PathBuf::from).collect())
         };
-        let wanted: BTreeSet<PathBuf> = list(source, &["--cached", "--others", "--exclude-standard"])?
-            .into_iter()
-            .filter(|file| source.join(file).is_file())
-            .collect();
+        let wanted: BTreeSet<PathBuf> =
+            list(source, &["--cached", "--others", "--exclude-standard"])?
+                .into_iter()
+                .filter(|file| source.join(file).is_file())
+                .collect();
         for file in &wanted {
             copy_if_changed(&source.join(file), &root.join(file))?;
         }
@@ -104,11 +106,13 @@ impl Tree {
         fs::create_dir_all(root.join("build")).context("cannot make a folder in the copy")?;
         fs::write(&manifest, names).context("cannot write to the copy")?;
         // The tools are not built again from the copy: they are no part of what is tested.
-        let tool =
-            std::env::current_exe().context("this program cannot find itself")?.with_file_name("elf2bin");
+        let tool = std::env::current_exe()
+            .context("this program cannot find itself")?
+            .with_file_name("elf2bin");
         let place = root.join("target/tools");
         fs::create_dir_all(&place).context("cannot make a folder in the copy")?;
-        fs::copy(&tool, place.join("elf2bin")).with_context(|| format!("cannot copy {}", tool.display()))?;
+        fs::copy(&tool, place.join("elf2bin"))
+            .with_context(|| format!("cannot copy {}", tool.display()))?;
         Ok(Self { root })
     }
 
@@ -127,7 +131,8 @@ impl Tree {
     ///
     /// It cannot be written.
     pub fn write(&self, file: &str, content: &str) -> Result<()> {
-        fs::write(self.root.join(file), content).with_context(|| format!("cannot write {file} in the copy"))
+        fs::write(self.root.join(file), content)
+            .with_context(|| format!("cannot write {file} in the copy"))
     }
 
     /// Builds the images of a target.

@@ -84,8 +84,12 @@ pub fn judge(scenario: &Scenario, run: Result<Run>) -> Verdict {
     match run.end {
         End::Exited(status) if status.success() => {}
         End::Exited(status) => complaints.push(format!("ended with {status}")),
-        End::Hung => complaints.push(format!("hung: cut after {} s", scenario.time_limit.as_secs())),
-        End::Flooded => complaints.push(format!("printed without end: cut after {} lines", run.log.len())),
+        End::Hung => {
+            complaints.push(format!("hung: cut after {} s", scenario.time_limit.as_secs()))
+        }
+        End::Flooded => {
+            complaints.push(format!("printed without end: cut after {} lines", run.log.len()))
+        }
     }
     let expected = scenario.expected.iter().map(String::as_str).chain([PASSED]);
     for pattern in expected {
@@ -99,7 +103,8 @@ pub fn judge(scenario: &Scenario, run: Result<Run>) -> Verdict {
     for pattern in forbidden {
         match Regex::new(pattern) {
             Ok(regex) => {
-                complaints.extend(run.log.iter().filter(|line| regex.is_match(line)).take(4).cloned());
+                complaints
+                    .extend(run.log.iter().filter(|line| regex.is_match(line)).take(4).cloned());
             }
             Err(error) => complaints.push(error.to_string()),
         }
@@ -118,16 +123,26 @@ impl Verdict {
         self.ending
     }
 
-    /// What is wrong with the run, the most telling first: a check that failed, else a fatal report, else what is missing.
+    /// What is wrong with the run, the most telling first: a check that failed, else a fatal
+    /// report, else what is missing.
     pub fn complaint(&self) -> Option<&str> {
-        let telling = |word: &str| self.complaints.iter().find(|complaint| complaint.contains(word));
-        telling("FAILED").or_else(|| telling("FATAL")).or_else(|| self.complaints.last()).map(String::as_str)
+        let telling =
+            |word: &str| self.complaints.iter().find(|complaint| complaint.contains(word));
+        telling("FAILED")
+            .or_else(|| telling("FATAL"))
+            .or_else(|| self.complaints.last())
+            .map(String::as_str)
     }
 
     /// Prints the verdict; the log of a failure too, unless it was shown as it came.
     pub fn print(&self, scenario: &Scenario, log_shown: bool) {
         let word = if self.passed() { "ok    " } else { "FAILED" };
-        println!("{word} {} ({:.1} s): {}", scenario.name, self.duration.as_secs_f32(), scenario.asserts);
+        println!(
+            "{word} {} ({:.1} s): {}",
+            scenario.name,
+            self.duration.as_secs_f32(),
+            scenario.asserts
+        );
         if self.passed() {
             return;
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the documents name is there: files that they link to or name, targets of the Makefile that they tell people to make, tests and scenarios. And every
-//! page of `docs/` says at its top which files it describes.
+//! What the documents name is there: files that they link to or name, targets of the Makefile that
+//! they tell people to make, tests and scenarios. And every page of `docs/` says at its top which
+//! files it describes.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -32,7 +33,10 @@ fn files() -> Vec<PathBuf> {
     let root = root();
     let mut found = Vec::new();
     find(&root, &mut found);
-    found.iter().map(|path| path.strip_prefix(&root).expect("it was found in the root").into()).collect()
+    found
+        .iter()
+        .map(|path| path.strip_prefix(&root).expect("it was found in the root").into())
+        .collect()
 }
 
 /// Every file with this extension, by its path from the root, and its text.
@@ -65,24 +69,28 @@ fn spans(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Whether a code span is meant as the name of a file or folder of this tree: it has the extension of one, or begins with a folder of the root. What is built is
-/// not there yet.
+/// Whether a code span is meant as the name of a file or folder of this tree: it has the extension
+/// of one, or begins with a folder of the root. What is built is not there yet.
 fn is_path(span: &str) -> bool {
-    static NAME: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^[A-Za-z0-9_./-]*[A-Za-z0-9_/]$").expect("the pattern is valid"));
+    static NAME: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^[A-Za-z0-9_./-]*[A-Za-z0-9_/]$").expect("the pattern is valid")
+    });
     static FILE: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"\w\.(rs|S|toml|lock|md|sh|py|lds|ld|svg)$").expect("the pattern is valid")
     });
     let first = span.split('/').next().unwrap_or_default();
     let in_folder = span.contains('/') && !first.is_empty() && root().join(first).is_dir();
-    NAME.is_match(span) && (FILE.is_match(span) || in_folder) && !["build", "target"].contains(&first)
+    NAME.is_match(span)
+        && (FILE.is_match(span) || in_folder)
+        && !["build", "target"].contains(&first)
 }
 
-/// The names of tests in `text`, as far as their length or the path before them, which is left out, tells that they are such. One that ends with `...` or `*`
-/// is the start of a name.
+/// The names of tests in `text`, as far as their length or the path before them, which is left out,
+/// tells that they are such. One that ends with `...` or `*` is the start of a name.
 fn tests(text: &str) -> Vec<&str> {
     static TEST: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^(\w*::)*([a-z0-9]+(?:_[a-z0-9]+)+(?:_\.\.\.|_\*)?)$").expect("the pattern is valid")
+        Regex::new(r"^(\w*::)*([a-z0-9]+(?:_[a-z0-9]+)+(?:_\.\.\.|_\*)?)$")
+            .expect("the pattern is valid")
     });
     let mut tests = Vec::new();
     for found in spans(text).into_iter().filter_map(|span| TEST.captures(span)) {
@@ -102,20 +110,27 @@ fn named_scenarios(text: &str) -> Vec<&str> {
         Regex::new(r"(?i)scenarios?\s+((?:`[a-z0-9.*-]+`(?:,?\s+(?:and\s+)?)?)+)")
             .expect("the pattern is valid")
     });
-    LIST.captures_iter(text).filter_map(|found| found.get(1)).flat_map(|list| spans(list.as_str())).collect()
+    LIST.captures_iter(text)
+        .filter_map(|found| found.get(1))
+        .flat_map(|list| spans(list.as_str()))
+        .collect()
 }
 
-/// What the links in `text` lead to, a file (none: this document) and the section in it (or none), without those on the web.
+/// What the links in `text` lead to, a file (none: this document) and the section in it (or none),
+/// without those on the web.
 fn links(text: &str) -> Vec<(&str, &str)> {
     static LINK: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"\]\(([^)\s#]*)#?([^)\s]*)\)").expect("the pattern is valid"));
-    let part =
-        |found: &regex::Captures<'_>, part| found.get(part).map(|part| part.range()).unwrap_or_default();
-    let all = LINK.captures_iter(text).map(|found| (&text[part(&found, 1)], &text[part(&found, 2)]));
+    let part = |found: &regex::Captures<'_>, part| {
+        found.get(part).map(|part| part.range()).unwrap_or_default()
+    };
+    let all =
+        LINK.captures_iter(text).map(|found| (&text[part(&found, 1)], &text[part(&found, 2)]));
     all.filter(|(file, _)| !file.contains("://")).collect()
 }
 
-/// The names by which links lead to the sections of a document: their headings in lower case, with hyphens for spaces and without punctuation.
+/// The names by which links lead to the sections of a document: their headings in lower case, with
+/// hyphens for spaces and without punctuation.
 fn sections(text: &str) -> HashSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     let name = |heading: &str| {
@@ -131,8 +146,9 @@ fn sections(text: &str) -> HashSet<String> {
 
 /// The targets that `text` has people make: what follows `make` in code.
 fn targets(text: &str) -> Vec<String> {
-    static COMMAND: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?m)(?:^|`)make ([a-z][a-z0-9-]*)").expect("the pattern is valid"));
+    static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?m)(?:^|`)make ([a-z][a-z0-9-]*)").expect("the pattern is valid")
+    });
     let mut targets = Vec::new();
     let mut in_block = false;
     for line in text.lines() {
@@ -156,7 +172,8 @@ fn links_lead_to_files_and_sections_that_exist() {
         let folder = here.parent().expect("a file is in a folder");
         for (file, section) in links(&text) {
             let target = if file.is_empty() { here.clone() } else { folder.join(file) };
-            let has_section = || sections(&fs::read_to_string(&target).unwrap_or_default()).contains(section);
+            let has_section =
+                || sections(&fs::read_to_string(&target).unwrap_or_default()).contains(section);
             if !target.exists() || !(section.is_empty() || has_section()) {
                 broken.push(format!("{}: {file}#{section}", path.display()));
             }
@@ -218,7 +235,8 @@ fn tests_that_are_named_exist() {
 
 #[test]
 fn what_is_said_to_be_in_a_file_is_in_it() {
-    let place = Regex::new(r"`(?:\w+::)*(\w+)` in\s+`([\w/.-]+\.rs)`").expect("the pattern is valid");
+    let place =
+        Regex::new(r"`(?:\w+::)*(\w+)` in\s+`([\w/.-]+\.rs)`").expect("the pattern is valid");
     let mut missing = Vec::new();
     for (path, text) in documents() {
         for found in place.captures_iter(&text) {
@@ -240,7 +258,10 @@ fn what_is_said_to_be_in_a_file_is_in_it() {
 fn the_table_of_commands_has_each_function_and_its_number() {
     let pairs = |text: &str, pattern: &str| -> BTreeSet<(String, String)> {
         let pattern = Regex::new(pattern).expect("the pattern is valid");
-        pattern.captures_iter(text).map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
+        pattern
+            .captures_iter(text)
+            .map(|found| (found[1].to_owned(), found[2].to_owned()))
+            .collect()
     };
     let read = |path: &str| fs::read_to_string(root().join(path)).expect("the file can be read");
     let code = pairs(&read("src/rmi/types.rs"), r"pub const (\w+): u32 = (0x\w+);");
@@ -267,12 +288,15 @@ fn scenarios_that_are_named_exist() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The paths that a page says at its top that it describes; `None` if it does not say. Other code spans there, as targets of the Makefile, count for nothing.
+/// The paths that a page says at its top that it describes; `None` if it does not say. Other code
+/// spans there, as targets of the Makefile, count for nothing.
 fn described(text: &str) -> Option<Vec<&str>> {
     let top = text.split("\n## ").next()?;
     let paragraph = top.split("\n\n").find(|paragraph| paragraph.starts_with("Describes "))?;
-    let paths =
-        spans(paragraph).into_iter().filter(|span| is_path(span) || root().join(span).exists()).collect();
+    let paths = spans(paragraph)
+        .into_iter()
+        .filter(|span| is_path(span) || root().join(span).exists())
+        .collect();
     Some(paths).filter(|paths: &Vec<_>| !paths.is_empty())
 }
 
@@ -281,7 +305,8 @@ fn each_page_says_which_files_it_describes_and_they_exist() {
     let mut wrong = Vec::new();
     for (path, text) in documents().into_iter().filter(|(path, _)| path.starts_with("docs")) {
         match described(&text) {
-            None => wrong.push(format!("{}: no paragraph \"Describes `...`\" at its top", path.display())),
+            None => wrong
+                .push(format!("{}: no paragraph \"Describes `...`\" at its top", path.display())),
             Some(paths) => wrong.extend(
                 paths
                     .into_iter()
@@ -295,8 +320,9 @@ fn each_page_says_which_files_it_describes_and_they_exist() {
 
 #[test]
 fn each_document_begins_with_its_license() {
-    let has_not =
-        |(_, text): &(_, String)| !text.starts_with("<!-- SPDX-License-Identifier: BSD-3-Clause -->\n");
+    let has_not = |(_, text): &(_, String)| {
+        !text.starts_with("<!-- SPDX-License-Identifier: BSD-3-Clause -->\n")
+    };
     let without: Vec<_> = documents().into_iter().filter(has_not).map(|(path, _)| path).collect();
     assert!(without.is_empty(), "{without:#?}");
 }
@@ -316,7 +342,8 @@ fn programs_and_tests_that_are_run_exist() {
             for name in run.captures_iter(&text).filter_map(|found| found.get(1)) {
                 // The package's own program has its name.
                 let is_own = name.as_str() == env!("CARGO_PKG_NAME");
-                let exists = |place: &&str| root().join(place.replace("{}", name.as_str())).exists();
+                let exists =
+                    |place: &&str| root().join(place.replace("{}", name.as_str())).exists();
                 if !is_own && !places.iter().any(exists) {
                     missing.push(format!("{}: {}", path.display(), name.as_str()));
                 }
@@ -353,8 +380,15 @@ fn files_tests_and_scenarios_are_found_where_they_are() {
         "../firmware/src/options.rs",
     ];
     assert_eq!(paths.map(is), paths.map(|path| (path, true)));
-    let others =
-        ["build/rmm.bin", "lib/xlat", "x0/x1", "make run", "RMM=build/rmm.bin", "*.rs", "rmi1-features"];
+    let others = [
+        "build/rmm.bin",
+        "lib/xlat",
+        "x0/x1",
+        "make run",
+        "RMM=build/rmm.bin",
+        "*.rs",
+        "rmi1-features",
+    ];
     assert_eq!(others.map(is), others.map(|other| (other, false)));
     assert_eq!(spans("`a` b\n```\n`c`\n```\n`d`"), ["a", "d"]);
     let text = "`m::a_test_of_it`, `::and_one_more`, `the_first_of_...`, `one_that_is_of_its_length`, `M::a_type`, `not_a_test`, `A_B_C_D_E_F`";

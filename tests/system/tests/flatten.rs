@@ -19,7 +19,8 @@ struct Segment {
     bss: u64,
 }
 
-/// An ELF image to serialize: header fields, segments and at most one section of dynamic relocations.
+/// An ELF image to serialize: header fields, segments and at most one section of dynamic
+/// relocations.
 struct Elf {
     kind: u16,
     machine: u16,
@@ -29,7 +30,8 @@ struct Elf {
 }
 
 impl Elf {
-    /// A valid position-independent image: code at 0, data with BSS at 0x1000, one relative relocation.
+    /// A valid position-independent image: code at 0, data with BSS at 0x1000, one relative
+    /// relocation.
     fn position_independent() -> Self {
         Self {
             kind: 3,
@@ -45,7 +47,8 @@ impl Elf {
 
     /// A valid fixed image: one segment at 0x4000_0000.
     fn fixed() -> Self {
-        let code = Segment { flags: READ_EXECUTE, address: 0x4000_0000, content: vec![9; 12], bss: 0 };
+        let code =
+            Segment { flags: READ_EXECUTE, address: 0x4000_0000, content: vec![9; 12], bss: 0 };
         Self { kind: 2, machine: 183, entry: 0x4000_0000, segments: vec![code], relocations: None }
     }
 
@@ -59,7 +62,8 @@ impl Elf {
             let size = u64::try_from(segment.content.len()).unwrap();
             headers.extend(1u32.to_le_bytes());
             headers.extend(segment.flags.to_le_bytes());
-            for word in [content_at, segment.address, segment.address, size, size + segment.bss, 1] {
+            for word in [content_at, segment.address, segment.address, size, size + segment.bss, 1]
+            {
                 headers.extend(word.to_le_bytes());
             }
             content.extend(&segment.content);
@@ -70,7 +74,8 @@ impl Elf {
         if let Some((section_type, entries)) = &self.relocations {
             content.extend(entries.iter().flatten().flat_map(|word| word.to_le_bytes()));
             let size = u64::try_from(entries.len()).unwrap() * 24;
-            // The null section, then the (empty) table of section names that the header names as number 1.
+            // The null section, then the (empty) table of section names that the header names as
+            // number 1.
             sections.push(section_header(0, 0, 0, 0));
             sections.push(section_header(3, 0, content_at, 1));
             sections.push(section_header(*section_type, 2, relocations_at, size));
@@ -86,7 +91,9 @@ impl Elf {
             file.extend(word.to_le_bytes());
         }
         file.extend(0u32.to_le_bytes());
-        for half in [64, 56, self.segments.len(), 64, sections.len(), usize::from(!sections.is_empty())] {
+        for half in
+            [64, 56, self.segments.len(), 64, sections.len(), usize::from(!sections.is_empty())]
+        {
             file.extend(u16::try_from(half).unwrap().to_le_bytes());
         }
         file.extend(headers);
@@ -112,7 +119,8 @@ fn section_header(section_type: u32, flags: u64, offset: u64, size: u64) -> Vec<
 
 #[test]
 fn segments_are_laid_out_by_address_and_bss_is_dropped() {
-    let image = flatten(&Elf::position_independent().bytes(), ImageKind::PositionIndependent).unwrap();
+    let image =
+        flatten(&Elf::position_independent().bytes(), ImageKind::PositionIndependent).unwrap();
     assert_eq!(image.base, 0);
     assert_eq!(image.bytes.len(), 0x1008);
     assert_eq!(image.bytes[..5], [1, 2, 3, 4, 0]);
@@ -130,7 +138,8 @@ fn a_fixed_image_starts_at_its_lowest_address() {
 #[test]
 fn relocations_other_than_relative_are_refused() {
     let mut elf = Elf::position_independent();
-    elf.relocations = Some((SHT_RELA, vec![[0x1000, u64::from(RELATIVE), 0], [8, u64::from(ABS64), 0]]));
+    elf.relocations =
+        Some((SHT_RELA, vec![[0x1000, u64::from(RELATIVE), 0], [8, u64::from(ABS64), 0]]));
     let refused = flatten(&elf.bytes(), ImageKind::PositionIndependent);
     assert_eq!(refused, Err(FlattenError::Relocation { kind: ABS64, offset: 8 }));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The floors of the house are as `docs/design/overview.md` has them: no room uses one that is further up, and `unsafe` and `asm!` are where the table says.
+//! The floors of the house are as `docs/design/overview.md` has them: no room uses one that is
+//! further up, and `unsafe` and `asm!` are where the table says.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,10 +20,16 @@ fn root() -> PathBuf {
 
 /// The rooms, from the bottom.
 fn rooms() -> Vec<Room> {
-    let page = fs::read_to_string(root().join("docs/design/overview.md")).expect("the page can be read");
-    let row = Regex::new(r"(?m)^\| `(\w+)` \|.*\| (yes|no) \| (yes|no) \|$").expect("the pattern is valid");
+    let page =
+        fs::read_to_string(root().join("docs/design/overview.md")).expect("the page can be read");
+    let row = Regex::new(r"(?m)^\| `(\w+)` \|.*\| (yes|no) \| (yes|no) \|$")
+        .expect("the pattern is valid");
     row.captures_iter(&page)
-        .map(|row| Room { name: row[1].to_owned(), has_unsafe: &row[2] == "yes", has_asm: &row[3] == "yes" })
+        .map(|row| Room {
+            name: row[1].to_owned(),
+            has_unsafe: &row[2] == "yes",
+            has_asm: &row[3] == "yes",
+        })
         .collect()
 }
 
@@ -31,7 +38,8 @@ fn sources(name: &str) -> Vec<PathBuf> {
     fn find(path: PathBuf, found: &mut Vec<PathBuf>) {
         let Ok(entries) = fs::read_dir(&path) else {
             found.extend(
-                Some(path).filter(|path| path.extension().is_some_and(|extension| extension == "rs")),
+                Some(path)
+                    .filter(|path| path.extension().is_some_and(|extension| extension == "rs")),
             );
             return;
         };
@@ -43,7 +51,8 @@ fn sources(name: &str) -> Vec<PathBuf> {
         }
     }
     let mut found = Vec::new();
-    for path in [root().join("src").join(name), root().join("src").join(name).with_extension("rs")] {
+    for path in [root().join("src").join(name), root().join("src").join(name).with_extension("rs")]
+    {
         if path.exists() {
             find(path, &mut found);
         }
@@ -51,7 +60,8 @@ fn sources(name: &str) -> Vec<PathBuf> {
     found
 }
 
-/// What is built into the firmware: without the unit tests, which stand at the end of a file, and without comments.
+/// What is built into the firmware: without the unit tests, which stand at the end of a file, and
+/// without comments.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("the file can be read");
     let end = text.find("\n#[cfg(test)]\nmod tests {").unwrap_or(text.len());
@@ -74,11 +84,13 @@ fn used(code: &str) -> Vec<String> {
     });
     let names = alone.chain(together);
     names
-        .map(
-            |name| {
-                if ["error", "warn", "info", "debug"].contains(&name.as_str()) { "log".into() } else { name }
-            },
-        )
+        .map(|name| {
+            if ["error", "warn", "info", "debug"].contains(&name.as_str()) {
+                "log".into()
+            } else {
+                name
+            }
+        })
         .collect()
 }
 
@@ -89,8 +101,9 @@ fn no_room_uses_one_that_is_further_up() {
     let mut wrong = Vec::new();
     for (own, room) in rooms.iter().enumerate() {
         for path in sources(&room.name) {
-            let above =
-                used(&code(&path)).into_iter().filter(|name| floor(name).is_some_and(|floor| floor > own));
+            let above = used(&code(&path))
+                .into_iter()
+                .filter(|name| floor(name).is_some_and(|floor| floor > own));
             wrong.extend(above.map(|name| format!("{} uses {name}", path.display())));
         }
     }
@@ -99,7 +112,8 @@ fn no_room_uses_one_that_is_further_up() {
 
 #[test]
 fn unsafe_and_assembly_are_only_in_the_rooms_that_have_them() {
-    let unsafe_code = Regex::new(r"\bunsafe\s+(\{|impl|fn|extern|trait)").expect("the pattern is valid");
+    let unsafe_code =
+        Regex::new(r"\bunsafe\s+(\{|impl|fn|extern|trait)").expect("the pattern is valid");
     let assembly = Regex::new(r"\basm!\(|\bglobal_asm!\(").expect("the pattern is valid");
     for room in rooms() {
         let code: String = sources(&room.name).iter().map(|path| code(path)).collect();
@@ -112,7 +126,8 @@ fn unsafe_and_assembly_are_only_in_the_rooms_that_have_them() {
 fn every_module_of_the_library_is_a_room() {
     let library = fs::read_to_string(root().join("src/lib.rs")).expect("the file can be read");
     let module = Regex::new(r"(?m)^pub mod (\w+);").expect("the pattern is valid");
-    let mut modules: Vec<_> = module.captures_iter(&library).map(|found| found[1].to_owned()).collect();
+    let mut modules: Vec<_> =
+        module.captures_iter(&library).map(|found| found[1].to_owned()).collect();
     // It stands behind the lowest floor, and is none of the firmware.
     modules.retain(|name| name != "host");
     let mut rooms: Vec<_> = rooms().into_iter().map(|room| room.name).collect();

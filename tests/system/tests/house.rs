@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Habits of the tree that nothing else holds to: who owns each source file, and what the firmware is linked with.
+//! Habits of the tree that nothing else holds to: who owns each source file, and what the firmware
+//! is linked with.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,7 +34,8 @@ fn find_sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether `text` says its license where it begins: in the first line, or in the one after the line that names the interpreter.
+/// Whether `text` says its license where it begins: in the first line, or in the one after the line
+/// that names the interpreter.
 fn is_licensed(text: &str) -> bool {
     let mut lines = text.lines().skip_while(|line| line.starts_with("#!/"));
     lines.next().is_some_and(|line| line.contains("SPDX-License-Identifier: BSD-3-Clause"))
@@ -42,8 +44,12 @@ fn is_licensed(text: &str) -> bool {
 /// What cargo prints with these arguments. Versions are those of `Cargo.lock`, or it fails.
 fn cargo(arguments: &[&str]) -> String {
     let mut cargo = Command::new(env!("CARGO"));
-    let output =
-        cargo.args(arguments).arg("--locked").current_dir(root()).output().expect("cargo can be run");
+    let output = cargo
+        .args(arguments)
+        .arg("--locked")
+        .current_dir(root())
+        .output()
+        .expect("cargo can be run");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo {arguments:?}: {said}");
     String::from_utf8(output.stdout).expect("cargo writes text")
@@ -56,7 +62,8 @@ const LICENSES: [&str; 4] = ["Apache-2.0", "BSD-3-Clause", "MIT", "Unicode-3.0"]
 fn is_allowed(expression: &str) -> bool {
     let expression = spdx::Expression::parse_mode(expression, spdx::ParseMode::LAX);
     let allows = |license: &spdx::LicenseReq| {
-        license.addition.is_none() && license.license.id().is_some_and(|id| LICENSES.contains(&id.name))
+        license.addition.is_none()
+            && license.license.id().is_some_and(|id| LICENSES.contains(&id.name))
     };
     expression.is_ok_and(|expression| expression.evaluate(allows))
 }
@@ -88,7 +95,8 @@ fn every_source_file_says_its_license_where_it_begins() {
 #[test]
 fn the_locked_versions_fit_the_manifests_and_no_crate_is_in_the_firmware_twice() {
     let target = "aarch64-unknown-none-softfloat";
-    let tree = cargo(&["tree", "-p", "rmm", "-e", "normal", "--target", target, "--prefix", "none"]);
+    let tree =
+        cargo(&["tree", "-p", "rmm", "-e", "normal", "--target", target, "--prefix", "none"]);
     let versions = versions(&tree);
     assert!(versions.contains_key("aarch64-cpu") && versions.contains_key("spin"), "{versions:?}");
     let several: Vec<_> = versions.into_iter().filter(|(_, versions)| versions.len() > 1).collect();
@@ -122,8 +130,11 @@ fn the_locked_versions_are_committed() {
     // A tree that was not cloned has no list of what is committed.
     if root().join(".git").exists() {
         let mut git = Command::new("git");
-        let output =
-            git.args(["ls-files", "Cargo.lock"]).current_dir(root()).output().expect("git can be run");
+        let output = git
+            .args(["ls-files", "Cargo.lock"])
+            .current_dir(root())
+            .output()
+            .expect("git can be run");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "Cargo.lock\n");
     }
 }

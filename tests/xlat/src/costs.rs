@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Instructions that operations of the library take on the target, by QEMU's instruction clock (`-icount shift=0`), where the
-//! counter advances by one with each instruction. A context of the regime and kind that the RMM uses: EL2&0, 48-bit
-//! format, in force while it changes.
+//! Instructions that operations of the library take on the target, by QEMU's instruction clock
+//! (`-icount shift=0`), where the counter advances by one with each instruction. A context of the
+//! regime and kind that the RMM uses: EL2&0, 48-bit format, in force while it changes.
 //!
 //! Each count is printed as a line `figure: SECTION | NAME | NUMBER`, which `make bench` collects.
 
 use rmm::address::{PhysAddr, VirtAddr, native};
 use rmm::xlat::mmu::{self, Sharing};
 use rmm::xlat::{
-    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error, Maintenance, Region,
-    RegionStorage, Table, TablePool, VaRange,
+    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error,
+    Maintenance, Region, RegionStorage, Table, TablePool, VaRange,
 };
 use rmm_test_firmware::say;
 
@@ -108,10 +108,13 @@ fn live() -> Result<(), Error> {
     let mut high_tables = [Table::EMPTY];
     let base = PhysAddr::new(high_tables.as_ptr().addr() as u64);
     let mut high_storage = RegionStorage::<1>::new();
-    let high =
-        ContextBuilder::<El2And0>::new(space, TablePool::new(&mut high_tables, base)?, high_storage.list())?
-            .init()
-            .map_err(|failed| failed.error)?;
+    let high = ContextBuilder::<El2And0>::new(
+        space,
+        TablePool::new(&mut high_tables, base)?,
+        high_storage.list(),
+    )?
+    .init()
+    .map_err(|failed| failed.error)?;
     let tcr = mmu::tcr(low.space(), high.space(), &features)?;
     let ttbr = |context| mmu::ttbr(context, Sharing::Private, &features);
     low.activate(Maintenance::InnerShareable);
@@ -122,7 +125,12 @@ fn live() -> Result<(), Error> {
     let near = region(USUAL);
     // A GiB without tables of its own, above everything else.
     let far = Region::new(PhysAddr::new(0x30_0000_0000), VirtAddr::new(0x60_0000_0000), PAGE, data);
-    let block = Region::new(PhysAddr::new(0x30_0020_0000), VirtAddr::new(PAGES.1 + GIB - MIB_2), MIB_2, data);
+    let block = Region::new(
+        PhysAddr::new(0x30_0020_0000),
+        VirtAddr::new(PAGES.1 + GIB - MIB_2),
+        MIB_2,
+        data,
+    );
     dynamic(&mut low, "a page, in a table that is there", near)?;
     dynamic(&mut low, "a page, with two tables", far)?;
     dynamic(&mut low, "a block of 2 MiB", block)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Entry at EL3, the ways down to EL2 and EL1, the switch from one translation to another, the vectors, and the
-// probes: the accesses that may fault.
+// Entry at EL3, the ways down to EL2 and EL1, the switch from one translation to another, the
+// vectors, and the probes: the accesses that may fault.
 
     .section .text.first, "ax"
     .global entry
@@ -62,7 +62,8 @@ descend_to_el1:
     ret
     .pool
 
-// x0 = Registers (see level.rs). The code, the stack and x0's memory must be flat in both translations.
+// x0 = Registers (see level.rs). The code, the stack and x0's memory must be flat in both
+// translations.
     .macro install el, invalidate
     ldp     x1, x2, [x0]
     ldp     x3, x4, [x0, #16]

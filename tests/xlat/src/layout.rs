@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Where things are: the image, the memory for tests with its content, and the addresses of a context that are tested.
+//! Where things are: the image, the memory for tests with its content, and the addresses of a
+//! context that are tested.
 
 use core::ops::Range;
 
@@ -60,7 +61,8 @@ pub fn plant() {
     let write = |address: u64, value: u64| {
         // SAFETY: memory for tests, in which Rust keeps nothing, and which the ground maps flat.
         unsafe {
-            core::ptr::with_exposed_provenance_mut::<u64>(rmm::address::native(address)).write_volatile(value)
+            core::ptr::with_exposed_provenance_mut::<u64>(rmm::address::native(address))
+                .write_volatile(value)
         };
     };
     let pages = (0..PAGES).map(|number| page(number).get());
@@ -84,11 +86,18 @@ unsafe extern "C" {
 }
 
 /// Adds the image, flat: code, constants, and all that is written.
-pub fn add_image<R: Regime>(builder: &mut ContextBuilder<'_, R>, level: Level) -> Result<(), Error> {
+pub fn add_image<R: Regime>(
+    builder: &mut ContextBuilder<'_, R>,
+    level: Level,
+) -> Result<(), Error> {
     let address = |symbol: *const u8| symbol.addr() as u64;
-    let [text, rodata, data, end] =
-        [&raw const __text_start, &raw const __text_end, &raw const __rodata_end, &raw const __bss_end]
-            .map(address);
+    let [text, rodata, data, end] = [
+        &raw const __text_start,
+        &raw const __text_end,
+        &raw const __rodata_end,
+        &raw const __bss_end,
+    ]
+    .map(address);
     let mut add = |range: Range<u64>, attributes: Attributes| {
         builder.add_static(Region::flat(
             PhysAddr::new(range.start),
@@ -156,12 +165,16 @@ pub fn kinds(level: Level) -> impl Iterator<Item = Kind> {
         let kind = data("in another physical address space", number, Attributes::read_write());
         Kind { attributes: kind.attributes.in_pas(pas), ..kind }
     });
-    everywhere.into_iter().chain(with_el0.into_iter().filter(move |_| level.has_el0())).chain(elsewhere)
+    everywhere
+        .into_iter()
+        .chain(with_el0.into_iter().filter(move |_| level.has_el0()))
+        .chain(elsewhere)
 }
 
 /// Transient pages: bytes below the top, and how many.
 pub const TRANSIENT: (u64, u64) = (0xa000, 8);
-/// Sixteen pages that the Contiguous hint can join: bytes below the top, and the first page's number.
+/// Sixteen pages that the Contiguous hint can join: bytes below the top, and the first page's
+/// number.
 pub const GROUP: (u64, u64) = (0x4_0000, 0x20);
 
 /// The address so many bytes below the end of a range.
@@ -172,10 +185,18 @@ pub fn below_top(space: &AddressSpace, bytes: u64) -> VirtAddr {
 }
 
 /// Adds the static regions that [`crate::session`] tests.
-pub fn add_tested<R: Regime>(builder: &mut ContextBuilder<'_, R>, level: Level) -> Result<(), Error> {
+pub fn add_tested<R: Regime>(
+    builder: &mut ContextBuilder<'_, R>,
+    level: Level,
+) -> Result<(), Error> {
     let space = *builder.space();
     for kind in kinds(level) {
-        builder.add_static(Region::new(kind.pa, below_top(&space, kind.below_top), PAGE, kind.attributes))?;
+        builder.add_static(Region::new(
+            kind.pa,
+            below_top(&space, kind.below_top),
+            PAGE,
+            kind.attributes,
+        ))?;
     }
     let (group, first) = GROUP;
     let group = below_top(&space, group);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The Exception level this runs at: its translation registers, and the way down to the next one.
 //!
-//! Between two contexts a level runs on the *ground*: a table of flat GiB blocks, without the library.
+//! Between two contexts a level runs on the *ground*: a table of flat GiB blocks, without the
+//! library.
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
@@ -138,7 +139,8 @@ impl Level {
     pub fn enter(self) {
         match self {
             Self::El3 | Self::El2 => {}
-            // SAFETY: EL3 is left for good; all that Rust keeps is in memory and registers that stay.
+            // SAFETY: EL3 is left for good; all that Rust keeps is in memory and registers that
+            // stay.
             Self::El2And0 => unsafe { descend_to_el2(SCR_REALM) },
             // SAFETY: as above, for EL2.
             Self::El1And0 => unsafe { descend_to_el1(HCR) },
@@ -171,8 +173,14 @@ impl Level {
     /// # Safety
     /// They map the image, flat.
     pub unsafe fn put_in_force(self, tcr: u64, ttbr0: u64, ttbr1: u64) {
-        let registers =
-            Registers { hcr: self.hcr(), sctlr: SCTLR, mair: rmm::xlat::mmu::MAIR, tcr, ttbr0, ttbr1 };
+        let registers = Registers {
+            hcr: self.hcr(),
+            sctlr: SCTLR,
+            mair: rmm::xlat::mmu::MAIR,
+            tcr,
+            ttbr0,
+            ttbr1,
+        };
         // SAFETY: the caller's promise; what is in force is flat as well.
         unsafe { self.install(&registers) };
     }
@@ -223,7 +231,8 @@ pub fn features() -> Features {
     )
 }
 
-/// TCR_EL2 without E2H, and TCR_EL3: the layout of a regime with one VA range, of which the library computes no values.
+/// TCR_EL2 without E2H, and TCR_EL3: the layout of a regime with one VA range, of which the library
+/// computes no values.
 pub fn single_range_tcr(space: &AddressSpace, features: &Features) -> u64 {
     let lpa2 = space.format() == DescriptorFormat::Lpa2;
     let range = if lpa2 { features.physical_range } else { features.physical_range.min(5) };

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The translation tables library in the hands of a user: an image that builds contexts, has the MMU walk them, and checks by
-//! accesses what it finds there, at every change.
+//! The translation tables library in the hands of a user: an image that builds contexts, has the
+//! MMU walk them, and checks by accesses what it finds there, at every change.
 //!
-//! It is entered at EL3 and takes itself down, so that each regime is the one in force in turn: EL3, EL2&0, EL2, EL1&0.
-//! Every check prints a line that starts with `ok:` or `FAILED:`; the run ends the emulation with status 0 if no
-//! check failed. The scenario `costs` counts instructions instead.
+//! It is entered at EL3 and takes itself down, so that each regime is the one in force in turn:
+//! EL3, EL2&0, EL2, EL1&0. Every check prints a line that starts with `ok:` or `FAILED:`; the run
+//! ends the emulation with status 0 if no check failed. The scenario `costs` counts instructions
+//! instead.
 
 #![no_std]
 #![no_main]
@@ -53,7 +54,9 @@ extern "C" fn xlat_main() -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn xlat_unexpected(vector: u64) -> ! {
     let [syndrome, link, address] = Level::exception_registers();
-    say!("FAILED: exception at vector {vector:#x}: ESR {syndrome:#x} ELR {link:#x} FAR {address:#x}");
+    say!(
+        "FAILED: exception at vector {vector:#x}: ESR {syndrome:#x} ELR {link:#x} FAR {address:#x}"
+    );
     semihosting::exit(EXIT_FAILED)
 }
 

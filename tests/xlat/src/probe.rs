@@ -59,7 +59,9 @@ impl Probed {
         match self.syndrome >> 26 & 0x3f {
             0 if self.syndrome == 0 => Outcome::Done(self.value),
             BRANCH_TARGET => Outcome::BranchTarget,
-            taken if taken == class => fault(self.syndrome).unwrap_or(Outcome::Other(self.syndrome)),
+            taken if taken == class => {
+                fault(self.syndrome).unwrap_or(Outcome::Other(self.syndrome))
+            }
             _ => Outcome::Other(self.syndrome),
         }
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which contexts are put in force: every regime, both formats, and VA sizes from one table to five levels.
+//! Which contexts are put in force: every regime, both formats, and VA sizes from one table to five
+//! levels.
 
 use rmm::address::PhysAddr;
 use rmm::xlat::mmu::{self, Features, Sharing};
 use rmm::xlat::{
-    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El1And0, El2, El2And0, El3, Error,
-    Maintenance, Regime, Region, RegionStorage, Table, TablePool, VaRange,
+    AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El1And0, El2, El2And0,
+    El3, Error, Maintenance, Regime, Region, RegionStorage, Table, TablePool, VaRange,
 };
 use rmm_test_firmware::say;
 
@@ -69,7 +70,11 @@ fn announce<R: Regime>(context: &Context<'_, R>) {
 }
 
 /// A regime with one VA range, of which the image and what is tested have to share the context.
-fn one_range<R: Regime>(level: Level, format: DescriptorFormat, features: &Features) -> Result<(), Error> {
+fn one_range<R: Regime>(
+    level: Level,
+    format: DescriptorFormat,
+    features: &Features,
+) -> Result<(), Error> {
     let sizes = match format {
         DescriptorFormat::Bits48 => [39, 48],
         DescriptorFormat::Lpa2 => [44, 52],
@@ -121,7 +126,8 @@ fn two_ranges<R: Regime>(level: Level, features: &Features) -> Result<(), Error>
         let high = space(VaRange::High, high_bits, format, features)?.with_asid(ASID);
         let tcr = mmu::tcr(&low, &high, features)?;
         let mut low = ContextBuilder::<R>::new(low, pool(&mut low_tables)?, low_storage.list())?;
-        let mut high = ContextBuilder::<R>::new(high, pool(&mut high_tables)?, high_storage.list())?;
+        let mut high =
+            ContextBuilder::<R>::new(high, pool(&mut high_tables)?, high_storage.list())?;
         add_image(&mut low, level)?;
         match tested {
             VaRange::Low => add_tested(&mut low, level)?,
@@ -146,7 +152,8 @@ fn two_ranges<R: Regime>(level: Level, features: &Features) -> Result<(), Error>
     Ok(())
 }
 
-/// Regions that are added and removed while nobody walks the tables are there, and not, when they are walked again.
+/// Regions that are added and removed while nobody walks the tables are there, and not, when they
+/// are walked again.
 fn out_of_force<R: Regime>(
     level: Level,
     context: &mut Context<'_, R>,
@@ -173,8 +180,11 @@ fn out_of_force<R: Regime>(
         context.activate(Maintenance::Local);
         // SAFETY: the image is still mapped, flat.
         unsafe { level.put_in_force(tcr, ttbr0, ttbr1) };
-        let expected =
-            if there { Outcome::Done(crate::layout::content(page(number))) } else { Outcome::Translation(3) };
+        let expected = if there {
+            Outcome::Done(crate::layout::content(page(number)))
+        } else {
+            Outcome::Translation(3)
+        };
         every.equal(if there { "added" } else { "removed" }, load(va.get()), expected);
     }
     level.ground();

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The life of a context that is in force: everything is tried by accesses, before and after each change, so that what a
-//! TLB still held would show. In between, the walker's own word (AT) is compared with that of the context.
+//! The life of a context that is in force: everything is tried by accesses, before and after each
+//! change, so that what a TLB still held would show. In between, the walker's own word (AT) is
+//! compared with that of the context.
 
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::xlat::{
-    Attributes, Context, DescriptorFormat, Error, Granularity, Level as WalkLevel, MemoryType, Regime,
-    Region, mmu,
+    Attributes, Context, DescriptorFormat, Error, Granularity, Level as WalkLevel, MemoryType,
+    Regime, Region, mmu,
 };
 
 use crate::check::Every;
 use crate::layout::{
-    CODE, GIB, GIB_512, GROUP, MEMORY_2_MIB, MEMORY_GIB, MIB_2, PAGE, TRANSIENT, answer, below_top, code,
-    content, kinds, page,
+    CODE, GIB, GIB_512, GROUP, MEMORY_2_MIB, MEMORY_GIB, MIB_2, PAGE, TRANSIENT, answer, below_top,
+    code, content, kinds, page,
 };
 use crate::level::Level;
 use crate::probe::{Outcome, call, fault, load, store};
@@ -102,9 +103,11 @@ impl<R: Regime> Session<'_, '_, R> {
     }
 
     fn every_kind(&self) {
-        let mut every =
-            Every::new("pages of every kind can be read, written and called as their attributes say");
-        let mut same = Every::new("the walker finds what the context says, at the pages and between them");
+        let mut every = Every::new(
+            "pages of every kind can be read, written and called as their attributes say",
+        );
+        let mut same =
+            Every::new("the walker finds what the context says, at the pages and between them");
         for kind in kinds(self.level) {
             let va = self.at(kind.below_top).get();
             let expected = match CODE.into_iter().find(|&number| page(number) == kind.pa) {
@@ -113,11 +116,20 @@ impl<R: Regime> Session<'_, '_, R> {
                 // PL011: part number 0x011, designer and revision as QEMU has them.
                 None => 0x10_0000_0011,
             };
-            every.equal(format_args!("{}, read", kind.name), load(va + kind.word), Outcome::Done(expected));
+            every.equal(
+                format_args!("{}, read", kind.name),
+                load(va + kind.word),
+                Outcome::Done(expected),
+            );
             let stored = if kind.writable { STORED } else { FORBIDDEN };
-            every.equal(format_args!("{}, write", kind.name), store(va + kind.word, expected), stored);
+            every.equal(
+                format_args!("{}, write", kind.name),
+                store(va + kind.word, expected),
+                stored,
+            );
             every.equal(format_args!("{}, call", kind.name), call(va), kind.call);
-            let without_pad = if kind.attributes.guarded { Outcome::BranchTarget } else { kind.call };
+            let without_pad =
+                if kind.attributes.guarded { Outcome::BranchTarget } else { kind.call };
             every.equal(
                 format_args!("{}, call behind the landing pad", kind.name),
                 call(va + 4),
@@ -131,7 +143,8 @@ impl<R: Regime> Session<'_, '_, R> {
     }
 
     fn transient_pages(&self) -> Result<(), Error> {
-        let mut every = Every::new("a transient page gives what is mapped last, and faults when nothing is");
+        let mut every =
+            Every::new("a transient page gives what is mapped last, and faults when nothing is");
         let (below, pages) = TRANSIENT;
         let range = self.context.transient(self.at(below), rmm::address::native(pages))?;
         let read_write = range.template(self.read_write())?;
@@ -140,12 +153,22 @@ impl<R: Regime> Session<'_, '_, R> {
             let transient = range.page(index).ok_or(Error::NoSuchPage)?;
             let va = transient.address().get();
             every.equal(format_args!("{index}, before"), load(va), NOT_MAPPED);
-            for (number, template, stored) in
-                [(0x10, read_write, STORED), (0x11, read_only, FORBIDDEN), (0x12, read_write, STORED)]
-            {
+            for (number, template, stored) in [
+                (0x10, read_write, STORED),
+                (0x11, read_only, FORBIDDEN),
+                (0x12, read_write, STORED),
+            ] {
                 transient.map(page(number), template)?;
-                every.equal(format_args!("{index}, read"), load(va), Outcome::Done(content(page(number))));
-                every.equal(format_args!("{index}, write"), store(va, content(page(number))), stored);
+                every.equal(
+                    format_args!("{index}, read"),
+                    load(va),
+                    Outcome::Done(content(page(number))),
+                );
+                every.equal(
+                    format_args!("{index}, write"),
+                    store(va, content(page(number))),
+                    stored,
+                );
                 self.agree(&mut every, va);
                 transient.unmap()?;
                 every.equal(format_args!("{index}, unmapped"), load(va), NOT_MAPPED);
@@ -166,8 +189,9 @@ impl<R: Regime> Session<'_, '_, R> {
     }
 
     fn a_page_at_the_top(&mut self) -> Result<(), Error> {
-        let mut every =
-            Every::new("a page at the top of the range comes and goes, each time with other memory");
+        let mut every = Every::new(
+            "a page at the top of the range comes and goes, each time with other memory",
+        );
         let va = self.at(PAGE);
         for number in [0x17, 0x18, 0x17] {
             every.equal("before", load(va.get()), NOT_MAPPED);
@@ -205,7 +229,11 @@ impl<R: Regime> Session<'_, '_, R> {
             self.change(va, PAGE, self.code().guarded())?;
             every.equal("guarded, write", store(va.get(), 0), FORBIDDEN);
             every.equal("guarded, call", call(va.get()), Outcome::Done(answer(CODE[0])));
-            every.equal("guarded, call behind the landing pad", call(va.get() + 4), Outcome::BranchTarget);
+            every.equal(
+                "guarded, call behind the landing pad",
+                call(va.get() + 4),
+                Outcome::BranchTarget,
+            );
             self.change(va, PAGE, self.code())?;
             every.equal("code, call", call(va.get()), Outcome::Done(answer(CODE[0])));
             every.equal(
@@ -241,7 +269,8 @@ impl<R: Regime> Session<'_, '_, R> {
     }
 
     fn a_group(&mut self) -> Result<(), Error> {
-        let mut every = Every::new("one page of a group with the Contiguous hint changes, the others do not");
+        let mut every =
+            Every::new("one page of a group with the Contiguous hint changes, the others do not");
         let (below, number) = GROUP;
         let (va, pa) = (self.at(below), page(number));
         every.equal("hint", self.context.translate(va)?.contiguous, true);
@@ -286,19 +315,22 @@ impl<R: Regime> Session<'_, '_, R> {
     }
 
     fn a_gib(&mut self) -> Result<(), Error> {
-        let mut every = Every::new("a block of 1 GiB is split by a change of 2 MiB, and goes with its table");
+        let mut every =
+            Every::new("a block of 1 GiB is split by a change of 2 MiB, and goes with its table");
         let va = self.at(4 * GIB);
         let places = [0, MIB_2, 2 * MIB_2, GIB - PAGE];
         let address = |offset: u64| va.get() + offset;
-        let contents = places.map(|offset| Outcome::Done(content(PhysAddr::new(MEMORY_GIB.get() + offset))));
+        let contents =
+            places.map(|offset| Outcome::Done(content(PhysAddr::new(MEMORY_GIB.get() + offset))));
         self.add(MEMORY_GIB, va, GIB)?;
         every.equal("level", self.context.translate(va)?.level, WalkLevel::One);
         every.equal("read", places.map(|offset| load(address(offset))), contents);
         every.equal("call", call(va.get()), Outcome::Permission(1));
         self.change(VirtAddr::new(address(MIB_2)), MIB_2, self.read_only())?;
         every.equal("read after the change", places.map(|offset| load(address(offset))), contents);
-        let stored =
-            places.map(|offset| store(address(offset), content(PhysAddr::new(MEMORY_GIB.get() + offset))));
+        let stored = places.map(|offset| {
+            store(address(offset), content(PhysAddr::new(MEMORY_GIB.get() + offset)))
+        });
         every.equal("write", stored, [STORED, Outcome::Permission(2), STORED, STORED]);
         for offset in places {
             self.agree(&mut every, address(offset));
@@ -319,7 +351,11 @@ impl<R: Regime> Session<'_, '_, R> {
         self.context.add(region.with_granularity(Granularity::Page))?;
         let free = self.context.pool().free();
         let translation = self.context.translate(va)?;
-        every.equal("level and hint", (translation.level, translation.contiguous), (WalkLevel::Three, false));
+        every.equal(
+            "level and hint",
+            (translation.level, translation.contiguous),
+            (WalkLevel::Three, false),
+        );
         let one = VirtAddr::new(va.get() + 7 * PAGE);
         self.change(one, PAGE, self.read_only())?;
         every.equal("free tables", self.context.pool().free(), free);

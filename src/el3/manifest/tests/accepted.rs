@@ -56,7 +56,10 @@ fn the_page_seen_on_qemu_parses_to_its_known_values() {
         baud_rate: 115_200,
     };
     assert_eq!(manifest.consoles().collect::<Vec<_>>(), [console]);
-    assert_eq!(manifest.non_coherent().len() + manifest.coherent().len() + manifest.smmus().len(), 0);
+    assert_eq!(
+        manifest.non_coherent().len() + manifest.coherent().len() + manifest.smmus().len(),
+        0
+    );
     assert_eq!(manifest.root_complexes().count(), 0);
     Model::new(&image.bytes, image.base).check(PHYSICAL_LIMIT, &manifest);
 }
@@ -66,9 +69,15 @@ fn what_tf_a_says_of_fvp_parses_to_its_values() {
     let image = Builder::fvp().build();
     let manifest = image.parse().unwrap();
     let dram: Vec<_> = manifest.dram().collect();
-    assert_eq!(regions(manifest.dram()), [(0x8000_0000, 0x7C00_0000), (0x8_8000_0000, 0x8000_0000)]);
+    assert_eq!(
+        regions(manifest.dram()),
+        [(0x8000_0000, 0x7C00_0000), (0x8_8000_0000, 0x8000_0000)]
+    );
     assert_eq!(dram[1].end(), PhysAddr::new(0x9_0000_0000));
-    assert_eq!(regions(manifest.non_coherent()), [(0x5000_0000, 0x1000_0000), (0x40_0000_0000, 0xC000_0000)]);
+    assert_eq!(
+        regions(manifest.non_coherent()),
+        [(0x5000_0000, 0x1000_0000), (0x40_0000_0000, 0xC000_0000)]
+    );
     assert_eq!(manifest.coherent().len(), 0);
     let console = manifest.consoles().next().unwrap();
     assert_eq!((console.base.get(), console.clock_hz), (0x1C0C_0000, 14_745_600));

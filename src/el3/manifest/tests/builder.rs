@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Builds boot manifests for tests: valid ones from typed lists, laid out as TF-A does, which the test then bends word by word.
+//! Builds boot manifests for tests: valid ones from typed lists, laid out as TF-A does, which the
+//! test then bends word by word.
 
 pub(super) use rmm_plat::Console as ConsoleEntry;
 use rmm_plat::{Machine, Range, RootComplex, RootPort, fvp};
@@ -70,7 +71,8 @@ impl Builder {
 
     /// What TF-A builds for a machine.
     pub(crate) fn of(machine: &Machine) -> Self {
-        let ranges = |ranges: &[Range]| ranges.iter().map(|range| (range.base, range.size)).collect();
+        let ranges =
+            |ranges: &[Range]| ranges.iter().map(|range| (range.base, range.size)).collect();
         let mapping = |&rmm_plat::BdfMapping { base, top, offset, smmu_index }: &_| BdfMapping {
             base,
             top,
@@ -105,17 +107,25 @@ impl Builder {
 
     /// Every list with several entries, and nested arrays of several lengths.
     pub(super) fn full() -> Self {
-        let mapping = |base, smmu_index| BdfMapping { base, top: base + 0x100, offset: 0x7000, smmu_index };
+        let mapping =
+            |base, smmu_index| BdfMapping { base, top: base + 0x100, offset: 0x7000, smmu_index };
         let port = |id, mappings| RootPortEntry { id, mappings };
         Self {
             consoles: vec![PL011, ConsoleEntry { base: 0x1C0D_0000, map_pages: 16, ..PL011 }],
-            coherent: vec![(0x50_0000_0000, 0x1000), (0x50_0000_1000, 0x1000), (0x60_0000_0000, 0x20_0000)],
+            coherent: vec![
+                (0x50_0000_0000, 0x1000),
+                (0x50_0000_1000, 0x1000),
+                (0x60_0000_0000, 0x20_0000),
+            ],
             smmus: vec![(0x2B80_0000, 0x2B82_0000), (0x2B40_0000, 0x2B42_0000)],
             root_complexes: vec![
                 RootComplexEntry {
                     ecam: 0x4000_0000,
                     segment: 0,
-                    root_ports: vec![port(0, vec![mapping(0, 0), mapping(0x200, 1)]), port(0x1234, vec![])],
+                    root_ports: vec![
+                        port(0, vec![mapping(0, 0), mapping(0x200, 1)]),
+                        port(0x1234, vec![]),
+                    ],
                 },
                 RootComplexEntry { ecam: 0x4800_0000, segment: 0xFE, root_ports: vec![] },
                 RootComplexEntry {
@@ -132,7 +142,8 @@ impl Builder {
         let mut image = Image { bytes: Box::new([0; 4096]), base: self.base };
         image.set(0, u64::from(self.minor));
         let mut next = HEADER_SIZE;
-        let pairs = |pairs: &[(u64, u64)]| pairs.iter().flat_map(|&(a, b)| [a, b]).collect::<Vec<_>>();
+        let pairs =
+            |pairs: &[(u64, u64)]| pairs.iter().flat_map(|&(a, b)| [a, b]).collect::<Vec<_>>();
         let consoles: Vec<_> = self
             .consoles
             .iter()
@@ -156,7 +167,8 @@ impl Builder {
             return;
         }
         let count = self.root_complexes.len() as u64;
-        let ports: Vec<_> = self.root_complexes.iter().flat_map(|complex| &complex.root_ports).collect();
+        let ports: Vec<_> =
+            self.root_complexes.iter().flat_map(|complex| &complex.root_ports).collect();
         let mut next_complex = start;
         let mut next_port = start + count * 24;
         let mut next_mapping = next_port + ports.len() as u64 * 16;
@@ -172,11 +184,15 @@ impl Builder {
             next_complex += 24;
             for port in &complex.root_ports {
                 image.set(next_port, u64::from(port.id) | (port.mappings.len() as u64) << 32);
-                image.set(next_port + 8, if port.mappings.is_empty() { 0 } else { base + next_mapping });
+                image.set(
+                    next_port + 8,
+                    if port.mappings.is_empty() { 0 } else { base + next_mapping },
+                );
                 next_port += 16;
                 for mapping in &port.mappings {
                     let fields = [mapping.base, mapping.top, mapping.offset, mapping.smmu_index];
-                    let word = fields.iter().rev().fold(0, |word, &field| word << 16 | u64::from(field));
+                    let word =
+                        fields.iter().rev().fold(0, |word, &field| word << 16 | u64::from(field));
                     image.set(next_mapping, word);
                     next_mapping += 8;
                 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The boot manifest's rules stated a second time, by offset and in wide arithmetic, for tests and the fuzz target.
+//! The boot manifest's rules stated a second time, by offset and in wide arithmetic, for tests and
+//! the fuzz target.
 //!
 //! The including module provides the parser's types. Here a broken rule panics.
 
 use super::{Manifest, MemoryRegion, PhysAddr};
 
-/// A list as the tests know it: the offsets of count, pointer and checksum, the words of an entry, and the minor version that added it.
+/// A list as the tests know it: the offsets of count, pointer and checksum, the words of an entry,
+/// and the minor version that added it.
 struct Layout {
     count: u64,
     pointer: u64,
@@ -23,7 +25,8 @@ const CONSOLE: Layout = layout(0x28, 6, 3);
 const NON_COHERENT: Layout = layout(0x40, 2, 4);
 const COHERENT: Layout = layout(0x58, 2, 4);
 const SMMU: Layout = layout(0x70, 2, 5);
-const ROOT_COMPLEX: Layout = Layout { count: 0x88, pointer: 0x98, checksum: 0xA0, entry_words: 3, since: 5 };
+const ROOT_COMPLEX: Layout =
+    Layout { count: 0x88, pointer: 0x98, checksum: 0xA0, entry_words: 3, since: 5 };
 
 /// A page and where it is.
 pub(super) struct Model<'a> {
@@ -38,7 +41,10 @@ impl<'a> Model<'a> {
 
     fn number<const BYTES: usize>(&self, offset: u64) -> u64 {
         let start = usize::try_from(offset).unwrap();
-        self.bytes[start..start + BYTES].iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
+        self.bytes[start..start + BYTES]
+            .iter()
+            .rev()
+            .fold(0, |value, &byte| value << 8 | u64::from(byte))
     }
 
     /// The offset of an array, if all of it is in the page and aligned.
@@ -52,8 +58,8 @@ impl<'a> Model<'a> {
         (0..words).fold(0, |sum, word| sum.wrapping_add(self.number::<8>(offset + word * 8)))
     }
 
-    /// What the entries of a list and the arrays that they name add up to; `None` when any of them is not in the page, or the nested ones together
-    /// are larger than it.
+    /// What the entries of a list and the arrays that they name add up to; `None` when any of them
+    /// is not in the page, or the nested ones together are larger than it.
     fn entries_sum(&self, list: &Layout) -> Option<u64> {
         let count = self.number::<8>(list.count);
         let offset = self.array(self.number::<8>(list.pointer), count, list.entry_words)?;
@@ -82,7 +88,12 @@ impl<'a> Model<'a> {
     fn remainder(&self, list: &Layout) -> Option<u64> {
         let [count, pointer, checksum] =
             [list.count, list.pointer, list.checksum].map(|offset| self.number::<8>(offset));
-        Some(count.wrapping_add(pointer).wrapping_add(checksum).wrapping_add(self.entries_sum(list)?))
+        Some(
+            count
+                .wrapping_add(pointer)
+                .wrapping_add(checksum)
+                .wrapping_add(self.entries_sum(list)?),
+        )
     }
 
     /// Panics unless what was accepted keeps every rule and is what the page says.
@@ -97,7 +108,12 @@ impl<'a> Model<'a> {
             }
             // Before 0.4 the sum of the consoles may leave out part of them.
             if list.count != CONSOLE.count || minor > 3 {
-                assert_eq!(self.remainder(list), Some(0), "checksum of the list at {:#x}", list.count);
+                assert_eq!(
+                    self.remainder(list),
+                    Some(0),
+                    "checksum of the list at {:#x}",
+                    list.count
+                );
             }
             self.number::<8>(list.count)
         };
@@ -112,7 +128,10 @@ impl<'a> Model<'a> {
             assert!(size > 0 && base.is_multiple_of(4096) && size.is_multiple_of(4096));
             assert!(end <= u128::from(limit.get()));
             for &(other, other_end) in &occupied {
-                assert!(u128::from(base) >= other_end || end <= other, "{base:#x} overlaps {other:#x}");
+                assert!(
+                    u128::from(base) >= other_end || end <= other,
+                    "{base:#x} overlaps {other:#x}"
+                );
             }
             occupied.push((u128::from(base), end));
         };
@@ -135,8 +154,12 @@ impl<'a> Model<'a> {
         }
         assert_eq!(manifest.consoles().len() as u64, count(&CONSOLE));
         for (index, console) in (0..).zip(manifest.consoles()) {
-            let words =
-                [console.base.get(), console.map_pages, u64::from_le_bytes(console.name), console.clock_hz];
+            let words = [
+                console.base.get(),
+                console.map_pages,
+                u64::from_le_bytes(console.name),
+                console.clock_hz,
+            ];
             assert_eq!(words, [0, 1, 2, 3].map(|word| entry(&CONSOLE, index, word)));
             assert_eq!(console.baud_rate, entry(&CONSOLE, index, 4));
             assert!(console.map_pages <= 16);
@@ -153,7 +176,13 @@ impl<'a> Model<'a> {
         self.check_root_complexes(limit, count(&ROOT_COMPLEX), smmus, manifest);
     }
 
-    fn check_root_complexes(&self, limit: PhysAddr, count: u64, smmus: u64, manifest: &Manifest<'_>) {
+    fn check_root_complexes(
+        &self,
+        limit: PhysAddr,
+        count: u64,
+        smmus: u64,
+        manifest: &Manifest<'_>,
+    ) {
         assert_eq!(manifest.root_complexes().count() as u64, count);
         for (index, root_complex) in (0..).zip(manifest.root_complexes()) {
             let complex = self.number::<8>(ROOT_COMPLEX.pointer) - self.base + index * 24;
@@ -184,7 +213,8 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Makes the checksum right of each list whose arrays are all in the page, whatever else is wrong with it.
+/// Makes the checksum right of each list whose arrays are all in the page, whatever else is wrong
+/// with it.
 pub(super) fn seal(bytes: &mut [u8; 4096], base: PhysAddr) {
     for list in [DRAM, CONSOLE, NON_COHERENT, COHERENT, SMMU, ROOT_COMPLEX] {
         let model = Model::new(bytes, base);

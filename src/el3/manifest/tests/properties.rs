@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Properties: no page makes the parser panic, what it accepts keeps every rule, and it accepts whatever keeps them.
+//! Properties: no page makes the parser panic, what it accepts keeps every rule, and it accepts
+//! whatever keeps them.
 //!
 //! A failure prints the smallest page's description, and its seed goes to `proptest-regressions`.
 
@@ -56,7 +57,15 @@ fn valid() -> impl Strategy<Value = Builder> {
     let mapping = (any::<u16>(), any::<u16>(), any::<u16>(), any::<Index>());
     let port = (any::<u16>(), proptest::option::of(mapping));
     let complex = (0..1_u64 << 28, any::<u8>(), vec(port, 0..4));
-    (2..8_u16, gaps(1..64), vec(console, 0..8), gaps(0..8), gaps(0..8), 0..6_u64, vec(complex, 0..6))
+    (
+        2..8_u16,
+        gaps(1..64),
+        vec(console, 0..8),
+        gaps(0..8),
+        gaps(0..8),
+        0..6_u64,
+        vec(complex, 0..6),
+    )
         .prop_map(|(minor, dram, consoles, non_coherent, coherent, smmus, complexes)| {
             let mut next = 0x1000;
             let consoles = consoles

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Manifests that must be refused, each with its exact error: versions, what holds of every list, and regions.
+//! Manifests that must be refused, each with its exact error: versions, what holds of every list,
+//! and regions.
 
 use super::builder::{Builder, ConsoleEntry, HEADER_SIZE, Image, PL011};
 use super::{Header, List, ManifestError, PHYSICAL_LIMIT, PhysAddr, Rule};
@@ -48,8 +49,12 @@ fn each_list_is_refused_when_any_word_that_it_sums_is_off() {
                 let changed = image.clone().with(offset, image.get(offset).wrapping_add(change));
                 let refusal = changed.refusal();
                 // Pointers of nested arrays are followed before anything is summed.
-                let nested = matches!(refusal, ManifestError::Data { list: List::RootPort { .. }, .. });
-                assert!(nested || refusal == of_list(list, Rule::Checksum(change)), "{list}: {refusal}");
+                let nested =
+                    matches!(refusal, ManifestError::Data { list: List::RootPort { .. }, .. });
+                assert!(
+                    nested || refusal == of_list(list, Rule::Checksum(change)),
+                    "{list}: {refusal}"
+                );
             }
         }
     }
@@ -60,7 +65,8 @@ fn each_list_is_refused_when_its_count_is_off_and_the_checksum_is_not() {
     let image = Builder::full().build();
     for (list, [count, ..], _) in LISTS {
         let less = image.clone().with(count, image.get(count) - 1);
-        let ManifestError::Data { list: refused, index: None, rule: Rule::Checksum(_) } = less.refusal()
+        let ManifestError::Data { list: refused, index: None, rule: Rule::Checksum(_) } =
+            less.refusal()
         else {
             panic!("{}", less.refusal());
         };
@@ -99,12 +105,16 @@ fn each_list_is_refused_when_its_count_is_absurd_or_runs_off_the_page() {
             assert_eq!(image.clone().with(count, entries).sealed().refusal(), refused);
         }
         let fitting = image.with(count, fit).refusal();
-        assert!(!matches!(fitting, ManifestError::Data { index: None, rule: Rule::CountPastPage(_), .. }));
+        assert!(!matches!(
+            fitting,
+            ManifestError::Data { index: None, rule: Rule::CountPastPage(_), .. }
+        ));
     }
 }
 
 #[test]
-fn each_list_is_refused_when_its_pointer_is_null_outside_the_page_misaligned_or_in_the_fixed_part() {
+fn each_list_is_refused_when_its_pointer_is_null_outside_the_page_misaligned_or_in_the_fixed_part()
+{
     for (list, [count, pointer, _], entry_words) in LISTS {
         let image = Builder::full().build();
         let base = image.base.get();
@@ -155,7 +165,10 @@ type BuildRegions = fn(&[(u64, u64)]) -> Builder;
 fn with_regions() -> [(List, BuildRegions); 3] {
     [
         (List::Dram, |regions| Builder { dram: regions.to_vec(), ..Builder::minimal() }),
-        (List::NonCoherent, |regions| Builder { non_coherent: regions.to_vec(), ..Builder::minimal() }),
+        (List::NonCoherent, |regions| Builder {
+            non_coherent: regions.to_vec(),
+            ..Builder::minimal()
+        }),
         (List::Coherent, |regions| Builder { coherent: regions.to_vec(), ..Builder::minimal() }),
     ]
 }
@@ -189,8 +202,11 @@ fn regions_are_refused_when_empty_misaligned_wrapping_or_not_addressable() {
 fn regions_are_refused_when_they_do_not_ascend() {
     for (list, builder) in with_regions() {
         let (low, high) = (0x2_0000_0000, 0x3_0000_0000);
-        let refused = of_entry(list, 2, Rule::NotAscending(PhysAddr::new(low), PhysAddr::new(high)));
-        let image = builder(&[(0x1_8000_0000, 0x1000), (high, 0x1000), (low, 0x1000), (low, 0x1000)]).build();
+        let refused =
+            of_entry(list, 2, Rule::NotAscending(PhysAddr::new(low), PhysAddr::new(high)));
+        let image =
+            builder(&[(0x1_8000_0000, 0x1000), (high, 0x1000), (low, 0x1000), (low, 0x1000)])
+                .build();
         assert_eq!(image.refusal(), refused);
     }
 }
@@ -218,8 +234,16 @@ fn whatever_occupies_memory_is_refused_when_it_overlaps_another_kind() {
     let console = |base| vec![ConsoleEntry { base, ..PL011 }];
     for (builder, list, other) in [
         (Builder { consoles: console(0x4000_3000), ..minimal() }, List::Console, List::Dram),
-        (Builder { non_coherent: vec![(0x4000_0000, 0x1000)], ..minimal() }, List::NonCoherent, List::Dram),
-        (Builder { coherent: vec![(0x3FFF_F000, 0x2000)], ..minimal() }, List::Coherent, List::Dram),
+        (
+            Builder { non_coherent: vec![(0x4000_0000, 0x1000)], ..minimal() },
+            List::NonCoherent,
+            List::Dram,
+        ),
+        (
+            Builder { coherent: vec![(0x3FFF_F000, 0x2000)], ..minimal() },
+            List::Coherent,
+            List::Dram,
+        ),
         (Builder { smmus: vec![(0x4000_2000, 0x1000)], ..minimal() }, List::Smmu, List::Dram),
         (Builder { smmus: vec![(0x1000, 0x4000_2000)], ..minimal() }, List::Smmu, List::Dram),
         (
@@ -228,7 +252,11 @@ fn whatever_occupies_memory_is_refused_when_it_overlaps_another_kind() {
             List::Console,
         ),
         (
-            Builder { non_coherent: vec![device], coherent: vec![(0x8000_3000, 0x8000)], ..minimal() },
+            Builder {
+                non_coherent: vec![device],
+                coherent: vec![(0x8000_3000, 0x8000)],
+                ..minimal()
+            },
             List::Coherent,
             List::NonCoherent,
         ),
@@ -297,10 +325,17 @@ fn refusals_read_as_sentences() {
             of_list(List::NonCoherent, Rule::Checksum(0x10)),
             "non-coherent device region list: the checksum leaves 0x10, not 0",
         ),
-        (of_entry(List::Console, 2, Rule::PageCount(40, 16)), "console 2: 40 pages to map, more than 16"),
+        (
+            of_entry(List::Console, 2, Rule::PageCount(40, 16)),
+            "console 2: 40 pages to map, more than 16",
+        ),
         (of_entry(List::Smmu, 1, Rule::Overlaps(List::Dram, 0)), "SMMU 1: overlaps DRAM bank 0"),
         (
-            of_entry(List::BdfMapping { root_complex: 1, root_port: 2 }, 3, Rule::MappingReversed(2, 1)),
+            of_entry(
+                List::BdfMapping { root_complex: 1, root_port: 2 },
+                3,
+                Rule::MappingReversed(2, 1),
+            ),
             "root complex 1, root port 2, BDF mapping 3: its base 0x2 is above its top 0x1",
         ),
         (

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Root complexes that must be refused, each with its exact error. What holds of every list is tested with the others.
+//! Root complexes that must be refused, each with its exact error. What holds of every list is
+//! tested with the others.
 
 use super::builder::{Builder, HEADER_SIZE, Image};
 use super::refused::{array, of_entry, of_list};
@@ -8,7 +9,8 @@ use super::{BdfMapping, List, ManifestError, PHYSICAL_LIMIT, PhysAddr, Rule};
 const PORTS: List = List::RootPort { root_complex: 0 };
 const MAPPINGS: List = List::BdfMapping { root_complex: 0, root_port: 0 };
 
-/// The full manifest, and the offsets of its first root complex, the root port of that, and the mapping of that.
+/// The full manifest, and the offsets of its first root complex, the root port of that, and the
+/// mapping of that.
 fn full() -> (Image, [u64; 3]) {
     let image = Builder::full().build();
     let complex = array(&image, 0x98);
@@ -37,7 +39,9 @@ fn the_version_word_is_not_summed() {
 #[test]
 fn the_words_of_nested_arrays_are_summed() {
     let (image, [_, port, mapping]) = full();
-    for (offset, change) in [(port, 1), (mapping, 1 << 16), (mapping + 8, 1 << 32), (mapping + 16, 1 << 32)] {
+    for (offset, change) in
+        [(port, 1), (mapping, 1 << 16), (mapping + 8, 1 << 32), (mapping + 16, 1 << 32)]
+    {
         let changed = image.clone().with(offset, image.get(offset) + change);
         assert_eq!(changed.refusal(), of_list(List::RootComplex, Rule::Checksum(change)));
     }
@@ -83,7 +87,8 @@ fn errors_in_later_nested_arrays_name_them() {
     let (image, [complex, ..]) = full();
     let last_complex = complex + 48;
     let image_with_ports = image.clone().with(last_complex + 16, 8);
-    let refused = of_list(List::RootPort { root_complex: 2 }, Rule::PointerOutsidePage(PhysAddr::new(8)));
+    let refused =
+        of_list(List::RootPort { root_complex: 2 }, Rule::PointerOutsidePage(PhysAddr::new(8)));
     assert_eq!(image_with_ports.refusal(), refused);
     let last_port = array(&image, last_complex + 16);
     let list = List::BdfMapping { root_complex: 2, root_port: 0 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! From reset to the first instruction of a world, on the primary CPU and on those that CPU_ON wakes.
+//! From reset to the first instruction of a world, on the primary CPU and on those that CPU_ON
+//! wakes.
 
 use rmm_test_firmware::options::Options;
 use rmm_test_firmware::registers::linear_index_of_this_cpu;

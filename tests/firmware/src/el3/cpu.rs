@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What the monitor keeps for each CPU, and the entry assembly that depends on its layout.
 //!
-//! A `Cpu` is touched by its own CPU only, between the exception that brought it to EL3 and the return.
+//! A `Cpu` is touched by its own CPU only, between the exception that brought it to EL3 and the
+//! return.
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
@@ -115,7 +116,8 @@ static CPUS: Cpus = Cpus([const { UnsafeCell::new(Cpu::INITIAL) }; MAX_CPUS]);
 /// Once on each CPU, with that CPU's linear index.
 pub unsafe fn claim(index: usize) -> &'static mut Cpu {
     let cpu = CPUS.0[index].get();
-    // SAFETY: TPIDR_EL3 is the monitor's own; entry.S expects the address of this CPU's `Cpu` in it.
+    // SAFETY: TPIDR_EL3 is the monitor's own; entry.S expects the address of this CPU's `Cpu` in
+    // it.
     unsafe { write_register!("tpidr_el3", cpu.expose_provenance() as u64) };
     // SAFETY: the caller has the index to itself and claims it once.
     let cpu = unsafe { &mut *cpu };
@@ -123,7 +125,8 @@ pub unsafe fn claim(index: usize) -> &'static mut Cpu {
     cpu
 }
 
-/// Sets the EL3 registers that hold for both worlds, on each CPU once (values as TF-A leaves them on QEMU).
+/// Sets the EL3 registers that hold for both worlds, on each CPU once (values as TF-A leaves them
+/// on QEMU).
 pub fn set_up_traps() {
     const CPTR_EL3_EZ: u64 = 1 << 8;
     const CPTR_EL3_ESM: u64 = 1 << 12;
@@ -136,7 +139,8 @@ pub fn set_up_traps() {
     const ICC_SRE_ALL: u64 = 0xf;
     const LONGEST_VECTOR: u64 = 0xf;
     const SMCR_EL3_FA64: u64 = 1 << 31;
-    // SAFETY: these registers decide what lower levels may do without trapping; none affects EL3's own code.
+    // SAFETY: these registers decide what lower levels may do without trapping; none affects EL3's
+    // own code.
     unsafe {
         write_register!("cptr_el3", CPTR_EL3_EZ | CPTR_EL3_ESM | CPTR_EL3_TTA);
         write_register!(

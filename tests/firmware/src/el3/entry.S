@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Reset, exception vectors and the way down to the worlds. Everything else is Rust.
 //
-// While a lower exception level runs, SP_EL3 is the top of the CPU's stack and TPIDR_EL3 points to its
-// `Cpu`, whose first words are: the frame of the running world, the counter when it last entered EL3, the
-// counter when it last left.
+// While a lower exception level runs, SP_EL3 is the top of the CPU's stack and TPIDR_EL3 points to
+// its `Cpu`, whose first words are: the frame of the running world, the counter when it last
+// entered EL3, the counter when it last left.
 
     .section .text.reset, "ax"
     .global reset
@@ -53,7 +53,8 @@ reset:
     bl      el3_cold_boot
     b       leave
 
-    // The magic value cannot be there by chance; the memory is not cleared, so that nothing races with it.
+    // The magic value cannot be there by chance; the memory is not cleared, so that nothing races
+    // with it.
 wait_for_cold_boot:
     ldr     x0, [x20]
     cmp     x0, x21
@@ -137,8 +138,9 @@ leave_end:
     dsb     nsh
     isb
 
-// Instructions of the monitor between two readings of the counter: from the reading before the ERET to the
-// ERET itself, and from the vector to the reading after it. What remains was executed by the lower level.
+// Instructions of the monitor between two readings of the counter: from the reading before the ERET
+// to the ERET itself, and from the vector to the reading after it. What remains was executed by the
+// lower level.
     .global monitor_overhead
     .equ    monitor_overhead, ((leave_end - leave_clock) + (enter_clock - vector_lower_sync)) / 4
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Granule Protection Table: built at cold boot as TF-A lays it out on QEMU `virt`, edited by the
-//! RMM's delegate and undelegate (Arm ARM, chapter D9).
+//! The Granule Protection Table: built at cold boot as TF-A lays it out on QEMU `virt`, edited by
+//! the RMM's delegate and undelegate (Arm ARM, chapter D9).
 //!
-//! Level 0 covers 1 TiB with an entry per GiB. A GiB that holds memory has a level 1 table, described granule
-//! by granule (TF-A fuses equal neighbors into contiguous descriptors; nobody can tell from outside).
-//! The edit of one granule is one atomic exchange, so CPUs need no lock among them.
+//! Level 0 covers 1 TiB with an entry per GiB. A GiB that holds memory has a level 1 table,
+//! described granule by granule (TF-A fuses equal neighbors into contiguous descriptors; nobody can
+//! tell from outside). The edit of one granule is one atomic exchange, so CPUs need no lock among
+//! them.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -83,7 +84,10 @@ impl Gpt {
         assert!(level_0_base >= 0x0e10_0000, "too much memory for the Granule Protection Table");
         // SAFETY: this part of the secure SRAM belongs to nothing else, and is taken once.
         let (level_0, level_1) = unsafe {
-            (words(level_0_base, LEVEL_0_ENTRIES), words(level_1_base, to_usize(tables) * LEVEL_1_ENTRIES))
+            (
+                words(level_0_base, LEVEL_0_ENTRIES),
+                words(level_1_base, to_usize(tables) * LEVEL_1_ENTRIES),
+            )
         };
         let gpt = Self { level_0, level_1 };
 
@@ -115,7 +119,8 @@ impl Gpt {
     fn fill(&self, range: Range, gpi: Gpi) {
         let mut address = range.base;
         while address < range.end() {
-            let (entry, shift) = self.locate(address).expect("the range is covered by level 1 tables");
+            let (entry, shift) =
+                self.locate(address).expect("the range is covered by level 1 tables");
             if shift == 0 && range.end() - address >= GRANULES_PER_ENTRY * GRANULE {
                 entry.store(0x1111_1111_1111_1111 * gpi as u64, Ordering::Relaxed);
                 address += GRANULES_PER_ENTRY * GRANULE;
@@ -170,7 +175,8 @@ impl Gpt {
         let (entry, shift) = self.locate(address).ok_or(GptError::Address)?;
         entry
             .try_update(Ordering::AcqRel, Ordering::Acquire, |word| {
-                (word >> shift & 0xf == from as u64).then_some(word & !(0xf << shift) | (to as u64) << shift)
+                (word >> shift & 0xf == from as u64)
+                    .then_some(word & !(0xf << shift) | (to as u64) << shift)
             })
             .map_err(|_| GptError::Gpi)?;
         invalidate(address);
@@ -203,7 +209,9 @@ fn clean_to_physical_aliasing(address: u64, gpi: Gpi) {
     let mut at = address;
     while at < address + GRANULE {
         // SAFETY: cache maintenance changes no content.
-        unsafe { asm!("sys #6, c7, c14, #1, {0}", in(reg) at | pas, options(nostack, preserves_flags)) };
+        unsafe {
+            asm!("sys #6, c7, c14, #1, {0}", in(reg) at | pas, options(nostack, preserves_flags))
+        };
         at += line;
     }
     // SAFETY: a barrier.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The EL3 monitor of the system tests. Towards an RMM it behaves as TF-A does: same memory layout, same
-//! entry state, same services, same result codes; where a test needs another EL3 its options say so.
+//! The EL3 monitor of the system tests. Towards an RMM it behaves as TF-A does: same memory layout,
+//! same entry state, same services, same result codes; where a test needs another EL3 its options
+//! say so.
 //!
-//! Every CPU enters at `reset` (entry.S). CPU 0 boots the RMM, then drops to the normal-world host; the others
-//! wait for the host's CPU_ON. From then on EL3 runs only on an SMC, which is handled to its end on the
-//! CPU's own stack and answered by returning the register frame of the world to resume.
+//! Every CPU enters at `reset` (entry.S). CPU 0 boots the RMM, then drops to the normal-world host;
+//! the others wait for the host's CPU_ON. From then on EL3 runs only on an SMC, which is handled to
+//! its end on the CPU's own stack and answered by returning the register frame of the world to
+//! resume.
 
 #![no_std]
 #![no_main]

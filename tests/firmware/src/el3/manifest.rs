@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The boot manifest in the shared page: version 0.5 as TF-A writes it on the machine of the options, as it is or with
-//! one deliberate mistake (`ManifestFault`). Everything but the mistake is valid, checksums included, so
-//! that an RMM can only refuse for the reason the test names.
+//! The boot manifest in the shared page: version 0.5 as TF-A writes it on the machine of the
+//! options, as it is or with one deliberate mistake (`ManifestFault`). Everything but the mistake
+//! is valid, checksums included, so that an RMM can only refuse for the reason the test names.
 //!
-//! One thing is not as the machine has it: the console is where the emulated machine's is, or nothing would be printed.
+//! One thing is not as the machine has it: the console is where the emulated machine's is, or
+//! nothing would be printed.
 //!
-//! A checksum makes the sum of a list's count, pointer, checksum and words zero. The version word of the
-//! root complex list is not part of the sum: TF-A leaves it out, in the empty list as well as in a full one.
+//! A checksum makes the sum of a list's count, pointer, checksum and words zero. The version word
+//! of the root complex list is not part of the sum: TF-A leaves it out, in the empty list as well
+//! as in a full one.
 
 use rmm_plat::{Machine, RootComplex, qemu_virt};
 use rmm_test_firmware::options::{GRANULE, ManifestFault, Options, Range};
@@ -40,7 +42,8 @@ struct Manifest<'a> {
     used: usize,
 }
 
-/// Writes the manifest that these options ask for to `page`, which the RMM will find at the address of the shared page.
+/// Writes the manifest that these options ask for to `page`, which the RMM will find at the address
+/// of the shared page.
 pub fn write(options: &Options, page: &mut [u64; WORDS]) {
     page.fill(0);
     let mut manifest = Manifest { words: page, base: options.shared_page(), used: HEADER_WORDS };
@@ -54,7 +57,10 @@ impl Manifest<'_> {
         self.add_list(DRAM, options.banks().iter().flat_map(words_of));
         self.add_list(CONSOLES, console(machine).into_iter());
         self.add_list(NON_COHERENT, machine.non_coherent.iter().flat_map(words_of));
-        self.add_list(COHERENT, machine.coherent.iter().chain(&options.coherent).flat_map(words_of));
+        self.add_list(
+            COHERENT,
+            machine.coherent.iter().chain(&options.coherent).flat_map(words_of),
+        );
         self.add_list(SMMUS, machine.smmus.iter().flat_map(|smmu| [smmu.base, smmu.realm_base]));
         self.add_root_complexes(machine.root_complexes);
         if let Some(fault) = options.fault {
@@ -90,11 +96,16 @@ impl Manifest<'_> {
         self.words[field.at..field.at + 3].copy_from_slice(&[count, pointer, sum.wrapping_neg()]);
     }
 
-    /// The word at a physical address inside the page, aligned or not; what lies outside counts as zero.
+    /// The word at a physical address inside the page, aligned or not; what lies outside counts as
+    /// zero.
     fn word_at(&self, address: u64) -> u64 {
         let offset = address.wrapping_sub(self.base);
         let word = |index: u64| {
-            usize::try_from(index).ok().and_then(|index| self.words.get(index)).copied().unwrap_or(0)
+            usize::try_from(index)
+                .ok()
+                .and_then(|index| self.words.get(index))
+                .copied()
+                .unwrap_or(0)
         };
         match offset % 8 * 8 {
             0 => word(offset / 8),
@@ -113,7 +124,11 @@ impl Manifest<'_> {
         self.add(complexes.iter().flat_map(|complex| {
             let first = next_port;
             next_port += place(complex.root_ports.len() * port_words);
-            [complex.ecam, (complex.root_ports.len() as u64) << 32 | u64::from(complex.segment), first]
+            [
+                complex.ecam,
+                (complex.root_ports.len() as u64) << 32 | u64::from(complex.segment),
+                first,
+            ]
         }));
         self.add(ports().flat_map(|port| {
             let first = next_mapping;
@@ -133,7 +148,8 @@ impl Manifest<'_> {
     fn set_root_complexes(&mut self, count: u64, first: usize, end: usize) {
         let pointer = self.base + 8 * first as u64;
         let words = &self.words[first..end];
-        let sum = words.iter().fold(count.wrapping_add(pointer), |sum, word| sum.wrapping_add(*word));
+        let sum =
+            words.iter().fold(count.wrapping_add(pointer), |sum, word| sum.wrapping_add(*word));
         self.words[ROOT_COMPLEXES..ROOT_COMPLEXES + 4].copy_from_slice(&[
             count,
             ROOT_COMPLEX_VERSION,
@@ -142,8 +158,9 @@ impl Manifest<'_> {
         ]);
     }
 
-    /// Redirects the pointer at word `offset` of the root complexes, of which there is one with one root port. What nothing refers to any
-    /// more, from word `orphaned` on, becomes zero, so that the sum is zero whether or not a reader includes it.
+    /// Redirects the pointer at word `offset` of the root complexes, of which there is one with one
+    /// root port. What nothing refers to any more, from word `orphaned` on, becomes zero, so that
+    /// the sum is zero whether or not a reader includes it.
     fn redirect_in_root_complex(&mut self, offset: usize, value: u64, orphaned: usize) {
         let pointer = self.words[ROOT_COMPLEXES + 2];
         let start = usize::try_from((pointer - self.base) / 8).unwrap_or(0);
@@ -171,15 +188,20 @@ impl Manifest<'_> {
             ManifestFault::SmmuChecksum => self.words[SMMUS.at + 2] ^= 1,
             // Not bit 0: the sum with the version word differs from the sum without it by one.
             ManifestFault::RootComplexChecksum => self.words[ROOT_COMPLEXES + 3] ^= 1 << 40,
-            ManifestFault::BanksOverlap => self.replace_banks(&[BASE, SIZE, BASE + SIZE - GRANULE, SIZE]),
+            ManifestFault::BanksOverlap => {
+                self.replace_banks(&[BASE, SIZE, BASE + SIZE - GRANULE, SIZE])
+            }
             ManifestFault::BanksUnsorted => self.replace_banks(&[BASE + SIZE, SIZE, BASE, SIZE]),
             ManifestFault::BankBaseUnaligned => self.replace_banks(&[BASE + 0x800, SIZE]),
             ManifestFault::BankSizeUnaligned => self.replace_banks(&[BASE, SIZE + 0x800]),
-            ManifestFault::BankWraps => self.replace_banks(&[BASE, SIZE, 0u64.wrapping_sub(SIZE), 2 * SIZE]),
+            ManifestFault::BankWraps => {
+                self.replace_banks(&[BASE, SIZE, 0u64.wrapping_sub(SIZE), 2 * SIZE])
+            }
             ManifestFault::BankEmpty => self.replace_banks(&[BASE, SIZE, BASE + 2 * SIZE, 0]),
             ManifestFault::BankCountAbsurd => self.set_list(DRAM, 1 << 60, dram_pointer),
             ManifestFault::BankCountPastPage => {
-                // Fill the rest of the page with plausible banks, so that only the bound can refuse.
+                // Fill the rest of the page with plausible banks, so that only the bound can
+                // refuse.
                 let mut at = self.used;
                 while at + 2 <= WORDS {
                     let bank = (at - self.used) as u64 / 2;
@@ -226,5 +248,12 @@ fn words_of(range: &Range) -> [u64; 2] {
 fn console(machine: &Machine) -> [u64; 6] {
     let base = qemu_virt::MACHINE.consoles[0].base;
     let console = machine.consoles[0];
-    [base, console.map_pages, u64::from_le_bytes(console.name), console.clock_hz, console.baud_rate, 0]
+    [
+        base,
+        console.map_pages,
+        u64::from_le_bytes(console.name),
+        console.clock_hz,
+        console.baud_rate,
+        0,
+    ]
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! EL3's own translation: the flash and the secure SRAM flat, and one window through which the monitor
-//! reaches the page it shares with the RMM in the Realm PAS. Built once by CPU 0 with the MMU off.
+//! EL3's own translation: the flash and the secure SRAM flat, and one window through which the
+//! monitor reaches the page it shares with the RMM in the Realm PAS. Built once by CPU 0 with the
+//! MMU off.
 
 use core::cell::UnsafeCell;
 
@@ -8,7 +9,8 @@ use crate::boot;
 
 /// MAIR_EL3: index 0 is Normal write-back.
 pub const MAIR: u64 = 0xff;
-/// TCR_EL3: 39-bit addresses from level 1, 4 KiB granule, write-back inner-shareable walks, 40-bit output.
+/// TCR_EL3: 39-bit addresses from level 1, 4 KiB granule, write-back inner-shareable walks, 40-bit
+/// output.
 pub const TCR: u64 = (1 << 31) | (1 << 23) | (2 << 16) | (3 << 12) | (1 << 10) | (1 << 8) | 25;
 
 /// Where the shared page appears: the first page of the level 1 entry after every address in use.
@@ -36,7 +38,8 @@ const REALM: u64 = (1 << 11) | (1 << 5);
 #[repr(C, align(4096))]
 pub struct Table(UnsafeCell<[u64; 512]>);
 
-// SAFETY: written by CPU 0 alone before the MMU is on anywhere; read by the table walker only after that.
+// SAFETY: written by CPU 0 alone before the MMU is on anywhere; read by the table walker only after
+// that.
 unsafe impl Sync for Table {}
 
 impl Table {
@@ -60,7 +63,8 @@ static LEVEL_2_LOW: Table = Table::empty();
 static LEVEL_2_WINDOW: Table = Table::empty();
 static LEVEL_3_WINDOW: Table = Table::empty();
 
-/// Called by entry.S on CPU 0 before anything else in Rust, MMU off: reads the options, builds the tables.
+/// Called by entry.S on CPU 0 before anything else in Rust, MMU off: reads the options, builds the
+/// tables.
 #[unsafe(no_mangle)]
 extern "C" fn el3_build_translation_tables() {
     let shared_page = boot::read_options().shared_page();

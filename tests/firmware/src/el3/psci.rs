@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! PSCI for the host: CPUs go on and off, and each CPU that comes on enters the RMM before the host.
+//! PSCI for the host: CPUs go on and off, and each CPU that comes on enters the RMM before the
+//! host.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,9 +27,9 @@ struct Power {
 }
 
 /// A CPU that never came out of reset is indistinguishable from one that is off, as in TF-A.
-static POWER: [Power; MAX_CPUS] =
-    [const { Power { state: AtomicU64::new(OFF), entry: AtomicU64::new(0), context: AtomicU64::new(0) } };
-        MAX_CPUS];
+static POWER: [Power; MAX_CPUS] = [const {
+    Power { state: AtomicU64::new(OFF), entry: AtomicU64::new(0), context: AtomicU64::new(0) }
+}; MAX_CPUS];
 
 /// The primary CPU is on without anyone asking.
 pub fn mark_on(index: usize) {
@@ -86,7 +87,8 @@ fn affinity_info(affinity: u64, level: u64) -> u64 {
     }
 }
 
-/// Waits until the host turns this CPU on, then enters the RMM, or the host when the RMM is given up.
+/// Waits until the host turns this CPU on, then enters the RMM, or the host when the RMM is given
+/// up.
 pub fn wait_for_cpu_on(cpu: &mut Cpu) -> *mut Frame {
     let power = &POWER[cpu.index];
     while power.state.load(Ordering::Acquire) != REQUESTED {

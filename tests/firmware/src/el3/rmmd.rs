@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The dispatcher between the host and the RMM: boots the RMM, forwards RMI calls to it and brings its
-//! answers back. What the RMM asks of EL3 itself is in `rmmd_services`.
+//! The dispatcher between the host and the RMM: boots the RMM, forwards RMI calls to it and brings
+//! its answers back. What the RMM asks of EL3 itself is in `rmmd_services`.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -100,7 +100,11 @@ pub fn forward(cpu: &mut Cpu, fid: u64, sve_hint: u64) -> *mut Frame {
 
 /// Hands the RMM's answer to the host.
 pub fn answer(cpu: &mut Cpu) -> *mut Frame {
-    assert!(cpu.phase == RmmPhase::Ready, "RMI_REQ_COMPLETE on CPU {} before BOOT_COMPLETE", cpu.index);
+    assert!(
+        cpu.phase == RmmPhase::Ready,
+        "RMI_REQ_COMPLETE on CPU {} before BOOT_COMPLETE",
+        cpu.index
+    );
     let count = options().interface.return_registers();
     let mut results = [0; 8];
     results.copy_from_slice(&cpu.world(World::Realm).frame.x[1..9]);

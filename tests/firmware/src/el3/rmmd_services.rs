@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the RMM may ask of EL3: Granule Transition Service, attestation, features, memory. Results are
-//! those of TF-A built for QEMU `virt`.
+//! What the RMM may ask of EL3: Granule Transition Service, attestation, features, memory. Results
+//! are those of TF-A built for QEMU `virt`.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,12 +54,13 @@ pub fn serve(frame: &mut Frame) {
             Status::Unknown
         }
     };
-    frame.x[0] = if status == Status::Unknown { smccc::UNKNOWN } else { (status as i64).cast_unsigned() };
+    frame.x[0] =
+        if status == Status::Unknown { smccc::UNKNOWN } else { (status as i64).cast_unsigned() };
 }
 
 fn transition(address: u64, from: Gpi, to: Gpi) -> Status {
-    // The RMM holds the granule's lock: where CPUs take turns, this is where another one should come to want it.
-    // SAFETY: a hint.
+    // The RMM holds the granule's lock: where CPUs take turns, this is where another one should
+    // come to want it. SAFETY: a hint.
     unsafe { core::arch::asm!("yield", options(nomem, nostack, preserves_flags)) };
     match gpt().change(address, from, to) {
         Ok(()) => Status::Ok,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The state of a world on one CPU, and the switch between worlds.
 //!
-//! Switched: x0-x30, SP_EL0, ELR and SPSR (by entry.S), the EL2 registers, the PAuth keys, and under
-//! interface 0.x the GIC's EL2 registers. Never switched, as in TF-A: EL1 and EL0 registers, EL2 timers,
-//! ZCR_EL2, vector state, the PMU.
+//! Switched: x0-x30, SP_EL0, ELR and SPSR (by entry.S), the EL2 registers, the PAuth keys, and
+//! under interface 0.x the GIC's EL2 registers. Never switched, as in TF-A: EL1 and EL0 registers,
+//! EL2 timers, ZCR_EL2, vector state, the PMU.
 
 use rmm_test_firmware::{read_register, write_register};
 
@@ -26,8 +26,9 @@ pub enum World {
 }
 
 impl World {
-    /// SCR_EL3 while this world runs, as seen under TF-A on QEMU: no routing of interrupts, aborts or
-    /// Granule Protection Faults to EL3; HVC, PAuth, FGT, ECV, HCRX, SCXTNUM and TPIDR2 untrapped.
+    /// SCR_EL3 while this world runs, as seen under TF-A on QEMU: no routing of interrupts, aborts
+    /// or Granule Protection Faults to EL3; HVC, PAuth, FGT, ECV, HCRX, SCXTNUM and TPIDR2
+    /// untrapped.
     pub const fn scr(self) -> u64 {
         const COMMON: u64 = 0x240_1a03_0731;
         const NSE: u64 = 1 << 62;
@@ -76,8 +77,8 @@ macro_rules! register_set {
 }
 
 register_set! {
-    /// The EL2 registers TF-A switches on QEMU's `max` CPU. Named by encoding where the assembler wants an
-    /// architecture extension for the name.
+    /// The EL2 registers TF-A switches on QEMU's `max` CPU. Named by encoding where the assembler
+    /// wants an architecture extension for the name.
     El2Registers {
         actlr = "actlr_el2",
         afsr0 = "afsr0_el2",
@@ -185,7 +186,8 @@ impl WorldContext {
 }
 
 impl Cpu {
-    /// Saves the running world's registers and loads those of `next`; it runs when its frame is returned.
+    /// Saves the running world's registers and loads those of `next`; it runs when its frame is
+    /// returned.
     pub fn switch_to(&mut self, next: World) -> *mut Frame {
         let switches_gic = crate::boot::options().interface.switches_gic();
         let last = self.current;

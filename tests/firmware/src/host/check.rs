@@ -32,8 +32,8 @@ fn fail(what: impl Display, got: &dyn Debug, expected: &dyn Debug) {
     say!("FAILED: {what}: expected {expected:x?}, got {got:x?}");
 }
 
-/// One assertion about many calls: each failure is reported (the first few in full), success once, when the
-/// value is dropped.
+/// One assertion about many calls: each failure is reported (the first few in full), success once,
+/// when the value is dropped.
 pub struct Every<'a> {
     what: &'a str,
     checked: u64,

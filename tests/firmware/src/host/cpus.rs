@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Work on other CPUs: turn one on with a function to run, wait until it is done, see it go off; or have all run it.
+//! Work on other CPUs: turn one on with a function to run, wait until it is done, see it go off; or
+//! have all run it.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -56,7 +57,8 @@ pub fn others() -> core::ops::Range<u64> {
     1..count()
 }
 
-/// Turns all other CPUs on to run `work`, runs it on this one too, and waits until the others are off again.
+/// Turns all other CPUs on to run `work`, runs it on this one too, and waits until the others are
+/// off again.
 pub fn on_every_cpu(work: Work) {
     for index in others() {
         let status = start(index, work);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Entry of the host on each CPU, its exception vectors, and the probes: the accesses that may fault.
+// Entry of the host on each CPU, its exception vectors, and the probes: the accesses that may
+// fault.
 
     .section .text.entry, "ax"
     .global entry

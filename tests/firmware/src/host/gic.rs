@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A pending interrupt that is not taken: the host masks all of them, so that one stays pending while the RMM runs. It takes the option `host-interrupts=1`.
+//! A pending interrupt that is not taken: the host masks all of them, so that one stays pending
+//! while the RMM runs. It takes the option `host-interrupts=1`.
 
 use rmm_test_firmware::write_register;
 
@@ -17,7 +18,8 @@ const INTERRUPT: u32 = 1 << 3;
 
 fn write(register: u64, value: u32) {
     let register: *mut u32 = core::ptr::with_exposed_provenance_mut(register as usize);
-    // SAFETY: registers of the interrupt controller, mapped as a device, which only this module uses.
+    // SAFETY: registers of the interrupt controller, mapped as a device, which only this module
+    // uses.
     unsafe { register.write_volatile(value) };
 }
 

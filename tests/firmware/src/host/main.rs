@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The normal-world host of the system tests: runs at Non-secure EL2 and drives the RMM by SMC.
 //!
-//! One run is one scenario (see `scenarios`), chosen on the command line. Every check prints a line that starts
-//! with `ok:` or `FAILED:`; the run ends the emulation with status 0 if no check failed, else 1.
+//! One run is one scenario (see `scenarios`), chosen on the command line. Every check prints a line
+//! that starts with `ok:` or `FAILED:`; the run ends the emulation with status 0 if no check
+//! failed, else 1.
 
 #![no_std]
 #![no_main]
@@ -40,7 +41,9 @@ static OPTIONS: Once<Options> = Once::new();
 
 /// The options of this run.
 pub fn options() -> &'static Options {
-    OPTIONS.call_once(|| Options::from_command_line().unwrap_or_else(|| semihosting::exit(EXIT_HOST_FAILED)))
+    OPTIONS.call_once(|| {
+        Options::from_command_line().unwrap_or_else(|| semihosting::exit(EXIT_HOST_FAILED))
+    })
 }
 
 /// Called by entry.S on the primary CPU, with the MMU on.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The host's translation: flat, GiB blocks, device memory below the DRAM. With caches on, atomics between
-//! CPUs and the RMM's views of the same memory agree.
+//! The host's translation: flat, GiB blocks, device memory below the DRAM. With caches on, atomics
+//! between CPUs and the RMM's views of the same memory agree.
 
 /// MAIR_EL2: index 0 Normal write-back, index 1 Device-nGnRE.
 pub const MAIR: u64 = 0x04ff;
-/// TCR_EL2 (E2H clear): 39-bit addresses from level 1, 4 KiB granule, write-back inner-shareable walks,
-/// 40-bit output.
+/// TCR_EL2 (E2H clear): 39-bit addresses from level 1, 4 KiB granule, write-back inner-shareable
+/// walks, 40-bit output.
 pub const TCR: u64 = (1 << 31) | (1 << 23) | (2 << 16) | (3 << 12) | (1 << 10) | (1 << 8) | 25;
 /// SCTLR_EL2: RES1 bits, MMU and caches on.
 pub const SCTLR: u64 = 0x30c5_1835;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Realms and RECs as a host builds them with RMI 1.0: the structures of the ABI, written to test memory, and the commands.
+//! Realms and RECs as a host builds them with RMI 1.0: the structures of the ABI, written to test
+//! memory, and the commands.
 
 use rmm_test_firmware::options::GRANULE;
 
@@ -49,8 +50,8 @@ impl Shape {
     /// The usual one: 40 bits from level 1.
     pub const USUAL: Self = Self { lpa2: false, ipa_bits: 40, level: 1, roots: 2 };
 
-    /// Calls `each` with every shape that there is: a table resolves 9 bits above the page's 12, concatenation up to 4 more, which
-    /// level 0 has with LPA2 only.
+    /// Calls `each` with every shape that there is: a table resolves 9 bits above the page's 12,
+    /// concatenation up to 4 more, which level 0 has with LPA2 only.
     pub fn for_all(mut each: impl FnMut(Self)) {
         for (lpa2, most) in [(false, 48), (true, 52)] {
             for level in [-1_i64, 0, 1, 2] {
@@ -74,8 +75,9 @@ impl Shape {
 
 /// Writes words to a page of test memory that is the host's.
 fn fill(page: u64, words: &[(u64, u64)]) {
-    let written = probe::fill_granule(page, 0)
-        .and_then(|()| words.iter().try_for_each(|(offset, word)| probe::write(page + offset, *word)));
+    let written = probe::fill_granule(page, 0).and_then(|()| {
+        words.iter().try_for_each(|(offset, word)| probe::write(page + offset, *word))
+    });
     if written.is_err() {
         check::that("the host writes its own memory", false);
     }
@@ -102,9 +104,21 @@ pub fn create(rd: u64, page: u64, shape: Shape, root: u64, vmid: u64) -> Status 
 
 /// RMI_REC_CREATE of a runnable REC with its parameters in `page`.
 pub fn rec_create(rd: u64, rec: u64, page: u64, mpidr: u64, auxiliary: &[u64]) -> Status {
-    fill(page, &[(0x0, 1), (0x100, mpidr), (0x200, 0x8000), (0x300, mpidr), (0x800, auxiliary.len() as u64)]);
+    fill(
+        page,
+        &[
+            (0x0, 1),
+            (0x100, mpidr),
+            (0x200, 0x8000),
+            (0x300, mpidr),
+            (0x800, auxiliary.len() as u64),
+        ],
+    );
     for (offset, granule) in (0x808..).step_by(8).zip(auxiliary) {
-        check::that("the host writes its own memory", probe::write(page + offset, *granule).is_ok());
+        check::that(
+            "the host writes its own memory",
+            probe::write(page + offset, *granule).is_ok(),
+        );
     }
     Status(rmi::call(fid::REC_CREATE, &[rd, rec, page], 0)[0])
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The RMI as a host sees it: one typed function per command, both dialects. Every call passes random values
-//! in the registers it does not use and checks that x4-x7 come back unless they are results.
+//! The RMI as a host sees it: one typed function per command, both dialects. Every call passes
+//! random values in the registers it does not use and checks that x4-x7 come back unless they are
+//! results.
 
 use core::fmt;
 
@@ -113,7 +114,8 @@ impl Dialect {
     }
 }
 
-/// Calls a command whose results reach up to x`results`, and checks the registers from x4 on that are none.
+/// Calls a command whose results reach up to x`results`, and checks the registers from x4 on that
+/// are none.
 pub fn call(fid: u64, arguments: &[u64], results: usize) -> [u64; ARGUMENTS] {
     let (passed, returned) = smc::call(fid, arguments);
     for index in (results + 1).max(4)..ARGUMENTS {
@@ -200,13 +202,17 @@ pub fn self_test(kind: u64) -> Status {
     Status(call(fid::SELF_TEST, &[kind], 0)[0])
 }
 
-/// Used and all bytes of the stack and of the exception stack of a CPU, which the RMM's test image tells; `None` from any other.
+/// Used and all bytes of the stack and of the exception stack of a CPU, which the RMM's test image
+/// tells; `None` from any other.
 pub fn stack_use(cpu: u64) -> Option<[(u64, u64); 2]> {
-    let [status, used, size, exceptions_used, exceptions_size, ..] = call(fid::STACK_USE, &[cpu], 4);
-    (Status(status) == Status::SUCCESS).then_some([(used, size), (exceptions_used, exceptions_size)])
+    let [status, used, size, exceptions_used, exceptions_size, ..] =
+        call(fid::STACK_USE, &[cpu], 4);
+    (Status(status) == Status::SUCCESS)
+        .then_some([(used, size), (exceptions_used, exceptions_size)])
 }
 
-/// Asks the RMM's test image for something that it may do without harm, in x1, with arguments from x2 on. How that went, and a result.
+/// Asks the RMM's test image for something that it may do without harm, in x1, with arguments from
+/// x2 on. How that went, and a result.
 pub fn self_test_for(request: &[u64]) -> (Status, u64) {
     let returned = call(fid::SELF_TEST, request, 1);
     (Status(returned[0]), returned[1])

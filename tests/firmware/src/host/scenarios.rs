@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The scenarios by name, one file per family. A scenario is a plain function that calls the RMM and checks.
+//! The scenarios by name, one file per family. A scenario is a plain function that calls the RMM
+//! and checks.
 
 mod agreement;
 mod banks;

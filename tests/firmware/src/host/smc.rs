@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! SMC with every general register accounted for: those that are no arguments carry random values, and
-//! after each call x8-x30 must be what they were.
+//! SMC with every general register accounted for: those that are no arguments carry random values,
+//! and after each call x8-x30 must be what they were.
 
 use core::fmt::{self, Display};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -26,8 +26,8 @@ unsafe extern "C" {
     fn host_smc(registers: *mut [u64; REGISTERS]);
 }
 
-/// Calls `fid` with `arguments` from x1 on and random values in all other registers. Returns what was passed
-/// in x0-x7 and what came back in them; x8-x30 are checked here.
+/// Calls `fid` with `arguments` from x1 on and random values in all other registers. Returns what
+/// was passed in x0-x7 and what came back in them; x8-x30 are checked here.
 pub fn call(fid: u64, arguments: &[u64]) -> ([u64; ARGUMENTS], [u64; ARGUMENTS]) {
     let mut random = Random::for_this_cpu(count_call());
     let mut registers: [u64; REGISTERS] = core::array::from_fn(|_| random.next());
@@ -36,8 +36,8 @@ pub fn call(fid: u64, arguments: &[u64]) -> ([u64; ARGUMENTS], [u64; ARGUMENTS])
         *register = *argument;
     }
     let passed = registers;
-    // SAFETY: the routine saves what it changes of the caller's registers; the callee may change memory that
-    // the host gave away only, which is never Rust's.
+    // SAFETY: the routine saves what it changes of the caller's registers; the callee may change
+    // memory that the host gave away only, which is never Rust's.
     unsafe { host_smc(&raw mut registers) };
     for index in ARGUMENTS..REGISTERS {
         if registers[index] != passed[index] {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The tables and the memory of a Realm as a host builds them with RMI 1.0: the commands, and what a host does with several of them.
+//! The tables and the memory of a Realm as a host builds them with RMI 1.0: the commands, and what
+//! a host does with several of them.
 
 use rmm_test_firmware::options::GRANULE;
 
@@ -156,7 +157,8 @@ impl Pool {
     }
 }
 
-/// Creates the tables that are missing on the way to `ipa` at `level`; the first status that is not success.
+/// Creates the tables that are missing on the way to `ipa` at `level`; the first status that is not
+/// success.
 pub fn bring_tables(rd: u64, pool: &mut Pool, ipa: u64, level: i64) -> Status {
     loop {
         let (status, (reached, ..)) = read_entry(rd, ipa & !(size(level) - 1), level);
@@ -172,7 +174,8 @@ pub fn bring_tables(rd: u64, pool: &mut Pool, ipa: u64, level: i64) -> Status {
     }
 }
 
-/// Destroys the tables on the way to `ipa`, the finest first, from `level` up to below level `start`; the first status that is not success.
+/// Destroys the tables on the way to `ipa`, the finest first, from `level` up to below level
+/// `start`; the first status that is not success.
 pub fn destroy_tables(rd: u64, pool: &mut Pool, ipa: u64, level: i64, start: i64) -> Status {
     let mut at = level;
     while at > start {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! `addr2line ELF [LOG]`: prints a log of the RMM's console, from a file or standard input, with the functions that the addresses in
-//! its fatal reports are in, see [`rmm_test_system::backtrace`].
+//! `addr2line ELF [LOG]`: prints a log of the RMM's console, from a file or standard input, with
+//! the functions that the addresses in its fatal reports are in, see
+//! [`rmm_test_system::backtrace`].
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -28,9 +29,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut bytes = Vec::new();
     match &arguments.log {
         Some(path) => {
-            bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
+            bytes =
+                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
         }
-        None => drop(std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?),
+        None => {
+            drop(std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?)
+        }
     }
     // What a UART delivers need not be text throughout.
     let log: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! `elf2bin [--pie] <ELF> <BIN>`: writes the flat binary of an ELF image. The rules it enforces are
-//! those of [`rmm_test_system::flatten`]; a broken one ends the program with exit code 1 and one line.
+//! those of [`rmm_test_system::flatten`]; a broken one ends the program with exit code 1 and one
+//! line.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +10,8 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use rmm_test_system::flatten::{ImageKind, flatten};
 
-/// Lay the loadable segments of an ELF image out by physical address, from the lowest one, without BSS.
+/// Lay the loadable segments of an ELF image out by physical address, from the lowest one, without
+/// BSS.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -23,10 +25,11 @@ struct Arguments {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let elf =
-        std::fs::read(&arguments.elf).with_context(|| format!("cannot read {}", arguments.elf.display()))?;
+    let elf = std::fs::read(&arguments.elf)
+        .with_context(|| format!("cannot read {}", arguments.elf.display()))?;
     let kind = if arguments.pie { ImageKind::PositionIndependent } else { ImageKind::Fixed };
-    let image = flatten(&elf, kind).with_context(|| format!("{} refused", arguments.elf.display()))?;
+    let image =
+        flatten(&elf, kind).with_context(|| format!("{} refused", arguments.elf.display()))?;
     std::fs::write(&arguments.bin, &image.bytes)
         .with_context(|| format!("cannot write {}", arguments.bin.display()))?;
     let bin = arguments.bin.display();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Proves that the emulated tests can fail: breaks a copy of the tree by one mutation after the other, builds it, and runs
-//! the scenarios that the mutation must make fail. Ends with status 0 only if each did, and if every scenario was seen to.
+//! Proves that the emulated tests can fail: breaks a copy of the tree by one mutation after the
+//! other, builds it, and runs the scenarios that the mutation must make fail. Ends with status 0
+//! only if each did, and if every scenario was seen to.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -36,7 +37,8 @@ struct Arguments {
     /// Only check that the mutations fit the tree and that they leave no scenario out
     #[arg(long)]
     check: bool,
-    /// Do not run the scenarios on the unbroken tree first, where all must pass: `make test` has just done it
+    /// Do not run the scenarios on the unbroken tree first, where all must pass: `make test` has
+    /// just done it
     #[arg(long)]
     skip_baseline: bool,
     /// The mutations to try, all if none is named; `*` at the end of a name stands for any rest
@@ -54,7 +56,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what the arguments ask for; false when a scenario did not fail that had to, or was never asked to.
+/// Does what the arguments ask for; false when a scenario did not fail that had to, or was never
+/// asked to.
 fn run(arguments: &Arguments) -> Result<bool> {
     let mutations = mutations::read_all(&arguments.source.join("tests/mutations"))?;
     let all = scenarios::all(Protection::Hardened);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! `performance DOCUMENT MEASURED...`: compares the figures in what was measured, any logs with lines `figure: ...`, with
-//! those that the document keeps, and prints one table. Fails when a figure is beyond its bound, was not measured, or
-//! does not repeat. With `--update` it also writes what was measured to the document.
+//! `performance DOCUMENT MEASURED...`: compares the figures in what was measured, any logs with
+//! lines `figure: ...`, with those that the document keeps, and prints one table. Fails when a
+//! figure is beyond its bound, was not measured, or does not repeat. With `--update` it also writes
+//! what was measured to the document.
 
 use std::fs;
 use std::path::PathBuf;
@@ -38,7 +39,8 @@ fn main() -> ExitCode {
 
 /// Does what the arguments ask for; false when a figure is not as it has to be.
 fn run(arguments: &Arguments) -> Result<bool> {
-    let read = |path: &PathBuf| fs::read_to_string(path).with_context(|| path.display().to_string());
+    let read =
+        |path: &PathBuf| fs::read_to_string(path).with_context(|| path.display().to_string());
     let logs: Vec<String> = arguments.measured.iter().map(read).collect::<Result<_>>()?;
     let measured = Measured::read(&logs.concat())?;
     let mut document = Document::read(&read(&arguments.document)?);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! `profile ELF LOG`: prints where each visit to the image spent its instructions, see [`rmm_test_system::profile`].
+//! `profile ELF LOG`: prints where each visit to the image spent its instructions, see
+//! [`rmm_test_system::profile`].
 
 use std::fs::File;
 use std::io::BufReader;
@@ -30,7 +31,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let name = arguments.log.display();
     let log = File::open(&arguments.log).with_context(|| format!("cannot read {name}"))?;
     let base = rmm_plat::qemu_virt::MACHINE.load_address();
-    let visits = functions.visits(BufReader::new(log), base).with_context(|| format!("{name} refused"))?;
+    let visits =
+        functions.visits(BufReader::new(log), base).with_context(|| format!("{name} refused"))?;
     for visit in visits.iter().filter(|visit| visit.instructions() >= arguments.least) {
         println!("{visit}");
     }

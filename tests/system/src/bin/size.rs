@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! `size ELF`: prints the sections of a linked image and its largest symbols, see [`rmm_test_system::sizes`].
+//! `size ELF`: prints the sections of a linked image and its largest symbols, see
+//! [`rmm_test_system::sizes`].
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Boots: what EL3 may hand the RMM, and what the RMM must refuse, with which code (EL3 interface, boot codes).
-//! After a refusal EL3 and the host go on, and every RMI call is unknown.
+//! Boots: what EL3 may hand the RMM, and what the RMM must refuse, with which code (EL3 interface,
+//! boot codes). After a refusal EL3 and the host go on, and every RMI call is unknown.
 
 use rmm_plat::fvp;
 
@@ -20,14 +20,19 @@ const MANIFEST_DATA: i32 = -7;
 
 /// A boot the RMM must refuse.
 fn refused(name: String, code: i32, what: &str) -> Scenario {
-    Scenario::new(name, "refused", format!("the RMM refuses {what} with code {code}; EL3 and the host go on"))
-        .refusal(code)
+    Scenario::new(
+        name,
+        "refused",
+        format!("the RMM refuses {what} with code {code}; EL3 and the host go on"),
+    )
+    .refusal(code)
 }
 
 /// Versions of the RMM-EL3 interface.
 pub fn interface_versions() -> Vec<Scenario> {
     let accepted = ["0.2", "0.3", "0.4", "0.6", "0.8", "0.9", "2.0", "2.1"].map(|version| {
-        let sentence = format!("the RMM boots under interface {version} and reports its RMI version");
+        let sentence =
+            format!("the RMM boots under interface {version} and reports its RMI version");
         Scenario::new(format!("interface-{version}"), "boots", sentence).interface(version)
     });
     let refused = ["0.1", "1.0", "3.0"].map(|version| {
@@ -45,8 +50,12 @@ pub fn manifest_versions() -> Vec<Scenario> {
             .option(format!("manifest-version={version}"))
     });
     let refused = ["0.1", "1.0"].map(|version| {
-        refused(format!("manifest-{version}"), MANIFEST_VERSION, &format!("a manifest of version {version}"))
-            .option(format!("manifest-version={version}"))
+        refused(
+            format!("manifest-{version}"),
+            MANIFEST_VERSION,
+            &format!("a manifest of version {version}"),
+        )
+        .option(format!("manifest-version={version}"))
     });
     accepted.into_iter().chain(refused).collect()
 }
@@ -81,15 +90,24 @@ pub fn places() -> Vec<Scenario> {
             "random-granules",
             "granules below and above work from there",
         )),
-        Scenario::new("banks-two", "bad-addresses", "between two banks of DRAM nothing is delegable")
-            .option("banks=0x40000000+0x28000000:0x70000000+0x10000000"),
+        Scenario::new(
+            "banks-two",
+            "bad-addresses",
+            "between two banks of DRAM nothing is delegable",
+        )
+        .option("banks=0x40000000+0x28000000:0x70000000+0x10000000"),
         Scenario::new("banks-adjacent", "bad-addresses", "two banks without a gap serve as one")
             .option("banks=0x40000000+0x40000000:0x80000000+0x80000000"),
         Scenario::new("banks-elsewhere", "granules", "the RMM need not lie in a bank itself")
             .option("banks=0x70000000+0x10000000"),
-        Scenario::new("cpu-count-least", "boots", "the RMM boots on a machine of one CPU").option("cpus=1"),
-        Scenario::new("cpu-id-highest", "boots", "the RMM boots on the highest CPU index there may be")
-            .option("cpu=31"),
+        Scenario::new("cpu-count-least", "boots", "the RMM boots on a machine of one CPU")
+            .option("cpus=1"),
+        Scenario::new(
+            "cpu-id-highest",
+            "boots",
+            "the RMM boots on the highest CPU index there may be",
+        )
+        .option("cpu=31"),
     ]
 }
 
@@ -100,19 +118,31 @@ pub fn memory() -> Vec<Scenario> {
     };
     let granted = |scenario: Scenario| {
         let scenario = source(scenario.option("reserve-memory=grant"), "CPUs", "reserved by EL3");
-        source(scenario, "granules", "reserved by EL3").expect("^EL3: .* bytes reserved for the RMM at ")
+        source(scenario, "granules", "reserved by EL3")
+            .expect("^EL3: .* bytes reserved for the RMM at ")
     };
-    let own =
-        |scenario: Scenario| source(source(scenario, "CPUs", "in the image"), "granules", "in the image");
+    let own = |scenario: Scenario| {
+        source(source(scenario, "CPUs", "in the image"), "granules", "in the image")
+    };
     let large = |scenario: Scenario| scenario.carve_out(0x4010_0000, 64 * MIB);
     let new = Scenario::new;
     vec![
-        own(new("memory-own", "granules", "where EL3 has no memory to give the RMM does with its own")),
+        own(new(
+            "memory-own",
+            "granules",
+            "where EL3 has no memory to give the RMM does with its own",
+        )),
         own(new("memory-own-unknown", "granules", "and where EL3 knows no such service")
             .option("reserve-memory=unknown")
             .interface("0.4")),
-        granted(new("memory-reserved", "granules", "the RMM takes memory that EL3 reserves for it")),
-        granted(new("memory-reserved-2.0", "granules", "and under interface 2.0 too").interface("2.0")),
+        granted(new(
+            "memory-reserved",
+            "granules",
+            "the RMM takes memory that EL3 reserves for it",
+        )),
+        granted(
+            new("memory-reserved-2.0", "granules", "and under interface 2.0 too").interface("2.0"),
+        ),
         granted(
             new("memory-reserved-high", "granules", "and above 4 GiB")
                 .memory_gib(6)
@@ -120,14 +150,22 @@ pub fn memory() -> Vec<Scenario> {
                 .carve_out(0x1_4000_7000, 24 * MIB),
         ),
         granted(
-            new("memory-reserved-warm-boots", "warm-boots", "CPUs come and go on memory that EL3 reserved")
-                .cpus(4),
+            new(
+                "memory-reserved-warm-boots",
+                "warm-boots",
+                "CPUs come and go on memory that EL3 reserved",
+            )
+            .cpus(4),
         ),
         source(
             source(
-                new("memory-reserved-first", "granules", "one of two is reserved, the other is the image's")
-                    .option("reserve-memory=grant")
-                    .carve_out(0x4010_0000, 8 * MIB),
+                new(
+                    "memory-reserved-first",
+                    "granules",
+                    "one of two is reserved, the other is the image's",
+                )
+                .option("reserve-memory=grant")
+                .carve_out(0x4010_0000, 8 * MIB),
                 "CPUs",
                 "reserved by EL3",
             ),
@@ -146,14 +184,22 @@ pub fn memory() -> Vec<Scenario> {
         )))
         .option("cpus=512")
         .cpus(4),
-        refused("cpus-512-no-memory".into(), CPUS_OUT_OF_RANGE, "512 CPUs when there is memory for fewer")
-            .option("cpus=512")
-            .expect(r"^\[RMM cpu0 ERROR\] .*memory of the CPUs: \d+ bytes needed, \d+ available$"),
+        refused(
+            "cpus-512-no-memory".into(),
+            CPUS_OUT_OF_RANGE,
+            "512 CPUs when there is memory for fewer",
+        )
+        .option("cpus=512")
+        .expect(r"^\[RMM cpu0 ERROR\] .*memory of the CPUs: \d+ bytes needed, \d+ available$"),
         refused("granules-no-memory".into(), UNKNOWN, "more DRAM than there is memory to track it")
             .option("banks=0x40000000+0x1000000000")
             .expect(r"^\[RMM cpu0 ERROR\] .*granule array: \d+ bytes needed, \d+ available$"),
-        granted(large(new("granules-64-gib", "granules", "what EL3 reserves tracks 64 GiB of DRAM")))
-            .option("banks=0x40000000+0x1000000000"),
+        granted(large(new(
+            "granules-64-gib",
+            "granules",
+            "what EL3 reserves tracks 64 GiB of DRAM",
+        )))
+        .option("banks=0x40000000+0x1000000000"),
     ]
 }
 
@@ -233,11 +279,13 @@ pub fn manifest_faults() -> Vec<Scenario> {
             .machine(&fvp::MACHINE)
             .option("coherent=0x7000000000+0x10000000")
     });
-    let in_either = IN_EITHER.iter().map(|(fault, what)| row(format!("manifest-{fault}"), fault, what));
+    let in_either =
+        IN_EITHER.iter().map(|(fault, what)| row(format!("manifest-{fault}"), fault, what));
     in_either.chain(in_full).collect()
 }
 
-/// An activation token that asks the self-test image for a fault (`src/boot/self_test.rs`) at a place in boot.
+/// An activation token that asks the self-test image for a fault (`src/boot/self_test.rs`) at a
+/// place in boot.
 fn fault_token(place: u64, fault: u64) -> String {
     const REQUEST: u64 = 0x7e57_fa17_0000_0000;
     format!("{:#x}", REQUEST ^ place << 8 ^ fault)
@@ -255,7 +303,13 @@ pub fn failures() -> Vec<Scenario> {
         ("assembly", BEFORE_MMU, 0, "an exception before the MMU is on", None),
         ("early-exception", BEFORE_MAPS, UNDEFINED, "an exception before there is a console", None),
         ("early-panic", BEFORE_MAPS, PANIC, "a panic before there is a console", None),
-        ("exception", AFTER_MAPS, UNDEFINED, "an exception, which is reported", Some("(?i)unknown")),
+        (
+            "exception",
+            AFTER_MAPS,
+            UNDEFINED,
+            "an exception, which is reported",
+            Some("(?i)unknown"),
+        ),
         ("panic", AFTER_MAPS, PANIC, "a panic, which is reported", Some("panic")),
     ];
     let report = |scenario: Scenario, words: Option<&str>, stage: &str| match words {
@@ -265,7 +319,8 @@ pub fn failures() -> Vec<Scenario> {
         None => scenario,
     };
     let cold = places.iter().map(|&(name, place, fault, what, words)| {
-        let sentence = format!("a cold boot with {what} ends with code {UNKNOWN}; EL3 and the host go on");
+        let sentence =
+            format!("a cold boot with {what} ends with code {UNKNOWN}; EL3 and the host go on");
         let row = Scenario::new(format!("cold-boot-{name}"), "refused", sentence)
             .refusal(UNKNOWN)
             .self_test_image()
@@ -286,7 +341,8 @@ pub fn failures() -> Vec<Scenario> {
             .carve_out(0x4010_0000, MIB),
     );
     rows.push(
-        refused("cold-boot-token".into(), UNKNOWN, "the token of another RMM").option("token=0x418ff000"),
+        refused("cold-boot-token".into(), UNKNOWN, "the token of another RMM")
+            .option("token=0x418ff000"),
     );
     rows.push(
         warm_failure("warm-boot-token".into(), "a token that the RMM has not given out")
@@ -319,6 +375,7 @@ pub fn costs() -> Vec<Scenario> {
     };
     vec![
         row("boot-instructions", "for 32 CPUs and 3 GiB of DRAM"),
-        row("boot-instructions-reserved", "in memory that EL3 reserves").option("reserve-memory=grant"),
+        row("boot-instructions-reserved", "in memory that EL3 reserves")
+            .option("reserve-memory=grant"),
     ]
 }

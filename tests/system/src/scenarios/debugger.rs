@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What people see of the RMM in gdb: a scenario that is stopped in the middle of a command, and looked at by every command of
-//! `scripts/gdb/rmm.py`.
+//! What people see of the RMM in gdb: a scenario that is stopped in the middle of a command, and
+//! looked at by every command of `scripts/gdb/rmm.py`.
 
 use crate::scenario::Scenario;
 

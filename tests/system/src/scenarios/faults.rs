@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Faults the RMM's test image commits on purpose: each must end in a report on the RMM's console and stop
-//! that CPU, while the other CPU is served on.
+//! Faults the RMM's test image commits on purpose: each must end in a report on the RMM's console
+//! and stop that CPU, while the other CPU is served on.
 
 use crate::protection::Protection;
 use crate::scenario::Scenario;
@@ -47,7 +47,12 @@ const FAULTS: &[Fault] = &[
         what: "an undefined instruction",
         report: &["(?i)(undefined|unknown)"],
     },
-    Fault { kind: 6, name: "panic", what: "a panic", report: &["(?i)panic", "backtrace from image"] },
+    Fault {
+        kind: 6,
+        name: "panic",
+        what: "a panic",
+        report: &["(?i)panic", "backtrace from image"],
+    },
     Fault {
         kind: 7,
         name: "unmapped",
@@ -101,7 +106,8 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
-/// Lines that the functions of a backtrace must give: those that the stack tells for certain have a number.
+/// Lines that the functions of a backtrace must give: those that the stack tells for certain have a
+/// number.
 const CALLS: &[(&str, &str)] = &[
     ("panic", r"^    #\d+ +core::panicking::panic_fmt at "),
     ("panic", r"^    #\d+ +rmm::boot::self_test::commit at src/boot/self_test.rs:\d+"),
@@ -127,12 +133,15 @@ pub fn deliberate_faults(protection: Protection) -> Vec<Scenario> {
 }
 
 fn scenario(fault: &Fault, host: &str, sentence: String) -> Scenario {
-    Scenario::new(format!("fault-{}", fault.name), host, sentence).option(format!("argument={}", fault.kind))
+    Scenario::new(format!("fault-{}", fault.name), host, sentence)
+        .option(format!("argument={}", fault.kind))
 }
 
 fn fatal(fault: &Fault) -> Scenario {
-    let sentence = format!("{} is reported and stops its CPU; the other CPU is served on", fault.what);
-    // Counting instructions makes the CPUs take turns, so that the report is out before the run ends.
+    let sentence =
+        format!("{} is reported and stops its CPU; the other CPU is served on", fault.what);
+    // Counting instructions makes the CPUs take turns, so that the report is out before the run
+    // ends.
     let scenario = scenario(fault, "fault", sentence)
         .self_test_image()
         .cpus(2)
@@ -144,7 +153,10 @@ fn fatal(fault: &Fault) -> Scenario {
         .iter()
         .filter(|(name, _)| *name == fault.name)
         .fold(scenario, |scenario, (_, call)| scenario.expect(*call));
-    fault.report.iter().fold(scenario, |scenario, words| scenario.expect(format!("{REPORT}.*{words}")))
+    fault
+        .report
+        .iter()
+        .fold(scenario, |scenario, words| scenario.expect(format!("{REPORT}.*{words}")))
 }
 
 /// What the image has no protection from, it does as it is told.

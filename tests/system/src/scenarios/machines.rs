@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The machines of `plat/` other than QEMU `virt`, which all other scenarios are on: the same image, loaded where EL3 has it there, under an EL3 that
-//! tells what it would tell there. The memory is where that machine has it; the console and the rest are QEMU's.
+//! The machines of `plat/` other than QEMU `virt`, which all other scenarios are on: the same
+//! image, loaded where EL3 has it there, under an EL3 that tells what it would tell there. The
+//! memory is where that machine has it; the console and the rest are QEMU's.
 
 use rmm_plat::{Machine, fvp, qemu_virt};
 
@@ -20,17 +21,23 @@ fn on(machine: &Machine, scenario: Scenario) -> Scenario {
 pub fn fvp() -> Vec<Scenario> {
     const FIRST_BANK: &str = "test-memory=0x90000000";
     const SECOND_BANK: &str = "test-memory=0x880000000";
-    let new = |name: &str, host: &str, asserts: &str| on(&fvp::MACHINE, Scenario::new(name, host, asserts));
+    let new = |name: &str, host: &str, asserts: &str| {
+        on(&fvp::MACHINE, Scenario::new(name, host, asserts))
+    };
     let told = |scenario: Scenario| {
         scenario
             .expect(r"^\[RMM cpu0 INFO \] RMM .* at 0x0*fdc00000, interface \d\.\d, manifest 0\.5, 8 CPUs$")
             .expect(r"^\[RMM cpu0 INFO \] DRAM 0x0*80000000 to 0x0*fc000000$")
             .expect(r"^\[RMM cpu0 INFO \] DRAM 0x0*880000000 to 0x0*900000000$")
     };
-    let addresses = |name: &str, asserts: &str| told(new(name, "bad-addresses", asserts)).option(SECOND_BANK);
+    let addresses =
+        |name: &str, asserts: &str| told(new(name, "bad-addresses", asserts)).option(SECOND_BANK);
     vec![
-        addresses("fvp-addresses", "on FVP both banks are delegable, nothing between them, and no device")
-            .expect(r"memory of the granules: .*, reserved by EL3$"),
+        addresses(
+            "fvp-addresses",
+            "on FVP both banks are delegable, nothing between them, and no device",
+        )
+        .expect(r"memory of the granules: .*, reserved by EL3$"),
         addresses("fvp-addresses-2.0", "and so they are under interface 2.0").interface("2.0"),
         addresses("fvp-own-memory", "the image's own memory serves FVP where EL3 reserves none")
             .option("reserve-memory=unknown")
@@ -38,7 +45,8 @@ pub fn fvp() -> Vec<Scenario> {
             .expect(r"memory of the granules: .*, in the image$"),
         new("fvp-first-bank", "random-granules", "granules of FVP's first bank follow the model")
             .option(FIRST_BANK),
-        new("fvp-second-bank", "random-granules", "and so do those of its second").option(SECOND_BANK),
+        new("fvp-second-bank", "random-granules", "and so do those of its second")
+            .option(SECOND_BANK),
         new(
             "fvp-banks-apart",
             "banks-apart",
@@ -46,7 +54,8 @@ pub fn fvp() -> Vec<Scenario> {
         ),
         new("fvp-session", "session", "the story of an RMM, on FVP, of a granule above 32 GiB")
             .option(SECOND_BANK),
-        new("fvp-realm", "realm-life", "a Realm with two RECs is built above 32 GiB").option(SECOND_BANK),
+        new("fvp-realm", "realm-life", "a Realm with two RECs is built above 32 GiB")
+            .option(SECOND_BANK),
         new("fvp-warm-boots", "warm-boots", "CPUs come and go on FVP").cpus(4).option(SECOND_BANK),
     ]
 }

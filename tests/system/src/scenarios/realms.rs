@@ -8,11 +8,23 @@ use crate::scenario::Scenario;
 /// Their lives, and what they cost.
 pub fn realms() -> Vec<Scenario> {
     let mut rows = vec![
-        Scenario::new("realm-life", "realm-life", "a Realm with two RECs is built and leaves nothing behind"),
-        Scenario::new("realm-shapes", "realm-shapes", "a Realm of each IPA size from each level that has it"),
-        Scenario::new("realm-instructions", "realm-instructions", "RMI_REALM_CREATE keeps its bound")
-            .instruction_count()
-            .expect(r"^figure: Instructions, RMI 1\.0 \| RMI_REALM_CREATE \| \d+$"),
+        Scenario::new(
+            "realm-life",
+            "realm-life",
+            "a Realm with two RECs is built and leaves nothing behind",
+        ),
+        Scenario::new(
+            "realm-shapes",
+            "realm-shapes",
+            "a Realm of each IPA size from each level that has it",
+        ),
+        Scenario::new(
+            "realm-instructions",
+            "realm-instructions",
+            "RMI_REALM_CREATE keeps its bound",
+        )
+        .instruction_count()
+        .expect(r"^figure: Instructions, RMI 1\.0 \| RMI_REALM_CREATE \| \d+$"),
         Scenario::new(
             "table-instructions",
             "table-instructions",
@@ -31,7 +43,8 @@ pub fn realms() -> Vec<Scenario> {
     rows
 }
 
-/// A run for each start level and kind of descriptors, with the argument that says so, and how many sizes there are.
+/// A run for each start level and kind of descriptors, with the argument that says so, and how many
+/// sizes there are.
 const SESSIONS: [(&str, u32, u32); 7] = [
     ("realm-sessions-level-0", 1, 9),
     ("realm-sessions-level-1", 2, 12),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the host asks of a booted RMM, in both dialects: RMI 1.0 under interface 0.8, RMI 2.0 under 2.0.
+//! What the host asks of a booted RMM, in both dialects: RMI 1.0 under interface 0.8, RMI 2.0 under
+//! 2.0.
 
 use crate::protection::Protection;
 use crate::scenario::Scenario;
@@ -37,13 +38,21 @@ pub fn sessions(protection: Protection) -> Vec<Scenario> {
 /// Commands on one CPU.
 pub fn commands() -> Vec<Scenario> {
     let mut rows = in_each_dialect(vec![
-        Scenario::new("version", "version", "RMI_VERSION answers each request by the version rules"),
+        Scenario::new(
+            "version",
+            "version",
+            "RMI_VERSION answers each request by the version rules",
+        ),
         Scenario::new(
             "features",
             "features",
             "feature registers are stable, reserved bits and absent registers zero",
         ),
-        Scenario::new("unknown", "unknown", "every unassigned identifier of the forwarded ranges is unknown"),
+        Scenario::new(
+            "unknown",
+            "unknown",
+            "every unassigned identifier of the forwarded ranges is unknown",
+        ),
         Scenario::new("sve-hint", "sve-hint", "the SVE hint is no part of a function identifier"),
         Scenario::new(
             "granules",
@@ -102,7 +111,12 @@ pub fn commands() -> Vec<Scenario> {
 /// Commands on several CPUs.
 pub fn multiprocessor() -> Vec<Scenario> {
     let mut rows = vec![
-        Scenario::new("psci", "psci", "EL3's power functions work as the other scenarios need them").cpus(2),
+        Scenario::new(
+            "psci",
+            "psci",
+            "EL3's power functions work as the other scenarios need them",
+        )
+        .cpus(2),
         Scenario::new(
             "surplus-cpu",
             "surplus-cpu",
@@ -112,15 +126,20 @@ pub fn multiprocessor() -> Vec<Scenario> {
         .option("cpus=2"),
     ];
     rows.extend(in_each_dialect(vec![
-        Scenario::new("warm-boots", "warm-boots", "4 CPUs go off and on, and are served each time").cpus(4),
+        Scenario::new("warm-boots", "warm-boots", "4 CPUs go off and on, and are served each time")
+            .cpus(4),
         Scenario::new(
             "other-cpu-access",
             "access-from-another-cpu",
             "a delegated granule is out of reach of a CPU that has just read it",
         )
         .cpus(2),
-        Scenario::new("contention", "contention", "4 CPUs delegate their own and each other's granules")
-            .cpus(4),
+        Scenario::new(
+            "contention",
+            "contention",
+            "4 CPUs delegate their own and each other's granules",
+        )
+        .cpus(4),
     ]));
     rows
 }
@@ -128,11 +147,15 @@ pub fn multiprocessor() -> Vec<Scenario> {
 /// Instruction counts, which `make bench` compares with those that are kept.
 pub fn costs() -> Vec<Scenario> {
     let mut rows = in_each_dialect(vec![
-        Scenario::new("instructions", "instructions", "the cost of each command is printed, and repeats")
-            .cpus(2)
-            .instruction_count()
-            .expect(r"^figure: Instructions, RMI \d\.0 \| cold boot, a bank of 3 GiB \| \d+$")
-            .expect(r"^figure: Instructions, RMI \d\.0 \| RMI_VERSION \| \d+$"),
+        Scenario::new(
+            "instructions",
+            "instructions",
+            "the cost of each command is printed, and repeats",
+        )
+        .cpus(2)
+        .instruction_count()
+        .expect(r"^figure: Instructions, RMI \d\.0 \| cold boot, a bank of 3 GiB \| \d+$")
+        .expect(r"^figure: Instructions, RMI \d\.0 \| RMI_VERSION \| \d+$"),
     ]);
     rows.push(
         Scenario::new(

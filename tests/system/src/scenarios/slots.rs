@@ -67,7 +67,8 @@ pub fn contents() -> Vec<Scenario> {
             )
             .self_test_image()
             .cpus(2)
-            // Counting instructions makes the CPUs take turns, so that the report is out before the run ends.
+            // Counting instructions makes the CPUs take turns, so that the report is out before the
+            // run ends.
             .instruction_count()
             .option(format!("argument={number}"))
             .expect(r"^ok: CPU 1 sees its granule while CPU 0 looks through the same slot")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! All CPUs delegate and undelegate at once, for as long as there is time: a little of it in every run, much more of
-//! it on request.
+//! All CPUs delegate and undelegate at once, for as long as there is time: a little of it in every
+//! run, much more of it on request.
 
 use std::time::Duration;
 
@@ -22,9 +22,10 @@ fn stress(calls: u32) -> Scenario {
         .expect(format!("^stress: {calls} calls, "))
 }
 
-/// Half of `calls` are on eight granules, and CPUs take turns, also whenever one is in EL3 with a granule locked: all
-/// the others then come to wait for it. On CPUs that really run at the same time, but not each on a processor of its
-/// own, handing a lock on in strict order would take longer than there is.
+/// Half of `calls` are on eight granules, and CPUs take turns, also whenever one is in EL3 with a
+/// granule locked: all the others then come to wait for it. On CPUs that really run at the same
+/// time, but not each on a processor of its own, handing a lock on in strict order would take
+/// longer than there is.
 fn contended(calls: u32) -> Scenario {
     let scenario = stress(calls).option("share=2").instruction_count();
     Scenario { name: "contended-stress".into(), ..scenario }
@@ -42,7 +43,8 @@ fn lock_waits() -> Scenario {
     Scenario { name: "lock-waits".into(), host: "lock-waits".into(), asserts: sentence, ..scenario }
 }
 
-/// Those of the usual run: less memory, so that comparing every granule of it does not take most of the time.
+/// Those of the usual run: less memory, so that comparing every granule of it does not take most of
+/// the time.
 pub fn short() -> Vec<Scenario> {
     let small = |scenario: Scenario| scenario.memory_gib(1).option("banks=0x70000000+0x800000");
     let mut rows = in_each_dialect(vec![small(stress(100_000)), small(contended(30_000))]);
@@ -50,7 +52,8 @@ pub fn short() -> Vec<Scenario> {
     rows
 }
 
-/// Those on request: ten times as many calls in each dialect as could be wished for, and all of the machine's memory.
+/// Those on request: ten times as many calls in each dialect as could be wished for, and all of the
+/// machine's memory.
 pub fn long() -> Vec<Scenario> {
     let scenario = stress(2_000_000).time_limit(Duration::from_secs(3600));
     in_each_dialect(vec![Scenario { name: "long-stress".into(), ..scenario }])

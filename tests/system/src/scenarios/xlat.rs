@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The translation tables library by itself: the MMU walks what it builds, and its instructions are counted.
+//! The translation tables library by itself: the MMU walks what it builds, and its instructions are
+//! counted.
 
 use crate::scenario::Scenario;
 
@@ -14,13 +15,17 @@ pub fn xlat() -> Vec<Scenario> {
             .expect(format!("^-- {regime} Low VA range of 52 bits, Lpa2, from level -1$"));
     }
     for regime in ["EL2&0", "EL1&0"] {
-        regimes = regimes.expect(format!("^-- {regime} High VA range of 52 bits, Lpa2, from level -1$"));
+        regimes =
+            regimes.expect(format!("^-- {regime} High VA range of 52 bits, Lpa2, from level -1$"));
     }
-    let costs =
-        Scenario::new("xlat-costs", "costs", "the cost of each operation on translation tables is printed")
-            .xlat_image()
-            .instruction_count()
-            .expect(r"^figure: Translation tables \| init, 10000 regions in any order \| \d+$")
-            .expect(r"^figure: Translation tables \| unmap a transient page \| \d+$");
+    let costs = Scenario::new(
+        "xlat-costs",
+        "costs",
+        "the cost of each operation on translation tables is printed",
+    )
+    .xlat_image()
+    .instruction_count()
+    .expect(r"^figure: Translation tables \| init, 10000 regions in any order \| \d+$")
+    .expect(r"^figure: Translation tables \| unmap a transient page \| \d+$");
     vec![regimes, costs]
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Whether EL3's Granule Protection Table, the RMM's granule array and the host's own books agree about every granule
-//! of the machine's DRAM.
+//! Whether EL3's Granule Protection Table, the RMM's granule array and the host's own books agree
+//! about every granule of the machine's DRAM.
 //!
-//! EL3 tells the GPI of a granule. The RMM tells by what it does: it undelegates a granule if and only if it has it as
-//! Delegated. A granule that neither side holds must then make the way there and back, or it is lost: locked for
-//! ever, or in a state that nobody remembers.
+//! EL3 tells the GPI of a granule. The RMM tells by what it does: it undelegates a granule if and
+//! only if it has it as Delegated. A granule that neither side holds must then make the way there
+//! and back, or it is lost: locked for ever, or in a state that nobody remembers.
 
 use rmm_test_firmware::options::{DRAM_BASE, GRANULE, Range};
 
@@ -47,8 +47,8 @@ impl Place {
     }
 }
 
-/// Compares the share of CPU `index` of all granules; every CPU is to call this. `delegated` is what the host's books
-/// say of an address. Afterwards everything is the host's again.
+/// Compares the share of CPU `index` of all granules; every CPU is to call this. `delegated` is
+/// what the host's books say of an address. Afterwards everything is the host's again.
 pub fn compare(index: u64, delegated: fn(u64) -> bool) {
     let mut el3 = Every::new("EL3 has each granule where the host's books say");
     let mut rmm = Every::new("the RMM has exactly those granules that EL3 says are Realm");
@@ -59,7 +59,8 @@ pub fn compare(index: u64, delegated: fn(u64) -> bool) {
         let address = DRAM_BASE + number * GRANULE;
         let place = Place::of(address);
         let delegated = delegated(address);
-        let expected = if delegated || place == Place::CarveOut { GPI_REALM } else { GPI_NONSECURE };
+        let expected =
+            if delegated || place == Place::CarveOut { GPI_REALM } else { GPI_NONSECURE };
         el3.equal(format_args!("{address:#x}"), smc::granule_gpi(address), expected);
         if place == Place::Untracked {
             continue;
@@ -67,7 +68,11 @@ pub fn compare(index: u64, delegated: fn(u64) -> bool) {
         let status = if delegated { Status::SUCCESS } else { Status::ERROR_INPUT };
         rmm.equal(format_args!("{address:#x}"), rmi::undelegate(address), status);
         if delegated {
-            el3.equal(format_args!("{address:#x} undelegated"), smc::granule_gpi(address), GPI_NONSECURE);
+            el3.equal(
+                format_args!("{address:#x} undelegated"),
+                smc::granule_gpi(address),
+                GPI_NONSECURE,
+            );
             zero.equal(format_args!("{address:#x}"), probe::granule_holds(address, 0), Ok(true));
         }
         if place == Place::Free {

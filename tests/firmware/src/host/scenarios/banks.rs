@@ -16,7 +16,8 @@ pub fn apart() {
     rmi::activate();
     let banks = crate::options().banks();
     check::that("there are two banks", banks.len() >= 2);
-    let mut every = Every::new("what happens to a granule of one bank does not happen to that of another");
+    let mut every =
+        Every::new("what happens to a granule of one bank does not happen to that of another");
     for (index, one) in banks.iter().enumerate() {
         for other in banks.iter().skip(index + 1) {
             let size = one.size.min(other.size);

@@ -22,8 +22,8 @@ pub fn boots() {
     );
 }
 
-/// The RMM refused to boot with the code in the option `argument` (its magnitude): EL3 and the host go on, and
-/// every RMI call is unknown.
+/// The RMM refused to boot with the code in the option `argument` (its magnitude): EL3 and the host
+/// go on, and every RMI call is unknown.
 pub fn refused() {
     let code = -crate::options().argument.cast_signed();
     check::equal(
@@ -32,13 +32,16 @@ pub fn refused() {
         BootStatus { code, given_up: true },
     );
     let mut unknown = Every::new("an RMI call to an RMM that did not boot is unknown");
-    for fid in [rmi::fid::VERSION, rmi::fid::GRANULE_DELEGATE, rmi::fid::FEATURES, rmi::fid::RMM_ACTIVATE] {
+    for fid in
+        [rmi::fid::VERSION, rmi::fid::GRANULE_DELEGATE, rmi::fid::FEATURES, rmi::fid::RMM_ACTIVATE]
+    {
         let status = Status(rmi::call(fid, &[], 0)[0]);
         unknown.equal(format_args!("{fid:#x}"), status, Status::UNKNOWN);
     }
 }
 
-/// Most instructions of a cold boot with 3 GiB of DRAM, of a CPU's first warm boot, and of each later one.
+/// Most instructions of a cold boot with 3 GiB of DRAM, of a CPU's first warm boot, and of each
+/// later one.
 const COLD_BOOT: u64 = 2_000_000;
 const FIRST_WARM_BOOT: u64 = 2_500;
 const NEXT_WARM_BOOT: u64 = 400;
@@ -48,7 +51,10 @@ pub fn costs() {
     static WARM_BOOT: AtomicU64 = AtomicU64::new(0);
     let limit = |what: &str, count: u64, limit: u64| {
         say!("instructions: {what}: {count}");
-        check::that(format_args!("{what} takes at most {limit} instructions"), (1..=limit).contains(&count));
+        check::that(
+            format_args!("{what} takes at most {limit} instructions"),
+            (1..=limit).contains(&count),
+        );
     };
     limit("cold boot", smc::last_visit().cold_boot, COLD_BOOT);
     for (what, most) in [
@@ -56,7 +62,8 @@ pub fn costs() {
         ("the second warm boot", NEXT_WARM_BOOT),
         ("the third warm boot", NEXT_WARM_BOOT),
     ] {
-        let boot = cpus::start(1, |_| WARM_BOOT.store(smc::last_visit().warm_boot, Ordering::Release));
+        let boot =
+            cpus::start(1, |_| WARM_BOOT.store(smc::last_visit().warm_boot, Ordering::Release));
         check::equal("CPU 1 comes on", boot, psci::SUCCESS);
         cpus::wait_until_off(1);
         limit(what, WARM_BOOT.swap(0, Ordering::AcqRel), most);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Commands that concern the RMM itself, and identifiers that are no commands (RMM specification, RMI_VERSION,
-//! RMI_FEATURES; SMCCC, unknown functions).
+//! Commands that concern the RMM itself, and identifiers that are no commands (RMM specification,
+//! RMI_VERSION, RMI_FEATURES; SMCCC, unknown functions).
 
 use rmm_test_firmware::smccc::SVE_HINT;
 
@@ -17,8 +17,9 @@ pub fn version() {
         rmi::version(supported),
         (Status::SUCCESS, supported, supported),
     );
-    let mut others =
-        Every::new("RMI_VERSION of another version is an input error and reports the supported one");
+    let mut others = Every::new(
+        "RMI_VERSION of another version is an input error and reports the supported one",
+    );
     let (major, minor) = (1 << 16, 1);
     for requested in [
         0,
@@ -35,11 +36,16 @@ pub fn version() {
         u64::MAX,
     ] {
         let answer = rmi::version(Version(requested));
-        others.equal(format_args!("{requested:#x}"), answer, (Status::ERROR_INPUT, supported, supported));
+        others.equal(
+            format_args!("{requested:#x}"),
+            answer,
+            (Status::ERROR_INPUT, supported, supported),
+        );
     }
 }
 
-/// Feature registers: register 0 is stable and its reserved bits are zero, registers that do not exist are zero.
+/// Feature registers: register 0 is stable and its reserved bits are zero, registers that do not
+/// exist are zero.
 pub fn features() {
     let (status, value) = rmi::features(0);
     check::equal("RMI_FEATURES(0) succeeds", status, Status::SUCCESS);
@@ -49,7 +55,8 @@ pub fn features() {
     };
     check::equal(format_args!("bits 63:{reserved_from} are zero"), value >> reserved_from, 0);
     check::equal("it reads the same again", rmi::features(0), (Status::SUCCESS, value));
-    let mut absent = Every::new("RMI_FEATURES of a register that does not exist succeeds with zero");
+    let mut absent =
+        Every::new("RMI_FEATURES of a register that does not exist succeeds with zero");
     for register in [registers, 7, 0xff, 1 << 16, 1 << 32, u64::MAX] {
         absent.equal(format_args!("{register:#x}"), rmi::features(register), (Status::SUCCESS, 0));
     }
@@ -73,7 +80,9 @@ pub fn unknown() {
     drop(every);
 
     let mut every = Every::new("an identifier that EL3 does not forward is unknown");
-    for fid in [0xC400_014F, 0xC400_0190, 0xC400_01CF, 0xC400_02D0, 0x8400_0150, 0x4400_0150, 0xC402_0150] {
+    for fid in
+        [0xC400_014F, 0xC400_0190, 0xC400_01CF, 0xC400_02D0, 0x8400_0150, 0x4400_0150, 0xC402_0150]
+    {
         every.equal(format_args!("{fid:#x}"), Status(rmi::call(fid, &[], 0)[0]), Status::UNKNOWN);
     }
     drop(every);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Several CPUs: power, warm boots, and contention for granules. CPU 0 starts the others and judges.
+//! Several CPUs: power, warm boots, and contention for granules. CPU 0 starts the others and
+//! judges.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -19,12 +20,20 @@ use crate::smc::{self, BootStatus};
 const POWER_CYCLES: u64 = 12;
 
 fn warm_work(index: u64) {
-    check::equal(format_args!("the RMM booted on CPU {index}"), smc::boot_status(), BootStatus::BOOTED);
+    check::equal(
+        format_args!("the RMM booted on CPU {index}"),
+        smc::boot_status(),
+        BootStatus::BOOTED,
+    );
     let version = Dialect::current().version();
     check::equal(format_args!("CPU {index} is served"), rmi::version(version).0, Status::SUCCESS);
     let address = granule(64 + index);
     let statuses = (rmi::delegate(address), rmi::undelegate(address));
-    check::equal(format_args!("CPU {index} delegates"), statuses, (Status::SUCCESS, Status::SUCCESS));
+    check::equal(
+        format_args!("CPU {index} delegates"),
+        statuses,
+        (Status::SUCCESS, Status::SUCCESS),
+    );
 }
 
 /// The power functions of EL3 themselves, which all other multi-CPU scenarios rest on.
@@ -44,18 +53,27 @@ pub fn psci() {
 pub fn warm_boots() {
     rmi::activate();
     for index in cpus::others() {
-        check::equal(format_args!("CPU {index} comes on"), cpus::start(index, warm_work), psci::SUCCESS);
+        check::equal(
+            format_args!("CPU {index} comes on"),
+            cpus::start(index, warm_work),
+            psci::SUCCESS,
+        );
         cpus::wait_until_off(index);
     }
     for _ in 0..POWER_CYCLES {
         cpus::on_every_cpu(warm_work);
     }
     for index in cpus::others() {
-        check::equal(format_args!("CPU {index} ran each time"), cpus::finished(index), POWER_CYCLES + 1);
+        check::equal(
+            format_args!("CPU {index} ran each time"),
+            cpus::finished(index),
+            POWER_CYCLES + 1,
+        );
     }
 }
 
-/// A CPU whose index is not below the count the RMM was booted with (options `cpus`, `machine-cpus`).
+/// A CPU whose index is not below the count the RMM was booted with (options `cpus`,
+/// `machine-cpus`).
 pub fn surplus_cpu() {
     static CODE: AtomicU64 = AtomicU64::new(0);
     let surplus = crate::options().cpus;
@@ -69,11 +87,12 @@ pub fn surplus_cpu() {
     check::equal("CPU 0 is served no longer", rmi::version(version).0, Status::UNKNOWN);
 }
 
-/// CPU 1's first warm boot fails with the code in the option `argument` (its magnitude), under an EL3 that forgives it: nobody
-/// else is affected, and CPU 1 boots the next time.
+/// CPU 1's first warm boot fails with the code in the option `argument` (its magnitude), under an
+/// EL3 that forgives it: nobody else is affected, and CPU 1 boots the next time.
 pub fn warm_failure() {
     static CODES: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-    const FIRST: Work = |_| CODES[0].store(smc::boot_status().code.cast_unsigned(), Ordering::Release);
+    const FIRST: Work =
+        |_| CODES[0].store(smc::boot_status().code.cast_unsigned(), Ordering::Release);
     const SECOND: Work = |index| {
         CODES[1].store(smc::boot_status().code.cast_unsigned(), Ordering::Release);
         warm_work(index);
@@ -85,7 +104,11 @@ pub fn warm_failure() {
         cpus::wait_until_off(1);
         let slot = usize::from(expected == 0);
         let got = CODES[slot].load(Ordering::Acquire).cast_signed();
-        check::equal(format_args!("{what} warm boot of CPU 1 ends with code {expected}"), got, expected);
+        check::equal(
+            format_args!("{what} warm boot of CPU 1 ends with code {expected}"),
+            got,
+            expected,
+        );
         check::equal("CPU 0 is served on", rmi::version(version).0, Status::SUCCESS);
     }
 }
@@ -136,9 +159,14 @@ fn own_granules(index: u64) {
     for round in 0..4 {
         for own in 0..OWN {
             let address = granule(1024 + index * OWN + own);
-            let statuses = (rmi::delegate(address), smc::granule_gpi(address), rmi::undelegate(address));
+            let statuses =
+                (rmi::delegate(address), smc::granule_gpi(address), rmi::undelegate(address));
             let expected = (Status::SUCCESS, GPI_REALM, Status::SUCCESS);
-            every.equal(format_args!("CPU {index}, round {round}, granule {own}"), statuses, expected);
+            every.equal(
+                format_args!("CPU {index}, round {round}, granule {own}"),
+                statuses,
+                expected,
+            );
         }
     }
 }
@@ -149,7 +177,9 @@ fn race_for_ownership(index: u64) {
     let mut every = Every::new("of CPUs that race to delegate a granule, one at a time wins");
     for round in 0..ROUNDS {
         let shared = random.below(SHARED as u64);
-        let Some(owned) = usize::try_from(shared).ok().and_then(|shared| OWNED.get(shared)) else { continue };
+        let Some(owned) = usize::try_from(shared).ok().and_then(|shared| OWNED.get(shared)) else {
+            continue;
+        };
         let address = granule(2048 + shared);
         match rmi::delegate(address) {
             Status::SUCCESS => {
@@ -159,7 +189,9 @@ fn race_for_ownership(index: u64) {
                 owned.store(false, Ordering::Release);
                 every.equal(case, rmi::undelegate(address), Status::SUCCESS);
             }
-            status => every.equal(format_args!("CPU {index}, round {round}"), status, Status::ERROR_INPUT),
+            status => {
+                every.equal(format_args!("CPU {index}, round {round}"), status, Status::ERROR_INPUT)
+            }
         }
     }
 }
@@ -170,7 +202,8 @@ fn chaos(index: u64) {
     let mut every = Every::new("without any order, a step succeeds or is an input error");
     for round in 0..ROUNDS {
         let shared = random.below(SHARED as u64);
-        let Some(balance) = usize::try_from(shared).ok().and_then(|shared| BALANCE.get(shared)) else {
+        let Some(balance) = usize::try_from(shared).ok().and_then(|shared| BALANCE.get(shared))
+        else {
             continue;
         };
         let delegate = random.below(2) == 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Faults inside the RMM, committed on purpose by its test image. A fault is fatal to the CPU it happens on
-//! and to no other; what the RMM prints about it is judged by the runner.
+//! Faults inside the RMM, committed on purpose by its test image. A fault is fatal to the CPU it
+//! happens on and to no other; what the RMM prints about it is judged by the runner.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,7 +21,8 @@ fn wait_for(flag: &AtomicBool) {
     cpus::wait_until(|| flag.load(Ordering::Acquire));
 }
 
-/// CPU 0 asks for the fault in the option `argument`; CPU 1 is served all the while and ends the run.
+/// CPU 0 asks for the fault in the option `argument`; CPU 1 is served all the while and ends the
+/// run.
 pub fn fault() {
     check::equal("CPU 1 comes on", cpus::start(1, serve_on), psci::SUCCESS);
     wait_for(&CPU_1_IS_UP);
@@ -33,7 +34,8 @@ pub fn fault() {
     semihosting::exit(EXIT_CHECK_FAILED)
 }
 
-/// CPU 0 asks for the fault in the option `argument`, which is none for the RMM that was booted: a branch to no landing pad, in a plain image.
+/// CPU 0 asks for the fault in the option `argument`, which is none for the RMM that was booted: a
+/// branch to no landing pad, in a plain image.
 pub fn no_fault() {
     let kind = crate::options().argument;
     check::equal(format_args!("fault {kind} is none"), rmi::self_test(kind), Status::SURVIVED);

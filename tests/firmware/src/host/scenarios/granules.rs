@@ -12,12 +12,17 @@ use crate::smc;
 
 const PATTERN: u64 = 0xa5a5_5a5a_0ff0_f00f;
 
-/// A granule's life: delegated, undelegated, wiped; a step out of turn is an input error and changes nothing.
+/// A granule's life: delegated, undelegated, wiped; a step out of turn is an input error and
+/// changes nothing.
 pub fn life() {
     rmi::activate();
     let address = granule(3);
     let gpi = || smc::granule_gpi(address);
-    check::equal("undelegate of a granule never delegated", rmi::undelegate(address), Status::ERROR_INPUT);
+    check::equal(
+        "undelegate of a granule never delegated",
+        rmi::undelegate(address),
+        Status::ERROR_INPUT,
+    );
     check::equal("EL3 still has it Non-secure", gpi(), GPI_NONSECURE);
     check::equal("delegate succeeds", rmi::delegate(address), Status::SUCCESS);
     check::equal("EL3 has it in the Realm PAS", gpi(), GPI_REALM);
@@ -35,7 +40,11 @@ pub fn life() {
         }
         let statuses = (rmi::delegate(granule(index)), rmi::undelegate(granule(index)));
         wiped.equal(format_args!("granule {index}"), statuses, (Status::SUCCESS, Status::SUCCESS));
-        wiped.equal(format_args!("granule {index}"), probe::granule_holds(granule(index), 0), Ok(true));
+        wiped.equal(
+            format_args!("granule {index}"),
+            probe::granule_holds(granule(index), 0),
+            Ok(true),
+        );
         for neighbor in [index - 1, index + 1] {
             let kept = probe::granule_holds(granule(neighbor), PATTERN);
             neighbors.equal(format_args!("granule {neighbor}"), kept, Ok(true));
@@ -74,21 +83,25 @@ pub fn bad_addresses() {
         refuse("unaligned", granule(5) + offset);
     }
     let own_end = carve_out.end() - GRANULE;
-    for address in
-        [carve_out.base, carve_out.base + GRANULE, carve_out.base + carve_out.size / 2 / GRANULE * GRANULE]
-    {
+    for address in [
+        carve_out.base,
+        carve_out.base + GRANULE,
+        carve_out.base + carve_out.size / 2 / GRANULE * GRANULE,
+    ] {
         refuse("the RMM's memory", address);
     }
     refuse("the end of the RMM's memory", own_end - GRANULE);
     refuse("the shared page", own_end);
-    for address in [0, 0x0900_0000, 0x0e00_0000, 0x0e00_1000, 0x0eff_f000, 0x1000_0000, 0x3fff_f000] {
+    for address in [0, 0x0900_0000, 0x0e00_0000, 0x0e00_1000, 0x0eff_f000, 0x1000_0000, 0x3fff_f000]
+    {
         refuse("not DRAM", address);
     }
     let in_bank = |address| options.banks().iter().any(|bank| contains(bank, address));
     for bank in options.banks() {
-        for (what, address) in
-            [("the granule before a bank", bank.base - GRANULE), ("the granule after a bank", bank.end())]
-        {
+        for (what, address) in [
+            ("the granule before a bank", bank.base - GRANULE),
+            ("the granule after a bank", bank.end()),
+        ] {
             if !in_bank(address) {
                 refuse(what, address);
             }
@@ -153,17 +166,28 @@ fn contains(range: &Range, address: u64) -> bool {
 /// The host cannot touch a granule while it is delegated, and can touch all others.
 pub fn host_access() {
     rmi::activate();
-    let mut reads = Every::new("the host's read of a delegated granule takes a Granule Protection Fault");
-    let mut writes = Every::new("the host's write to a delegated granule takes a Granule Protection Fault");
+    let mut reads =
+        Every::new("the host's read of a delegated granule takes a Granule Protection Fault");
+    let mut writes =
+        Every::new("the host's write to a delegated granule takes a Granule Protection Fault");
     let mut others = Every::new("the host reads the granules beside it");
     let mut again = Every::new("the host reads and writes a granule it got back");
     for index in [1, 16, 17, 255, 2048] {
         let address = granule(index);
-        reads.equal(format_args!("granule {index} is delegated"), rmi::delegate(address), Status::SUCCESS);
+        reads.equal(
+            format_args!("granule {index} is delegated"),
+            rmi::delegate(address),
+            Status::SUCCESS,
+        );
         for offset in [0, 8, 0x7f8, 0xff8] {
             let case = format_args!("granule {index}, offset {offset:#x}");
-            reads.equal(case, probe::read(address + offset).map_err(Fault::is_granule_protection), Err(true));
-            let written = probe::write(address + offset, PATTERN).map_err(Fault::is_granule_protection);
+            reads.equal(
+                case,
+                probe::read(address + offset).map_err(Fault::is_granule_protection),
+                Err(true),
+            );
+            let written =
+                probe::write(address + offset, PATTERN).map_err(Fault::is_granule_protection);
             writes.equal(case, written, Err(true));
         }
         for neighbor in [index - 1, index + 1] {
@@ -181,7 +205,8 @@ pub fn host_access() {
     }
 }
 
-/// Granules inside a DRAM bank that EL3 keeps for itself or for the Secure world (options `secure`, `root`).
+/// Granules inside a DRAM bank that EL3 keeps for itself or for the Secure world (options `secure`,
+/// `root`).
 pub fn refused_by_el3() {
     rmi::activate();
     let options = crate::options();
@@ -193,12 +218,20 @@ pub fn refused_by_el3() {
         let before = smc::granule_gpi(range.base);
         for attempt in ["first", "second"] {
             let status = rmi::delegate(range.base);
-            check::equal(format_args!("{attempt} delegate of a {name} granule"), status, Status::ERROR_INPUT);
+            check::equal(
+                format_args!("{attempt} delegate of a {name} granule"),
+                status,
+                Status::ERROR_INPUT,
+            );
         }
         check::equal("undelegate of it", rmi::undelegate(range.base), Status::ERROR_INPUT);
         check::equal("EL3 has it as before", smc::granule_gpi(range.base), before);
         let statuses = (rmi::delegate(range.end()), rmi::undelegate(range.end()));
-        check::equal("the granule after it is delegable", statuses, (Status::SUCCESS, Status::SUCCESS));
+        check::equal(
+            "the granule after it is delegable",
+            statuses,
+            (Status::SUCCESS, Status::SUCCESS),
+        );
     }
 }
 
@@ -210,10 +243,12 @@ pub fn random_walk() {
     rmm_test_firmware::say!("seed={}", crate::options().seed);
     let mut random = Random::new(2);
     let mut delegated = [false; GRANULES];
-    let mut every = Every::new("a random step succeeds exactly when the model allows it, and EL3 agrees");
+    let mut every =
+        Every::new("a random step succeeds exactly when the model allows it, and EL3 agrees");
     for step in 0..STEPS {
         let index = random.below(GRANULES as u64);
-        let Some(state) = usize::try_from(index).ok().and_then(|index| delegated.get_mut(index)) else {
+        let Some(state) = usize::try_from(index).ok().and_then(|index| delegated.get_mut(index))
+        else {
             continue;
         };
         let address = granule(index);
@@ -221,16 +256,32 @@ pub fn random_walk() {
         let status = if delegate { rmi::delegate(address) } else { rmi::undelegate(address) };
         let allowed = *state != delegate;
         let expected = if allowed { Status::SUCCESS } else { Status::ERROR_INPUT };
-        every.equal(format_args!("step {step}: granule {index}, delegate {delegate}"), status, expected);
+        every.equal(
+            format_args!("step {step}: granule {index}, delegate {delegate}"),
+            status,
+            expected,
+        );
         *state = delegate;
         let gpi = if *state { GPI_REALM } else { GPI_NONSECURE };
-        every.equal(format_args!("step {step}: GPI of granule {index}"), smc::granule_gpi(address), gpi);
+        every.equal(
+            format_args!("step {step}: GPI of granule {index}"),
+            smc::granule_gpi(address),
+            gpi,
+        );
     }
     let mut last = Every::new("every granule can be brought back");
     for (index, state) in (0..).zip(delegated) {
         if state {
-            last.equal(format_args!("granule {index}"), rmi::undelegate(granule(index)), Status::SUCCESS);
+            last.equal(
+                format_args!("granule {index}"),
+                rmi::undelegate(granule(index)),
+                Status::SUCCESS,
+            );
         }
-        last.equal(format_args!("GPI of granule {index}"), smc::granule_gpi(granule(index)), GPI_NONSECURE);
+        last.equal(
+            format_args!("GPI of granule {index}"),
+            smc::granule_gpi(granule(index)),
+            GPI_NONSECURE,
+        );
     }
 }

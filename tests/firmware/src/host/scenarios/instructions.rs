@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What commands cost: instructions executed inside the RMM, from EL3's return into it to its SMC, both
-//! included. The monitor's own instructions are not counted. Needs QEMU's instruction counter.
+//! What commands cost: instructions executed inside the RMM, from EL3's return into it to its SMC,
+//! both included. The monitor's own instructions are not counted. Needs QEMU's instruction counter.
 //!
-//! Each figure is a line `figure: SECTION | NAME | NUMBER`, which the program `performance` of the system tests reads.
+//! Each figure is a line `figure: SECTION | NAME | NUMBER`, which the program `performance` of the
+//! system tests reads.
 
 use core::fmt::Display;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -24,14 +25,19 @@ fn figure(what: &str, name: impl Display, number: u64) {
     say!("figure: {what}, RMI {} | {name} | {number}", Dialect::current().version());
 }
 
-/// Instructions of a command that changes nothing or has been undone; the same each time but the first, which may find
-/// caches of its own empty.
+/// Instructions of a command that changes nothing or has been undone; the same each time but the
+/// first, which may find caches of its own empty.
 fn measure(name: impl Display + Copy, expected: Status, command: impl Fn() -> Status) {
     measure_pair(name, expected, command, || ());
 }
 
 /// As [`measure`], with `undo` after each call.
-fn measure_pair(name: impl Display + Copy, expected: Status, command: impl Fn() -> Status, undo: impl Fn()) {
+fn measure_pair(
+    name: impl Display + Copy,
+    expected: Status,
+    command: impl Fn() -> Status,
+    undo: impl Fn(),
+) {
     let [first, second, third] = [0; 3].map(|_| {
         let status = command();
         let visit = smc::last_visit();
@@ -69,14 +75,17 @@ pub fn instructions() {
             measure("RMI_RMM_CONFIG_GET", Status::SUCCESS, || rmi::rmm_config_get(granule(0)));
             measure("RMI_RMM_CONFIG_SET", Status::SUCCESS, || rmi::rmm_config_set(granule(0)));
             let (base, top) = (granule(0), granule(1));
-            measure("RMI_GRANULE_TRACKING_GET", Status::SUCCESS, || rmi::granule_tracking_get(base, top).0);
+            measure("RMI_GRANULE_TRACKING_GET", Status::SUCCESS, || {
+                rmi::granule_tracking_get(base, top).0
+            });
             rmi::activate();
             one_granule("RMI_GRANULE_RANGE_DELEGATE", "RMI_GRANULE_RANGE_UNDELEGATE");
         }
     }
 }
 
-/// The commands that move a granule, done and refused, under the names that they have in the dialect of this run.
+/// The commands that move a granule, done and refused, under the names that they have in the
+/// dialect of this run.
 fn one_granule(delegate: &str, undelegate: &str) {
     let address = granule(0);
     let beyond = 1 << 40;
@@ -88,8 +97,12 @@ fn one_granule(delegate: &str, undelegate: &str) {
     check::equal(format_args!("{delegate} asks EL3 once"), smc::last_visit().services, 1);
     measure(format_args!("{delegate}, delegated already"), Status::ERROR_INPUT, give);
     take_back();
-    measure(format_args!("{delegate}, unaligned"), Status::ERROR_INPUT, || rmi::delegate(address + 1));
-    measure(format_args!("{delegate}, outside DRAM"), Status::ERROR_INPUT, || rmi::delegate(beyond));
+    measure(format_args!("{delegate}, unaligned"), Status::ERROR_INPUT, || {
+        rmi::delegate(address + 1)
+    });
+    measure(format_args!("{delegate}, outside DRAM"), Status::ERROR_INPUT, || {
+        rmi::delegate(beyond)
+    });
     give();
     measure_pair(undelegate, Status::SUCCESS, take_back, || {
         give();
@@ -101,7 +114,8 @@ fn one_granule(delegate: &str, undelegate: &str) {
 
 /// Granules of a range of 16 MiB.
 const RANGE: u64 = 4096;
-/// Instructions that all CPUs have taken to delegate and undelegate their ranges, and whose turn it is.
+/// Instructions that all CPUs have taken to delegate and undelegate their ranges, and whose turn it
+/// is.
 static DELEGATING: AtomicU64 = AtomicU64::new(0);
 static UNDELEGATING: AtomicU64 = AtomicU64::new(0);
 static TURN: AtomicU64 = AtomicU64::new(0);
@@ -126,7 +140,8 @@ fn move_range(command: fn(u64, u64) -> (Status, u64), base: u64, top: u64) -> u6
     instructions
 }
 
-/// CPUs move ranges of their own. They take turns, since the instruction counter is one for all of them.
+/// CPUs move ranges of their own. They take turns, since the instruction counter is one for all of
+/// them.
 fn move_own_range(index: u64) {
     cpus::wait_until(|| TURN.load(Ordering::Acquire) == index);
     let (base, top) = (granule(index * RANGE), granule(index * RANGE) + RANGE * GRANULE);
@@ -151,14 +166,23 @@ pub fn range_instructions() {
         }
         move_own_range(0);
         (1..count).for_each(cpus::wait_until_off);
-        for (name, total) in
-            [("RMI_GRANULE_RANGE_DELEGATE", &DELEGATING), ("RMI_GRANULE_RANGE_UNDELEGATE", &UNDELEGATING)]
-        {
+        for (name, total) in [
+            ("RMI_GRANULE_RANGE_DELEGATE", &DELEGATING),
+            ("RMI_GRANULE_RANGE_UNDELEGATE", &UNDELEGATING),
+        ] {
             let granules = count * RANGE;
-            // To the nearest: at the end of a turn of the emulator a few instructions of other CPUs are among them.
+            // To the nearest: at the end of a turn of the emulator a few instructions of other CPUs
+            // are among them.
             let each = (total.load(Ordering::Acquire) + granules / 2) / granules;
-            check::that(format_args!("{name} on {count} CPUs is counted"), PLAUSIBLE.contains(&each));
-            figure("Instructions", format_args!("{name} of 16 MiB, per granule, {count} CPUs"), each);
+            check::that(
+                format_args!("{name} on {count} CPUs is counted"),
+                PLAUSIBLE.contains(&each),
+            );
+            figure(
+                "Instructions",
+                format_args!("{name} of 16 MiB, per granule, {count} CPUs"),
+                each,
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Commands that take long, while an interrupt is pending for the host: each does the least that it can do, says where it stopped, and the host goes on.
+//! Commands that take long, while an interrupt is pending for the host: each does the least that it
+//! can do, says where it stopped, and the host goes on.
 
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::say;
@@ -13,7 +14,8 @@ use crate::{gic, smc};
 
 /// What a table of level 3 maps.
 const TABLE: u64 = 512 * GRANULE;
-/// Instructions within which a command ends when an interrupt is pending: more than one measured entry takes, and less than two do.
+/// Instructions within which a command ends when an interrupt is pending: more than one measured
+/// entry takes, and less than two do.
 const BOUND: u64 = 12_000;
 
 /// Long commands of the dialect of this run, with an interrupt pending and without.
@@ -27,8 +29,14 @@ pub fn interrupts() {
     }
 }
 
-/// Calls `command` until it has come from `base` to `top`; how often it was called, and the most instructions that it took.
-fn repeat(every: &mut Every<'_>, base: u64, top: u64, command: impl Fn(u64) -> (Status, u64)) -> (u64, u64) {
+/// Calls `command` until it has come from `base` to `top`; how often it was called, and the most
+/// instructions that it took.
+fn repeat(
+    every: &mut Every<'_>,
+    base: u64,
+    top: u64,
+    command: impl Fn(u64) -> (Status, u64),
+) -> (u64, u64) {
     let (mut at, mut calls, mut most) = (base, 0, 0);
     while at < top {
         let (status, next) = command(at);
@@ -48,13 +56,18 @@ fn repeat(every: &mut Every<'_>, base: u64, top: u64, command: impl Fn(u64) -> (
 
 fn init_ripas() {
     let (parameters, rd, root, pool) = (granule(0), granule(1), granule(16), granule(32));
-    let delegated =
-        realm::delegate(rd, 1) && realm::delegate(root, 2) && realm::delegate(pool, Pool::GRANULES as u64);
+    let delegated = realm::delegate(rd, 1)
+        && realm::delegate(root, 2)
+        && realm::delegate(pool, Pool::GRANULES as u64);
     check::that("granules are delegated", delegated);
     check::equal("a Realm", realm::create(rd, parameters, Shape::USUAL, root, 1), Status::SUCCESS);
     let mut pool = Pool::new(pool);
     for (ipa, pending, expected) in [(0, false, 1), (TABLE, true, 512)] {
-        check::equal("a table of level 3", tables::bring_tables(rd, &mut pool, ipa, 3), Status::SUCCESS);
+        check::equal(
+            "a table of level 3",
+            tables::bring_tables(rd, &mut pool, ipa, 3),
+            Status::SUCCESS,
+        );
         gic::set_pending(pending);
         check::equal("an interrupt is pending", gic::is_pending(), pending);
         let mut every = Every::new("RMI_RTT_INIT_RIPAS goes on from where it stopped");
@@ -68,7 +81,11 @@ fn init_ripas() {
         let mut every = Every::new("every entry is RAM");
         for page in (ipa..ipa + TABLE).step_by(GRANULE as usize) {
             let entry = (3, UNASSIGNED, 0, RAM);
-            every.equal(format_args!("{page:#x}"), tables::read_entry(rd, page, 3), (Status::SUCCESS, entry));
+            every.equal(
+                format_args!("{page:#x}"),
+                tables::read_entry(rd, page, 3),
+                (Status::SUCCESS, entry),
+            );
         }
     }
 }

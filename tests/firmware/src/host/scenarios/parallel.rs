@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Every CPU of the machine is served at once, and comes and goes as often as the host likes.
 //!
-//! Seen to fail: an RMM whose CPUs all use the context of CPU 0, and one that answers a warm boot with an error.
+//! Seen to fail: an RMM whose CPUs all use the context of CPU 0, and one that answers a warm boot
+//! with an error.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,7 +29,11 @@ pub fn in_parallel() {
 }
 
 fn serve_in_parallel(index: u64) {
-    check::equal(format_args!("the RMM booted on CPU {index}"), smc::boot_status(), BootStatus::BOOTED);
+    check::equal(
+        format_args!("the RMM booted on CPU {index}"),
+        smc::boot_status(),
+        BootStatus::BOOTED,
+    );
     READY.fetch_add(1, Ordering::AcqRel);
     cpus::wait_until(|| READY.load(Ordering::Acquire) == cpus::count());
     let version = Dialect::current().version();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The range commands of RMI 2.0: base in x1, top in x2, the first address not done in x1 of the answer. A
-//! command may do less than was asked, but on success at least one granule.
+//! The range commands of RMI 2.0: base in x1, top in x2, the first address not done in x1 of the
+//! answer. A command may do less than was asked, but on success at least one granule.
 
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::say;
@@ -12,7 +12,8 @@ use crate::smc;
 
 type Command = fn(u64, u64) -> (Status, u64);
 
-/// Repeats a command until the range is done or refused: calls made, last status, first address not done.
+/// Repeats a command until the range is done or refused: calls made, last status, first address not
+/// done.
 fn repeat(command: Command, base: u64, top: u64) -> (u64, Status, u64) {
     let mut at = base;
     let mut calls = 0;
@@ -38,17 +39,26 @@ fn gpi_of_all(what: &str, base: u64, top: u64, expected: u64) {
     }
 }
 
-/// Ranges of every size go to the Realm world and come back; one that meets a granule in the wrong state stops there.
+/// Ranges of every size go to the Realm world and come back; one that meets a granule in the wrong
+/// state stops there.
 pub fn ranges() {
     rmi::activate();
     for count in [1, 2, 3, 16, 511, 513, 4096] {
         let (base, top) = (granule(7), granule(7 + count));
         let (calls, status, at) = repeat(rmi::range_delegate, base, top);
-        check::equal(format_args!("{count} granules are delegated"), (status, at), (Status::SUCCESS, top));
+        check::equal(
+            format_args!("{count} granules are delegated"),
+            (status, at),
+            (Status::SUCCESS, top),
+        );
         say!("   in {calls} calls");
         gpi_of_all("EL3 has each in the Realm PAS", base, top, GPI_REALM);
         let (calls, status, at) = repeat(rmi::range_undelegate, base, top);
-        check::equal(format_args!("{count} granules are undelegated"), (status, at), (Status::SUCCESS, top));
+        check::equal(
+            format_args!("{count} granules are undelegated"),
+            (status, at),
+            (Status::SUCCESS, top),
+        );
         say!("   in {calls} calls");
         gpi_of_all("EL3 has each Non-secure", base, top, GPI_NONSECURE);
     }
@@ -60,13 +70,21 @@ pub fn ranges() {
     gpi_of_all("what comes before is delegated", base, middle, GPI_REALM);
     gpi_of_all("what comes after is not", middle + GRANULE, top, GPI_NONSECURE);
     let (_, status, at) = repeat(rmi::range_undelegate, base, top);
-    check::equal("undelegating ends after it", (status, at), (Status::ERROR_INPUT, middle + GRANULE));
+    check::equal(
+        "undelegating ends after it",
+        (status, at),
+        (Status::ERROR_INPUT, middle + GRANULE),
+    );
     gpi_of_all("all are Non-secure in the end", base, top, GPI_NONSECURE);
 
     let carve_out = crate::options().carve_out;
     let (base, top) = (carve_out.base - 4 * GRANULE, carve_out.base + 4 * GRANULE);
     let (_, status, at) = repeat(rmi::range_delegate, base, top);
-    check::equal("a range stops at the RMM's memory", (status, at), (Status::ERROR_INPUT, carve_out.base));
+    check::equal(
+        "a range stops at the RMM's memory",
+        (status, at),
+        (Status::ERROR_INPUT, carve_out.base),
+    );
     let (_, status, at) = repeat(rmi::range_undelegate, base, top);
     check::equal("and so does its way back", (status, at), (Status::ERROR_INPUT, carve_out.base));
 }
@@ -95,11 +113,16 @@ pub fn bad_ranges() {
         ("all ones", u64::MAX, u64::MAX),
         ("device memory", 0x0900_0000, 0x0900_1000),
     ] {
-        for (name, command) in
-            [("delegate", rmi::range_delegate as Command), ("undelegate", rmi::range_undelegate as Command)]
-        {
+        for (name, command) in [
+            ("delegate", rmi::range_delegate as Command),
+            ("undelegate", rmi::range_undelegate as Command),
+        ] {
             let status = command(base, top).0;
-            every.equal(format_args!("{name}, {what}: {base:#x} to {top:#x}"), status, Status::ERROR_INPUT);
+            every.equal(
+                format_args!("{name}, {what}: {base:#x} to {top:#x}"),
+                status,
+                Status::ERROR_INPUT,
+            );
         }
     }
     drop(every);

@@ -9,7 +9,8 @@ use crate::realm::{self, ERROR_REALM, ERROR_REC, Shape};
 use crate::rmi::Status;
 use crate::smc;
 
-/// The granules of a Realm, by their index in test memory. The root tables are aligned to the most that there are.
+/// The granules of a Realm, by their index in test memory. The root tables are aligned to the most
+/// that there are.
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const RECS: [u64; 2] = [3, 2];
@@ -36,12 +37,17 @@ pub fn life() {
         check::equal("they are Realm memory", smc::granule_gpi(granule), GPI_REALM);
     }
 
-    let rec =
-        |index: usize, mpidr| realm::rec_create(rd, recs[index], parameters, mpidr, &auxiliary[index..][..1]);
+    let rec = |index: usize, mpidr| {
+        realm::rec_create(rd, recs[index], parameters, mpidr, &auxiliary[index..][..1])
+    };
     check::equal("a REC is not created out of turn", rec(0, 1), Status::ERROR_INPUT);
     check::equal("RMI_REC_CREATE succeeds", rec(0, 0), Status::SUCCESS);
     check::equal("and again", rec(1, 1), Status::SUCCESS);
-    check::equal("a REC of a NEW Realm is not entered", realm::rec_enter(recs[0], parameters), ERROR_REALM);
+    check::equal(
+        "a REC of a NEW Realm is not entered",
+        realm::rec_enter(recs[0], parameters),
+        ERROR_REALM,
+    );
     check::equal("RMI_REALM_ACTIVATE succeeds", realm::activate(rd), Status::SUCCESS);
     check::equal("and not twice", realm::activate(rd), ERROR_REALM);
     check::equal("no REC runs yet", realm::rec_enter(recs[0], parameters), ERROR_REC);
@@ -70,7 +76,11 @@ pub fn shapes() {
         let allowed = shape.ipa_bits <= most_bits && (has_lpa2 || !shape.lpa2);
         let expected = if allowed { Status::SUCCESS } else { Status::ERROR_INPUT };
         made += u64::from(allowed);
-        every.equal(format_args!("{shape:?}"), realm::create(rd, parameters, shape, root, 1), expected);
+        every.equal(
+            format_args!("{shape:?}"),
+            realm::create(rd, parameters, shape, root, 1),
+            expected,
+        );
         every.equal(format_args!("{shape:?}, the end"), realm::destroy(rd), expected);
         for roots in [shape.roots - 1, shape.roots + 1] {
             let wrong = Shape { roots, ..shape };
@@ -84,7 +94,8 @@ pub fn shapes() {
     check::that("all come back, and zero", realm::undelegate(rd, 1) && realm::undelegate(root, 16));
 }
 
-/// The bound: half of what the C peer's release build needs by median for a Realm of the usual shape.
+/// The bound: half of what the C peer's release build needs by median for a Realm of the usual
+/// shape.
 const CREATE_BOUND: u64 = 93_654;
 
 /// Instructions inside the RMM for each command, on a Realm of the usual shape.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The RMM's slots: the commands of RMI 2.0 that read and write the host's memory, which may not be the host's any more; and, with its test image,
-//! what each CPU sees through them.
+//! The RMM's slots: the commands of RMI 2.0 that read and write the host's memory, which may not be
+//! the host's any more; and, with its test image, what each CPU sees through them.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -43,11 +43,13 @@ const ROUNDS: u64 = 5000;
 
 /// What a page holds before the RMM fills it.
 const BEFORE: u64 = 0x1111_2222_3333_4444;
-/// The configuration, word by word, is 0 throughout: granules are tracked by the GiB, RMI granules are 4 KiB.
+/// The configuration, word by word, is 0 throughout: granules are tracked by the GiB, RMI granules
+/// are 4 KiB.
 const CONFIGURATION: u64 = 0;
 
-/// The configuration is read to and set from pages of the host's. Others are refused: most because of what the RMM knows of them, those that EL3 keeps
-/// (options `secure`, `root`) only by the fault that the access takes.
+/// The configuration is read to and set from pages of the host's. Others are refused: most because
+/// of what the RMM knows of them, those that EL3 keeps (options `secure`, `root`) only by the fault
+/// that the access takes.
 pub fn configuration() {
     let page = granule(8);
     let filled = [probe::fill_granule(page, BEFORE), probe::fill_granule(page + GRANULE, BEFORE)];
@@ -69,7 +71,8 @@ pub fn configuration() {
     let delegated = granule(9);
     check::equal("a granule is delegated", rmi::delegate(delegated), Status::SUCCESS);
     let options = crate::options();
-    let kept = |range: Option<rmm_test_firmware::options::Range>| range.map_or(0, |range| range.base);
+    let kept =
+        |range: Option<rmm_test_firmware::options::Range>| range.map_or(0, |range| range.base);
     let mut every = Every::new("a page that is not the host's is an input error");
     for round in 0..3 {
         for (what, address) in [
@@ -95,7 +98,11 @@ pub fn configuration() {
     check::equal("the granule comes back", rmi::undelegate(delegated), Status::SUCCESS);
     check::equal("and is as good as any", rmi::rmm_config_get(delegated), Status::SUCCESS);
     rmi::activate();
-    check::equal("the configuration is read afterwards", rmi::rmm_config_get(page), Status::SUCCESS);
+    check::equal(
+        "the configuration is read afterwards",
+        rmi::rmm_config_get(page),
+        Status::SUCCESS,
+    );
     check::equal("and not set", rmi::rmm_config_set(page), Status::ERROR_GLOBAL);
 }
 
@@ -116,7 +123,8 @@ fn delegate_own(index: u64, count: u64) {
 fn alternate(index: u64) {
     delegate_own(index, 16);
     let (first, second) = (own_granule(index, 0), own_granule(index, 1));
-    let mut every = Every::new("each slot shows the granule that was mapped last, thousands of times");
+    let mut every =
+        Every::new("each slot shows the granule that was mapped last, thousands of times");
     for (number, name) in SLOTS {
         let seen = rmi::self_test_for(&[request::ALTERNATE, number, first, second, ROUNDS, 0]);
         every.equal(format_args!("CPU {index}, {name}"), seen, (Status::SUCCESS, 0));
@@ -132,12 +140,17 @@ fn alternate(index: u64) {
     every.equal(format_args!("CPU {index}, the host's memory"), host, (Status::SUCCESS, 0));
 }
 
-/// Every slot, on every CPU at once, shows the granule that was mapped last; and would not, were the TLB not invalidated.
+/// Every slot, on every CPU at once, shows the granule that was mapped last; and would not, were
+/// the TLB not invalidated.
 pub fn contents() {
     rmi::activate();
     let others = 1..crate::options().machine_cpus;
     for index in others.clone() {
-        check::equal(format_args!("CPU {index} comes on"), cpus::start(index, alternate), psci::SUCCESS);
+        check::equal(
+            format_args!("CPU {index} comes on"),
+            cpus::start(index, alternate),
+            psci::SUCCESS,
+        );
     }
     alternate(0);
     others.clone().for_each(cpus::wait_until_off);
@@ -147,7 +160,8 @@ pub fn contents() {
 
     let (first, second) = (own_granule(0, 0), own_granule(0, 1));
     for (number, name) in SLOTS {
-        let (status, wrong) = rmi::self_test_for(&[request::ALTERNATE, number, first, second, ROUNDS, 1]);
+        let (status, wrong) =
+            rmi::self_test_for(&[request::ALTERNATE, number, first, second, ROUNDS, 1]);
         say!("   {name} slot without TLB invalidation: {wrong} of {} looks wrong", 2 * ROUNDS);
         check::that(
             format_args!("without TLB invalidation the {name} slot shows what was mapped before"),
@@ -170,8 +184,8 @@ fn wait_for_step(step: u64) {
 /// What CPU 1 has in its slot.
 const MARK: u64 = 0xc0de_c0de_0000_0001;
 
-/// CPU 1 has a granule mapped in the slot that the option `argument` numbers; CPU 0 looks through the same slot of its own, which is fatal to it. CPU 1 ends
-/// the run.
+/// CPU 1 has a granule mapped in the slot that the option `argument` numbers; CPU 0 looks through
+/// the same slot of its own, which is fatal to it. CPU 1 ends the run.
 pub fn private() {
     let slot = crate::options().argument;
     check::equal("CPU 1 comes on", cpus::start(1, keep_and_serve_on), psci::SUCCESS);
@@ -180,7 +194,11 @@ pub fn private() {
     // With a granule of its own there, CPU 0 sees that one.
     let kept = rmi::self_test_for(&[request::KEEP, slot, own_granule(0, 0)]);
     let stored = rmi::self_test_for(&[request::STORE, slot, 0, MARK + 1]);
-    check::equal("CPU 0 maps its own granule", (kept.0, stored.0), (Status::SUCCESS, Status::SUCCESS));
+    check::equal(
+        "CPU 0 maps its own granule",
+        (kept.0, stored.0),
+        (Status::SUCCESS, Status::SUCCESS),
+    );
     let seen = rmi::self_test_for(&[request::LOOK, slot, 0]);
     check::equal("and sees it", seen, (Status::SUCCESS, MARK + 1));
     check::equal("and unmaps it", rmi::self_test_for(&[request::RELEASE, slot]).0, Status::SUCCESS);
@@ -200,13 +218,18 @@ fn keep_and_serve_on(index: u64) {
     check::equal("CPU 1 maps a granule", (kept.0, stored.0), (Status::SUCCESS, Status::SUCCESS));
     STEP.store(1, Ordering::Release);
     wait_for_step(2);
-    let mut every = Every::new("CPU 1 sees its granule while CPU 0 looks through the same slot, and dies");
+    let mut every =
+        Every::new("CPU 1 sees its granule while CPU 0 looks through the same slot, and dies");
     for look in 0..LOOKS {
         let seen = rmi::self_test_for(&[request::LOOK, slot, 0]);
         every.equal(format_args!("look {look}"), seen, (Status::SUCCESS, MARK));
     }
     drop(every);
-    check::equal("CPU 1 unmaps it", rmi::self_test_for(&[request::RELEASE, slot]).0, Status::SUCCESS);
+    check::equal(
+        "CPU 1 unmaps it",
+        rmi::self_test_for(&[request::RELEASE, slot]).0,
+        Status::SUCCESS,
+    );
     let version = Dialect::current().version();
     check::equal("CPU 1 is served on", rmi::version(version).0, Status::SUCCESS);
     smc::report_preserved_registers();

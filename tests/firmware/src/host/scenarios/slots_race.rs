@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The race that the recovery of faults is for: one CPU takes a page away from the host and gives it back, as fast as it can, while others have the RMM
-//! read and write it.
+//! The race that the recovery of faults is for: one CPU takes a page away from the host and gives
+//! it back, as fast as it can, while others have the RMM read and write it.
 //!
-//! As long as the page is the host's its words are 0 or [`MARK`] less their index, whoever writes them. While it is the Realm world's they are [`SECRET`]. So
-//! a read that succeeds and finds anything else has read what it must not, and a secret that changes has been written by whom it must not.
+//! As long as the page is the host's its words are 0 or [`MARK`] less their index, whoever writes
+//! them. While it is the Realm world's they are [`SECRET`]. So a read that succeeds and finds
+//! anything else has read what it must not, and a secret that changes has been written by whom it
+//! must not.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -55,7 +57,8 @@ fn racers() -> u64 {
     crate::options().machine_cpus - 1
 }
 
-/// Reads and writes the page until this CPU's share of accesses, the option `argument` in all, has been made.
+/// Reads and writes the page until this CPU's share of accesses, the option `argument` in all, has
+/// been made.
 fn access(index: u64) {
     let share = crate::options().argument.div_ceil(racers());
     let mut random = Random::for_this_cpu(5);
@@ -96,9 +99,14 @@ fn access(index: u64) {
 pub fn race() {
     say!("seed={}", crate::options().seed);
     for index in 1..=racers() {
-        check::equal(format_args!("CPU {index} comes on"), cpus::start(index, access), psci::SUCCESS);
+        check::equal(
+            format_args!("CPU {index} comes on"),
+            cpus::start(index, access),
+            psci::SUCCESS,
+        );
     }
-    let mut every = Every::new("the page goes and comes back, and a secret in it stays as it is meanwhile");
+    let mut every =
+        Every::new("the page goes and comes back, and a secret in it stays as it is meanwhile");
     let mut flips = 0;
     FLIPPING.store(true, Ordering::Release);
     while RACERS_DONE.load(Ordering::Acquire) < racers() {
@@ -106,15 +114,24 @@ pub fn race() {
         every.equal(case, rmi::delegate(page()), Status::SUCCESS);
         // Most times it comes back at once: what counts is how often it changes hands.
         if flips % SECRETS == 0 {
-            every.equal(case, rmi::self_test_for(&[request::FILL, page(), SECRET]).0, outcome::DONE);
-            every.equal(case, rmi::self_test_for(&[request::HOLDS, page(), SECRET]).0, outcome::DONE);
+            every.equal(
+                case,
+                rmi::self_test_for(&[request::FILL, page(), SECRET]).0,
+                outcome::DONE,
+            );
+            every.equal(
+                case,
+                rmi::self_test_for(&[request::HOLDS, page(), SECRET]).0,
+                outcome::DONE,
+            );
         }
         every.equal(case, rmi::undelegate(page()), Status::SUCCESS);
         flips += 1;
     }
     drop(every);
     (1..=racers()).for_each(cpus::wait_until_off);
-    let (reads, writes) = (READ_FAULTS.load(Ordering::Acquire), WRITE_FAULTS.load(Ordering::Acquire));
+    let (reads, writes) =
+        (READ_FAULTS.load(Ordering::Acquire), WRITE_FAULTS.load(Ordering::Acquire));
     let accesses = DONE.load(Ordering::Acquire) + reads + writes;
     say!(
         "host race: {accesses} accesses, {flips} flips, {reads} reads and {writes} writes faulted and were recovered"

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! All CPUs delegate and undelegate at once: granules of their own, granules they share, and arguments that are none.
+//! All CPUs delegate and undelegate at once: granules of their own, granules they share, and
+//! arguments that are none.
 //!
-//! Of its own granules a CPU knows the state, so that each answer is foreseen. Of a shared one everybody may do
-//! anything at any time; its successful steps are counted, and the sum says where it must be in the end. When all
-//! are done, [`agreement`](super::agreement) compares every granule of the machine.
+//! Of its own granules a CPU knows the state, so that each answer is foreseen. Of a shared one
+//! everybody may do anything at any time; its successful steps are counted, and the sum says where
+//! it must be in the end. When all are done, [`agreement`](super::agreement) compares every granule
+//! of the machine.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,8 +58,8 @@ impl Move {
         if random.below(2) == 0 { Self::Delegate } else { Self::Undelegate }
     }
 
-    /// Moves the granules from `base` to `top` with one call in the dialect of this run; RMI 1.0 moves the first alone.
-    /// The status, and the first address not moved.
+    /// Moves the granules from `base` to `top` with one call in the dialect of this run; RMI 1.0
+    /// moves the first alone. The status, and the first address not moved.
     fn call(self, base: u64, top: u64) -> (Status, u64) {
         let one = |status| (status, if status == Status::SUCCESS { base + GRANULE } else { base });
         match (Dialect::current(), self) {
@@ -90,7 +92,9 @@ impl Stress<'_> {
             index,
             random: Random::for_this_cpu(5),
             delegated: 0,
-            answers: Every::new("a delegate or undelegate does what the state of the granules allows"),
+            answers: Every::new(
+                "a delegate or undelegate does what the state of the granules allows",
+            ),
             content: Every::new("what the host wrote before it gave a granule away is gone"),
             garbage: Every::new("an argument that is no granule is an input error"),
             calls: 0,
@@ -123,7 +127,8 @@ impl Stress<'_> {
         let first = FIRST_OWN + self.index * OWN;
         let (from, to) = self.range(OWN);
         let direction = Move::random(&mut self.random);
-        let movable = |delegated: u64, bit: u64| (delegated >> bit & 1 == 0) == (direction == Move::Delegate);
+        let movable =
+            |delegated: u64, bit: u64| (delegated >> bit & 1 == 0) == (direction == Move::Delegate);
         let allowed = (from..to).take_while(|bit| movable(self.delegated, *bit)).count() as u64;
         let word = 8 * self.random.below(512);
         if direction == Move::Delegate {
@@ -153,7 +158,8 @@ impl Stress<'_> {
         }
     }
 
-    /// A granule that came back and is nobody else's: zero, of which a word is looked at, and sometimes all of it.
+    /// A granule that came back and is nobody else's: zero, of which a word is looked at, and
+    /// sometimes all of it.
     fn must_be_clean(&mut self, address: u64, word: u64) {
         let case = format_args!("CPU {}, call {}: {address:#x}", self.index, self.calls);
         if self.random.below(16) == 0 {
@@ -170,8 +176,10 @@ impl Stress<'_> {
         let direction = Move::random(&mut self.random);
         let (base, top) = (granule(FIRST_SHARED + from), granule(FIRST_SHARED + to));
         let (status, next) = direction.call(base, top);
-        let case =
-            format_args!("CPU {}, call {}: {status:?}, {base:#x} to {next:#x}", self.index, self.calls);
+        let case = format_args!(
+            "CPU {}, call {}: {status:?}, {base:#x} to {next:#x}",
+            self.index, self.calls
+        );
         let done = next.wrapping_sub(base) / GRANULE;
         let plausible = match status {
             Status::SUCCESS => (1..=to - from).contains(&done),
@@ -185,7 +193,8 @@ impl Stress<'_> {
             if let Some(balance) = balance(shared) {
                 balance.fetch_add(change, Ordering::AcqRel);
             }
-            // It may be delegated again by now, but nobody writes to it: it is zero, or out of reach.
+            // It may be delegated again by now, but nobody writes to it: it is zero, or out of
+            // reach.
             let read = probe::read(granule(FIRST_SHARED + shared) + 8 * self.random.below(512));
             if direction == Move::Undelegate && !read.is_err_and(Fault::is_granule_protection) {
                 self.content.equal(case, read, Ok(0));
@@ -217,8 +226,10 @@ impl Stress<'_> {
             3 if Dialect::current() == Dialect::Two => (own, own + 1 + random.below(GRANULE - 1)),
             _ => (base, u64::MAX),
         };
-        let case =
-            format_args!("CPU {}, call {}: {direction:?} {base:#x} to {top:#x}", self.index, self.calls);
+        let case = format_args!(
+            "CPU {}, call {}: {direction:?} {base:#x} to {top:#x}",
+            self.index, self.calls
+        );
         self.garbage.equal(case, direction.call(base, top).0, Status::ERROR_INPUT);
         if random.below(8) == 0 {
             let others = match Dialect::current() {
@@ -272,8 +283,9 @@ fn work(index: u64) {
 /// The number by which the RMM's test image is asked how long CPUs have waited for granules.
 const WAITS: u64 = 0x10B;
 
-/// As [`stress`], then asks the RMM's test image for the longest wait: in critical sections of other CPUs, of which there is one
-/// for each at most. The bound is proven in the RMM's design document of granules.
+/// As [`stress`], then asks the RMM's test image for the longest wait: in critical sections of
+/// other CPUs, of which there is one for each at most. The bound is proven in the RMM's design
+/// document of granules.
 ///
 /// Seen to fail: a lock that is always handed to the waiting CPU of the lowest index.
 pub fn lock_waits() {
@@ -283,14 +295,17 @@ pub fn lock_waits() {
     let (waits, longest) = (counts >> 32, counts & 0xffff_ffff);
     check::that(format_args!("CPUs have waited for granules, {waits} times"), waits >= 100);
     check::that(
-        format_args!("none has waited for more than one critical section of each other CPU: {longest}"),
+        format_args!(
+            "none has waited for more than one critical section of each other CPU: {longest}"
+        ),
         longest < cpus::count(),
     );
     say!("figure: Lock | waits for a granule | {waits}");
     say!("figure: Lock | longest wait for a granule, critical sections | {longest}");
 }
 
-/// Each CPU makes `argument` delegate or undelegate calls; then every granule of the machine is compared.
+/// Each CPU makes `argument` delegate or undelegate calls; then every granule of the machine is
+/// compared.
 pub fn stress() {
     say!("seed={}", crate::options().seed);
     rmi::activate();
@@ -299,10 +314,15 @@ pub fn stress() {
         check::equal(format_args!("the host fills shared granule {shared}"), written, Ok(()));
     }
     cpus::on_every_cpu(work);
-    let mut every = Every::new("a shared granule was delegated as often as undelegated, or once more");
+    let mut every =
+        Every::new("a shared granule was delegated as often as undelegated, or once more");
     for (shared, balance) in BALANCE.iter().enumerate() {
         let balance = balance.load(Ordering::Acquire);
-        every.equal(format_args!("granule {shared}: {}", balance.cast_signed()), balance <= 1, true);
+        every.equal(
+            format_args!("granule {shared}: {}", balance.cast_signed()),
+            balance <= 1,
+            true,
+        );
     }
     drop(every);
     cpus::on_every_cpu(|index| agreement::compare(index, is_delegated));

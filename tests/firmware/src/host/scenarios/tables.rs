@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Whole Realms: tables, memory and unprotected mappings, built, changed and taken down again (RMI 1.0).
+//! Whole Realms: tables, memory and unprotected mappings, built, changed and taken down again (RMI
+//! 1.0).
 
 use core::fmt::{self, Display};
 
@@ -12,9 +13,12 @@ use crate::probe;
 use crate::realm::{self, ERROR_REALM, Shape};
 use crate::rmi::Status;
 use crate::smc;
-use crate::tables::{self, ASSIGNED, DESTROYED, EMPTY, Pool, RAM, UNASSIGNED, UNPROTECTED, error_rtt, size};
+use crate::tables::{
+    self, ASSIGNED, DESTROYED, EMPTY, Pool, RAM, UNASSIGNED, UNPROTECTED, error_rtt, size,
+};
 
-/// Where all is, by index in test memory: the root tables are aligned to the most that there are, the memory of the Realm to a block.
+/// Where all is, by index in test memory: the root tables are aligned to the most that there are,
+/// the memory of the Realm to a block.
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const RECS: [u64; 2] = [2, 3];
@@ -96,7 +100,8 @@ impl Session {
     fn populate(&mut self, every: &mut Every<'_>) {
         let (rd, top) = (self.rd, self.pages * GRANULE);
         every.equal("tables of level 2", self.tables(0, 2), Status::SUCCESS);
-        // While there are no pages a whole block is made RAM at once; what is less than a block, page by page.
+        // While there are no pages a whole block is made RAM at once; what is less than a block,
+        // page by page.
         let blocks = top & !(BLOCK - 1);
         let mut next = 0;
         while next < top {
@@ -161,9 +166,17 @@ impl Session {
             let (_, (above, ..)) = tables::read_entry(self.rd, ipa, 3);
             every.equal("tables down to level 3", self.tables(ipa, 3), Status::SUCCESS);
             let (status, (level, state, ..)) = tables::read_entry(self.rd, ipa, 3);
-            every.equal("nothing is there", (status, level, state), (Status::SUCCESS, 3, UNASSIGNED));
+            every.equal(
+                "nothing is there",
+                (status, level, state),
+                (Status::SUCCESS, 3, UNASSIGNED),
+            );
             for level in (above + 1..=3).rev() {
-                every.equal(format_args!("level {level} is folded"), self.fold(ipa, level), Status::SUCCESS);
+                every.equal(
+                    format_args!("level {level} is folded"),
+                    self.fold(ipa, level),
+                    Status::SUCCESS,
+                );
             }
             for level in above + 1..=3 {
                 every.equal(
@@ -178,7 +191,8 @@ impl Session {
         }
     }
 
-    /// Memory of the host in the unprotected half: pages, a block of level 2 and one of level 1, folded and unfolded.
+    /// Memory of the host in the unprotected half: pages, a block of level 2 and one of level 1,
+    /// folded and unfolded.
     fn share(&mut self, every: &mut Every<'_>) {
         let (rd, base, shared) = (self.rd, self.unprotected(), granule(SHARED));
         every.equal("tables for pages", self.tables(base, 3), Status::SUCCESS);
@@ -289,14 +303,20 @@ impl Session {
     fn create_recs(&mut self, every: &mut Every<'_>) {
         for (mpidr, (rec, auxiliary)) in (0..).zip(RECS.into_iter().zip(AUXILIARY)) {
             let auxiliary = [granule(auxiliary)];
-            let status = realm::rec_create(self.rd, granule(rec), granule(PARAMETERS), mpidr, &auxiliary);
+            let status =
+                realm::rec_create(self.rd, granule(rec), granule(PARAMETERS), mpidr, &auxiliary);
             every.equal("a REC", status, Status::SUCCESS);
         }
     }
 }
 
 /// A whole Realm; `None` when it could not even be created.
-fn build_and_take_down(every: &mut Every<'_>, shape: Shape, pages: u64, order: Order) -> Option<()> {
+fn build_and_take_down(
+    every: &mut Every<'_>,
+    shape: Shape,
+    pages: u64,
+    order: Order,
+) -> Option<()> {
     let mut session = Session::create(shape, pages)?;
     session.populate(every);
     if pages.is_multiple_of(BLOCK / GRANULE) {
@@ -334,8 +354,9 @@ fn write_image(pages: u64) -> bool {
     (0..pages).all(|page| probe::fill_granule(granule(IMAGE + page), 0x1a6e << 32 | page).is_ok())
 }
 
-/// A Realm of 16 MiB with two RECs at every legal size from one start level with one kind of descriptors, taken down in each order. The argument of the run
-/// says which: the level and 1, and 16 for LPA2.
+/// A Realm of 16 MiB with two RECs at every legal size from one start level with one kind of
+/// descriptors, taken down in each order. The argument of the run says which: the level and 1, and
+/// 16 for LPA2.
 pub fn sessions() {
     let (_, features) = crate::rmi::features(0);
     let (most_bits, has_lpa2) = (features & 0xff, features >> 8 & 1 != 0);
@@ -438,7 +459,11 @@ pub fn instructions() {
         "RMI_DATA_CREATE",
         tables::data_create(rd, data(0), 0, image, false),
     );
-    figure(&"RMI_DATA_CREATE, measured", "", tables::data_create(rd, data(1), GRANULE, image, true));
+    figure(
+        &"RMI_DATA_CREATE, measured",
+        "",
+        tables::data_create(rd, data(1), GRANULE, image, true),
+    );
     figure(&"RMI_RTT_READ_ENTRY", "RMI_RTT_READ_ENTRY", tables::read_entry(rd, 0, 3).0);
     let shared = granule(SHARED) | UNPROTECTED;
     figure(&"RMI_RTT_MAP_UNPROTECTED", "", tables::map_unprotected(rd, half, 3, shared));

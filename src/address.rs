@@ -14,7 +14,6 @@ pub const GRANULE_SIZE: u64 = 1 << GRANULE_SHIFT;
 static_assertions::const_assert_eq!(size_of::<usize>(), size_of::<u64>());
 
 /// A 64-bit quantity as the machine's own size: the same on every machine this builds for.
-#[inline]
 #[allow(clippy::cast_possible_truncation, reason = "asserted above: both have 64 bits")]
 pub const fn native(value: u64) -> usize {
     value as usize
@@ -29,19 +28,16 @@ macro_rules! address {
 
         impl $name {
             /// Wraps a raw 64-bit address.
-            #[inline]
             pub const fn new(raw: u64) -> Self {
                 Self(raw)
             }
 
             /// The raw 64-bit address.
-            #[inline]
             pub const fn get(self) -> u64 {
                 self.0
             }
 
             /// This address plus `bytes`; `None` when that passes 2^64 - 1.
-            #[inline]
             pub const fn checked_add(self, bytes: u64) -> Option<Self> {
                 match self.0.checked_add(bytes) {
                     Some(raw) => Some(Self(raw)),
@@ -50,20 +46,17 @@ macro_rules! address {
             }
 
             /// Bytes from `base` up to this address; `None` when it lies below `base`.
-            #[inline]
             pub const fn checked_sub(self, base: Self) -> Option<u64> {
                 self.0.checked_sub(base.0)
             }
 
             /// Whether the address is a multiple of `alignment`, a power of two in bytes.
-            #[inline]
             pub const fn is_aligned(self, alignment: u64) -> bool {
                 debug_assert!(alignment.is_power_of_two());
                 self.0 & (alignment - 1) == 0
             }
 
             /// The address rounded down to a multiple of `alignment`, a power of two in bytes.
-            #[inline]
             pub const fn align_down(self, alignment: u64) -> Self {
                 debug_assert!(alignment.is_power_of_two());
                 Self(self.0 & !(alignment - 1))

@@ -41,7 +41,6 @@ impl CpuIndex {
     }
 
     /// The index, less than [`MAX_CPUS`].
-    #[inline]
     pub const fn get(self) -> usize {
         self.0
     }

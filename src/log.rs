@@ -78,7 +78,6 @@ impl fmt::Display for Line<'_> {
 }
 
 /// Prints a line, unless it is less grave than [`MAX_LEVEL`]. To be used through the macros.
-#[inline]
 pub fn write(level: Level, text: fmt::Arguments<'_>) {
     if level <= MAX_LEVEL {
         console::write(format_args!("{}", Line { level, text }));

@@ -12,7 +12,6 @@
 macro_rules! instructions {
     ($($(#[$doc:meta])* fn $name:ident($($operand:ident: u64)?) = $text:literal;)*) => {$(
         $(#[$doc])*
-        #[inline(always)]
         pub fn $name($($operand: u64)?) {
             #[cfg(target_os = "none")]
             // SAFETY: barriers and maintenance by address change no memory content and no register

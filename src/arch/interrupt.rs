@@ -8,7 +8,6 @@ use super::sysreg::ISR_EL1;
 
 /// Whether an IRQ, FIQ or SError is pending on this CPU (Arm ARM, ISR_EL1). A command that takes
 /// long looks here after each step, and ends early where the ABI lets the host go on from there.
-#[inline(always)]
 pub fn is_pending() -> bool {
     ISR_EL1.get() != 0
 }

@@ -47,7 +47,6 @@ pub struct Lock {
 }
 
 /// The CPU is about to wait for the lock.
-#[inline(always)]
 pub fn about_to_take(lock: Lock) {
     #[cfg(not(target_os = "none"))]
     crate::host::lock_order::about_to_take(lock);
@@ -56,7 +55,6 @@ pub fn about_to_take(lock: Lock) {
 }
 
 /// The CPU has given the lock of this granule back.
-#[inline(always)]
 pub fn given_back(cpu: usize, table: usize, granule: u64) {
     #[cfg(not(target_os = "none"))]
     crate::host::lock_order::given_back(cpu, table, granule);

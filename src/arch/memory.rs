@@ -8,7 +8,6 @@ use core::sync::atomic::{AtomicU64, Ordering};
 ///
 /// The table walker of this and other CPUs observes it like another CPU would; what makes it
 /// visible and when is the caller's barrier.
-#[inline(always)]
 pub fn store_descriptor(entry: &AtomicU64, value: u64) {
     #[cfg(not(target_os = "none"))]
     crate::host::store_descriptor(entry, value);
@@ -18,7 +17,6 @@ pub fn store_descriptor(entry: &AtomicU64, value: u64) {
 }
 
 /// Loads a translation table descriptor in one single-copy atomic access.
-#[inline(always)]
 pub fn load_descriptor(entry: &AtomicU64) -> u64 {
     entry.load(Ordering::Acquire)
 }
@@ -27,7 +25,6 @@ pub fn load_descriptor(entry: &AtomicU64) -> u64 {
 ///
 /// What makes the table reachable is a later [`store_descriptor`], which also orders these stores
 /// before itself.
-#[inline]
 pub fn clear_descriptors(entries: &[AtomicU64; 512]) {
     #[cfg(not(target_os = "none"))]
     crate::host::clear_descriptors(entries);
@@ -46,7 +43,6 @@ pub fn clear_descriptors(entries: &[AtomicU64; 512]) {
 /// # Safety
 ///
 /// A device register is mapped there as Device memory, and reading it has no effect on memory.
-#[inline]
 pub unsafe fn read_device(address: u64) -> u32 {
     #[cfg(not(target_os = "none"))]
     return crate::host::read_device(address);
@@ -67,7 +63,6 @@ pub unsafe fn read_device(address: u64) -> u32 {
 /// # Safety
 ///
 /// As for [`read_device`], and writing `value` has no effect on memory either.
-#[inline]
 pub unsafe fn write_device(address: u64, value: u32) {
     #[cfg(not(target_os = "none"))]
     crate::host::write_device(address, value);

@@ -82,7 +82,6 @@ macro_rules! recoverable {
 /// The page of the Non-secure slot is mapped there, and the words are all in it; `from` is a
 /// multiple of 8.
 #[cfg(target_os = "none")]
-#[inline(never)]
 pub(super) unsafe fn read_words(
     from: u64,
     words: &mut [u64],
@@ -137,7 +136,6 @@ pub(super) unsafe fn read_words(
 ///
 /// As for [`read_words`].
 #[cfg(target_os = "none")]
-#[inline(never)]
 pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
     let mut fault = 0_u64;
     // SAFETY: writes where the caller says that the host's memory is; a fault ends it at label 9.

@@ -11,7 +11,6 @@ pub type Registers = [u64; 8];
 /// The registers beyond the arguments hold anything: EL3 looks at those that its service has.
 /// Memory handed to EL3 must be complete before the call: this is a compiler barrier, not a
 /// hardware one.
-#[inline]
 pub fn smc<const ARGUMENTS: usize>(arguments: [u64; ARGUMENTS]) -> Registers {
     const { assert!(ARGUMENTS <= 8, "x0 to x7") };
     #[cfg(target_os = "none")]

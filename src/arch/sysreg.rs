@@ -25,7 +25,6 @@ macro_rules! system_registers {
             type T = u64;
             type R = $fields;
 
-            #[inline(always)]
             fn get(&self) -> u64 {
                 #[cfg(target_os = "none")]
                 {
@@ -47,7 +46,6 @@ macro_rules! system_registers {
             type T = u64;
             type R = $fields;
 
-            #[inline(always)]
             fn set(&self, value: u64) {
                 #[cfg(target_os = "none")]
                 // SAFETY: the value is the caller's to justify; boot writes only values computed by

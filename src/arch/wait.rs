@@ -18,7 +18,6 @@ instructions! {
 /// Each look arms the exclusive monitor on `word`, so that the store which changes it is also the
 /// event that ends the WFE (Arm ARM B2.12.2); a store between the look and the WFE has already left
 /// its event behind. The CPU that stores needs no SEV.
-#[inline]
 pub fn until_equal(word: &AtomicUsize, value: usize) {
     #[cfg(not(target_os = "none"))]
     while word.load(super::atomic::Ordering::Acquire) != value {

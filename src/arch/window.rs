@@ -22,7 +22,6 @@ pub struct Window {
 
 impl Window {
     /// The window at `page`, where the granule at `granule` is mapped.
-    #[inline(always)]
     #[cfg_attr(
         target_os = "none",
         expect(unused_variables, reason = "the tables know the granule")
@@ -42,7 +41,6 @@ impl Window {
 
     /// The first byte of the granule, Realm memory. What may be done with it, and for how long, is
     /// for the caller to know.
-    #[inline(always)]
     pub fn pointer(self) -> *mut u64 {
         #[cfg(target_os = "none")]
         return core::ptr::with_exposed_provenance_mut(crate::address::native(self.page));
@@ -55,7 +53,6 @@ impl Window {
     /// # Safety
     ///
     /// The granule is mapped as writable Realm memory, and nothing that Rust knows of lives in it.
-    #[inline(always)]
     pub unsafe fn zero(self) {
         #[cfg(target_os = "none")]
         // SAFETY: the caller gives the granule over.
@@ -80,7 +77,6 @@ impl Window {
     ///
     /// The granule is mapped as Non-secure memory, `offset` is a multiple of 8, and the words are
     /// all in the granule.
-    #[inline]
     pub unsafe fn ns_read(
         self,
         offset: u64,
@@ -104,7 +100,6 @@ impl Window {
     /// # Safety
     ///
     /// As for [`ns_read`](Self::ns_read).
-    #[inline]
     pub unsafe fn ns_write(self, offset: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
         #[cfg(not(target_os = "none"))]
         return crate::host::ns_write(self.granule + offset, words);
@@ -130,7 +125,6 @@ const USUAL_ZERO_BLOCK: u64 = 64;
 /// The granule is mapped writable at `granule`, a multiple of its size, and nothing that Rust knows
 /// of lives in it.
 #[cfg(target_os = "none")]
-#[inline]
 unsafe fn zero_granule(granule: u64) {
     use super::sysreg::{DCZID_EL0, fields};
     use tock_registers::interfaces::Readable;
@@ -154,8 +148,6 @@ unsafe fn zero_granule(granule: u64) {
 ///
 /// As for [`zero_granule`].
 #[cfg(target_os = "none")]
-#[cold]
-#[inline(never)]
 unsafe fn zero_granule_by(granule: u64, zero_block: u64) {
     use crate::address::GRANULE_SIZE;
 

@@ -44,7 +44,6 @@ extern "C" fn handle_2_0(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &
     handle(Dialect::V2_0, rmm, cpu, registers);
 }
 
-#[inline(always)]
 fn handle(dialect: Dialect, rmm: &Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers) {
     #[cfg(feature = "self-test")]
     if super::self_test::intercept(registers)

@@ -39,7 +39,6 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    #[cold]
     fn from_status(status: u64) -> Self {
         match status.cast_signed() {
             -2 => Self::BadAddress,
@@ -51,7 +50,6 @@ impl Refusal {
 }
 
 /// Calls a service, its identifier before its arguments; gives x1 when EL3 reports success.
-#[inline]
 fn call<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<u64, Refusal> {
     let [status, value, ..]: Registers = smc(service);
     if status == 0 { Ok(value) } else { Err(Refusal::from_status(status)) }
@@ -64,7 +62,6 @@ fn call<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<u64, Refusa
 ///
 /// The [`Refusal`], as of a granule that belongs to EL3 or the Secure world; the granule is
 /// unlocked, as it was.
-#[inline]
 pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Delegated>, Refusal> {
     match call([function::GRANULE_DELEGATE, granule.address().get().get()]) {
         Ok(_) => Ok(granule.transition()),
@@ -81,7 +78,6 @@ pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Dele
 ///
 /// The [`Refusal`], which means that EL3 and the RMM disagree; the granule is unlocked and still
 /// Delegated.
-#[inline]
 pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_, Ns>, Refusal> {
     match call([function::GRANULE_UNDELEGATE, granule.address().get().get()]) {
         Ok(_) => Ok(granule.transition()),

@@ -14,25 +14,21 @@ pub struct GranuleAddress(PhysAddr);
 impl GranuleAddress {
     /// The granule that begins at `address`; `None` when none does, because `address` is not
     /// aligned.
-    #[inline]
     pub const fn new(address: PhysAddr) -> Option<Self> {
         if address.is_aligned(GRANULE_SIZE) { Some(Self(address)) } else { None }
     }
 
     /// The granule that holds the byte at `address`.
-    #[inline]
     pub const fn containing(address: PhysAddr) -> Self {
         Self(address.align_down(GRANULE_SIZE))
     }
 
     /// The physical address.
-    #[inline]
     pub const fn get(self) -> PhysAddr {
         self.0
     }
 
     /// The next granule up; `None` at the end of the 64-bit address space.
-    #[inline]
     pub const fn next(self) -> Option<Self> {
         match self.0.checked_add(GRANULE_SIZE) {
             Some(address) => Some(Self(address)),

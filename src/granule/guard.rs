@@ -37,7 +37,6 @@ pub struct LockedGranule<'a, S: GranuleState> {
 impl<'a, S: GranuleState> LockedGranule<'a, S> {
     /// Wraps a granule just locked by `cpu`, whose word holds `held`, which the caller has found to
     /// be state `S`.
-    #[inline]
     pub(super) fn new(
         entry: &'a GranuleEntry,
         waiters: &'a Waiters,
@@ -49,13 +48,11 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     }
 
     /// Where the granule is.
-    #[inline]
     pub fn address(&self) -> GranuleAddress {
         self.address
     }
 
     /// References to the granule now. More cannot come while it is locked; fewer can.
-    #[inline]
     pub fn references(&self) -> u16 {
         self.entry.peek().count()
     }
@@ -63,7 +60,6 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     /// Changes the state, still locked. Others see it when the guard is dropped.
     ///
     /// Which transitions there are is the table in [`state`](super::state).
-    #[inline]
     pub fn transition<To: GranuleState>(self) -> LockedGranule<'a, To>
     where
         S: Transition<To>,
@@ -72,7 +68,6 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
     }
 
     /// The same granule under another type; the lock is kept.
-    #[inline]
     fn known_as<To: GranuleState>(self) -> LockedGranule<'a, To> {
         let this = ManuallyDrop::new(self);
         LockedGranule::new(this.entry, this.waiters, this.cpu, this.address, this.held.get())
@@ -80,12 +75,10 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
 
     /// Unlocks the granule, as dropping the guard does; but a guard that is used up by this on its
     /// rarer paths need never be in memory.
-    #[inline(always)]
     pub fn unlock(self) {
         ManuallyDrop::new(self).release();
     }
 
-    #[inline(always)]
     fn release(&self) {
         self.entry.unlock(
             self.waiters,
@@ -135,7 +128,6 @@ impl<'a, S: Lockable> LockedGranule<'a, S> {
     /// # Errors
     ///
     /// The guard itself, when there are references.
-    #[inline]
     pub fn into_unused(self) -> Result<LockedGranule<'a, Unused<S>>, Self> {
         // It stays so: only the holder of the lock adds references.
         if self.references() == 0 { Ok(self.known_as()) } else { Err(self) }
@@ -144,7 +136,6 @@ impl<'a, S: Lockable> LockedGranule<'a, S> {
 
 impl<'a> LockedGranule<'a, Delegated> {
     /// Zeroes the granule, which thereby may change hands.
-    #[inline]
     pub fn wipe(self, by: &mut impl Wipe) -> LockedGranule<'a, Wiped> {
         by.wipe(&self);
         self.known_as()
@@ -152,7 +143,6 @@ impl<'a> LockedGranule<'a, Delegated> {
 }
 
 impl<S: GranuleState> Drop for LockedGranule<'_, S> {
-    #[inline]
     fn drop(&mut self) {
         self.release();
     }
@@ -174,7 +164,6 @@ impl<'a, S: GranuleState> Reference<'a, S> {
     }
 
     /// Where the granule is.
-    #[inline]
     pub fn address(&self) -> GranuleAddress {
         self.address
     }
@@ -182,14 +171,12 @@ impl<'a, S: GranuleState> Reference<'a, S> {
     /// Leaves the reference counted, for one that is from now on in memory (as that of a REC to its
     /// RD). [`LockedGranule::put`] takes it back, or
     /// [`GranuleTable::kept_reference`](super::GranuleTable::kept_reference) without the lock.
-    #[inline]
     pub fn keep(self) -> GranuleAddress {
         ManuallyDrop::new(self).address
     }
 }
 
 impl<S: GranuleState> Drop for Reference<'_, S> {
-    #[inline]
     fn drop(&mut self) {
         // Underflow is refused without effect; it would mean that somebody put a reference that was
         // not theirs.

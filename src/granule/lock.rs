@@ -53,25 +53,21 @@ pub(super) struct StateAndCount(u16);
 
 impl StateAndCount {
     /// A state, by its number (0 to 15), without references.
-    #[inline]
     pub(super) const fn unreferenced(state: u8) -> Self {
         Self(((state as u16) << STATE_SHIFT) & STATE)
     }
 
     /// The number of the state.
-    #[inline]
     pub(super) const fn state(self) -> u16 {
         (self.0 & STATE) >> STATE_SHIFT
     }
 
     /// The state of this with the references of `other`.
-    #[inline]
     pub(super) const fn with_count_of(self, other: Self) -> Self {
         Self((self.0 & STATE) | (other.0 & COUNT))
     }
 
     /// The number of references.
-    #[inline]
     pub(super) const fn count(self) -> u16 {
         self.0 & COUNT
     }
@@ -151,7 +147,6 @@ impl Waiters {
 
 impl GranuleEntry {
     /// State and count now. Without the lock both may change at once.
-    #[inline]
     pub(super) fn peek(&self) -> StateAndCount {
         // Acquire: what was done under references that are seen to be gone is seen as well.
         StateAndCount(self.0.load(Ordering::Acquire) & (STATE | COUNT))
@@ -161,7 +156,6 @@ impl GranuleEntry {
     /// bounded wait (see the head of this file).
     ///
     /// A CPU that takes a lock it already holds waits forever.
-    #[inline]
     pub(super) fn lock(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
         let word = self.0.fetch_or(LOCKED, Ordering::Acquire);
         if word & LOCKED == 0 {
@@ -172,8 +166,6 @@ impl GranuleEntry {
         self.lock_contended(waiters, me)
     }
 
-    #[cold]
-    #[inline(never)]
     fn lock_contended(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
         let place = waiters.publish(me, self.name());
         // Release: the holder that sees this bit sees our place. If the lock was freed meanwhile it
@@ -196,7 +188,6 @@ impl GranuleEntry {
     /// of `to`.
     ///
     /// `held` is what the caller last knew the word to hold, and the caller holds the lock.
-    #[inline]
     pub(super) fn unlock(
         &self,
         waiters: &Waiters,
@@ -214,8 +205,6 @@ impl GranuleEntry {
 
     /// The rest of `unlock`, when others wait or have given back references; `change` holds the
     /// bits of the state that change.
-    #[cold]
-    #[inline(never)]
     fn unlock_contended(&self, waiters: &Waiters, me: CpuIndex, change: u16) {
         // Only the holder changes the state, so that its bits are as the caller knows them. What
         // releases the lock below publishes this.
@@ -254,7 +243,6 @@ impl GranuleEntry {
     }
 
     /// Adds `count` references, to at most `limit`. The caller holds the lock.
-    #[inline]
     pub(super) fn get(&self, count: u16, limit: u16) -> Result<StateAndCount, CountError> {
         let total = self.peek().count().checked_add(count).ok_or(CountError::Overflow)?;
         if total > limit {
@@ -269,7 +257,6 @@ impl GranuleEntry {
     /// Gives back `count` references, with or without the lock.
     ///
     /// What was done under them is visible to whoever then locks the granule and finds them gone.
-    #[inline]
     pub(super) fn put(&self, count: u16) -> Result<StateAndCount, CountError> {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {

@@ -73,7 +73,6 @@ impl<'a> Bank<'a> {
     const NONE: Self = Self { base: 0, entries: &[] };
 
     /// The record of the granule at `address`, if it is in this bank.
-    #[inline]
     fn entry(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
         // Below the base the difference wraps to something larger than any bank.
         let index = address.get().get().wrapping_sub(self.base) >> GRANULE_SHIFT;
@@ -105,7 +104,6 @@ pub struct NsGranule(GranuleAddress);
 
 impl NsGranule {
     /// Where it is.
-    #[inline]
     pub const fn address(self) -> GranuleAddress {
         self.0
     }
@@ -194,7 +192,6 @@ impl<'a> GranuleTable<'a> {
     }
 
     /// The record of the granule at `address`.
-    #[inline]
     fn find(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
         for bank in &self.front {
             if let Some(entry) = bank.entry(address) {
@@ -207,8 +204,6 @@ impl<'a> GranuleTable<'a> {
         self.search(address)
     }
 
-    #[cold]
-    #[inline(never)]
     fn search(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
         self.last_bank_from(address.get())?.entry(address)
     }
@@ -221,21 +216,18 @@ impl<'a> GranuleTable<'a> {
     }
 
     /// The granule at `address`, if the table has one there.
-    #[inline]
     pub fn known(&self, address: GranuleAddress) -> Option<KnownGranule<'a>> {
         Some(KnownGranule { entry: self.find(address)?, address })
     }
 
     /// The state of the granule at `address`, at some moment of the call; it may be another
     /// already. `None` when no granule is known there.
-    #[inline]
     pub fn state(&self, address: GranuleAddress) -> Option<State> {
         State::from_number(self.find(address)?.peek().state())
     }
 
     /// The granule that begins at `address`, if it is in no use of the RMM's now, so that the host
     /// may have put something there.
-    #[inline]
     pub fn ns_granule(&self, address: PhysAddr) -> Option<NsGranule> {
         let granule = GranuleAddress::new(address)?;
         (self.state(granule)? == State::Ns).then_some(NsGranule(granule))
@@ -263,7 +255,6 @@ impl<'a> GranuleTable<'a> {
     ///
     /// [`LockError::Unknown`], [`LockError::WrongState`], or [`LockError::InUse`] when `S` allows
     /// fewer references than there are.
-    #[inline]
     pub fn lock<S: Lockable>(
         &self,
         cpu: CpuIndex,
@@ -278,7 +269,6 @@ impl<'a> GranuleTable<'a> {
     /// # Errors
     ///
     /// As [`lock`](Self::lock), but for [`LockError::Unknown`].
-    #[inline]
     pub fn lock_known<S: Lockable>(
         &self,
         cpu: CpuIndex,

@@ -218,7 +218,6 @@ pub mod stack_use {
 
 /// The context of the running CPU. Called once on each of its boots, so that no two live at a time.
 #[cfg(target_os = "none")]
-#[inline]
 pub fn this_cpu() -> &'static mut Cpu {
     // SAFETY: every CPU finds its own context at this address of its own map, written by `build`;
     // what held the reference before, in an earlier life of the CPU, ended when the CPU was turned

@@ -99,7 +99,6 @@ pub(super) struct Open<'m> {
 }
 
 impl<'m> Open<'m> {
-    #[inline(always)]
     pub(super) fn new(page: &'m LocalPage<'static, El2And0>, granule: GranuleAddress) -> Self {
         // The slot is borrowed and so not mapped, and banks lie in the physical address range: this
         // cannot be refused. Were it, going on would be to access something else.
@@ -109,14 +108,12 @@ impl<'m> Open<'m> {
         Self { page, granule }
     }
 
-    #[inline(always)]
     pub(super) fn window(&self) -> Window {
         Window::new(self.page.address(), self.granule.get())
     }
 }
 
 impl Drop for Open<'_> {
-    #[inline(always)]
     fn drop(&mut self) {
         if self.page.unmap().is_err() {
             not_unmapped(self.page.address());
@@ -124,14 +121,10 @@ impl Drop for Open<'_> {
     }
 }
 
-#[cold]
-#[inline(never)]
 fn not_mapped(granule: GranuleAddress) -> ! {
     panic!("the slot for {granule:?} is in use, or cannot show it")
 }
 
-#[cold]
-#[inline(never)]
 fn not_unmapped(page: VirtAddr) -> ! {
     panic!("the slot at {page} was unmapped by someone else")
 }
@@ -141,7 +134,6 @@ fn not_unmapped(page: VirtAddr) -> ! {
 /// # Safety
 ///
 /// Nobody has it as `&mut T` for as long as `'m` lasts, and the granule is of state `T::State`.
-#[inline(always)]
 unsafe fn content<'m, T: Content>(window: Window) -> &'m T {
     let () = T::FITS;
     // SAFETY: mapped, granule-aligned, and large enough (`FITS`); `Content` vouches for the bits;
@@ -159,20 +151,17 @@ pub struct Mapping<'m, S: Mappable> {
 
 impl<'m, S: Mappable> Mapping<'m, S> {
     /// Wraps a page that maps a granule whose lock is held, and stays so for `'m`.
-    #[inline(always)]
     pub(super) fn new(open: Open<'m>) -> Self {
         Self { open, state: PhantomData }
     }
 
     /// The content.
-    #[inline(always)]
     pub fn get<T: Content<State = S::Content>>(&self) -> &T {
         // SAFETY: others have it through references only, and then it is `SHARED`, never `&mut`.
         unsafe { content(self.open.window()) }
     }
 
     /// The content, to be changed; not for content that is [`SHARED`](Content::SHARED).
-    #[inline(always)]
     pub fn get_mut<T: Content<State = S::Content>>(&mut self) -> &mut T {
         let () = T::FITS;
         const { assert!(!T::SHARED, "shared content is changed by its atomics") };
@@ -184,7 +173,6 @@ impl<'m, S: Mappable> Mapping<'m, S> {
 
 impl Mapping<'_, Delegated> {
     /// Zeroes the granule; complete after a DSB.
-    #[inline(always)]
     pub(super) fn zero(&mut self) {
         // SAFETY: a Delegated granule is in use by nobody, and locked.
         unsafe { self.open.window().zero() }
@@ -193,7 +181,6 @@ impl Mapping<'_, Delegated> {
 
 impl<S: Untyped> Mapping<'_, S> {
     /// The content as words. A Realm that runs may change them at any time.
-    #[inline(always)]
     pub fn words(&self) -> &[AtomicU64; GRANULE_WORDS] {
         // SAFETY: mapped for as long as `self` is borrowed; any bits are words; there is no other
         // type for this state (`Untyped`).
@@ -201,13 +188,11 @@ impl<S: Untyped> Mapping<'_, S> {
     }
 
     /// The content as plain words. No Realm can change them: it does not have the granule yet.
-    #[inline(always)]
     pub fn plain_words(&mut self) -> &[u64; GRANULE_WORDS] {
         self.words_mut()
     }
 
     /// The content as plain words, for a copy that fills them.
-    #[inline(always)]
     pub(super) fn words_mut(&mut self) -> &mut [u64; GRANULE_WORDS] {
         // SAFETY: as for `words`; the lock is held and `self` borrowed whole.
         unsafe { &mut *self.open.window().pointer().cast() }
@@ -224,13 +209,11 @@ pub struct SharedMapping<'m, S: Mappable> {
 
 impl<'m, S: Mappable> SharedMapping<'m, S> {
     /// Wraps a page that maps a granule that stays in state `S` for `'m`.
-    #[inline(always)]
     pub(super) fn new(open: Open<'m>) -> Self {
         Self { open, state: PhantomData }
     }
 
     /// The content, which must be [`SHARED`](Content::SHARED).
-    #[inline(always)]
     pub fn get<T: Content<State = S::Content> + Sync>(&self) -> &T {
         const { assert!(T::SHARED, "content seen through a reference is shared") };
         // SAFETY: shared content is never had as `&mut`.

@@ -57,7 +57,6 @@ impl NsSlot {
     }
 
     /// Maps the granule for several accesses.
-    #[inline]
     pub fn map(&mut self, granule: NsGranule) -> NsMapping<'_> {
         NsMapping(self.0.open(granule.address()))
     }
@@ -68,7 +67,6 @@ impl NsSlot {
     /// # Errors
     ///
     /// [`NsAccessError`]; some words may have been read.
-    #[inline]
     pub fn read(
         &mut self,
         granule: NsGranule,
@@ -83,7 +81,6 @@ impl NsSlot {
     /// # Errors
     ///
     /// [`NsAccessError`]; some words may have been written.
-    #[inline]
     pub fn write(
         &mut self,
         granule: NsGranule,
@@ -98,7 +95,6 @@ impl NsSlot {
     /// # Errors
     ///
     /// [`NsAccessError`].
-    #[inline]
     pub fn read_value<T: PlainOldData>(
         &mut self,
         granule: NsGranule,
@@ -119,7 +115,6 @@ impl NsSlot {
     /// # Errors
     ///
     /// [`NsAccessError`]; part of it may have been written.
-    #[inline]
     pub fn write_value<T: PlainOldData>(
         &mut self,
         granule: NsGranule,
@@ -139,7 +134,6 @@ impl NsSlot {
     /// # Errors
     ///
     /// [`NsAccessError::GranuleProtectionFault`]; then `to` holds some of it.
-    #[inline]
     pub fn copy_granule<S: Untyped>(
         &mut self,
         granule: NsGranule,
@@ -160,7 +154,6 @@ impl NsMapping<'_> {
     /// # Errors
     ///
     /// [`NsAccessError`]; some words may have been read.
-    #[inline]
     pub fn read(&self, offset: u64, words: &mut [u64]) -> Result<(), NsAccessError> {
         check(offset, words.len())?;
         // SAFETY: the page is mapped as Non-secure, and `check` found aligned words that are all in
@@ -174,7 +167,6 @@ impl NsMapping<'_> {
     /// # Errors
     ///
     /// [`NsAccessError`]; some words may have been written.
-    #[inline]
     pub fn write(&self, offset: u64, words: &[u64]) -> Result<(), NsAccessError> {
         check(offset, words.len())?;
         // SAFETY: as for reading.
@@ -184,7 +176,6 @@ impl NsMapping<'_> {
 }
 
 /// Checks that `count` words at byte `offset` are aligned and in a granule.
-#[inline]
 fn check(offset: u64, count: usize) -> Result<(), NsAccessError> {
     let bytes = u64::try_from(count).ok().and_then(|count| count.checked_mul(WORD));
     match bytes.and_then(|bytes| bytes.checked_add(offset)) {

@@ -147,14 +147,12 @@ pub struct Slot(LocalPage<'static, El2And0>);
 
 impl Slot {
     /// Maps a granule that is locked: one store, one DSB, one ISB.
-    #[inline(always)]
     pub fn map<'m, S: Mappable>(&'m mut self, granule: &'m LockedGranule<'_, S>) -> Mapping<'m, S> {
         Mapping::new(self.open(granule.address()))
     }
 
     /// Maps a granule that is referred to, perhaps not locked, so that other CPUs may have it
     /// mapped at the same time.
-    #[inline(always)]
     pub fn map_reference<'m, S: Mappable>(
         &'m mut self,
         reference: &'m Reference<'_, S>,
@@ -163,14 +161,12 @@ impl Slot {
     }
 
     /// Maps the granule at `address`, of which the caller knows that it may.
-    #[inline(always)]
     pub(super) fn open(&mut self, address: GranuleAddress) -> Open<'_> {
         Open::new(&self.0, address)
     }
 }
 
 impl Wipe for Slot {
-    #[inline(always)]
     fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) {
         let mut mapping = self.map(granule);
         mapping.zero();

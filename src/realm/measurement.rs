@@ -145,7 +145,6 @@ impl<const CHUNKS: usize> Structure<CHUNKS> {
     }
 
     /// With words from byte `offset`, a multiple of 8, on.
-    #[inline(always)]
     fn with(mut self, offset: usize, words: &[u64]) -> Self {
         let first = offset / 8;
         if let Some(place) = self.0.as_flattened_mut().get_mut(first..first + words.len()) {

@@ -64,7 +64,6 @@ impl KnownBlock {
 
     /// Takes the block into `state`, `count` times, as as many calls of the compression function
     /// do.
-    #[inline(never)]
     pub(super) fn compress(&self, state: &mut [u32; 8], count: usize) {
         // By eight rounds, after which every variable is back in its place: the loop moves nothing.
         let (groups, _none) = self.0.as_chunks::<8>();
@@ -87,7 +86,6 @@ impl KnownBlock {
 
 /// One round (FIPS 180-4, 6.2.2), with the round constant plus the message word. `changed` is b ^
 /// c, and becomes the next round's.
-#[inline(always)]
 fn round([a, b, c, d, e, f, g, h]: [u32; 8], changed: &mut u32, word: u32) -> [u32; 8] {
     let sum1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
     let choice = ((f ^ g) & e) ^ g;

@@ -52,7 +52,6 @@ impl Stage2Features {
 
 impl Stage2 {
     /// How its descriptors hold addresses.
-    #[inline]
     pub const fn format(&self) -> DescriptorFormat {
         if self.lpa2 { DescriptorFormat::Lpa2 } else { DescriptorFormat::Bits48 }
     }

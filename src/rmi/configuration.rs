@@ -18,7 +18,6 @@ const CONFIGURATION: [u64; 2] = [0, 0];
 const CHUNK: usize = 64;
 
 /// RMI_RMM_CONFIG_SET(x1 = Non-secure page with an RmiRmmConfig).
-#[inline(never)]
 pub(super) fn set(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     if rmm.is_active() {
         return call.answer(Status::ErrorGlobal);
@@ -35,7 +34,6 @@ pub(super) fn set(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
 }
 
 /// RMI_RMM_CONFIG_GET(x1 = Non-secure page): fills it with an RmiRmmConfig.
-#[inline(never)]
 pub(super) fn get(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let Some(granule) = rmm.granules.ns_granule(PhysAddr::new(call.x1())) else {
         return call.answer(Status::ErrorInput);

@@ -16,13 +16,11 @@ const MEASURE_CONTENT: u64 = 1;
 
 /// RMI_DATA_CREATE(x1 = RD, x2 = granule, x3 = IPA, x4 = Non-secure granule with the content, x5 =
 /// flags).
-#[inline(never)]
 pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let created = try_create(rmm, cpu, &call);
     call.answer(created.err().unwrap_or(Status::Success))
 }
 
-#[inline(always)]
 fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Status> {
     let flags = call.x5();
     if flags & !MEASURE_CONTENT != 0 {
@@ -62,13 +60,11 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Statu
 }
 
 /// RMI_DATA_CREATE_UNKNOWN(x1 = RD, x2 = granule, x3 = IPA).
-#[inline(never)]
 pub(super) fn create_unknown(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let created = try_create_unknown(rmm, cpu, &call);
     call.answer(created.err().unwrap_or(Status::Success))
 }
 
-#[inline(always)]
 fn try_create_unknown(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Status> {
     let (rd, data) = (granule(call.x1())?, granule(call.x2())?);
     let (rd, data) = rmm.granules.lock_pair::<Rd, Delegated>(cpu.index, rd, data)?;
@@ -84,7 +80,6 @@ fn try_create_unknown(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(
 }
 
 /// RMI_DATA_DESTROY(x1 = RD, x2 = IPA): x1 = the granule, x2 = the next IPA to look at.
-#[inline(never)]
 pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let slots = &mut cpu.slots;
     let placed = granule(call.x1()).and_then(|rd| {

@@ -90,7 +90,6 @@ impl Features {
     }
 
     /// A register by its index; those not defined are 0 (RMM specification 1.0, RMI_FEATURES).
-    #[inline]
     fn get(&self, index: u64) -> u64 {
         usize::try_from(index)
             .ok()

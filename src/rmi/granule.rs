@@ -18,8 +18,6 @@ struct NotMoved;
 /// Moves one granule from the host to the Realm world.
 ///
 /// Nothing is wiped: what the host left there is wiped when the granule is taken into use.
-// Always inlined: a call costs the one-granule command a stack frame.
-#[inline(always)]
 fn delegate_one(rmm: &Rmm<'_>, cpu: &Cpu, granule: KnownGranule<'_>) -> Result<(), NotMoved> {
     let locked = rmm.granules.lock_known::<Ns>(cpu.index, granule).map_err(|_| NotMoved)?;
     // EL3 refuses what is not Non-secure: the host named memory of EL3 or of the Secure world.
@@ -27,8 +25,6 @@ fn delegate_one(rmm: &Rmm<'_>, cpu: &Cpu, granule: KnownGranule<'_>) -> Result<(
 }
 
 /// Moves one granule back to the host, wiped.
-// Always inlined, as above.
-#[inline(always)]
 fn undelegate_one(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: KnownGranule<'_>) -> Result<(), NotMoved> {
     let locked = rmm.granules.lock_known::<Delegated>(cpu.index, granule).map_err(|_| NotMoved)?;
     let address = locked.address();
@@ -41,8 +37,6 @@ fn undelegate_one(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: KnownGranule<'_>) -> Re
 ///
 /// The first time is told on the console; later ones are counted only, since a host can ask as
 /// often as it likes.
-#[cold]
-#[inline(never)]
 fn kept(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) -> NotMoved {
     if rmm.count_refused_undelegate() == 0 {
         error!("EL3 refuses to take back the granule at {}: {refusal:?}", granule.get());
@@ -51,7 +45,6 @@ fn kept(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) -> NotMoved {
 }
 
 /// RMI_GRANULE_DELEGATE(x1 = address), RMI 1.0.
-#[inline(never)]
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     match GranuleAddress::new(PhysAddr::new(call.x1()))
         .and_then(|address| rmm.granules.known(address))
@@ -62,7 +55,6 @@ pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered
 }
 
 // By itself, so that an address that names no granule is refused before there is a stack frame.
-#[inline(never)]
 fn delegate_known(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -76,7 +68,6 @@ fn delegate_known(
 }
 
 /// RMI_GRANULE_UNDELEGATE(x1 = address), RMI 1.0.
-#[inline(never)]
 pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     match GranuleAddress::new(PhysAddr::new(call.x1()))
         .and_then(|address| rmm.granules.known(address))
@@ -87,7 +78,6 @@ pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answer
 }
 
 // By itself, so that an address that names no granule is refused before there is a stack frame.
-#[inline(never)]
 fn undelegate_known(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -101,7 +91,6 @@ fn undelegate_known(
 }
 
 /// RMI_GRANULE_RANGE_DELEGATE(x1 = base, x2 = top), RMI 2.0: x1 = the first address not done.
-#[inline(never)]
 pub(super) fn range_delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     for_range(call, |address| {
         let granule = rmm.granules.known(address).ok_or(NotMoved)?;
@@ -110,7 +99,6 @@ pub(super) fn range_delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> An
 }
 
 /// RMI_GRANULE_RANGE_UNDELEGATE(x1 = base, x2 = top), RMI 2.0: x1 = the first address not done.
-#[inline(never)]
 pub(super) fn range_undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     for_range(call, |address| {
         let granule = rmm.granules.known(address).ok_or(NotMoved)?;

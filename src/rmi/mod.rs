@@ -31,7 +31,6 @@ use crate::mem::Cpu;
 /// x1-x3 outputs or 0, x4-x7 as they were.
 ///
 /// `dialect` is that of `rmm`; a caller that knows it for good spares the call to look.
-#[inline(always)]
 pub fn handle(dialect: Dialect, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
     check_slots(cpu);
     let call = Call::new(registers);
@@ -43,7 +42,6 @@ pub fn handle(dialect: Dialect, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Re
 }
 
 /// In test builds: between commands no granule is mapped.
-#[inline]
 fn check_slots(cpu: &Cpu) {
     if cfg!(any(debug_assertions, feature = "self-test")) {
         assert!(cpu.slots.is_empty(), "a slot is mapped between commands");
@@ -51,7 +49,6 @@ fn check_slots(cpu: &Cpu) {
 }
 
 /// RMI 1.0.
-#[inline]
 fn dispatch_1_0(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     match call.function() {
         function::VERSION => version::version(rmm, call),
@@ -82,7 +79,6 @@ fn dispatch_1_0(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
 }
 
 /// RMI 2.0.
-#[inline]
 fn dispatch_2_0(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     match call.function() {
         function::VERSION => version::version(rmm, call),

@@ -43,7 +43,6 @@ fn collect(granules: impl Iterator<Item = GranuleAddress>) -> ([GranuleAddress; 
 }
 
 /// RMI_REALM_CREATE(x1 = RD, x2 = Non-secure page with an RmiRealmParams).
-#[inline(never)]
 pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let created = try_create(rmm, cpu, call.x1(), PhysAddr::new(call.x2()));
     call.answer(created.err().unwrap_or(Status::Success))
@@ -87,7 +86,6 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64, parameters: PhysAddr) -> Re
 }
 
 /// RMI_REALM_ACTIVATE(x1 = RD).
-#[inline(never)]
 pub(super) fn activate(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let activated = try_activate(rmm, cpu, call.x1());
     call.answer(activated.err().unwrap_or(Status::Success))
@@ -105,7 +103,6 @@ fn try_activate(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64) -> Result<(), Status> {
 }
 
 /// RMI_REALM_DESTROY(x1 = RD).
-#[inline(never)]
 pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let destroyed = try_destroy(rmm, cpu, call.x1());
     call.answer(destroyed.err().unwrap_or(Status::Success))
@@ -133,7 +130,6 @@ fn try_destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64) -> Result<(), Status> {
 
 /// RMI_REC_AUX_COUNT(x1 = RD): x1 = auxiliary granules of each REC of the Realm, the same for all
 /// Realms.
-#[inline(never)]
 pub(super) fn rec_aux_count(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let found = granule(call.x1()).and_then(|rd| Ok(rmm.granules.lock::<Rd>(cpu.index, rd)?));
     match found {

@@ -22,7 +22,6 @@ use crate::realm::rec_parameters::{MAX_AUXILIARY, RmiRecParams};
 static_assertions::const_assert!(MAX_AUXILIARY < MAX_SET);
 
 /// RMI_REC_CREATE(x1 = RD, x2 = REC, x3 = Non-secure page with an RmiRecParams).
-#[inline(never)]
 pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let created = try_create(rmm, cpu, call.x1(), call.x2(), PhysAddr::new(call.x3()));
     call.answer(created.err().unwrap_or(Status::Success))
@@ -102,7 +101,6 @@ fn array(
 }
 
 /// RMI_REC_DESTROY(x1 = REC).
-#[inline(never)]
 pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let destroyed = try_destroy(rmm, cpu, call.x1());
     call.answer(destroyed.err().unwrap_or(Status::Success))
@@ -141,7 +139,6 @@ fn lock_idle<'a>(
 /// A Realm that may run is answered as if the REC were not runnable, which is the truth of every
 /// REC yet. All checks that would come after that one have this answer, too, so that none is left
 /// out; the exit half of the page is not written.
-#[inline(never)]
 pub(super) fn enter(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let status = match try_enter(rmm, cpu, call.x1(), PhysAddr::new(call.x2())) {
         Ok(RealmState::New) => Status::ErrorRealm(0),
@@ -168,7 +165,6 @@ fn try_enter(rmm: &Rmm<'_>, cpu: &mut Cpu, rec: u64, run: PhysAddr) -> Result<Re
 }
 
 /// RMI_PSCI_COMPLETE(x1 = calling REC, x2 = target REC, x3 = PSCI status).
-#[inline(never)]
 pub(super) fn psci_complete(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let completed = try_psci_complete(rmm, cpu, call.x1(), call.x2(), call.x3());
     call.answer(completed.err().unwrap_or(Status::Success))

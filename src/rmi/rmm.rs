@@ -62,7 +62,6 @@ impl<'a> Rmm<'a> {
     }
 
     /// Records that EL3 refused to take back a granule; how often it had before.
-    #[cold]
     pub(super) fn count_refused_undelegate(&self) -> u64 {
         self.refused_undelegates.fetch_add(1, Ordering::Relaxed)
     }

@@ -47,13 +47,11 @@ pub(super) fn granule(address: u64) -> Result<GranuleAddress, Status> {
 }
 
 /// The stage 2 of the Realm whose RD is locked.
-#[inline(always)]
 pub(super) fn stage2_of(slot: &mut Slot, rd: &LockedGranule<'_, Rd>) -> Stage2 {
     slot.map(rd).get::<RealmDescriptor>().stage2
 }
 
 /// Locks the RD at `rd`, and gives the stage 2 of its Realm.
-#[inline(always)]
 fn lock_rd<'a>(
     rmm: &Rmm<'a>,
     cpu: CpuIndex,
@@ -111,13 +109,11 @@ fn answer<const OUTPUTS: usize>(
 }
 
 /// RMI_RTT_CREATE(x1 = RD, x2 = granule, x3 = IPA, x4 = level).
-#[inline(never)]
 pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let created = try_create(rmm, cpu, &call);
     answer(call, created.map(|()| []))
 }
 
-#[inline(always)]
 fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Status> {
     let (rd, table) = (granule(call.x1())?, granule(call.x2())?);
     let (rd, table) = rmm.granules.lock_pair::<Rd, Delegated>(cpu.index, rd, table)?;
@@ -134,7 +130,6 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Statu
 }
 
 /// RMI_RTT_DESTROY(x1 = RD, x2 = IPA, x3 = level): x1 = the granule, x2 = the next IPA to look at.
-#[inline(never)]
 pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let slots = &mut cpu.slots;
     let placed = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1()).and_then(|(rd, stage2)| {
@@ -165,13 +160,11 @@ pub(super) fn answer_destroyed(
 }
 
 /// RMI_RTT_FOLD(x1 = RD, x2 = IPA, x3 = level of the table): x1 = the granule it was.
-#[inline(never)]
 pub(super) fn fold(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let folded = try_fold(rmm, cpu, &call);
     answer(call, folded.map(|granule| [granule.get().get()]))
 }
 
-#[inline(always)]
 fn try_fold(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<GranuleAddress, Status> {
     let slots = &mut cpu.slots;
     let (rd, stage2) = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1())?;
@@ -183,7 +176,6 @@ fn try_fold(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<GranuleAddr
 
 /// RMI_RTT_READ_ENTRY(x1 = RD, x2 = IPA, x3 = level): x1 = the level reached, x2 = state, x3 =
 /// descriptor, x4 = RIPAS.
-#[inline(never)]
 pub(super) fn read_entry(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let (level, entry) = match try_read_entry(rmm, cpu, &call) {
         Ok(read) => read,
@@ -200,7 +192,6 @@ pub(super) fn read_entry(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answer
     call.answer_with_x4(Status::Success, [level, state, descriptor, ripas as u64])
 }
 
-#[inline(always)]
 fn try_read_entry(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(Level, Entry), Status> {
     let slots = &mut cpu.slots;
     let (rd, stage2) = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1())?;
@@ -215,13 +206,11 @@ fn try_read_entry(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(Leve
 }
 
 /// RMI_RTT_MAP_UNPROTECTED(x1 = RD, x2 = IPA, x3 = level, x4 = descriptor).
-#[inline(never)]
 pub(super) fn map_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let mapped = try_map_unprotected(rmm, cpu, &call);
     answer(call, mapped.map(|()| []))
 }
 
-#[inline(always)]
 fn try_map_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Status> {
     let slots = &mut cpu.slots;
     let (rd, stage2) = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1())?;
@@ -234,7 +223,6 @@ fn try_map_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<
 }
 
 /// RMI_RTT_UNMAP_UNPROTECTED(x1 = RD, x2 = IPA, x3 = level): x1 = the next IPA to look at.
-#[inline(never)]
 pub(super) fn unmap_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let slots = &mut cpu.slots;
     let placed = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1()).and_then(|(rd, stage2)| {
@@ -254,13 +242,11 @@ pub(super) fn unmap_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) ->
 }
 
 /// RMI_RTT_INIT_RIPAS(x1 = RD, x2 = base IPA, x3 = top IPA): x1 = how far it came.
-#[inline(never)]
 pub(super) fn init_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let initialized = try_init_ripas(rmm, cpu, &call);
     answer(call, initialized.map(|top| [top.get()]))
 }
 
-#[inline(always)]
 fn try_init_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<Ipa, Status> {
     let slots = &mut cpu.slots;
     let rd = rmm.granules.lock::<Rd>(cpu.index, granule(call.x1())?)?;
@@ -278,13 +264,11 @@ fn try_init_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<Ipa, 
 }
 
 /// RMI_RTT_SET_RIPAS(x1 = RD, x2 = REC, x3 = base IPA, x4 = top IPA): x1 = how far it came.
-#[inline(never)]
 pub(super) fn set_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let set = try_set_ripas(rmm, cpu, &call);
     answer(call, set.map(|top| [top.get()]))
 }
 
-#[inline(always)]
 fn try_set_ripas(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<Ipa, Status> {
     let (base, top) = (call.x3(), call.x4());
     if top <= base {

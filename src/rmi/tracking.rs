@@ -16,7 +16,6 @@ const FINE: u64 = 2;
 
 /// RMI_GRANULE_TRACKING_GET(x1 = base, x2 = top): x1 = category, x2 = tracking state of the memory
 /// at the base, x3 = where memory of another kind begins, or the top if that comes first.
-#[inline(never)]
 pub(super) fn get(rmm: &Rmm<'_>, call: Call<'_>) -> Answered {
     let (base, top) = (PhysAddr::new(call.x1()), PhysAddr::new(call.x2()));
     let aligned = GranuleAddress::new(base).is_some() && GranuleAddress::new(top).is_some();

@@ -8,7 +8,6 @@ use crate::xlat::Level;
 
 impl Dialect {
     /// The version word: major in bits 30:16, minor in bits 15:0.
-    #[inline]
     pub const fn version(self) -> u64 {
         match self {
             Self::V1_0 => 0x1_0000,
@@ -39,7 +38,6 @@ pub enum Status {
 
 impl Status {
     /// The result word.
-    #[inline]
     pub const fn word(self) -> u64 {
         const fn word(status: u8, index: u8) -> u64 {
             u64::from_le_bytes([status, index, 0, 0, 0, 0, 0, 0])
@@ -147,14 +145,12 @@ pub struct Answered(());
 
 impl<'a> Call<'a> {
     /// The call in x0-x7 as the host passed them.
-    #[inline]
     pub fn new(registers: &'a mut Registers) -> Self {
         Self { registers }
     }
 
     /// The function number, whatever the SVE hint; one that is not in [`function`] for an
     /// identifier outside the RMI's range.
-    #[inline]
     pub fn function(&self) -> u32 {
         // W0 alone names the function (SMCCC 2.5); the bits above it are not looked at.
         let [b0, b1, b2, b3, ..] = ((self.registers[0] & !SVE_HINT) ^ FUNCTION_BASE).to_le_bytes();
@@ -162,64 +158,54 @@ impl<'a> Call<'a> {
     }
 
     /// The first argument, x1.
-    #[inline]
     pub fn x1(&self) -> u64 {
         self.registers[1]
     }
 
     /// The second argument, x2.
-    #[inline]
     pub fn x2(&self) -> u64 {
         self.registers[2]
     }
 
     /// The third argument, x3.
-    #[inline]
     pub fn x3(&self) -> u64 {
         self.registers[3]
     }
 
     /// The fourth argument, x4.
-    #[inline]
     pub fn x4(&self) -> u64 {
         self.registers[4]
     }
 
     /// The fifth argument, x5.
-    #[inline]
     pub fn x5(&self) -> u64 {
         self.registers[5]
     }
 
     /// Answers with a status alone.
-    #[inline]
     pub fn answer(self, status: Status) -> Answered {
         self.answer_with(status, [0, 0, 0])
     }
 
     /// Answers with a status and x1-x3.
-    #[inline]
     pub fn answer_with(self, status: Status, outputs: [u64; 3]) -> Answered {
         self.respond(status.word(), outputs)
     }
 
     /// Answers with a status and x1-x4. For a command that defines x4 as an output; with all others
     /// x4 stays the caller's.
-    #[inline]
     pub fn answer_with_x4(self, status: Status, [x1, x2, x3, x4]: [u64; 4]) -> Answered {
         self.registers[4] = x4;
         self.respond(status.word(), [x1, x2, x3])
     }
 
     /// Answers that there is no such function.
-    #[inline]
     pub fn answer_unknown(self) -> Answered {
         self.respond(UNKNOWN_FUNCTION, [0, 0, 0])
     }
 
     /// x0-x3 are written on every answer, so that nothing of the RMM's own is ever in them; x4-x7
     /// stay the caller's (SMCCC 1.2) unless the command defines them.
-    #[inline]
     fn respond(self, x0: u64, [x1, x2, x3]: [u64; 3]) -> Answered {
         let [r0, r1, r2, r3, ..] = self.registers;
         (*r0, *r1, *r2, *r3) = (x0, x1, x2, x3);

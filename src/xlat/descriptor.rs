@@ -89,13 +89,11 @@ pub(super) const fn contiguous_at(level: Level) -> bool {
 
 /// An address in a descriptor. Right for both formats, since without LPA2 no address has bits
 /// 51:48.
-#[inline(always)]
 pub(crate) const fn encode_address(pa: u64) -> u64 {
     pa & ADDRESS | (pa >> ADDRESS_HIGH_SHIFT) & ADDRESS_HIGH
 }
 
 /// The address that `raw` holds. Its own bits 11:0 and those of other fields are left out.
-#[inline(always)]
 pub(crate) const fn decode_address(raw: u64, format: DescriptorFormat) -> u64 {
     match format {
         DescriptorFormat::Bits48 => raw & ADDRESS,
@@ -109,7 +107,6 @@ pub(super) const fn table(pa: PhysAddr) -> u64 {
 }
 
 /// The descriptor of a leaf at `level` with output address `pa`, a multiple of what the level maps.
-#[inline(always)]
 pub(super) const fn leaf(bits: LeafBits, pa: PhysAddr, level: Level) -> u64 {
     let kind = match level {
         Level::Three => TABLE_OR_PAGE,
@@ -190,13 +187,11 @@ pub(super) struct PageBits(u64);
 
 impl PageBits {
     /// The descriptor of a page with output address `pa`, a multiple of 4 KiB.
-    #[inline(always)]
     pub(super) const fn at(self, pa: PhysAddr) -> u64 {
         encode_address(pa.get()) | self.0
     }
 
     /// The same where `pa` is known to be of 48 bits, which are encoded as they are.
-    #[inline(always)]
     pub(super) const fn at_48_bits(self, pa: PhysAddr) -> u64 {
         pa.get() | self.0
     }

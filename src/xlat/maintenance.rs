@@ -22,7 +22,6 @@ impl Maintenance {
     ///
     /// Of valid ones, so that what they map can be used. Of invalid ones, so that what is
     /// invalidated next is not cached again.
-    #[inline(always)]
     pub(super) fn complete_stores(self) {
         match self {
             Self::None => {}
@@ -33,14 +32,12 @@ impl Maintenance {
 
     /// Makes earlier stores of valid descriptors usable by this CPU's next instruction, and visible
     /// to all other walkers.
-    #[inline(always)]
     pub(super) fn publish(self) {
         self.complete_stores();
         self.synchronize();
     }
 
     /// Waits for the invalidations, on every CPU concerned: entries may be made valid again.
-    #[inline(always)]
     pub(super) fn complete_invalidations(self) {
         match self {
             Self::None => {}
@@ -50,7 +47,6 @@ impl Maintenance {
     }
 
     /// Has this CPU's next instruction see what has been waited for.
-    #[inline(always)]
     pub(super) fn synchronize(self) {
         if self != Self::None {
             isb();
@@ -58,7 +54,6 @@ impl Maintenance {
     }
 
     /// Invalidates what is cached of the last level for the operand's page.
-    #[inline(always)]
     pub(super) fn invalidate_leaf<R: Regime>(self, operand: u64) {
         match self {
             Self::None => {}
@@ -68,7 +63,6 @@ impl Maintenance {
     }
 
     /// Invalidates what is cached of every level for the operand's page.
-    #[inline(always)]
     pub(super) fn invalidate_walk<R: Regime>(self, operand: u64) {
         match self {
             Self::None => {}

@@ -82,22 +82,18 @@ macro_rules! regimes {
             const PAS_BITS: PasBits =
                 PasBits { secure: $secure, non_secure: $non_secure, root: $root, realm: $realm };
 
-            #[inline(always)]
             fn invalidate_leaf_local(operand: u64) {
                 tlbi::$leaf_local(operand);
             }
 
-            #[inline(always)]
             fn invalidate_leaf_shared(operand: u64) {
                 tlbi::$leaf_shared(operand);
             }
 
-            #[inline(always)]
             fn invalidate_walk_local(operand: u64) {
                 tlbi::$walk_local(operand);
             }
 
-            #[inline(always)]
             fn invalidate_walk_shared(operand: u64) {
                 tlbi::$walk_shared(operand);
             }

@@ -164,7 +164,6 @@ impl AddressSpace {
 ///
 /// The mask keeps the sign extension of a High VA out of TTL (bits 47:44), where it would restrict
 /// the invalidation to a level, and out of the ASID.
-#[inline(always)]
 pub(super) const fn tlbi_operand(va: VirtAddr, asid: u16) -> u64 {
     (va.get() >> GRANULE_SHIFT) & ((1 << 44) - 1) | (asid as u64) << 48
 }

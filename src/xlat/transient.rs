@@ -89,7 +89,6 @@ impl<'a, R: Regime> TransientRange<'a, R> {
     }
 
     /// The handle of page `index`; `None` if there is no such page.
-    #[inline(always)]
     pub fn page(&self, index: usize) -> Option<TransientPage<'a, R>> {
         let entry = self.entries.get(index)?;
         // The whole run is inside the address space, so nothing wraps; not to have that checked
@@ -205,13 +204,11 @@ impl<R: Regime> fmt::Debug for TransientPage<'_, R> {
 
 impl<R: Regime> TransientPage<'_, R> {
     /// Its virtual address.
-    #[inline(always)]
     pub fn address(&self) -> VirtAddr {
         self.va
     }
 
     /// Whether it is mapped.
-    #[inline(always)]
     pub fn is_mapped(&self) -> bool {
         load_descriptor(self.entry) != TRANSIENT_UNMAPPED
     }
@@ -224,7 +221,6 @@ impl<R: Regime> TransientPage<'_, R> {
     /// # Errors
     /// [`Error::AlreadyMapped`], [`Error::PageAddress`], or [`Error::Template`]; then nothing has
     /// changed.
-    #[inline(always)]
     pub fn map(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         self.check_mappable(pa, template)?;
         self.store(pa, template);
@@ -236,7 +232,6 @@ impl<R: Regime> TransientPage<'_, R> {
     ///
     /// # Errors
     /// [`Error::Unmapped`]; then nothing has changed.
-    #[inline(always)]
     pub fn unmap(&self) -> Result<(), Error> {
         self.check_mapped()?;
         store_descriptor(self.entry, TRANSIENT_UNMAPPED);
@@ -247,7 +242,6 @@ impl<R: Regime> TransientPage<'_, R> {
         Ok(())
     }
 
-    #[inline(always)]
     fn check_free(&self, pa: PhysAddr) -> Result<(), Error> {
         if self.is_mapped() {
             return Err(Error::AlreadyMapped(self.va));
@@ -258,7 +252,6 @@ impl<R: Regime> TransientPage<'_, R> {
         Ok(())
     }
 
-    #[inline(always)]
     fn check_mappable(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         self.check_free(pa)?;
         if template.format != self.format {
@@ -267,17 +260,14 @@ impl<R: Regime> TransientPage<'_, R> {
         Ok(())
     }
 
-    #[inline(always)]
     fn check_mapped(&self) -> Result<(), Error> {
         if self.is_mapped() { Ok(()) } else { Err(Error::Unmapped(self.va)) }
     }
 
-    #[inline(always)]
     fn store(&self, pa: PhysAddr, template: PageTemplate<R>) {
         store_descriptor(self.entry, template.page.at(pa));
     }
 
-    #[inline(always)]
     fn invalidate(&self) {
         self.maintenance.invalidate_leaf::<R>(tlbi_operand(self.va, self.asid));
     }
@@ -300,7 +290,6 @@ impl<R: Regime> fmt::Debug for LocalPage<'_, R> {
 
 impl<R: Regime> LocalPage<'_, R> {
     /// Its virtual address.
-    #[inline(always)]
     pub fn address(&self) -> VirtAddr {
         self.page.va
     }
@@ -309,7 +298,6 @@ impl<R: Regime> LocalPage<'_, R> {
     ///
     /// # Errors
     /// [`Error::AlreadyMapped`] or [`Error::PageAddress`]; then nothing has changed.
-    #[inline(always)]
     pub fn map(&self, pa: PhysAddr) -> Result<(), Error> {
         self.page.check_free(pa)?;
         store_descriptor(self.page.entry, self.bits.at_48_bits(pa));
@@ -321,7 +309,6 @@ impl<R: Regime> LocalPage<'_, R> {
     ///
     /// # Errors
     /// [`Error::Unmapped`]; then nothing has changed.
-    #[inline(always)]
     pub fn unmap(&self) -> Result<(), Error> {
         self.page.check_mapped()?;
         store_descriptor(self.page.entry, TRANSIENT_UNMAPPED);

@@ -121,7 +121,6 @@ impl Mapping {
     }
 
     /// The descriptor of the leaf at `level` for `offset`, of which `hinted` get the hint.
-    #[inline]
     fn leaf(&self, offset: u64, level: Level, hinted: Option<Span>) -> u64 {
         match self.fill {
             Fill::Transient => TRANSIENT_UNMAPPED,

@@ -79,7 +79,6 @@ pub(in crate::boot) fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut R
 ///
 /// Not inlined: its buffers would be on the stack of every call, and be taken for what the RMM
 /// needs.
-#[inline(never)]
 fn run(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,

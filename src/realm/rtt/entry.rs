@@ -113,7 +113,6 @@ impl Entry {
     ///
     /// Addresses are multiples of what the entry maps and within `format`; there is no table at
     /// level 3, and no block but at levels 1 and 2.
-    #[inline]
     pub fn encode(self, level: Level, format: DescriptorFormat) -> u64 {
         let leaf = match level {
             Level::Three => TABLE_OR_PAGE,
@@ -138,7 +137,6 @@ impl Entry {
     }
 
     /// What the descriptor `raw`, which [`encode`](Self::encode) made, is in a table at `level`.
-    #[inline]
     pub fn decode(raw: u64, level: Level, format: DescriptorFormat) -> Self {
         let address = PhysAddr::new(decode_address(raw, format));
         let ripas = match (raw >> RIPAS) & 3 {
@@ -178,7 +176,6 @@ impl Entry {
 /// decoding.
 ///
 /// Those that are not live have neither bit, so that or-ing cannot make one up.
-#[inline]
 pub(super) fn is_live(raw: u64) -> bool {
     raw & (VALID | ASSIGNED) != 0
 }

@@ -26,19 +26,16 @@ pub struct EntryIndex(usize);
 
 impl EntryIndex {
     /// The entry for `ipa` in a table at `level`.
-    #[inline]
     pub const fn of(ipa: Ipa, level: Level) -> Self {
         Self(level.index(ipa.get()))
     }
 
     /// The index as a number, which the compiler is shown to be in range.
-    #[inline]
     pub const fn get(self) -> usize {
         self.0 % TABLE_ENTRIES
     }
 
     /// The next entry of the table; `None` after the last.
-    #[inline]
     pub const fn next(self) -> Option<Self> {
         if self.0 + 1 < TABLE_ENTRIES { Some(Self(self.0 + 1)) } else { None }
     }
@@ -58,19 +55,16 @@ pub(super) const TABLE_BITS: u32 = TABLE_ENTRIES.ilog2();
 
 impl Stage2 {
     /// The first IPA that there is not.
-    #[inline]
     pub const fn ipa_end(&self) -> u64 {
         1 << self.ipa_bits
     }
 
     /// The first IPA that is not protected.
-    #[inline]
     pub const fn protected_end(&self) -> u64 {
         self.ipa_end() / 2
     }
 
     /// Whether `ipa` is in the protected half.
-    #[inline]
     pub const fn is_protected(&self, ipa: Ipa) -> bool {
         ipa.get() < self.protected_end()
     }
@@ -80,7 +74,6 @@ impl Stage2 {
     /// # Errors
     ///
     /// [`RangeError::OutOfSpace`], [`RangeError::Unaligned`].
-    #[inline]
     pub const fn entry_ipa(&self, ipa: u64, level: Level) -> Result<Ipa, RangeError> {
         let ipa = Ipa::new(ipa);
         if ipa.get() >= self.ipa_end() {
@@ -97,7 +90,6 @@ impl Stage2 {
     /// # Errors
     ///
     /// Those of [`entry_ipa`](Self::entry_ipa), and [`RangeError::WrongHalf`].
-    #[inline]
     pub fn protected_granule(&self, ipa: u64) -> Result<Ipa, RangeError> {
         let ipa = self.entry_ipa(ipa, Level::Three)?;
         if self.is_protected(ipa) { Ok(ipa) } else { Err(RangeError::WrongHalf) }
@@ -108,7 +100,6 @@ impl Stage2 {
     /// # Errors
     ///
     /// Those of [`entry_ipa`](Self::entry_ipa), and [`RangeError::WrongHalf`].
-    #[inline]
     pub fn unprotected_entry(&self, ipa: u64, level: Level) -> Result<Ipa, RangeError> {
         let ipa = self.entry_ipa(ipa, level)?;
         if self.is_protected(ipa) { Err(RangeError::WrongHalf) } else { Ok(ipa) }
@@ -137,7 +128,6 @@ impl Stage2 {
     ///
     /// Concatenated tables are one behind the other and indexed by the bits above those that index
     /// a table (Arm ARM D8.2.2).
-    #[inline]
     pub fn root_table(&self, ipa: Ipa) -> GranuleAddress {
         let table = ipa.get() >> (self.start_level.shift() + TABLE_BITS);
         let root = self.root.get();

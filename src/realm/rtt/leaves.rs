@@ -19,7 +19,6 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// [`Refusal::Short`], [`Refusal::NotUnassigned`]; then no memory has been asked for. And what
     /// `memory` fails with.
-    #[inline(always)]
     pub fn assign<E: From<Refusal>>(
         self,
         slot: &mut Slot,
@@ -45,7 +44,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Short`], [`Refusal::NotAssigned`].
-    #[inline(always)]
     pub fn unassign(self, slot: &mut Slot) -> Result<(GranuleAddress, Ipa), Stopped> {
         self.to(slot, Level::Three, |reached| {
             let stopped = |refusal| Stopped { refusal, top: reached.next_live() };
@@ -73,7 +71,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Short`], [`Refusal::NotUnassigned`].
-    #[inline(always)]
     pub fn map_unprotected(
         self,
         slot: &mut Slot,
@@ -97,7 +94,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Short`], [`Refusal::NotAssigned`].
-    #[inline(always)]
     pub fn unmap_unprotected(self, slot: &mut Slot, level: Level) -> Result<Ipa, Stopped> {
         self.to(slot, level, |reached| {
             let stopped = |refusal| Stopped { refusal, top: reached.next_live() };
@@ -121,7 +117,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Unaligned`], [`Refusal::NoProgress`].
-    #[inline(always)]
     pub fn init_ripas(
         self,
         slot: &mut Slot,
@@ -146,7 +141,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Unaligned`], [`Refusal::NoProgress`].
-    #[inline(always)]
     pub fn set_ripas(
         self,
         slot: &mut Slot,

@@ -85,8 +85,6 @@ pub struct Stopped {
 
 /// The invariants above do not hold any more. No host can bring that about; going on could give one
 /// Realm's memory to another.
-#[cold]
-#[inline(never)]
 fn broken(invariant: &str) -> ! {
     panic!("translation tables of a Realm: {invariant}")
 }

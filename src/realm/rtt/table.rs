@@ -53,14 +53,12 @@ impl RttTable {
     }
 
     /// The entry at `index` of a table at `level`.
-    #[inline]
     pub fn entry(&self, index: EntryIndex, level: Level, format: DescriptorFormat) -> Entry {
         Entry::decode(load_descriptor(&self.0[index.get()]), level, format)
     }
 
     /// Makes the entry at `index` of a table at `level` be `entry`. What makes walkers see it is
     /// the caller's barrier.
-    #[inline]
     pub fn set(&self, index: EntryIndex, entry: Entry, level: Level, format: DescriptorFormat) {
         store_descriptor(&self.0[index.get()], entry.encode(level, format));
     }

@@ -26,7 +26,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Short`], [`Refusal::IsTable`]; then no table has been asked for.
-    #[inline(always)]
     pub fn create_table(
         self,
         slot: &mut Slot,
@@ -71,7 +70,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::NoTable`], [`Refusal::Live`].
-    #[inline(always)]
     pub fn destroy_table(
         self,
         slot: &mut Slot,
@@ -102,7 +100,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::NoTable`], [`Refusal::NotAlike`], [`Refusal::NoBlock`].
-    #[inline(always)]
     pub fn fold_table(
         self,
         slot: &mut Slot,

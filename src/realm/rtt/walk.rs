@@ -52,7 +52,6 @@ impl<'w, 'g> Walk<'w, 'g> {
     ///
     /// The caller holds the lock of the RD that `stage2` is of, and may let it go now: a Realm
     /// whose tables are locked or live cannot be destroyed.
-    #[inline(always)]
     pub fn new(granules: &'w GranuleTable<'g>, cpu: CpuIndex, stage2: &Stage2, ipa: Ipa) -> Self {
         let root = lock_table(granules, cpu, stage2.root_table(ipa));
         Self { granules, cpu, stage2: *stage2, ipa, root }
@@ -60,7 +59,6 @@ impl<'w, 'g> Walk<'w, 'g> {
 
     /// Walks until the table at `level`, which is not above the root tables, or until an entry that
     /// is no table, whatever comes first; then runs `then` there.
-    #[inline(always)]
     pub(super) fn to<R>(
         self,
         slot: &mut Slot,
@@ -98,7 +96,6 @@ impl<'w, 'g> Walk<'w, 'g> {
     }
 
     /// The level and content of the entry that a walk to `level` comes to (RMI_RTT_READ_ENTRY).
-    #[inline(always)]
     pub fn read(self, slot: &mut Slot, level: Level) -> (Level, Entry) {
         self.to(slot, level, |reached| (reached.level, reached.entry))
     }
@@ -126,7 +123,6 @@ impl<'g> Reached<'_, 'g> {
     /// # Errors
     ///
     /// [`Refusal::Short`].
-    #[inline]
     pub(super) fn expect_level(&self, level: Level) -> Result<(), Refusal> {
         if self.level == level { Ok(()) } else { Err(Refusal::Short(self.level)) }
     }
@@ -244,7 +240,6 @@ pub(super) fn gone(stage2: &Stage2, ipa: Ipa) -> Entry {
 }
 
 /// Locks a table that an RD or a TABLE entry names.
-#[inline(always)]
 fn lock_table<'g>(
     granules: &GranuleTable<'g>,
     cpu: CpuIndex,

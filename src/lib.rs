@@ -19,7 +19,7 @@ pub mod boot;
 pub mod console;
 pub mod cpu;
 pub mod el3;
-pub mod fatal;
+pub mod fault;
 pub mod granule;
 pub mod log;
 pub mod mem;

@@ -13,9 +13,9 @@ use crate::cpu::{self, CpuIndex, Stage};
 use crate::el3::boot::{BootError, BootStatus, WarmBootArguments};
 use crate::el3::services;
 use crate::error;
-use crate::fatal::{self, ExceptionFrame, backtrace};
+use crate::fault::{self, ExceptionFrame, backtrace, recoverable};
 use crate::mem::low_va::Sections;
-use crate::mem::{high_va, layout, ns_fault};
+use crate::mem::{high_va, layout};
 
 /// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where,
 /// bits 7:0 which.
@@ -64,13 +64,13 @@ core::arch::global_asm!(
 extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
     match resume_address(frame) {
         Some(resume) => frame.elr = resume,
-        None => fatal::report_exception(frame, &sections(), backtrace_memory(&boot_stacks())),
+        None => fault::report_exception(frame, &sections(), backtrace_memory(&boot_stacks())),
     }
 }
 
 /// Reports a panic and ends this CPU. For the binary's panic handler.
 pub fn report_panic(info: &PanicInfo<'_>) -> ! {
-    fatal::report_panic(info, backtrace_memory(&boot_stacks()))
+    fault::report_panic(info, backtrace_memory(&boot_stacks()))
 }
 
 /// The two stacks of cold boot, without their guards.
@@ -91,9 +91,9 @@ fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
     /// Synchronous, from the current EL with SP_EL2.
     const SYNCHRONOUS: u64 = 4;
     let exception =
-        ns_fault::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
+        recoverable::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
     (frame.vector == SYNCHRONOUS)
-        .then(|| ns_fault::resume_address(exception, recovery::accesses()))
+        .then(|| recoverable::resume_address(exception, recovery::accesses()))
         .flatten()
 }
 

@@ -7,10 +7,8 @@ pub mod layout;
 pub mod low_va;
 mod mapping;
 mod ns;
-pub mod ns_fault;
 pub mod slot_layout;
 mod slots;
-pub mod whereabouts;
 
 pub use mapping::{Content, GRANULE_WORDS, GroupMapping, Mapping, SharedMapping};
 pub use ns::{NsAccessError, NsMapping, NsSlot, PlainOldData};

@@ -5,7 +5,9 @@
 //! Called on the exception stack or wherever a panic happened, in any state: nothing here takes a
 //! lock or trusts more than the frame it is given. A fault inside a report ends it without another.
 
+pub mod address;
 pub mod backtrace;
+pub mod recoverable;
 pub mod syndrome;
 
 use core::fmt;
@@ -21,8 +23,9 @@ use crate::el3::boot::BootStatus;
 use crate::el3::services;
 use crate::log::{Level, Line};
 use crate::mem::low_va::Sections;
-use crate::mem::whereabouts::{StackPointer, Whereabouts};
+
 use crate::{console, cpu};
+use address::{FaultAddress, StackPointer};
 use backtrace::Memory;
 use syndrome::Syndrome;
 
@@ -123,7 +126,7 @@ fn describe_exception<const GUARDS: usize>(
     line(format_args!("ESR {:#018x}  FAR {:#018x}", frame.esr, frame.far));
     if vector.has_syndrome() && Syndrome(frame.esr).is_abort() {
         let mapped = if Syndrome(frame.esr).is_translation_fault() { ", not mapped" } else { "" };
-        line(format_args!("FAR is at: {}{mapped}", Whereabouts { address: frame.far, sections }));
+        line(format_args!("FAR is at: {}{mapped}", FaultAddress { address: frame.far, sections }));
     }
     match frame.elr.checked_sub(sections.code.start.get()) {
         Some(offset) => line(format_args!(

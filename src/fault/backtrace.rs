@@ -13,10 +13,10 @@
 use core::ops::Range;
 
 use super::Sink;
+use super::address::is_below_stack;
 use crate::address::native;
 use crate::arch::place::Place;
 use crate::mem::high_va::{EXCEPTION_STACK, STACK};
-use crate::mem::whereabouts::is_below_stack;
 
 /// The most return addresses that are printed.
 const MOST: usize = 32;

@@ -5,21 +5,21 @@
 use core::fmt;
 use core::ops::Range;
 
-use super::high_va::{self, CONTEXT, EXCEPTION_STACK, Part, STACK};
-use super::low_va::{self, Sections};
-use super::slot_layout::SlotIndex;
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
+use crate::mem::high_va::{self, CONTEXT, EXCEPTION_STACK, Part, STACK};
+use crate::mem::low_va::{self, Sections};
+use crate::mem::slot_layout::SlotIndex;
 
 /// A virtual address; `Display` says what is there.
 #[derive(Debug)]
-pub struct Whereabouts<'a, const GUARDS: usize> {
+pub struct FaultAddress<'a, const GUARDS: usize> {
     /// The address.
     pub address: u64,
     /// The image.
     pub sections: &'a Sections<GUARDS>,
 }
 
-impl<const GUARDS: usize> fmt::Display for Whereabouts<'_, GUARDS> {
+impl<const GUARDS: usize> fmt::Display for FaultAddress<'_, GUARDS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.address;
         if let Some(slot) = SlotIndex::at(VirtAddr::new(address)) {
@@ -32,7 +32,7 @@ impl<const GUARDS: usize> fmt::Display for Whereabouts<'_, GUARDS> {
     }
 }
 
-impl<const GUARDS: usize> Whereabouts<'_, GUARDS> {
+impl<const GUARDS: usize> FaultAddress<'_, GUARDS> {
     /// The part of the image that the address is in, the guard pages being in none.
     fn part_of_image(&self) -> Option<low_va::Part> {
         let Sections { code, read_only, read_write, guards: _, low_tables } = self.sections;
@@ -132,7 +132,7 @@ mod tests {
     };
 
     fn at(address: u64) -> String {
-        Whereabouts { address, sections: &SECTIONS }.to_string()
+        FaultAddress { address, sections: &SECTIONS }.to_string()
     }
 
     #[test]

@@ -5,9 +5,9 @@
 //! Pure: numbers in, a number out. The exception path asks it about every synchronous exception,
 //! and stops the CPU when it says no.
 
-use super::slot_layout::SlotIndex;
 use crate::address::GRANULE_SIZE;
 use crate::arch::recovery::RecoverableAccess;
+use crate::mem::slot_layout::SlotIndex;
 
 /// ESR_EL2 (Arm ARM D24.2.40): exception class 31:26; and of the syndrome of a data abort CM, 8;
 /// S1PTW, 7; and DFSC, 5:0.

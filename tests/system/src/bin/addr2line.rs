@@ -28,14 +28,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     let symbols = Symbols::of(&elf).with_context(|| format!("cannot use {name}"))?;
     let mut bytes = Vec::new();
     match &arguments.log {
-        Some(path) => {
-            bytes =
-                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
-        }
-        None => {
-            drop(std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?)
-        }
-    }
+        Some(path) => std::fs::File::open(path)
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .with_context(|| format!("cannot read {}", path.display()))?,
+        None => std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?,
+    };
     // What a UART delivers need not be text throughout.
     let log: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
     for line in annotate(&log, &symbols) {

@@ -11,9 +11,9 @@ use common::walker::{RegimeKind, Walked};
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::record;
 use rmm::xlat::{
-    Access, AddressSpace, AttributeRule, Attributes, Content, Context, ContextBuilder,
-    DescriptorFormat, El2, El2And0, El3, Error, Extent, Granularity, Level, Lifetime, Maintenance,
-    PhysicalAddressSpace, Region, RegionStorage, Table, TablePool, VaRange,
+    AddressSpace, AttributeRule, Attributes, Context, ContextBuilder, DataAccess, DescriptorFormat,
+    El2, El2And0, El3, Error, Extent, Granularity, Level, Lifetime, Maintenance,
+    PhysicalAddressSpace, Region, RegionKind, RegionStorage, Table, TablePool, VaRange,
 };
 
 const PAGE: u64 = 1 << 12;
@@ -98,7 +98,7 @@ fn constructors_say_what_they_are_given() {
     let data = Attributes::read_write();
     let region = Region::new(pa(0x1000), va(0x2000), 0x3000, data);
     assert_eq!(region.extent, extent(0x2000, 0x3000));
-    assert_eq!(region.content, Content::Memory { base: pa(0x1000), attributes: data });
+    assert_eq!(region.kind, RegionKind::Memory { base: pa(0x1000), attributes: data });
     assert_eq!(region.granularity, None);
     assert_eq!(
         Region::flat(pa(0x1000), 0x3000, data),
@@ -106,9 +106,9 @@ fn constructors_say_what_they_are_given() {
     );
     let fine = Region::flat_with_granularity(pa(0x1000), 0x3000, data, Granularity::Page);
     assert_eq!(fine.granularity, Some(Granularity::Page));
-    assert_eq!(fine.content, Content::Memory { base: pa(0x1000), attributes: data });
+    assert_eq!(fine.kind, RegionKind::Memory { base: pa(0x1000), attributes: data });
     let transient = Region::transient(va(0x2000), 0x3000);
-    assert_eq!((transient.extent, transient.content), (extent(0x2000, 0x3000), Content::Transient));
+    assert_eq!((transient.extent, transient.kind), (extent(0x2000, 0x3000), RegionKind::Transient));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn regions_that_break_a_rule_by_themselves_are_refused_and_named() {
             assert_eq!(builder.try_add_static(region), Err(error(region.extent)), "{region:?}");
             assert_eq!(builder.add_dynamic(region), Err(error(region.extent)), "{region:?}");
         }
-        let nonsense = Attributes { access: Access::ReadWrite, ..Attributes::code() };
+        let nonsense = Attributes { access: DataAccess::ReadWrite, ..Attributes::code() };
         let region = Region::flat(pa(0), PAGE, nonsense);
         let rule = AttributeRule::WritableAndExecutable;
         assert_eq!(builder.try_add_static(region), Err(Error::Attributes(region.extent, rule)));

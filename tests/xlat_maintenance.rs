@@ -8,7 +8,7 @@
 mod common;
 
 use common::draft::Setup;
-use common::machine::{Machine, Mapped, apply};
+use common::machine::{Mapped, TlbMachine, apply};
 use common::model;
 use common::walker::RegimeKind;
 use rmm::address::{PhysAddr, VirtAddr};
@@ -108,7 +108,8 @@ impl Recorded {
         let walk = self.setup.walk(self.ttbr);
         let memory = self.memory.clone();
         let bases = (self.host_base, POOL);
-        let mut machine = Machine::new(walk, ASID, bases, memory, self.cpus, self.before.clone());
+        let mut machine =
+            TlbMachine::new(walk, ASID, bases, memory, self.cpus, self.before.clone());
         machine.expect(self.after.clone());
         for event in events {
             machine.event(event);

@@ -10,7 +10,7 @@ use std::cell::Cell;
 
 use common::draft::{self, RegionDraft, Setup};
 use common::machine::{apply, only_stores};
-use common::model::{self, Refusal, Regions, Run};
+use common::model::{self, MappedRun, RegionRule, Regions};
 use common::with_regime;
 use proptest::prelude::*;
 use rmm::address::{PhysAddr, VirtAddr};
@@ -37,8 +37,8 @@ fn add_all<R: Regime>(
             Lifetime::Static => builder.try_add_static(region),
             Lifetime::Dynamic => builder.add_dynamic(region),
         };
-        let refusals = regions.refusals(&region, *lifetime, offset);
-        check_verdict(&region, result, &refusals)?;
+        let broken_rules = regions.broken_rules(&region, *lifetime, offset);
+        check_verdict(&region, result, &broken_rules)?;
         if result.is_ok() {
             regions.0.push((region, *lifetime, offset));
         } else {
@@ -52,26 +52,31 @@ fn add_all<R: Regime>(
 fn check_verdict(
     region: &Region,
     result: Result<(), Error>,
-    refusals: &[Refusal],
+    broken_rules: &[RegionRule],
 ) -> Result<(), TestCaseError> {
     let named = match result {
         Ok(()) => None,
-        Err(Error::Overlap(extent)) => Some((Refusal::Overlap, extent)),
-        Err(Error::NestedElsewhere(extent)) => Some((Refusal::NestedElsewhere, extent)),
-        Err(Error::PhysicalOverlap(extent)) => Some((Refusal::PhysicalOverlap, extent)),
+        Err(Error::Overlap(extent)) => Some((RegionRule::Overlap, extent)),
+        Err(Error::NestedElsewhere(extent)) => Some((RegionRule::NestedElsewhere, extent)),
+        Err(Error::PhysicalOverlap(extent)) => Some((RegionRule::PhysicalOverlap, extent)),
         Err(other) => return Err(TestCaseError::fail(format!("{region:?}: {other:?}"))),
     };
     match named {
         None => {
-            prop_assert!(refusals.is_empty(), "{:?} was taken in spite of {:?}", region, refusals)
+            prop_assert!(
+                broken_rules.is_empty(),
+                "{:?} was taken in spite of {:?}",
+                region,
+                broken_rules
+            )
         }
         Some((rule, extent)) => {
             prop_assert!(
-                refusals.contains(&rule),
+                broken_rules.contains(&rule),
                 "{:?}: {:?} and not {:?}",
                 region,
                 rule,
-                refusals
+                broken_rules
             );
             prop_assert_eq!(extent, region.extent);
         }
@@ -131,7 +136,7 @@ fn check_case<R: Regime>(
     let found = walk.leaves(read);
     prop_assert_eq!(found.len(), leaves.len());
     let mut run = runs.iter();
-    let mut at: Option<&Run> = None;
+    let mut at: Option<&MappedRun> = None;
     for (walked, &(first, size, hint)) in found.iter().zip(&leaves) {
         while at.is_none_or(|at| at.last < first) {
             at = run.next();
@@ -153,7 +158,7 @@ fn check_queries<R: Regime>(
     context: &Context<'_, R>,
     setup: &Setup,
     regions: &Regions,
-    runs: &[Run],
+    runs: &[MappedRun],
 ) -> Result<(), TestCaseError> {
     let space_size = 1u64 << setup.space.address_bits();
     let edges = regions.0.iter().flat_map(|(region, _, at)| {
@@ -189,7 +194,7 @@ fn check_queries<R: Regime>(
 fn check_dump<R: Regime>(
     context: &Context<'_, R>,
     setup: &Setup,
-    runs: &[Run],
+    runs: &[MappedRun],
     transient: &[u64],
 ) -> Result<(), TestCaseError> {
     let mut told: Vec<_> =

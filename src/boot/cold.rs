@@ -21,7 +21,7 @@ use crate::mem::high_va::{self, CpuMemory};
 use crate::mem::{layout, low_va};
 use crate::realm::vmid::VmidTable;
 use crate::rmi::Rmm;
-use crate::xlat::mmu::{self, Features, Sharing};
+use crate::xlat::mmu::{self, MmuFeatures, TableSharing};
 use crate::xlat::{Context, El2And0, RegionStorage, Table};
 use crate::{console, debug, info, warn};
 
@@ -63,11 +63,11 @@ struct Cold {
 }
 
 static COLD: Given<Option<Cold>> = Given(UnsafeCell::new(None));
-static FEATURES: spin::Once<Features> = spin::Once::new();
+static FEATURES: spin::Once<MmuFeatures> = spin::Once::new();
 
 /// What this CPU's translation can do.
-fn features() -> Features {
-    Features::from_id_registers(
+fn features() -> MmuFeatures {
+    MmuFeatures::from_id_registers(
         ID_AA64MMFR0_EL1.get(),
         ID_AA64MMFR1_EL1.get(),
         ID_AA64MMFR2_EL1.get(),
@@ -154,7 +154,7 @@ fn plan(cold: &Cold) -> Result<Plan, BootError> {
 fn build_low_map(
     cold: &Cold,
     consoles: impl Iterator<Item = Console> + Clone,
-    features: &Features,
+    features: &MmuFeatures,
 ) -> Result<Context<'static, El2And0>, BootError> {
     // SAFETY: cold boot runs once, on one CPU, so that this is the only reference ever made to the
     // tables.
@@ -173,7 +173,7 @@ fn build_low_map(
     .map_err(unsupported)?;
     let high = high_va::space(cold.max_pa).map_err(unsupported)?;
     let tcr = mmu::tcr(low.space(), &high, features).map_err(unsupported)?;
-    let ttbr0 = mmu::ttbr(&low, Sharing::Common, features);
+    let ttbr0 = mmu::ttbr(&low, TableSharing::Common, features);
     let cpus = cold.plan.as_ref().map_or(PhysAddr::new(0), |plan| plan.cpus.base);
     configuration::set(cold.arguments.cpu_count(), mmu::MAIR, tcr, ttbr0, registers::SCTLR, cpus);
     // The tables are written with caches on, and walks are cacheable; complete before the walker is

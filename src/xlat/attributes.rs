@@ -23,7 +23,7 @@ pub enum MemoryType {
 
 /// Data access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub enum Access {
+pub enum DataAccess {
     /// Stores fault.
     ReadOnly,
     /// Loads and stores.
@@ -69,7 +69,7 @@ pub struct Attributes {
     /// Memory type and cacheability.
     pub memory: MemoryType,
     /// Data access.
-    pub access: Access,
+    pub access: DataAccess,
     /// Whether instructions may be fetched, by the privilege in `privilege`.
     pub executable: bool,
     /// Whether indirect branches must land on a landing pad (FEAT_BTI, GP bit). Of executable pages
@@ -94,14 +94,14 @@ impl Attributes {
 
     /// Read-only Normal memory; Realm, privileged, global, Inner Shareable.
     pub const fn read_only() -> Self {
-        Self { access: Access::ReadOnly, ..Self::read_write() }
+        Self { access: DataAccess::ReadOnly, ..Self::read_write() }
     }
 
     /// Read-write Normal memory; Realm, privileged, global, Inner Shareable.
     pub const fn read_write() -> Self {
         Self {
             memory: MemoryType::NormalWriteBack,
-            access: Access::ReadWrite,
+            access: DataAccess::ReadWrite,
             executable: false,
             guarded: false,
             privilege: Privilege::Privileged,
@@ -156,7 +156,7 @@ impl Attributes {
     /// The rule broken.
     pub const fn check(self) -> Result<(), AttributeRule> {
         let device_like = !matches!(self.memory, MemoryType::NormalWriteBack);
-        if self.executable && matches!(self.access, Access::ReadWrite) {
+        if self.executable && matches!(self.access, DataAccess::ReadWrite) {
             return Err(AttributeRule::WritableAndExecutable);
         }
         if self.executable && matches!(self.memory, MemoryType::Device) {
@@ -206,8 +206,8 @@ impl fmt::Display for Shareability {
 impl fmt::Display for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let access = match self.access {
-            Access::ReadOnly => "ro",
-            Access::ReadWrite => "rw",
+            DataAccess::ReadOnly => "ro",
+            DataAccess::ReadWrite => "rw",
         };
         let execute = match (self.executable, self.guarded) {
             (false, _) => "xn",
@@ -253,7 +253,7 @@ mod tests {
             (executable(Attributes::read_write()), AttributeRule::WritableAndExecutable),
             (executable(Attributes::device()), AttributeRule::WritableAndExecutable),
             (
-                Attributes { access: Access::ReadOnly, ..executable(Attributes::device()) },
+                Attributes { access: DataAccess::ReadOnly, ..executable(Attributes::device()) },
                 AttributeRule::ExecutableDevice,
             ),
             (Attributes::read_only().guarded(), AttributeRule::GuardedButNotExecutable),

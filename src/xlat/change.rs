@@ -9,14 +9,14 @@
 use core::convert::Infallible;
 
 use super::attributes::Attributes;
-use super::descriptor::{self, CONTIGUOUS, Entry, Leaf, LeafBits, park};
+use super::descriptor::{self, CONTIGUOUS, Descriptor, LeafBits, LeafDescriptor, park};
 use super::error::Error;
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
 use super::maintenance::Maintenance;
+use super::pool::TableIndex;
 use super::regime::Regime;
 use super::space::tlbi_operand;
-use super::table::TableIndex;
-use super::tree::{Found, OutOfTables, Tree};
+use super::table_tree::{OutOfTables, TableTree, WalkEnd};
 use crate::address::PhysAddr;
 use crate::arch::memory::store_descriptor;
 
@@ -62,7 +62,7 @@ impl Change {
     }
 }
 
-impl Tree<'_> {
+impl TableTree<'_> {
     pub(super) fn change<R: Regime>(
         &mut self,
         range: Span,
@@ -85,16 +85,16 @@ impl Tree<'_> {
             last: self.joined_unit(&edges[1], range.last).last,
         };
         let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
-            if let Entry::Leaf(leaf) = visited.entry
+            if let Descriptor::Leaf(leaf) = visited.descriptor
                 && leaf.bits(format) != bits
             {
-                store_descriptor(visited.place, park(leaf.raw()));
+                store_descriptor(visited.entry, park(leaf.raw()));
             }
             Ok(())
         });
         maintenance.complete_stores();
         let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
-            if let Entry::ParkedLeaf(_) = visited.entry {
+            if let Descriptor::ParkedLeaf(_) = visited.descriptor {
                 let va = self.space.address(visited.span.first);
                 maintenance.invalidate_leaf::<R>(tlbi_operand(va, self.space.asid()));
             }
@@ -112,10 +112,10 @@ impl Tree<'_> {
         let (format, walks) = (self.space.format(), self.space.walks());
         self.visit(range, &mut |visited| {
             let extent = self.space.extent(visited.span);
-            match visited.entry {
-                Entry::Leaf(leaf) if leaf.is_transient() => Err(Error::Transient(extent)),
-                Entry::Transient => Err(Error::Transient(extent)),
-                Entry::Leaf(leaf) => {
+            match visited.descriptor {
+                Descriptor::Leaf(leaf) if leaf.is_transient() => Err(Error::Transient(extent)),
+                Descriptor::Transient => Err(Error::Transient(extent)),
+                Descriptor::Leaf(leaf) => {
                     let old = leaf.attributes::<R>(format, walks);
                     let fixed = |a: Attributes| (a.memory, a.pas, a.shareability);
                     if fixed(old) == fixed(attributes) {
@@ -130,9 +130,9 @@ impl Tree<'_> {
     }
 
     /// How many tables it takes to split the leaves at the two ends of a change.
-    fn tables_for_edges(&self, change: &Change, edges: &[Found; 2]) -> usize {
-        let count = |found: &Found, offset| match found.entry {
-            Entry::Leaf(leaf) if leaf.bits(self.space.format()) != change.bits => {
+    fn tables_for_edges(&self, change: &Change, edges: &[WalkEnd; 2]) -> usize {
+        let count = |found: &WalkEnd, offset| match found.descriptor {
+            Descriptor::Leaf(leaf) if leaf.bits(self.space.format()) != change.bits => {
                 change.tables_for(Span::unit(offset, found.level.entry_size()), found.level)
             }
             _ => 0,
@@ -146,10 +146,10 @@ impl Tree<'_> {
     }
 
     /// What may be cached as one with the leaf `found` for `offset`.
-    fn joined_unit(&self, found: &Found, offset: u64) -> Span {
+    fn joined_unit(&self, found: &WalkEnd, offset: u64) -> Span {
         let size = found.level.entry_size();
-        match found.entry {
-            Entry::Leaf(leaf) if leaf.is_contiguous() => {
+        match found.descriptor {
+            Descriptor::Leaf(leaf) if leaf.is_contiguous() => {
                 Span::unit(offset, size * CONTIGUOUS_ENTRIES)
             }
             _ => Span::unit(offset, size),
@@ -160,9 +160,9 @@ impl Tree<'_> {
     fn make(&mut self, change: &Change, broken: Span) -> Result<(), OutOfTables> {
         // Only the leaves at the ends can be cut.
         for offset in [change.range.first, change.range.last] {
-            let Found { level, table, index, entry } = self.find(offset);
+            let WalkEnd { level, table, index, descriptor } = self.find(offset);
             let unit = Span::unit(offset, level.entry_size());
-            if let (Entry::ParkedLeaf(leaf), Some(finer)) = (entry, level.finer())
+            if let (Descriptor::ParkedLeaf(leaf), Some(finer)) = (descriptor, level.finer())
                 && change.cuts(unit)
             {
                 let below = self.split(change, leaf, unit.first, unit, finer)?;
@@ -171,12 +171,12 @@ impl Tree<'_> {
         }
         let format = self.space.format();
         let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
-            if let Entry::ParkedLeaf(leaf) = visited.entry {
+            if let Descriptor::ParkedLeaf(leaf) = visited.descriptor {
                 let old = (leaf.bits(format), leaf.pa(format), visited.span.first);
                 let hint =
                     if leaf.is_contiguous() { change.hint(visited.span, visited.level) } else { 0 };
                 store_descriptor(
-                    visited.place,
+                    visited.entry,
                     change.leaf(visited.span, visited.level, old) | hint,
                 );
             }
@@ -190,7 +190,7 @@ impl Tree<'_> {
     fn split(
         &mut self,
         change: &Change,
-        leaf: Leaf,
+        leaf: LeafDescriptor,
         first: u64,
         unit: Span,
         level: Level,

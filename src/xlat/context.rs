@@ -7,17 +7,17 @@
 use core::marker::PhantomData;
 
 use super::attributes::Attributes;
-use super::descriptor::Entry;
+use super::descriptor::Descriptor;
 use super::error::{Error, Extent};
 use super::level::{Level, Span};
 use super::maintenance::Maintenance;
+use super::pool::TablePool;
 use super::regime::Regime;
-use super::region::{Content, Region};
+use super::region::{Region, RegionKind};
 use super::region_list::{Lifetime, Member, RegionList};
 use super::space::{AddressSpace, VaRange};
-use super::table::TablePool;
+use super::table_tree::{MapRequest, OutOfTables, TableTree};
 use super::transient::TransientRange;
-use super::tree::{Mapping, OutOfTables, Tree};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
 
 /// A context under construction: a list of regions, and tables that map nothing yet.
@@ -29,7 +29,7 @@ pub struct ContextBuilder<'a, R>(Context<'a, R>);
 /// Queries, the dump and handles of transient pages need only `&self`, and store into no table.
 #[derive(Debug)]
 pub struct Context<'a, R> {
-    pub(super) tree: Tree<'a>,
+    pub(super) tree: TableTree<'a>,
     pub(super) regions: RegionList<'a>,
     pub(super) maintenance: Maintenance,
     regime: PhantomData<R>,
@@ -61,10 +61,10 @@ pub struct Translation {
 
 /// Checks `region` against what does not change in a context, and gives its offsets and how to map
 /// it.
-fn check<R: Regime>(space: &AddressSpace, region: &Region) -> Result<(Span, Mapping), Error> {
+fn check<R: Regime>(space: &AddressSpace, region: &Region) -> Result<(Span, MapRequest), Error> {
     let span = space.span(region.extent.base, region.extent.size)?;
     region.check(space.max_pa(), space.format())?;
-    Ok((span, Mapping::new::<R>(region, span.first, span, space)?))
+    Ok((span, MapRequest::new::<R>(region, span.first, span, space)?))
 }
 
 impl<'a, R: Regime> ContextBuilder<'a, R> {
@@ -88,7 +88,7 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         if pool.last() > space.max_pa() {
             return Err(Error::TablePool(pool.base()));
         }
-        let tree = Tree::new(pool, space)?;
+        let tree = TableTree::new(pool, space)?;
         Ok(Self(Context { tree, regions, maintenance: Maintenance::None, regime: PhantomData }))
     }
 
@@ -167,7 +167,7 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         let Context { tree, regions, .. } = &mut self.0;
         let mapped = regions.try_for_each_part(|member, part| {
             let Member { region, span, .. } = member;
-            let mapping = Mapping::new::<R>(region, span.first, part, &tree.space)?;
+            let mapping = MapRequest::new::<R>(region, span.first, part, &tree.space)?;
             tree.map(&mapping).map_err(|OutOfTables| Error::OutOfTables(region.extent))
         });
         match mapped {
@@ -221,9 +221,9 @@ impl<'a, R: Regime> Context<'a, R> {
     pub fn remove(&mut self, base: VirtAddr, size: u64) -> Result<(), Error> {
         let span = self.space().span(base, size)?;
         let extent = Extent { base, size };
-        if self.regions.find_dynamic(span, extent)?.region.content == Content::Transient {
-            self.tree.visit(span, &mut |visited| match visited.entry {
-                Entry::Leaf(_) => Err(Error::StillMapped(extent)),
+        if self.regions.find_dynamic(span, extent)?.region.kind == RegionKind::Transient {
+            self.tree.visit(span, &mut |visited| match visited.descriptor {
+                Descriptor::Leaf(_) => Err(Error::StillMapped(extent)),
                 _ => Ok(()),
             })?;
         }
@@ -283,9 +283,9 @@ impl<'a, R: Regime> Context<'a, R> {
         let space = self.space();
         let offset = space.offset(va).ok_or(Error::OutsideAddressSpace(extent))?;
         let found = self.tree.find(offset);
-        let leaf = match found.entry {
-            Entry::Leaf(leaf) => leaf,
-            Entry::Transient => return Err(Error::Unmapped(va)),
+        let leaf = match found.descriptor {
+            Descriptor::Leaf(leaf) => leaf,
+            Descriptor::Transient => return Err(Error::Unmapped(va)),
             _ => return Err(Error::NotMapped(extent)),
         };
         let within = offset & (found.level.entry_size() - 1);

@@ -7,7 +7,7 @@
 //! one keeps its content over a break-before-make, so that none needs memory elsewhere.
 
 use super::attributes::{
-    Access, Attributes, MemoryType, PhysicalAddressSpace, Privilege, Shareability,
+    Attributes, DataAccess, MemoryType, PhysicalAddressSpace, Privilege, Shareability,
 };
 use super::error::AttributeRule;
 use super::level::Level;
@@ -165,7 +165,7 @@ impl LeafBits {
             attribute_index(attributes.memory) << ATTRIBUTE_INDEX
                 | pas
                 | set(UNPRIVILEGED, user || !R::UNPRIVILEGED)
-                | set(READ_ONLY, matches!(attributes.access, Access::ReadOnly))
+                | set(READ_ONLY, matches!(attributes.access, DataAccess::ReadOnly))
                 | shareability
                 | ACCESS_FLAG
                 | set(NON_GLOBAL, !attributes.global)
@@ -217,9 +217,9 @@ pub(super) const fn shareability_bits(shareability: Shareability) -> u64 {
 
 /// A valid block or page descriptor, or the content of a parked one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Leaf(u64);
+pub(super) struct LeafDescriptor(u64);
 
-impl Leaf {
+impl LeafDescriptor {
     /// Output address of its first byte.
     pub(super) const fn pa(self, format: DescriptorFormat) -> PhysAddr {
         PhysAddr::new(decode_address(self.0, format))
@@ -281,7 +281,7 @@ impl Leaf {
         };
         Attributes {
             memory,
-            access: if is_set(READ_ONLY) { Access::ReadOnly } else { Access::ReadWrite },
+            access: if is_set(READ_ONLY) { DataAccess::ReadOnly } else { DataAccess::ReadWrite },
             executable: !is_set(if R::UNPRIVILEGED && !user {
                 PRIVILEGED_EXECUTE_NEVER
             } else {
@@ -298,7 +298,7 @@ impl Leaf {
 
 /// What an entry of a table says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Entry {
+pub(super) enum Descriptor {
     /// Never mapped, or removed.
     Empty,
     /// Of a transient region, without a page.
@@ -306,24 +306,24 @@ pub(super) enum Entry {
     /// A table of the next level.
     Table(PhysAddr),
     /// A block or page.
-    Leaf(Leaf),
+    Leaf(LeafDescriptor),
     /// A table that is being taken away.
     ParkedTable(PhysAddr),
     /// A block or page that is being changed.
-    ParkedLeaf(Leaf),
+    ParkedLeaf(LeafDescriptor),
 }
 
-impl Entry {
+impl Descriptor {
     pub(super) const fn decode(raw: u64, level: Level, format: DescriptorFormat) -> Self {
         let points_to_table = !matches!(level, Level::Three) && raw & TABLE_OR_PAGE != 0;
         let address = PhysAddr::new(decode_address(raw, format));
         if raw & VALID != 0 {
-            if points_to_table { Self::Table(address) } else { Self::Leaf(Leaf(raw)) }
+            if points_to_table { Self::Table(address) } else { Self::Leaf(LeafDescriptor(raw)) }
         } else if raw & PARKED != 0 {
             if points_to_table {
                 Self::ParkedTable(address)
             } else {
-                Self::ParkedLeaf(Leaf(raw & !PARKED | VALID))
+                Self::ParkedLeaf(LeafDescriptor(raw & !PARKED | VALID))
             }
         } else if raw == TRANSIENT_UNMAPPED {
             Self::Transient
@@ -353,10 +353,10 @@ mod tests {
             [MemoryType::NormalWriteBack, MemoryType::Device, MemoryType::NormalNonCacheable]
         {
             for (access, executable, guarded) in [
-                (Access::ReadOnly, false, false),
-                (Access::ReadWrite, false, false),
-                (Access::ReadOnly, true, false),
-                (Access::ReadOnly, true, true),
+                (DataAccess::ReadOnly, false, false),
+                (DataAccess::ReadWrite, false, false),
+                (DataAccess::ReadOnly, true, false),
+                (DataAccess::ReadOnly, true, true),
             ] {
                 for privilege in [Privilege::Privileged, Privilege::User] {
                     for pas in [Secure, NonSecure, Root, Realm] {
@@ -396,13 +396,16 @@ mod tests {
                         DescriptorFormat::Lpa2 => PhysAddr::new(0xf_ffff_c000_0000),
                     };
                     let raw = leaf(bits, address, level) | CONTIGUOUS;
-                    let Entry::Leaf(leaf) = Entry::decode(raw, level, format) else {
+                    let Descriptor::Leaf(leaf) = Descriptor::decode(raw, level, format) else {
                         panic!("{raw:#x} is no leaf")
                     };
                     assert_eq!(leaf.pa(format), address);
                     assert_eq!(leaf.bits(format), bits);
                     assert_eq!(leaf.attributes::<R>(format, WALKS), attributes);
-                    assert_eq!(Entry::decode(park(raw), level, format), Entry::ParkedLeaf(leaf));
+                    assert_eq!(
+                        Descriptor::decode(park(raw), level, format),
+                        Descriptor::ParkedLeaf(leaf)
+                    );
                 }
             }
         }
@@ -461,8 +464,8 @@ mod tests {
         let raw = leaf(bits, PhysAddr::new(0xf_0000_0000_1000), Level::Three);
         assert_eq!(raw & 0x0003_ffff_ffff_f300, 0x0003_0000_0000_1300);
         assert_eq!(table(PhysAddr::new(0xc_0000_0000_1000)), 0x1303);
-        let decoded = Entry::decode(0x1303, Level::Two, DescriptorFormat::Lpa2);
-        assert_eq!(decoded, Entry::Table(PhysAddr::new(0xc_0000_0000_1000)));
+        let decoded = Descriptor::decode(0x1303, Level::Two, DescriptorFormat::Lpa2);
+        assert_eq!(decoded, Descriptor::Table(PhysAddr::new(0xc_0000_0000_1000)));
     }
 
     #[test]
@@ -492,12 +495,13 @@ mod tests {
 
     #[test]
     fn invalid_entries_differ_by_why_they_are() {
-        let decode = |raw| Entry::decode(raw, Level::Three, DescriptorFormat::Bits48);
-        assert_eq!(decode(EMPTY), Entry::Empty);
-        assert_eq!(decode(TRANSIENT_UNMAPPED), Entry::Transient);
+        let decode = |raw| Descriptor::decode(raw, Level::Three, DescriptorFormat::Bits48);
+        assert_eq!(decode(EMPTY), Descriptor::Empty);
+        assert_eq!(decode(TRANSIENT_UNMAPPED), Descriptor::Transient);
         let table = PhysAddr::new(0x5000);
-        let parked = Entry::decode(park(super::table(table)), Level::Two, DescriptorFormat::Bits48);
-        assert_eq!(parked, Entry::ParkedTable(table));
+        let parked =
+            Descriptor::decode(park(super::table(table)), Level::Two, DescriptorFormat::Bits48);
+        assert_eq!(parked, Descriptor::ParkedTable(table));
         assert_eq!(park(super::table(table)) & VALID, 0);
     }
 }

@@ -6,16 +6,16 @@ use core::fmt;
 
 use super::attributes::Attributes;
 use super::context::Context;
-use super::descriptor::{DescriptorFormat, Entry};
+use super::descriptor::{Descriptor, DescriptorFormat};
 use super::level::{Level, Span, TABLE_ENTRIES};
+use super::pool::TableIndex;
 use super::regime::Regime;
 use super::space::{AddressSpace, VaRange};
-use super::table::TableIndex;
-use super::tree::Tree;
+use super::table_tree::TableTree;
 
 /// What a run of addresses has in common.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum LineContent {
     /// Mapped, the first byte at this physical address.
     Mapped { pa: u64, attributes: Attributes, transient: bool },
     /// Transient pages that are not mapped.
@@ -24,20 +24,20 @@ enum Kind {
 
 /// Consecutive addresses that are mapped alike, to consecutive physical addresses.
 #[derive(Clone, Copy)]
-struct Run {
+struct DumpLine {
     span: Span,
-    kind: Kind,
+    kind: LineContent,
 }
 
-impl Run {
+impl DumpLine {
     /// The two as one, if `next` goes on where and as this one ends.
     fn join(self, next: Self) -> Option<Self> {
         let length = self.span.last - self.span.first + 1;
         let expected = match self.kind {
-            Kind::Mapped { pa, attributes, transient } => {
-                Kind::Mapped { pa: pa.wrapping_add(length), attributes, transient }
+            LineContent::Mapped { pa, attributes, transient } => {
+                LineContent::Mapped { pa: pa.wrapping_add(length), attributes, transient }
             }
-            Kind::Unmapped => Kind::Unmapped,
+            LineContent::Unmapped => LineContent::Unmapped,
         };
         (self.span.last + 1 == next.span.first && expected == next.kind)
             .then_some(Self { span: Span { last: next.span.last, ..self.span }, kind: self.kind })
@@ -46,11 +46,11 @@ impl Run {
     fn write(self, f: &mut fmt::Formatter<'_>, space: &AddressSpace) -> fmt::Result {
         write!(f, "{}-{} ", space.address(self.span.first), space.address(self.span.last))?;
         match self.kind {
-            Kind::Mapped { pa, attributes, transient } => {
+            LineContent::Mapped { pa, attributes, transient } => {
                 let transient = if transient { " transient" } else { "" };
                 writeln!(f, "-> {pa:#018x} {attributes}{transient}")
             }
-            Kind::Unmapped => writeln!(f, "transient, not mapped"),
+            LineContent::Unmapped => writeln!(f, "transient, not mapped"),
         }
     }
 }
@@ -76,18 +76,18 @@ impl<R: Regime> fmt::Display for Context<'_, R> {
         )?;
 
         let all = Span { first: 0, last: (1 << bits) - 1 };
-        let mut run: Option<Run> = None;
+        let mut run: Option<DumpLine> = None;
         self.tree.visit(all, &mut |visited| {
-            let kind = match visited.entry {
-                Entry::Leaf(leaf) => Kind::Mapped {
+            let kind = match visited.descriptor {
+                Descriptor::Leaf(leaf) => LineContent::Mapped {
                     pa: leaf.pa(space.format()).get(),
                     attributes: leaf.attributes::<R>(space.format(), space.walks()),
                     transient: leaf.is_transient(),
                 },
-                Entry::Transient => Kind::Unmapped,
+                Descriptor::Transient => LineContent::Unmapped,
                 _ => return Ok(()),
             };
-            let next = Run { span: visited.span, kind };
+            let next = DumpLine { span: visited.span, kind };
             run = match run.map(|run| (run, run.join(next))) {
                 Some((_, Some(joined))) => Some(joined),
                 Some((done, None)) => {
@@ -113,7 +113,7 @@ impl<R: Regime> fmt::Display for Context<'_, R> {
     }
 }
 
-impl Tree<'_> {
+impl TableTree<'_> {
     /// How many tables there are at `level`.
     fn tables_at(&self, level: Level) -> usize {
         self.count_in(self.root, self.space.initial_level(), level)
@@ -123,7 +123,7 @@ impl Tree<'_> {
         let Some(finer) = at.finer().filter(|_| at != wanted) else { return 1 };
         (0..TABLE_ENTRIES)
             .map(|index| match self.load(table, index, at) {
-                Entry::Table(pa) => self.count_in(self.pool.at(pa), finer, wanted),
+                Descriptor::Table(pa) => self.count_in(self.pool.at(pa), finer, wanted),
                 _ => 0,
             })
             .sum()

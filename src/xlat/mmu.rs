@@ -35,7 +35,7 @@ const fn attribute(memory: MemoryType, encoding: u64) -> u64 {
 
 /// The features of this CPU that decide how tables are built and TCR is set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Features {
+pub struct MmuFeatures {
     /// ID_AA64MMFR0_EL1.PARange: the code that TCR.IPS takes.
     pub physical_range: u64,
     /// The 4 KiB granule is supported.
@@ -54,7 +54,7 @@ pub struct Features {
     pub e0pd: bool,
 }
 
-impl Features {
+impl MmuFeatures {
     /// The features by the values of ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1 and ID_AA64MMFR2_EL1.
     pub fn from_id_registers(mmfr0: u64, mmfr1: u64, mmfr2: u64) -> Self {
         let mmfr0 = LocalRegisterCopy::<u64, Mmfr0>::new(mmfr0);
@@ -146,7 +146,7 @@ impl Features {
 /// # Errors
 /// [`Error::Mismatch`] unless `low` and `high` are a Low and a High range of the same format and
 /// ASID; and whatever of the two `features` does not support.
-pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &Features) -> Result<u64, Error> {
+pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &MmuFeatures) -> Result<u64, Error> {
     if (low.range(), high.range()) != (VaRange::Low, VaRange::High)
         || low.format() != high.format()
         || low.asid() != high.asid()
@@ -184,7 +184,7 @@ pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &Features) -> Resu
 
 /// Whether other CPUs may share TLB entries of the tables (TTBR.CnP).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sharing {
+pub enum TableSharing {
     /// The tables are this CPU's own.
     Private,
     /// Every CPU has the same tables in this TTBR, with the same ASID.
@@ -193,8 +193,12 @@ pub enum Sharing {
 
 /// The table base register for `context`, TTBR0 or TTBR1 by its range (Arm ARM D23.2.200; the
 /// layout is that of every regime).
-pub fn ttbr<R: Regime>(context: &Context<'_, R>, sharing: Sharing, features: &Features) -> u64 {
-    let common = sharing == Sharing::Common && features.common_not_private;
+pub fn ttbr<R: Regime>(
+    context: &Context<'_, R>,
+    sharing: TableSharing,
+    features: &MmuFeatures,
+) -> u64 {
+    let common = sharing == TableSharing::Common && features.common_not_private;
     ttbr_value(context.root(), context.space().asid(), common)
 }
 
@@ -226,13 +230,13 @@ mod tests {
     const PA_52: PhysAddr = PhysAddr::new((1 << 52) - 1);
 
     /// PARange 48 bits, 16-bit ASIDs, 4 KiB granule; HPDS; E0PD, ST, CnP.
-    fn features_48() -> Features {
-        Features::from_id_registers(0x25, 1 << 12, 1 << 60 | 1 << 28 | 1)
+    fn features_48() -> MmuFeatures {
+        MmuFeatures::from_id_registers(0x25, 1 << 12, 1 << 60 | 1 << 28 | 1)
     }
 
     /// The same with PARange 52 bits and LPA2.
-    fn features_52() -> Features {
-        Features::from_id_registers(1 << 28 | 0x26, 1 << 12, 1 << 60 | 1 << 28 | 1)
+    fn features_52() -> MmuFeatures {
+        MmuFeatures::from_id_registers(1 << 28 | 0x26, 1 << 12, 1 << 60 | 1 << 28 | 1)
     }
 
     fn spaces(max_pa: PhysAddr, format: DescriptorFormat) -> (AddressSpace, AddressSpace) {
@@ -249,7 +253,7 @@ mod tests {
 
     #[test]
     fn features_are_read_from_their_fields() {
-        let expected = Features {
+        let expected = MmuFeatures {
             physical_range: 5,
             granule_4kib: true,
             lpa2: false,
@@ -260,8 +264,8 @@ mod tests {
             e0pd: true,
         };
         assert_eq!(features_48(), expected);
-        assert_eq!(features_52(), Features { physical_range: 6, lpa2: true, ..expected });
-        let none = Features::from_id_registers(0xf << 28, 0, 0);
+        assert_eq!(features_52(), MmuFeatures { physical_range: 6, lpa2: true, ..expected });
+        let none = MmuFeatures::from_id_registers(0xf << 28, 0, 0);
         assert_eq!(none.descriptor_format(), Err(Error::NoGranule4KiB));
         assert_eq!(features_48().descriptor_format(), Ok(DescriptorFormat::Bits48));
         assert_eq!(features_52().descriptor_format(), Ok(DescriptorFormat::Lpa2));
@@ -270,15 +274,15 @@ mod tests {
     #[test]
     fn a_physical_range_is_that_of_its_code_as_far_as_the_format_goes() {
         for (code, bits) in [(0, 32), (1, 36), (2, 40), (3, 42), (4, 44), (5, 48), (6, 52)] {
-            let features = Features { physical_range: code, ..features_52() };
+            let features = MmuFeatures { physical_range: code, ..features_52() };
             assert_eq!(features.physical_bits(), Ok(bits));
             assert_eq!(features.max_pa(DescriptorFormat::Lpa2), Ok(PhysAddr::new((1 << bits) - 1)));
             let least = PhysAddr::new((1 << bits.min(48)) - 1);
             assert_eq!(features.max_pa(DescriptorFormat::Bits48), Ok(least));
         }
         for features in [
-            Features { physical_range: 7, ..features_52() },
-            Features { physical_range: 6, ..features_48() },
+            MmuFeatures { physical_range: 7, ..features_52() },
+            MmuFeatures { physical_range: 6, ..features_48() },
         ] {
             assert_eq!(
                 features.physical_bits(),
@@ -289,7 +293,7 @@ mod tests {
 
     #[test]
     fn what_a_cpu_lacks_is_refused_from_where_it_is_needed() {
-        let plain = Features { small_tables: false, asid_16: false, ..features_48() };
+        let plain = MmuFeatures { small_tables: false, asid_16: false, ..features_48() };
         let low = |bits| {
             AddressSpace::new(VaRange::Low, bits, PA_48, DescriptorFormat::Bits48)
                 .expect("a good configuration")
@@ -299,7 +303,7 @@ mod tests {
         assert_eq!(plain.check(&low(25).with_asid(0xff)), Ok(()));
         assert_eq!(plain.check(&low(25).with_asid(0x100)), Err(Error::NoAsid));
         // The least of what means that there is no such granule.
-        let none = Features::from_id_registers(8 << 28, 0, 0);
+        let none = MmuFeatures::from_id_registers(8 << 28, 0, 0);
         assert!(!none.granule_4kib && !none.lpa2);
     }
 
@@ -331,7 +335,7 @@ mod tests {
         let (low, high) = spaces(PA_52, DescriptorFormat::Lpa2);
         assert_eq!(tcr(&low, &high, &features_48()), Err(Error::NoLpa2));
         let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
-        let with = |change: fn(&mut Features)| {
+        let with = |change: fn(&mut MmuFeatures)| {
             let mut features = features_48();
             change(&mut features);
             tcr(&low, &high, &features)
@@ -345,7 +349,7 @@ mod tests {
         assert_eq!(tcr(&low, &high.with_asid(1), &features_48()), Err(Error::Mismatch));
         let wide = (low.with_asid(0x100), high.with_asid(0x100));
         assert_eq!(
-            tcr(&wide.0, &wide.1, &Features { asid_16: false, ..features_48() }),
+            tcr(&wide.0, &wide.1, &MmuFeatures { asid_16: false, ..features_48() }),
             Err(Error::NoAsid)
         );
     }
@@ -366,9 +370,9 @@ mod tests {
             .expect("a good region");
         let context = builder.init().expect("one table is enough");
         // Address bits 51:48 (9) in bits 5:2.
-        assert_eq!(ttbr(&context, Sharing::Private, &features_52()), 0x5a5a_0000_4020_3024);
-        assert_eq!(ttbr(&context, Sharing::Common, &features_52()), 0x5a5a_0000_4020_3025);
-        let without = Features { common_not_private: false, ..features_52() };
-        assert_eq!(ttbr(&context, Sharing::Common, &without), 0x5a5a_0000_4020_3024);
+        assert_eq!(ttbr(&context, TableSharing::Private, &features_52()), 0x5a5a_0000_4020_3024);
+        assert_eq!(ttbr(&context, TableSharing::Common, &features_52()), 0x5a5a_0000_4020_3025);
+        let without = MmuFeatures { common_not_private: false, ..features_52() };
+        assert_eq!(ttbr(&context, TableSharing::Common, &without), 0x5a5a_0000_4020_3024);
     }
 }

@@ -58,17 +58,17 @@ mod level;
 mod maintenance;
 pub mod mmu;
 mod order;
+mod pool;
 mod regime;
 mod region;
 mod region_list;
 mod space;
-mod table;
+mod table_tree;
 mod transient;
-mod tree;
 mod unmap;
 
 pub use attributes::{
-    Access, Attributes, MemoryType, PhysicalAddressSpace, Privilege, Shareability,
+    Attributes, DataAccess, MemoryType, PhysicalAddressSpace, Privilege, Shareability,
 };
 pub use context::{Context, ContextBuilder, InitError, Translation};
 pub use descriptor::DescriptorFormat;
@@ -79,9 +79,9 @@ pub(crate) use descriptor::{
 pub use error::{AttributeRule, Error, Extent};
 pub use level::{Level, TABLE_ENTRIES};
 pub use maintenance::Maintenance;
+pub use pool::{Table, TablePool};
 pub use regime::{El1And0, El2, El2And0, El3, Regime};
-pub use region::{Content, Granularity, Region};
+pub use region::{Granularity, Region, RegionKind};
 pub use region_list::{Lifetime, RegionList, RegionStorage};
 pub use space::{AddressSpace, MIN_ADDRESS_BITS, VaRange};
-pub use table::{Table, TablePool};
 pub use transient::{LocalPage, PageTemplate, TransientPage, TransientRange};

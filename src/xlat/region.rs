@@ -37,7 +37,7 @@ impl Granularity {
 
 /// What the virtual addresses of a region give.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Content {
+pub enum RegionKind {
     /// Physical addresses from `base` on.
     Memory {
         /// The physical address of the region's first byte.
@@ -55,7 +55,7 @@ pub struct Region {
     /// Base and size.
     pub extent: Extent,
     /// What is mapped.
-    pub content: Content,
+    pub kind: RegionKind,
     /// The largest unit to map with; `None` leaves it to the library, which takes the largest
     /// possible.
     pub granularity: Option<Granularity>,
@@ -66,7 +66,7 @@ impl Region {
     pub const fn new(pa: PhysAddr, va: VirtAddr, size: u64, attributes: Attributes) -> Self {
         Self {
             extent: Extent { base: va, size },
-            content: Content::Memory { base: pa, attributes },
+            kind: RegionKind::Memory { base: pa, attributes },
             granularity: None,
         }
     }
@@ -88,7 +88,7 @@ impl Region {
 
     /// `size` bytes at `va` of pages that are mapped and unmapped one by one.
     pub const fn transient(va: VirtAddr, size: u64) -> Self {
-        Self { extent: Extent { base: va, size }, content: Content::Transient, granularity: None }
+        Self { extent: Extent { base: va, size }, kind: RegionKind::Transient, granularity: None }
     }
 
     /// The same, mapped with units of at most `granularity`.
@@ -98,9 +98,9 @@ impl Region {
 
     /// Physical base, of a region that has one.
     pub(super) const fn pa(&self) -> Option<PhysAddr> {
-        match self.content {
-            Content::Memory { base, .. } => Some(base),
-            Content::Transient => None,
+        match self.kind {
+            RegionKind::Memory { base, .. } => Some(base),
+            RegionKind::Transient => None,
         }
     }
 

@@ -11,7 +11,7 @@ use core::marker::PhantomData;
 use core::sync::atomic::AtomicU64;
 
 use super::attributes::Attributes;
-use super::descriptor::{DescriptorFormat, Entry, LeafBits, PageBits, TRANSIENT_UNMAPPED};
+use super::descriptor::{Descriptor, DescriptorFormat, LeafBits, PageBits, TRANSIENT_UNMAPPED};
 use super::error::{Error, Extent};
 use super::level::Level;
 use super::maintenance::Maintenance;
@@ -58,9 +58,9 @@ impl<'a, R: Regime> TransientRange<'a, R> {
         maintenance: Maintenance,
     ) -> Result<Self, Error> {
         let transient = entries.iter().all(|entry| {
-            match Entry::decode(load_descriptor(entry), Level::Three, space.format()) {
-                Entry::Transient => true,
-                Entry::Leaf(leaf) => leaf.is_transient(),
+            match Descriptor::decode(load_descriptor(entry), Level::Three, space.format()) {
+                Descriptor::Transient => true,
+                Descriptor::Leaf(leaf) => leaf.is_transient(),
                 _ => false,
             }
         });

@@ -12,16 +12,16 @@
 
 use core::convert::Infallible;
 
-use super::descriptor::{EMPTY, Entry, park};
+use super::descriptor::{Descriptor, EMPTY, park};
 use super::level::{Level, Span};
 use super::maintenance::Maintenance;
+use super::pool::TableIndex;
 use super::regime::Regime;
 use super::space::tlbi_operand;
-use super::table::TableIndex;
-use super::tree::Tree;
+use super::table_tree::TableTree;
 use crate::arch::memory::store_descriptor;
 
-impl Tree<'_> {
+impl TableTree<'_> {
     /// Removes all that `span` holds: whole leaves, or transient entries without pages.
     pub(super) fn unmap<R: Regime>(&mut self, span: Span, maintenance: Maintenance) {
         let (root, level) = (self.root, self.space.initial_level());
@@ -43,7 +43,7 @@ impl Tree<'_> {
         for piece in level.pieces(span) {
             let entry = self.pool.entry(table, piece.index);
             match (self.load(table, piece.index, level), level.finer()) {
-                (Entry::Table(pa), Some(finer)) => {
+                (Descriptor::Table(pa), Some(finer)) => {
                     let below = self.pool.at(pa);
                     self.break_in(below, finer, piece.span);
                     if self.pool.is_empty(below, finer, self.space.format()) {
@@ -57,14 +57,15 @@ impl Tree<'_> {
 
     fn give_back_in(&mut self, table: TableIndex, level: Level, span: Span) {
         for piece in level.pieces(span) {
-            let entry = self.load(table, piece.index, level);
-            let (Entry::Table(pa) | Entry::ParkedTable(pa), Some(finer)) = (entry, level.finer())
+            let descriptor = self.load(table, piece.index, level);
+            let (Descriptor::Table(pa) | Descriptor::ParkedTable(pa), Some(finer)) =
+                (descriptor, level.finer())
             else {
                 continue;
             };
             let below = self.pool.at(pa);
             self.give_back_in(below, finer, piece.span);
-            if matches!(entry, Entry::ParkedTable(_)) {
+            if matches!(descriptor, Descriptor::ParkedTable(_)) {
                 store_descriptor(self.pool.entry(table, piece.index), EMPTY);
                 self.pool.give_back(below);
             }

@@ -3,7 +3,7 @@
 //! words.
 
 use rmm::mem::low_va::Part;
-use rmm::xlat::{Access, Attributes, MemoryType};
+use rmm::xlat::{Attributes, DataAccess, MemoryType};
 
 use crate::style::Paint;
 
@@ -26,7 +26,7 @@ pub fn paint(part: Part) -> Paint {
     match (attributes.memory, attributes.executable, attributes.access) {
         (MemoryType::Device, _, _) => Paint::Violet,
         (_, true, _) => Paint::Blue,
-        (_, false, Access::ReadOnly) => Paint::Green,
-        (_, false, Access::ReadWrite) => Paint::Amber,
+        (_, false, DataAccess::ReadOnly) => Paint::Green,
+        (_, false, DataAccess::ReadWrite) => Paint::Amber,
     }
 }

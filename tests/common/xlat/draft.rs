@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use rmm::address::PhysAddr;
 use rmm::xlat::{
-    Access, AddressSpace, Attributes, Content, Context, DescriptorFormat, Granularity, MemoryType,
-    PhysicalAddressSpace, Privilege, Regime, Region, Shareability, VaRange, mmu,
+    AddressSpace, Attributes, Context, DataAccess, DescriptorFormat, Granularity, MemoryType,
+    PhysicalAddressSpace, Privilege, Regime, Region, RegionKind, Shareability, VaRange, mmu,
 };
 
 use super::model::Regions;
@@ -47,8 +47,8 @@ impl Setup {
 
 /// The table base register of `context`, on a CPU with every feature.
 pub fn ttbr<R: Regime>(context: &Context<'_, R>) -> u64 {
-    let features = mmu::Features::from_id_registers(1 << 28 | 0x26, u64::MAX, u64::MAX);
-    mmu::ttbr(context, mmu::Sharing::Private, &features)
+    let features = mmu::MmuFeatures::from_id_registers(1 << 28 | 0x26, u64::MAX, u64::MAX);
+    mmu::ttbr(context, mmu::TableSharing::Private, &features)
 }
 
 /// Any configuration, with a pool of up to `tables` tables.
@@ -140,7 +140,7 @@ impl AttributeDraft {
         };
         Attributes {
             memory,
-            access: if executable || bit(7) { Access::ReadOnly } else { Access::ReadWrite },
+            access: if executable || bit(7) { DataAccess::ReadOnly } else { DataAccess::ReadWrite },
             executable,
             guarded: executable && bit(8),
             privilege: if setup.regime.has_el0() && bit(9) {
@@ -253,9 +253,9 @@ impl RegionDraft {
         if self.transient {
             return Some((Region::transient(va, size), offset));
         }
-        let pa = match nested.map(|region| region.content) {
+        let pa = match nested.map(|region| region.kind) {
             // As the region inside or around maps it.
-            Some(Content::Memory { base, .. }) => {
+            Some(RegionKind::Memory { base, .. }) => {
                 let (_, _, at) = previous?;
                 let pa = i128::from(base.get()) + i128::from(offset) - i128::from(*at);
                 u64::try_from(pa).ok()?

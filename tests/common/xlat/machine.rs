@@ -11,7 +11,7 @@
 //!
 //! What a TLB can give is checked whenever it grows: it must be what was mapped before the running
 //! operation, or what is mapped after it. After the operation it must be the latter only
-//! ([`Machine::settle`]).
+//! ([`TlbMachine::settle`]).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -93,7 +93,7 @@ impl Within {
 type Invalidation = (bool, u64);
 
 #[derive(Debug)]
-struct Cpu {
+struct CpuTlb {
     /// By first offset and size.
     leaves: HashMap<(u64, u64), Vec<Cached>>,
     tables: BTreeSet<Within>,
@@ -109,7 +109,7 @@ struct Cpu {
 
 /// The machine.
 #[derive(Debug)]
-pub struct Machine {
+pub struct TlbMachine {
     config: WalkConfig,
     asid: u64,
     /// Address on the host, and physical, of the first table.
@@ -117,14 +117,14 @@ pub struct Machine {
     physical_base: u64,
     memory: Vec<[u64; 512]>,
     /// CPU 0 runs the code; the others only walk the tables. With none, only memory is followed.
-    cpus: Vec<Cpu>,
+    cpus: Vec<CpuTlb>,
     old: Mapped,
     new: Mapped,
     /// What went wrong, the first thing only.
     pub fault: Option<String>,
 }
 
-impl Machine {
+impl TlbMachine {
     /// A machine of `cpus` that start to use tables which hold `memory`.
     pub fn new(
         config: WalkConfig,
@@ -134,7 +134,7 @@ impl Machine {
         cpus: usize,
         mapped: Mapped,
     ) -> Self {
-        let empty = || Cpu {
+        let empty = || CpuTlb {
             leaves: HashMap::new(),
             tables: BTreeSet::new(),
             unseen: HashMap::new(),

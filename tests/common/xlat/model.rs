@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use rmm::xlat::{
-    Access, Attributes, Content, DescriptorFormat, Lifetime, MemoryType, PhysicalAddressSpace,
-    Privilege, Region, Shareability,
+    Attributes, DataAccess, DescriptorFormat, Lifetime, MemoryType, PhysicalAddressSpace,
+    Privilege, Region, RegionKind, Shareability,
 };
 
 use super::walker::{Output, Pas, RegimeKind};
@@ -14,7 +14,7 @@ use super::walker::{Output, Pas, RegimeKind};
 /// A run of addresses mapped alike: first and last offset, and the physical address and attributes
 /// of the first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Run {
+pub struct MappedRun {
     pub first: u64,
     pub last: u64,
     pub pa: u64,
@@ -25,7 +25,7 @@ pub struct Run {
 
 /// The rule that keeps a region out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
+pub enum RegionRule {
     Overlap,
     NestedElsewhere,
     PhysicalOverlap,
@@ -40,9 +40,11 @@ fn ends(region: &Region, offset: u64) -> (u64, u64) {
 }
 
 fn physical(region: &Region) -> Option<(u64, u64)> {
-    match region.content {
-        Content::Memory { base, .. } => Some((base.get(), base.get() + (region.extent.size - 1))),
-        Content::Transient => None,
+    match region.kind {
+        RegionKind::Memory { base, .. } => {
+            Some((base.get(), base.get() + (region.extent.size - 1)))
+        }
+        RegionKind::Transient => None,
     }
 }
 
@@ -56,8 +58,8 @@ fn holds(outer: (u64, u64), inner: (u64, u64)) -> bool {
 
 impl Regions {
     /// What may be wrong with adding `new` at `offset`; empty if nothing is.
-    pub fn refusals(&self, new: &Region, lifetime: Lifetime, offset: u64) -> Vec<Refusal> {
-        let mut refusals = Vec::new();
+    pub fn broken_rules(&self, new: &Region, lifetime: Lifetime, offset: u64) -> Vec<RegionRule> {
+        let mut broken_rules = Vec::new();
         let new_va = ends(new, offset);
         for (old, old_lifetime, old_offset) in &self.0 {
             let old_va = ends(old, *old_offset);
@@ -69,18 +71,18 @@ impl Regions {
                         if i128::from(old_pa.0) - i128::from(old_va.0)
                             != i128::from(new_pa.0) - i128::from(new_va.0)
                         {
-                            refusals.push(Refusal::NestedElsewhere);
+                            broken_rules.push(RegionRule::NestedElsewhere);
                         }
                     }
-                    _ => refusals.push(Refusal::Overlap),
+                    _ => broken_rules.push(RegionRule::Overlap),
                 }
             } else if let (Some(old_pa), Some(new_pa)) = (physical(old), physical(new))
                 && meet(old_pa, new_pa)
             {
-                refusals.push(Refusal::PhysicalOverlap);
+                broken_rules.push(RegionRule::PhysicalOverlap);
             }
         }
-        refusals
+        broken_rules
     }
 
     /// The smallest region around `offset`.
@@ -92,7 +94,7 @@ impl Regions {
     }
 
     /// The memory mapped, by runs in which one region is the innermost.
-    pub fn runs(&self) -> Vec<Run> {
+    pub fn runs(&self) -> Vec<MappedRun> {
         let mut edges: Vec<u64> =
             self.0.iter().flat_map(|(region, _, at)| [*at, at + region.extent.size]).collect();
         edges.sort_unstable();
@@ -102,9 +104,9 @@ impl Regions {
             let (first, last) = (pair[0], pair[1] - 1);
             // At each edge a region begins or ends, so the innermost one is another.
             let Some((region, _, at)) = self.innermost(first) else { continue };
-            let Content::Memory { base, attributes } = region.content else { continue };
+            let RegionKind::Memory { base, attributes } = region.kind else { continue };
             let cap = region.granularity.map_or(u64::MAX, rmm::xlat::Granularity::size);
-            runs.push(Run { first, last, pa: base.get() + (first - at), attributes, cap });
+            runs.push(MappedRun { first, last, pa: base.get() + (first - at), attributes, cap });
         }
         runs
     }
@@ -113,7 +115,7 @@ impl Regions {
     pub fn transient_pages(&self) -> Vec<u64> {
         self.0
             .iter()
-            .filter(|(region, ..)| region.content == Content::Transient)
+            .filter(|(region, ..)| region.kind == RegionKind::Transient)
             .flat_map(|(region, _, at)| (*at..at + region.extent.size).step_by(4096))
             .collect()
     }
@@ -125,7 +127,11 @@ fn holds_or_is(span: (u64, u64), offset: u64) -> bool {
 
 /// The leaves that map `runs` with the largest units: first offset, size, and whether with the
 /// Contiguous hint.
-pub fn leaves(runs: &[Run], format: DescriptorFormat, address_bits: u32) -> Vec<(u64, u64, bool)> {
+pub fn leaves(
+    runs: &[MappedRun],
+    format: DescriptorFormat,
+    address_bits: u32,
+) -> Vec<(u64, u64, bool)> {
     let sizes: &[u64] = match format {
         DescriptorFormat::Bits48 => &[1 << 30, 1 << 21, 1 << 12],
         DescriptorFormat::Lpa2 => &[1 << 39, 1 << 30, 1 << 21, 1 << 12],
@@ -187,7 +193,7 @@ pub fn output(attributes: Attributes, pa: u64, regime: RegimeKind) -> Output {
             MemoryType::NormalNonCacheable => 0x44,
         },
         el0_access: user,
-        writable: attributes.access == Access::ReadWrite,
+        writable: attributes.access == DataAccess::ReadWrite,
         executable: attributes.executable && !user,
         el0_executable: regime.has_el0() && attributes.executable && user,
         guarded: attributes.guarded,

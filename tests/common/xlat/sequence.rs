@@ -3,7 +3,7 @@
 //! model: what each address translates to, that no table is lost or kept for nothing, and that a
 //! refused operation has done nothing.
 //!
-//! All the while a [`Machine`] with TLBs that forget nothing watches each single store and
+//! All the while a [`TlbMachine`] with TLBs that forget nothing watches each single store and
 //! instruction: no CPU may ever find a translation that was not mapped before the operation or
 //! after it, nor a stale one after it.
 
@@ -15,13 +15,13 @@ use proptest::prelude::*;
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::{Event, observe, record};
 use rmm::xlat::{
-    Attributes, Content, Context, ContextBuilder, Error, Lifetime, Maintenance, Regime, Region,
+    Attributes, Context, ContextBuilder, Error, Lifetime, Maintenance, Regime, Region, RegionKind,
     RegionStorage, Table, TablePool,
 };
 
 use super::draft::{self, AttributeDraft, RegionDraft, Setup};
-use super::machine::{Machine, Mapped, apply, only_stores};
-use super::model::{self, Regions, Run};
+use super::machine::{Mapped, TlbMachine, apply, only_stores};
+use super::model::{self, MappedRun, Regions};
 use super::walker;
 
 /// Tables of the pool.
@@ -60,13 +60,13 @@ pub enum Op {
 
 /// What is mapped, by runs, and the transient pages.
 #[derive(Clone, Default)]
-struct Model {
+struct ContextModel {
     regions: Regions,
-    runs: Vec<Run>,
+    runs: Vec<MappedRun>,
     pages: BTreeMap<u64, (u64, Attributes)>,
 }
 
-impl Model {
+impl ContextModel {
     fn mapped(&self, setup: &Setup) -> Mapped {
         let mut mapped: Vec<_> = self
             .runs
@@ -84,7 +84,7 @@ impl Model {
     fn set(&mut self, first: u64, last: u64, attributes: Option<Attributes>) {
         let mut runs = Vec::new();
         for run in &self.runs {
-            let part = |from: u64, to: u64, attributes| Run {
+            let part = |from: u64, to: u64, attributes| MappedRun {
                 first: from,
                 last: to,
                 pa: run.pa + (from - run.first),
@@ -108,14 +108,14 @@ impl Model {
         self.runs = runs;
     }
 
-    fn run_at(&self, offset: u64) -> Option<&Run> {
+    fn run_at(&self, offset: u64) -> Option<&MappedRun> {
         self.runs.iter().find(|run| run.first <= offset && offset <= run.last)
     }
 }
 
 /// How an operation should end: what is mapped if it succeeds, and what is wrong with it.
 struct Verdict {
-    after: Model,
+    after: ContextModel,
     errors: Vec<fn(Error) -> bool>,
 }
 
@@ -128,8 +128,8 @@ macro_rules! is {
 struct Case<'a, 't, R> {
     setup: Setup,
     context: &'a mut Context<'t, R>,
-    machine: Rc<RefCell<Machine>>,
-    model: Model,
+    machine: Rc<RefCell<TlbMachine>>,
+    model: ContextModel,
     /// Whether any attributes were changed, so that there may be more tables than needed.
     changed: bool,
 }
@@ -268,11 +268,11 @@ impl<R: Regime> Case<'_, '_, R> {
     fn adding(&self, region: Region, offset: u64) -> Verdict {
         let mut after = self.model.clone();
         let mut errors: Vec<fn(Error) -> bool> = Vec::new();
-        for refusal in self.model.regions.refusals(&region, Lifetime::Dynamic, offset) {
+        for refusal in self.model.regions.broken_rules(&region, Lifetime::Dynamic, offset) {
             errors.push(match refusal {
-                model::Refusal::Overlap => is!(Error::Overlap(_)),
-                model::Refusal::NestedElsewhere => is!(Error::NestedElsewhere(_)),
-                model::Refusal::PhysicalOverlap => is!(Error::PhysicalOverlap(_)),
+                model::RegionRule::Overlap => is!(Error::Overlap(_)),
+                model::RegionRule::NestedElsewhere => is!(Error::NestedElsewhere(_)),
+                model::RegionRule::PhysicalOverlap => is!(Error::PhysicalOverlap(_)),
             });
         }
         let new = Regions(vec![(region, Lifetime::Dynamic, offset)]);
@@ -316,12 +316,12 @@ impl<R: Regime> Case<'_, '_, R> {
                 let last = at + region.extent.size - 1;
                 if lifetime == Lifetime::Static {
                     errors.push(is!(Error::Static(_)));
-                } else if region.content == Content::Transient
+                } else if region.kind == RegionKind::Transient
                     && after.pages.range(at..=last).next().is_some()
                 {
                     errors.push(is!(Error::StillMapped(_)));
                 }
-                if region.content != Content::Transient {
+                if region.kind != RegionKind::Transient {
                     after.set(at, last, None);
                 }
             }
@@ -495,13 +495,13 @@ pub fn check_case<R: Regime>(
     let mut memory = vec![[0; 512]; TABLES];
     apply(&mut memory, &events, host_base);
     let runs = regions.runs();
-    let model = Model { regions, runs, pages: BTreeMap::new() };
+    let model = ContextModel { regions, runs, pages: BTreeMap::new() };
     let cpus = match maintenance {
         Maintenance::None => 0,
         Maintenance::Local => 1,
         Maintenance::InnerShareable => 2,
     };
-    let machine = Rc::new(RefCell::new(Machine::new(
+    let machine = Rc::new(RefCell::new(TlbMachine::new(
         setup.walk(draft::ttbr(&context)),
         setup.space.asid(),
         (host_base, setup.pool),

@@ -6,15 +6,15 @@
 //! Each count is printed as a line `figure: SECTION | NAME | NUMBER`, which `make bench` collects.
 
 use rmm::address::{PhysAddr, VirtAddr, native};
-use rmm::xlat::mmu::{self, Sharing};
+use rmm::xlat::mmu::{self, TableSharing};
 use rmm::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error,
     Maintenance, Region, RegionStorage, Table, TablePool, VaRange,
 };
 use rmm_test_firmware::say;
 
+use crate::exception_level::{ExceptionLevel, features, instruction_clock};
 use crate::layout::{GIB, MIB_2, PAGE, add_image};
-use crate::level::{Level, features, instruction_clock};
 
 /// Regions of the largest context.
 const MOST: usize = 10_000;
@@ -37,7 +37,7 @@ fn figure(name: impl core::fmt::Display, instructions: u64) {
 
 /// Counts everything. Runs at EL2.
 pub fn run() -> Result<(), Error> {
-    Level::El2And0.enter();
+    ExceptionLevel::El2And0.enter();
     for count in [10, 100, 1_000, MOST as u64] {
         for (name, step) in [("in ascending order", 1), ("in any order", 7919)] {
             // The step is prime to each count: all pages are met once.
@@ -96,7 +96,7 @@ fn live() -> Result<(), Error> {
     let mut tables = [const { Table::EMPTY }; TABLES];
     let mut storage = Storage::new();
     let mut builder = builder(&mut tables, &mut storage)?;
-    add_image(&mut builder, Level::El2And0)?;
+    add_image(&mut builder, ExceptionLevel::El2And0)?;
     builder.add_static(Region::transient(SLOTS, 16 * PAGE))?;
     for number in 0..USUAL {
         builder.add_static(region(number))?;
@@ -116,10 +116,10 @@ fn live() -> Result<(), Error> {
     .init()
     .map_err(|failed| failed.error)?;
     let tcr = mmu::tcr(low.space(), high.space(), &features)?;
-    let ttbr = |context| mmu::ttbr(context, Sharing::Private, &features);
+    let ttbr = |context| mmu::ttbr(context, TableSharing::Private, &features);
     low.activate(Maintenance::InnerShareable);
     // SAFETY: the image is mapped, flat.
-    unsafe { Level::El2And0.put_in_force(tcr, ttbr(&low), ttbr(&high)) };
+    unsafe { ExceptionLevel::El2And0.put_in_force(tcr, ttbr(&low), ttbr(&high)) };
 
     let data = Attributes::read_write();
     let near = region(USUAL);

@@ -5,9 +5,9 @@
 use core::ops::Range;
 
 use rmm::address::{PhysAddr, VirtAddr};
-use rmm::xlat::{Access, AddressSpace, Attributes, ContextBuilder, Error, Regime, Region};
+use rmm::xlat::{AddressSpace, Attributes, ContextBuilder, DataAccess, Error, Regime, Region};
 
-use crate::level::{Level, synchronize_code};
+use crate::exception_level::{ExceptionLevel, synchronize_code};
 use crate::probe::Outcome;
 
 /// Bytes of a page.
@@ -88,7 +88,7 @@ unsafe extern "C" {
 /// Adds the image, flat: code, constants, and all that is written.
 pub fn add_image<R: Regime>(
     builder: &mut ContextBuilder<'_, R>,
-    level: Level,
+    level: ExceptionLevel,
 ) -> Result<(), Error> {
     let address = |symbol: *const u8| symbol.addr() as u64;
     let [text, rodata, data, end] = [
@@ -131,7 +131,7 @@ pub struct Kind {
 const NOT_EXECUTABLE: Outcome = Outcome::Permission(3);
 
 /// The kinds that a level has.
-pub fn kinds(level: Level) -> impl Iterator<Item = Kind> {
+pub fn kinds(level: ExceptionLevel) -> impl Iterator<Item = Kind> {
     let data = move |name, number, attributes: Attributes| Kind {
         name,
         below_top: (0x10 + 2 * number) * PAGE,
@@ -148,7 +148,7 @@ pub fn kinds(level: Level) -> impl Iterator<Item = Kind> {
         ..data(name, number, attributes)
     };
     // The UART is left alone, beyond being read.
-    let registers = Attributes { access: Access::ReadOnly, ..Attributes::device() };
+    let registers = Attributes { access: DataAccess::ReadOnly, ..Attributes::device() };
     let everywhere = [
         read_only(data("read-only", 0, Attributes::read_only())),
         data("read-write", 1, Attributes::read_write()),
@@ -187,7 +187,7 @@ pub fn below_top(space: &AddressSpace, bytes: u64) -> VirtAddr {
 /// Adds the static regions that [`crate::session`] tests.
 pub fn add_tested<R: Regime>(
     builder: &mut ContextBuilder<'_, R>,
-    level: Level,
+    level: ExceptionLevel,
 ) -> Result<(), Error> {
     let space = *builder.space();
     for kind in kinds(level) {

@@ -15,8 +15,8 @@
 #[path = "../../firmware/src/host/check.rs"]
 mod check;
 mod costs;
+mod exception_level;
 mod layout;
-mod level;
 mod probe;
 mod runs;
 mod session;
@@ -26,7 +26,7 @@ use core::panic::PanicInfo;
 use rmm_test_firmware::options::Options;
 use rmm_test_firmware::{say, semihosting};
 
-use crate::level::Level;
+use crate::exception_level::ExceptionLevel;
 
 /// Exit status when a check failed.
 const EXIT_CHECK_FAILED: u64 = 1;
@@ -36,7 +36,7 @@ const EXIT_FAILED: u64 = 2;
 /// Called by entry.S, at EL3 with the MMU off.
 #[unsafe(no_mangle)]
 extern "C" fn xlat_main() -> ! {
-    Level::El3.enter();
+    ExceptionLevel::El3.enter();
     let options = Options::from_command_line().unwrap_or_else(|| semihosting::exit(EXIT_FAILED));
     let result = match options.scenario() {
         "costs" => costs::run(),
@@ -53,7 +53,7 @@ extern "C" fn xlat_main() -> ! {
 /// Called by the vectors for every exception that is no fault of a probe.
 #[unsafe(no_mangle)]
 extern "C" fn xlat_unexpected(vector: u64) -> ! {
-    let [syndrome, link, address] = Level::exception_registers();
+    let [syndrome, link, address] = ExceptionLevel::exception_registers();
     say!(
         "FAILED: exception at vector {vector:#x}: ESR {syndrome:#x} ELR {link:#x} FAR {address:#x}"
     );

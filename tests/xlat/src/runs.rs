@@ -3,7 +3,7 @@
 //! levels.
 
 use rmm::address::PhysAddr;
-use rmm::xlat::mmu::{self, Features, Sharing};
+use rmm::xlat::mmu::{self, MmuFeatures, TableSharing};
 use rmm::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El1And0, El2, El2And0,
     El3, Error, Maintenance, Regime, Region, RegionStorage, Table, TablePool, VaRange,
@@ -11,8 +11,8 @@ use rmm::xlat::{
 use rmm_test_firmware::say;
 
 use crate::check::Every;
+use crate::exception_level::{ExceptionLevel, features, single_range_tcr};
 use crate::layout::{PAGE, add_image, add_tested, below_top, page, plant};
-use crate::level::{Level, features, single_range_tcr};
 use crate::probe::{Outcome, load};
 use crate::session::Session;
 
@@ -32,23 +32,23 @@ pub fn run() -> Result<(), Error> {
 
     // Entered by the caller.
     for format in FORMATS {
-        one_range::<El3>(Level::El3, format, &features)?;
+        one_range::<El3>(ExceptionLevel::El3, format, &features)?;
     }
-    Level::El2And0.enter();
-    two_ranges::<El2And0>(Level::El2And0, &features)?;
-    Level::El2.enter();
+    ExceptionLevel::El2And0.enter();
+    two_ranges::<El2And0>(ExceptionLevel::El2And0, &features)?;
+    ExceptionLevel::El2.enter();
     for format in FORMATS {
-        one_range::<El2>(Level::El2, format, &features)?;
+        one_range::<El2>(ExceptionLevel::El2, format, &features)?;
     }
-    Level::El1And0.enter();
-    two_ranges::<El1And0>(Level::El1And0, &features)
+    ExceptionLevel::El1And0.enter();
+    two_ranges::<El1And0>(ExceptionLevel::El1And0, &features)
 }
 
 fn space(
     range: VaRange,
     bits: u32,
     format: DescriptorFormat,
-    features: &Features,
+    features: &MmuFeatures,
 ) -> Result<AddressSpace, Error> {
     AddressSpace::new(range, bits, features.max_pa(format)?, format)
 }
@@ -71,9 +71,9 @@ fn announce<R: Regime>(context: &Context<'_, R>) {
 
 /// A regime with one VA range, of which the image and what is tested have to share the context.
 fn one_range<R: Regime>(
-    level: Level,
+    level: ExceptionLevel,
     format: DescriptorFormat,
-    features: &Features,
+    features: &MmuFeatures,
 ) -> Result<(), Error> {
     let sizes = match format {
         DescriptorFormat::Bits48 => [39, 48],
@@ -90,7 +90,7 @@ fn one_range<R: Regime>(
         let mut context = builder.init().map_err(|failed| failed.error)?;
         announce(&context);
         let tcr = single_range_tcr(context.space(), features);
-        let ttbr = mmu::ttbr(&context, Sharing::Private, features);
+        let ttbr = mmu::ttbr(&context, TableSharing::Private, features);
         context.activate(Maintenance::Local);
         // SAFETY: the image is mapped, flat.
         unsafe { level.put_in_force(tcr, ttbr, 0) };
@@ -114,7 +114,7 @@ const PAIRS: [(DescriptorFormat, u32, u32, VaRange); 9] = [
 ];
 
 /// A regime with two VA ranges: the image is in the Low one.
-fn two_ranges<R: Regime>(level: Level, features: &Features) -> Result<(), Error> {
+fn two_ranges<R: Regime>(level: ExceptionLevel, features: &MmuFeatures) -> Result<(), Error> {
     const ASID: u16 = 0x5a5a;
     for (format, low_bits, high_bits, tested) in PAIRS {
         plant();
@@ -135,8 +135,8 @@ fn two_ranges<R: Regime>(level: Level, features: &Features) -> Result<(), Error>
         }
         let mut low = low.init().map_err(|failed| failed.error)?;
         let mut high = high.init().map_err(|failed| failed.error)?;
-        let ttbr0 = mmu::ttbr(&low, Sharing::Common, features);
-        let ttbr1 = mmu::ttbr(&high, Sharing::Private, features);
+        let ttbr0 = mmu::ttbr(&low, TableSharing::Common, features);
+        let ttbr1 = mmu::ttbr(&high, TableSharing::Private, features);
         low.activate(Maintenance::InnerShareable);
         high.activate(Maintenance::Local);
         let context = match tested {
@@ -155,7 +155,7 @@ fn two_ranges<R: Regime>(level: Level, features: &Features) -> Result<(), Error>
 /// Regions that are added and removed while nobody walks the tables are there, and not, when they
 /// are walked again.
 fn out_of_force<R: Regime>(
-    level: Level,
+    level: ExceptionLevel,
     context: &mut Context<'_, R>,
     tcr: u64,
     ttbr0: u64,

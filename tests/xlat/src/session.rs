@@ -5,16 +5,16 @@
 
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::xlat::{
-    Attributes, Context, DescriptorFormat, Error, Granularity, Level as WalkLevel, MemoryType,
-    Regime, Region, mmu,
+    Attributes, Context, DescriptorFormat, Error, Granularity, Level, MemoryType, Regime, Region,
+    mmu,
 };
 
 use crate::check::Every;
+use crate::exception_level::ExceptionLevel;
 use crate::layout::{
     CODE, GIB, GIB_512, GROUP, MEMORY_2_MIB, MEMORY_GIB, MIB_2, PAGE, TRANSIENT, answer, below_top,
     code, content, kinds, page,
 };
-use crate::level::Level;
 use crate::probe::{Outcome, call, fault, load, store};
 
 const NOT_MAPPED: Outcome = Outcome::Translation(3);
@@ -24,7 +24,7 @@ const STORED: Outcome = Outcome::Done(0);
 /// A context in force at a level.
 pub struct Session<'c, 'a, R> {
     /// The level.
-    pub level: Level,
+    pub level: ExceptionLevel,
     /// The context, which is that of one of the level's VA ranges.
     pub context: &'c mut Context<'a, R>,
 }
@@ -220,7 +220,7 @@ impl<R: Regime> Session<'_, '_, R> {
                 every.equal("write", store(va.get() + offset, word), STORED);
             }
         }
-        crate::level::synchronize_code();
+        crate::exception_level::synchronize_code();
         for _ in 0..2 {
             self.change(va, PAGE, self.read_only())?;
             every.equal("read-only, read", load(va.get()), Outcome::Done(code(CODE[0])));
@@ -293,13 +293,13 @@ impl<R: Regime> Session<'_, '_, R> {
             let free = self.context.pool().free();
             every.equal("before", matches!(load(va.get()), Outcome::Translation(_)), true);
             self.add(MEMORY_2_MIB, va, MIB_2)?;
-            every.equal("level", self.context.translate(va)?.level, WalkLevel::Two);
+            every.equal("level", self.context.translate(va)?.level, Level::Two);
             let whole = self.context.pool().free();
             self.all_but_one(&mut every, (va, MEMORY_2_MIB), pages, None);
             every.equal("call", call(va.get()), Outcome::Permission(2));
             let one = VirtAddr::new(va.get() + 0x100 * PAGE);
             self.change(one, PAGE, self.read_only())?;
-            every.equal("level", self.context.translate(va)?.level, WalkLevel::Three);
+            every.equal("level", self.context.translate(va)?.level, Level::Three);
             every.equal("tables of the split", whole - self.context.pool().free(), 1);
             self.all_but_one(&mut every, (va, MEMORY_2_MIB), pages, Some(0x100));
             self.context.remove(va, MIB_2)?;
@@ -323,7 +323,7 @@ impl<R: Regime> Session<'_, '_, R> {
         let contents =
             places.map(|offset| Outcome::Done(content(PhysAddr::new(MEMORY_GIB.get() + offset))));
         self.add(MEMORY_GIB, va, GIB)?;
-        every.equal("level", self.context.translate(va)?.level, WalkLevel::One);
+        every.equal("level", self.context.translate(va)?.level, Level::One);
         every.equal("read", places.map(|offset| load(address(offset))), contents);
         every.equal("call", call(va.get()), Outcome::Permission(1));
         self.change(VirtAddr::new(address(MIB_2)), MIB_2, self.read_only())?;
@@ -354,7 +354,7 @@ impl<R: Regime> Session<'_, '_, R> {
         every.equal(
             "level and hint",
             (translation.level, translation.contiguous),
-            (WalkLevel::Three, false),
+            (Level::Three, false),
         );
         let one = VirtAddr::new(va.get() + 7 * PAGE);
         self.change(one, PAGE, self.read_only())?;
@@ -367,7 +367,7 @@ impl<R: Regime> Session<'_, '_, R> {
         let mut every = Every::new("the walker takes a block of 512 GiB");
         let va = self.at(4 * GIB_512);
         self.add(PhysAddr::new(GIB_512), va, GIB_512)?;
-        every.equal("level", self.context.translate(va)?.level, WalkLevel::Zero);
+        every.equal("level", self.context.translate(va)?.level, Level::Zero);
         for offset in [0, 0x1234_5678_9000, GIB_512 - PAGE].map(|offset| offset & (GIB_512 - 1)) {
             self.agree(&mut every, va.get() + offset);
         }

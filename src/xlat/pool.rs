@@ -8,7 +8,7 @@
 
 use core::sync::atomic::AtomicU64;
 
-use super::descriptor::{self, DescriptorFormat, EMPTY, Entry};
+use super::descriptor::{self, Descriptor, DescriptorFormat, EMPTY};
 use super::error::Error;
 use super::level::{Level, TABLE_ENTRIES};
 use crate::address::{GRANULE_SIZE, PhysAddr};
@@ -144,8 +144,8 @@ impl<'a> TablePool<'a> {
         index: usize,
         level: Level,
         format: DescriptorFormat,
-    ) -> Entry {
-        Entry::decode(load_descriptor(self.entry(table, index)), level, format)
+    ) -> Descriptor {
+        Descriptor::decode(load_descriptor(self.entry(table, index)), level, format)
     }
 
     /// Whether every entry is empty or a table that is being taken away.
@@ -156,7 +156,8 @@ impl<'a> TablePool<'a> {
         format: DescriptorFormat,
     ) -> bool {
         self.entries(table).iter().map(load_descriptor).all(|raw| {
-            raw == EMPTY || matches!(Entry::decode(raw, level, format), Entry::ParkedTable(_))
+            raw == EMPTY
+                || matches!(Descriptor::decode(raw, level, format), Descriptor::ParkedTable(_))
         })
     }
 

@@ -7,7 +7,7 @@
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 
-use rmm::xlat::mmu::Features;
+use rmm::xlat::mmu::MmuFeatures;
 use rmm::xlat::{AddressSpace, DescriptorFormat, PhysicalAddressSpace};
 use rmm_test_firmware::read_register;
 
@@ -63,7 +63,7 @@ unsafe extern "C" {
 
 /// The translation regimes, each with the state of the machine that it is in force in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Level {
+pub enum ExceptionLevel {
     /// EL3.
     El3,
     /// EL2 with HCR_EL2.E2H set: the EL2&0 regime.
@@ -110,7 +110,7 @@ const fn walks(txsz: u64) -> u64 {
     txsz | 1 << 8 | 1 << 10 | 3 << 12
 }
 
-impl Level {
+impl ExceptionLevel {
     /// Whether the regime has an EL0, and so two VA ranges.
     pub fn has_el0(self) -> bool {
         matches!(self, Self::El2And0 | Self::El1And0)
@@ -223,8 +223,8 @@ impl Level {
 }
 
 /// What this CPU's translation can do.
-pub fn features() -> Features {
-    Features::from_id_registers(
+pub fn features() -> MmuFeatures {
+    MmuFeatures::from_id_registers(
         read_register!("id_aa64mmfr0_el1"),
         read_register!("id_aa64mmfr1_el1"),
         read_register!("id_aa64mmfr2_el1"),
@@ -233,7 +233,7 @@ pub fn features() -> Features {
 
 /// TCR_EL2 without E2H, and TCR_EL3: the layout of a regime with one VA range, of which the library
 /// computes no values.
-pub fn single_range_tcr(space: &AddressSpace, features: &Features) -> u64 {
+pub fn single_range_tcr(space: &AddressSpace, features: &MmuFeatures) -> u64 {
     let lpa2 = space.format() == DescriptorFormat::Lpa2;
     let range = if lpa2 { features.physical_range } else { features.physical_range.min(5) };
     walks(space.txsz().into()) | range << 16 | 1 << 23 | 1 << 31 | u64::from(lpa2) << 32

@@ -7,13 +7,13 @@
 
 use core::sync::atomic::AtomicU64;
 
-use super::descriptor::{self, CONTIGUOUS, Entry, LeafBits, TRANSIENT_UNMAPPED};
+use super::descriptor::{self, CONTIGUOUS, Descriptor, LeafBits, TRANSIENT_UNMAPPED};
 use super::error::Error;
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
+use super::pool::{TableIndex, TablePool};
 use super::regime::Regime;
-use super::region::{Content, Region};
+use super::region::{Region, RegionKind};
 use super::space::AddressSpace;
-use super::table::{TableIndex, TablePool};
 use crate::address::PhysAddr;
 use crate::arch::memory::store_descriptor;
 
@@ -23,7 +23,7 @@ pub(super) struct OutOfTables;
 
 /// The tables of a context.
 #[derive(Debug)]
-pub(super) struct Tree<'a> {
+pub(super) struct TableTree<'a> {
     pub(super) pool: TablePool<'a>,
     pub(super) root: TableIndex,
     pub(super) space: AddressSpace,
@@ -31,26 +31,26 @@ pub(super) struct Tree<'a> {
 
 /// Where a walk ended: an entry that is not a table.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct WalkEnd {
     pub(super) level: Level,
     pub(super) table: TableIndex,
     pub(super) index: usize,
-    pub(super) entry: Entry,
+    pub(super) descriptor: Descriptor,
 }
 
-/// An entry that [`Tree::visit`] came to.
+/// An entry that [`TableTree::visit`] came to.
 #[derive(Debug)]
-pub(super) struct Visited<'a> {
+pub(super) struct VisitedEntry<'a> {
     pub(super) level: Level,
     /// The part of the visited span that falls to it.
     pub(super) span: Span,
-    pub(super) place: &'a AtomicU64,
-    pub(super) entry: Entry,
+    pub(super) entry: &'a AtomicU64,
+    pub(super) descriptor: Descriptor,
 }
 
 /// A span to be mapped, and with what.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(super) struct MapRequest {
     span: Span,
     fill: Fill,
     /// Bytes of the largest unit of translation allowed.
@@ -64,7 +64,7 @@ enum Fill {
     Transient,
 }
 
-impl Mapping {
+impl MapRequest {
     /// The mapping of `span`, which is all or part of `region`; that begins at offset `first`.
     pub(super) fn new<R: Regime>(
         region: &Region,
@@ -72,7 +72,7 @@ impl Mapping {
         span: Span,
         space: &AddressSpace,
     ) -> Result<Self, Error> {
-        let Content::Memory { base, attributes } = region.content else {
+        let RegionKind::Memory { base, attributes } = region.kind else {
             return Ok(Self {
                 span,
                 fill: Fill::Transient,
@@ -133,7 +133,7 @@ impl Mapping {
     }
 }
 
-impl<'a> Tree<'a> {
+impl<'a> TableTree<'a> {
     /// A tree of one table that maps nothing.
     pub(super) fn new(mut pool: TablePool<'a>, space: AddressSpace) -> Result<Self, Error> {
         let root = pool.take().ok_or(Error::TablePool(pool.base()))?;
@@ -145,23 +145,23 @@ impl<'a> Tree<'a> {
         self.pool.reset_to(self.root);
     }
 
-    pub(super) fn load(&self, table: TableIndex, index: usize, level: Level) -> Entry {
+    pub(super) fn load(&self, table: TableIndex, index: usize, level: Level) -> Descriptor {
         self.pool.load(table, index, level, self.space.format())
     }
 
     /// Walks to the entry for `offset` that is not a table.
-    pub(super) fn find(&self, offset: u64) -> Found {
+    pub(super) fn find(&self, offset: u64) -> WalkEnd {
         let mut level = self.space.initial_level();
         let mut table = self.root;
         loop {
             let index = level.index(offset);
-            let entry = self.load(table, index, level);
-            match (entry, level.finer()) {
-                (Entry::Table(pa), Some(finer)) => {
+            let descriptor = self.load(table, index, level);
+            match (descriptor, level.finer()) {
+                (Descriptor::Table(pa), Some(finer)) => {
                     table = self.pool.at(pa);
                     level = finer;
                 }
-                _ => return Found { level, table, index, entry },
+                _ => return WalkEnd { level, table, index, descriptor },
             }
         }
     }
@@ -171,7 +171,7 @@ impl<'a> Tree<'a> {
     pub(super) fn visit<E>(
         &self,
         span: Span,
-        f: &mut impl FnMut(Visited<'a>) -> Result<(), E>,
+        f: &mut impl FnMut(VisitedEntry<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.visit_in(self.root, self.space.initial_level(), span, f)
     }
@@ -181,16 +181,16 @@ impl<'a> Tree<'a> {
         table: TableIndex,
         level: Level,
         span: Span,
-        f: &mut impl FnMut(Visited<'a>) -> Result<(), E>,
+        f: &mut impl FnMut(VisitedEntry<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         for piece in level.pieces(span) {
             match (self.load(table, piece.index, level), level.finer()) {
-                (Entry::Table(pa) | Entry::ParkedTable(pa), Some(finer)) => {
+                (Descriptor::Table(pa) | Descriptor::ParkedTable(pa), Some(finer)) => {
                     self.visit_in(self.pool.at(pa), finer, piece.span, f)?;
                 }
-                (entry, _) => {
-                    let place = self.pool.entry(table, piece.index);
-                    f(Visited { level, span: piece.span, place, entry })?;
+                (descriptor, _) => {
+                    let entry = self.pool.entry(table, piece.index);
+                    f(VisitedEntry { level, span: piece.span, entry, descriptor })?;
                 }
             }
         }
@@ -199,7 +199,7 @@ impl<'a> Tree<'a> {
 
     /// Maps what is not mapped yet. Each store makes an entry valid (or transient), after what it
     /// leads to.
-    pub(super) fn map(&mut self, mapping: &Mapping) -> Result<(), OutOfTables> {
+    pub(super) fn map(&mut self, mapping: &MapRequest) -> Result<(), OutOfTables> {
         self.map_in(self.root, self.space.initial_level(), mapping.span, mapping)
     }
 
@@ -208,7 +208,7 @@ impl<'a> Tree<'a> {
         table: TableIndex,
         level: Level,
         span: Span,
-        mapping: &Mapping,
+        mapping: &MapRequest,
     ) -> Result<(), OutOfTables> {
         let hinted = mapping.hinted(level);
         let Some(finer) = level.finer() else {
@@ -219,7 +219,7 @@ impl<'a> Tree<'a> {
             let entry = self.pool.entry(table, piece.index);
             if mapping.is_leaf(piece.span, level, &self.space) {
                 store_descriptor(entry, mapping.leaf(piece.span.first, level, hinted));
-            } else if let Entry::Table(pa) = self.load(table, piece.index, level) {
+            } else if let Descriptor::Table(pa) = self.load(table, piece.index, level) {
                 self.map_in(self.pool.at(pa), finer, piece.span, mapping)?;
             } else {
                 let below = self.pool.take().ok_or(OutOfTables)?;
@@ -231,7 +231,7 @@ impl<'a> Tree<'a> {
     }
 
     /// [`Self::map_in`] at level 3, where every piece is a page.
-    fn map_pages(&self, table: TableIndex, span: Span, mapping: &Mapping, hinted: Option<Span>) {
+    fn map_pages(&self, table: TableIndex, span: Span, mapping: &MapRequest, hinted: Option<Span>) {
         let indexes = Level::Three.index(span.first)..=Level::Three.index(span.last);
         let entries = &self.pool.entries(table)[indexes];
         if let Fill::Transient = mapping.fill {
@@ -248,7 +248,7 @@ impl<'a> Tree<'a> {
     }
 
     /// How many tables [`Self::map`] would take; or some number above `limit` if more than that.
-    pub(super) fn tables_for(&self, mapping: &Mapping, limit: usize) -> usize {
+    pub(super) fn tables_for(&self, mapping: &MapRequest, limit: usize) -> usize {
         self.tables_in(Some(self.root), self.space.initial_level(), mapping.span, mapping, limit)
     }
 
@@ -257,7 +257,7 @@ impl<'a> Tree<'a> {
         table: Option<TableIndex>,
         level: Level,
         span: Span,
-        mapping: &Mapping,
+        mapping: &MapRequest,
         limit: usize,
     ) -> usize {
         let Some(finer) = level.finer() else { return 0 };
@@ -266,7 +266,7 @@ impl<'a> Tree<'a> {
             level.pieces(span).filter(|piece| !mapping.is_leaf(piece.span, level, &self.space))
         {
             let below = match table.map(|table| self.load(table, piece.index, level)) {
-                Some(Entry::Table(pa)) => Some(self.pool.at(pa)),
+                Some(Descriptor::Table(pa)) => Some(self.pool.at(pa)),
                 _ => None,
             };
             count += usize::from(below.is_none());

@@ -4,8 +4,8 @@
 //! The global state is INIT until RMI_RMM_ACTIVATE, then ACTIVE. Configuration is set in INIT only;
 //! granules are delegated in both.
 
-use super::rmm::Rmm;
-use super::types::{Answered, Call, Status};
+use super::call::{Answered, Call, Status};
+use super::state::Rmm;
 use crate::address::{GRANULE_SIZE, PhysAddr};
 use crate::mem::Cpu;
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The commands that give memory to a Realm and take it away (RMM specification 1.0, RMI_DATA_*).
 
-use super::rmm::Rmm;
+use super::call::{Answered, Call, Status};
 use super::rtt::{answer_destroyed, granule, is_reachable, stage2_of};
-use super::types::{Answered, Call, Status};
+use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::granule::LockedGranule;
 use crate::granule::state::{Data, Delegated, Rd};
 use crate::mem::Cpu;
-use crate::realm::descriptor::{RealmDescriptor, RealmState};
-use crate::realm::rtt::{Ripas, Walk};
+use crate::realm::rd::{RealmDescriptor, RealmState};
+use crate::realm::stage2::{Ripas, Walk};
 
 /// RmiDataFlags: the content is measured. All other bits are reserved.
 const MEASURE_CONTENT: u64 = 1;

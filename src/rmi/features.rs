@@ -6,13 +6,13 @@
 
 use tock_registers::interfaces::Readable;
 
-use super::rmm::Rmm;
-use super::types::{Answered, Call, Dialect, Status};
+use super::call::{Answered, Call, Dialect, Status};
+use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::arch::sysreg::fields::ID_AA64MMFR0_TGRAN4_2;
 use crate::arch::sysreg::{ID_AA64DFR0_EL1, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1};
-use crate::realm::descriptor::MAX_RECS_ORDER;
 use crate::realm::parameters::RealmLimits;
+use crate::realm::rd::MAX_RECS_ORDER;
 use aarch64_cpu::registers::{
     ID_AA64DFR0_EL1 as DFR0, ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1,
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The commands that move granules between the host and the Realm world.
 
-use super::rmm::Rmm;
-use super::types::{Answered, Call, Status};
+use super::call::{Answered, Call, Status};
+use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::arch::interrupt;
 use crate::el3::services::{self, Refusal};

@@ -8,21 +8,21 @@
 //! A command of more than a few instructions is a function that is not inlined, so that the
 //! dispatch is a jump that needs no stack frame.
 
+mod call;
 mod configuration;
 mod data;
 mod features;
 mod granule;
 mod realm;
 mod rec;
-mod rmm;
 mod rtt;
+mod state;
 mod tracking;
-mod types;
 mod version;
 
-pub use rmm::Rmm;
-use types::{Answered, Call};
-pub use types::{Dialect, function};
+use call::{Answered, Call};
+pub use call::{Dialect, function};
+pub use state::Rmm;
 
 use crate::arch::smc::Registers;
 use crate::mem::Cpu;

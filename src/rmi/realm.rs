@@ -4,18 +4,18 @@
 //! A Realm is its RD, its root tables and its VMID. They come into use together and go out of use
 //! together: a command that cannot have all changes nothing.
 
-use super::rmm::Rmm;
+use super::call::{Answered, Call, Status};
 use super::rtt::{granule, stage2_of};
-use super::types::{Answered, Call, Status};
+use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::granule::state::{Delegated, Rd, Rtt, Unused};
 use crate::granule::{GranuleAddress, LockedGranule, LockedSet, MAX_SET};
 use crate::mem::Cpu;
-use crate::realm::descriptor::{RealmDescriptor, RealmState};
 use crate::realm::parameters::RmiRealmParams;
+use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec;
-use crate::realm::rtt::{RttTable, invalidate_realm};
 use crate::realm::stage2::{MAX_ROOT_TABLES, Stage2};
+use crate::realm::stage2::{RttTable, invalidate_realm};
 
 // An RD and its root tables are locked as one set.
 static_assertions::const_assert!((MAX_ROOT_TABLES as usize) < MAX_SET);

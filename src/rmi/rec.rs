@@ -6,17 +6,17 @@
 //!
 //! No REC runs yet: [`enter`] answers as for a REC that is not runnable.
 
-use super::rmm::Rmm;
+use super::call::{Answered, Call, Status};
 use super::rtt::granule;
-use super::types::{Answered, Call, Status};
+use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::granule::state::{self, Delegated, Rd, RecAux, Unused};
 use crate::granule::{GranuleAddress, LockError, LockedGranule, LockedSet, MAX_SET};
 use crate::mem::Cpu;
-use crate::realm::descriptor::{MAX_RECS, RealmDescriptor, RealmState};
-use crate::realm::psci::{self, Target};
+use crate::psci::{self, Target};
+use crate::realm::rd::{MAX_RECS, RealmDescriptor, RealmState};
+use crate::realm::rec::parameters::{MAX_AUXILIARY, RmiRecParams};
 use crate::realm::rec::{AUXILIARY, Mpidr, Rec, RecIdentity};
-use crate::realm::rec_parameters::{MAX_AUXILIARY, RmiRecParams};
 
 // A REC and its auxiliary granules are locked as one set.
 static_assertions::const_assert!(MAX_AUXILIARY < MAX_SET);

@@ -5,17 +5,17 @@
 //! says of the Realm, and walks. Once the walk has locked its root table the RD may be let go, so
 //! that commands on different parts of a Realm go on at the same time.
 
-use super::rmm::Rmm;
-use super::types::{Answered, Call, Status};
+use super::call::{Answered, Call, Status};
+use super::state::Rmm;
 use crate::address::{Ipa, PhysAddr};
 use crate::cpu::CpuIndex;
 use crate::granule::state::{Delegated, Rd, Rec};
 use crate::granule::{GranuleAddress, LockError, LockedGranule};
 use crate::mem::{Cpu, Slot};
-use crate::realm::descriptor::{RealmDescriptor, RealmState};
+use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec::{self, PendingRequest, RequestedRipas};
-use crate::realm::rtt::{Entry, RangeError, Refusal, Ripas, Stopped, UnprotectedMapping, Walk};
 use crate::realm::stage2::Stage2;
+use crate::realm::stage2::{Entry, RangeError, Refusal, Ripas, Stopped, UnprotectedMapping, Walk};
 use crate::xlat::Level;
 
 /// RmiRttEntryState.

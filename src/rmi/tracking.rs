@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI 2.0: which memory can be delegated.
 
-use super::rmm::Rmm;
-use super::types::{Answered, Call, Status};
+use super::call::{Answered, Call, Status};
+use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI_VERSION: one version, that of the dialect chosen at boot.
 
-use super::rmm::Rmm;
-use super::types::{Answered, Call, Status};
+use super::call::{Answered, Call, Status};
+use super::state::Rmm;
 
 /// RMI_VERSION(x1 = requested version): x1 = lower, x2 = higher supported version.
 ///

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use rmm::granule::State;
 use rmm::host::Event;
-use rmm::realm::descriptor::RealmState;
 use rmm::realm::measurement::HashAlgorithm;
+use rmm::realm::rd::RealmState;
 use rmm::realm::rec::PendingRequest;
-use rmm::realm::rtt::{Entry, Ripas};
+use rmm::realm::stage2::{Entry, Ripas};
 use rmm::rmi::{Dialect, function};
 
 use rmm::xlat::{DescriptorFormat, Level};

@@ -3,7 +3,7 @@
 //! sizes that a walk from each level translates.
 
 use rmm::realm::parameters::{RealmLimits, RealmParametersError, RmiRealmParams};
-use rmm::realm::rec_parameters::RmiRecParams;
+use rmm::realm::rec::parameters::RmiRecParams;
 use rmm::realm::stage2::Stage2;
 
 const LIMITS: RealmLimits = RealmLimits {

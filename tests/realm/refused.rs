@@ -4,7 +4,7 @@
 
 use rmm::granule::state::{Rec, Rtt};
 use rmm::host::system::System;
-use rmm::realm::descriptor::RealmState;
+use rmm::realm::rd::RealmState;
 use rmm::realm::rec::{Mpidr, PendingRequest};
 use rmm::rmi::function;
 

@@ -9,7 +9,7 @@ use rmm::granule::state::{Data, Delegated, Lockable, Ns, Rd, Rec, RecAux, Rtt};
 use rmm::host::el3::Pas;
 use rmm::host::preset_register;
 use rmm::host::system::System;
-use rmm::realm::descriptor::RealmDescriptor;
+use rmm::realm::rd::RealmDescriptor;
 use rmm::realm::rec::Rec as RecContent;
 use rmm::rmi::{Dialect, function};
 

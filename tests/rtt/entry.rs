@@ -2,7 +2,7 @@
 //! Entries as descriptors: the bits are written down here once more, from the architecture.
 
 use rmm::address::PhysAddr;
-use rmm::realm::rtt::{Entry, Ripas, UnprotectedMapping};
+use rmm::realm::stage2::{Entry, Ripas, UnprotectedMapping};
 use rmm::xlat::{DescriptorFormat, Level};
 
 use crate::granule;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Which IPAs there are, and where each is found.
 
-use rmm::realm::rtt::RangeError;
+use rmm::realm::stage2::RangeError;
 use rmm::xlat::Level;
 
 use crate::{granule, ipa, stage2};

@@ -14,8 +14,8 @@ use rmm::host::machine::Machine;
 use rmm::host::system::{Storage, System};
 use rmm::host::{attach, observe, preset_register};
 use rmm::mem::Cpu;
-use rmm::realm::descriptor::RealmDescriptor;
 use rmm::realm::measurement::InitialMeasurement;
+use rmm::realm::rd::RealmDescriptor;
 use rmm::realm::{rec, stage2};
 use rmm::rmi::{Dialect, function};
 

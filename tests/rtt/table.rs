@@ -2,7 +2,7 @@
 //! Whole tables: unfolding and folding, the root of a Realm, and the search for what is live.
 
 use rmm::address::PhysAddr;
-use rmm::realm::rtt::{Entry, EntryIndex, Ripas, RttTable, UnprotectedMapping};
+use rmm::realm::stage2::{Entry, EntryIndex, Ripas, RttTable, UnprotectedMapping};
 use rmm::xlat::{DescriptorFormat, Level};
 
 use crate::{granule, ipa, stage2};

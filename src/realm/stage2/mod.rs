@@ -13,18 +13,20 @@
 //! - What a TLB may hold of an entry is gone before the entry, or what it led to, becomes anything
 //!   else.
 
+mod control;
+mod entries;
 mod entry;
 mod geometry;
-mod leaves;
-mod maintenance;
 mod table;
-mod unfolding;
+mod tables;
+mod tlb;
 mod walk;
 
+pub use control::{MAX_ROOT_TABLES, Stage2, Stage2Features};
 pub use entry::{Entry, Ripas, UnprotectedMapping};
 pub use geometry::{EntryIndex, RangeError};
-pub use maintenance::invalidate_realm;
 pub use table::RttTable;
+pub use tlb::invalidate_realm;
 pub use walk::Walk;
 
 use crate::address::Ipa;

@@ -7,8 +7,8 @@
 
 use super::entry::{Entry, Ripas};
 use super::geometry::EntryIndex;
-use super::maintenance::{invalidate_entry, invalidate_realm};
 use super::table::{RttTable, end_of_table};
+use super::tlb::{invalidate_entry, invalidate_realm};
 use super::{Refusal, broken};
 use crate::address::Ipa;
 use crate::arch::{barrier, interrupt};

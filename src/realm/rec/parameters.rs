@@ -2,10 +2,10 @@
 //! The parameters of a REC (RmiRecParams): copied from the host's memory once, then a value. Most
 //! rules depend on the Realm, and are the command's.
 
-use super::measurement::MeasuredRecParameters;
-use super::rec::Mpidr;
+use super::Mpidr;
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
+use crate::realm::measurement::MeasuredRecParameters;
 
 /// The most auxiliary granules that the ABI lets a REC have.
 pub const MAX_AUXILIARY: usize = 16;

@@ -6,9 +6,9 @@
 use aarch64_cpu::registers::{ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1};
 use tock_registers::interfaces::Readable;
 
-use super::vmid::Vmid;
 use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1};
 use crate::granule::GranuleAddress;
+use crate::realm::vmid::Vmid;
 use crate::xlat::{DescriptorFormat, Level};
 
 /// The most root tables that are concatenated (Arm ARM D8.2.2).

@@ -2,8 +2,8 @@
 //! The state of the RMM as a whole: a plain value, of which the target has one and a test as many
 //! as it likes.
 
+use super::call::Dialect;
 use super::features::Features;
-use super::types::Dialect;
 use crate::arch::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::granule::GranuleTable;
 use crate::realm::vmid::VmidTable;

@@ -2,7 +2,7 @@
 //! PSCI calls of a REC on another REC of its Realm, which wait until the host has said which
 //! granule the other one is (RMI_PSCI_COMPLETE).
 
-use super::rec::{PendingRequest, Rec, RecIdentity};
+use crate::realm::rec::{PendingRequest, Rec, RecIdentity};
 
 /// PSCI return codes (Arm DEN0022, 5.2.2), and the states that AFFINITY_INFO returns.
 mod status {

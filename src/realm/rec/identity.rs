@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What a REC is for as long as it exists.
+
+use crate::granule::{GranuleAddress, state};
+use crate::mem::Content;
+
+/// Auxiliary granules of a REC, beyond the REC itself: memory to write its attestation token in.
+pub const AUXILIARY: usize = 1;
+
+/// What names a REC within its Realm: the affinity fields of MPIDR_EL1, with 16 RECs at affinity
+/// level 0 and 256 at each of the others (RmiRecMpidr).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Mpidr(u32);
+
+impl Mpidr {
+    /// Aff0 is 4 bits at 0, Aff1 to Aff3 are 8 bits each at 8, 16 and 24.
+    const DEFINED: u64 = 0xffff_ff0f;
+
+    /// The name in this register value; `None` when a bit is set that is in no affinity field.
+    pub const fn new(value: u64) -> Option<Self> {
+        if value & !Self::DEFINED != 0 {
+            return None;
+        }
+        let [b0, b1, b2, b3, ..] = value.to_le_bytes();
+        Some(Self(u32::from_le_bytes([b0, b1, b2, b3])))
+    }
+
+    /// The index of the REC: RECs are created in this order, from 0.
+    pub const fn index(self) -> u32 {
+        (self.0 & 0xf) | (self.0 >> 8) << 4
+    }
+}
+
+/// What a REC is, which does not change while there is one: the holder of the granule's lock may
+/// look at it even while another CPU runs the REC, which has the rest of it to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct RecIdentity {
+    /// The RD of its Realm, to which it holds a reference.
+    pub realm: GranuleAddress,
+    /// Its auxiliary granules.
+    pub auxiliary: [GranuleAddress; AUXILIARY],
+    /// Its name in its Realm.
+    pub mpidr: Mpidr,
+}
+
+// SAFETY: addresses and a number; a `Rec` begins with it.
+unsafe impl Content for RecIdentity {
+    type State = state::Rec;
+}

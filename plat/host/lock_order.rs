@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use crate::arch::lock_order::Lock;
+use crate::granule::lock_order::Lock;
 
 thread_local! {
     /// The locks that the CPUs of this thread hold.

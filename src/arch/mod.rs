@@ -11,7 +11,6 @@ pub mod barrier;
 pub mod cache;
 mod instruction;
 pub mod interrupt;
-pub mod lock_order;
 pub mod memory;
 pub mod place;
 pub mod recovery;

@@ -18,7 +18,7 @@ use crate::el3::boot::{BootArguments, BootError, BootLimits};
 use crate::el3::manifest::{Console, Header};
 use crate::granule::{GranuleEntry, GranuleTable, Waiters};
 use crate::mem::high_va::{self, CpuMemory};
-use crate::mem::{layout, low_va};
+use crate::mem::{linker, low_va};
 use crate::realm::vmid::VmidTable;
 use crate::rmi::Rmm;
 use crate::xlat::mmu::{self, MmuFeatures, TableSharing};
@@ -92,7 +92,7 @@ pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     let physical_limit = max_pa
         .checked_add(1)
         .ok_or(BootError::Unsupported("a physical address range of 64 bits"))?;
-    let limits = BootLimits { cpus: MAX_CPUS, physical_limit, image: layout::image() };
+    let limits = BootLimits { cpus: MAX_CPUS, physical_limit, image: linker::image() };
     let arguments = BootArguments::check(registers, &limits)?;
     if let Some(index) = CpuIndex::new(arguments.cpu_index()) {
         cpu::identify(index, Stage::Arguments);
@@ -138,8 +138,8 @@ fn copy_page(page: PhysAddr) -> [u8; 4096] {
 fn plan(cold: &Cold) -> Result<Plan, BootError> {
     let manifest = header(cold)?.validate()?;
     let situation = Situation {
-        image: layout::image(),
-        pool: layout::pool(),
+        image: linker::image(),
+        pool: linker::pool(),
         shared_buffer: cold.arguments.shared_buffer(),
         physical_limit: cold.physical_limit,
     };
@@ -222,7 +222,7 @@ fn announce(arguments: &BootArguments, header: &Header<'_>) {
     info!(
         "RMM {} at {}, interface {}, manifest {}, {} CPUs",
         env!("CARGO_PKG_VERSION"),
-        layout::image().start,
+        linker::image().start,
         arguments.version().version(),
         header.version(),
         arguments.cpu_count()

@@ -15,7 +15,7 @@ use crate::el3::services;
 use crate::error;
 use crate::fault::{self, ExceptionFrame, backtrace, recoverable};
 use crate::mem::low_va::Sections;
-use crate::mem::{high_va, layout};
+use crate::mem::{high_va, linker};
 
 /// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where,
 /// bits 7:0 which.
@@ -100,7 +100,7 @@ fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
 /// The image as the Low VA map has it: less the guards of cold boot's stacks.
 pub(super) fn sections() -> Sections<2> {
     let stacks = (&raw const BOOT_STACKS).addr();
-    layout::sections(GUARDS.map(|guard| PhysAddr::new((stacks + guard) as u64)))
+    linker::sections(GUARDS.map(|guard| PhysAddr::new((stacks + guard) as u64)))
 }
 
 /// Called once, under the early map, with EL3's x0-x4. The status to report.

@@ -11,7 +11,7 @@ use crate::address::{GRANULE_SIZE, native};
 use crate::arch::smc::Registers;
 use crate::mem::high_va::{CpuMemory, stack_use};
 use crate::mem::slot_layout::SlotIndex;
-use crate::mem::{high_va, layout};
+use crate::mem::{high_va, linker};
 
 /// An RMI function identifier that no version of the RMI has.
 const FAULT: u64 = 0xc400_018e;
@@ -115,10 +115,10 @@ fn commit(fault: u64) -> bool {
         core::hint::black_box(function)();
     };
     match fault {
-        1 => write(layout::sections([]).code.start.get()),
+        1 => write(linker::sections([]).code.start.get()),
         2 => write(core::ptr::from_ref(&READ_ONLY).addr() as u64),
-        3 => write(layout::sections([]).low_tables.start.get()),
-        4 => execute(layout::sections([]).read_write.start.get()),
+        3 => write(linker::sections([]).low_tables.start.get()),
+        4 => execute(linker::sections([]).read_write.start.get()),
         // SAFETY: none: this is the fault.
         5 => unsafe { core::arch::asm!("udf #0") },
         6 => panic!("asked for by a self-test"),

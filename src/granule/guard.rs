@@ -12,8 +12,8 @@ use core::mem::ManuallyDrop;
 use super::address::GranuleAddress;
 use super::lock::{CountError, GranuleEntry, StateAndCount, Waiters};
 use super::state::{Delegated, GranuleState, Lockable, Transition, Unused, Wiped};
-use crate::arch::lock_order;
 use crate::cpu::CpuIndex;
+use crate::granule::lock_order;
 
 /// What zeroes a granule: a slot of a CPU.
 pub trait Wipe {

@@ -139,7 +139,7 @@ impl Waiters {
         for (index, Waiter(place)) in self.places.iter().enumerate().take(limit) {
             let others = !granted.is_some_and(|granted| core::ptr::eq(granted, place));
             if others && place.load(Ordering::Relaxed) == entry {
-                super::waits::overtaken(index);
+                super::wait_stats::overtaken(index);
             }
         }
     }
@@ -173,10 +173,10 @@ impl GranuleEntry {
         let word = self.0.fetch_or(LOCKED | CONTENDED, Ordering::Release);
         if word & LOCKED != 0 {
             #[cfg(feature = "self-test")]
-            super::waits::joined(me);
+            super::wait_stats::joined(me);
             wait::until_equal(place, GRANTED);
             #[cfg(feature = "self-test")]
-            super::waits::ended(me);
+            super::wait_stats::ended(me);
         }
         place.store(NOTHING, Ordering::Relaxed);
         // *contended* stays set, though perhaps nobody waits any more: `unlock` finds out. What

@@ -7,21 +7,22 @@
 //! in [`state`].
 
 mod address;
+mod banks;
 mod guard;
-mod layout;
 mod lock;
-#[cfg(test)]
-mod lock_tests;
-mod several;
+pub mod lock_order;
+mod lock_set;
 pub mod state;
 mod table;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "self-test")]
-pub mod waits;
+pub mod wait_stats;
 
 pub use address::GranuleAddress;
+pub use banks::{LayoutError, MemoryRange};
 pub use guard::{LockedGranule, Reference, Wipe};
-pub use layout::{LayoutError, MemoryRange};
 pub use lock::{CountError, GranuleEntry, Waiters};
-pub use several::{LockedSet, MAX_SET};
+pub use lock_set::{LockedSet, MAX_SET};
 pub use state::State;
 pub use table::{GranuleTable, KnownGranule, LockError, MAX_BANKS, NsGranule, Run};

@@ -58,7 +58,7 @@
 //! ```
 
 use super::lock::MAX_COUNT;
-use crate::arch::lock_order::Rank;
+use crate::granule::lock_order::Rank;
 
 /// What a granule is used for (RMM specification 1.0, granule states; numbers are ours). 7 to 15
 /// are kept for later ABI versions.

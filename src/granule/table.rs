@@ -7,14 +7,14 @@
 use core::fmt;
 
 use super::address::GranuleAddress;
+use super::banks::{LayoutError, MemoryRange, for_each_piece};
 use super::guard::{LockedGranule, Reference};
-use super::layout::{LayoutError, MemoryRange, for_each_piece};
 use super::lock::{GranuleEntry, Waiter, Waiters};
 use super::state::{Lockable, State};
 use crate::address::{GRANULE_SHIFT, PhysAddr};
 use crate::arch::atomic::{AtomicU16, AtomicUsize};
-use crate::arch::lock_order::{self, Lock};
 use crate::cpu::{CpuIndex, MAX_CPUS};
+use crate::granule::lock_order::{self, Lock};
 
 /// Banks that a table holds. A boot manifest, one page, names at most 245.
 pub const MAX_BANKS: usize = 256;

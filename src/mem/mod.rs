@@ -3,15 +3,15 @@
 //! own: its index, and the slots through which it sees memory that is not the RMM's.
 
 pub mod high_va;
-pub mod layout;
+pub mod linker;
 pub mod low_va;
 mod mapping;
-mod ns;
+mod ns_access;
 pub mod slot_layout;
 mod slots;
 
 pub use mapping::{Content, GRANULE_WORDS, GroupMapping, Mapping, SharedMapping};
-pub use ns::{NsAccessError, NsMapping, NsSlot, PlainOldData};
+pub use ns_access::{NsAccessError, NsMapping, NsSlot, PlainOldData};
 pub use slots::{Slot, SlotBuffer, SlotGroup, TooManyGranules};
 
 use crate::cpu::CpuIndex;

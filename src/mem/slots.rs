@@ -59,7 +59,7 @@
 //! ```
 
 use super::mapping::{GroupMapping, Mapping, Open, SharedMapping};
-use super::ns::NsSlot;
+use super::ns_access::NsSlot;
 use super::slot_layout::{self, REC_AUX, SlotIndex};
 use crate::address::PhysAddr;
 use crate::arch::barrier;

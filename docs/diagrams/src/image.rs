@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The image in memory: the sections of `linker.lds`, and the parts that `mem::layout` makes of
+//! The image in memory: the sections of `linker.lds`, and the parts that `mem::linker` makes of
 //! them for the Low VA map.
 
 use rmm::boot::stacks;
-use rmm::mem::layout::PARTS;
+use rmm::mem::linker::PARTS;
 use rmm::mem::low_va::Part;
 
 use crate::linker_script::{Section, sections};

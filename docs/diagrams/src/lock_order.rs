@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The order in which granules are locked: the ranks, and the states of each.
 
-use rmm::arch::lock_order::Rank;
 use rmm::granule::State;
+use rmm::granule::lock_order::Rank;
 
 use crate::style::{Align, Area, Canvas, MARGIN, Paint, TOP, Type, WIDTH};
 

@@ -4,7 +4,7 @@
 
 use rmm::address::PhysAddr;
 use rmm::mem::high_va::{self, PARTS};
-use rmm::mem::layout;
+use rmm::mem::linker;
 use rmm::mem::low_va::{self, Part};
 use rmm::mem::slot_layout::SlotIndex;
 
@@ -21,7 +21,7 @@ pub fn draw() -> Canvas {
     let high_bits = high_va::space(max_pa).map_or(0, |space| space.address_bits());
     let low_bits = low_va::LEAST_ADDRESS_BITS..=low_va::FORMAT.address_bits();
 
-    let image = layout::PARTS.iter().map(|(part, ..)| *part);
+    let image = linker::PARTS.iter().map(|(part, ..)| *part);
     let elsewhere = Part::ALL.into_iter().filter(|part| !image.clone().any(|other| other == *part));
     // From the bottom; a hole before each.
     let groups: Vec<Vec<Part>> =

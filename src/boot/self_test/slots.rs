@@ -104,7 +104,7 @@ fn run(
         }),
         command::HOLDS => with_delegated(rmm, cpu, x2, |word| look(word) == x3),
         command::WAITS => {
-            let (waits, longest) = crate::granule::waits::waits();
+            let (waits, longest) = crate::granule::wait_stats::waits();
             Ok(waits << 32 | longest)
         }
         _ => return None,

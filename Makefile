@@ -108,12 +108,12 @@ coverage: ## the share of the lines of src/ that the tests of this machine execu
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
 	cargo fmt --all --check
 	cargo clippy -q --all-targets -- -D warnings
-	cargo clippy -q --all-targets -p rmm-plat -p rmm-test-system -p rmm-test-loom -p rmm-test-mutants -p rmm-diagrams -- -D warnings
+	cargo clippy -q --all-targets -p rmm-plat -p rmm-test-kit -p rmm-test-system -p rmm-test-loom -p rmm-test-mutants -p rmm-diagrams -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm --features self-test -- -D warnings
 	$(IMAGE) clippy -p rmm-test-xlat -- -D warnings
 	$(FIRMWARE) clippy -p rmm-test-firmware -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps -p rmm -p rmm-plat -p rmm-test-system -p rmm-diagrams
+	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps -p rmm -p rmm-plat -p rmm-test-kit -p rmm-test-system -p rmm-diagrams
 	RUSTDOCFLAGS="-D warnings" $(IMAGE) doc --no-deps -p rmm
 
 host-test: ## the tests that run on this machine

@@ -11,8 +11,8 @@
 //! - the [`Machine`] itself: what EL3 says of it in boot arguments and manifest. The tests are told
 //!   by it: those of this computer, the EL3 test firmware, and the runner that loads the image.
 //!
-//! A new machine is a folder with both, and a line in [`MACHINES`]. `plat/host`, the model machine
-//! of the host's tests, is no part of this crate: it stands behind the seam of `src/arch`.
+//! A new machine is a folder with both, and a line in [`MACHINES`]. The model machine of the
+//! host's tests is in `tests/kit`.
 
 #![no_std]
 #![deny(missing_docs)]

@@ -29,5 +29,4 @@ pub mod rmi;
 pub mod xlat;
 
 #[cfg(not(target_os = "none"))]
-#[path = "../plat/host/mod.rs"]
 pub mod host;

@@ -13,10 +13,10 @@ use std::sync::atomic::Ordering;
 use libfuzzer_sys::fuzz_target;
 use rmm::address::PhysAddr;
 use rmm::granule::{GranuleAddress, State};
-use rmm::host::el3::Pas;
-use rmm::host::machine::Machine;
+use kit::el3::Pas;
+use kit::machine::Machine;
 use rmm::host::preset_register;
-use rmm::host::system::{Storage, System};
+use kit::system::{Storage, System};
 use rmm::mem::Cpu;
 use rmm::rmi::{Dialect, function};
 

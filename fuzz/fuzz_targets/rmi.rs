@@ -6,15 +6,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rmm::host::system::Storage;
+use kit::system::Storage;
 use rmm::rmi::Dialect;
 
-#[path = "../../tests/rmi/harness.rs"]
-mod harness;
-#[path = "../../tests/rmi/model.rs"]
-mod model;
-
-use harness::{Choices, Harness};
+use kit::rmi::harness::{Choices, Harness};
 
 /// The fuzzer's bytes, taken as choices; zeros once they are used up.
 struct Bytes<'a>(&'a [u8]);

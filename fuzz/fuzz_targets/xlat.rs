@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Any bytes as a context with regions, and a sequence of operations on it once live, under the
-//! checks of the sequence tests (`tests/common/xlat/sequence.rs`).
+//! checks of the sequence tests (`tests/kit/src/xlat/sequence.rs`).
 #![no_main]
 
-#[path = "../../tests/common/xlat/mod.rs"]
-mod common;
-
-use common::draft::{AttributeDraft, RegionDraft, SetupDraft};
-use common::sequence::{Op, TABLES, check_case};
-use common::with_regime;
+use kit::xlat::region_strategy::{AttributeDraft, RegionDraft, SetupDraft};
+use kit::xlat::sequence::{Op, TABLES, check_case};
+use kit::with_regime;
 use libfuzzer_sys::arbitrary::{self, Unstructured};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use rmm::xlat::{Lifetime, Maintenance};

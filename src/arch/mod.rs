@@ -2,7 +2,7 @@
 //! The machine, one instruction or register a function, and no policy.
 //!
 //! This is the host seam, the only one: on the target every function is its instruction; on a host
-//! each is handed to the fake hardware in `plat/host`, which records and models it. All code above
+//! each is handed to the fake hardware in `src/host`, which records and models it. All code above
 //! is the same on both. No other module holds `asm!`, except that `boot` includes its assembly
 //! files.
 

@@ -12,11 +12,11 @@ use crate::el3::boot::{BootArguments, BootLimits};
 use crate::el3::manifest::tests::builder::Builder;
 use crate::el3::manifest::{Header, Manifest};
 use crate::granule::{GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, State, Waiters};
-use crate::host::el3::El3;
 use crate::host::set_monitor;
 use crate::mem::high_va::{self, CpuMemory};
 use crate::mem::low_va::{self, Sections};
 use crate::xlat::{RegionStorage, Table};
+use kit::el3::El3;
 
 /// The physical addresses of a CPU that has 48 bits of them.
 const MAX_PA: PhysAddr = PhysAddr::new((1 << 48) - 1);

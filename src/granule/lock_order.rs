@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The order in which a CPU takes the locks of granules, told to whoever checks it: on a host
-//! `plat/host`, which fails the test that breaks it; on the target nobody.
+//! `src/host`, which fails the test that breaks it; on the target nobody.
 
 use core::fmt;
 

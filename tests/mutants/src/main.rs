@@ -51,8 +51,7 @@ struct Arguments {
     mutants: Vec<String>,
 }
 
-const TESTS: &str =
-    "lib,xlat_cases,xlat_maintenance,granule,slots,rmi,rtt,realm,xlat_sequences,xlat_reference";
+const TESTS: &str = "lib,xlat,granule,mem,rmi,stage2,realm";
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Counts on the model machine that are kept as figures: each is asserted here, and printed as a
+//! line `figure: SECTION | NAME | NUMBER`, which `make bench` collects.
+
+mod sharing;
+mod slots;
+
+use kit::machine::Machine;
+use kit::system::{Storage, System};
+use rmm::address::PhysAddr;
+use rmm::granule::GranuleAddress;
+use rmm::rmi::Dialect;
+
+/// The one bank of memory: base and bytes.
+const BANK: (u64, u64) = (0x8000_0000, 256 << 20);
+
+/// An RMM on a machine with one bank.
+fn boot(dialect: Dialect) -> System<'static> {
+    let storage = Box::leak(Box::new(Storage::default()));
+    let bank = [(PhysAddr::new(BANK.0), BANK.1)];
+    System::boot(storage, Machine::with_dram(&[BANK]), dialect, &bank, &[])
+        .expect("the bank is right")
+}
+
+/// The granule with this number.
+fn granule(number: u64) -> GranuleAddress {
+    GranuleAddress::new(PhysAddr::new(BANK.0 + number * 0x1000)).expect("aligned")
+}
+
+fn figure(section: &str, name: &str, number: usize) {
+    println!("figure: {section} | {name} | {number}");
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What opening and closing slots takes: descriptors stored, barriers, TLB invalidations. The
+//! translation tables' own tests assert the order; these count.
+
+use kit::system::System;
+use rmm::granule::state::{Delegated, Ns};
+use rmm::host::{self, Event};
+use rmm::rmi::Dialect;
+
+use crate::{boot, figure, granule};
+
+/// Descriptors stored, and instructions that begin with each of these words.
+const COUNTED: [&str; 3] = ["dsb", "isb", "tlbi"];
+
+/// Counts, asserts and prints what `body` does: stores, DSB, ISB, TLBI.
+fn count<R>(name: &str, expected: [usize; 4], body: impl FnOnce() -> R) -> R {
+    let (result, events) = host::record(body);
+    let stores = events.iter().filter(|event| matches!(event, Event::Descriptor(..))).count();
+    let [dsb, isb, tlbi] = COUNTED.map(|word| {
+        let counted =
+            |event: &&Event| matches!(event, Event::Instruction(text, _) if text.starts_with(word));
+        events.iter().filter(counted).count()
+    });
+    assert_eq!([stores, dsb, isb, tlbi], expected, "{name}: {events:x?}");
+    for (what, number) in [("stores", stores), ("DSB", dsb), ("ISB", isb), ("TLBI", tlbi)] {
+        figure("Slots", &format!("{name}, {what}"), number);
+    }
+    result
+}
+
+#[test]
+fn a_slot_and_a_group_of_sixteen_take_the_same_barriers() {
+    let system = boot(Dialect::V1_0);
+    let table = system.rmm.granules();
+    let mut cpu = System::cpu(0);
+    let addresses: Vec<_> = (0..16).map(granule).collect();
+    for &address in &addresses {
+        drop(table.lock::<Ns>(cpu.index, address).expect("free").transition::<Delegated>());
+    }
+    let lock = |&address| table.lock::<Delegated>(cpu.index, address).expect("free");
+    let granules: Vec<_> = addresses.iter().map(lock).collect();
+    let one = granules.first().expect("there are 16");
+    let mapping = count("map a granule", [1, 1, 1, 0], || cpu.slots.delegated.map(one));
+    count("unmap it", [1, 2, 1, 1], || drop(mapping));
+    let mapping = count("map 16 granules", [16, 1, 1, 0], || cpu.slots.rec_aux.map(&granules));
+    count("unmap them", [16, 2, 1, 16], || drop(mapping.expect("16 slots")));
+}
+
+#[test]
+fn a_copy_of_a_granule_of_the_host_opens_one_slot_once() {
+    let system = boot(Dialect::V1_0);
+    let mut cpu = System::cpu(0);
+    let page = system.rmm.granules().ns_granule(granule(3).get()).expect("it is the host's");
+    let mut words = [0; 512];
+    let copied =
+        count("read 4 KiB of the host's", [2, 3, 2, 1], || cpu.slots.ns.read(page, 0, &mut words));
+    assert_eq!(copied, Ok(()));
+    let copied =
+        count("write 4 KiB of the host's", [2, 3, 2, 1], || cpu.slots.ns.write(page, 0, &words));
+    assert_eq!(copied, Ok(()));
+}

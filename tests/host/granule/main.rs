@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The granule manager by itself: look-up, states, references, and locking several granules.
+
+mod guards;
+mod lookup;
+
+use rmm::address::PhysAddr;
+use rmm::cpu::CpuIndex;
+use rmm::granule::{GranuleAddress, GranuleEntry, GranuleTable, LayoutError, MemoryRange, Waiters};
+
+/// The granule that begins at `address`.
+fn at(address: u64) -> GranuleAddress {
+    GranuleAddress::new(PhysAddr::new(address)).expect("aligned")
+}
+
+/// A CPU.
+fn cpu(index: usize) -> CpuIndex {
+    CpuIndex::new(index).expect("an index of a CPU")
+}
+
+/// Bases and sizes as ranges.
+fn ranges(ranges: &[(u64, u64)]) -> Vec<MemoryRange> {
+    ranges.iter().map(|&(base, size)| (PhysAddr::new(base), size)).collect()
+}
+
+/// A table of just the size that it needs, never freed.
+fn table(
+    banks: &[(u64, u64)],
+    excluded: &[(u64, u64)],
+) -> Result<GranuleTable<'static>, LayoutError> {
+    let (banks, excluded) = (ranges(banks), ranges(excluded));
+    let entries = GranuleTable::required(banks.iter().copied(), &excluded)?;
+    let storage: Vec<_> = (0..entries).map(|_| GranuleEntry::new()).collect();
+    GranuleTable::new(
+        storage.leak(),
+        Box::leak(Box::new(Waiters::new())),
+        banks.into_iter(),
+        &excluded,
+    )
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The objects of a Realm, and the commands on Realms and RECs called as the host calls them, on
+//! the model machine.
+
+mod hostile;
+mod life;
+mod measurement;
+mod measurement_reference;
+mod parameters;
+mod psci;
+mod refused;
+mod threads;

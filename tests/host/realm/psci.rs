@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! RMI_PSCI_COMPLETE on RECs that wait for it, which are made to here: none has run.
+
+use kit::system::System;
+use rmm::granule::state::Rec;
+use rmm::realm::rec::{Mpidr, PendingRequest};
+use rmm::rmi::function;
+
+use kit::realm_fixture::*;
+use kit::rmi::fixture::{ERROR_INPUT, SUCCESS, granule};
+
+const DENIED: u64 = 3_u64.wrapping_neg();
+const ALREADY_ON: u64 = 4_u64.wrapping_neg();
+const BIG_ENDIAN: u64 = 1 << 25;
+
+/// A Realm whose first REC waits for `pending`, and whose second one is on or off.
+fn waiting(pending: impl FnOnce(Mpidr) -> PendingRequest, second_is_on: bool) -> RealmFixture {
+    let fixture = RealmFixture::new();
+    fixture.realm(RD, ROOT, 1);
+    fixture.rec(RD, REC, AUX, 0);
+    fixture.rec(RD, SECOND_REC, SECOND_AUX, 1);
+    fixture.with_rec(REC, |rec| {
+        rec.pending = pending(Mpidr::new(1).expect("no reserved bit"));
+        rec.registers.sctlr_el1 |= BIG_ENDIAN;
+        rec.registers.gprs = [77; 31];
+    });
+    fixture.with_rec(SECOND_REC, |rec| {
+        rec.runnable = second_is_on;
+        rec.registers.gprs = [88; 31];
+    });
+    fixture
+}
+
+fn cpu_on(target: Mpidr) -> PendingRequest {
+    PendingRequest::CpuOn { target, entry: 0x4_2000, context: 0xc0_ffee }
+}
+
+fn affinity_info(target: Mpidr) -> PendingRequest {
+    PendingRequest::AffinityInfo { target }
+}
+
+/// Completes with `status`, and expects `result` for the caller.
+fn completes(fixture: &RealmFixture, status: u64, result: u64) {
+    assert_eq!(fixture.call(function::PSCI_COMPLETE, &[REC, SECOND_REC, status]), SUCCESS);
+    fixture.with_rec(REC, |rec| {
+        assert_eq!(rec.registers.gprs[..5], [result, 0, 0, 0, 77]);
+        assert_eq!(rec.pending, PendingRequest::None);
+    });
+    fixture.refused(
+        function::PSCI_COMPLETE,
+        &[REC, SECOND_REC, status],
+        ERROR_INPUT,
+        "completed already",
+    );
+}
+
+#[test]
+fn a_rec_that_is_off_is_switched_on_as_the_caller_asked() {
+    let fixture = waiting(cpu_on, false);
+    completes(&fixture, SUCCESS, 0);
+    fixture.with_rec(SECOND_REC, |rec| {
+        assert!(rec.runnable);
+        assert_eq!((rec.registers.pc, rec.registers.gprs[0]), (0x4_2000, 0xc0_ffee));
+        assert_eq!(rec.registers.gprs[1..], [0; 30]);
+        assert_eq!(
+            rec.registers.sctlr_el1 & BIG_ENDIAN,
+            BIG_ENDIAN,
+            "the byte order is the caller's"
+        );
+        assert_eq!(rec.registers.pstate, 0x3c5);
+    });
+}
+
+#[test]
+fn the_host_may_deny_to_switch_a_rec_on() {
+    let fixture = waiting(cpu_on, false);
+    completes(&fixture, DENIED, DENIED);
+    fixture.with_rec(SECOND_REC, |rec| assert!(!rec.runnable && rec.registers.gprs == [88; 31]));
+}
+
+#[test]
+fn a_rec_that_is_on_stays_as_it_is_and_its_host_cannot_deny_it() {
+    let fixture = waiting(cpu_on, true);
+    fixture.refused(function::PSCI_COMPLETE, &[REC, SECOND_REC, DENIED], ERROR_INPUT, "denied");
+    completes(&fixture, SUCCESS, ALREADY_ON);
+    fixture.with_rec(SECOND_REC, |rec| assert!(rec.runnable && rec.registers.gprs == [88; 31]));
+}
+
+#[test]
+fn a_rec_that_runs_is_on() {
+    for (pending, result) in
+        [(cpu_on as fn(Mpidr) -> PendingRequest, ALREADY_ON), (affinity_info, 0)]
+    {
+        let fixture = waiting(pending, false);
+        let cpu = System::cpu(1);
+        let locked = fixture.system.rmm.granules().lock::<Rec>(cpu.index, granule(SECOND_REC));
+        let running = locked.expect("a REC").reference().expect("it does not run");
+        completes(&fixture, SUCCESS, result);
+        drop(running);
+        fixture.with_rec(SECOND_REC, |rec| assert!(!rec.runnable));
+    }
+}
+
+#[test]
+fn affinity_info_says_whether_the_rec_is_on() {
+    for (is_on, result) in [(true, 0), (false, 1)] {
+        completes(&waiting(affinity_info, is_on), SUCCESS, result);
+    }
+}

@@ -1,0 +1,643 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Single cases: limits, errors that change nothing, sizes and levels, and how many tables a layout
+//! takes.
+
+use kit::xlat::machine::apply;
+use kit::xlat::region_strategy::{self, Setup};
+use kit::xlat::walker::{RegimeKind, Walked};
+use rmm::address::{PhysAddr, VirtAddr};
+use rmm::host::record;
+use rmm::xlat::{
+    AddressSpace, AttributeRule, Attributes, Context, ContextBuilder, DataAccess, DescriptorFormat,
+    El2, El2And0, El3, Error, Extent, Granularity, Level, Lifetime, Maintenance,
+    PhysicalAddressSpace, Region, RegionKind, RegionStorage, Table, TablePool, VaRange,
+};
+
+const PAGE: u64 = 1 << 12;
+const MIB2: u64 = 1 << 21;
+const GIB: u64 = 1 << 30;
+const GIB512: u64 = 1 << 39;
+const POOL: u64 = 0x10_0000;
+
+fn pa(raw: u64) -> PhysAddr {
+    PhysAddr::new(raw)
+}
+
+fn va(raw: u64) -> VirtAddr {
+    VirtAddr::new(raw)
+}
+
+fn max_pa(format: DescriptorFormat) -> PhysAddr {
+    pa((1 << format.address_bits()) - 1)
+}
+
+fn space(range: VaRange, bits: u32, format: DescriptorFormat) -> AddressSpace {
+    AddressSpace::new(range, bits, max_pa(format), format).expect("a good configuration")
+}
+
+fn low(bits: u32) -> AddressSpace {
+    space(VaRange::Low, bits, DescriptorFormat::Bits48)
+}
+
+fn extent(base: u64, size: u64) -> Extent {
+    Extent { base: va(base), size }
+}
+
+/// Runs `test` with a builder over `space`, of `tables` tables and at most 8 regions.
+fn with_builder<T>(
+    space: AddressSpace,
+    tables: usize,
+    test: impl FnOnce(ContextBuilder<'_, El2And0>) -> T,
+) -> T {
+    let mut tables: Vec<Table> = (0..tables).map(|_| Table::EMPTY).collect();
+    let mut storage = RegionStorage::<8>::new();
+    let pool = TablePool::new(&mut tables, pa(POOL)).expect("a good pool");
+    test(ContextBuilder::new(space, pool, storage.list()).expect("a good context"))
+}
+
+/// How many tables static `regions` take in `space`.
+fn tables_for(space: AddressSpace, regions: &[Region]) -> usize {
+    with_builder(space, 64, |mut builder| {
+        for &region in regions {
+            builder.add_static(region).expect("a good region");
+        }
+        let context = builder.init().expect("tables enough");
+        context.pool().total() - context.pool().free()
+    })
+}
+
+/// The leaves, by the reference walker, of static `regions` in `space`.
+fn leaves_of(space: AddressSpace, regions: &[Region]) -> Vec<Walked> {
+    const TABLES: usize = 64;
+    let mut tables: Vec<Table> = (0..TABLES).map(|_| Table::EMPTY).collect();
+    let host_base = tables.as_ptr().addr();
+    let mut storage = RegionStorage::<8>::new();
+    // Where a table address has all of the bits that LPA2 moves.
+    let base = max_pa(space.format()).get() + 1 - 128 * PAGE;
+    let pool = TablePool::new(&mut tables, pa(base)).expect("a good pool");
+    let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list()).expect("good");
+    for &region in regions {
+        builder.add_static(region).expect("a good region");
+    }
+    let (context, events) = record(|| builder.init().expect("tables enough"));
+    let mut memory = vec![[0u64; 512]; TABLES];
+    apply(&mut memory, &events, host_base);
+    let pa_bits = space.format().address_bits();
+    let setup = Setup { regime: RegimeKind::El2And0, space, pa_bits, pool: base };
+    setup.walk(region_strategy::ttbr(&context)).leaves(|address| {
+        let entry = usize::try_from((address - base) / 8).expect("small");
+        memory[entry / 512][entry % 512]
+    })
+}
+
+#[test]
+fn constructors_say_what_they_are_given() {
+    let data = Attributes::read_write();
+    let region = Region::new(pa(0x1000), va(0x2000), 0x3000, data);
+    assert_eq!(region.extent, extent(0x2000, 0x3000));
+    assert_eq!(region.kind, RegionKind::Memory { base: pa(0x1000), attributes: data });
+    assert_eq!(region.granularity, None);
+    assert_eq!(
+        Region::flat(pa(0x1000), 0x3000, data),
+        Region::new(pa(0x1000), va(0x1000), 0x3000, data)
+    );
+    let fine = Region::flat_with_granularity(pa(0x1000), 0x3000, data, Granularity::Page);
+    assert_eq!(fine.granularity, Some(Granularity::Page));
+    assert_eq!(fine.kind, RegionKind::Memory { base: pa(0x1000), attributes: data });
+    let transient = Region::transient(va(0x2000), 0x3000);
+    assert_eq!((transient.extent, transient.kind), (extent(0x2000, 0x3000), RegionKind::Transient));
+}
+
+#[test]
+fn regions_that_break_a_rule_by_themselves_are_refused_and_named() {
+    let data = Attributes::read_write();
+    let top = (1u64 << 48) - PAGE;
+    type MakeError = fn(Extent) -> Error;
+    let cases: [(Region, MakeError); 12] = [
+        (Region::flat(pa(0x1000), 0, data), Error::Empty),
+        (Region::flat(pa(0x1000), 0x1800, data), Error::Unaligned),
+        (Region::new(pa(0x1000), va(0x2800), 0x1000, data), Error::Unaligned),
+        (Region::new(pa(0x1800), va(0x2000), 0x1000, data), Error::Unaligned),
+        (Region::new(pa(0x1000), va(top), 2 * PAGE, data), Error::OutsideAddressSpace),
+        (Region::new(pa(0x1000), va(1 << 48), PAGE, data), Error::OutsideAddressSpace),
+        (
+            Region::new(pa(0x1000), va(0u64.wrapping_sub(PAGE)), PAGE, data),
+            Error::OutsideAddressSpace,
+        ),
+        (
+            Region::new(pa(0x1000), va(0x1000), 0u64.wrapping_sub(PAGE), data),
+            Error::OutsideAddressSpace,
+        ),
+        (Region::new(pa(top), va(0), 2 * PAGE, data), |e| {
+            Error::PhysicalAddress(e, pa((1 << 48) - PAGE))
+        }),
+        (Region::new(pa(1 << 48), va(0), PAGE, data), |e| Error::PhysicalAddress(e, pa(1 << 48))),
+        (Region::new(pa(0u64.wrapping_sub(PAGE)), va(0), 2 * PAGE, data), |e| {
+            Error::PhysicalAddress(e, pa(0u64.wrapping_sub(PAGE)))
+        }),
+        (
+            Region::flat_with_granularity(pa(0), GIB, data, Granularity::Block512GiB),
+            Error::GranularityNeedsLpa2,
+        ),
+    ];
+    with_builder(low(48), 1, |mut builder| {
+        for (region, error) in cases {
+            assert_eq!(builder.try_add_static(region), Err(error(region.extent)), "{region:?}");
+            assert_eq!(builder.add_dynamic(region), Err(error(region.extent)), "{region:?}");
+        }
+        let nonsense = Attributes { access: DataAccess::ReadWrite, ..Attributes::code() };
+        let region = Region::flat(pa(0), PAGE, nonsense);
+        let rule = AttributeRule::WritableAndExecutable;
+        assert_eq!(builder.try_add_static(region), Err(Error::Attributes(region.extent, rule)));
+        assert!(builder.regions().is_empty());
+    });
+}
+
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "a static region is refused"))]
+fn a_static_region_known_to_be_good_is_not_refused() {
+    with_builder(low(48), 4, |mut builder| {
+        let region = Region::flat(pa(0x1000), 0x1800, Attributes::read_write());
+        assert_eq!(builder.add_static(region), Err(Error::Unaligned(region.extent)));
+        assert!(builder.regions().is_empty());
+    });
+}
+
+#[test]
+fn a_region_can_be_as_large_as_the_address_space() {
+    for (bits, format) in [(48, DescriptorFormat::Bits48), (52, DescriptorFormat::Lpa2)] {
+        for range in [VaRange::Low, VaRange::High] {
+            let space = space(range, bits, format);
+            let region = Region::new(pa(0), space.base(), 1 << bits, Attributes::read_write());
+            let coarse = if bits == 48 { Level::One } else { Level::Zero };
+            with_builder(space, 1 + 512, |mut builder| {
+                builder.add_static(region).expect("a good region");
+                let context = builder.init().expect("tables enough");
+                let last = VirtAddr::new(space.base().get() + ((1 << bits) - 1));
+                let translation = context.translate(last).expect("mapped");
+                assert_eq!(translation.pa, max_pa(format));
+                assert_eq!(translation.level, coarse);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_context_can_be_without_regions_and_maps_nothing() {
+    with_builder(low(48), 1, |builder| {
+        let context = builder.init().expect("one table");
+        assert_eq!(context.translate(va(0)), Err(Error::NotMapped(extent(0, 1))));
+        assert_eq!(context.regions().len(), 0);
+    });
+}
+
+#[test]
+fn regimes_without_el0_have_one_range_and_no_asid() {
+    let high = space(VaRange::High, 48, DescriptorFormat::Bits48);
+    let mut tables = [Table::EMPTY; 1];
+    let mut storage = RegionStorage::<1>::new();
+    let pool = TablePool::new(&mut tables, pa(POOL)).expect("good");
+    let refused = ContextBuilder::<El2>::new(high, pool, storage.list());
+    assert_eq!(refused.map(|_| ()).unwrap_err(), Error::NoHighRange);
+    let pool = TablePool::new(&mut tables, pa(POOL)).expect("good");
+    let refused = ContextBuilder::<El3>::new(low(48).with_asid(1), pool, storage.list());
+    assert_eq!(refused.map(|_| ()).unwrap_err(), Error::NoAsid);
+}
+
+#[test]
+fn tables_lie_where_the_context_may_map() {
+    let space =
+        AddressSpace::new(VaRange::Low, 32, pa(POOL - 1), DescriptorFormat::Bits48).expect("good");
+    let mut tables = [Table::EMPTY; 1];
+    let mut storage = RegionStorage::<1>::new();
+    let pool = TablePool::new(&mut tables, pa(POOL)).expect("good");
+    let refused = ContextBuilder::<El2And0>::new(space, pool, storage.list());
+    assert_eq!(refused.map(|_| ()).unwrap_err(), Error::TablePool(pa(POOL)));
+}
+
+#[test]
+fn the_caller_s_regions_are_kept_as_given() {
+    with_builder(space(VaRange::High, 39, DescriptorFormat::Bits48), 8, |mut builder| {
+        let base = builder.space().base().get();
+        let region = Region::new(pa(0x4000_0000), va(base + MIB2), MIB2, Attributes::read_only());
+        builder.add_static(region).expect("good");
+        let context = builder.init().expect("tables enough");
+        assert_eq!(context.regions().iter().collect::<Vec<_>>(), [(&region, Lifetime::Static)]);
+    });
+}
+
+#[test]
+fn regions_may_come_in_any_order() {
+    let data = Attributes::read_write();
+    let regions = [
+        Region::flat(pa(0x20_0000), 0x40_0000, data),
+        Region::flat(pa(0x30_0000), 0x1000, Attributes::code()),
+        Region::flat(pa(0x80_0000), 0x3000, Attributes::read_only()),
+    ];
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let leaves = orders.map(|order| leaves_of(low(32), &order.map(|index| regions[index])));
+    for other in &leaves[1..] {
+        assert_eq!(*other, leaves[0]);
+    }
+}
+
+#[test]
+fn too_few_tables_is_an_error_that_gives_the_builder_back() {
+    with_builder(low(48), 3, |mut builder| {
+        let page = Region::flat(pa(0x1000), PAGE, Attributes::read_write());
+        builder.add_dynamic(page).expect("good");
+        let failed = builder.init().expect_err("a page needs four tables");
+        assert_eq!(failed.error, Error::OutOfTables(page.extent));
+        let mut builder = failed.builder;
+        builder.remove(page.extent.base, PAGE).expect("still there");
+        builder.add_static(Region::flat(pa(0), GIB, Attributes::read_write())).expect("good");
+        let mut context = builder.init().expect("a block needs two");
+        assert_eq!(context.pool().free(), 1);
+        // Live, it is an error as well, and nothing has changed.
+        let far = Region::flat(pa(GIB512), PAGE, Attributes::read_write());
+        let (result, events) = record(|| context.add(far));
+        assert_eq!((result, events), (Err(Error::OutOfTables(far.extent)), vec![]));
+        assert_eq!((context.pool().free(), context.regions().len()), (1, 1));
+    });
+}
+
+#[test]
+fn the_smallest_context_is_one_table() {
+    let region = Region::flat(pa(0), 1 << 16, Attributes::read_write());
+    assert_eq!(tables_for(low(16), &[region]), 1);
+}
+
+#[test]
+fn every_initial_level_maps_pages_and_blocks() {
+    for (bits, format, initial) in [
+        (16, DescriptorFormat::Bits48, Level::Three),
+        (21, DescriptorFormat::Lpa2, Level::Three),
+        (22, DescriptorFormat::Bits48, Level::Two),
+        (30, DescriptorFormat::Bits48, Level::Two),
+        (31, DescriptorFormat::Lpa2, Level::One),
+        (39, DescriptorFormat::Bits48, Level::One),
+        (40, DescriptorFormat::Bits48, Level::Zero),
+        (48, DescriptorFormat::Lpa2, Level::Zero),
+        (49, DescriptorFormat::Lpa2, Level::MinusOne),
+        (52, DescriptorFormat::Lpa2, Level::MinusOne),
+    ] {
+        let space = space(VaRange::Low, bits, format);
+        assert_eq!(space.initial_level(), initial, "{bits} bits");
+        for (level, size, needs) in [
+            (Level::Three, PAGE, 16),
+            (Level::Two, MIB2, 22),
+            (Level::One, GIB, 31),
+            (Level::Zero, GIB512, 40),
+        ] {
+            let no_block = level == Level::Zero && format == DescriptorFormat::Bits48;
+            if bits < needs || no_block {
+                continue;
+            }
+            with_builder(space, 5, |mut builder| {
+                let last = (1 << bits) - size;
+                builder
+                    .add_static(Region::new(pa(0), va(last), size, Attributes::read_write()))
+                    .expect("good");
+                let context = builder.init().expect("a path of tables is enough");
+                let found = context.translate(va(last + size - 1)).expect("mapped");
+                assert_eq!((found.level, found.pa), (level, pa(size - 1)), "{bits} bits");
+            });
+        }
+    }
+}
+
+#[test]
+fn a_high_context_of_2_mib_is_one_table() {
+    let space = space(VaRange::High, 21, DescriptorFormat::Bits48);
+    let base = space.base().get();
+    let regions = [
+        Region::new(
+            pa(0x8000_0000),
+            va(base + 0x1000),
+            0x5000,
+            Attributes::read_write().non_global(),
+        ),
+        Region::transient(va(base + 0x10_0000), 0x10_0000),
+    ];
+    assert_eq!(tables_for(space, &regions), 1);
+}
+
+#[test]
+fn a_region_takes_as_many_tables_as_its_bases_agree() {
+    let data = Attributes::read_write();
+    let region =
+        |physical, virtual_base| [Region::new(pa(physical), va(virtual_base), 2 * MIB2, data)];
+    let tables = |regions: &[Region]| tables_for(low(32), regions);
+    // Both bases at a 2 MiB boundary: two blocks, in a table at level 2.
+    assert_eq!(tables(&region(GIB, 16 * MIB2)), 2);
+    // Both off it by as much: a block, and pages before and after it.
+    assert_eq!(tables(&region(GIB + PAGE, 16 * MIB2 + PAGE)), 4);
+    // One of them off it, or both by different amounts: pages only.
+    assert_eq!(tables(&region(GIB + PAGE, 16 * MIB2)), 4);
+    assert_eq!(tables(&region(GIB, 16 * MIB2 + PAGE)), 5);
+    assert_eq!(tables(&region(GIB + 2 * PAGE, 16 * MIB2 + PAGE)), 5);
+}
+
+#[test]
+fn regions_of_one_table_share_it() {
+    let data = Attributes::read_write();
+    let pages = [0u64, 7, 100, 511].map(|page| Region::flat(pa(page * PAGE), PAGE, data));
+    assert_eq!(tables_for(low(32), &pages), 3);
+}
+
+#[test]
+fn a_region_that_needs_no_table_is_added_when_none_is_free() {
+    let page = |page: u64| Region::flat(pa(page * PAGE), PAGE, Attributes::read_write());
+    with_builder(low(32), 3, |mut builder| {
+        builder.add_static(page(0)).expect("good");
+        let mut context = builder.init().expect("tables enough");
+        assert_eq!(context.pool().free(), 0);
+        assert_eq!(context.add(page(511)), Ok(()));
+        assert_eq!(context.add(page(512)), Err(Error::OutOfTables(extent(512 * PAGE, PAGE))));
+    });
+}
+
+#[test]
+fn the_dump_shows_what_is_mapped_first_once() {
+    // All entries of its first table are in use.
+    with_builder(low(48), 4, |mut builder| {
+        builder.add_static(Region::flat(pa(0), PAGE, Attributes::read_write())).expect("good");
+        let context = builder.init().expect("tables enough");
+        // The range, the page, and how many tables there are.
+        assert_eq!(context.to_string().lines().count(), 3, "{context}");
+    });
+}
+
+#[test]
+fn granularity_caps_every_unit() {
+    let data = Attributes::read_write();
+    let sizes = |granularity| {
+        let region = Region::flat_with_granularity(pa(GIB), 2 * MIB2, data, granularity);
+        let leaves = leaves_of(low(32), &[region]);
+        let hints = leaves.iter().filter(|leaf| leaf.leaf.is_some_and(|(_, hint)| hint)).count();
+        (leaves.len(), leaves[0].size, hints)
+    };
+    // Pages alone; the hint would make a unit of 64 KiB.
+    assert_eq!(sizes(Granularity::Page), (1024, PAGE, 0));
+    assert_eq!(sizes(Granularity::Block2MiB), (2, MIB2, 0));
+    assert_eq!(sizes(Granularity::Block1GiB), (2, MIB2, 0));
+}
+
+#[test]
+fn the_contiguous_hint_is_on_whole_aligned_groups_and_on_no_others() {
+    let hinted = |space, region| {
+        let leaves = leaves_of(space, &[region]);
+        let hinted: Vec<_> = leaves
+            .iter()
+            .filter(|leaf| leaf.leaf.is_some_and(|(_, hint)| hint))
+            .map(|leaf| leaf.first / leaf.size)
+            .collect();
+        (hinted.len(), hinted.first().copied())
+    };
+    let data = Attributes::read_write();
+    let pages = |first: u64, count| Region::flat(pa(first * PAGE), count * PAGE, data);
+    assert_eq!(hinted(low(32), pages(16, 16)), (16, Some(16)));
+    assert_eq!(hinted(low(32), pages(16, 15)), (0, None));
+    assert_eq!(hinted(low(32), pages(15, 33)), (32, Some(16)));
+    assert_eq!(hinted(low(32), pages(17, 16)), (0, None));
+    // Not on the page behind the last group.
+    assert_eq!(hinted(low(32), pages(16, 17)), (16, Some(16)));
+    let misaligned = Region::new(pa(17 * PAGE), va(16 * PAGE), 16 * PAGE, data);
+    assert_eq!(hinted(low(32), misaligned), (0, None));
+    assert_eq!(hinted(low(32), Region::flat(pa(0), 16 * MIB2, data)), (16, Some(0)));
+    assert_eq!(hinted(low(48), Region::flat(pa(0), 16 * GIB, data)), (16, Some(0)));
+    // The smallest address space is one group.
+    assert_eq!(hinted(low(16), pages(0, 16)), (16, Some(0)));
+    // There is no such hint at level 0.
+    let lpa2 = space(VaRange::Low, 52, DescriptorFormat::Lpa2);
+    assert_eq!(hinted(lpa2, Region::flat(pa(0), 16 * GIB512, data)), (0, None));
+}
+
+#[test]
+fn a_change_keeps_the_contiguous_hint_on_every_group_that_is_still_uniform() {
+    with_builder(low(32), 8, |mut builder| {
+        builder
+            .add_static(Region::flat(pa(0), MIB2 + 48 * PAGE, Attributes::read_write()))
+            .expect("good");
+        let mut context = builder.init().expect("tables enough");
+        // All of one group behind the block, and part of the next.
+        context.change_attributes(va(MIB2), 17 * PAGE, Attributes::read_only()).expect("mapped");
+        // Of the block one page, so that it becomes a table.
+        context.change_attributes(va(20 * PAGE), PAGE, Attributes::read_only()).expect("mapped");
+        let hint = |page: u64| context.translate(va(page * PAGE)).expect("mapped").contiguous;
+        let groups: Vec<_> =
+            (0..512 / 16 + 3).map(|group| (0..16).all(|page| hint(group * 16 + page))).collect();
+        let none: Vec<_> = (0..512 / 16 + 3).filter(|&group| !groups[group as usize]).collect();
+        assert_eq!(none, [1, 512 / 16 + 1]);
+        assert!((16..32).chain(528..544).all(|page| !hint(page)));
+    });
+}
+
+#[test]
+fn with_lpa2_addresses_of_52_bits_go_through() {
+    let space = space(VaRange::Low, 52, DescriptorFormat::Lpa2);
+    let physical = 0xf_0000_0000_0000 - 0x1000;
+    let virtual_base = 0xf_ffff_ffff_e000;
+    let leaves = leaves_of(
+        space,
+        &[Region::new(pa(physical), va(virtual_base), 2 * PAGE, Attributes::read_write())],
+    );
+    let found: Vec<_> = leaves
+        .iter()
+        .filter_map(|leaf| leaf.leaf.map(|(output, _)| (leaf.first, output.pa)))
+        .collect();
+    assert_eq!(found, [(virtual_base, physical), (virtual_base + PAGE, physical + PAGE)]);
+}
+
+#[test]
+fn a_nested_region_is_cut_out_of_the_one_around_it() {
+    let regions = [
+        Region::flat(pa(0), 2 * MIB2, Attributes::read_write()),
+        Region::flat(pa(MIB2), PAGE, Attributes::code()),
+    ];
+    with_builder(low(32), 8, |mut builder| {
+        for region in regions {
+            builder.add_static(region).expect("nested");
+        }
+        let context = builder.init().expect("tables enough");
+        let found = |address| {
+            let found = context.translate(va(address)).expect("mapped");
+            (found.pa.get(), found.attributes, found.level)
+        };
+        assert_eq!(found(0x1234), (0x1234, Attributes::read_write(), Level::Two));
+        assert_eq!(found(MIB2 + 8), (MIB2 + 8, Attributes::code(), Level::Three));
+        assert_eq!(found(MIB2 + PAGE), (MIB2 + PAGE, Attributes::read_write(), Level::Three));
+    });
+}
+
+#[test]
+fn dynamic_regions_come_and_go_before_and_after_init() {
+    let region = |page: u64| Region::flat(pa(page * PAGE), PAGE, Attributes::read_write());
+    with_builder(low(32), 8, |mut builder| {
+        builder.add_static(region(1)).expect("good");
+        builder.add_dynamic(region(2)).expect("good");
+        builder.add_dynamic(region(3)).expect("good");
+        builder.remove(va(2 * PAGE), PAGE).expect("dynamic");
+        assert_eq!(builder.remove(va(PAGE), PAGE), Err(Error::Static(extent(PAGE, PAGE))));
+        let mut context = builder.init().expect("tables enough");
+        for maintenance in [Maintenance::None, Maintenance::Local, Maintenance::InnerShareable] {
+            context.activate(maintenance);
+            assert!(context.translate(va(2 * PAGE)).is_err());
+            context.add(region(2)).expect("good");
+            assert!(context.translate(va(2 * PAGE)).is_ok());
+            assert_eq!(context.add(region(2)), Err(Error::Overlap(extent(2 * PAGE, PAGE))));
+            assert_eq!(context.remove(va(PAGE), PAGE), Err(Error::Static(extent(PAGE, PAGE))));
+            context.remove(va(2 * PAGE), PAGE).expect("dynamic");
+            assert_eq!(
+                context.remove(va(2 * PAGE), PAGE),
+                Err(Error::NoSuchRegion(extent(2 * PAGE, PAGE)))
+            );
+        }
+        context.remove(va(3 * PAGE), PAGE).expect("dynamic since before init");
+    });
+}
+
+#[test]
+fn tables_come_back_when_they_are_empty() {
+    with_builder(low(48), 16, |builder| {
+        let mut context = builder.init().expect("one table");
+        let free = context.pool().free();
+        for round in 0..50 {
+            let apart = GIB512 * (round % 3 + 1);
+            let region = Region::flat(pa(apart), 3 * MIB2 + 5 * PAGE, Attributes::read_write());
+            context.add(region).expect("good");
+            assert_eq!(context.pool().free(), free - 3);
+            context.remove(region.extent.base, region.extent.size).expect("dynamic");
+            assert_eq!(context.pool().free(), free);
+        }
+    });
+}
+
+#[test]
+fn attributes_are_queried_and_changed() {
+    with_builder(low(32), 8, |mut builder| {
+        builder.add_static(Region::flat(pa(0), 2 * MIB2, Attributes::read_write())).expect("good");
+        let mut context = builder.init().expect("tables enough");
+        let attributes = |context: &Context<'_, El2And0>, address| {
+            context.translate(va(address)).map(|found| (found.attributes, found.level))
+        };
+        context.change_attributes(va(PAGE), PAGE, Attributes::code()).expect("mapped");
+        assert_eq!(attributes(&context, PAGE), Ok((Attributes::code(), Level::Three)));
+        assert_eq!(attributes(&context, 2 * PAGE), Ok((Attributes::read_write(), Level::Three)));
+        assert_eq!(attributes(&context, MIB2), Ok((Attributes::read_write(), Level::Two)));
+        // All of it, over leaves of two sizes; what has the attributes already is left alone.
+        context.change_attributes(va(0), 2 * MIB2, Attributes::read_only()).expect("mapped");
+        assert_eq!(attributes(&context, PAGE), Ok((Attributes::read_only(), Level::Three)));
+        let (result, events) =
+            record(|| context.change_attributes(va(0), 2 * MIB2, Attributes::read_only()));
+        assert_eq!((result, events), (Ok(()), vec![]));
+    });
+}
+
+#[test]
+fn a_refused_change_changes_nothing() {
+    with_builder(low(32), 2, |mut builder| {
+        builder.add_static(Region::flat(pa(0), 2 * MIB2, Attributes::read_write())).expect("good");
+        let mut context = builder.init().expect("tables enough");
+        context.activate(Maintenance::Local);
+        let mut refused = |base: u64, size, attributes, error| {
+            let before = context.to_string();
+            let (result, events) = record(|| context.change_attributes(va(base), size, attributes));
+            assert_eq!((result, events), (Err(error), vec![]));
+            assert_eq!(context.to_string(), before);
+        };
+        let beyond = extent(2 * MIB2, MIB2);
+        refused(MIB2, 2 * MIB2, Attributes::read_only(), Error::NotMapped(beyond));
+        let block = extent(0, MIB2);
+        refused(0, MIB2, Attributes::device(), Error::FixedAttribute(block));
+        let elsewhere = Attributes::read_write().in_pas(PhysicalAddressSpace::NonSecure);
+        refused(0, MIB2, elsewhere, Error::FixedAttribute(block));
+        refused(0, PAGE, Attributes::read_only(), Error::OutOfTables(extent(0, PAGE)));
+        let rule = AttributeRule::GuardedButNotExecutable;
+        refused(
+            0,
+            PAGE,
+            Attributes::read_only().guarded(),
+            Error::Attributes(extent(0, PAGE), rule),
+        );
+        refused(8, PAGE, Attributes::read_only(), Error::Unaligned(extent(8, PAGE)));
+        refused(0, 0, Attributes::read_only(), Error::Empty(extent(0, 0)));
+    });
+}
+
+#[test]
+fn transient_pages_take_no_other_operation() {
+    with_builder(low(32), 8, |mut builder| {
+        builder.add_dynamic(Region::transient(va(0), 2 * PAGE)).expect("good");
+        let mut context = builder.init().expect("tables enough");
+        let page = extent(0, PAGE);
+        let change = context.change_attributes(va(0), PAGE, Attributes::read_only());
+        assert_eq!(change, Err(Error::Transient(page)));
+        {
+            let range = context.transient(va(0), 2).expect("transient");
+            let template = range.template(Attributes::read_write()).expect("good");
+            range.page(0).expect("there").map(pa(0x5000), template).expect("free");
+        }
+        let change = context.change_attributes(va(0), PAGE, Attributes::read_only());
+        assert_eq!(change, Err(Error::Transient(page)));
+        assert_eq!(context.remove(va(0), 2 * PAGE), Err(Error::StillMapped(extent(0, 2 * PAGE))));
+        context
+            .transient(va(0), 2)
+            .expect("transient")
+            .page(0)
+            .expect("there")
+            .unmap()
+            .expect("mapped");
+        context.remove(va(0), 2 * PAGE).expect("nothing is mapped");
+        assert_eq!(context.pool().total() - context.pool().free(), 1);
+    });
+}
+
+#[test]
+fn unmapped_for_now_and_never_valid_differ() {
+    with_builder(low(32), 8, |mut builder| {
+        builder.add_static(Region::transient(va(0), PAGE)).expect("good");
+        let context = builder.init().expect("tables enough");
+        assert_eq!(context.translate(va(0)), Err(Error::Unmapped(va(0))));
+        assert_eq!(context.translate(va(PAGE)), Err(Error::NotMapped(extent(PAGE, 1))));
+    });
+}
+
+#[test]
+fn two_contexts_do_not_touch_each_other() {
+    with_builder(low(32), 4, |mut first| {
+        with_builder(low(32), 4, |mut second| {
+            first.add_static(Region::flat(pa(0), PAGE, Attributes::read_write())).expect("good");
+            second
+                .add_static(Region::new(pa(GIB), va(0), PAGE, Attributes::read_only()))
+                .expect("good");
+            let (first, second) = (first.init().expect("good"), second.init().expect("good"));
+            assert_eq!(first.translate(va(0)).map(|found| found.pa), Ok(pa(0)));
+            assert_eq!(second.translate(va(0)).map(|found| found.pa), Ok(pa(GIB)));
+        });
+    });
+}
+
+#[test]
+fn queries_and_the_dump_store_nothing() {
+    with_builder(low(32), 8, |mut builder| {
+        builder.add_static(Region::flat(pa(0), 3 * PAGE, Attributes::read_write())).expect("good");
+        builder.add_static(Region::transient(va(MIB2), PAGE)).expect("good");
+        let mut context = builder.init().expect("tables enough");
+        context.activate(Maintenance::InnerShareable);
+        let ((), events) = record(|| {
+            assert!(context.translate(va(0)).is_ok());
+            assert!(!context.to_string().is_empty());
+            assert!(context.transient(va(MIB2), 1).is_ok());
+        });
+        assert_eq!(events, []);
+    });
+}
+
+#[test]
+fn a_context_can_be_shared_and_handles_cannot_leave_their_cpu() {
+    fn is_sync<T: Send + Sync>() {}
+    is_sync::<Context<'static, El2And0>>();
+    // The other half, that handles are not `Send`, is asserted at compile time beside their
+    // definition.
+}

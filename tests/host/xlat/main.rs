@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The translation tables library: cases, random contexts against a reference walker, random
+//! sequences of operations, and the maintenance that each operation does.
+
+mod cases;
+mod maintenance;
+mod reference;
+mod sequences;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The model machine: physical memory, and the EL3 that says which world may access which granule
+//! of it.
+//!
+//! It is shared by the threads that act as its CPUs. An access that the Granule Protection Table
+//! forbids gives the fault that it would give on the real machine: recoverable to the host and to
+//! the RMM's accesses to Non-secure memory, a failed test to any other access of the RMM.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::el3::{El3, Pas};
+use crate::memory::Memory;
+use rmm::arch::window::GranuleProtectionFault;
+use rmm::host::{PhysicalMemory, set_memory, set_monitor};
+
+/// A machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// Its memory.
+    pub memory: Memory,
+    /// Its EL3.
+    pub el3: El3,
+    /// One more than the words of Non-secure memory that the RMM still gets at before the host
+    /// takes the granule away; 0 for ever.
+    words_left: AtomicU64,
+    /// What the host is yet to write while the RMM accesses its memory.
+    writes: Mutex<Option<Writes>>,
+}
+
+/// Words that the host writes, by address, once the RMM has accessed so many more words of
+/// Non-secure memory.
+#[derive(Debug)]
+struct Writes {
+    after: u64,
+    words: Vec<(u64, u64)>,
+}
+
+impl Machine {
+    /// A machine with this memory and EL3.
+    pub fn new(memory: Memory, el3: El3) -> Arc<Self> {
+        Arc::new(Self { memory, el3, words_left: AtomicU64::new(0), writes: Mutex::new(None) })
+    }
+
+    /// A machine with the given DRAM, base and size, all Non-secure.
+    pub fn with_dram(dram: &[(u64, u64)]) -> Arc<Self> {
+        let ranges: Vec<_> =
+            dram.iter().map(|&(base, size)| (base, size, Pas::NonSecure)).collect();
+        Self::new(Memory::new(dram), El3::new(&ranges))
+    }
+
+    /// Has the host give to the Realm world the granule that the RMM is about to access as
+    /// Non-secure memory, once it has accessed `words` more words.
+    pub fn take_away_after(&self, words: u64) {
+        self.words_left.store(words + 1, Ordering::SeqCst);
+    }
+
+    /// Has the host write words, by address, once the RMM has accessed `words` more words of
+    /// Non-secure memory.
+    pub fn write_after(&self, words: u64, writes: Vec<(u64, u64)>) {
+        *self.writes.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Writes { after: words, words: writes });
+    }
+
+    /// The RMM is about to access the word at `address` as Non-secure memory.
+    fn before_ns_access(&self, address: u64) {
+        let mut writes = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *writes {
+            Some(Writes { after: 0, words }) => {
+                for (address, value) in core::mem::take(words) {
+                    // Where it is not the host's, that is its fault alone.
+                    let _fault = self.ns_write(address, value);
+                }
+                *writes = None;
+            }
+            Some(Writes { after, .. }) => *after -= 1,
+            None => {}
+        }
+        drop(writes);
+        let left = self.words_left.load(Ordering::SeqCst);
+        if left != 0 {
+            self.words_left.store(left - 1, Ordering::SeqCst);
+        }
+        if left == 1 {
+            self.el3.set_pas(address, Pas::Realm);
+        }
+    }
+
+    /// Reads the word at `address` from the Non-secure world.
+    ///
+    /// # Errors
+    ///
+    /// The fault, when the granule is another world's.
+    pub fn ns_read(&self, address: u64) -> Result<u64, GranuleProtectionFault> {
+        self.ns_access(address, || {
+            self.memory.word(address).map_or(0, |word| word.load(Ordering::Relaxed))
+        })
+    }
+
+    /// Writes the word at `address` from the Non-secure world.
+    ///
+    /// # Errors
+    ///
+    /// The fault, when the granule is another world's.
+    pub fn ns_write(&self, address: u64, value: u64) -> Result<(), GranuleProtectionFault> {
+        self.ns_access(address, || {
+            if let Some(word) = self.memory.word(address) {
+                word.store(value, Ordering::Relaxed);
+            }
+        })
+    }
+
+    fn ns_access<R>(
+        &self,
+        address: u64,
+        access: impl FnOnce() -> R,
+    ) -> Result<R, GranuleProtectionFault> {
+        self.el3.access(address, |pas| match pas {
+            Pas::NonSecure | Pas::Any => Ok(access()),
+            Pas::Secure | Pas::Root | Pas::Realm => Err(GranuleProtectionFault),
+        })
+    }
+}
+
+/// What a CPU sees of the machine that it belongs to.
+struct View(Arc<Machine>);
+
+impl PhysicalMemory for View {
+    fn realm_granule(&self, granule: u64) -> *mut u64 {
+        assert_eq!(
+            self.0.el3.pas(granule),
+            Pas::Realm,
+            "the RMM maps {granule:#x}, which is not Realm memory"
+        );
+        let words = self.0.memory.granule(granule).expect("the RMM maps memory that there is");
+        words.as_ptr().cast_mut().cast()
+    }
+
+    fn ns_read(&self, address: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
+        words.iter_mut().zip((address..).step_by(8)).try_for_each(|(word, address)| {
+            self.0.before_ns_access(address);
+            *word = self.0.ns_read(address)?;
+            Ok(())
+        })
+    }
+
+    fn ns_write(&self, address: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
+        words.iter().zip((address..).step_by(8)).try_for_each(|(word, address)| {
+            self.0.before_ns_access(address);
+            self.0.ns_write(address, *word)
+        })
+    }
+}
+
+/// Makes this thread a CPU of `machine`: the seam reaches its memory, and its EL3 answers the SMCs.
+pub fn attach(machine: &Arc<Machine>) {
+    let monitor = Arc::clone(machine);
+    set_monitor(Box::new(move |registers| monitor.el3.smc(registers)));
+    set_memory(Rc::new(View(Arc::clone(machine))));
+}

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Calls, valid, invalid and hostile, checked one by one against the model: what they answer, what
+//! they change, and what they leave alone.
+//!
+//! Where the choices come from, random numbers or a fuzzer's bytes, is the caller's.
+
+use crate::el3::{El3, Pas, status};
+use crate::machine::Machine;
+use crate::memory::Memory;
+use crate::system::{Storage, System};
+use rmm::address::PhysAddr;
+use rmm::granule::state::{
+    Data, Delegated, GranuleState, Lockable, Rd, Rec, RecAux, Rtt, Transition, Unused, Wiped,
+};
+use rmm::granule::{GranuleAddress, LockedGranule, State};
+use rmm::host::preset_register;
+use rmm::mem::Cpu;
+use rmm::rmi::{Dialect, function};
+
+use crate::rmi::model::{Granule, Model};
+
+const CPUS: [usize; 4] = [0, 1, 2, 3];
+const GRANULE: u64 = 0x1000;
+
+/// Memory in three banks, two of them adjacent; a carve-out; EL3's and the Secure world's granules.
+const BANKS: [(u64, u64); 3] =
+    [(0x4000_0000, 0x8000), (0x4000_8000, 0x3000), (0x8_8000_0000, 0x5000)];
+const CARVE_OUT: (u64, u64) = (0x4000_3000, 0x2000);
+const NOT_THE_HOSTS: [(u64, Pas); 2] = [(0x4000_6000, Pas::Secure), (0x8_8000_2000, Pas::Root)];
+/// What the identification register says: 40 bits.
+const PHYSICAL_END: u64 = 1 << 40;
+
+/// What the Realm world writes, and nobody else may ever read.
+const SECRET: u64 = 0x5ec2_e75e_c2e7;
+
+/// Where the choices of a test come from.
+pub trait Choices {
+    /// Any number.
+    fn any(&mut self) -> u64;
+
+    /// A number below `bound`.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.any() % bound
+    }
+
+    /// One of `values`.
+    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        let count = u64::try_from(values.len()).expect("a list is short");
+        values[usize::try_from(self.below(count)).expect("below the length")]
+    }
+}
+
+impl Choices for fastrand::Rng {
+    fn any(&mut self) -> u64 {
+        self.u64(..)
+    }
+}
+
+/// A system, the model it is compared with, and the choices made for both.
+pub struct Harness<'a, C> {
+    system: System<'a>,
+    model: Model,
+    cpus: Vec<Cpu>,
+    pub choices: C,
+}
+
+impl<'a, C: Choices> Harness<'a, C> {
+    /// Boots the system.
+    pub fn new(storage: &'a mut Storage, dialect: Dialect, choices: C) -> Self {
+        preset_register("ID_AA64MMFR0_EL1", 2);
+        let el3 = El3::new(&BANKS.map(|(base, size)| (base, size, Pas::NonSecure)));
+        let mut granules = std::collections::BTreeMap::new();
+        for (base, size) in BANKS {
+            for address in (base..base + size).step_by(0x1000) {
+                let carved_out = (CARVE_OUT.0..CARVE_OUT.0 + CARVE_OUT.1).contains(&address);
+                let pas = if carved_out { Pas::Realm } else { Pas::NonSecure };
+                let pas = NOT_THE_HOSTS
+                    .iter()
+                    .find(|(other, _)| *other == address)
+                    .map_or(pas, |(_, pas)| *pas);
+                el3.set_pas(address, pas);
+                let state = (!carved_out).then_some(State::Ns);
+                granules.insert(address, Granule { state, pas, content: 0 });
+            }
+        }
+        let range = |(base, size)| (PhysAddr::new(base), size);
+        let machine = Machine::new(Memory::new(&BANKS), el3);
+        let system =
+            System::boot(storage, machine, dialect, &BANKS.map(range), &[range(CARVE_OUT)])
+                .expect("the layout is right");
+        let model = Model {
+            dialect,
+            granules,
+            active: false,
+            el3_refuses: false,
+            interrupt: false,
+            refused_undelegates: 0,
+            physical_end: PHYSICAL_END,
+        };
+        Self { system, model, cpus: CPUS.into_iter().map(System::cpu).collect(), choices }
+    }
+
+    /// An address as a host might pass it.
+    fn address(&mut self) -> u64 {
+        let granule = self.granule();
+        match self.choices.below(16) {
+            0 => self.choices.any(),
+            1 => 1 << self.choices.below(64),
+            2 => granule ^ 1 << self.choices.below(64),
+            3 => granule.wrapping_add(self.choices.below(GRANULE)),
+            4 => {
+                let (base, size) = self.choices.one_of(&BANKS);
+                self.choices.one_of(&[base - GRANULE, base + size])
+            }
+            5 => self.choices.one_of(&[0, u64::MAX, !0xfff, PHYSICAL_END, PHYSICAL_END - GRANULE]),
+            _ => granule,
+        }
+    }
+
+    /// A granule of the model, tracked or not.
+    fn granule(&mut self) -> u64 {
+        let (base, size) = self.choices.one_of(&BANKS);
+        base + self.choices.below(size / GRANULE) * GRANULE
+    }
+
+    /// x0 as a host might pass it.
+    fn function(&mut self) -> u64 {
+        const NUMBERS: [u32; 10] = [
+            function::VERSION,
+            function::FEATURES,
+            function::GRANULE_DELEGATE,
+            function::GRANULE_UNDELEGATE,
+            function::RMM_CONFIG_SET,
+            function::RMM_CONFIG_GET,
+            function::GRANULE_TRACKING_GET,
+            function::GRANULE_RANGE_DELEGATE,
+            function::GRANULE_RANGE_UNDELEGATE,
+            function::RMM_ACTIVATE,
+        ];
+        let known = 0xC400_0000 | u64::from(self.choices.one_of(&NUMBERS));
+        let function = match self.choices.below(64) {
+            0 => self.choices.any(),
+            1 => 0xC400_0100 | self.choices.below(0x200),
+            2 => known ^ 1 << self.choices.below(64),
+            3..8 => known | 1 << 16,
+            _ => known,
+        };
+        // What this harness puts into granules in use is not what the commands on Realms would find
+        // there.
+        if self.model.is_realm_command(function) { known } else { function }
+    }
+
+    /// Whatever happens next: a call, and perhaps something else before it.
+    pub fn step(&mut self) {
+        match self.choices.below(8) {
+            0 => self.meddle(),
+            1 => self.reuse(),
+            _ => {}
+        }
+        self.call();
+    }
+
+    /// The host, or EL3 for others, does something of its own.
+    fn meddle(&mut self) {
+        let address = self.granule();
+        let (act, content) = (self.choices.below(4), self.choices.one_of(&[0, 0, 1, 2]));
+        let granule = self.model.granules.get_mut(&address).expect("it is of the model");
+        match (act, granule.pas) {
+            // The host writes to its memory.
+            (0 | 1, Pas::NonSecure) => {
+                granule.content = content;
+                self.system.machine.memory.fill_granule(address, content);
+            }
+            // The Secure world takes it, or gives it back.
+            (2, Pas::NonSecure) => granule.pas = Pas::Secure,
+            (3, Pas::Secure) => granule.pas = Pas::NonSecure,
+            _ => {}
+        }
+        self.system.machine.el3.set_pas(address, granule.pas);
+    }
+
+    /// Takes a delegated granule into use, or one that is used out of it, as the commands of later
+    /// floors will.
+    fn reuse(&mut self) {
+        let address = self.granule();
+        let into = self.choices.one_of(&State::ALL[2..]);
+        let cpu = &mut self.cpus[self.choices.one_of(&CPUS)];
+        let system = &self.system;
+        let granule = self.model.granules.get_mut(&address).expect("it is of the model");
+        match (granule.state, into) {
+            (Some(State::Delegated), State::Rd) => take::<Rd>(system, cpu, address),
+            (Some(State::Delegated), State::Rec) => take::<Rec>(system, cpu, address),
+            (Some(State::Delegated), State::RecAux) => take::<RecAux>(system, cpu, address),
+            (Some(State::Delegated), State::Data) => take::<Data>(system, cpu, address),
+            (Some(State::Delegated), _) => take::<Rtt>(system, cpu, address),
+            (Some(State::Rd), _) => release::<Unused<Rd>>(system, cpu, address),
+            (Some(State::Rec), _) => release::<Unused<Rec>>(system, cpu, address),
+            (Some(State::RecAux), _) => release::<RecAux>(system, cpu, address),
+            (Some(State::Data), _) => release::<Data>(system, cpu, address),
+            (Some(State::Rtt), _) => release::<Unused<Rtt>>(system, cpu, address),
+            (Some(State::Ns) | None, _) => return,
+        }
+        if granule.state == Some(State::Delegated) {
+            granule.state = Some(into);
+            granule.content = SECRET;
+            system.machine.memory.fill_granule(address, SECRET);
+        } else {
+            granule.state = Some(State::Delegated);
+        }
+    }
+
+    fn system_state(&self, address: u64) -> Option<State> {
+        self.system.rmm.granules().state(granule_address(address))
+    }
+
+    /// One call, on some CPU, and everything that must hold after it.
+    fn call(&mut self) {
+        let refusal =
+            self.choices.one_of(&[status::BAD_PAS, status::BAD_ADDRESS, status::UNKNOWN, -6]);
+        self.model.el3_refuses = self.choices.below(32) == 0;
+        self.system.machine.el3.refuse_transitions(if self.model.el3_refuses {
+            refusal
+        } else {
+            status::OK
+        });
+        self.model.interrupt = self.choices.below(4) == 0;
+        preset_register("ISR_EL1", u64::from(self.model.interrupt) << (6 + self.choices.below(3)));
+
+        let noise = self.choices.any();
+        let mut registers =
+            [0, 1, 2, 3, 4, 5, 6, 7].map(|index| noise.rotate_left(index * 8) ^ u64::from(index));
+        registers[0] = self.function();
+        registers[1] = match self.choices.below(16) {
+            0 => self.model.dialect.version(),
+            1 => self.choices.below(6),
+            _ => self.address(),
+        };
+        registers[2] = match self.choices.below(2) {
+            0 => registers[1].wrapping_add(self.choices.below(8) * GRANULE),
+            _ => self.address(),
+        };
+
+        let before = self.model.clone();
+        let [x0, x1, x2, x3] = self.model.call(registers[0], registers[1], registers[2]);
+        let cpu = self.choices.one_of(&CPUS);
+        let after = self.system.call(&mut self.cpus[cpu], registers);
+
+        let [.., x4, x5, x6, x7] = registers;
+        assert_eq!(after, [x0, x1, x2, x3, x4, x5, x6, x7], "the answer to {registers:x?}");
+        assert!(self.cpus.iter().all(|cpu| cpu.slots.is_empty()), "a window is left open");
+        assert_eq!(self.system.rmm.refused_undelegates(), self.model.refused_undelegates);
+        let looked_at = self.granule();
+        for (&address, granule) in &self.model.granules {
+            let what = || format!("{address:#x} after {registers:x?}");
+            assert_eq!(self.system_state(address), granule.state, "state of {}", what());
+            assert_eq!(self.system.machine.el3.pas(address), granule.pas, "PAS of {}", what());
+            if x0 != 0 {
+                // Failure changes nothing that anybody can see.
+                let was = before.granules[&address];
+                assert_eq!((granule.state, granule.pas), (was.state, was.pas), "{}", what());
+                assert!(granule.pas == Pas::Realm || granule.content == was.content, "{}", what());
+            }
+            // Looking at all content after every call would cost more than all else.
+            let changed = before.granules[&address] != *granule;
+            if changed || address == looked_at {
+                assert!(
+                    self.system.machine.memory.granule_is(address, granule.content),
+                    "content of {}",
+                    what()
+                );
+            }
+            if granule.pas == Pas::NonSecure {
+                assert_ne!(self.system.machine.ns_read(address), Ok(SECRET), "{} leaks", what());
+            }
+        }
+    }
+}
+
+fn granule_address(address: u64) -> GranuleAddress {
+    GranuleAddress::new(PhysAddr::new(address)).expect("aligned")
+}
+
+/// Takes a delegated granule into use; its former content is gone by then.
+fn take<S: GranuleState>(system: &System<'_>, cpu: &mut Cpu, address: u64)
+where
+    Wiped: Transition<S>,
+{
+    let locked = system
+        .rmm
+        .granules()
+        .lock::<Delegated>(cpu.index, granule_address(address))
+        .expect("it is Delegated");
+    let used: LockedGranule<'_, S> = locked.wipe(&mut cpu.slots.delegated).transition();
+    assert!(
+        system.machine.memory.granule_is(address, 0),
+        "the next owner sees what was there before"
+    );
+    drop(used);
+}
+
+/// Takes a granule out of use.
+fn release<S: Lockable + Transition<Delegated>>(system: &System<'_>, cpu: &Cpu, address: u64) {
+    let locked =
+        system.rmm.granules().lock::<S>(cpu.index, granule_address(address)).expect("it is in use");
+    drop(locked.transition::<Delegated>());
+}

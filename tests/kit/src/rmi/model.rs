@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What the RMM must answer and do, written down a second time, from the ABI alone: one state and
+//! one PAS a granule, and no concurrency.
+
+use std::collections::BTreeMap;
+
+use crate::el3::Pas;
+use rmm::granule::State;
+use rmm::rmi::{Dialect, function};
+
+const SUCCESS: u64 = 0;
+const ERROR_INPUT: u64 = 1;
+const ERROR_GLOBAL: u64 = 11;
+const UNKNOWN: u64 = u64::MAX;
+const GRANULE: u64 = 0x1000;
+
+/// A granule of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Granule {
+    /// What the RMM uses it for; `None` when it does not track it.
+    pub state: Option<State>,
+    /// What EL3 has it as.
+    pub pas: Pas,
+    /// The value that all its words hold.
+    pub content: u64,
+}
+
+/// The whole machine as it should be.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub dialect: Dialect,
+    pub granules: BTreeMap<u64, Granule>,
+    pub active: bool,
+    /// Whether EL3 refuses every change of PAS, and an interrupt is pending.
+    pub el3_refuses: bool,
+    pub interrupt: bool,
+    pub refused_undelegates: u64,
+    /// The first address that is not implemented.
+    pub physical_end: u64,
+}
+
+impl Model {
+    /// What x0-x3 must be after a call with x0-x2 as given.
+    pub fn call(&mut self, x0: u64, x1: u64, x2: u64) -> [u64; 4] {
+        let number = ((x0 & 0xffff_ffff) & !(1 << 16)) ^ 0xC400_0000;
+        let Ok(number) = u32::try_from(number) else { unreachable!("32 bits") };
+        match (self.dialect, number) {
+            (_, function::VERSION) => {
+                let version = self.dialect.version();
+                [if x1 == version { SUCCESS } else { ERROR_INPUT }, version, version, 0]
+            }
+            // 40 bits of address, SHA-256 and SHA-512, 2^10 - 1 RECs; the other fields are not
+            // modelled.
+            (Dialect::V1_0, function::FEATURES) => {
+                [SUCCESS, if x1 == 0 { 40 | 3 << 32 | 10 << 38 } else { 0 }, 0, 0]
+            }
+            (Dialect::V2_0, function::FEATURES) => {
+                [SUCCESS, [40, 1 | 2 << 14, 0][usize::try_from(x1.min(2)).unwrap_or(2)], 0, 0]
+            }
+            (Dialect::V1_0, function::GRANULE_DELEGATE) => [status(self.delegate(x1)), 0, 0, 0],
+            (Dialect::V1_0, function::GRANULE_UNDELEGATE) => [status(self.undelegate(x1)), 0, 0, 0],
+            (Dialect::V2_0, function::GRANULE_RANGE_DELEGATE) => self.range(x1, x2, Self::delegate),
+            (Dialect::V2_0, function::GRANULE_RANGE_UNDELEGATE) => {
+                self.range(x1, x2, Self::undelegate)
+            }
+            (Dialect::V2_0, function::RMM_ACTIVATE) => [
+                if std::mem::replace(&mut self.active, true) { ERROR_GLOBAL } else { SUCCESS },
+                0,
+                0,
+                0,
+            ],
+            (Dialect::V2_0, function::RMM_CONFIG_SET) if self.active => [ERROR_GLOBAL, 0, 0, 0],
+            (Dialect::V2_0, function::RMM_CONFIG_SET) => {
+                [status(self.hosts(x1).is_some_and(|granule| granule.content == 0)), 0, 0, 0]
+            }
+            (Dialect::V2_0, function::RMM_CONFIG_GET) => {
+                [status(self.hosts(x1).map(|granule| granule.content = 0).is_some()), 0, 0, 0]
+            }
+            (Dialect::V2_0, function::GRANULE_TRACKING_GET) => self.tracking(x1, x2),
+            _ => [UNKNOWN, 0, 0, 0],
+        }
+    }
+
+    /// Whether a call is a command that works on a Realm, of which this model knows nothing.
+    pub fn is_realm_command(&self, x0: u64) -> bool {
+        let number = (x0 & 0xffff_ffff & !(1 << 16)) ^ 0xC400_0000;
+        let granules_or_features = [0x151, 0x152, 0x165].contains(&number);
+        self.dialect == Dialect::V1_0 && (0x151..0x16a).contains(&number) && !granules_or_features
+    }
+
+    fn delegate(&mut self, address: u64) -> bool {
+        let refuses = self.el3_refuses;
+        match self.granules.get_mut(&address) {
+            Some(granule)
+                if granule.state == Some(State::Ns)
+                    && granule.pas == Pas::NonSecure
+                    && !refuses =>
+            {
+                granule.state = Some(State::Delegated);
+                granule.pas = Pas::Realm;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn undelegate(&mut self, address: u64) -> bool {
+        let refuses = self.el3_refuses;
+        match self.granules.get_mut(&address) {
+            Some(granule) if granule.state == Some(State::Delegated) => {
+                granule.content = 0;
+                if refuses {
+                    self.refused_undelegates += 1;
+                    return false;
+                }
+                granule.state = Some(State::Ns);
+                granule.pas = Pas::NonSecure;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn range(&mut self, base: u64, top: u64, one: fn(&mut Self, u64) -> bool) -> [u64; 4] {
+        if !base.is_multiple_of(GRANULE)
+            || !top.is_multiple_of(GRANULE)
+            || top <= base
+            || !one(self, base)
+        {
+            return [ERROR_INPUT, base, 0, 0];
+        }
+        let mut next = base + GRANULE;
+        while next < top && !self.interrupt && one(self, next) {
+            next += GRANULE;
+        }
+        [SUCCESS, next, 0, 0]
+    }
+
+    fn tracking(&self, base: u64, top: u64) -> [u64; 4] {
+        let aligned = base.is_multiple_of(GRANULE) && top.is_multiple_of(GRANULE);
+        if !aligned || base >= top || top > self.physical_end {
+            return [ERROR_INPUT, 0, 0, 0];
+        }
+        let tracked =
+            |address| self.granules.get(&address).is_some_and(|granule| granule.state.is_some());
+        let kind = tracked(base);
+        // Kinds change only at a granule of the model or right after one.
+        let candidates = self.granules.keys().flat_map(|address| [*address, address + GRANULE]);
+        let end =
+            candidates.filter(|end| *end > base && tracked(*end) != kind).min().unwrap_or(top);
+        [SUCCESS, 0, if kind { 2 } else { 1 }, end.min(top)]
+    }
+
+    /// The granule at `address`, if the RMM takes it for the host's and the Non-secure world may
+    /// access it.
+    fn hosts(&mut self, address: u64) -> Option<&mut Granule> {
+        self.granules
+            .get_mut(&address)
+            .filter(|granule| granule.state == Some(State::Ns) && granule.pas == Pas::NonSecure)
+    }
+}
+
+fn status(success: bool) -> u64 {
+    if success { SUCCESS } else { ERROR_INPUT }
+}

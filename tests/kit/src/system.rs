@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A whole model system: machine, RMM and CPUs, for tests that call the RMM as a host does.
+
+use std::sync::Arc;
+
+use crate::machine::{Machine, attach};
+use rmm::address::PhysAddr;
+use rmm::arch::smc::Registers;
+use rmm::cpu::CpuIndex;
+use rmm::granule::{GranuleEntry, GranuleTable, LayoutError, MemoryRange, Waiters};
+use rmm::mem::{Cpu, SlotBuffer, slot_layout};
+use rmm::realm::vmid::VmidTable;
+use rmm::rmi::{self, Dialect, Rmm};
+use rmm::xlat::{
+    AddressSpace, ContextBuilder, DescriptorFormat, Maintenance, Region, RegionStorage, Table,
+    TablePool, VaRange,
+};
+
+/// The memory that an RMM's tables of granules and VMIDs live in.
+#[derive(Debug, Default)]
+pub struct Storage {
+    entries: Vec<GranuleEntry>,
+    waiters: Waiters,
+    vmids: VmidTable,
+}
+
+/// An RMM on a machine.
+#[derive(Debug)]
+pub struct System<'a> {
+    /// What it runs on.
+    pub machine: Arc<Machine>,
+    /// The RMM.
+    pub rmm: Rmm<'a>,
+}
+
+impl<'a> System<'a> {
+    /// Boots an RMM that manages `banks` less `excluded`, in as much of `storage` as it takes.
+    ///
+    /// The identification registers are those that this thread has preset.
+    ///
+    /// # Errors
+    ///
+    /// What the granule table says of the banks.
+    pub fn boot(
+        storage: &'a mut Storage,
+        machine: Arc<Machine>,
+        dialect: Dialect,
+        banks: &[MemoryRange],
+        excluded: &[MemoryRange],
+    ) -> Result<Self, LayoutError> {
+        let entries = GranuleTable::required(banks.iter().copied(), excluded)?;
+        storage.entries.clear();
+        storage.entries.resize_with(entries, GranuleEntry::new);
+        let granules = GranuleTable::new(
+            &mut storage.entries,
+            &storage.waiters,
+            banks.iter().copied(),
+            excluded,
+        )?;
+        attach(&machine);
+        Ok(Self { machine, rmm: Rmm::new(granules, &storage.vmids, dialect) })
+    }
+
+    /// The context of a CPU of this system.
+    pub fn cpu(index: usize) -> Cpu {
+        Cpu { index: CpuIndex::new(index).expect("an index of a CPU"), slots: slots() }
+    }
+
+    /// Calls the RMM on `cpu` with x0-x7, on a thread attached to the machine; gives x0-x7 as the
+    /// host gets them back.
+    pub fn call(&self, cpu: &mut Cpu, mut registers: Registers) -> Registers {
+        rmi::handle(self.rmm.dialect(), &self.rmm, cpu, &mut registers);
+        registers
+    }
+}
+
+/// Slots in tables of their own, as each CPU's boot builds them. They last as long as the test
+/// does.
+fn slots() -> SlotBuffer {
+    let table = Box::leak(Box::new(Table::EMPTY));
+    let address = PhysAddr::new(core::ptr::from_ref(table).addr() as u64);
+    let storage: &'static mut RegionStorage<1> = Box::leak(Box::new(RegionStorage::new()));
+    let context = AddressSpace::new(
+        VaRange::High,
+        21,
+        PhysAddr::new((1 << 48) - 1),
+        DescriptorFormat::Bits48,
+    )
+    .and_then(|space| {
+        let pool = TablePool::new(core::slice::from_mut(table), address)?;
+        let mut builder = ContextBuilder::new(space, pool, storage.list())?;
+        builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
+        builder.init().map_err(|failed| failed.error)
+    })
+    .expect("the layout of the slots is right");
+    let context = Box::leak(Box::new(context));
+    context.activate(Maintenance::Local);
+    SlotBuffer::new(context).expect("the slots are there")
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A copy of the source tree to break things in, with images built from it by the targets of its
+//! own Makefile.
+//!
+//! The copy keeps what it built, and files that have not changed keep their time, so that a build
+//! takes no longer than a change needs. Only the copy is ever written to.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::qemu::Images;
+use crate::scenario::{Image, Scenario};
+
+/// A target of the Makefile that leaves images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// The RMM that ships.
+    Rmm,
+    /// The RMM with deliberate faults.
+    SelfTest,
+    /// The EL3 monitor and the host.
+    Firmware,
+    /// The tests of the translation tables.
+    Xlat,
+}
+
+impl Target {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Rmm, Self::SelfTest, Self::Firmware, Self::Xlat];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Rmm => "build",
+            Self::SelfTest => "build-self-test",
+            Self::Firmware => "firmware",
+            Self::Xlat => "xlat-test",
+        }
+    }
+
+    /// Whether the file goes into the images of this target.
+    pub fn depends_on(self, file: &str) -> bool {
+        let firmware = !file.starts_with("tests/");
+        match self {
+            Self::Rmm | Self::SelfTest => firmware,
+            Self::Firmware => file.starts_with("tests/qemu/firmware/") || file.starts_with("plat/"),
+            Self::Xlat => firmware || file.starts_with("tests/qemu/xlat/"),
+        }
+    }
+
+    /// Whether a scenario needs what this target leaves.
+    pub fn serves(self, scenario: &Scenario) -> bool {
+        match self {
+            Self::Rmm => scenario.image == Image::Rmm,
+            Self::SelfTest => scenario.image == Image::SelfTest,
+            Self::Firmware => scenario.image != Image::Xlat,
+            Self::Xlat => scenario.image == Image::Xlat,
+        }
+    }
+}
+
+/// The copy.
+#[derive(Debug)]
+pub struct Tree {
+    root: PathBuf,
+}
+
+impl Tree {
+    /// Makes `root` a copy of the files that git knows or would add, of the tree at `source`.
+    ///
+    /// # Errors
+    ///
+    /// One line: git cannot be run, or a file cannot be copied or removed.
+    pub fn copy(source: &Path, root: PathBuf) -> Result<Self> {
+        let list = |folder: &Path, what: &[&str]| -> Result<BTreeSet<PathBuf>> {
+            let output = Command::new("git")
+                .arg("-C")
+                .arg(folder)
+                .args(["ls-files", "-z"])
+                .args(what)
+                .output()
+                .context("cannot run git")?;
+            ensure!(output.status.success(), "git ls-files failed in {}", folder.display());
+            let text = String::from_utf8(output.stdout).context("a file name is not valid text")?;
+            Ok(text.split_terminator('\0').map(PathBuf::from).collect())
+        };
+        let wanted: BTreeSet<PathBuf> =
+            list(source, &["--cached", "--others", "--exclude-standard"])?
+                .into_iter()
+                .filter(|file| source.join(file).is_file())
+                .collect();
+        for file in &wanted {
+            copy_if_changed(&source.join(file), &root.join(file))?;
+        }
+        // What a former copy has beyond that, as far as it is no product of a build.
+        let manifest = root.join("build/.files");
+        if let Ok(former) = fs::read_to_string(&manifest) {
+            for file in former.lines().map(PathBuf::from).filter(|file| !wanted.contains(file)) {
+                let _ = fs::remove_file(root.join(file));
+            }
+        }
+        let names: String = wanted.iter().map(|file| format!("{}\n", file.display())).collect();
+        fs::create_dir_all(root.join("build")).context("cannot make a folder in the copy")?;
+        fs::write(&manifest, names).context("cannot write to the copy")?;
+        // The tools are not built again from the copy: they are no part of what is tested.
+        let tool = std::env::current_exe()
+            .context("this program cannot find itself")?
+            .with_file_name("elf2bin");
+        let place = root.join("target/tools");
+        fs::create_dir_all(&place).context("cannot make a folder in the copy")?;
+        fs::copy(&tool, place.join("elf2bin"))
+            .with_context(|| format!("cannot copy {}", tool.display()))?;
+        Ok(Self { root })
+    }
+
+    /// The content of a file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn read(&self, file: &str) -> Result<String> {
+        fs::read_to_string(self.root.join(file)).with_context(|| format!("cannot read {file}"))
+    }
+
+    /// Replaces the content of a file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn write(&self, file: &str, content: &str) -> Result<()> {
+        fs::write(self.root.join(file), content)
+            .with_context(|| format!("cannot write {file} in the copy"))
+    }
+
+    /// Builds the images of a target.
+    ///
+    /// # Errors
+    ///
+    /// The build failed; the error has what the compiler said.
+    pub fn build(&self, target: Target) -> Result<()> {
+        let output = Command::new("make")
+            .arg("-C")
+            .arg(&self.root)
+            .args(["--no-print-directory", "--assume-old=tools", target.name()])
+            // The Makefile that started this program is not the one of the copy.
+            .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL")
+            .output()
+            .context("cannot run make")?;
+        if !output.status.success() {
+            bail!("make {} failed:\n{}", target.name(), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
+    /// Where the images are.
+    pub fn images(&self) -> Images {
+        let image = |name: &str| self.root.join("build").join(name);
+        Images {
+            rmm: image("rmm.bin"),
+            rmm_self_test: Some(image("rmm-self-test.bin")),
+            el3: image("el3.bin"),
+            host: image("host.bin"),
+            xlat: Some(image("xlat.bin")),
+        }
+    }
+}
+
+/// Copies a file, and its permissions, unless the copy has the same content already.
+fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
+    let content = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    if fs::read(to).is_ok_and(|present| present == content) {
+        return Ok(());
+    }
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    fs::copy(from, to).with_context(|| format!("cannot write {}", to.display()))?;
+    Ok(())
+}

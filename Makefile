@@ -77,7 +77,7 @@ map: setup-qemu firmware ## the live VA maps of a booted image: the Low VA range
 	@sed -n -e '/Low VA map:$$/,/^tables:/p' -e '/High VA map of CPU 0:$$/,/^tables:/p' build/map.log
 
 size: build ## the sections of the image and its largest symbols
-	target/tools/size build/rmm.elf
+	scripts/size.sh build/rmm.elf
 
 ELF ?= build/rmm.elf
 addr2line: tools ## name the functions in a fatal report: of a console log in LOG, or standard input; ELF is the image that printed it
@@ -98,9 +98,9 @@ profile: setup-qemu images ## where each visit to the RMM spends its instruction
 	$(SYSTEM) --qemu scripts/qemu-log.sh --show $(PROFILED) >build/profile.log || { cat build/profile.log; exit 1; }
 	target/tools/profile build/rmm.elf build/instructions.log
 
-mutants: ## make every small change to src/xlat and src/granule, and list those that no test notices; MUTANTS="--re FILE" for some
+mutants: ## make small changes to src/xlat and src/granule, and list those that no test notices; MUTANTS="--shard 0/8" for a part
 	scripts/cargo-tool.sh cargo-mutants
-	cargo run -q --profile tools -p rmm-test-mutants -- -- $(MUTANTS)
+	cargo mutants --output build $(MUTANTS)
 
 coverage: ## the share of the lines of src/ that the tests of this machine execute
 	scripts/coverage.sh
@@ -108,7 +108,7 @@ coverage: ## the share of the lines of src/ that the tests of this machine execu
 lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
 	cargo fmt --all --check
 	cargo clippy -q --all-targets -- -D warnings
-	cargo clippy -q --all-targets -p rmm-plat -p rmm-test-kit -p rmm-test-system -p rmm-test-loom -p rmm-test-mutants -p rmm-diagrams -- -D warnings
+	cargo clippy -q --all-targets -p rmm-plat -p rmm-test-kit -p rmm-test-system -p rmm-test-loom -p rmm-diagrams -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm --features self-test -- -D warnings
 	$(IMAGE) clippy -p rmm-test-xlat -- -D warnings

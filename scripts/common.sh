@@ -28,6 +28,19 @@ have_precompiled_core() {
     compgen -G "$(rustc --print target-libdir --target $TARGET)/libcore-*.rlib" >/dev/null
 }
 
+# The folder with the LLVM tools of the pinned toolchain, a component that rustup adds if need be.
+llvm_tools() {
+    local host folder need="llvm-tools, a component of the toolchain, are needed"
+    host=$(rustc --version --verbose | sed -n 's/^host: //p')
+    folder=$(rustc --print sysroot)/lib/rustlib/$host/bin
+    if [[ ! -x $folder/llvm-cov ]]; then
+        have_rustup || fail "$need: install those of the LLVM that rustc has"
+        say "installing llvm-tools"
+        rustup component add llvm-tools >&2 || fail "$need: rustup cannot fetch them"
+    fi
+    echo "$folder"
+}
+
 # apt_from SUITE... -- APT-GET-ARGUMENTS: apt-get over these suites of this machine's own Debian mirror. Source
 # list, package lists and cache lie under build/apt, so that the machine's own configuration stays as it is.
 apt_from() {

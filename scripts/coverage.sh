@@ -7,14 +7,7 @@ source "$(dirname "$0")/common.sh"
 
 LEAST=90
 
-host=$(rustc --version --verbose | sed -n 's/^host: //p')
-tools=$(rustc --print sysroot)/lib/rustlib/$host/bin
-if [[ ! -x $tools/llvm-profdata || ! -x $tools/llvm-cov ]]; then
-    NEED="llvm-tools, a component of the toolchain, are needed"
-    have_rustup || fail "$NEED: install those of the LLVM that rustc has"
-    say "installing llvm-tools"
-    rustup component add llvm-tools >&2 || fail "$NEED: rustup cannot fetch them"
-fi
+tools=$(llvm_tools)
 
 out=$PWD/build/coverage
 rm -rf "$out/profiles"

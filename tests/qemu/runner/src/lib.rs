@@ -3,8 +3,7 @@
 //! judges each by its [`verdict`]; `mutation-proof` breaks the tree by [`mutations`] and runs them
 //! again; `elf2bin` uses [`flatten`] to turn an ELF image into the flat binary that firmware
 //! loaders expect; `performance` compares the figures of a run, by [`performance`], with those that
-//! are kept; `size` prints the [`sizes`] of what an image is made of, and `profile` the [`profile`]
-//! of what it executes; `addr2line` reads a [`backtrace`] by the image's [`symbols`].
+//! are kept; `profile` prints the [`profile`] of what an image executes; `addr2line` reads a [`backtrace`] by the image's [`symbols`].
 
 pub mod backtrace;
 pub mod flatten;
@@ -15,7 +14,6 @@ pub mod protection;
 pub mod qemu;
 pub mod scenario;
 pub mod scenarios;
-pub mod sizes;
 pub mod symbols;
 pub mod tree;
 pub mod verdict;

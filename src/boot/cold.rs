@@ -7,14 +7,14 @@ use core::cell::UnsafeCell;
 
 use tock_registers::interfaces::Readable;
 
-use super::memory::{POOL_SIZE, Place, Plan, Situation};
-use super::{configuration, entry, registers};
+use super::memory_plan::{Allocation, MemoryInputs, MemoryPlan, POOL_SIZE};
+use super::{entry, registers, warm};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
 use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1};
 use crate::arch::window::Window;
 use crate::cpu::{self, CpuIndex, MAX_CPUS, Stage};
-use crate::el3::boot::{BootArguments, BootError, BootLimits};
+use crate::el3::arguments::{BootArguments, BootError, BootLimits};
 use crate::el3::manifest::{Console, Header};
 use crate::granule::{GranuleEntry, GranuleTable, Waiters};
 use crate::mem::high_va::{self, CpuMemory};
@@ -27,19 +27,19 @@ use crate::{console, debug, info, warn};
 
 /// Memory that cold boot hands out.
 #[repr(C, align(4096))]
-struct Given<T>(UnsafeCell<T>);
+struct BootCell<T>(UnsafeCell<T>);
 
 // SAFETY: cold boot alone, on one CPU, touches the content, and hands each piece out at most once.
-unsafe impl<T> Sync for Given<T> {}
+unsafe impl<T> Sync for BootCell<T> {}
 
 #[unsafe(link_section = ".pool")]
 #[used]
-static POOL: Given<[u8; POOL_SIZE]> = Given(UnsafeCell::new([0; POOL_SIZE]));
+static POOL: BootCell<[u8; POOL_SIZE]> = BootCell(UnsafeCell::new([0; POOL_SIZE]));
 #[unsafe(link_section = ".low_tables")]
-static LOW_TABLES: Given<[Table; low_va::TABLES]> =
-    Given(UnsafeCell::new([Table::EMPTY; low_va::TABLES]));
-static LOW_REGIONS: Given<RegionStorage<{ low_va::REGIONS }>> =
-    Given(UnsafeCell::new(RegionStorage::new()));
+static LOW_TABLES: BootCell<[Table; low_va::TABLES]> =
+    BootCell(UnsafeCell::new([Table::EMPTY; low_va::TABLES]));
+static LOW_REGIONS: BootCell<RegionStorage<{ low_va::REGIONS }>> =
+    BootCell(UnsafeCell::new(RegionStorage::new()));
 static WAITERS: Waiters = Waiters::new();
 static VMIDS: VmidTable = VmidTable::new();
 static RMM: spin::Once<Rmm<'static>> = spin::Once::new();
@@ -57,12 +57,12 @@ struct Cold {
     physical_limit: PhysAddr,
     max_pa: PhysAddr,
     /// A refusal is kept until there is a console to tell it on.
-    plan: Result<Plan, BootError>,
+    plan: Result<MemoryPlan, BootError>,
     /// The Low VA map, to be queried.
     low: Option<Context<'static, El2And0>>,
 }
 
-static COLD: Given<Option<Cold>> = Given(UnsafeCell::new(None));
+static COLD: BootCell<Option<Cold>> = BootCell(UnsafeCell::new(None));
 static FEATURES: spin::Once<MmuFeatures> = spin::Once::new();
 
 /// What this CPU's translation can do.
@@ -76,7 +76,7 @@ fn features() -> MmuFeatures {
 
 /// Whether this CPU's translation can do what that of the cold boot's CPU can, whose register
 /// values and tables it shares.
-pub(super) fn is_alike() -> bool {
+pub(super) fn has_same_features() -> bool {
     FEATURES.get().is_some_and(|first| *first == features())
 }
 
@@ -86,7 +86,7 @@ fn unsupported(_: crate::xlat::Error) -> BootError {
 
 /// Checks what EL3 passed as far as the maps depend on it, finds memory, and builds the Low VA map.
 pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
-    cpu::enter(Stage::Arguments);
+    cpu::enter_stage(Stage::Arguments);
     let features = *FEATURES.call_once(features);
     let max_pa = features.max_pa(low_va::FORMAT).map_err(unsupported)?;
     let physical_limit = max_pa
@@ -97,7 +97,7 @@ pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     if let Some(index) = CpuIndex::new(arguments.cpu_index()) {
         cpu::identify(index, Stage::Arguments);
     }
-    cpu::enter(Stage::Memory);
+    cpu::enter_stage(Stage::Memory);
     let cold = Cold {
         arguments,
         manifest: copy_page(arguments.shared_buffer()),
@@ -109,7 +109,7 @@ pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     // SAFETY: cold boot runs once, on one CPU.
     let cold = unsafe { &mut *COLD.0.get() }.insert(cold);
     cold.plan = plan(cold);
-    cpu::enter(Stage::LowMap);
+    cpu::enter_stage(Stage::LowMap);
     let consoles = header(cold)?.consoles()?;
     let low = build_low_map(cold, consoles, &features)?;
     cold.low = Some(low);
@@ -135,16 +135,16 @@ fn copy_page(page: PhysAddr) -> [u8; 4096] {
     copy
 }
 
-fn plan(cold: &Cold) -> Result<Plan, BootError> {
+fn plan(cold: &Cold) -> Result<MemoryPlan, BootError> {
     let manifest = header(cold)?.validate()?;
-    let situation = Situation {
+    let inputs = MemoryInputs {
         image: linker::image(),
         pool: linker::pool(),
         shared_buffer: cold.arguments.shared_buffer(),
         physical_limit: cold.physical_limit,
     };
-    Plan::make(
-        &situation,
+    MemoryPlan::make(
+        &inputs,
         cold.arguments.cpu_count(),
         manifest.dram().map(|bank| (bank.base(), bank.size())),
     )
@@ -165,7 +165,7 @@ fn build_low_map(
         tables,
         storage,
         &entry::sections(),
-        cold.plan.iter().flat_map(Plan::reserved),
+        cold.plan.iter().flat_map(MemoryPlan::reserved),
         cold.arguments.shared_buffer(),
         consoles,
         cold.max_pa,
@@ -175,7 +175,7 @@ fn build_low_map(
     let tcr = mmu::tcr(low.space(), &high, features).map_err(unsupported)?;
     let ttbr0 = mmu::ttbr(&low, TableSharing::Common, features);
     let cpus = cold.plan.as_ref().map_or(PhysAddr::new(0), |plan| plan.cpus.base);
-    configuration::set(cold.arguments.cpu_count(), mmu::MAIR, tcr, ttbr0, registers::SCTLR, cpus);
+    warm::set(cold.arguments.cpu_count(), mmu::MAIR, tcr, ttbr0, registers::SCTLR, cpus);
     // The tables are written with caches on, and walks are cacheable; complete before the walker is
     // pointed at them.
     barrier::dsb_ish();
@@ -184,7 +184,7 @@ fn build_low_map(
 
 /// Everything that needs no more than the map: the console first, so that what follows can be told.
 pub(super) fn finish() -> Result<(), BootError> {
-    cpu::enter(Stage::Console);
+    cpu::enter_stage(Stage::Console);
     // SAFETY: cold boot runs once, on one CPU; `prepare` has ended.
     let Some(cold) = (unsafe { &*COLD.0.get() }) else {
         return Err(BootError::Unsupported("a cold boot that was not prepared"));
@@ -201,10 +201,10 @@ pub(super) fn finish() -> Result<(), BootError> {
     #[cfg(feature = "self-test")]
     super::self_test::after_maps();
 
-    cpu::enter(Stage::HighMaps);
+    cpu::enter_stage(Stage::HighMaps);
     let plan = cold.plan?;
     take_high_map(cold, &plan.cpus)?;
-    cpu::enter(Stage::Granules);
+    cpu::enter_stage(Stage::Granules);
     let manifest = header.validate()?;
     let banks = manifest.dram().map(|bank| (bank.base(), bank.size()));
     let table = GranuleTable::new(granules(&plan.granules), &WAITERS, banks, &plan.excluded)
@@ -214,7 +214,7 @@ pub(super) fn finish() -> Result<(), BootError> {
     }
     RMM.call_once(|| Rmm::new(table, &VMIDS, cold.arguments.version().dialect()));
     info!("boot complete");
-    cpu::enter(Stage::Serving);
+    cpu::enter_stage(Stage::Online);
     Ok(())
 }
 
@@ -235,7 +235,7 @@ fn announce(arguments: &BootArguments, header: &Header<'_>) {
 }
 
 /// Builds the High VA maps of all CPUs in `place`, and enters this CPU's own.
-fn take_high_map(cold: &Cold, place: &Place) -> Result<(), BootError> {
+fn take_high_map(cold: &Cold, place: &Allocation) -> Result<(), BootError> {
     let first = core::ptr::with_exposed_provenance_mut::<CpuMemory>(native(place.base.get()));
     // SAFETY: the plan has found room for this many, which the Low VA map has as data, flat, for
     // good; nobody else is given it. Any bytes are a `CpuMemory` before it is set up.
@@ -243,18 +243,18 @@ fn take_high_map(cold: &Cold, place: &Place) -> Result<(), BootError> {
     high_va::build(cpus, cold.max_pa).map_err(unsupported)?;
     let index = cold.arguments.cpu_index() as u64;
     high_va::enable(PhysAddr::new(place.base.get() + index * size_of::<CpuMemory>() as u64));
-    tell("CPUs", place);
+    log_allocation("CPUs", place);
     Ok(())
 }
 
 /// The entries of the granule array, new.
-fn granules(place: &Place) -> &'static mut [GranuleEntry] {
+fn granules(place: &Allocation) -> &'static mut [GranuleEntry] {
     for granule in (place.base.get()..place.base.get() + place.size).step_by(native(GRANULE_SIZE)) {
         // SAFETY: the plan has found this much room, which the Low VA map has as data, flat, for
         // good; nobody else is given it.
         unsafe { Window::new(VirtAddr::new(granule), PhysAddr::new(granule)).zero() };
     }
-    tell("granules", place);
+    log_allocation("granules", place);
     let first = core::ptr::with_exposed_provenance_mut::<GranuleEntry>(native(place.base.get()));
     // SAFETY: as above; zeroes are new entries.
     unsafe {
@@ -262,7 +262,7 @@ fn granules(place: &Place) -> &'static mut [GranuleEntry] {
     }
 }
 
-fn tell(whose: &str, place: &Place) {
+fn log_allocation(whose: &str, place: &Allocation) {
     let from = if place.reserved { "reserved by EL3" } else { "in the image" };
     info!("memory of the {whose}: {} KiB at {}, {from}", place.size >> 10, place.base);
 }

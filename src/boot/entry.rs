@@ -6,11 +6,11 @@ use core::ops::Range;
 use core::panic::PanicInfo;
 
 use super::stacks::{BootStacks, GUARDS, STACKS};
-use super::{cold, configuration, registers, rmi_entry};
+use super::{cold, registers, rmi_entry, warm};
 use crate::address::PhysAddr;
 use crate::arch::recovery;
 use crate::cpu::{self, CpuIndex, Stage};
-use crate::el3::boot::{BootError, BootStatus, WarmBootArguments};
+use crate::el3::arguments::{BootError, BootStatus, WarmBootArguments};
 use crate::el3::services;
 use crate::error;
 use crate::fault::{self, ExceptionFrame, backtrace, recoverable};
@@ -22,18 +22,18 @@ use crate::mem::{high_va, linker};
 pub(super) const FAULT_TOKEN: u64 = 0x7e57_fa17_0000_0000;
 
 #[repr(transparent)]
-struct Untouched<T>(UnsafeCell<T>);
+struct StackCell<T>(UnsafeCell<T>);
 
 // SAFETY: Rust never accesses the content; it is the stack pointer's.
-unsafe impl<T> Sync for Untouched<T> {}
+unsafe impl<T> Sync for StackCell<T> {}
 
 #[unsafe(link_section = ".boot_stacks")]
-static BOOT_STACKS: Untouched<BootStacks> = Untouched(UnsafeCell::new(BootStacks::NEW));
+static BOOT_STACKS: StackCell<BootStacks> = StackCell(UnsafeCell::new(BootStacks::NEW));
 
 core::arch::global_asm!(
     include_str!("vectors.S"),
     handle_exception = sym handle_exception,
-    serves_bit = const cpu::SERVES_BIT,
+    online_bit = const cpu::ONLINE_BIT,
 );
 core::arch::global_asm!(
     include_str!("entry.S"),
@@ -123,13 +123,13 @@ extern "C" fn warm(x0: u64, x1: u64) -> u64 {
     }
     #[cfg(feature = "self-test")]
     super::self_test::warm(x1);
-    status(WarmBootArguments::check([x0, x1], configuration::cpu_count()).and_then(|_| {
-        if !cold::is_alike() {
+    status(WarmBootArguments::check([x0, x1], warm::cpu_count()).and_then(|_| {
+        if !cold::has_same_features() {
             return Err(BootError::Unsupported(
                 "a CPU with another translation than the first one's",
             ));
         }
-        cpu::enter(Stage::Serving);
+        cpu::enter_stage(Stage::Online);
         Ok(())
     }))
 }

@@ -6,23 +6,23 @@
 //! only read. Warm boot runs on any CPU each time EL3 powers it on, and may do so any number of
 //! times. `docs/design/boot.md` tells the way.
 
-pub mod memory;
+pub mod memory_plan;
 pub mod stacks;
 
 #[cfg(target_os = "none")]
 mod cold;
 #[cfg(target_os = "none")]
-mod configuration;
-#[cfg(target_os = "none")]
 mod entry;
-#[cfg(test)]
-mod machines;
 #[cfg(target_os = "none")]
 mod registers;
 #[cfg(target_os = "none")]
 mod rmi_entry;
 #[cfg(all(target_os = "none", feature = "self-test"))]
 mod self_test;
+#[cfg(test)]
+mod tests;
+#[cfg(target_os = "none")]
+mod warm;
 
 #[cfg(target_os = "none")]
 pub use entry::report_panic;

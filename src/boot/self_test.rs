@@ -6,7 +6,7 @@ pub(super) mod slots;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::configuration;
+use super::warm;
 use crate::address::{GRANULE_SIZE, native};
 use crate::arch::smc::Registers;
 use crate::mem::high_va::{CpuMemory, stack_use};
@@ -84,11 +84,11 @@ pub(super) fn intercept(registers: &mut Registers) -> bool {
 /// x0 0, x1 and x2 used and all bytes of the stack, x3 and x4 of the exception stack; x0 -1 where
 /// there is no such CPU.
 fn tell_stack_use(cpu: u64, registers: &mut Registers) {
-    if native(cpu) >= configuration::cpu_count() {
+    if native(cpu) >= warm::cpu_count() {
         registers[0] = u64::MAX;
         return;
     }
-    let first = configuration::first_cpu().get();
+    let first = warm::first_cpu().get();
     let memory =
         core::ptr::with_exposed_provenance::<CpuMemory>(native(first)).wrapping_add(native(cpu));
     // SAFETY: cold boot has built the maps of so many CPUs.

@@ -98,7 +98,7 @@ save_and_handle:
     // fails.
 nested_exception:
     mrs     x0, tpidr_el2
-    tbz     x0, #{serves_bit}, refuse_unknown
+    tbz     x0, #{online_bit}, refuse_unknown
 1:  wfi
     b       1b
 

@@ -28,7 +28,7 @@ pub enum Stage {
     /// Warm boot: what is to be checked of it.
     Warm = 7,
     /// The boot is done.
-    Serving = 0x80,
+    Online = 0x80,
 }
 
 impl Stage {
@@ -41,10 +41,10 @@ impl Stage {
         Self::Console,
         Self::HighMaps,
         Self::Granules,
-        Self::Serving,
+        Self::Online,
     ];
     /// The stages of a warm boot, in order.
-    pub const WARM: [Self; 3] = [Self::Entry, Self::Warm, Self::Serving];
+    pub const WARM: [Self; 3] = [Self::Entry, Self::Warm, Self::Online];
 
     /// The stage with this number.
     pub(super) fn from_number(number: u8) -> Option<Self> {
@@ -63,7 +63,7 @@ impl Stage {
             Self::Entry => Map::Off,
             Self::Arguments | Self::Memory | Self::LowMap => Map::Early,
             Self::Console | Self::HighMaps => Map::Low,
-            Self::Granules | Self::Warm | Self::Serving => Map::LowAndHigh,
+            Self::Granules | Self::Warm | Self::Online => Map::LowAndHigh,
         }
     }
 }
@@ -79,7 +79,7 @@ impl fmt::Display for Stage {
             Self::HighMaps => "building the High VA maps of all CPUs",
             Self::Granules => "making the granule array and the RMM",
             Self::Warm => "checking a warm boot",
-            Self::Serving => "serving calls",
+            Self::Online => "serving calls",
         })
     }
 }
@@ -117,11 +117,11 @@ mod tests {
         for (stage, next) in [(Stage::Entry, Stage::Arguments), (Stage::Entry, Stage::Warm)] {
             assert!(stage.leads_to(next));
         }
-        assert!(Stage::Warm.leads_to(Stage::Serving) && Stage::Granules.leads_to(Stage::Serving));
-        assert!(!Stage::Entry.leads_to(Stage::Serving), "not without a check");
+        assert!(Stage::Warm.leads_to(Stage::Online) && Stage::Granules.leads_to(Stage::Online));
+        assert!(!Stage::Entry.leads_to(Stage::Online), "not without a check");
         assert!(!Stage::Arguments.leads_to(Stage::LowMap), "none is left out");
         assert!(!Stage::LowMap.leads_to(Stage::LowMap), "none is done twice");
-        assert!(!Stage::Serving.leads_to(Stage::Warm), "a boot begins at its entry");
+        assert!(!Stage::Online.leads_to(Stage::Warm), "a boot begins at its entry");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The interface between the RMM and the EL3 firmware.
 
-pub mod boot;
+pub mod arguments;
 pub mod manifest;
 pub mod services;
 pub mod version;

@@ -8,7 +8,7 @@
 use crate::address::PhysAddr;
 use crate::arch::smc::{Registers, smc};
 use crate::arch::wait::halt;
-use crate::el3::boot::BootStatus;
+use crate::el3::arguments::BootStatus;
 use crate::granule::LockedGranule;
 use crate::granule::state::{Delegated, Ns, Wiped};
 

@@ -19,7 +19,7 @@ use crate::arch::atomic::{AtomicUsize, Ordering};
 use crate::arch::place::{self, Place};
 use crate::arch::sysreg::TPIDR_EL2;
 use crate::arch::wait::halt;
-use crate::el3::boot::BootStatus;
+use crate::el3::arguments::BootStatus;
 use crate::el3::services;
 use crate::log::{Level, Line};
 use crate::mem::low_va::Sections;
@@ -109,7 +109,7 @@ fn report(body: impl FnOnce(Sink<'_>)) -> ! {
 /// Ends this CPU. One that is still booting is refused to EL3, which then runs the host on it; one
 /// that serves calls owes an answer that it does not have, and stays where it is.
 fn stop() -> ! {
-    if cpu::serves() { halt() } else { services::refuse_boot(BootStatus::Unknown) }
+    if cpu::is_online() { halt() } else { services::refuse_boot(BootStatus::Unknown) }
 }
 
 fn describe_exception<const GUARDS: usize>(

@@ -5,10 +5,10 @@
 
 use rmm_plat::{LIMITS, MACHINES, Machine, Range, fvp, qemu_virt};
 
-use super::memory::{POOL_SIZE, Plan, Situation};
+use super::memory_plan::{MemoryInputs, MemoryPlan, POOL_SIZE};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::cpu::{CpuIndex, MAX_CPUS};
-use crate::el3::boot::{BootArguments, BootLimits};
+use crate::el3::arguments::{BootArguments, BootLimits};
 use crate::el3::manifest::tests::builder::Builder;
 use crate::el3::manifest::{Header, Manifest};
 use crate::granule::{GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, State, Waiters};
@@ -34,7 +34,7 @@ enum Service {
 /// What cold boot has decided.
 struct Booted {
     cpus: usize,
-    plan: Plan,
+    plan: MemoryPlan,
     banks: Vec<MemoryRange>,
     /// The dump of the Low VA map.
     low: String,
@@ -82,8 +82,8 @@ fn boot(machine: &Machine, service: Service, version: u64, minor: u16) -> Booted
     let pool_end = sections(machine).low_tables.start;
     let pool = PhysAddr::new(pool_end.get() - POOL_SIZE as u64)..pool_end;
     let shared_buffer = arguments.shared_buffer();
-    let situation = Situation { image, pool, shared_buffer, physical_limit: PHYSICAL_LIMIT };
-    let plan = Plan::make(&situation, arguments.cpu_count(), banks.iter().copied()).unwrap();
+    let inputs = MemoryInputs { image, pool, shared_buffer, physical_limit: PHYSICAL_LIMIT };
+    let plan = MemoryPlan::make(&inputs, arguments.cpu_count(), banks.iter().copied()).unwrap();
 
     let mut tables: Vec<_> = (0..low_va::TABLES).map(|_| Table::EMPTY).collect();
     let mut storage = RegionStorage::new();

@@ -16,7 +16,7 @@ use rmm_plat::LIMITS;
 
 use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, native};
 use crate::cpu::MAX_CPUS;
-use crate::el3::boot::{BootError, Demand, ReservedMemoryRule};
+use crate::el3::arguments::{BootError, Consumer, ReservedMemoryRule};
 use crate::el3::services;
 use crate::granule::{GranuleEntry, GranuleTable, MemoryRange};
 use crate::mem::high_va::CpuMemory;
@@ -34,7 +34,7 @@ const BLOCK_SHIFT: u8 = 21;
 
 /// A range of memory that the RMM has for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Allocation {
     /// The first byte, in Realm PAS.
     pub base: PhysAddr,
     /// Bytes: a whole number of granules.
@@ -45,11 +45,11 @@ pub struct Place {
 
 /// Where all of it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct MemoryPlan {
     /// The CPUs' own memory: one [`CpuMemory`] for each CPU that EL3 announced.
-    pub cpus: Place,
+    pub cpus: Allocation,
     /// The granule array: one [`GranuleEntry`] for each granule that can be delegated.
-    pub granules: Place,
+    pub granules: Allocation,
     /// What can never be delegated: the image, the page shared with EL3, and what EL3 reserved.
     /// Unused ones are empty.
     pub excluded: [MemoryRange; 4],
@@ -57,7 +57,7 @@ pub struct Plan {
 
 /// What the plan is made from.
 #[derive(Clone, Debug)]
-pub struct Situation {
+pub struct MemoryInputs {
     /// The memory that holds the RMM's image.
     pub image: Range<PhysAddr>,
     /// The part of the image to be given out.
@@ -68,7 +68,7 @@ pub struct Situation {
     pub physical_limit: PhysAddr,
 }
 
-impl Plan {
+impl MemoryPlan {
     /// Finds memory for `cpus` CPUs and for the granules of `banks`, and asks EL3 for it.
     ///
     /// # Errors
@@ -76,28 +76,28 @@ impl Plan {
     /// [`BootError::Capacity`] when neither EL3 nor the pool has room,
     /// [`BootError::ReservedMemory`] when what EL3 gives cannot be used.
     pub fn make(
-        situation: &Situation,
+        inputs: &MemoryInputs,
         cpus: usize,
         banks: impl Iterator<Item = MemoryRange> + Clone,
     ) -> Result<Self, BootError> {
-        let image_size = situation.image.end.get() - situation.image.start.get();
+        let image_size = inputs.image.end.get() - inputs.image.start.get();
         let mut planner = Planner {
-            situation,
-            pool: situation.pool.clone(),
+            inputs,
+            pool: inputs.pool.clone(),
             excluded: [
-                (situation.image.start, image_size),
-                (situation.shared_buffer, GRANULE_SIZE),
+                (inputs.image.start, image_size),
+                (inputs.shared_buffer, GRANULE_SIZE),
                 NOTHING,
                 NOTHING,
             ],
         };
-        let cpus = planner.place(Demand::Cpus, bytes::<CpuMemory>(cpus))?;
+        let cpus = planner.place(Consumer::Cpus, bytes::<CpuMemory>(cpus))?;
         planner.exclude(cpus);
         // The reserved array may itself lie in a bank; then it is a little larger than needed.
         let entries = GranuleTable::required(banks, &planner.excluded).map_err(|_| {
             BootError::Unsupported("the DRAM banks of the manifest cannot be tracked")
         })?;
-        let granules = planner.place(Demand::Granules, bytes::<GranuleEntry>(entries))?;
+        let granules = planner.place(Consumer::Granules, bytes::<GranuleEntry>(entries))?;
         planner.exclude(granules);
         Ok(Self { cpus, granules, excluded: planner.excluded })
     }
@@ -124,14 +124,14 @@ fn bytes<T>(count: usize) -> u64 {
 }
 
 struct Planner<'a> {
-    situation: &'a Situation,
+    inputs: &'a MemoryInputs,
     /// What is left of the pool.
     pool: Range<PhysAddr>,
     excluded: [MemoryRange; 4],
 }
 
 impl Planner<'_> {
-    fn place(&mut self, what: Demand, size: u64) -> Result<Place, BootError> {
+    fn place(&mut self, what: Consumer, size: u64) -> Result<Allocation, BootError> {
         let alignment = if size >> BLOCK_SHIFT == 0 { GRANULE_ALIGNMENT } else { BLOCK_SHIFT };
         if let Ok(base) = services::reserve_memory(size, alignment) {
             self.check(base, size, alignment).map_err(|rule| BootError::ReservedMemory {
@@ -139,13 +139,13 @@ impl Planner<'_> {
                 size,
                 rule,
             })?;
-            return Ok(Place { base, size, reserved: true });
+            return Ok(Allocation { base, size, reserved: true });
         }
         let base = self.pool.start;
         match base.checked_add(size) {
             Some(end) if end <= self.pool.end => {
                 self.pool.start = end;
-                Ok(Place { base, size, reserved: false })
+                Ok(Allocation { base, size, reserved: false })
             }
             _ => {
                 let available = self.pool.end.get() - base.get();
@@ -159,7 +159,7 @@ impl Planner<'_> {
         if !base.is_aligned(1 << alignment) {
             return Err(ReservedMemoryRule::Misaligned);
         }
-        let limit = self.situation.physical_limit;
+        let limit = self.inputs.physical_limit;
         let end = base.checked_add(size).filter(|end| *end <= limit);
         let end = end.ok_or(ReservedMemoryRule::BeyondPhysicalRange(limit))?;
         for (other, other_size) in self.excluded {
@@ -174,7 +174,7 @@ impl Planner<'_> {
 
     /// Has reserved memory excluded from the granules. The pool is part of the image, which is
     /// excluded already.
-    fn exclude(&mut self, place: Place) {
+    fn exclude(&mut self, place: Allocation) {
         if place.reserved
             && let Some(free) = self.excluded.iter_mut().find(|(_, size)| *size == 0)
         {
@@ -198,9 +198,9 @@ mod tests {
     const SHARED: u64 = 0x418F_F000;
     const RESERVED: u64 = 0x4100_0000;
 
-    fn situation(pool: u64) -> Situation {
+    fn inputs(pool: u64) -> MemoryInputs {
         let address = PhysAddr::new;
-        Situation {
+        MemoryInputs {
             image: address(IMAGE)..address(IMAGE + 8 * MIB),
             pool: address(IMAGE + MIB)..address(IMAGE + MIB + pool),
             shared_buffer: address(SHARED),
@@ -210,14 +210,17 @@ mod tests {
 
     /// A plan for one CPU and one bank of 4 MiB, under an EL3 that gives these answers in turn, and
     /// what EL3 was asked.
-    fn plan(pool: u64, answers: &'static [(i64, u64)]) -> (Result<Plan, BootError>, Vec<[u64; 3]>) {
+    fn plan(
+        pool: u64,
+        answers: &'static [(i64, u64)],
+    ) -> (Result<MemoryPlan, BootError>, Vec<[u64; 3]>) {
         let mut answers = answers.iter();
         set_monitor(Box::new(move |_| {
             let (status, x1) = answers.next().expect("another question");
             [status.cast_unsigned(), *x1, 0, 0, 0, 0, 0, 0]
         }));
         let banks = [(PhysAddr::new(0x8000_0000), 4 * MIB)];
-        let (plan, events) = record(|| Plan::make(&situation(pool), 1, banks.into_iter()));
+        let (plan, events) = record(|| MemoryPlan::make(&inputs(pool), 1, banks.into_iter()));
         let questions = events.into_iter().map(|event| match event {
             Event::Smc([function, x1, x2, ..]) => [function, x1, x2],
             other => panic!("nothing else is done to the machine: {other:?}"),
@@ -233,9 +236,9 @@ mod tests {
             let (plan, questions) = plan(CPU + GRANULE_SIZE, answers);
             let plan = plan.unwrap();
             let base = PhysAddr::new(IMAGE + MIB);
-            assert_eq!(plan.cpus, Place { base, size: CPU, reserved: false });
+            assert_eq!(plan.cpus, Allocation { base, size: CPU, reserved: false });
             let base = PhysAddr::new(IMAGE + MIB + CPU);
-            assert_eq!(plan.granules, Place { base, size: GRANULE_SIZE, reserved: false });
+            assert_eq!(plan.granules, Allocation { base, size: GRANULE_SIZE, reserved: false });
             assert_eq!(plan.reserved().count(), 0);
             let twelve = 12 << 56;
             assert_eq!(
@@ -249,7 +252,10 @@ mod tests {
     fn what_el3_grants_is_used_and_never_delegable() {
         let (plan, _) = plan(0, &[(0, RESERVED), (0, RESERVED + 0x10_0000)]);
         let plan = plan.unwrap();
-        assert_eq!(plan.cpus, Place { base: PhysAddr::new(RESERVED), size: CPU, reserved: true });
+        assert_eq!(
+            plan.cpus,
+            Allocation { base: PhysAddr::new(RESERVED), size: CPU, reserved: true }
+        );
         let reserved =
             [(PhysAddr::new(RESERVED), CPU), (PhysAddr::new(RESERVED + 0x10_0000), GRANULE_SIZE)];
         assert!(plan.reserved().eq(reserved));
@@ -269,9 +275,9 @@ mod tests {
         let refused =
             |what, needed, available| Err(BootError::Capacity { what, needed, available });
         const NOTHING_TO_GIVE: &[(i64, u64)] = &[(-4, 0), (-4, 0)];
-        assert_eq!(plan(CPU - 1, NOTHING_TO_GIVE).0, refused(Demand::Cpus, CPU, CPU - 1));
+        assert_eq!(plan(CPU - 1, NOTHING_TO_GIVE).0, refused(Consumer::Cpus, CPU, CPU - 1));
         let too_little = GRANULE_SIZE - 1;
-        let granules = refused(Demand::Granules, GRANULE_SIZE, too_little);
+        let granules = refused(Consumer::Granules, GRANULE_SIZE, too_little);
         assert_eq!(plan(CPU + too_little, NOTHING_TO_GIVE).0, granules);
     }
 
@@ -307,7 +313,7 @@ mod tests {
     #[test]
     fn large_demands_are_aligned_to_blocks() {
         set_monitor(Box::new(|registers| [0, 0x8000_0000, registers[1], 0, 0, 0, 0, 0]));
-        let (_, events) = record(|| Plan::make(&situation(0), 512, core::iter::empty()));
+        let (_, events) = record(|| MemoryPlan::make(&inputs(0), 512, core::iter::empty()));
         assert!(
             matches!(events[..], [Event::Smc([0xC400_01BB, _, alignment, ..]), ..] if alignment == 21 << 56)
         );

@@ -75,7 +75,7 @@ pub enum BootError {
     /// The memory that EL3 gave to the RMM is too small for what the manifest asks of it.
     Capacity {
         /// What does not fit.
-        what: Demand,
+        what: Consumer,
         /// Bytes that it takes.
         needed: u64,
         /// Bytes that there are.
@@ -112,7 +112,7 @@ pub enum SharedBufferRule {
 
 /// What takes memory in proportion to the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Demand {
+pub enum Consumer {
     /// What each CPU has of its own: tables, stacks, context.
     Cpus,
     /// The states of all granules.
@@ -136,7 +136,7 @@ impl BootError {
     pub const fn status(&self) -> BootStatus {
         match self {
             Self::Version(_) => BootStatus::VersionNotValid,
-            Self::CpuCount { .. } | Self::Capacity { what: Demand::Cpus, .. } => {
+            Self::CpuCount { .. } | Self::Capacity { what: Consumer::Cpus, .. } => {
                 BootStatus::CpusOutOfRange
             }
             Self::CpuId { .. } => BootStatus::CpuIdOutOfRange,
@@ -145,7 +145,7 @@ impl BootError {
                 BootStatus::ManifestVersionNotSupported
             }
             Self::Manifest(ManifestError::Data { .. }) => BootStatus::ManifestDataError,
-            Self::Capacity { what: Demand::Granules, .. }
+            Self::Capacity { what: Consumer::Granules, .. }
             | Self::ReservedMemory { .. }
             | Self::ActivationToken(_)
             | Self::Unsupported(_) => BootStatus::Unknown,
@@ -191,7 +191,7 @@ impl fmt::Display for BootError {
 
 impl core::error::Error for BootError {}
 
-impl fmt::Display for Demand {
+impl fmt::Display for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cpus => "memory of the CPUs",
@@ -495,12 +495,12 @@ mod tests {
             ),
             (data.into(), -7, "boot manifest: DRAM bank 3: size 0x800 is not a multiple of 4 KiB"),
             (
-                BootError::Capacity { what: Demand::Granules, needed: 9, available: 5 },
+                BootError::Capacity { what: Consumer::Granules, needed: 9, available: 5 },
                 -1,
                 "granule array: 9 bytes needed, 5 available",
             ),
             (
-                BootError::Capacity { what: Demand::Cpus, needed: 9, available: 5 },
+                BootError::Capacity { what: Consumer::Cpus, needed: 9, available: 5 },
                 -3,
                 "memory of the CPUs: 9 bytes needed, 5 available",
             ),

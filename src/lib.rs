@@ -23,6 +23,7 @@ pub mod fault;
 pub mod granule;
 pub mod log;
 pub mod mem;
+pub mod percpu;
 pub mod psci;
 pub mod realm;
 pub mod rmi;

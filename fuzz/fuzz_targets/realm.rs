@@ -17,7 +17,7 @@ use kit::el3::Pas;
 use kit::machine::Machine;
 use rmm::host::preset_register;
 use kit::system::{Storage, System};
-use rmm::mem::Cpu;
+use rmm::percpu::Cpu;
 use rmm::rmi::{Dialect, function};
 
 const BASE: u64 = 0x4000_0000;

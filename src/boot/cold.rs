@@ -17,8 +17,9 @@ use crate::cpu::{self, CpuIndex, MAX_CPUS, Stage};
 use crate::el3::arguments::{BootArguments, BootError, BootLimits};
 use crate::el3::manifest::{Console, Header};
 use crate::granule::{GranuleEntry, GranuleTable, Waiters};
-use crate::mem::high_va::{self, CpuMemory};
+use crate::mem::high_va;
 use crate::mem::{linker, low_va};
+use crate::percpu::{self, CpuMemory};
 use crate::realm::vmid::VmidTable;
 use crate::rmi::Rmm;
 use crate::xlat::mmu::{self, MmuFeatures, TableSharing};
@@ -240,7 +241,7 @@ fn take_high_map(cold: &Cold, place: &Allocation) -> Result<(), BootError> {
     // SAFETY: the plan has found room for this many, which the Low VA map has as data, flat, for
     // good; nobody else is given it. Any bytes are a `CpuMemory` before it is set up.
     let cpus = unsafe { core::slice::from_raw_parts_mut(first, cold.arguments.cpu_count()) };
-    high_va::build(cpus, cold.max_pa).map_err(unsupported)?;
+    percpu::init_all(cpus, cold.max_pa).map_err(unsupported)?;
     let index = cold.arguments.cpu_index() as u64;
     high_va::enable(PhysAddr::new(place.base.get() + index * size_of::<CpuMemory>() as u64));
     log_allocation("CPUs", place);

@@ -16,6 +16,7 @@ use crate::error;
 use crate::fault::{self, ExceptionFrame, backtrace, recoverable};
 use crate::mem::low_va::Sections;
 use crate::mem::{high_va, linker};
+use crate::percpu;
 
 /// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where,
 /// bits 7:0 which.
@@ -50,7 +51,7 @@ core::arch::global_asm!(
     finish = sym finish,
     warm = sym warm,
     service = sym rmi_entry::service,
-    per_cpu_size = const size_of::<high_va::CpuMemory>(),
+    per_cpu_size = const size_of::<percpu::CpuMemory>(),
     stack_top = const high_va::STACK.top,
     exception_stack_top = const high_va::EXCEPTION_STACK.top,
     boot_complete = const services::BOOT_COMPLETE,

@@ -19,7 +19,7 @@ use crate::cpu::MAX_CPUS;
 use crate::el3::arguments::{BootError, Consumer, ReservedMemoryRule};
 use crate::el3::services;
 use crate::granule::{GranuleEntry, GranuleTable, MemoryRange};
-use crate::mem::high_va::CpuMemory;
+use crate::percpu::CpuMemory;
 
 /// Bytes of the pool in the image: room for the CPUs and the granules of every machine that it is
 /// built for. It is one pool, so that less of one leaves more for the other.

@@ -8,7 +8,7 @@
 use core::mem::MaybeUninit;
 
 use crate::arch::smc::Registers;
-use crate::mem::{Cpu, high_va};
+use crate::percpu::{self, Cpu};
 use crate::rmi::{self, Dialect, Rmm};
 
 /// One RMI call: x0-x7 in `registers`, replaced by the answer.
@@ -32,7 +32,7 @@ pub(super) extern "C" fn service(service: &mut MaybeUninit<Service>) -> bool {
         Dialect::V1_0 => handle_1_0,
         Dialect::V2_0 => handle_2_0,
     };
-    service.write(Service { rmm, cpu: high_va::this_cpu(), handler });
+    service.write(Service { rmm, cpu: percpu::this_cpu(), handler });
     true
 }
 

@@ -9,9 +9,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::warm;
 use crate::address::{GRANULE_SIZE, native};
 use crate::arch::smc::Registers;
-use crate::mem::high_va::{CpuMemory, stack_use};
 use crate::mem::slot_layout::SlotIndex;
 use crate::mem::{high_va, linker};
+use crate::percpu::{CpuMemory, stack_use};
 
 /// An RMI function identifier that no version of the RMI has.
 const FAULT: u64 = 0xc400_018e;

@@ -13,8 +13,9 @@ use crate::el3::manifest::tests::builder::Builder;
 use crate::el3::manifest::{Header, Manifest};
 use crate::granule::{GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, State, Waiters};
 use crate::host::set_monitor;
-use crate::mem::high_va::{self, CpuMemory};
+use crate::mem::high_va;
 use crate::mem::low_va::{self, Sections};
+use crate::percpu::CpuMemory;
 use crate::xlat::{RegionStorage, Table};
 use kit::el3::El3;
 
@@ -276,7 +277,7 @@ fn every_cpu_of_every_machine_has_a_high_va_map_laid_out_alike() {
                 Box::leak(unsafe { Box::new_zeroed().assume_init() });
             let own = core::ptr::from_ref(memory).addr() as u64
                 ..core::ptr::from_ref(memory).addr() as u64 + size_of::<CpuMemory>() as u64;
-            let map = memory.set_up(CpuIndex::new(index).unwrap(), MAX_PA).unwrap();
+            let map = memory.init(CpuIndex::new(index).unwrap(), MAX_PA).unwrap();
             let pages: Vec<_> = (0..512)
                 .map(|page| map.translate(VirtAddr::new(high_va::BASE + page * GRANULE_SIZE)).ok())
                 .map(|found| found.map(|page| (page.pa.get(), page.attributes)))

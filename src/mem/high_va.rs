@@ -4,21 +4,14 @@
 //!
 //! From the bottom: the stack, the exception stack and the CPU's context, an unmapped guard page on
 //! each side of each; at the top the slots ([`slot_layout`]). All else is unmapped, and `xlat`
-//! refuses to map it.
-//!
-//! Cold boot builds the maps of all CPUs that EL3 announced, in memory that it found for them; each
-//! CPU takes its own into use whenever it boots, and finds it as it left it.
-
-use core::mem::MaybeUninit;
+//! refuses to map it. What is mapped there is [`CpuMemory`](crate::percpu::CpuMemory).
 
 use tock_registers::interfaces::{ReadWriteable, Writeable};
 
-use super::{Cpu, SlotBuffer, low_va, slot_layout};
-use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
+use super::{low_va, slot_layout};
+use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
 use crate::arch::barrier;
 use crate::arch::sysreg::{TCR_EL2, TTBR1_EL2, fields};
-use crate::cpu::CpuIndex;
-use crate::debug;
 use crate::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, El2And0, Error, Maintenance, Region,
     RegionStorage, Table, TablePool, VaRange,
@@ -63,7 +56,8 @@ impl Part {
         Self { name, base, top: base + pages * GRANULE_SIZE }
     }
 
-    const fn size(self) -> u64 {
+    /// Its bytes.
+    pub const fn size(self) -> u64 {
         self.top - self.base
     }
 }
@@ -83,26 +77,6 @@ static_assertions::const_assert!(slot_layout::BASE.get() - 1 + slot_layout::SIZE
 /// How they are mapped.
 pub const ATTRIBUTES: Attributes = Attributes::read_write().non_global();
 
-/// What a CPU has of its own. Any bytes are one before [`build`].
-#[repr(C, align(4096))]
-#[allow(missing_debug_implementations)]
-pub struct CpuMemory {
-    /// Its one table, at the start: boot makes it TTBR1.
-    table: Table,
-    stack: [u8; native(STACK.size())],
-    exception_stack: [u8; native(EXCEPTION_STACK.size())],
-    cpu: CpuPage,
-    storage: MaybeUninit<RegionStorage<4>>,
-    context: MaybeUninit<Context<'static, El2And0>>,
-}
-
-/// A page of its own for the context, so that nothing else is mapped with it.
-#[repr(C, align(4096))]
-struct CpuPage(MaybeUninit<Cpu>);
-
-static_assertions::const_assert_eq!(core::mem::offset_of!(CpuMemory, table), 0);
-static_assertions::const_assert_eq!(size_of::<CpuPage>() as u64, CONTEXT.size());
-
 /// The configuration of the range.
 ///
 /// # Errors
@@ -112,23 +86,37 @@ pub fn space(max_pa: PhysAddr) -> Result<AddressSpace, Error> {
     AddressSpace::new(VaRange::High, ADDRESS_BITS, max_pa, low_va::FORMAT)
 }
 
-/// Builds the maps of all CPUs, the first element being that of index 0. The memory is flat-mapped.
+/// Memory for the regions of a CPU's map: its parts and the slots.
+pub type Regions = RegionStorage<4>;
+
+/// Builds the map of a CPU in `table`, its one table: each of [`PARTS`] at the physical address in
+/// `memory`, and the slots.
 ///
 /// # Errors
 ///
-/// What `xlat` refuses, or more CPUs than there can be.
-pub fn build(cpus: &'static mut [CpuMemory], max_pa: PhysAddr) -> Result<(), Error> {
-    for (index, memory) in cpus.iter_mut().enumerate() {
-        let context = memory.set_up(CpuIndex::new(index).ok_or(Error::NoSuchPage)?, max_pa)?;
-        debug!("High VA map of CPU {index}:\n{context}");
+/// What `xlat` refuses.
+pub fn build(
+    table: &'static mut Table,
+    regions: &'static mut Regions,
+    memory: [PhysAddr; PARTS.len()],
+    max_pa: PhysAddr,
+) -> Result<Context<'static, El2And0>, Error> {
+    // The RMM runs with all its memory mapped flat.
+    let address = PhysAddr::new(core::ptr::from_ref(table).addr() as u64);
+    let pool = TablePool::new(core::slice::from_mut(table), address)?;
+    let mut builder = ContextBuilder::<El2And0>::new(space(max_pa)?, pool, regions.list())?;
+    for (part, start) in PARTS.into_iter().zip(memory) {
+        let va = VirtAddr::new(part.base);
+        builder.add_static(Region::new(start, va, part.size(), ATTRIBUTES))?;
     }
-    // Complete before any CPU's walker is pointed at the tables.
-    barrier::dsb_ish();
-    Ok(())
+    builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
+    let mut context = builder.init().map_err(|failed| failed.error)?;
+    // Nobody walks the table yet; when somebody does it is this CPU alone.
+    context.activate(Maintenance::Local);
+    Ok(context)
 }
 
-/// Has the running CPU, which is booting cold, walk `table`, the first page of its [`CpuMemory`].
-/// The High VA range was off before.
+/// Points the running CPU's TTBR1 at `table` and turns the High VA range on, which was off before.
 pub fn enable(table: PhysAddr) {
     // ASID 0, and CnP clear: the tables are this CPU's own. Below 2^48 the register holds the
     // address as it is.
@@ -138,147 +126,9 @@ pub fn enable(table: PhysAddr) {
     barrier::isb();
 }
 
-impl CpuMemory {
-    pub(crate) fn set_up(
-        &'static mut self,
-        index: CpuIndex,
-        max_pa: PhysAddr,
-    ) -> Result<&'static Context<'static, El2And0>, Error> {
-        #[cfg(feature = "self-test")]
-        {
-            self.stack.fill(stack_use::PAINT);
-            self.exception_stack.fill(stack_use::PAINT);
-        }
-        let flat = |start: usize| PhysAddr::new(start as u64);
-        let memory = [
-            self.stack.as_ptr().addr(),
-            self.exception_stack.as_ptr().addr(),
-            self.cpu.0.as_ptr().addr(),
-        ];
-        let table = core::slice::from_mut(&mut self.table);
-        let address = flat(table.as_ptr().addr());
-        let pool = TablePool::new(table, address)?;
-        let storage = self.storage.write(RegionStorage::new());
-        let mut builder = ContextBuilder::<El2And0>::new(space(max_pa)?, pool, storage.list())?;
-        for (part, start) in PARTS.into_iter().zip(memory) {
-            builder.add_static(Region::new(
-                flat(start),
-                VirtAddr::new(part.base),
-                part.size(),
-                ATTRIBUTES,
-            ))?;
-        }
-        builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
-        let context = self.context.write(builder.init().map_err(|failed| failed.error)?);
-        // Nobody walks the tables yet; when somebody does it is this CPU alone.
-        context.activate(Maintenance::Local);
-        let slots = SlotBuffer::new(context)?;
-        self.cpu.0.write(Cpu { index, slots });
-        Ok(context)
-    }
-}
-
-/// How much of a stack was ever used: the self-test image paints stacks before their first use, and
-/// looks later how much of the paint is left.
-#[cfg(any(test, feature = "self-test"))]
-pub mod stack_use {
-    use super::CpuMemory;
-
-    /// What stacks are filled with.
-    pub(super) const PAINT: u8 = 0xa5;
-
-    /// Used and all bytes of a stack.
-    pub type Use = (usize, usize);
-
-    /// The use of stack and exception stack of the CPU that `memory` is of, up to now.
-    ///
-    /// # Safety
-    ///
-    /// `memory` is one of those that [`build`](super::build) was given, mapped and set up. Its CPU
-    /// may be running.
-    pub unsafe fn of(memory: *const CpuMemory) -> [Use; 2] {
-        // SAFETY: places in it; no reference is made to what another CPU writes.
-        let stacks = unsafe {
-            [
-                &raw const (*memory).stack as *const [u8],
-                &raw const (*memory).exception_stack as *const [u8],
-            ]
-        };
-        stacks.map(|stack| {
-            let painted = (0..stack.len())
-                .take_while(|offset| {
-                    // SAFETY: a byte of the stack.
-                    unsafe { stack.cast::<u8>().add(*offset).read_volatile() == PAINT }
-                })
-                .count();
-            (stack.len() - painted, stack.len())
-        })
-    }
-}
-
-/// The context of the running CPU. Called once on each of its boots, so that no two live at a time.
-#[cfg(target_os = "none")]
-pub fn this_cpu() -> &'static mut Cpu {
-    // SAFETY: every CPU finds its own context at this address of its own map, written by `build`;
-    // what held the reference before, in an earlier life of the CPU, ended when the CPU was turned
-    // off.
-    unsafe { &mut *core::ptr::with_exposed_provenance_mut(native(CONTEXT.base)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MAX_PA: PhysAddr = PhysAddr::new((1 << 48) - 1);
-
-    fn memory() -> &'static mut CpuMemory {
-        // SAFETY: any bytes are a `CpuMemory` before it is set up.
-        Box::leak(unsafe { Box::new_zeroed().assume_init() })
-    }
-
-    #[test]
-    fn each_part_is_mapped_to_the_memory_of_its_own_cpu_and_everything_else_is_not() {
-        for index in [0, 511] {
-            let memory = memory();
-            let physical = [
-                memory.stack.as_ptr().addr(),
-                memory.exception_stack.as_ptr().addr(),
-                memory.cpu.0.as_ptr().addr(),
-            ];
-            let context = memory.set_up(CpuIndex::new(index).unwrap(), MAX_PA).unwrap();
-            let parts = [STACK, EXCEPTION_STACK, CONTEXT];
-            let slots = slot_layout::BASE.get()..slot_layout::BASE.get() + slot_layout::SIZE;
-            for va in (0..512).map(|page| BASE + page * GRANULE_SIZE) {
-                let part = parts
-                    .iter()
-                    .zip(physical)
-                    .find(|(part, _)| (part.base..part.top).contains(&va));
-                match (part, context.translate(VirtAddr::new(va))) {
-                    (Some((part, pa)), Ok(translation)) => {
-                        assert_eq!(translation.pa.get(), pa as u64 + (va - part.base), "{va:#x}");
-                        assert_eq!(translation.attributes, Attributes::read_write().non_global());
-                    }
-                    (None, Err(Error::Unmapped(_))) => assert!(slots.contains(&va), "{va:#x}"),
-                    (None, Err(Error::NotMapped(_))) => assert!(!slots.contains(&va), "{va:#x}"),
-                    other => panic!("{va:#x}: {other:?}"),
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_use_of_a_stack_is_what_lies_above_the_paint_that_is_left() {
-        let memory = memory();
-        memory.stack.fill(stack_use::PAINT);
-        memory.exception_stack.fill(stack_use::PAINT);
-        let size = memory.stack.len();
-        // The least used byte counts, wherever paint shows through above it.
-        memory.stack[size - 100] = 0;
-        memory.exception_stack[0] = 0;
-        let all = memory.exception_stack.len();
-        // SAFETY: set up enough: its stacks are painted, and nobody runs on them.
-        assert_eq!(unsafe { stack_use::of(memory) }, [(100, size), (all, all)]);
-    }
 
     #[test]
     fn guard_pages_are_on_both_sides_of_each_part() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The two maps of the RMM (`low_va`, shared; `high_va`, per CPU), and what each CPU has of its
-//! own: its index, and the slots through which it sees memory that is not the RMM's.
+//! The two maps of the RMM (`low_va`, shared; `high_va`, per CPU), and the slots through which a CPU
+//! sees memory that is not the RMM's.
 
 pub mod high_va;
 pub mod linker;
@@ -13,14 +13,3 @@ mod slots;
 pub use mapping::{Content, GRANULE_WORDS, GroupMapping, Mapping, SharedMapping};
 pub use ns_access::{NsAccessError, NsMapping, NsSlot, PlainOldData};
 pub use slots::{Slot, SlotBuffer, SlotGroup, TooManyGranules};
-
-use crate::cpu::CpuIndex;
-
-/// The context of a CPU, passed down every call that it makes.
-#[derive(Debug)]
-pub struct Cpu {
-    /// Its linear index.
-    pub index: CpuIndex,
-    /// Its windows on granules.
-    pub slots: SlotBuffer,
-}

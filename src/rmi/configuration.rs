@@ -7,7 +7,7 @@
 use super::call::{Answered, Call, Status};
 use super::state::Rmm;
 use crate::address::{GRANULE_SIZE, PhysAddr};
-use crate::mem::Cpu;
+use crate::percpu::Cpu;
 
 /// The fields of RmiRmmConfig that are not reserved, as 64-bit words from its start: the size of
 /// the region that granules are tracked by (0: 1 GiB) and of the RMI granule (0: 4 KiB). This RMM

@@ -7,7 +7,7 @@ use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::granule::LockedGranule;
 use crate::granule::state::{Data, Delegated, Rd};
-use crate::mem::Cpu;
+use crate::percpu::Cpu;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::stage2::{Ripas, Walk};
 

@@ -9,7 +9,7 @@ use crate::el3::services::{self, Refusal};
 use crate::error;
 use crate::granule::state::{Delegated, Ns};
 use crate::granule::{GranuleAddress, KnownGranule};
-use crate::mem::Cpu;
+use crate::percpu::Cpu;
 
 /// Why a granule was not moved. The host is told the same for all of them; the state of the granule
 /// is as it was.

@@ -25,7 +25,7 @@ pub use call::{Dialect, function};
 pub use state::Rmm;
 
 use crate::arch::smc::Registers;
-use crate::mem::Cpu;
+use crate::percpu::Cpu;
 
 /// Carries out the call in `registers`, x0-x7, and leaves the answer there: x0 the result word,
 /// x1-x3 outputs or 0, x4-x7 as they were.

@@ -10,7 +10,7 @@ use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::granule::state::{Delegated, Rd, Rtt, Unused};
 use crate::granule::{GranuleAddress, LockedGranule, LockedSet, MAX_SET};
-use crate::mem::Cpu;
+use crate::percpu::Cpu;
 use crate::realm::parameters::RmiRealmParams;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec;

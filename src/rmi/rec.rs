@@ -12,7 +12,7 @@ use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::granule::state::{self, Delegated, Rd, RecAux, Unused};
 use crate::granule::{GranuleAddress, LockError, LockedGranule, LockedSet, MAX_SET};
-use crate::mem::Cpu;
+use crate::percpu::Cpu;
 use crate::psci::{self, Target};
 use crate::realm::rd::{MAX_RECS, RealmDescriptor, RealmState};
 use crate::realm::rec::parameters::{MAX_AUXILIARY, RmiRecParams};

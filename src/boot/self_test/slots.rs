@@ -14,7 +14,8 @@ use crate::arch::sysreg::TTBR1_EL2;
 use crate::granule::state::Delegated;
 use crate::granule::{GranuleAddress, LockedGranule};
 use crate::mem::slot_layout::{BASE, COUNT, REC_AUX, SlotIndex};
-use crate::mem::{Cpu, GRANULE_WORDS, NsAccessError, Slot, SlotBuffer};
+use crate::mem::{GRANULE_WORDS, NsAccessError, Slot, SlotBuffer};
+use crate::percpu::Cpu;
 use crate::rmi::Rmm;
 
 /// Numbers of the commands, x1.

@@ -12,7 +12,8 @@ use rmm::address::PhysAddr;
 use rmm::granule::state::{Data, Delegated, Lockable, Transition, Wiped};
 use rmm::granule::{LockedGranule, NsGranule};
 use rmm::host::Event;
-use rmm::mem::{Cpu, Slot, SlotBuffer};
+use rmm::mem::{Slot, SlotBuffer};
+use rmm::percpu::Cpu;
 use rmm::rmi::function;
 
 /// A slot for Realm memory, by its place.

@@ -9,7 +9,7 @@ use kit::system::{Storage, System};
 use rmm::address::PhysAddr;
 use rmm::granule::state::{Data, Delegated, Wiped};
 use rmm::granule::{GranuleAddress, LockedGranule, State};
-use rmm::mem::Cpu;
+use rmm::percpu::Cpu;
 use rmm::rmi::{Dialect, function};
 
 use kit::seed;

@@ -7,7 +7,7 @@ use kit::machine::attach;
 use kit::system::System;
 use rmm::granule::State;
 use rmm::host::preset_register;
-use rmm::mem::Cpu;
+use rmm::percpu::Cpu;
 use rmm::rmi::function;
 
 use crate::granule;

@@ -8,7 +8,8 @@ use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
 use rmm::cpu::CpuIndex;
 use rmm::granule::{GranuleEntry, GranuleTable, LayoutError, MemoryRange, Waiters};
-use rmm::mem::{Cpu, SlotBuffer, slot_layout};
+use rmm::mem::{SlotBuffer, slot_layout};
+use rmm::percpu::Cpu;
 use rmm::realm::vmid::VmidTable;
 use rmm::rmi::{self, Dialect, Rmm};
 use rmm::xlat::{

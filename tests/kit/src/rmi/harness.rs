@@ -14,7 +14,7 @@ use rmm::granule::state::{
 };
 use rmm::granule::{GranuleAddress, LockedGranule, State};
 use rmm::host::preset_register;
-use rmm::mem::Cpu;
+use rmm::percpu::Cpu;
 use rmm::rmi::{Dialect, function};
 
 use crate::rmi::model::{Granule, Model};

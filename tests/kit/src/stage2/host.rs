@@ -14,7 +14,7 @@ use rmm::address::PhysAddr;
 use rmm::granule::State;
 use rmm::granule::state;
 use rmm::host::{observe, preset_register};
-use rmm::mem::Cpu;
+use rmm::percpu::Cpu;
 use rmm::realm::measurement::InitialMeasurement;
 use rmm::realm::rd::RealmDescriptor;
 use rmm::realm::{rec, stage2};

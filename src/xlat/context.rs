@@ -14,7 +14,7 @@ use super::maintenance::Maintenance;
 use super::pool::TablePool;
 use super::regime::Regime;
 use super::region::{Region, RegionKind};
-use super::region_list::{Lifetime, Member, RegionList};
+use super::region_list::{Lifetime, PlacedRegion, RegionList};
 use super::space::{AddressSpace, VaRange};
 use super::table_tree::{MapRequest, OutOfTables, TableTree};
 use super::transient::TransientRange;
@@ -139,9 +139,8 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
 
     fn add(&mut self, region: Region, lifetime: Lifetime) -> Result<(), Error> {
         let (span, _) = check::<R>(self.space(), &region)?;
-        let new = Member { region: &region, span, lifetime };
-        let place = self.0.regions.check(new)?;
-        self.0.regions.insert(new, place);
+        let insertion = self.0.regions.check(PlacedRegion::new(region, span, lifetime))?;
+        self.0.regions.insert(insertion);
         Ok(())
     }
 
@@ -165,8 +164,8 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
     )]
     pub fn init(mut self) -> Result<Context<'a, R>, InitError<'a, R>> {
         let Context { tree, regions, .. } = &mut self.0;
-        let mapped = regions.try_for_each_part(|member, part| {
-            let Member { region, span, .. } = member;
+        let mapped = regions.try_for_each_part(|placed, part| {
+            let PlacedRegion { region, span, .. } = placed;
             let mapping = MapRequest::new::<R>(region, span.first, part, &tree.space)?;
             tree.map(&mapping).map_err(|OutOfTables| Error::OutOfTables(region.extent))
         });
@@ -200,14 +199,13 @@ impl<'a, R: Regime> Context<'a, R> {
         let out_of_tables = Error::OutOfTables(region.extent);
         // Only a region that overlaps none may be asked about: the walk takes what it meets for
         // free.
-        let new = Member { region: &region, span, lifetime: Lifetime::Dynamic };
-        let place = self.regions.check(new)?;
+        let insertion = self.regions.check(PlacedRegion::new(region, span, Lifetime::Dynamic))?;
         if self.tree.tables_for(&mapping, self.tree.pool.free()) > self.tree.pool.free() {
             return Err(out_of_tables);
         }
         self.tree.map(&mapping).map_err(|OutOfTables| out_of_tables)?;
         self.maintenance.publish();
-        self.regions.insert(new, place);
+        self.regions.insert(insertion);
         Ok(())
     }
 
@@ -221,7 +219,7 @@ impl<'a, R: Regime> Context<'a, R> {
     pub fn remove(&mut self, base: VirtAddr, size: u64) -> Result<(), Error> {
         let span = self.space().span(base, size)?;
         let extent = Extent { base, size };
-        if self.regions.find_dynamic(span, extent)?.region.kind == RegionKind::Transient {
+        if self.regions.find_dynamic(span, extent)?.kind == RegionKind::Transient {
             self.tree.visit(span, &mut |visited| match visited.descriptor {
                 Descriptor::Leaf(_) => Err(Error::StillMapped(extent)),
                 _ => Ok(()),

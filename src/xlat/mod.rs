@@ -57,7 +57,6 @@ mod error;
 mod level;
 mod maintenance;
 pub mod mmu;
-mod order;
 mod pool;
 mod regime;
 mod region;

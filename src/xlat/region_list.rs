@@ -1,55 +1,50 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The regions of a context, in order of virtual and of physical address.
+//! The regions of a context, sorted by virtual and by physical address.
 //!
-//! Invariants, which make every check a search in one of the two orders:
-//! - Virtually, two regions are disjoint or one lies in the other, and then both are static memory.
-//! - A region inside another maps to what the other would, so that they are nested physically as
-//!   well.
-//! - Regions that are disjoint virtually are disjoint physically. No memory thus has two sets of
+//! Invariants:
+//! - Virtually, two regions are disjoint, or one lies inside the other and both are static memory.
+//! - A region inside another maps to what the outer one would, so they nest physically as well.
+//! - Regions that are disjoint virtually are disjoint physically. No memory has two sets of
 //!   attributes in one context.
-//! - `container` of a region is the smallest one around it.
+//! - `container` of a region is the smallest region around it.
 //!
-//! A region that contains others comes before them in both orders. Storage is the caller's and
-//! bounds how many there can be. To add or remove one takes time in proportion to the logarithm of
-//! how many there are, and to how many lie inside it.
+//! Regions keep their number while they are in the list; the orders are arrays of numbers. A check
+//! takes two binary searches and a step for each region inside the new one. An insertion at the end
+//! of both orders moves nothing.
 
 use core::cmp::Ordering;
 
 use super::error::{Error, Extent};
 use super::level::Span;
-use super::order::{Links, Neighbors, Order};
 use super::region::Region;
 use crate::address::VirtAddr;
 
-/// Room for `N` regions. Make it wherever the context shall live, and give [`RegionStorage::list`]
-/// to it.
+/// Room for `N` regions, at most 65,535. [`RegionStorage::list`] makes the list of a context.
 #[derive(Debug)]
 pub struct RegionStorage<const N: usize> {
-    slots: [Slot; N],
-    by_va: [Links; N],
-    by_pa: [Links; N],
+    regions: [PlacedRegion; N],
+    by_va: [u16; N],
+    by_pa: [u16; N],
 }
 
 impl<const N: usize> RegionStorage<N> {
-    /// Room for `N` regions, at most 65,535.
+    /// Room for `N` regions.
     pub const fn new() -> Self {
         const { assert!(N <= u16::MAX as usize, "regions are numbered with 16 bits") };
-        Self { slots: [Slot::VACANT; N], by_va: [Links::NONE; N], by_pa: [Links::NONE; N] }
+        Self { regions: [PlacedRegion::NONE; N], by_va: [0; N], by_pa: [0; N] }
     }
 
     /// An empty list that keeps its regions here.
     pub fn list(&mut self) -> RegionList<'_> {
-        let mut vacant = None;
-        for (number, slot) in (0..).zip(&mut self.slots) {
-            slot.container = vacant;
-            vacant = Some(number);
+        for (number, vacant) in (0..=u16::MAX).zip(&mut self.by_va) {
+            *vacant = number;
         }
         RegionList {
-            slots: &mut self.slots,
-            by_va: Order::new(&mut self.by_va),
-            by_pa: Order::new(&mut self.by_pa),
+            regions: &mut self.regions,
+            by_va: &mut self.by_va,
+            by_pa: &mut self.by_pa,
             len: 0,
-            vacant,
+            len_physical: 0,
         }
     }
 }
@@ -69,48 +64,41 @@ pub enum Lifetime {
     Dynamic,
 }
 
-/// A region as the list keeps it.
+/// A region with its offsets in the VA range, in the list or to be added.
+///
+/// Its physical addresses do not wrap.
 #[derive(Clone, Copy, Debug)]
-struct Slot {
-    region: Region,
-    span: Span,
+pub(super) struct PlacedRegion {
+    pub(super) region: Region,
+    pub(super) span: Span,
     lifetime: Lifetime,
-    /// The smallest region around it; of a slot that is vacant, the next such slot.
+    /// The smallest region around it, by number.
     container: Option<u16>,
 }
 
-impl Slot {
-    const VACANT: Self = Self {
-        region: Region::transient(VirtAddr::new(0), 0),
-        span: Span { first: 0, last: 0 },
-        lifetime: Lifetime::Static,
-        container: None,
-    };
+impl PlacedRegion {
+    const NONE: Self = Self::new(
+        Region::transient(VirtAddr::new(0), 0),
+        Span { first: 0, last: 0 },
+        Lifetime::Static,
+    );
 
-    fn member(&self) -> Member<'_> {
-        Member { region: &self.region, span: self.span, lifetime: self.lifetime }
+    pub(super) const fn new(region: Region, span: Span, lifetime: Lifetime) -> Self {
+        Self { region, span, lifetime, container: None }
     }
-}
 
-/// A region with its offsets, in the list or to be added. Its physical addresses do not wrap.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Member<'r> {
-    pub(super) region: &'r Region,
-    pub(super) span: Span,
-    pub(super) lifetime: Lifetime,
-}
-
-impl Member<'_> {
     /// Physical addresses, of a region that has them.
-    fn physical(self) -> Option<Span> {
+    fn physical(&self) -> Option<Span> {
         let first = self.region.pa()?.get();
         Some(Span { first, last: first + (self.span.last - self.span.first) })
     }
 
-    /// Whether `inner`, whose addresses lie in this region's, may be inside it.
-    fn may_contain(self, inner: Self) -> Result<(), NestingRule> {
+    /// Whether `inner`, whose virtual addresses lie in this region's, may be inside it.
+    fn may_contain(&self, inner: &Self) -> Result<(), fn(Extent) -> Error> {
         match (self.physical(), inner.physical()) {
-            (Some(outer_pa), Some(inner_pa)) if self.is_static() && inner.is_static() => {
+            (Some(outer_pa), Some(inner_pa))
+                if (self.lifetime, inner.lifetime) == (Lifetime::Static, Lifetime::Static) =>
+            {
                 let offset = inner.span.first - self.span.first;
                 if outer_pa.first + offset == inner_pa.first {
                     Ok(())
@@ -121,49 +109,39 @@ impl Member<'_> {
             _ => Err(Error::Overlap),
         }
     }
-
-    fn is_static(self) -> bool {
-        self.lifetime == Lifetime::Static
-    }
 }
 
-/// The error for a region that cannot be nested as it is.
-type NestingRule = fn(Extent) -> Error;
-
-/// Where a region that may be added goes.
+/// A region that [`RegionList::check`] accepted, and where it goes.
 #[derive(Debug)]
-pub(super) struct Place {
-    number: u16,
-    container: Option<u16>,
+pub(super) struct Insertion {
+    placed: PlacedRegion,
+    /// Position in `by_va`.
+    by_va: usize,
+    /// Position in `by_pa`, of a region with a physical address.
+    by_pa: Option<usize>,
 }
 
-/// Ascending by first address, the larger before the smaller.
+/// Ascending by first address, an outer region before those inside it.
 fn order(a: Span, b: Span) -> Ordering {
     a.first.cmp(&b.first).then(b.last.cmp(&a.last))
-}
-
-/// The physical addresses of a region in `by_pa`, where only those are that have some.
-fn physical(slots: &[Slot], number: u16) -> Span {
-    slots[usize::from(number)].member().physical().unwrap_or(Span { first: 0, last: 0 })
 }
 
 /// The regions of a context.
 #[derive(Debug)]
 pub struct RegionList<'a> {
-    slots: &'a mut [Slot],
-    /// All regions, by virtual address.
-    by_va: Order<'a>,
-    /// Those that have a physical address, by that.
-    by_pa: Order<'a>,
+    regions: &'a mut [PlacedRegion],
+    /// Numbers of all regions, in order of virtual address; from `len` on, vacant numbers.
+    by_va: &'a mut [u16],
+    /// Numbers of the regions with a physical address, in that order, as far as `len_physical`.
+    by_pa: &'a mut [u16],
     len: usize,
-    /// The first slot that is vacant.
-    vacant: Option<u16>,
+    len_physical: usize,
 }
 
 impl RegionList<'_> {
     /// How many regions there can be.
     pub fn capacity(&self) -> usize {
-        self.slots.len()
+        self.regions.len()
     }
 
     /// How many there are.
@@ -176,51 +154,43 @@ impl RegionList<'_> {
         self.len == 0
     }
 
-    /// Each region with how long it stays, by virtual address; one that contains others before
-    /// them.
+    /// Each region and its lifetime, by virtual address, an outer region before those inside it.
     pub fn iter(&self) -> impl Iterator<Item = (&Region, Lifetime)> {
-        self.numbers().map(|number| {
-            let Member { region, lifetime, .. } = self.member(number);
-            (region, lifetime)
+        self.by_va().iter().map(|&number| {
+            let PlacedRegion { region, lifetime, .. } = self.get(number);
+            (region, *lifetime)
         })
     }
 
-    fn slot(&self, number: u16) -> &Slot {
-        &self.slots[usize::from(number)]
+    fn get(&self, number: u16) -> &PlacedRegion {
+        &self.regions[usize::from(number)]
     }
 
-    fn member(&self, number: u16) -> Member<'_> {
-        self.slot(number).member()
+    fn by_va(&self) -> &[u16] {
+        &self.by_va[..self.len]
     }
 
-    /// What the place of `span` in the virtual order lies between; a region of that very span is
-    /// after it.
-    fn around(&self, span: Span) -> Neighbors {
-        self.by_va.around(|n| order(self.slot(n).span, span).is_lt())
+    fn by_pa(&self) -> &[u16] {
+        &self.by_pa[..self.len_physical]
     }
 
-    /// What the place of `span` in the physical order lies between; a region of that very span is
-    /// after it.
-    fn around_physical(&self, span: Span) -> Neighbors {
-        self.by_pa.around(|n| order(physical(self.slots, n), span).is_lt())
+    fn span(&self, number: u16) -> Span {
+        self.get(number).span
     }
 
-    /// The region after `number` in the virtual order.
-    fn next(&self, number: u16) -> Option<u16> {
-        let span = self.slot(number).span;
-        self.by_va.around(|n| order(self.slot(n).span, span).is_le()).after
+    /// The physical addresses of a region in `by_pa`, all of which have some.
+    fn physical(&self, number: u16) -> Span {
+        self.get(number).physical().unwrap_or(Span { first: 0, last: 0 })
     }
 
-    /// The region after `number` in the physical order.
-    fn next_physical(&self, number: u16) -> Option<u16> {
-        let span = physical(self.slots, number);
-        self.by_pa.around(|n| order(physical(self.slots, n), span).is_le()).after
+    /// The first position in `by_va` not before `span`.
+    fn va_position(&self, span: Span) -> usize {
+        self.by_va().partition_point(|&number| order(self.span(number), span).is_lt())
     }
 
-    /// All regions in the virtual order.
-    fn numbers(&self) -> impl Iterator<Item = u16> {
-        let first = self.by_va.around(|_| false).after;
-        core::iter::successors(first, |&number| self.next(number))
+    /// The first position in `by_pa` not before `span`.
+    fn pa_position(&self, span: Span) -> usize {
+        self.by_pa().partition_point(|&number| order(self.physical(number), span).is_lt())
     }
 
     /// Whether `new` may be added, and where it then goes.
@@ -228,163 +198,166 @@ impl RegionList<'_> {
     /// # Errors
     /// [`Error::Overlap`], [`Error::NestedElsewhere`], [`Error::PhysicalOverlap`] or
     /// [`Error::OutOfRegions`].
-    pub(super) fn check(&self, new: Member<'_>) -> Result<Place, Error> {
-        let Neighbors { before, after } = self.around(new.span);
-        let container = self.container_of(new, before)?;
-        let inside = self.inside(new, after)?;
-        self.check_physical(new, container, inside)?;
-        let number = self.vacant.ok_or(Error::OutOfRegions(new.region.extent))?;
-        Ok(Place { number, container })
+    pub(super) fn check(&self, new: PlacedRegion) -> Result<Insertion, Error> {
+        let by_va = self.va_position(new.span);
+        let container = self.container(&new, by_va)?;
+        let inside = self.count_inside(&new, by_va)?;
+        let by_pa = self.check_physical(&new, container, inside)?;
+        if self.len == self.capacity() {
+            return Err(Error::OutOfRegions(new.region.extent));
+        }
+        Ok(Insertion { placed: PlacedRegion { container, ..new }, by_va, by_pa })
     }
 
-    /// Adds `new`, for which [`Self::check`] has found `place` in the list as it is now.
-    pub(super) fn insert(&mut self, new: Member<'_>, place: Place) {
-        let Place { number, container } = place;
-        let mut inside = self.around(new.span).after;
-        while let Some(inner) = inside.filter(|&n| self.slot(n).span.first <= new.span.last) {
-            let slot = &mut self.slots[usize::from(inner)];
-            if slot.container == container {
-                slot.container = Some(number);
-            }
-            inside = self.next(inner);
-        }
-        self.vacant = self.slot(number).container;
-        let Member { region, span, lifetime } = new;
-        self.slots[usize::from(number)] = Slot { region: *region, span, lifetime, container };
-        self.len += 1;
-        let slots = &*self.slots;
-        self.by_va.insert(number, |n| order(slots[usize::from(n)].span, span).is_lt());
-        if let Some(span) = new.physical() {
-            self.by_pa.insert(number, |n| order(physical(slots, n), span).is_lt());
-        }
-    }
-
-    /// Of `number` and those around it, the smallest whose span by `span_of` holds `address`.
+    /// Of the region before `position` in an order and those around it, the smallest whose span
+    /// holds `address`.
     fn innermost(
         &self,
-        mut number: Option<u16>,
+        order: &[u16],
+        position: usize,
         address: u64,
-        span_of: impl Fn(u16) -> Span,
+        span: impl Fn(u16) -> Span,
     ) -> Option<u16> {
-        while let Some(n) = number {
-            if span_of(n).last >= address {
-                break;
-            }
-            number = self.slot(n).container;
-        }
-        number
+        let before = order[..position].last().copied();
+        core::iter::successors(before, |&number| self.get(number).container)
+            .find(|&number| span(number).last >= address)
     }
 
-    /// The smallest region around `new`, which belongs right after `before`.
-    fn container_of(&self, new: Member<'_>, before: Option<u16>) -> Result<Option<u16>, Error> {
-        // Whatever holds its first address contains the region before it, or is that one.
-        let container = self.innermost(before, new.span.first, |n| self.slot(n).span);
-        if let Some(number) = container {
-            let container = self.member(number);
-            if container.span.last < new.span.last {
+    /// The smallest region around `new`, which goes to `position` in `by_va`.
+    fn container(&self, new: &PlacedRegion, position: usize) -> Result<Option<u16>, Error> {
+        // A region that holds the first address is the one before, or is around that one.
+        let container =
+            self.innermost(self.by_va(), position, new.span.first, |number| self.span(number));
+        if let Some(outer) = container.map(|number| self.get(number)) {
+            if outer.span.last < new.span.last {
                 return Err(Error::Overlap(new.region.extent));
             }
-            container.may_contain(new).map_err(|rule| rule(new.region.extent))?;
+            outer.may_contain(new).map_err(|error| error(new.region.extent))?;
         }
         Ok(container)
     }
 
-    /// How many regions lie inside `new`, which belongs right before `after`.
-    fn inside(&self, new: Member<'_>, after: Option<u16>) -> Result<usize, Error> {
+    /// How many regions lie inside `new`, which goes to `position` in `by_va`.
+    fn count_inside(&self, new: &PlacedRegion, position: usize) -> Result<usize, Error> {
         let mut count = 0;
-        let mut next = after;
-        while let Some(number) = next.filter(|&n| self.slot(n).span.first <= new.span.last) {
-            let other = self.member(number);
-            // One of the same addresses is neither inside the other: which of them counts would be
-            // unclear.
+        for other in self.by_va()[position..].iter().map(|&number| self.get(number)) {
+            if other.span.first > new.span.last {
+                break;
+            }
+            // With the same span neither is inside the other: which one counts would be unclear.
             if other.span.last > new.span.last || other.span == new.span {
                 return Err(Error::Overlap(new.region.extent));
             }
-            new.may_contain(other).map_err(|rule| rule(new.region.extent))?;
+            new.may_contain(other).map_err(|error| error(new.region.extent))?;
             count += 1;
-            next = self.next(number);
         }
         Ok(count)
     }
 
-    /// Checks `new`, in `container` and around `inside` regions virtually, against what is mapped
-    /// physically.
+    /// Checks `new`, which is in `container` and around `inside` regions virtually, against the
+    /// physical addresses of the others. Returns its position in `by_pa`, if it has one.
     fn check_physical(
         &self,
-        new: Member<'_>,
+        new: &PlacedRegion,
         container: Option<u16>,
         inside: usize,
-    ) -> Result<(), Error> {
-        let Some(span) = new.physical() else { return Ok(()) };
-        let Neighbors { before, after } = self.around_physical(span);
-        let around = self.innermost(before, span.first, |n| physical(self.slots, n));
-        let in_range = core::iter::successors(after, |&number| self.next_physical(number))
-            .take_while(|&n| physical(self.slots, n).first <= span.last)
+    ) -> Result<Option<usize>, Error> {
+        let Some(span) = new.physical() else { return Ok(None) };
+        let position = self.pa_position(span);
+        let around =
+            self.innermost(self.by_pa(), position, span.first, |number| self.physical(number));
+        let met = self.by_pa()[position..]
+            .iter()
+            .take_while(|&&number| self.physical(number).first <= span.last)
             .take(inside + 1)
             .count();
-        // What is nested virtually is nested physically. Anything more than that overlaps
-        // physically only.
-        if around != container || in_range != inside {
+        // Regions nested virtually are nested physically. Any other overlaps physically only.
+        if around != container || met != inside {
             return Err(Error::PhysicalOverlap(new.region.extent));
         }
-        Ok(())
+        Ok(Some(position))
     }
 
-    /// The number of the dynamic region with exactly these offsets.
-    fn dynamic(&self, span: Span, extent: Extent) -> Result<u16, Error> {
-        let found = self.around(span).after.filter(|&n| self.slot(n).span == span);
-        let number = found.ok_or(Error::NoSuchRegion(extent))?;
-        if self.member(number).is_static() { Err(Error::Static(extent)) } else { Ok(number) }
+    /// Adds the region of `insertion`, which [`Self::check`] returned for the list as it is now.
+    pub(super) fn insert(&mut self, insertion: Insertion) {
+        let Insertion { placed, by_va, by_pa } = insertion;
+        // The first vacant number comes to `by_va`, the numbers from there on move up.
+        self.by_va[by_va..=self.len].rotate_right(1);
+        self.len += 1;
+        let number = self.by_va[by_va];
+        for &inner in &self.by_va[by_va + 1..self.len] {
+            let inner = &mut self.regions[usize::from(inner)];
+            if inner.span.first > placed.span.last {
+                break;
+            }
+            if inner.container == placed.container {
+                inner.container = Some(number);
+            }
+        }
+        self.regions[usize::from(number)] = placed;
+        if let Some(by_pa) = by_pa {
+            self.by_pa.copy_within(by_pa..self.len_physical, by_pa + 1);
+            self.by_pa[by_pa] = number;
+            self.len_physical += 1;
+        }
     }
 
-    /// The dynamic region with exactly these offsets.
+    /// Position in `by_va` of the dynamic region with exactly this span.
+    fn dynamic(&self, span: Span, extent: Extent) -> Result<usize, Error> {
+        let position = self.va_position(span);
+        match self.by_va().get(position).map(|&number| self.get(number)) {
+            Some(found) if found.span == span && found.lifetime == Lifetime::Dynamic => {
+                Ok(position)
+            }
+            Some(found) if found.span == span => Err(Error::Static(extent)),
+            _ => Err(Error::NoSuchRegion(extent)),
+        }
+    }
+
+    /// The dynamic region with exactly this span.
     ///
     /// # Errors
     /// [`Error::NoSuchRegion`], or [`Error::Static`].
-    pub(super) fn find_dynamic(&self, span: Span, extent: Extent) -> Result<Member<'_>, Error> {
-        self.dynamic(span, extent).map(|number| self.member(number))
+    pub(super) fn find_dynamic(&self, span: Span, extent: Extent) -> Result<&Region, Error> {
+        self.dynamic(span, extent).map(|position| &self.get(self.by_va[position]).region)
     }
 
-    /// Removes the dynamic region with exactly these offsets.
+    /// Removes the dynamic region with exactly this span.
     ///
     /// # Errors
     /// As [`Self::find_dynamic`].
     pub(super) fn remove(&mut self, span: Span, extent: Extent) -> Result<(), Error> {
-        let number = self.dynamic(span, extent)?;
-        let slots = &*self.slots;
-        let span_of = |n: u16| slots[usize::from(n)].span;
-        self.by_va.remove(number, |n| order(span_of(n), span).is_lt());
-        if let Some(span) = slots[usize::from(number)].member().physical() {
-            self.by_pa.remove(number, |n| order(physical(slots, n), span).is_lt());
+        let position = self.dynamic(span, extent)?;
+        // Nothing is inside a dynamic region, so no `container` names it.
+        let number = self.by_va[position];
+        if let Some(span) = self.get(number).physical() {
+            let position = self.pa_position(span);
+            self.by_pa.copy_within(position + 1..self.len_physical, position);
+            self.len_physical -= 1;
         }
-        // Dynamic regions are not nested: no `container` names it.
-        self.slots[usize::from(number)].container = self.vacant;
-        self.vacant = Some(number);
+        self.by_va[position..self.len].rotate_left(1);
         self.len -= 1;
         Ok(())
     }
 
-    /// Calls `f` with each part of each region that is in no region inside it, until it fails.
+    /// Calls `f` with each part of each region that lies in no inner region, until it fails.
     pub(super) fn try_for_each_part<E>(
         &self,
-        mut f: impl FnMut(Member<'_>, Span) -> Result<(), E>,
+        mut f: impl FnMut(&PlacedRegion, Span) -> Result<(), E>,
     ) -> Result<(), E> {
-        for number in self.numbers() {
-            let slot = self.slot(number);
-            let mut first = slot.span.first;
-            let mut next = self.next(number);
-            while let Some(inner) =
-                next.map(|n| self.slot(n).span).filter(|inner| inner.first <= slot.span.last)
-            {
+        for (position, &number) in self.by_va().iter().enumerate() {
+            let outer = self.get(number);
+            let mut first = outer.span.first;
+            let later = self.by_va()[position + 1..].iter().map(|&number| self.span(number));
+            for inner in later.take_while(|inner| inner.first <= outer.span.last) {
                 if first < inner.first {
-                    f(slot.member(), Span { first, last: inner.first - 1 })?;
+                    f(outer, Span { first, last: inner.first - 1 })?;
                 }
-                first = inner.last + 1;
-                // Behind all that lies inside that one.
-                next = self.by_va.around(|n| self.slot(n).span.first < first).after;
+                // One further in ends no later than the one around it.
+                first = first.max(inner.last + 1);
             }
-            if first <= slot.span.last {
-                f(slot.member(), Span { first, last: slot.span.last })?;
+            if first <= outer.span.last {
+                f(outer, Span { first, last: outer.span.last })?;
             }
         }
         Ok(())
@@ -424,9 +397,8 @@ mod tests {
         (region, span): (Region, Span),
         lifetime: Lifetime,
     ) -> Result<(), Error> {
-        let new = Member { region: &region, span, lifetime };
-        let place = list.check(new)?;
-        list.insert(new, place);
+        let insertion = list.check(PlacedRegion::new(region, span, lifetime))?;
+        list.insert(insertion);
         Ok(())
     }
 
@@ -587,17 +559,17 @@ mod tests {
         let mut storage = RegionStorage::<3>::new();
         let mut list = storage.list();
         for round in 0..4 {
-            for place in [2, 0, 1] {
+            for page in [2, 0, 1] {
                 assert_eq!(
-                    add(&mut list, region(place * 2, 1, 0x100 * round + place), Dynamic),
+                    add(&mut list, region(page * 2, 1, 0x100 * round + page), Dynamic),
                     Ok(())
                 );
             }
             let more = flat(50, 1);
             assert_eq!(add(&mut list, more, Dynamic), Err(Error::OutOfRegions(more.0.extent)));
             assert_eq!(pages(&list), [(0, 1), (2, 1), (4, 1)]);
-            for place in [1, 2, 0] {
-                let (gone, span) = flat(place * 2, 1);
+            for page in [1, 2, 0] {
+                let (gone, span) = flat(page * 2, 1);
                 assert_eq!(list.remove(span, gone.extent), Ok(()));
             }
             assert!(list.is_empty());
@@ -621,10 +593,10 @@ mod tests {
             add(&mut list, nested, Static).expect("nested");
         }
         let mut parts = Vec::new();
-        let Ok(()) = list.try_for_each_part::<core::convert::Infallible>(|member, part| {
+        let Ok(()) = list.try_for_each_part::<core::convert::Infallible>(|outer, part| {
             assert_eq!((part.first % PAGE, part.last % PAGE), (0, PAGE - 1));
             parts.push((
-                member.span.first / PAGE,
+                outer.span.first / PAGE,
                 part.first / PAGE,
                 (part.last + 1 - part.first) / PAGE,
             ));

@@ -5,12 +5,10 @@
 //! with `cargo +nightly fuzz run manifest -- -max_len=4096`.
 #![no_main]
 
+use kit::manifest::model;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use rmm::address::PhysAddr;
-use rmm::el3::manifest::{Header, Manifest, MemoryRegion};
-
-#[path = "../../src/el3/manifest/tests/model.rs"]
-mod model;
+use rmm::el3::manifest::Header;
 
 /// Low, so that the pointers to find differ little from numbers that come up anyway.
 const BASE: PhysAddr = PhysAddr::new(0x1000);

@@ -9,7 +9,6 @@ use super::memory_plan::{MemoryInputs, MemoryPlan, POOL_SIZE};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::cpu::{CpuIndex, MAX_CPUS};
 use crate::el3::arguments::{BootArguments, BootLimits};
-use crate::el3::manifest::tests::builder::Builder;
 use crate::el3::manifest::{Header, Manifest};
 use crate::granule::{GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, State, Waiters};
 use crate::host::set_monitor;
@@ -18,6 +17,7 @@ use crate::mem::low_va::{self, Sections};
 use crate::percpu::CpuMemory;
 use crate::xlat::{RegionStorage, Table};
 use kit::el3::El3;
+use kit::manifest::builder::Builder;
 
 /// The physical addresses of a CPU that has 48 bits of them.
 const MAX_PA: PhysAddr = PhysAddr::new((1 << 48) - 1);

@@ -38,8 +38,6 @@
 mod entry;
 mod error;
 mod page;
-#[cfg(test)]
-pub(crate) mod tests;
 
 pub use entry::{BdfMapping, Console, MemoryRegion, RootComplex, RootPort, Smmu};
 pub use error::{List, ManifestError, Rule};

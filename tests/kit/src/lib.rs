@@ -4,6 +4,7 @@
 
 pub mod el3;
 pub mod machine;
+pub mod manifest;
 pub mod memory;
 pub mod realm_fixture;
 pub mod rmi;

@@ -8,9 +8,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::builder::{Builder, ConsoleEntry, Image, PL011, RootComplexEntry, RootPortEntry};
-use super::model::{Model, seal};
-use super::{BdfMapping, Header, PHYSICAL_LIMIT, PhysAddr};
+use kit::manifest::builder::{
+    Builder, ConsoleEntry, Image, PHYSICAL_LIMIT, PL011, RootComplexEntry, RootPortEntry,
+};
+use kit::manifest::model::{Model, seal};
+use rmm::address::PhysAddr;
+use rmm::el3::manifest::{BdfMapping, Header};
 
 /// Parses whatever it is; gives whether it is accepted, having checked what that promises.
 fn examine(bytes: &[u8; 4096], base: PhysAddr, limit: PhysAddr) -> bool {

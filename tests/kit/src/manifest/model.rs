@@ -2,9 +2,10 @@
 //! The boot manifest's rules stated a second time, by offset and in wide arithmetic, for tests and
 //! the fuzz target.
 //!
-//! The including module provides the parser's types. Here a broken rule panics.
+//! A broken rule panics.
 
-use super::{Manifest, MemoryRegion, PhysAddr};
+use rmm::address::PhysAddr;
+use rmm::el3::manifest::{Manifest, MemoryRegion};
 
 /// A list as the tests know it: the offsets of count, pointer and checksum, the words of an entry,
 /// and the minor version that added it.
@@ -29,13 +30,13 @@ const ROOT_COMPLEX: Layout =
     Layout { count: 0x88, pointer: 0x98, checksum: 0xA0, entry_words: 3, since: 5 };
 
 /// A page and where it is.
-pub(super) struct Model<'a> {
+pub struct Model<'a> {
     bytes: &'a [u8; 4096],
     base: u64,
 }
 
 impl<'a> Model<'a> {
-    pub(super) fn new(bytes: &'a [u8; 4096], base: PhysAddr) -> Self {
+    pub fn new(bytes: &'a [u8; 4096], base: PhysAddr) -> Self {
         Self { bytes, base: base.get() }
     }
 
@@ -97,7 +98,7 @@ impl<'a> Model<'a> {
     }
 
     /// Panics unless what was accepted keeps every rule and is what the page says.
-    pub(super) fn check(&self, limit: PhysAddr, manifest: &Manifest<'_>) {
+    pub fn check(&self, limit: PhysAddr, manifest: &Manifest<'_>) {
         let [minor, major] = [0, 2].map(|offset| self.number::<2>(offset));
         assert!(major == 0 && minor >= 2, "version {major}.{minor}");
         let version = manifest.version();
@@ -215,7 +216,7 @@ impl<'a> Model<'a> {
 
 /// Makes the checksum right of each list whose arrays are all in the page, whatever else is wrong
 /// with it.
-pub(super) fn seal(bytes: &mut [u8; 4096], base: PhysAddr) {
+pub fn seal(bytes: &mut [u8; 4096], base: PhysAddr) {
     for list in [DRAM, CONSOLE, NON_COHERENT, COHERENT, SMMU, ROOT_COMPLEX] {
         let model = Model::new(bytes, base);
         if let Some(remainder) = model.remainder(&list) {

@@ -2,56 +2,61 @@
 //! Builds boot manifests for tests: valid ones from typed lists, laid out as TF-A does, which the
 //! test then bends word by word.
 
-pub(super) use rmm_plat::Console as ConsoleEntry;
+pub use rmm_plat::Console as ConsoleEntry;
 use rmm_plat::{Machine, Range, RootComplex, RootPort, fvp};
 
+use rmm::address::PhysAddr;
+use rmm::el3::manifest::{BdfMapping, Header, Manifest, ManifestError};
+
 use super::model::seal;
-use super::{BdfMapping, PHYSICAL_LIMIT, PhysAddr, parse};
-use super::{Manifest, ManifestError};
+
+/// The first address beyond the physical addresses of the tests' machine, which has 40 bits of them
+/// as TF-A configures QEMU's.
+pub const PHYSICAL_LIMIT: PhysAddr = PhysAddr::new(1 << 40);
 
 /// A root port of a manifest to build.
 #[derive(Clone, Debug)]
-pub(super) struct RootPortEntry {
-    pub(super) id: u16,
-    pub(super) mappings: Vec<BdfMapping>,
+pub struct RootPortEntry {
+    pub id: u16,
+    pub mappings: Vec<BdfMapping>,
 }
 
 /// A root complex of a manifest to build.
 #[derive(Clone, Debug)]
-pub(super) struct RootComplexEntry {
-    pub(super) ecam: u64,
-    pub(super) segment: u8,
-    pub(super) root_ports: Vec<RootPortEntry>,
+pub struct RootComplexEntry {
+    pub ecam: u64,
+    pub segment: u8,
+    pub root_ports: Vec<RootPortEntry>,
 }
 
 /// A manifest to build: its version is 0.`minor`, and lists of regions are pairs of base and size.
 #[derive(Clone, Debug)]
-pub(crate) struct Builder {
-    pub(super) base: PhysAddr,
-    pub(super) minor: u16,
-    pub(super) dram: Vec<(u64, u64)>,
-    pub(super) consoles: Vec<ConsoleEntry>,
-    pub(super) non_coherent: Vec<(u64, u64)>,
-    pub(super) coherent: Vec<(u64, u64)>,
-    pub(super) smmus: Vec<(u64, u64)>,
-    pub(super) root_complexes: Vec<RootComplexEntry>,
+pub struct Builder {
+    pub base: PhysAddr,
+    pub minor: u16,
+    pub dram: Vec<(u64, u64)>,
+    pub consoles: Vec<ConsoleEntry>,
+    pub non_coherent: Vec<(u64, u64)>,
+    pub coherent: Vec<(u64, u64)>,
+    pub smmus: Vec<(u64, u64)>,
+    pub root_complexes: Vec<RootComplexEntry>,
 }
 
 /// A manifest's page, with the place that it claims to be at.
 #[derive(Clone, Debug)]
-pub(crate) struct Image {
-    pub(crate) bytes: Box<[u8; 4096]>,
-    pub(super) base: PhysAddr,
+pub struct Image {
+    pub bytes: Box<[u8; 4096]>,
+    pub base: PhysAddr,
 }
 
 /// Bytes of the fixed part of version 0.5, after which the builder lays out the arrays.
-pub(super) const HEADER_SIZE: u64 = 0xA8;
+pub const HEADER_SIZE: u64 = 0xA8;
 
-pub(super) const PL011: ConsoleEntry = fvp::MACHINE.consoles[0];
+pub const PL011: ConsoleEntry = fvp::MACHINE.consoles[0];
 
 impl Builder {
     /// One bank of DRAM and nothing else.
-    pub(super) fn minimal() -> Self {
+    pub fn minimal() -> Self {
         Self {
             base: PhysAddr::new(0x418F_F000),
             minor: 5,
@@ -65,12 +70,12 @@ impl Builder {
     }
 
     /// What TF-A builds for FVP.
-    pub(super) fn fvp() -> Self {
+    pub fn fvp() -> Self {
         Self::of(&fvp::MACHINE)
     }
 
     /// What TF-A builds for a machine.
-    pub(crate) fn of(machine: &Machine) -> Self {
+    pub fn of(machine: &Machine) -> Self {
         let ranges =
             |ranges: &[Range]| ranges.iter().map(|range| (range.base, range.size)).collect();
         let mapping = |&rmm_plat::BdfMapping { base, top, offset, smmu_index }: &_| BdfMapping {
@@ -101,12 +106,12 @@ impl Builder {
     }
 
     /// The same under version 0.`minor`.
-    pub(crate) fn of_version(self, minor: u16) -> Self {
+    pub fn of_version(self, minor: u16) -> Self {
         Self { minor, ..self }
     }
 
     /// Every list with several entries, and nested arrays of several lengths.
-    pub(super) fn full() -> Self {
+    pub fn full() -> Self {
         let mapping =
             |base, smmu_index| BdfMapping { base, top: base + 0x100, offset: 0x7000, smmu_index };
         let port = |id, mappings| RootPortEntry { id, mappings };
@@ -138,7 +143,7 @@ impl Builder {
         }
     }
 
-    pub(crate) fn build(&self) -> Image {
+    pub fn build(&self) -> Image {
         let mut image = Image { bytes: Box::new([0; 4096]), base: self.base };
         image.set(0, u64::from(self.minor));
         let mut next = HEADER_SIZE;
@@ -203,7 +208,7 @@ impl Builder {
 
 impl Image {
     /// The page that holds these words and then zeros.
-    pub(super) fn of_words(base: PhysAddr, words: &[u64]) -> Self {
+    pub fn of_words(base: PhysAddr, words: &[u64]) -> Self {
         let mut image = Self { bytes: Box::new([0; 4096]), base };
         for (offset, &word) in (0..).step_by(8).zip(words) {
             image.set(offset, word);
@@ -211,36 +216,36 @@ impl Image {
         image
     }
 
-    pub(super) fn get(&self, offset: u64) -> u64 {
+    pub fn get(&self, offset: u64) -> u64 {
         let start = usize::try_from(offset).unwrap();
         u64::from_le_bytes(self.bytes[start..start + 8].try_into().unwrap())
     }
 
-    pub(super) fn set(&mut self, offset: u64, word: u64) {
+    pub fn set(&mut self, offset: u64, word: u64) {
         let start = usize::try_from(offset).unwrap();
         self.bytes[start..start + 8].copy_from_slice(&word.to_le_bytes());
     }
 
     /// This page with a word replaced, and no checksum corrected.
-    pub(super) fn with(mut self, offset: u64, word: u64) -> Self {
+    pub fn with(mut self, offset: u64, word: u64) -> Self {
         self.set(offset, word);
         self
     }
 
     /// This page with every checksum right that can be.
-    pub(super) fn sealed(mut self) -> Self {
+    pub fn sealed(mut self) -> Self {
         seal(&mut self.bytes, self.base);
         self
     }
 
     /// Parses the page; its limit is the tests' [`PHYSICAL_LIMIT`].
-    pub(super) fn parse(&self) -> Result<Manifest<'_>, ManifestError> {
+    pub fn parse(&self) -> Result<Manifest<'_>, ManifestError> {
         assert!(self.base < PHYSICAL_LIMIT);
-        parse(&self.bytes, self.base)
+        Header::read(&self.bytes, self.base, PHYSICAL_LIMIT)?.validate()
     }
 
     /// The refusal of the page.
-    pub(super) fn refusal(&self) -> ManifestError {
+    pub fn refusal(&self) -> ManifestError {
         self.parse().expect_err("the manifest is accepted")
     }
 

@@ -2,8 +2,9 @@
 //! Manifests that must be refused, each with its exact error: versions, what holds of every list,
 //! and regions.
 
-use super::builder::{Builder, ConsoleEntry, HEADER_SIZE, Image, PL011};
-use super::{Header, List, ManifestError, PHYSICAL_LIMIT, PhysAddr, Rule};
+use kit::manifest::builder::{Builder, ConsoleEntry, HEADER_SIZE, Image, PHYSICAL_LIMIT, PL011};
+use rmm::address::PhysAddr;
+use rmm::el3::manifest::{Header, List, ManifestError, Rule};
 
 /// A list, and the offsets of its count, pointer and checksum, with the words of an entry.
 pub(super) const LISTS: [(List, [u64; 3], u64); 6] = [

@@ -2,9 +2,10 @@
 //! Root complexes that must be refused, each with its exact error. What holds of every list is
 //! tested with the others.
 
-use super::builder::{Builder, HEADER_SIZE, Image};
 use super::refused::{array, of_entry, of_list};
-use super::{BdfMapping, List, ManifestError, PHYSICAL_LIMIT, PhysAddr, Rule};
+use kit::manifest::builder::{Builder, HEADER_SIZE, Image, PHYSICAL_LIMIT};
+use rmm::address::PhysAddr;
+use rmm::el3::manifest::{BdfMapping, List, ManifestError, Rule};
 
 const PORTS: List = List::RootPort { root_complex: 0 };
 const MAPPINGS: List = List::BdfMapping { root_complex: 0, root_port: 0 };

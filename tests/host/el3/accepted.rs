@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Manifests that must be accepted, and what they must mean.
 
-use super::builder::{Builder, ConsoleEntry, HEADER_SIZE, Image, PL011};
-use super::model::Model;
-use super::{BdfMapping, Console, Header, PHYSICAL_LIMIT, PhysAddr, Smmu};
+use kit::manifest::builder::{Builder, ConsoleEntry, HEADER_SIZE, Image, PHYSICAL_LIMIT, PL011};
+use kit::manifest::model::Model;
+use rmm::address::PhysAddr;
+use rmm::el3::manifest::{BdfMapping, Console, Header, MemoryRegion, Smmu};
 
 /// The page as TF-A of August 2026 leaves it on QEMU virt: 232 bytes, then zeros.
 const QEMU: [u64; 29] = [
@@ -38,7 +39,7 @@ const QEMU: [u64; 29] = [
     0x0000_0000_0000_0000,
 ];
 
-fn regions(regions: impl Iterator<Item = super::MemoryRegion>) -> Vec<(u64, u64)> {
+fn regions(regions: impl Iterator<Item = MemoryRegion>) -> Vec<(u64, u64)> {
     regions.map(|region| (region.base().get(), region.size())).collect()
 }
 

@@ -89,7 +89,7 @@ fn unsupported(_: crate::xlat::Error) -> BootError {
 pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     cpu::enter_stage(Stage::Arguments);
     let features = *FEATURES.call_once(features);
-    let max_pa = features.max_pa(low_va::FORMAT).map_err(unsupported)?;
+    let max_pa = features.max_pa(low_va::FORMAT);
     let physical_limit = max_pa
         .checked_add(1)
         .ok_or(BootError::Unsupported("a physical address range of 64 bits"))?;

@@ -109,8 +109,6 @@ pub enum Error {
     NoGranule4KiB,
     /// The CPU does not support LPA2.
     NoLpa2,
-    /// The CPU's physical address range (ID_AA64MMFR0_EL1.PARange) is not one that can be used.
-    PhysicalRange(u64),
     /// The CPU does not support so small an address space (FEAT_TTST).
     NoSmallTables(u32),
     /// The two contexts of a regime differ in what TCR holds once.

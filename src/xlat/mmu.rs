@@ -33,10 +33,15 @@ const fn attribute(memory: MemoryType, encoding: u64) -> u64 {
     encoding << (8 * attribute_index(memory))
 }
 
+/// ID_AA64MMFR0_EL1.PARange and TCR_EL2.IPS: 48 bits.
+const PARANGE_48_BITS: u64 = 5;
+/// ID_AA64MMFR0_EL1.PARange and TCR_EL2.IPS: 52 bits.
+const PARANGE_52_BITS: u64 = 6;
+
 /// The features of this CPU that decide how tables are built and TCR is set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MmuFeatures {
-    /// ID_AA64MMFR0_EL1.PARange: the code that TCR.IPS takes.
+    /// ID_AA64MMFR0_EL1.PARange.
     pub physical_range: u64,
     /// The 4 KiB granule is supported.
     pub granule_4kib: bool,
@@ -86,36 +91,31 @@ impl MmuFeatures {
         }
     }
 
-    /// Bits in a physical address of this CPU.
+    /// ID_AA64MMFR0_EL1.PARange, at most the code for what the descriptor format can map.
     ///
-    /// # Errors
-    /// [`Error::PhysicalRange`] for a code that is reserved, or that means 52 bits on a CPU without
-    /// LPA2 (with the 4 KiB granule there is memory that cannot be reached).
-    pub const fn physical_bits(&self) -> Result<u32, Error> {
-        Ok(match (self.physical_range, self.lpa2) {
-            (0, _) => 32,
-            (1, _) => 36,
-            (2, _) => 40,
-            (3, _) => 42,
-            (4, _) => 44,
-            (5, _) => 48,
-            (6, true) => 52,
-            _ => return Err(Error::PhysicalRange(self.physical_range)),
-        })
+    /// A CPU may have more physical addresses than the 4 KiB granule reaches: 52 bits without
+    /// LPA2, 56 bits with 64-bit descriptors. This library maps those it can reach. Codes that the
+    /// architecture may yet define mean more still.
+    const fn reachable_range(&self, format: DescriptorFormat) -> u64 {
+        let limit = match format {
+            DescriptorFormat::Bits48 => PARANGE_48_BITS,
+            DescriptorFormat::Lpa2 => PARANGE_52_BITS,
+        };
+        if self.physical_range < limit { self.physical_range } else { limit }
     }
 
     /// The highest physical address of this CPU that tables in `format` can map.
-    ///
-    /// # Errors
-    /// [`Error::PhysicalRange`] as for [`Self::physical_bits`].
-    pub const fn max_pa(&self, format: DescriptorFormat) -> Result<PhysAddr, Error> {
-        match self.physical_bits() {
-            Ok(bits) => {
-                let bits = if bits < format.address_bits() { bits } else { format.address_bits() };
-                Ok(PhysAddr::new((1 << bits) - 1))
-            }
-            Err(error) => Err(error),
-        }
+    pub const fn max_pa(&self, format: DescriptorFormat) -> PhysAddr {
+        let bits = match self.reachable_range(format) {
+            0 => 32,
+            1 => 36,
+            2 => 40,
+            3 => 42,
+            4 => 44,
+            PARANGE_48_BITS => 48,
+            _ => 52,
+        };
+        PhysAddr::new((1 << bits) - 1)
     }
 
     /// Whether a context of this configuration can be used on this CPU.
@@ -126,7 +126,7 @@ impl MmuFeatures {
         if space.format() == DescriptorFormat::Lpa2 && !self.lpa2 {
             return Err(Error::NoLpa2);
         }
-        if space.max_pa() > self.max_pa(space.format())? {
+        if space.max_pa() > self.max_pa(space.format()) {
             return Err(Error::MaxPhysicalAddress(space.max_pa()));
         }
         // Without FEAT_TTST, TxSZ is at most 39.
@@ -155,9 +155,6 @@ pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &MmuFeatures) -> R
     }
     features.check(low)?;
     features.check(high)?;
-    let lpa2 = low.format() == DescriptorFormat::Lpa2;
-    // IPS must not say 52 bits in the 48-bit format.
-    let ips = if lpa2 { features.physical_range } else { features.physical_range.min(5) };
     let flag = u64::from;
     let fields = TCR_EL2::T0SZ.val(low.txsz().into())
         + TCR_EL2::IRGN0::WriteBackAllocate
@@ -170,7 +167,7 @@ pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &MmuFeatures) -> R
         + TCR_EL2::ORGN1::WriteBackAllocate
         + TCR_EL2::SH1.val(shareability_bits(high.walks()))
         + TCR_EL2::TG1::KiB4
-        + TCR_EL2::IPS.val(ips)
+        + TCR_EL2::IPS.val(features.reachable_range(low.format()))
         + TCR_EL2::AS.val(flag(features.asid_16))
         // No use is made of hierarchical permissions, so no table descriptor may carry any.
         + TCR_EL2::HPD0.val(flag(features.hierarchical_disable))
@@ -178,7 +175,7 @@ pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &MmuFeatures) -> R
         // Nothing here is for EL0.
         + TCR_EL2::E0PD0.val(flag(features.e0pd))
         + TCR_EL2::E0PD1.val(flag(features.e0pd))
-        + TCR_EL2::DS.val(flag(lpa2));
+        + TCR_EL2::DS.val(flag(low.format() == DescriptorFormat::Lpa2));
     Ok(fields.value)
 }
 
@@ -272,22 +269,32 @@ mod tests {
     }
 
     #[test]
-    fn a_physical_range_is_that_of_its_code_as_far_as_the_format_goes() {
-        for (code, bits) in [(0, 32), (1, 36), (2, 40), (3, 42), (4, 44), (5, 48), (6, 52)] {
-            let features = MmuFeatures { physical_range: code, ..features_52() };
-            assert_eq!(features.physical_bits(), Ok(bits));
-            assert_eq!(features.max_pa(DescriptorFormat::Lpa2), Ok(PhysAddr::new((1 << bits) - 1)));
-            let least = PhysAddr::new((1 << bits.min(48)) - 1);
-            assert_eq!(features.max_pa(DescriptorFormat::Bits48), Ok(least));
+    fn the_highest_address_is_that_of_the_cpu_as_far_as_the_format_reaches() {
+        let codes = [(0, 32), (1, 36), (2, 40), (3, 42), (4, 44), (5, 48), (6, 52)];
+        // 56 bits, and codes that are reserved.
+        for (code, bits) in codes.into_iter().chain((7..16).map(|code| (code, 52))) {
+            for lpa2 in [0, 1 << 28] {
+                let features = MmuFeatures::from_id_registers(lpa2 | code, 0, 0);
+                let last = |bits: u32| PhysAddr::new((1 << bits) - 1);
+                assert_eq!(features.max_pa(DescriptorFormat::Lpa2), last(bits), "{code}");
+                assert_eq!(features.max_pa(DescriptorFormat::Bits48), last(bits.min(48)), "{code}");
+            }
         }
-        for features in [
-            MmuFeatures { physical_range: 7, ..features_52() },
-            MmuFeatures { physical_range: 6, ..features_48() },
+    }
+
+    #[test]
+    fn a_cpu_with_more_addresses_than_tables_reach_gets_the_widest_tables_there_are() {
+        for (mmfr0, format, range) in [
+            (0x26, DescriptorFormat::Bits48, 5),
+            (0x27, DescriptorFormat::Bits48, 5),
+            (1 << 28 | 0x27, DescriptorFormat::Lpa2, 6),
+            (1 << 28 | 0x2f, DescriptorFormat::Lpa2, 6),
         ] {
-            assert_eq!(
-                features.physical_bits(),
-                Err(Error::PhysicalRange(features.physical_range))
-            );
+            let features = MmuFeatures::from_id_registers(mmfr0, 0, 1 << 28);
+            assert_eq!(features.descriptor_format(), Ok(format), "{mmfr0:#x}");
+            let (low, high) = spaces(features.max_pa(format), format);
+            let tcr = tcr(&low, &high, &features).expect("supported");
+            assert_eq!(TCR_EL2::IPS.read(tcr), range, "{mmfr0:#x}");
         }
     }
 
@@ -340,8 +347,6 @@ mod tests {
             change(&mut features);
             tcr(&low, &high, &features)
         };
-        assert_eq!(with(|f| f.physical_range = 6), Err(Error::PhysicalRange(6)));
-        assert_eq!(with(|f| f.physical_range = 9), Err(Error::PhysicalRange(9)));
         assert_eq!(with(|f| f.physical_range = 2), Err(Error::MaxPhysicalAddress(PA_48)));
         assert_eq!(with(|f| f.small_tables = false), Err(Error::NoSmallTables(21)));
         assert_eq!(with(|f| f.granule_4kib = false), Err(Error::NoGranule4KiB));

@@ -64,7 +64,7 @@ fn builder<'a>(
     storage: &'a mut Storage,
 ) -> Result<ContextBuilder<'a, El2And0>, Error> {
     let format = DescriptorFormat::Bits48;
-    let space = AddressSpace::new(VaRange::Low, 39, features().max_pa(format)?, format)?;
+    let space = AddressSpace::new(VaRange::Low, 39, features().max_pa(format), format)?;
     let base = PhysAddr::new(tables.as_ptr().addr() as u64);
     ContextBuilder::new(space, TablePool::new(tables, base)?, storage.list())
 }

@@ -58,7 +58,7 @@ unsafe impl Content for RealmDescriptor {
 impl RealmDescriptor {
     /// Makes a descriptor that is all zero that of a new Realm with these parameters, its initial
     /// measurement begun.
-    pub fn begin(&mut self, parameters: &RealmParameters) {
+    pub fn init(&mut self, parameters: &RealmParameters) {
         self.initial_measurement = InitialMeasurement::new(&parameters.measured);
         self.stage2 = parameters.stage2;
         self.personalization = parameters.personalization;

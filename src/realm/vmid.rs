@@ -39,7 +39,7 @@ impl VmidTable {
     }
 
     /// The word and the bit of `vmid`.
-    fn place(&self, vmid: Vmid) -> (&AtomicU64, u64) {
+    fn word_and_bit(&self, vmid: Vmid) -> (&AtomicU64, u64) {
         let number = usize::from(vmid.0);
         // In range: the table has a bit for every 16-bit number.
         (&self.0[number / WORD_BITS], 1 << (number % WORD_BITS))
@@ -48,14 +48,14 @@ impl VmidTable {
     /// Takes `vmid`; whether it was free, which of all that race for it one finds.
     #[must_use = "the VMID is another Realm's unless this is true"]
     pub fn take(&self, vmid: Vmid) -> bool {
-        let (word, bit) = self.place(vmid);
+        let (word, bit) = self.word_and_bit(vmid);
         // Acquire: what the last Realm with this VMID did, its TLB maintenance included, is over.
         word.fetch_or(bit, Ordering::Acquire) & bit == 0
     }
 
     /// Gives `vmid` back. The caller's Realm has it, and no translation of it is left in any TLB.
     pub fn give_back(&self, vmid: Vmid) {
-        let (word, bit) = self.place(vmid);
+        let (word, bit) = self.word_and_bit(vmid);
         word.fetch_and(!bit, Ordering::Release);
     }
 }

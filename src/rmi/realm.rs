@@ -74,7 +74,7 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64, parameters: PhysAddr) -> Re
         let wiped = granule.wipe(&mut cpu.slots.delegated);
         if is_rd {
             let rd: LockedGranule<'_, Rd> = wiped.transition();
-            cpu.slots.rd.map(&rd).get_mut::<RealmDescriptor>().begin(&parameters);
+            cpu.slots.rd.map(&rd).get_mut::<RealmDescriptor>().init(&parameters);
         } else {
             let root: LockedGranule<'_, Rtt> = wiped.transition();
             cpu.slots.rtt.map(&root).get::<RttTable>().fill_root(&stage2, number);

@@ -68,7 +68,7 @@ fn try_create(
             let rec: LockedGranule<'_, state::Rec> = wiped.transition();
             let mut mapping = cpu.slots.rec.map(&rec);
             let content: &mut Rec = mapping.get_mut();
-            content.begin(realm_address, mpidr, runnable, auxiliary, &measured);
+            content.init(realm_address, mpidr, runnable, auxiliary, &measured);
         } else {
             drop(wiped.transition::<RecAux>());
         }

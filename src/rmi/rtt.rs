@@ -16,7 +16,9 @@ use crate::percpu::Cpu;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec::{self, PendingRequest, RequestedRipas};
 use crate::realm::stage2::Stage2;
-use crate::realm::stage2::{Entry, RangeError, Refusal, Ripas, Stopped, UnprotectedMapping, Walk};
+use crate::realm::stage2::{
+    Entry, RangeError, Ripas, UnmapError, UnprotectedMapping, Walk, WalkError,
+};
 use crate::xlat::Level;
 
 /// RmiRttEntryState.
@@ -36,9 +38,9 @@ impl From<LockError> for Status {
     }
 }
 
-impl From<Refusal> for Status {
-    fn from(refusal: Refusal) -> Self {
-        Self::ErrorRtt(refusal.level())
+impl From<WalkError> for Status {
+    fn from(error: WalkError) -> Self {
+        Self::ErrorRtt(error.level())
     }
 }
 
@@ -71,7 +73,7 @@ fn level(number: u64) -> Result<Level, Status> {
 
 /// `ipa` and `number` as the IPA from which a table at a level maps, and the level of the entry
 /// above it.
-fn table_place(stage2: &Stage2, ipa: u64, number: u64) -> Result<(Ipa, Level), Status> {
+fn table_location(stage2: &Stage2, ipa: u64, number: u64) -> Result<(Ipa, Level), Status> {
     let parent = level(number)?.coarser().filter(|parent| *parent >= stage2.start_level);
     let parent = parent.ok_or(Status::ErrorInput)?;
     Ok((stage2.entry_ipa(ipa, parent)?, parent))
@@ -79,7 +81,7 @@ fn table_place(stage2: &Stage2, ipa: u64, number: u64) -> Result<(Ipa, Level), S
 
 /// `ipa` and `number` as those of an unprotected entry at a level at which there are blocks or
 /// pages.
-fn unprotected_place(stage2: &Stage2, ipa: u64, number: u64) -> Result<(Ipa, Level), Status> {
+fn unprotected_location(stage2: &Stage2, ipa: u64, number: u64) -> Result<(Ipa, Level), Status> {
     let level = level(number)?;
     if level < Level::One || level < stage2.start_level {
         return Err(Status::ErrorInput);
@@ -120,7 +122,7 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Statu
     let (rd, table) = rmm.granules.lock_pair::<Rd, Delegated>(cpu.index, rd, table)?;
     let slots = &mut cpu.slots;
     let stage2 = stage2_of(&mut slots.rd, &rd);
-    let (ipa, parent) = table_place(&stage2, call.x3(), call.x4())?;
+    let (ipa, parent) = table_location(&stage2, call.x3(), call.x4())?;
     if !is_reachable(&stage2, table.address()) {
         return Err(Status::ErrorInput);
     }
@@ -134,7 +136,7 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Statu
 pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let slots = &mut cpu.slots;
     let placed = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1()).and_then(|(rd, stage2)| {
-        let (ipa, parent) = table_place(&stage2, call.x2(), call.x3())?;
+        let (ipa, parent) = table_location(&stage2, call.x2(), call.x3())?;
         Ok((rd, stage2, ipa, parent))
     });
     let (rd, stage2, ipa, parent) = match placed {
@@ -150,13 +152,15 @@ pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered 
 /// The answer of the commands that take a granule out of use: which, and the next IPA to look at.
 pub(super) fn answer_destroyed(
     call: Call<'_>,
-    destroyed: Result<(GranuleAddress, Ipa), Stopped>,
+    destroyed: Result<(GranuleAddress, Ipa), UnmapError>,
 ) -> Answered {
     match destroyed {
         Ok((granule, top)) => {
             call.answer_with(Status::Success, [granule.get().get(), top.get(), 0])
         }
-        Err(Stopped { refusal, top }) => call.answer_with(refusal.into(), [0, top.get(), 0]),
+        Err(UnmapError { error, walk_top }) => {
+            call.answer_with(error.into(), [0, walk_top.get(), 0])
+        }
     }
 }
 
@@ -169,7 +173,7 @@ pub(super) fn fold(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
 fn try_fold(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<GranuleAddress, Status> {
     let slots = &mut cpu.slots;
     let (rd, stage2) = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1())?;
-    let (ipa, parent) = table_place(&stage2, call.x2(), call.x3())?;
+    let (ipa, parent) = table_location(&stage2, call.x2(), call.x3())?;
     let walk = Walk::new(&rmm.granules, cpu.index, &stage2, ipa);
     drop(rd);
     Ok(walk.fold_table(&mut slots.rtt, &mut slots.second_rtt, parent)?)
@@ -215,7 +219,7 @@ pub(super) fn map_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> A
 fn try_map_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Status> {
     let slots = &mut cpu.slots;
     let (rd, stage2) = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1())?;
-    let (ipa, level) = unprotected_place(&stage2, call.x2(), call.x3())?;
+    let (ipa, level) = unprotected_location(&stage2, call.x2(), call.x3())?;
     let mapping =
         UnprotectedMapping::new(call.x4(), level, stage2.format()).ok_or(Status::ErrorInput)?;
     let walk = Walk::new(&rmm.granules, cpu.index, &stage2, ipa);
@@ -227,7 +231,7 @@ fn try_map_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<
 pub(super) fn unmap_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     let slots = &mut cpu.slots;
     let placed = lock_rd(rmm, cpu.index, &mut slots.rd, call.x1()).and_then(|(rd, stage2)| {
-        let (ipa, level) = unprotected_place(&stage2, call.x2(), call.x3())?;
+        let (ipa, level) = unprotected_location(&stage2, call.x2(), call.x3())?;
         Ok((rd, stage2, ipa, level))
     });
     let (rd, stage2, ipa, level) = match placed {
@@ -238,7 +242,9 @@ pub(super) fn unmap_unprotected(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) ->
     drop(rd);
     match walk.unmap_unprotected(&mut slots.rtt, level) {
         Ok(top) => call.answer_with(Status::Success, [top.get(), 0, 0]),
-        Err(Stopped { refusal, top }) => call.answer_with(refusal.into(), [top.get(), 0, 0]),
+        Err(UnmapError { error, walk_top }) => {
+            call.answer_with(error.into(), [walk_top.get(), 0, 0])
+        }
     }
 }
 

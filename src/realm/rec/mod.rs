@@ -84,7 +84,7 @@ static_assertions::const_assert_eq!(core::mem::offset_of!(Rec, identity), 0);
 
 impl Rec {
     /// Makes a REC that is all zero one of the Realm with this RD, as RMI_REC_CREATE does.
-    pub fn begin(
+    pub fn init(
         &mut self,
         realm: GranuleAddress,
         mpidr: Mpidr,

@@ -3,8 +3,8 @@
 //! mappings, RIPAS.
 
 use super::entry::{Entry, Ripas, UnprotectedMapping};
-use super::walk::{Walk, gone};
-use super::{Refusal, Stopped};
+use super::walk::{Walk, destroyed_entry};
+use super::{UnmapError, WalkError};
 use crate::address::Ipa;
 use crate::granule::state::{Data, Delegated};
 use crate::granule::{GranuleAddress, LockedGranule};
@@ -17,9 +17,9 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Short`], [`Refusal::NotUnassigned`]; then no memory has been asked for. And what
+    /// [`WalkError::Short`], [`WalkError::NotUnassigned`]; then no memory has been asked for. And what
     /// `memory` fails with.
-    pub fn assign<E: From<Refusal>>(
+    pub fn assign<E: From<WalkError>>(
         self,
         slot: &mut Slot,
         ripas: Option<Ripas>,
@@ -28,11 +28,11 @@ impl<'g> Walk<'_, 'g> {
         self.to(slot, Level::Three, |reached| {
             reached.expect_level(Level::Three)?;
             let Entry::Unassigned(before) = reached.entry else {
-                return Err(Refusal::NotUnassigned(Level::Three).into());
+                return Err(WalkError::NotUnassigned(Level::Three).into());
             };
             let memory = memory()?;
-            reached.count();
-            reached.publish(Entry::Assigned(ripas.unwrap_or(before), memory.address().get()));
+            reached.inc_live();
+            reached.store_entry(Entry::Assigned(ripas.unwrap_or(before), memory.address().get()));
             Ok(())
         })
     }
@@ -43,24 +43,24 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Short`], [`Refusal::NotAssigned`].
-    pub fn unassign(self, slot: &mut Slot) -> Result<(GranuleAddress, Ipa), Stopped> {
+    /// [`WalkError::Short`], [`WalkError::NotAssigned`].
+    pub fn unassign(self, slot: &mut Slot) -> Result<(GranuleAddress, Ipa), UnmapError> {
         self.to(slot, Level::Three, |reached| {
-            let stopped = |refusal| Stopped { refusal, top: reached.next_live() };
+            let stopped = |error| UnmapError { error, walk_top: reached.next_live() };
             reached.expect_level(Level::Three).map_err(stopped)?;
             let Entry::Assigned(before, memory) = reached.entry else {
-                return Err(stopped(Refusal::NotAssigned(Level::Three)));
+                return Err(stopped(WalkError::NotAssigned(Level::Three)));
             };
             let granule = GranuleAddress::containing(memory);
             let Ok(memory) = reached.lock::<Data>(granule) else {
-                super::broken("memory of a Realm is referred to");
+                super::corrupt("memory of a Realm is referred to");
             };
             if before == Ripas::Ram {
-                reached.withdraw(Entry::Unassigned(Ripas::Destroyed));
+                reached.unmap_entry(Entry::Unassigned(Ripas::Destroyed));
             } else {
-                reached.publish(Entry::Unassigned(before));
+                reached.store_entry(Entry::Unassigned(before));
             }
-            reached.discount();
+            reached.dec_live();
             drop(memory.transition::<Delegated>());
             Ok((granule, reached.next_live()))
         })
@@ -70,20 +70,20 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Short`], [`Refusal::NotUnassigned`].
+    /// [`WalkError::Short`], [`WalkError::NotUnassigned`].
     pub fn map_unprotected(
         self,
         slot: &mut Slot,
         level: Level,
         mapping: UnprotectedMapping,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), WalkError> {
         self.to(slot, level, |reached| {
             reached.expect_level(level)?;
             if reached.entry != Entry::UnassignedNs {
-                return Err(Refusal::NotUnassigned(level));
+                return Err(WalkError::NotUnassigned(level));
             }
-            reached.count();
-            reached.publish(Entry::AssignedNs(mapping));
+            reached.inc_live();
+            reached.store_entry(Entry::AssignedNs(mapping));
             Ok(())
         })
     }
@@ -93,16 +93,16 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Short`], [`Refusal::NotAssigned`].
-    pub fn unmap_unprotected(self, slot: &mut Slot, level: Level) -> Result<Ipa, Stopped> {
+    /// [`WalkError::Short`], [`WalkError::NotAssigned`].
+    pub fn unmap_unprotected(self, slot: &mut Slot, level: Level) -> Result<Ipa, UnmapError> {
         self.to(slot, level, |reached| {
-            let stopped = |refusal| Stopped { refusal, top: reached.next_live() };
+            let stopped = |error| UnmapError { error, walk_top: reached.next_live() };
             reached.expect_level(level).map_err(stopped)?;
             if !matches!(reached.entry, Entry::AssignedNs(_)) {
-                return Err(stopped(Refusal::NotAssigned(level)));
+                return Err(stopped(WalkError::NotAssigned(level)));
             }
-            reached.withdraw(gone(reached.stage2, reached.ipa));
-            reached.discount();
+            reached.unmap_entry(destroyed_entry(reached.stage2, reached.ipa));
+            reached.dec_live();
             Ok(reached.next_live())
         })
     }
@@ -116,13 +116,13 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Unaligned`], [`Refusal::NoProgress`].
+    /// [`WalkError::Unaligned`], [`WalkError::NoProgress`].
     pub fn init_ripas(
         self,
         slot: &mut Slot,
         top: Ipa,
         mut measure: impl FnMut(Ipa, Ipa),
-    ) -> Result<Ipa, Refusal> {
+    ) -> Result<Ipa, WalkError> {
         self.to(slot, Level::Three, |reached| {
             reached.change_range(top, |base, end, entry| match entry {
                 Entry::Unassigned(Ripas::Empty | Ripas::Ram) => {
@@ -140,14 +140,14 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Unaligned`], [`Refusal::NoProgress`].
+    /// [`WalkError::Unaligned`], [`WalkError::NoProgress`].
     pub fn set_ripas(
         self,
         slot: &mut Slot,
         top: Ipa,
         ripas: Ripas,
         change_destroyed: bool,
-    ) -> Result<Ipa, Refusal> {
+    ) -> Result<Ipa, WalkError> {
         let may_change = |before| before != Ripas::Destroyed || change_destroyed;
         self.to(slot, Level::Three, |reached| {
             reached.change_range(top, |_, _, entry| match entry {

@@ -35,7 +35,7 @@ use crate::xlat::Level;
 /// Why nothing was changed, and the level of the table that the reason is in, which is what the
 /// host is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum WalkError {
     /// The walk ended above the level that was wanted.
     Short(Level),
     /// There is a table already.
@@ -45,7 +45,7 @@ pub enum Refusal {
     /// The table has live entries.
     Live(Level),
     /// The entries of the table do not make one entry.
-    NotAlike(Level),
+    NotHomogeneous(Level),
     /// There are no blocks at this level.
     NoBlock(Level),
     /// The entry is not UNASSIGNED, or UNASSIGNED_NS.
@@ -58,7 +58,7 @@ pub enum Refusal {
     NoProgress(Level),
 }
 
-impl Refusal {
+impl WalkError {
     /// The level.
     pub const fn level(self) -> Level {
         match self {
@@ -66,7 +66,7 @@ impl Refusal {
             | Self::IsTable(level)
             | Self::NoTable(level)
             | Self::Live(level)
-            | Self::NotAlike(level)
+            | Self::NotHomogeneous(level)
             | Self::NoBlock(level)
             | Self::NotUnassigned(level)
             | Self::NotAssigned(level)
@@ -76,17 +76,17 @@ impl Refusal {
     }
 }
 
-/// A refusal, and the next IPA that the host has to look at when it takes a range down.
+/// A error, and the next IPA that the host has to look at when it takes a range down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stopped {
+pub struct UnmapError {
     /// Why.
-    pub refusal: Refusal,
+    pub error: WalkError,
     /// The first IPA from the one asked for on that is live, or where the table ends.
-    pub top: Ipa,
+    pub walk_top: Ipa,
 }
 
 /// The invariants above do not hold any more. No host can bring that about; going on could give one
 /// Realm's memory to another.
-fn broken(invariant: &str) -> ! {
+fn corrupt(invariant: &str) -> ! {
     panic!("translation tables of a Realm: {invariant}")
 }

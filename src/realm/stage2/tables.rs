@@ -3,8 +3,8 @@
 
 use super::entry::Entry;
 use super::table::RttTable;
-use super::walk::{Walk, gone};
-use super::{Refusal, Stopped, broken};
+use super::walk::{Walk, destroyed_entry};
+use super::{UnmapError, WalkError, corrupt};
 use crate::address::Ipa;
 use crate::granule::state::{Delegated, Rtt, Unused};
 use crate::granule::{GranuleAddress, LockedGranule};
@@ -25,26 +25,26 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Short`], [`Refusal::IsTable`]; then no table has been asked for.
+    /// [`WalkError::Short`], [`WalkError::IsTable`]; then no table has been asked for.
     pub fn create_table(
         self,
         slot: &mut Slot,
         table_slot: &mut Slot,
         parent: Level,
         table: impl FnOnce() -> LockedGranule<'g, Rtt>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), WalkError> {
         self.to(slot, parent, |reached| {
             reached.expect_level(parent)?;
             // Level 3 has no tables below it; the caller asks for none.
-            let Some(level) = parent.finer() else { return Err(Refusal::Short(parent)) };
+            let Some(level) = parent.finer() else { return Err(WalkError::Short(parent)) };
             let entry = reached.entry;
             if matches!(entry, Entry::Table(_)) {
-                return Err(Refusal::IsTable(parent));
+                return Err(WalkError::IsTable(parent));
             }
             let table = table();
             if entry.is_mapping() {
                 // Break-before-make: the block is in no TLB when pages are.
-                reached.withdraw(gone(reached.stage2, reached.ipa));
+                reached.unmap_entry(destroyed_entry(reached.stage2, reached.ipa));
             }
             let mut mapping = table_slot.map(&table);
             mapping.get_mut::<RttTable>().unfold(entry, level, reached.stage2.format());
@@ -52,12 +52,12 @@ impl<'g> Walk<'_, 'g> {
             if entry.is_live() {
                 // The block was counted, as the table is now.
                 if table.get(FULL).is_err() {
-                    broken("a table that was just made has live entries");
+                    corrupt("a table that was just made has live entries");
                 }
             } else {
-                reached.count();
+                reached.inc_live();
             }
-            reached.publish(Entry::Table(table.address()));
+            reached.store_entry(Entry::Table(table.address()));
             Ok(())
         })
     }
@@ -69,26 +69,26 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::NoTable`], [`Refusal::Live`].
+    /// [`WalkError::NoTable`], [`WalkError::Live`].
     pub fn destroy_table(
         self,
         slot: &mut Slot,
         parent: Level,
-    ) -> Result<(GranuleAddress, Ipa), Stopped> {
+    ) -> Result<(GranuleAddress, Ipa), UnmapError> {
         self.to(slot, parent, |reached| {
             let (Entry::Table(address), Some(level)) = (reached.entry, reached.level.finer())
             else {
-                return Err(Stopped {
-                    refusal: Refusal::NoTable(reached.level),
-                    top: reached.next_live(),
+                return Err(UnmapError {
+                    error: WalkError::NoTable(reached.level),
+                    walk_top: reached.next_live(),
                 });
             };
             let Ok(table) = reached.lock::<Unused<Rtt>>(address) else {
-                return Err(Stopped { refusal: Refusal::Live(level), top: reached.ipa });
+                return Err(UnmapError { error: WalkError::Live(level), walk_top: reached.ipa });
             };
             // Walks may have cached the way to the table.
-            reached.withdraw(gone(reached.stage2, reached.ipa));
-            reached.discount();
+            reached.unmap_entry(destroyed_entry(reached.stage2, reached.ipa));
+            reached.dec_live();
             drop(table.transition::<Delegated>());
             Ok((address, reached.next_live()))
         })
@@ -99,47 +99,47 @@ impl<'g> Walk<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::NoTable`], [`Refusal::NotAlike`], [`Refusal::NoBlock`].
+    /// [`WalkError::NoTable`], [`WalkError::NotHomogeneous`], [`WalkError::NoBlock`].
     pub fn fold_table(
         self,
         slot: &mut Slot,
         table_slot: &mut Slot,
         parent: Level,
-    ) -> Result<GranuleAddress, Refusal> {
+    ) -> Result<GranuleAddress, WalkError> {
         self.to(slot, parent, |reached| {
             let (Entry::Table(address), Some(level)) = (reached.entry, reached.level.finer())
             else {
-                return Err(Refusal::NoTable(reached.level));
+                return Err(WalkError::NoTable(reached.level));
             };
             let Ok(table) = reached.lock::<Rtt>(address) else {
-                broken("a table has more references than entries");
+                corrupt("a table has more references than entries");
             };
             let mapping = table_slot.map(&table);
             let folded = mapping.get::<RttTable>().folded(level, reached.stage2.format());
             drop(mapping);
-            let entry = folded.ok_or(Refusal::NotAlike(level))?;
+            let entry = folded.ok_or(WalkError::NotHomogeneous(level))?;
             if entry.is_live() && reached.level < COARSEST_BLOCK {
-                return Err(Refusal::NoBlock(reached.level));
+                return Err(WalkError::NoBlock(reached.level));
             }
-            let invalid = gone(reached.stage2, reached.ipa);
+            let invalid = destroyed_entry(reached.stage2, reached.ipa);
             if entry.is_mapping() {
                 // Break-before-make: the pages are in no TLB when the block is.
-                reached.withdraw_table(invalid);
+                reached.unmap_table(invalid);
             } else {
-                reached.withdraw(invalid);
+                reached.unmap_entry(invalid);
             }
-            reached.publish(entry);
+            reached.store_entry(entry);
             if entry.is_live() {
                 // The table was counted, as the block is now.
                 if table.put(FULL).is_err() {
-                    broken("a table has fewer live entries than were counted");
+                    corrupt("a table has fewer live entries than were counted");
                 }
             } else {
-                reached.discount();
+                reached.dec_live();
             }
             match table.into_unused() {
                 Ok(table) => drop(table.transition::<Delegated>()),
-                Err(_) => broken("a table whose entries are not live is referred to"),
+                Err(_) => corrupt("a table whose entries are not live is referred to"),
             }
             Ok(address)
         })

@@ -9,7 +9,7 @@ use super::entry::{Entry, Ripas};
 use super::geometry::EntryIndex;
 use super::table::{RttTable, end_of_table};
 use super::tlb::{invalidate_entry, invalidate_realm};
-use super::{Refusal, broken};
+use super::{WalkError, corrupt};
 use crate::address::Ipa;
 use crate::arch::{barrier, interrupt};
 use crate::cpu::CpuIndex;
@@ -114,7 +114,7 @@ impl<'g> Reached<'_, 'g> {
         match self.granules.lock(self.cpu, granule) {
             Err(LockError::InUse) => Err(LockError::InUse),
             Ok(locked) => Ok(locked),
-            Err(_) => broken("an entry leads to a granule in another state"),
+            Err(_) => corrupt("an entry leads to a granule in another state"),
         }
     }
 
@@ -122,43 +122,43 @@ impl<'g> Reached<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Short`].
-    pub(super) fn expect_level(&self, level: Level) -> Result<(), Refusal> {
-        if self.level == level { Ok(()) } else { Err(Refusal::Short(self.level)) }
+    /// [`WalkError::Short`].
+    pub(super) fn expect_level(&self, level: Level) -> Result<(), WalkError> {
+        if self.level == level { Ok(()) } else { Err(WalkError::Short(self.level)) }
     }
 
     /// Replaces the entry by one that is not a mapping, and invalidates what TLBs hold of it: it
     /// is, or nothing below it is, one mapping.
-    pub(super) fn withdraw(&self, entry: Entry) {
+    pub(super) fn unmap_entry(&self, entry: Entry) {
         self.table.set(self.index, entry, self.level, self.stage2.format());
         invalidate_entry(self.stage2, self.ipa);
     }
 
     /// Replaces a table entry, below which each page or block may be in TLBs by itself, by one that
     /// is not a mapping.
-    pub(super) fn withdraw_table(&self, entry: Entry) {
+    pub(super) fn unmap_table(&self, entry: Entry) {
         self.table.set(self.index, entry, self.level, self.stage2.format());
         invalidate_realm(self.stage2);
     }
 
     /// Replaces the entry, which is not a mapping, by another.
-    pub(super) fn publish(&self, entry: Entry) {
+    pub(super) fn store_entry(&self, entry: Entry) {
         self.table.set(self.index, entry, self.level, self.stage2.format());
         // Before the host is told: whatever CPU it enters the Realm on then walks the new entry.
         barrier::dsb_ishst();
     }
 
     /// Counts the entry as live, which it was not.
-    pub(super) fn count(&self) {
+    pub(super) fn inc_live(&self) {
         if self.granule.get(1).is_err() {
-            broken("a table has more live entries than entries");
+            corrupt("a table has more live entries than entries");
         }
     }
 
     /// Counts the entry as not live, which it was.
-    pub(super) fn discount(&self) {
+    pub(super) fn dec_live(&self) {
         if self.granule.put(1).is_err() {
-            broken("a table has fewer live entries than were counted");
+            corrupt("a table has fewer live entries than were counted");
         }
     }
 
@@ -181,15 +181,15 @@ impl<'g> Reached<'_, 'g> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Unaligned`], [`Refusal::NoProgress`]; then nothing has changed.
+    /// [`WalkError::Unaligned`], [`WalkError::NoProgress`]; then nothing has changed.
     pub(super) fn change_range(
         &self,
         top: Ipa,
         mut change: impl FnMut(Ipa, Ipa, Entry) -> Option<Entry>,
-    ) -> Result<Ipa, Refusal> {
+    ) -> Result<Ipa, WalkError> {
         let (size, format) = (self.level.entry_size(), self.stage2.format());
         if !self.ipa.is_aligned(size) {
-            return Err(Refusal::Unaligned(self.level));
+            return Err(WalkError::Unaligned(self.level));
         }
         let (mut next, mut index, mut unmapped) = (self.ipa, Some(self.index), Unmapped::Nothing);
         while let (Some(at), Some(end)) = (index, next.checked_add(size)) {
@@ -214,7 +214,7 @@ impl<'g> Reached<'_, 'g> {
             Unmapped::One(ipa) => invalidate_entry(self.stage2, ipa),
             Unmapped::Several => invalidate_realm(self.stage2),
         }
-        if next == self.ipa { Err(Refusal::NoProgress(self.level)) } else { Ok(next) }
+        if next == self.ipa { Err(WalkError::NoProgress(self.level)) } else { Ok(next) }
     }
 }
 
@@ -234,8 +234,8 @@ impl Unmapped {
     }
 }
 
-/// What becomes of an entry whose memory or table is gone, by its half of the IPA space.
-pub(super) fn gone(stage2: &Stage2, ipa: Ipa) -> Entry {
+/// What becomes of an entry whose memory or table is destroyed_entry, by its half of the IPA space.
+pub(super) fn destroyed_entry(stage2: &Stage2, ipa: Ipa) -> Entry {
     if stage2.is_protected(ipa) { Entry::Unassigned(Ripas::Destroyed) } else { Entry::UnassignedNs }
 }
 
@@ -247,6 +247,6 @@ fn lock_table<'g>(
 ) -> LockedGranule<'g, Rtt> {
     match granules.lock(cpu, table) {
         Ok(locked) => locked,
-        Err(_) => broken("a table is not in state RTT"),
+        Err(_) => corrupt("a table is not in state RTT"),
     }
 }

@@ -13,6 +13,8 @@
 )]
 #![warn(missing_debug_implementations)]
 
+pub use rmm_abi as abi;
+
 pub mod address;
 pub mod arch;
 pub mod boot;

@@ -2,16 +2,8 @@
 //! PSCI calls of a REC on another REC of its Realm, which wait until the host has said which
 //! granule the other one is (RMI_PSCI_COMPLETE).
 
+use crate::abi::psci;
 use crate::realm::rec::{PendingRequest, Rec, RecIdentity};
-
-/// PSCI return codes (Arm DEN0022, 5.2.2), and the states that AFFINITY_INFO returns.
-mod status {
-    pub(super) const SUCCESS: u64 = 0;
-    pub(super) const DENIED: u64 = 3_u64.wrapping_neg();
-    pub(super) const ALREADY_ON: u64 = 4_u64.wrapping_neg();
-    pub(super) const ON: u64 = 0;
-    pub(super) const OFF: u64 = 1;
-}
 
 /// Why a call is not completed. Both RECs are as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +63,15 @@ pub fn complete(calling: &mut Rec, target: Target<'_>, status: u64) -> Result<()
         return Err(PsciError::OtherTarget);
     }
     let result = match (calling.pending, status, target.off()) {
-        (PendingRequest::CpuOn { .. }, status::SUCCESS, None) => status::ALREADY_ON,
-        (PendingRequest::CpuOn { entry, context, .. }, status::SUCCESS, Some(off)) => {
+        (PendingRequest::CpuOn { .. }, psci::SUCCESS, None) => psci::ALREADY_ON,
+        (PendingRequest::CpuOn { entry, context, .. }, psci::SUCCESS, Some(off)) => {
             off.switch_on(entry, context, &calling.registers);
-            status::SUCCESS
+            psci::SUCCESS
         }
         // A REC that is on already cannot be denied to be switched on.
-        (PendingRequest::CpuOn { .. }, status::DENIED, Some(_)) => status::DENIED,
-        (PendingRequest::AffinityInfo { .. }, status::SUCCESS, None) => status::ON,
-        (PendingRequest::AffinityInfo { .. }, status::SUCCESS, Some(_)) => status::OFF,
+        (PendingRequest::CpuOn { .. }, psci::DENIED, Some(_)) => psci::DENIED,
+        (PendingRequest::AffinityInfo { .. }, psci::SUCCESS, None) => psci::AFFINITY_ON,
+        (PendingRequest::AffinityInfo { .. }, psci::SUCCESS, Some(_)) => psci::AFFINITY_OFF,
         _ => return Err(PsciError::Status),
     };
     // SMCCC: results are X0 to X3.

@@ -102,7 +102,7 @@ fn store(system: &System<'_>, address: u64, value: u64) {
 
 fn call(system: &System<'_>, cpu: &mut Cpu, function: u32, arguments: [u64; 5]) -> u64 {
     let [x1, x2, x3, x4, x5] = arguments;
-    let before = [0xC400_0000 ^ u64::from(function), x1, x2, x3, x4, x5, 0xa6a6, 0xa7a7];
+    let before = [u64::from(function), x1, x2, x3, x4, x5, 0xa6a6, 0xa7a7];
     let after = system.call(cpu, before);
     assert_eq!(after[5..], before[5..], "x5 to x7 come back");
     if function != function::RTT_READ_ENTRY || after[0] != 0 {

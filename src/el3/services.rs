@@ -5,25 +5,14 @@
 //! Each call is one SMC that returns a signed status in x0. A granule's Physical Address Space and
 //! its state change together, here and nowhere else.
 
+use crate::abi::el3::{self as function, status};
+pub use crate::abi::el3::{BOOT_COMPLETE, REQ_COMPLETE as REQUEST_COMPLETE};
 use crate::address::PhysAddr;
 use crate::arch::smc::{Registers, smc};
 use crate::arch::wait::halt;
 use crate::el3::arguments::BootStatus;
 use crate::granule::LockedGranule;
 use crate::granule::state::{Delegated, Ns, Wiped};
-
-/// Function identifiers of the services, SMC64 fast calls of the standard service range.
-mod function {
-    pub(super) const GRANULE_DELEGATE: u64 = 0xC400_01B0;
-    pub(super) const GRANULE_UNDELEGATE: u64 = 0xC400_01B1;
-    pub(super) const RESERVE_MEMORY: u64 = 0xC400_01BB;
-}
-
-/// RMM_BOOT_COMPLETE: x1 the status of this CPU's boot, x2 the token that its next boot shall bring
-/// along. Does not return: what comes back to the instruction after it is the host's first call.
-pub const BOOT_COMPLETE: u64 = 0xC400_01CF;
-/// RMM_RMI_REQ_COMPLETE: x1 and on are the answer to the host. Returns with its next call.
-pub const REQUEST_COMPLETE: u64 = 0xC400_018F;
 
 /// Why EL3 refused: its status in x0 when not 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +30,9 @@ pub enum Refusal {
 impl Refusal {
     fn from_status(status: u64) -> Self {
         match status.cast_signed() {
-            -2 => Self::BadAddress,
-            -3 => Self::BadPas,
-            -4 => Self::NoMemory,
+            status::BAD_ADDRESS => Self::BadAddress,
+            status::BAD_PAS => Self::BadPas,
+            status::NO_MEMORY => Self::NoMemory,
             other => Self::Other(other),
         }
     }

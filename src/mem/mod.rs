@@ -11,5 +11,5 @@ pub mod slot_layout;
 mod slots;
 
 pub use mapping::{Content, GRANULE_WORDS, GroupMapping, Mapping, SharedMapping};
-pub use ns_access::{NsAccessError, NsMapping, NsSlot, PlainOldData};
+pub use ns_access::{NsAccessError, NsMapping, NsSlot, words_of};
 pub use slots::{Slot, SlotBuffer, SlotGroup, TooManyGranules};

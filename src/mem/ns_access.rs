@@ -5,7 +5,7 @@
 //! The host changes its memory at any time. Nothing here gives a reference into it: what is needed
 //! is copied, once, and then looked at.
 
-use core::mem::MaybeUninit;
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::mapping::{Mapping, Open};
 use super::slots::Slot;
@@ -25,25 +25,11 @@ pub enum NsAccessError {
     Bounds,
 }
 
-/// A structure that is copied from or to the host's memory as it is.
-///
-/// # Safety
-///
-/// Any bits are a value, there is no padding, and nothing in it can change through a shared
-/// reference.
-///
-/// That it is a whole number of words is checked when it is first used.
-pub unsafe trait PlainOldData: Copy {
-    /// Evaluated where the type is used.
-    #[doc(hidden)]
-    const WORDS: usize = {
-        assert!(
-            size_of::<Self>().is_multiple_of(size_of::<u64>())
-                && align_of::<Self>() == align_of::<u64>(),
-            "a structure of the ABI is a whole number of words, aligned as words are"
-        );
-        size_of::<Self>() / size_of::<u64>()
-    };
+/// The words of a structure, which is a whole number of them and aligned as they are.
+pub fn words_of<T: FromBytes + IntoBytes>(value: &mut T) -> &mut [u64] {
+    const { assert!(align_of::<T>() == align_of::<u64>()) };
+    const { assert!(size_of::<T>().is_multiple_of(size_of::<u64>())) };
+    <[u64]>::mut_from_bytes(value.as_mut_bytes()).unwrap_or_default()
 }
 
 /// The slot for the host's memory.
@@ -95,19 +81,14 @@ impl NsSlot {
     /// # Errors
     ///
     /// [`NsAccessError`].
-    pub fn read_value<T: PlainOldData>(
+    pub fn read_value<T: FromBytes + IntoBytes>(
         &mut self,
         granule: NsGranule,
         offset: u64,
     ) -> Result<T, NsAccessError> {
-        let mut value = MaybeUninit::<T>::zeroed();
-        // SAFETY: zeroed, `T` is `WORDS` words without padding and aligned as they are, and `value`
-        // is borrowed for no longer than the slice lives.
-        let words =
-            unsafe { core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u64>(), T::WORDS) };
-        self.read(granule, offset, words)?;
-        // SAFETY: any bits are a value.
-        Ok(unsafe { value.assume_init() })
+        let mut value = T::new_zeroed();
+        self.read(granule, offset, words_of(&mut value))?;
+        Ok(value)
     }
 
     /// Writes a structure at byte `offset` of the granule.
@@ -115,18 +96,14 @@ impl NsSlot {
     /// # Errors
     ///
     /// [`NsAccessError`]; part of it may have been written.
-    pub fn write_value<T: PlainOldData>(
+    pub fn write_value<T: FromBytes + IntoBytes + Copy>(
         &mut self,
         granule: NsGranule,
         offset: u64,
         value: &T,
     ) -> Result<(), NsAccessError> {
-        // SAFETY: `T` is `WORDS` words without padding, aligned as they are, and does not change
-        // while it is borrowed.
-        let words = unsafe {
-            core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u64>(), T::WORDS)
-        };
-        self.write(granule, offset, words)
+        let mut value = *value;
+        self.write(granule, offset, words_of(&mut value))
     }
 
     /// Copies the whole granule into a mapped one.

@@ -4,11 +4,17 @@
 //!
 //! Fields that are reserved are neither read nor measured.
 
+use core::mem::offset_of;
+
+use zerocopy::FromZeros;
+
 use super::measurement::{HashAlgorithm, MeasuredRealmParameters};
 use super::stage2::Stage2;
 use super::vmid::Vmid;
+use crate::abi::rmi_v1::{RealmAttributes, RealmFlags, RealmStage2, RmiRealmParams};
 use crate::address::{GRANULE_SIZE, PhysAddr};
 use crate::granule::GranuleAddress;
+use crate::mem::words_of;
 use crate::xlat::Level;
 
 /// The least IPA width of a Realm.
@@ -63,26 +69,12 @@ pub enum RealmParametersError {
     Vmid,
 }
 
-/// The bits of the flags.
-mod flag {
-    pub(super) const LPA2: u64 = 1 << 0;
-}
-
-/// The parameters as the host wrote them: the fields, not yet looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RmiRealmParams {
-    /// Bytes 0x0 to 0x37: what is measured.
-    measured: [u64; 7],
-    /// Bytes 0x400 to 0x43f: the Realm Personalization Value.
-    personalization: [u64; 8],
-    /// Bytes 0x800 to 0x81f: VMID and root tables.
-    stage2: [u64; 4],
-}
-
-/// The low 32 bits of a word: a field that shares it with reserved bytes.
-fn low_half(word: u64) -> u32 {
-    let [b0, b1, b2, b3, ..] = word.to_le_bytes();
-    u32::from_le_bytes([b0, b1, b2, b3])
+/// The fields of RmiRealmParams that the RMM looks at, as the host wrote them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostRealmParameters {
+    attributes: RealmAttributes,
+    rpv: [u64; 8],
+    stage2: RealmStage2,
 }
 
 /// A number that must be 1 to `most`.
@@ -90,18 +82,21 @@ fn within(number: u32, most: u8) -> Option<u8> {
     u8::try_from(number).ok().filter(|number| (1..=most).contains(number))
 }
 
-impl RmiRealmParams {
-    /// Reads the fields, each once, with `read`, which fills words from a byte offset of the
-    /// structure.
+impl HostRealmParameters {
+    /// Reads the fields, each once, with `read`, which fills words from a byte offset of the page.
     ///
     /// # Errors
     ///
     /// The first that `read` gives.
-    pub fn read<E>(mut read: impl FnMut(u64, &mut [u64]) -> Result<(), E>) -> Result<Self, E> {
-        let mut fields = Self::default();
-        read(0x0, &mut fields.measured)?;
-        read(0x400, &mut fields.personalization)?;
-        read(0x800, &mut fields.stage2)?;
+    pub fn read<E>(mut read: impl FnMut(usize, &mut [u64]) -> Result<(), E>) -> Result<Self, E> {
+        let mut fields = Self {
+            attributes: RealmAttributes::new_zeroed(),
+            rpv: [0; 8],
+            stage2: RealmStage2::new_zeroed(),
+        };
+        read(offset_of!(RmiRealmParams, attributes), words_of(&mut fields.attributes))?;
+        read(offset_of!(RmiRealmParams, rpv), &mut fields.rpv)?;
+        read(offset_of!(RmiRealmParams, stage2), words_of(&mut fields.stage2))?;
         Ok(fields)
     }
 
@@ -111,52 +106,46 @@ impl RmiRealmParams {
     ///
     /// The first rule that is broken.
     pub fn validate(&self, limits: &RealmLimits) -> Result<RealmParameters, RealmParametersError> {
-        let [flags, s2sz, sve_vl, num_bps, num_wps, pmu_num_ctrs, algorithm] = self.measured;
-        let supported = if limits.lpa2 { flag::LPA2 } else { 0 };
-        if flags & !supported != 0 {
-            return Err(RealmParametersError::Flags);
-        }
-        let breakpoints = within(low_half(num_bps), limits.breakpoints)
-            .ok_or(RealmParametersError::Breakpoints)?;
-        let watchpoints = within(low_half(num_wps), limits.watchpoints)
-            .ok_or(RealmParametersError::Watchpoints)?;
-        let [algorithm, ..] = algorithm.to_le_bytes();
+        let host = &self.attributes;
+        let supported = if limits.lpa2 { RealmFlags::LPA2 } else { RealmFlags::empty() };
+        let flags = RealmFlags::from_bits(host.flags)
+            .filter(|flags| supported.contains(*flags))
+            .ok_or(RealmParametersError::Flags)?;
+        let breakpoints =
+            within(host.num_bps, limits.breakpoints).ok_or(RealmParametersError::Breakpoints)?;
+        let watchpoints =
+            within(host.num_wps, limits.watchpoints).ok_or(RealmParametersError::Watchpoints)?;
         let algorithm =
-            HashAlgorithm::from_number(algorithm).ok_or(RealmParametersError::Algorithm)?;
+            HashAlgorithm::from_number(host.algorithm).ok_or(RealmParametersError::Algorithm)?;
         let measured = MeasuredRealmParameters {
-            flags,
-            s2sz: low_half(s2sz),
-            sve_vl: low_half(sve_vl),
-            num_bps: low_half(num_bps),
-            num_wps: low_half(num_wps),
-            pmu_num_ctrs: low_half(pmu_num_ctrs),
+            flags: host.flags,
+            s2sz: host.s2sz,
+            sve_vl: host.sve_vl,
+            num_bps: host.num_bps,
+            num_wps: host.num_wps,
+            pmu_num_ctrs: host.pmu_num_ctrs,
             algorithm,
         };
-        let stage2 = self.stage2(&measured, flags & flag::LPA2 != 0, limits)?;
+        let stage2 = self.stage2(flags.contains(RealmFlags::LPA2), limits)?;
         Ok(RealmParameters {
             measured,
             stage2,
-            personalization: self.personalization,
+            personalization: self.rpv,
             breakpoints,
             watchpoints,
         })
     }
 
     /// The stage-2 translation that the parameters ask for.
-    fn stage2(
-        &self,
-        measured: &MeasuredRealmParameters,
-        lpa2: bool,
-        limits: &RealmLimits,
-    ) -> Result<Stage2, RealmParametersError> {
-        let [vmid, rtt_base, rtt_level_start, rtt_num_start] = self.stage2;
+    fn stage2(&self, lpa2: bool, limits: &RealmLimits) -> Result<Stage2, RealmParametersError> {
+        let RealmStage2 { vmid, rtt_base, rtt_level_start, rtt_num_start, .. } = self.stage2;
         let most_bits =
             if lpa2 { limits.ipa_bits } else { limits.ipa_bits.min(MAX_BITS_WITHOUT_LPA2) };
-        let ipa_bits = u8::try_from(measured.s2sz)
+        let ipa_bits = u8::try_from(self.attributes.s2sz)
             .ok()
             .filter(|bits| (MIN_IPA_BITS..=most_bits).contains(bits))
             .ok_or(RealmParametersError::IpaBits)?;
-        let start_level = Level::from_number(rtt_level_start.cast_signed())
+        let start_level = Level::from_number(rtt_level_start)
             .filter(|level| match level {
                 Level::MinusOne => lpa2,
                 Level::Zero => limits.physical_bits >= MIN_PHYSICAL_BITS_FOR_LEVEL_0,
@@ -165,7 +154,7 @@ impl RmiRealmParams {
             .ok_or(RealmParametersError::StartLevel)?;
         let root_count = root_count(ipa_bits, start_level, lpa2)
             .ok_or(RealmParametersError::IpaBitsFromStartLevel)?;
-        if low_half(rtt_num_start) != u32::from(root_count) {
+        if rtt_num_start != u32::from(root_count) {
             return Err(RealmParametersError::RootCount);
         }
         let size = u64::from(root_count) * GRANULE_SIZE;
@@ -181,8 +170,6 @@ impl RmiRealmParams {
         let root = GranuleAddress::new(root)
             .filter(|_| root.is_aligned(size) && reachable)
             .ok_or(RealmParametersError::Root)?;
-        let [v0, v1, ..] = vmid.to_le_bytes();
-        let vmid = u16::from_le_bytes([v0, v1]);
         if u32::from(vmid) >> limits.vmid_bits != 0 {
             return Err(RealmParametersError::Vmid);
         }

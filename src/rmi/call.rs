@@ -2,6 +2,8 @@
 //! The types of the RMI ABI: function identifiers, versions, result words, and a call on its way
 //! from arguments to answer.
 
+use crate::abi::rmi::{status, version};
+use crate::abi::smccc::{NOT_SUPPORTED, SVE_HINT};
 use crate::arch::smc::Registers;
 pub use crate::el3::version::Dialect;
 use crate::xlat::Level;
@@ -10,8 +12,8 @@ impl Dialect {
     /// The version word: major in bits 30:16, minor in bits 15:0.
     pub const fn version(self) -> u64 {
         match self {
-            Self::V1_0 => 0x1_0000,
-            Self::V2_0 => 0x2_0000,
+            Self::V1_0 => version::V1_0,
+            Self::V2_0 => version::V2_0,
         }
     }
 }
@@ -43,91 +45,19 @@ impl Status {
             u64::from_le_bytes([status, index, 0, 0, 0, 0, 0, 0])
         }
         match self {
-            Self::Success => word(0, 0),
-            Self::ErrorInput => word(1, 0),
-            Self::ErrorRealm(index) => word(2, index),
-            Self::ErrorRec => word(3, 0),
-            Self::ErrorRtt(Level::MinusOne) => word(4, 0xff),
-            Self::ErrorRtt(Level::Zero) => word(4, 0),
-            Self::ErrorRtt(Level::One) => word(4, 1),
-            Self::ErrorRtt(Level::Two) => word(4, 2),
-            Self::ErrorRtt(Level::Three) => word(4, 3),
-            Self::ErrorGlobal => word(11, 0),
+            Self::Success => word(status::SUCCESS, 0),
+            Self::ErrorInput => word(status::ERROR_INPUT, 0),
+            Self::ErrorRealm(index) => word(status::ERROR_REALM, index),
+            Self::ErrorRec => word(status::ERROR_REC, 0),
+            Self::ErrorRtt(Level::MinusOne) => word(status::ERROR_RTT, 0xff),
+            Self::ErrorRtt(Level::Zero) => word(status::ERROR_RTT, 0),
+            Self::ErrorRtt(Level::One) => word(status::ERROR_RTT, 1),
+            Self::ErrorRtt(Level::Two) => word(status::ERROR_RTT, 2),
+            Self::ErrorRtt(Level::Three) => word(status::ERROR_RTT, 3),
+            Self::ErrorGlobal => word(status::ERROR_GLOBAL, 0),
         }
     }
 }
-
-/// What x0 holds for a function that there is not (SMCCC: NOT_SUPPORTED).
-const UNKNOWN_FUNCTION: u64 = u64::MAX;
-
-/// What every function identifier of the RMI has above its number: a fast SMC64 call of the
-/// standard service range.
-const FUNCTION_BASE: u64 = 0xC400_0000;
-
-/// Function numbers: function identifiers less 0xC400_0000.
-pub mod function {
-    /// RMI_VERSION.
-    pub const VERSION: u32 = 0x150;
-    /// RMI_GRANULE_DELEGATE (1.0).
-    pub const GRANULE_DELEGATE: u32 = 0x151;
-    /// RMI_GRANULE_UNDELEGATE (1.0).
-    pub const GRANULE_UNDELEGATE: u32 = 0x152;
-    /// RMI_DATA_CREATE (1.0).
-    pub const DATA_CREATE: u32 = 0x153;
-    /// RMI_DATA_CREATE_UNKNOWN (1.0).
-    pub const DATA_CREATE_UNKNOWN: u32 = 0x154;
-    /// RMI_DATA_DESTROY (1.0).
-    pub const DATA_DESTROY: u32 = 0x155;
-    /// RMI_REALM_ACTIVATE.
-    pub const REALM_ACTIVATE: u32 = 0x157;
-    /// RMI_REALM_CREATE.
-    pub const REALM_CREATE: u32 = 0x158;
-    /// RMI_REALM_DESTROY.
-    pub const REALM_DESTROY: u32 = 0x159;
-    /// RMI_REC_CREATE.
-    pub const REC_CREATE: u32 = 0x15A;
-    /// RMI_REC_DESTROY.
-    pub const REC_DESTROY: u32 = 0x15B;
-    /// RMI_REC_ENTER.
-    pub const REC_ENTER: u32 = 0x15C;
-    /// RMI_RTT_CREATE.
-    pub const RTT_CREATE: u32 = 0x15D;
-    /// RMI_RTT_DESTROY.
-    pub const RTT_DESTROY: u32 = 0x15E;
-    /// RMI_RTT_MAP_UNPROTECTED (1.0).
-    pub const RTT_MAP_UNPROTECTED: u32 = 0x15F;
-    /// RMI_RTT_READ_ENTRY.
-    pub const RTT_READ_ENTRY: u32 = 0x161;
-    /// RMI_RTT_UNMAP_UNPROTECTED (1.0).
-    pub const RTT_UNMAP_UNPROTECTED: u32 = 0x162;
-    /// RMI_PSCI_COMPLETE.
-    pub const PSCI_COMPLETE: u32 = 0x164;
-    /// RMI_FEATURES.
-    pub const FEATURES: u32 = 0x165;
-    /// RMI_RTT_FOLD.
-    pub const RTT_FOLD: u32 = 0x166;
-    /// RMI_REC_AUX_COUNT (1.0).
-    pub const REC_AUX_COUNT: u32 = 0x167;
-    /// RMI_RTT_INIT_RIPAS.
-    pub const RTT_INIT_RIPAS: u32 = 0x168;
-    /// RMI_RTT_SET_RIPAS.
-    pub const RTT_SET_RIPAS: u32 = 0x169;
-    /// RMI_RMM_CONFIG_SET (2.0).
-    pub const RMM_CONFIG_SET: u32 = 0x16E;
-    /// RMI_GRANULE_TRACKING_GET (2.0).
-    pub const GRANULE_TRACKING_GET: u32 = 0x1E1;
-    /// RMI_RMM_CONFIG_GET (2.0).
-    pub const RMM_CONFIG_GET: u32 = 0x1EC;
-    /// RMI_GRANULE_RANGE_DELEGATE (2.0).
-    pub const GRANULE_RANGE_DELEGATE: u32 = 0x1F1;
-    /// RMI_GRANULE_RANGE_UNDELEGATE (2.0).
-    pub const GRANULE_RANGE_UNDELEGATE: u32 = 0x1F2;
-    /// RMI_RMM_ACTIVATE (2.0).
-    pub const RMM_ACTIVATE: u32 = 0x202;
-}
-
-/// FID bit 16: the caller has no live SVE state (SMCCC 1.3). A hint, not part of the function.
-const SVE_HINT: u64 = 1 << 16;
 
 /// A command that has come in and is not answered yet.
 ///
@@ -149,11 +79,10 @@ impl<'a> Call<'a> {
         Self { registers }
     }
 
-    /// The function number, whatever the SVE hint; one that is not in [`function`] for an
-    /// identifier outside the RMI's range.
+    /// The function identifier, without the SVE hint.
     pub fn function(&self) -> u32 {
         // W0 alone names the function (SMCCC 2.5); the bits above it are not looked at.
-        let [b0, b1, b2, b3, ..] = ((self.registers[0] & !SVE_HINT) ^ FUNCTION_BASE).to_le_bytes();
+        let [b0, b1, b2, b3, ..] = (self.registers[0] & !SVE_HINT).to_le_bytes();
         u32::from_le_bytes([b0, b1, b2, b3])
     }
 
@@ -201,7 +130,7 @@ impl<'a> Call<'a> {
 
     /// Answers that there is no such function.
     pub fn answer_unknown(self) -> Answered {
-        self.respond(UNKNOWN_FUNCTION, [0, 0, 0])
+        self.respond(NOT_SUPPORTED, [0, 0, 0])
     }
 
     /// x0-x3 are written on every answer, so that nothing of the RMM's own is ever in them; x4-x7

@@ -6,13 +6,14 @@
 
 use super::call::{Answered, Call, Status};
 use super::state::Rmm;
+use crate::abi::rmi_v2::RmmConfiguration;
 use crate::address::{GRANULE_SIZE, PhysAddr};
+use crate::mem::words_of;
 use crate::percpu::Cpu;
 
-/// The fields of RmiRmmConfig that are not reserved, as 64-bit words from its start: the size of
-/// the region that granules are tracked by (0: 1 GiB) and of the RMI granule (0: 4 KiB). This RMM
-/// has this one configuration.
-const CONFIGURATION: [u64; 2] = [0, 0];
+/// The one configuration of this RMM: granules of 4 KiB, tracked by regions of 1 GiB.
+const CONFIGURATION: RmmConfiguration =
+    RmmConfiguration { tracking_region_size: 0, rmi_granule_size: 0 };
 
 /// Words of RmiRmmConfig written at a time.
 const CHUNK: usize = 64;
@@ -22,13 +23,12 @@ pub(super) fn set(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
     if rmm.is_active() {
         return call.answer(Status::ErrorGlobal);
     }
-    let mut wanted = [0; CONFIGURATION.len()];
-    let read = rmm
+    let wanted = rmm
         .granules
         .ns_granule(PhysAddr::new(call.x1()))
-        .map(|granule| cpu.slots.ns.read(granule, 0, &mut wanted));
-    match read {
-        Some(Ok(())) if wanted == CONFIGURATION => call.answer(Status::Success),
+        .map(|granule| cpu.slots.ns.read_value::<RmmConfiguration>(granule, 0));
+    match wanted {
+        Some(Ok(wanted)) if wanted == CONFIGURATION => call.answer(Status::Success),
         _ => call.answer(Status::ErrorInput),
     }
 }
@@ -39,8 +39,9 @@ pub(super) fn get(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
         return call.answer(Status::ErrorInput);
     };
     let mut words = [0; CHUNK];
-    let (configured, _reserved) = words.split_at_mut(CONFIGURATION.len());
-    configured.copy_from_slice(&CONFIGURATION);
+    let mut configuration = CONFIGURATION;
+    let configured = words_of(&mut configuration);
+    words[..configured.len()].copy_from_slice(configured);
     let page = cpu.slots.ns.map(granule);
     for offset in (0..GRANULE_SIZE).step_by(size_of_val(&words)) {
         if page.write(offset, &words).is_err() {

@@ -4,15 +4,13 @@
 use super::call::{Answered, Call, Status};
 use super::rtt::{answer_destroyed, granule, is_reachable, stage2_of};
 use super::state::Rmm;
+use crate::abi::rmi_v1::DataFlags;
 use crate::address::PhysAddr;
 use crate::granule::LockedGranule;
 use crate::granule::state::{Data, Delegated, Rd};
 use crate::percpu::Cpu;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::stage2::{Ripas, Walk};
-
-/// RmiDataFlags: the content is measured. All other bits are reserved.
-const MEASURE_CONTENT: u64 = 1;
 
 /// RMI_DATA_CREATE(x1 = RD, x2 = granule, x3 = IPA, x4 = Non-secure granule with the content, x5 =
 /// flags).
@@ -22,10 +20,7 @@ pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
 }
 
 fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Status> {
-    let flags = call.x5();
-    if flags & !MEASURE_CONTENT != 0 {
-        return Err(Status::ErrorInput);
-    }
+    let flags = DataFlags::from_bits(call.x5()).ok_or(Status::ErrorInput)?;
     let source = rmm.granules.ns_granule(PhysAddr::new(call.x4())).ok_or(Status::ErrorInput)?;
     let (rd, data) = (granule(call.x1())?, granule(call.x2())?);
     let (rd, data) = rmm.granules.lock_pair::<Rd, Delegated>(cpu.index, rd, data)?;
@@ -52,8 +47,8 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: &Call<'_>) -> Result<(), Statu
             drop(data.transition::<Delegated>());
             return Err(Status::ErrorInput);
         }
-        let measured = (flags & MEASURE_CONTENT != 0).then(|| content.plain_words());
-        measurement.extend_with_data(ipa.get(), flags, measured);
+        let measured = flags.contains(DataFlags::MEASURE_CONTENT).then(|| content.plain_words());
+        measurement.extend_with_data(ipa.get(), flags.bits(), measured);
         drop(content);
         Ok(data)
     })

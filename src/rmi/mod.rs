@@ -20,10 +20,11 @@ mod state;
 mod tracking;
 mod version;
 
+pub use call::Dialect;
 use call::{Answered, Call};
-pub use call::{Dialect, function};
 pub use state::Rmm;
 
+pub use crate::abi::rmi::function;
 use crate::arch::smc::Registers;
 use crate::percpu::Cpu;
 

@@ -11,7 +11,7 @@ use crate::address::PhysAddr;
 use crate::granule::state::{Delegated, Rd, Rtt, Unused};
 use crate::granule::{GranuleAddress, LockedGranule, LockedSet, MAX_SET};
 use crate::percpu::Cpu;
-use crate::realm::parameters::RmiRealmParams;
+use crate::realm::parameters::HostRealmParameters;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec;
 use crate::realm::stage2::{MAX_ROOT_TABLES, Stage2};
@@ -51,7 +51,7 @@ pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
 fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64, parameters: PhysAddr) -> Result<(), Status> {
     let page = rmm.granules.ns_granule(parameters).ok_or(Status::ErrorInput)?;
     let page = cpu.slots.ns.map(page);
-    let parameters = RmiRealmParams::read(|offset, words| page.read(offset, words));
+    let parameters = HostRealmParameters::read(|offset, words| page.read(offset as u64, words));
     drop(page);
     let parameters = parameters.map_err(|_| Status::ErrorInput)?;
     let parameters =

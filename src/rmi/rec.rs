@@ -9,17 +9,18 @@
 use super::call::{Answered, Call, Status};
 use super::rtt::granule;
 use super::state::Rmm;
+use crate::abi::rmi_v1::MAX_REC_AUX;
 use crate::address::PhysAddr;
 use crate::granule::state::{self, Delegated, Rd, RecAux, Unused};
 use crate::granule::{GranuleAddress, LockError, LockedGranule, LockedSet, MAX_SET};
 use crate::percpu::Cpu;
 use crate::psci::{self, Target};
 use crate::realm::rd::{MAX_RECS, RealmDescriptor, RealmState};
-use crate::realm::rec::parameters::{MAX_AUXILIARY, RmiRecParams};
+use crate::realm::rec::parameters::HostRecParameters;
 use crate::realm::rec::{AUXILIARY, Mpidr, Rec, RecIdentity};
 
 // A REC and its auxiliary granules are locked as one set.
-static_assertions::const_assert!(MAX_AUXILIARY < MAX_SET);
+static_assertions::const_assert!(MAX_REC_AUX < MAX_SET);
 
 /// RMI_REC_CREATE(x1 = RD, x2 = REC, x3 = Non-secure page with an RmiRecParams).
 pub(super) fn create(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answered {
@@ -36,7 +37,7 @@ fn try_create(
 ) -> Result<(), Status> {
     let page = rmm.granules.ns_granule(parameters).ok_or(Status::ErrorInput)?;
     let page = cpu.slots.ns.map(page);
-    let parameters = RmiRecParams::read(|offset, words| page.read(offset, words));
+    let parameters = HostRecParameters::read(|offset, words| page.read(offset as u64, words));
     drop(page);
     let parameters = parameters.map_err(|_| Status::ErrorInput)?;
     let auxiliary = parameters.auxiliary().map_err(|_| Status::ErrorInput)?;
@@ -81,7 +82,7 @@ fn try_create(
 }
 
 /// The name of the REC that these parameters make, if it is the next that the Realm may have.
-fn next_rec(realm: &RealmDescriptor, parameters: &RmiRecParams) -> Result<Mpidr, Status> {
+fn next_rec(realm: &RealmDescriptor, parameters: &HostRecParameters) -> Result<Mpidr, Status> {
     if realm.next_rec >= MAX_RECS || realm.state != RealmState::New {
         return Err(Status::ErrorRealm(0));
     }

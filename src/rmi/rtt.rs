@@ -7,6 +7,7 @@
 
 use super::call::{Answered, Call, Status};
 use super::state::Rmm;
+use crate::abi::rmi_v1::{RTTE_ASSIGNED, RTTE_TABLE, RTTE_UNASSIGNED};
 use crate::address::{Ipa, PhysAddr};
 use crate::cpu::CpuIndex;
 use crate::granule::state::{Delegated, Rd, Rec};
@@ -20,11 +21,6 @@ use crate::realm::stage2::{
     Entry, RangeError, Ripas, UnmapError, UnprotectedMapping, Walk, WalkError,
 };
 use crate::xlat::Level;
-
-/// RmiRttEntryState.
-const UNASSIGNED: u64 = 0;
-const ASSIGNED: u64 = 1;
-const TABLE: u64 = 2;
 
 impl From<RangeError> for Status {
     fn from(_: RangeError) -> Self {
@@ -187,11 +183,11 @@ pub(super) fn read_entry(rmm: &Rmm<'_>, cpu: &mut Cpu, call: Call<'_>) -> Answer
         Err(status) => return call.answer(status),
     };
     let (state, descriptor, ripas) = match entry {
-        Entry::Unassigned(ripas) => (UNASSIGNED, 0, ripas),
-        Entry::Assigned(ripas, memory) => (ASSIGNED, memory.get(), ripas),
-        Entry::UnassignedNs => (UNASSIGNED, 0, Ripas::Empty),
-        Entry::AssignedNs(mapping) => (ASSIGNED, mapping.descriptor(), Ripas::Empty),
-        Entry::Table(table) => (TABLE, table.get().get(), Ripas::Empty),
+        Entry::Unassigned(ripas) => (RTTE_UNASSIGNED, 0, ripas),
+        Entry::Assigned(ripas, memory) => (RTTE_ASSIGNED, memory.get(), ripas),
+        Entry::UnassignedNs => (RTTE_UNASSIGNED, 0, Ripas::Empty),
+        Entry::AssignedNs(mapping) => (RTTE_ASSIGNED, mapping.descriptor(), Ripas::Empty),
+        Entry::Table(table) => (RTTE_TABLE, table.get().get(), Ripas::Empty),
     };
     let level = i64::from(level.number()).cast_unsigned();
     call.answer_with_x4(Status::Success, [level, state, descriptor, ripas as u64])

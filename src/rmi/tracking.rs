@@ -3,16 +3,9 @@
 
 use super::call::{Answered, Call, Status};
 use super::state::Rmm;
+use crate::abi::rmi_v2::{CATEGORY_CONVENTIONAL, TRACKING_FINE, TRACKING_NONE};
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
-
-/// RmiMemCategory: conventional memory. Devices are not tracked.
-const CONVENTIONAL: u64 = 0;
-
-/// RmiTrackingState of memory whose granules cannot be delegated.
-const NONE: u64 = 1;
-/// RmiTrackingState of memory whose granules are delegated one by one.
-const FINE: u64 = 2;
 
 /// RMI_GRANULE_TRACKING_GET(x1 = base, x2 = top): x1 = category, x2 = tracking state of the memory
 /// at the base, x3 = where memory of another kind begins, or the top if that comes first.
@@ -26,6 +19,6 @@ pub(super) fn get(rmm: &Rmm<'_>, call: Call<'_>) -> Answered {
     let end = run.end.map_or(top, |end| end.min(top));
     call.answer_with(
         Status::Success,
-        [CONVENTIONAL, if run.tracked { FINE } else { NONE }, end.get()],
+        [CATEGORY_CONVENTIONAL, if run.tracked { TRACKING_FINE } else { TRACKING_NONE }, end.get()],
     )
 }

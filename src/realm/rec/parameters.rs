@@ -2,51 +2,50 @@
 //! The parameters of a REC (RmiRecParams): copied from the host's memory once, then a value. Most
 //! rules depend on the Realm, and are the command's.
 
+use core::mem::offset_of;
+
+use zerocopy::FromZeros;
+
 use super::Mpidr;
+use crate::abi::rmi_v1::{RecAuxiliary, RecFlags, RmiRecParams};
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
+use crate::mem::words_of;
 use crate::realm::measurement::MeasuredRecParameters;
-
-/// The most auxiliary granules that the ABI lets a REC have.
-pub const MAX_AUXILIARY: usize = 16;
 
 /// Why parameters are wrong whatever the Realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecParametersError {
-    /// More than [`MAX_AUXILIARY`] auxiliary granules.
+    /// More than 16 auxiliary granules.
     AuxiliaryCount,
     /// The address of an auxiliary granule is not aligned.
     AuxiliaryAddress,
 }
 
-/// The parameters as the host wrote them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RmiRecParams {
-    flags: [u64; 1],
-    mpidr: [u64; 1],
-    pc: [u64; 1],
+/// The fields of RmiRecParams, as the host wrote them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostRecParameters {
+    flags: u64,
+    mpidr: u64,
+    pc: u64,
     gprs: [u64; 8],
-    /// The number of auxiliary granules, then their addresses.
-    auxiliary: [u64; 1 + MAX_AUXILIARY],
+    aux: RecAuxiliary,
 }
 
-/// The flag that makes a REC runnable.
-const RUNNABLE: u64 = 1 << 0;
-
-impl RmiRecParams {
-    /// Reads the fields, each once, with `read`, which fills words from a byte offset of the
-    /// structure.
+impl HostRecParameters {
+    /// Reads the fields, each once, with `read`, which fills words from a byte offset of the page.
     ///
     /// # Errors
     ///
     /// The first that `read` gives.
-    pub fn read<E>(mut read: impl FnMut(u64, &mut [u64]) -> Result<(), E>) -> Result<Self, E> {
-        let mut fields = Self::default();
-        read(0x0, &mut fields.flags)?;
-        read(0x100, &mut fields.mpidr)?;
-        read(0x200, &mut fields.pc)?;
-        read(0x300, &mut fields.gprs)?;
-        read(0x800, &mut fields.auxiliary)?;
+    pub fn read<E>(mut read: impl FnMut(usize, &mut [u64]) -> Result<(), E>) -> Result<Self, E> {
+        let aux = RecAuxiliary::new_zeroed();
+        let mut fields = Self { flags: 0, mpidr: 0, pc: 0, gprs: [0; 8], aux };
+        read(offset_of!(RmiRecParams, flags), words_of(&mut fields.flags))?;
+        read(offset_of!(RmiRecParams, mpidr), words_of(&mut fields.mpidr))?;
+        read(offset_of!(RmiRecParams, pc), words_of(&mut fields.pc))?;
+        read(offset_of!(RmiRecParams, gprs), &mut fields.gprs)?;
+        read(offset_of!(RmiRecParams, aux), words_of(&mut fields.aux))?;
         Ok(fields)
     }
 
@@ -58,10 +57,9 @@ impl RmiRecParams {
     pub fn auxiliary(
         &self,
     ) -> Result<impl Iterator<Item = GranuleAddress> + Clone, RecParametersError> {
-        let [count, addresses @ ..] = &self.auxiliary;
-        let addresses = usize::try_from(*count)
+        let addresses = usize::try_from(self.aux.count)
             .ok()
-            .and_then(|count| addresses.get(..count))
+            .and_then(|count| self.aux.granules.get(..count))
             .ok_or(RecParametersError::AuxiliaryCount)?;
         let granule = |address: &u64| GranuleAddress::new(PhysAddr::new(*address));
         if addresses.iter().any(|address| granule(address).is_none()) {
@@ -72,19 +70,16 @@ impl RmiRecParams {
 
     /// What names the REC within its Realm; `None` when reserved bits are set.
     pub fn mpidr(&self) -> Option<Mpidr> {
-        let [mpidr] = self.mpidr;
-        Mpidr::new(mpidr)
+        Mpidr::new(self.mpidr)
     }
 
     /// Whether the REC is runnable at first. Flags not defined are not looked at, though measured.
     pub fn is_runnable(&self) -> bool {
-        let [flags] = self.flags;
-        flags & RUNNABLE != 0
+        RecFlags::from_bits_retain(self.flags).contains(RecFlags::RUNNABLE)
     }
 
     /// What is measured of a runnable REC, which is also what it starts with.
     pub fn measured(&self) -> MeasuredRecParameters {
-        let ([flags], [pc]) = (self.flags, self.pc);
-        MeasuredRecParameters { flags, pc, gprs: self.gprs }
+        MeasuredRecParameters { flags: self.flags, pc: self.pc, gprs: self.gprs }
     }
 }

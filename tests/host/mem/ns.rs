@@ -7,8 +7,9 @@ use kit::el3::Pas;
 use kit::system::System;
 use rmm::address::PhysAddr;
 use rmm::host::record;
-use rmm::mem::{NsAccessError, PlainOldData};
+use rmm::mem::NsAccessError;
 use rmm::rmi::Dialect;
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::{FIRST_PAGE, data, host_granule, steps};
 use kit::rmi::fixture::*;
@@ -63,15 +64,12 @@ fn memory_of_another_world_is_a_fault_that_is_survived() {
 
 /// A structure of the ABI, as far as these tests are concerned.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes)]
 struct Parameters {
     flags: u64,
     name: [u8; 16],
     list: [u64; 20],
 }
-
-// SAFETY: integers without padding between them.
-unsafe impl PlainOldData for Parameters {}
 
 const PARAMETERS: Parameters = Parameters { flags: 1, name: *b"of a test, plain", list: [3; 20] };
 

@@ -2,8 +2,8 @@
 //! Which stage-2 translations a Realm may ask for, against the rules written down once more: by the
 //! sizes that a walk from each level translates.
 
-use rmm::realm::parameters::{RealmLimits, RealmParametersError, RmiRealmParams};
-use rmm::realm::rec::parameters::RmiRecParams;
+use rmm::realm::parameters::{HostRealmParameters, RealmLimits, RealmParametersError};
+use rmm::realm::rec::parameters::HostRecParameters;
 use rmm::realm::stage2::Stage2;
 
 const LIMITS: RealmLimits = RealmLimits {
@@ -24,7 +24,7 @@ fn validate(
     count: u64,
     root: u64,
 ) -> Result<Stage2, RealmParametersError> {
-    let fields = RmiRealmParams::read(|offset, words: &mut [u64]| {
+    let fields = HostRealmParameters::read(|offset, words: &mut [u64]| {
         match offset {
             0x0 => words.copy_from_slice(&[u64::from(lpa2), s2sz, 0, 1, 1, 0, 0]),
             0x800 => words.copy_from_slice(&[3, root, level.cast_unsigned(), count]),
@@ -116,7 +116,7 @@ fn limits_of_the_cpu_are_kept() {
 
 #[test]
 fn no_word_of_the_parameters_is_read_twice() {
-    fn words(read: impl FnOnce(&mut dyn FnMut(u64, &mut [u64]) -> Result<(), ()>)) -> Vec<u64> {
+    fn words(read: impl FnOnce(&mut dyn FnMut(usize, &mut [u64]) -> Result<(), ()>)) -> Vec<usize> {
         let mut seen = Vec::new();
         read(&mut |offset, words| {
             seen.extend((offset..).step_by(8).take(words.len()));
@@ -125,8 +125,8 @@ fn no_word_of_the_parameters_is_read_twice() {
         seen.sort_unstable();
         seen
     }
-    let realm = words(|read| assert!(RmiRealmParams::read(read).is_ok()));
-    let rec = words(|read| assert!(RmiRecParams::read(read).is_ok()));
+    let realm = words(|read| assert!(HostRealmParameters::read(read).is_ok()));
+    let rec = words(|read| assert!(HostRecParameters::read(read).is_ok()));
     for seen in [realm, rec] {
         assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:x?}");
     }

@@ -58,7 +58,7 @@ fn on_all_cpus(
                 let mut cpu = System::cpu(index);
                 body(index, &mut |function, arguments| {
                     let mut registers = [0; 8];
-                    registers[0] = 0xC400_0000 | u64::from(function);
+                    registers[0] = u64::from(function);
                     registers[1..=arguments.len()].copy_from_slice(arguments);
                     let [x0, ..] = system.call(&mut cpu, registers);
                     assert!(cpu.slots.is_empty());

@@ -37,7 +37,7 @@ fn run(
         let index = random.usize(0..GRANULES);
         let granule = address(index);
         let mut call = |function: u32| {
-            let registers = [0xC400_0000 | u64::from(function), granule, 2, 3, 4, 5, 6, 7];
+            let registers = [u64::from(function), granule, 2, 3, 4, 5, 6, 7];
             let after = system.call(cpu, registers);
             assert_eq!(after[1..], [0, 0, 0, 4, 5, 6, 7]);
             assert!(after[0] <= 1, "success or an input error");

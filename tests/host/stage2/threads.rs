@@ -40,7 +40,7 @@ fn pool(index: u64) -> u64 {
 
 fn call(system: &System<'_>, cpu: &mut Cpu, function: u32, arguments: &[u64]) -> [u64; 5] {
     let mut registers = [0; 8];
-    registers[0] = 0xC400_0000 | u64::from(function);
+    registers[0] = u64::from(function);
     registers[1..=arguments.len()].copy_from_slice(arguments);
     let after = system.call(cpu, registers);
     [after[0], after[1], after[2], after[3], after[4]]

@@ -53,7 +53,7 @@ pub fn boot(dialect: Dialect) -> System<'static> {
 pub fn call(system: &System<'_>, function: u32, arguments: &[u64]) -> (u64, [u64; 3]) {
     let mut registers: Registers =
         [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);
-    registers[0] = 0xC400_0000 ^ u64::from(function);
+    registers[0] = u64::from(function);
     registers[1..=arguments.len()].copy_from_slice(arguments);
     let before = registers;
     let after = system.call(&mut System::cpu(0), registers);

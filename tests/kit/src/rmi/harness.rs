@@ -137,7 +137,7 @@ impl<'a, C: Choices> Harness<'a, C> {
             function::GRANULE_RANGE_UNDELEGATE,
             function::RMM_ACTIVATE,
         ];
-        let known = 0xC400_0000 | u64::from(self.choices.one_of(&NUMBERS));
+        let known = u64::from(self.choices.one_of(&NUMBERS));
         let function = match self.choices.below(64) {
             0 => self.choices.any(),
             1 => 0xC400_0100 | self.choices.below(0x200),

@@ -42,7 +42,7 @@ pub struct Model {
 impl Model {
     /// What x0-x3 must be after a call with x0-x2 as given.
     pub fn call(&mut self, x0: u64, x1: u64, x2: u64) -> [u64; 4] {
-        let number = ((x0 & 0xffff_ffff) & !(1 << 16)) ^ 0xC400_0000;
+        let number = x0 & 0xffff_ffff & !(1 << 16);
         let Ok(number) = u32::try_from(number) else { unreachable!("32 bits") };
         match (self.dialect, number) {
             (_, function::VERSION) => {
@@ -83,9 +83,10 @@ impl Model {
 
     /// Whether a call is a command that works on a Realm, of which this model knows nothing.
     pub fn is_realm_command(&self, x0: u64) -> bool {
-        let number = (x0 & 0xffff_ffff & !(1 << 16)) ^ 0xC400_0000;
-        let granules_or_features = [0x151, 0x152, 0x165].contains(&number);
-        self.dialect == Dialect::V1_0 && (0x151..0x16a).contains(&number) && !granules_or_features
+        let number = x0 & 0xffff_ffff & !(1 << 16);
+        let granules_or_features = [0xC400_0151, 0xC400_0152, 0xC400_0165].contains(&number);
+        let commands = 0xC400_0151..0xC400_016A;
+        self.dialect == Dialect::V1_0 && commands.contains(&number) && !granules_or_features
     }
 
     fn delegate(&mut self, address: u64) -> bool {

@@ -217,7 +217,7 @@ impl Host {
     pub fn raw_call(&mut self, function: u32, arguments: &[u64]) -> [u64; 5] {
         let mut registers =
             [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);
-        registers[0] = 0xC400_0000 ^ u64::from(function);
+        registers[0] = u64::from(function);
         registers[1..=arguments.len()].copy_from_slice(arguments);
         lock(&self.sharing).in_command = Some(0);
         let after = self.system.call(&mut self.cpu, registers);

@@ -11,10 +11,8 @@ use crate::boot::options;
 use crate::cpu::{Cpu, RmmPhase};
 use crate::world::{Frame, World};
 
-/// The RMM's last word in its boot: x1 = code, x2 = activation token.
-pub const BOOT_COMPLETE: u64 = 0xC400_01CF;
-/// The RMM's answer to an RMI call: x1 onwards are the host's x0 onwards.
-pub const REQ_COMPLETE: u64 = 0xC400_018F;
+pub use rmm_abi::el3::{BOOT_COMPLETE, REQ_COMPLETE};
+
 /// Function numbers of the RMI, as TF-A forwards them.
 const RMI_RANGES: [core::ops::RangeInclusive<u64>; 2] =
     [0xC400_0150..=0xC400_018F, 0xC400_01D0..=0xC400_02CF];

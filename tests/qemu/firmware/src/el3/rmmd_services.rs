@@ -4,6 +4,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use rmm_abi::el3::{self, status};
 use rmm_test_firmware::options::{GRANULE, Options, ReserveMemory};
 use rmm_test_firmware::{say, smccc};
 
@@ -12,23 +13,16 @@ use crate::gpt::{Gpi, GptError, gpt};
 use crate::mmu;
 use crate::world::Frame;
 
-const GTSI_DELEGATE: u64 = 0xC400_01B0;
-const GTSI_UNDELEGATE: u64 = 0xC400_01B1;
-const ATTEST_GET_REALM_KEY: u64 = 0xC400_01B2;
-const ATTEST_GET_PLAT_TOKEN: u64 = 0xC400_01B3;
-const EL3_FEATURES: u64 = 0xC400_01B4;
-const RESERVE_MEMORY: u64 = 0xC400_01BB;
-
 /// Status of a service, for the RMM's x0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i64)]
 enum Status {
-    Ok = 0,
-    Unknown = -1,
-    BadAddress = -2,
-    BadPas = -3,
-    NoMemory = -4,
-    Invalid = -5,
+    Ok = status::OK,
+    Unknown = status::UNKNOWN,
+    BadAddress = status::BAD_ADDRESS,
+    BadPas = status::BAD_PAS,
+    NoMemory = status::NO_MEMORY,
+    Invalid = status::INVALID,
 }
 
 /// A raw P-384 private key: the length is what matters here, nothing is signed with it.
@@ -40,15 +34,15 @@ const PLATFORM_TOKEN: u64 = 0xa0;
 pub fn serve(frame: &mut Frame) {
     let [fid, x1, x2, x3] = [frame.x[0], frame.x[1], frame.x[2], frame.x[3]];
     let status = match fid {
-        GTSI_DELEGATE => transition(x1, Gpi::Nonsecure, Gpi::Realm),
-        GTSI_UNDELEGATE => transition(x1, Gpi::Realm, Gpi::Nonsecure),
-        ATTEST_GET_REALM_KEY => realm_key(x1, x2, x3, &mut frame.x[1]),
-        ATTEST_GET_PLAT_TOKEN => {
+        el3::GRANULE_DELEGATE => transition(x1, Gpi::Nonsecure, Gpi::Realm),
+        el3::GRANULE_UNDELEGATE => transition(x1, Gpi::Realm, Gpi::Nonsecure),
+        el3::ATTEST_GET_REALM_KEY => realm_key(x1, x2, x3, &mut frame.x[1]),
+        el3::ATTEST_GET_PLAT_TOKEN => {
             frame.x[2] = 0;
             platform_token(x1, x2, x3, &mut frame.x[1])
         }
-        EL3_FEATURES => features(x1, &mut frame.x[1]),
-        RESERVE_MEMORY => reserve_memory(x1, x2, &mut frame.x[1]),
+        el3::EL3_FEATURES => features(x1, &mut frame.x[1]),
+        el3::RESERVE_MEMORY => reserve_memory(x1, x2, &mut frame.x[1]),
         _ => {
             say!("EL3: WARNING: unsupported RMM-EL3 call {fid:#x}");
             Status::Unknown

@@ -2,36 +2,19 @@
 //! Realms and RECs as a host builds them with RMI 1.0: the structures of the ABI, written to test
 //! memory, and the commands.
 
+use rmm_abi::rmi::{function as fid, status};
+use rmm_abi::rmi_v1::{RealmFlags, RecFlags, RmiRealmParams, RmiRecParams};
 use rmm_test_firmware::options::GRANULE;
+use zerocopy::{FromZeros, transmute_ref};
 
 use crate::check;
 use crate::probe;
 use crate::rmi::{self, Status};
 
-/// Function identifiers.
-pub mod fid {
-    /// RMI_REALM_ACTIVATE.
-    pub const REALM_ACTIVATE: u64 = 0xC400_0157;
-    /// RMI_REALM_CREATE.
-    pub const REALM_CREATE: u64 = 0xC400_0158;
-    /// RMI_REALM_DESTROY.
-    pub const REALM_DESTROY: u64 = 0xC400_0159;
-    /// RMI_REC_CREATE.
-    pub const REC_CREATE: u64 = 0xC400_015A;
-    /// RMI_REC_DESTROY.
-    pub const REC_DESTROY: u64 = 0xC400_015B;
-    /// RMI_REC_ENTER.
-    pub const REC_ENTER: u64 = 0xC400_015C;
-    /// RMI_PSCI_COMPLETE.
-    pub const PSCI_COMPLETE: u64 = 0xC400_0164;
-    /// RMI_REC_AUX_COUNT.
-    pub const REC_AUX_COUNT: u64 = 0xC400_0167;
-}
-
 /// RMI_ERROR_REALM: the Realm is NEW where it should not be, or ACTIVE, or has something left.
-pub const ERROR_REALM: Status = Status(2);
+pub const ERROR_REALM: Status = Status(status::ERROR_REALM as u64);
 /// RMI_ERROR_REC.
-pub const ERROR_REC: Status = Status(3);
+pub const ERROR_REC: Status = Status(status::ERROR_REC as u64);
 
 /// The stage 2 that a Realm is created with.
 #[derive(Clone, Copy, Debug)]
@@ -73,53 +56,45 @@ impl Shape {
     }
 }
 
-/// Writes words to a page of test memory that is the host's.
-fn fill(page: u64, words: &[(u64, u64)]) {
-    let written = probe::fill_granule(page, 0).and_then(|()| {
-        words.iter().try_for_each(|(offset, word)| probe::write(page + offset, *word))
-    });
+/// Writes a page of test memory that is the host's.
+fn write_page(page: u64, words: &[u64; 512]) {
+    let written =
+        (page..).step_by(8).zip(words).try_for_each(|(address, word)| probe::write(address, *word));
     if written.is_err() {
         check::that("the host writes its own memory", false);
     }
 }
 
 /// RMI_REALM_CREATE with its parameters in `page`.
-pub fn create(rd: u64, page: u64, shape: Shape, root: u64, vmid: u64) -> Status {
-    fill(
-        page,
-        &[
-            (0x0, u64::from(shape.lpa2)),
-            (0x8, shape.ipa_bits),
-            // Breakpoints and watchpoints, less one.
-            (0x18, 1),
-            (0x20, 1),
-            (0x800, vmid),
-            (0x808, root),
-            (0x810, shape.level.cast_unsigned()),
-            (0x818, shape.roots),
-        ],
-    );
+pub fn create(rd: u64, page: u64, shape: Shape, root: u64, vmid: u16) -> Status {
+    let mut parameters = RmiRealmParams::new_zeroed();
+    if shape.lpa2 {
+        parameters.attributes.flags = RealmFlags::LPA2.bits();
+    }
+    parameters.attributes.s2sz = u32::try_from(shape.ipa_bits).unwrap_or(u32::MAX);
+    // Less one.
+    parameters.attributes.num_bps = 1;
+    parameters.attributes.num_wps = 1;
+    parameters.stage2.vmid = vmid;
+    parameters.stage2.rtt_base = root;
+    parameters.stage2.rtt_level_start = shape.level;
+    parameters.stage2.rtt_num_start = u32::try_from(shape.roots).unwrap_or(u32::MAX);
+    write_page(page, transmute_ref!(&parameters));
     Status(rmi::call(fid::REALM_CREATE, &[rd, page], 0)[0])
 }
 
 /// RMI_REC_CREATE of a runnable REC with its parameters in `page`.
 pub fn rec_create(rd: u64, rec: u64, page: u64, mpidr: u64, auxiliary: &[u64]) -> Status {
-    fill(
-        page,
-        &[
-            (0x0, 1),
-            (0x100, mpidr),
-            (0x200, 0x8000),
-            (0x300, mpidr),
-            (0x800, auxiliary.len() as u64),
-        ],
-    );
-    for (offset, granule) in (0x808..).step_by(8).zip(auxiliary) {
-        check::that(
-            "the host writes its own memory",
-            probe::write(page + offset, *granule).is_ok(),
-        );
+    let mut parameters = RmiRecParams::new_zeroed();
+    parameters.flags = RecFlags::RUNNABLE.bits();
+    parameters.mpidr = mpidr;
+    parameters.pc = 0x8000;
+    parameters.gprs[0] = mpidr;
+    parameters.aux.count = auxiliary.len() as u64;
+    for (place, granule) in parameters.aux.granules.iter_mut().zip(auxiliary) {
+        *place = *granule;
     }
+    write_page(page, transmute_ref!(&parameters));
     Status(rmi::call(fid::REC_CREATE, &[rd, rec, page], 0)[0])
 }
 

@@ -5,37 +5,17 @@
 
 use core::fmt;
 
+use rmm_abi::rmi::{status, version};
 use rmm_test_firmware::smccc;
 
 use crate::smc::{self, ARGUMENTS};
 
-/// Function identifiers.
-pub mod fid {
-    /// RMI_VERSION.
-    pub const VERSION: u64 = 0xC400_0150;
-    /// RMI_GRANULE_DELEGATE (1.0).
-    pub const GRANULE_DELEGATE: u64 = 0xC400_0151;
-    /// RMI_GRANULE_UNDELEGATE (1.0).
-    pub const GRANULE_UNDELEGATE: u64 = 0xC400_0152;
-    /// RMI_FEATURES.
-    pub const FEATURES: u64 = 0xC400_0165;
-    /// RMI_RMM_CONFIG_SET (2.0).
-    pub const RMM_CONFIG_SET: u64 = 0xC400_016E;
-    /// Test images only: x1 = which fault the RMM is to commit.
-    pub const SELF_TEST: u64 = 0xC400_018E;
-    /// RMI_GRANULE_TRACKING_GET (2.0).
-    pub const GRANULE_TRACKING_GET: u64 = 0xC400_01E1;
-    /// Of the test image: how much of its stacks a CPU has used.
-    pub const STACK_USE: u64 = 0xC400_018D;
-    /// RMI_RMM_CONFIG_GET (2.0).
-    pub const RMM_CONFIG_GET: u64 = 0xC400_01EC;
-    /// RMI_GRANULE_RANGE_DELEGATE (2.0).
-    pub const GRANULE_RANGE_DELEGATE: u64 = 0xC400_01F1;
-    /// RMI_GRANULE_RANGE_UNDELEGATE (2.0).
-    pub const GRANULE_RANGE_UNDELEGATE: u64 = 0xC400_01F2;
-    /// RMI_RMM_ACTIVATE (2.0).
-    pub const RMM_ACTIVATE: u64 = 0xC400_0202;
-}
+pub use rmm_abi::rmi::function as fid;
+
+/// Test images only: x1 = which fault the RMM is to commit.
+const SELF_TEST: u64 = 0xC400_018E;
+/// Test images only: how much of its stacks a CPU has used.
+const STACK_USE: u64 = 0xC400_018D;
 
 /// The result word of a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,11 +23,11 @@ pub struct Status(pub u64);
 
 impl Status {
     /// RMI_SUCCESS.
-    pub const SUCCESS: Self = Self(0);
+    pub const SUCCESS: Self = Self(status::SUCCESS as u64);
     /// RMI_ERROR_INPUT.
-    pub const ERROR_INPUT: Self = Self(1);
+    pub const ERROR_INPUT: Self = Self(status::ERROR_INPUT as u64);
     /// RMI_ERROR_GLOBAL (2.0): not in this state of the RMM.
-    pub const ERROR_GLOBAL: Self = Self(11);
+    pub const ERROR_GLOBAL: Self = Self(status::ERROR_GLOBAL as u64);
     /// What the RMM's test image answers when it survived a fault that it was asked for.
     pub const SURVIVED: Self = Self(u64::MAX - 1);
     /// Not a command.
@@ -73,9 +53,9 @@ pub struct Version(pub u64);
 
 impl Version {
     /// 1.0.
-    pub const V1_0: Self = Self(0x1_0000);
+    pub const V1_0: Self = Self(version::V1_0);
     /// 2.0.
-    pub const V2_0: Self = Self(0x2_0000);
+    pub const V2_0: Self = Self(version::V2_0);
 }
 
 impl fmt::Debug for Version {
@@ -116,7 +96,8 @@ impl Dialect {
 
 /// Calls a command whose results reach up to x`results`, and checks the registers from x4 on that
 /// are none.
-pub fn call(fid: u64, arguments: &[u64], results: usize) -> [u64; ARGUMENTS] {
+pub fn call(fid: impl Into<u64>, arguments: &[u64], results: usize) -> [u64; ARGUMENTS] {
+    let fid = fid.into();
     let (passed, returned) = smc::call(fid, arguments);
     for index in (results + 1).max(4)..ARGUMENTS {
         if returned[index] != passed[index] {
@@ -199,14 +180,13 @@ pub fn undelegate(address: u64) -> Status {
 
 /// Asks the RMM's test image to commit a fault.
 pub fn self_test(kind: u64) -> Status {
-    Status(call(fid::SELF_TEST, &[kind], 0)[0])
+    Status(call(SELF_TEST, &[kind], 0)[0])
 }
 
 /// Used and all bytes of the stack and of the exception stack of a CPU, which the RMM's test image
 /// tells; `None` from any other.
 pub fn stack_use(cpu: u64) -> Option<[(u64, u64); 2]> {
-    let [status, used, size, exceptions_used, exceptions_size, ..] =
-        call(fid::STACK_USE, &[cpu], 4);
+    let [status, used, size, exceptions_used, exceptions_size, ..] = call(STACK_USE, &[cpu], 4);
     (Status(status) == Status::SUCCESS)
         .then_some([(used, size), (exceptions_used, exceptions_size)])
 }
@@ -214,7 +194,7 @@ pub fn stack_use(cpu: u64) -> Option<[(u64, u64); 2]> {
 /// Asks the RMM's test image for something that it may do without harm, in x1, with arguments from
 /// x2 on. How that went, and a result.
 pub fn self_test_for(request: &[u64]) -> (Status, u64) {
-    let returned = call(fid::SELF_TEST, request, 1);
+    let returned = call(SELF_TEST, request, 1);
     (Status(returned[0]), returned[1])
 }
 

@@ -2,39 +2,14 @@
 //! The tables and the memory of a Realm as a host builds them with RMI 1.0: the commands, and what
 //! a host does with several of them.
 
+use rmm_abi::rmi::{function as fid, status};
 use rmm_test_firmware::options::GRANULE;
 
 use crate::rmi::{self, Status};
 
-/// Function identifiers.
-mod fid {
-    /// RMI_DATA_CREATE.
-    pub const DATA_CREATE: u64 = 0xC400_0153;
-    /// RMI_DATA_CREATE_UNKNOWN.
-    pub const DATA_CREATE_UNKNOWN: u64 = 0xC400_0154;
-    /// RMI_DATA_DESTROY.
-    pub const DATA_DESTROY: u64 = 0xC400_0155;
-    /// RMI_RTT_CREATE.
-    pub const RTT_CREATE: u64 = 0xC400_015D;
-    /// RMI_RTT_DESTROY.
-    pub const RTT_DESTROY: u64 = 0xC400_015E;
-    /// RMI_RTT_MAP_UNPROTECTED.
-    pub const RTT_MAP_UNPROTECTED: u64 = 0xC400_015F;
-    /// RMI_RTT_READ_ENTRY.
-    pub const RTT_READ_ENTRY: u64 = 0xC400_0161;
-    /// RMI_RTT_UNMAP_UNPROTECTED.
-    pub const RTT_UNMAP_UNPROTECTED: u64 = 0xC400_0162;
-    /// RMI_RTT_FOLD.
-    pub const RTT_FOLD: u64 = 0xC400_0166;
-    /// RMI_RTT_INIT_RIPAS.
-    pub const RTT_INIT_RIPAS: u64 = 0xC400_0168;
-    /// RMI_RTT_SET_RIPAS.
-    pub const RTT_SET_RIPAS: u64 = 0xC400_0169;
-}
-
 /// RMI_ERROR_RTT with a level.
 pub fn error_rtt(level: i64) -> Status {
-    Status(4 | (level.cast_unsigned() & 0xff) << 8)
+    Status(u64::from(status::ERROR_RTT) | (level.cast_unsigned() & 0xff) << 8)
 }
 
 /// RMI_EMPTY.

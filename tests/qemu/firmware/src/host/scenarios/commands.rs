@@ -80,9 +80,15 @@ pub fn unknown() {
     drop(every);
 
     let mut every = Every::new("an identifier that EL3 does not forward is unknown");
-    for fid in
-        [0xC400_014F, 0xC400_0190, 0xC400_01CF, 0xC400_02D0, 0x8400_0150, 0x4400_0150, 0xC402_0150]
-    {
+    for fid in [
+        0xC400_014F_u64,
+        0xC400_0190,
+        0xC400_01CF,
+        0xC400_02D0,
+        0x8400_0150,
+        0x4400_0150,
+        0xC402_0150,
+    ] {
         every.equal(format_args!("{fid:#x}"), Status(rmi::call(fid, &[], 0)[0]), Status::UNKNOWN);
     }
     drop(every);
@@ -93,7 +99,7 @@ pub fn unknown() {
 /// The SVE hint is no part of the identifier.
 pub fn sve_hint() {
     let version = Dialect::current().version();
-    let returned = rmi::call(fid::VERSION | SVE_HINT, &[version.0], 2);
+    let returned = rmi::call(u64::from(fid::VERSION) | SVE_HINT, &[version.0], 2);
     check::equal(
         "RMI_VERSION with the SVE hint answers like RMI_VERSION",
         (Status(returned[0]), returned[1], returned[2]),
@@ -106,7 +112,7 @@ pub fn sve_hint() {
     };
     let arguments = [granule(0), granule(1)];
     for (name, fid) in [("delegate", delegate), ("undelegate", undelegate)] {
-        let status = Status(rmi::call(fid | SVE_HINT, &arguments, 1)[0]);
+        let status = Status(rmi::call(u64::from(fid) | SVE_HINT, &arguments, 1)[0]);
         check::equal(format_args!("{name} with the SVE hint succeeds"), status, Status::SUCCESS);
     }
     let mut every = Every::new("an unassigned identifier with the SVE hint is unknown");

@@ -68,7 +68,7 @@ pub fn instructions() {
     let version = Dialect::current().version();
     measure("RMI_VERSION", Status::SUCCESS, || rmi::version(version).0);
     measure("RMI_FEATURES", Status::SUCCESS, || rmi::features(0).0);
-    measure("unknown function", Status::UNKNOWN, || Status(rmi::call(0xC400_0210, &[], 0)[0]));
+    measure("unknown function", Status::UNKNOWN, || Status(rmi::call(0xC400_0210_u64, &[], 0)[0]));
     match Dialect::current() {
         Dialect::One => one_granule("RMI_GRANULE_DELEGATE", "RMI_GRANULE_UNDELEGATE"),
         Dialect::Two => {

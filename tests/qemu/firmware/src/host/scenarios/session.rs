@@ -60,5 +60,9 @@ pub fn session() {
     );
     check::equal("a device", rmi::delegate(0x0900_0000), Status::ERROR_INPUT);
     check::equal("an address beyond memory", rmi::delegate(1 << 47), Status::ERROR_INPUT);
-    check::equal("an unknown command", Status(rmi::call(0xC400_018F, &[], 0)[0]), Status::UNKNOWN);
+    check::equal(
+        "an unknown command",
+        Status(rmi::call(0xC400_018F_u64, &[], 0)[0]),
+        Status::UNKNOWN,
+    );
 }

@@ -11,7 +11,7 @@ mod callgrind;
 use std::process::ExitCode;
 
 use rmm::address::PhysAddr;
-use rmm::granule::{GranuleAddress, GranuleEntry, GranuleTable, LayoutError, MemoryRange, Waiters};
+use rmm::granule::{BankError, GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, Waiters};
 
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
@@ -29,7 +29,7 @@ const CASES: [(u64, u64); 9] = [
     (256, MIB),
 ];
 
-fn run(count: u64, size: u64) -> Result<(), LayoutError> {
+fn run(count: u64, size: u64) -> Result<(), BankError> {
     let banks = (0..count).map(|index| -> MemoryRange { (PhysAddr::new(2 * index * size), size) });
     let entries = GranuleTable::required(banks.clone(), &[])?;
     // SAFETY: all bits zero is a `GranuleEntry`.

@@ -52,13 +52,8 @@ fn call<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<u64, Refusa
 /// The [`Refusal`], as of a granule that belongs to EL3 or the Secure world; the granule is
 /// unlocked, as it was.
 pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Delegated>, Refusal> {
-    match call([function::GRANULE_DELEGATE, granule.address().get().get()]) {
-        Ok(_) => Ok(granule.transition()),
-        Err(refusal) => {
-            granule.unlock();
-            Err(refusal)
-        }
-    }
+    call([function::GRANULE_DELEGATE, granule.address().get().get()])?;
+    Ok(granule.transition())
 }
 
 /// Has EL3 move a granule, zeroed, from Realm to Non-secure PAS.
@@ -68,13 +63,8 @@ pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Dele
 /// The [`Refusal`], which means that EL3 and the RMM disagree; the granule is unlocked and still
 /// Delegated.
 pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_, Ns>, Refusal> {
-    match call([function::GRANULE_UNDELEGATE, granule.address().get().get()]) {
-        Ok(_) => Ok(granule.transition()),
-        Err(refusal) => {
-            granule.unlock();
-            Err(refusal)
-        }
-    }
+    call([function::GRANULE_UNDELEGATE, granule.address().get().get()])?;
+    Ok(granule.transition())
 }
 
 /// Asks for `size` bytes of Realm memory, aligned to 2^`alignment` bytes, that are the RMM's for

@@ -6,7 +6,7 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
-use crate::mem::high_va::{self, CONTEXT, EXCEPTION_STACK, Part, STACK};
+use crate::mem::high_va::{self, CONTEXT, EXCEPTION_STACK, HighVaPart, STACK};
 use crate::mem::low_va::{self, Sections};
 use crate::mem::slot_layout::SlotIndex;
 
@@ -34,13 +34,13 @@ impl<const GUARDS: usize> fmt::Display for FaultAddress<'_, GUARDS> {
 
 impl<const GUARDS: usize> FaultAddress<'_, GUARDS> {
     /// The part of the image that the address is in, the guard pages being in none.
-    fn part_of_image(&self) -> Option<low_va::Part> {
+    fn part_of_image(&self) -> Option<low_va::LowVaPart> {
         let Sections { code, read_only, read_write, guards: _, low_tables } = self.sections;
         let parts = [
-            (code, low_va::Part::Code),
-            (read_only, low_va::Part::ReadOnly),
-            (read_write, low_va::Part::ReadWrite),
-            (low_tables, low_va::Part::LowTables),
+            (code, low_va::LowVaPart::Code),
+            (read_only, low_va::LowVaPart::ReadOnly),
+            (read_write, low_va::LowVaPart::ReadWrite),
+            (low_tables, low_va::LowVaPart::LowTables),
         ];
         let within = |range: &Range<PhysAddr>| range.contains(&PhysAddr::new(self.address));
         let found = parts.into_iter().find(|(range, _)| within(range)).map(|(_, part)| part);
@@ -75,7 +75,7 @@ const HUGE_FRAME: u64 = 1 << 30;
 
 /// What is at an address of the High VA range that no slot has.
 const fn high(address: u64) -> &'static str {
-    const fn within(part: Part, address: u64) -> bool {
+    const fn within(part: HighVaPart, address: u64) -> bool {
         part.base <= address && address < part.top
     }
     if address < STACK.base {
@@ -107,7 +107,7 @@ pub struct StackPointer(pub u64);
 impl fmt::Display for StackPointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sp = self.0;
-        for Part { name, base, top } in [STACK, EXCEPTION_STACK] {
+        for HighVaPart { name, base, top } in [STACK, EXCEPTION_STACK] {
             if base <= sp && sp <= top {
                 return write!(f, "{} of {} bytes of the {name} used", top - sp, top - base);
             }

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The address of a granule: a physical address that is known to be aligned.
+//! The address of a granule.
 
 use core::fmt;
 
 use crate::address::{GRANULE_SIZE, PhysAddr};
 
-/// The physical address of a granule, a multiple of [`GRANULE_SIZE`]. Whether memory is there, and
-/// whose, is another question.
+/// The physical address of a granule: a multiple of [`GRANULE_SIZE`]. There need not be memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct GranuleAddress(PhysAddr);
 
 impl GranuleAddress {
-    /// The granule that begins at `address`; `None` when none does, because `address` is not
-    /// aligned.
+    /// The granule that begins at `address`; `None` when `address` is not aligned.
     pub const fn new(address: PhysAddr) -> Option<Self> {
         if address.is_aligned(GRANULE_SIZE) { Some(Self(address)) } else { None }
     }

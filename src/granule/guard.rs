@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Guards: values whose existence proves what is known of a granule.
 //!
-//! [`LockedGranule<S>`] proves that this CPU holds the granule's lock and that its state is `S`;
-//! [`Reference<S>`] proves that it has a reference and therefore stays in state `S`. Both give back
-//! what they hold when dropped.
+//! [`LockedGranule<S>`] proves that this CPU holds the granule's lock and that its state is `S`.
+//! [`Reference<S>`] proves that the granule is referred to and therefore stays in state `S`.
+//! Dropping a guard releases what it holds.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -11,13 +11,13 @@ use core::mem::ManuallyDrop;
 
 use super::address::GranuleAddress;
 use super::lock::{CountError, GranuleEntry, StateAndCount, Waiters};
+use super::lock_order;
 use super::state::{Delegated, GranuleState, Lockable, Transition, Unused, Wiped};
 use crate::cpu::CpuIndex;
-use crate::granule::lock_order;
 
-/// What zeroes a granule: a slot of a CPU.
+/// Something that can zero a granule: a slot of a CPU.
 pub trait Wipe {
-    /// Zeroes the granule, which is in Realm PAS, completely, before it returns.
+    /// Zeroes the granule, which is in Realm PAS. It is zero for the whole system on return.
     fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>);
 }
 
@@ -29,14 +29,13 @@ pub struct LockedGranule<'a, S: GranuleState> {
     waiters: &'a Waiters,
     cpu: CpuIndex,
     address: GranuleAddress,
-    /// The word as last known: its state is what it will be changed from, should `S` be another.
+    /// The word as last seen. Its state is the old one until the guard is dropped.
     held: Cell<StateAndCount>,
     state: PhantomData<S>,
 }
 
 impl<'a, S: GranuleState> LockedGranule<'a, S> {
-    /// Wraps a granule just locked by `cpu`, whose word holds `held`, which the caller has found to
-    /// be state `S`.
+    /// Wraps a granule just locked by `cpu`, whose word holds `held`: state `S`.
     pub(super) fn new(
         entry: &'a GranuleEntry,
         waiters: &'a Waiters,
@@ -47,47 +46,30 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
         Self { entry, waiters, cpu, address, held: Cell::new(held), state: PhantomData }
     }
 
-    /// Where the granule is.
+    /// The granule's address.
     pub fn address(&self) -> GranuleAddress {
         self.address
     }
 
-    /// References to the granule now. More cannot come while it is locked; fewer can.
+    /// References to the granule now. While it is locked they can only become fewer.
     pub fn references(&self) -> u16 {
         self.entry.peek().count()
     }
 
     /// Changes the state, still locked. Others see it when the guard is dropped.
     ///
-    /// Which transitions there are is the table in [`state`](super::state).
+    /// The legal transitions are the table in [`state`](super::state).
     pub fn transition<To: GranuleState>(self) -> LockedGranule<'a, To>
     where
         S: Transition<To>,
     {
-        self.known_as()
+        self.retype()
     }
 
     /// The same granule under another type; the lock is kept.
-    fn known_as<To: GranuleState>(self) -> LockedGranule<'a, To> {
+    fn retype<To: GranuleState>(self) -> LockedGranule<'a, To> {
         let this = ManuallyDrop::new(self);
         LockedGranule::new(this.entry, this.waiters, this.cpu, this.address, this.held.get())
-    }
-
-    /// Unlocks the granule, as dropping the guard does; but a guard that is used up by this on its
-    /// rarer paths need never be in memory.
-    pub fn unlock(self) {
-        ManuallyDrop::new(self).release();
-    }
-
-    fn release(&self) {
-        self.entry.unlock(
-            self.waiters,
-            self.cpu,
-            self.held.get(),
-            StateAndCount::unreferenced(S::STATE as u8),
-        );
-        let table = core::ptr::from_ref(self.waiters).addr();
-        lock_order::given_back(self.cpu.get(), table, self.address.get().get());
     }
 
     /// Takes a reference, which keeps the granule in state `S` when it is unlocked.
@@ -100,22 +82,22 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
         Ok(Reference::new(self.entry, self.address))
     }
 
-    /// Counts `count` more references, which live in memory (the live entries of an RTT) rather
-    /// than as [`Reference`]s.
+    /// Adds `count` references that live in memory (the live entries of an RTT) rather than as
+    /// [`Reference`]s.
     ///
     /// # Errors
     ///
-    /// [`CountError::Overflow`] when `S` allows not so many; then none is counted.
+    /// [`CountError::Overflow`] when `S` does not allow so many; then none is added.
     pub fn get(&self, count: u16) -> Result<(), CountError> {
         self.held.set(self.held.get().with_count_of(self.entry.get(count, S::MAX_REFERENCES)?));
         Ok(())
     }
 
-    /// Takes back references counted with [`get`](Self::get) or left by [`Reference::keep`].
+    /// Gives back references added with [`get`](Self::get) or left by [`Reference::keep`].
     ///
     /// # Errors
     ///
-    /// [`CountError::Underflow`] when there are not so many; then none is taken back.
+    /// [`CountError::Underflow`] when there are not so many; then none is given back.
     pub fn put(&self, count: u16) -> Result<(), CountError> {
         self.held.set(self.held.get().with_count_of(self.entry.put(count)?));
         Ok(())
@@ -130,25 +112,28 @@ impl<'a, S: Lockable> LockedGranule<'a, S> {
     /// The guard itself, when there are references.
     pub fn into_unused(self) -> Result<LockedGranule<'a, Unused<S>>, Self> {
         // It stays so: only the holder of the lock adds references.
-        if self.references() == 0 { Ok(self.known_as()) } else { Err(self) }
+        if self.references() == 0 { Ok(self.retype()) } else { Err(self) }
     }
 }
 
 impl<'a> LockedGranule<'a, Delegated> {
-    /// Zeroes the granule, which thereby may change hands.
+    /// Zeroes the granule, so that it may change hands.
     pub fn wipe(self, by: &mut impl Wipe) -> LockedGranule<'a, Wiped> {
         by.wipe(&self);
-        self.known_as()
+        self.retype()
     }
 }
 
 impl<S: GranuleState> Drop for LockedGranule<'_, S> {
     fn drop(&mut self) {
-        self.release();
+        let to = StateAndCount::unreferenced(S::STATE as u8);
+        self.entry.unlock(self.waiters, self.cpu, self.held.get(), to);
+        let table = core::ptr::from_ref(self.waiters).addr();
+        lock_order::released(self.cpu.get(), table, self.address.get().get());
     }
 }
 
-/// A reference to a granule: while it lasts the granule stays in state `S`, locked or not.
+/// A reference to a granule: while it lives the granule stays in state `S`, locked or not.
 #[derive(Debug)]
 #[must_use = "dropping the reference gives it back"]
 pub struct Reference<'a, S: GranuleState> {
@@ -158,19 +143,21 @@ pub struct Reference<'a, S: GranuleState> {
 }
 
 impl<'a, S: GranuleState> Reference<'a, S> {
-    /// A reference that is counted already and is nobody else's.
+    /// Wraps a reference that is counted already and that nothing else represents.
     pub(super) fn new(entry: &'a GranuleEntry, address: GranuleAddress) -> Self {
         Self { entry, address, state: PhantomData }
     }
 
-    /// Where the granule is.
+    /// The granule's address.
     pub fn address(&self) -> GranuleAddress {
         self.address
     }
 
-    /// Leaves the reference counted, for one that is from now on in memory (as that of a REC to its
-    /// RD). [`LockedGranule::put`] takes it back, or
-    /// [`GranuleTable::kept_reference`](super::GranuleTable::kept_reference) without the lock.
+    /// Leaves the reference counted, for one that lives in memory from now on (as that of a REC to
+    /// its RD).
+    ///
+    /// [`LockedGranule::put`] gives it back, or
+    /// [`GranuleTable::adopt_reference`](super::GranuleTable::adopt_reference) without the lock.
     pub fn keep(self) -> GranuleAddress {
         ManuallyDrop::new(self).address
     }
@@ -178,8 +165,7 @@ impl<'a, S: GranuleState> Reference<'a, S> {
 
 impl<S: GranuleState> Drop for Reference<'_, S> {
     fn drop(&mut self) {
-        // Underflow is refused without effect; it would mean that somebody put a reference that was
-        // not theirs.
+        // The count includes this reference, so there is no underflow.
         let _refused = self.entry.put(1);
     }
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Locking more than one granule that the host names, in ascending order of address.
 //!
-//! That order, kept by all CPUs, is what excludes deadlock; that the host may name one granule
-//! twice is an error here, not a wait without end.
+//! All CPUs keep that order, which excludes deadlock. A granule named twice is an error, not an
+//! endless wait.
+
+use arrayvec::ArrayVec;
 
 use super::address::GranuleAddress;
 use super::guard::LockedGranule;
-use super::state::{GranuleState, Lockable};
+use super::state::Lockable;
 use super::table::{GranuleTable, LockError};
 use crate::cpu::CpuIndex;
 
@@ -14,52 +16,8 @@ use crate::cpu::CpuIndex;
 /// granules, or an RD and the root tables of its Realm.
 pub const MAX_SET: usize = 17;
 
-/// Up to [`MAX_SET`] locked granules in the same state, in ascending order of address. It is filled
-/// in place: it is large to be moved about.
-#[derive(Debug)]
-pub struct LockedSet<'a, S: GranuleState>([Option<LockedGranule<'a, S>>; MAX_SET]);
-
-impl<'a, S: GranuleState> LockedSet<'a, S> {
-    /// None.
-    pub const fn new() -> Self {
-        Self([const { None }; MAX_SET])
-    }
-
-    /// The granules.
-    pub fn iter(&self) -> impl Iterator<Item = &LockedGranule<'a, S>> {
-        self.0.iter().flatten()
-    }
-
-    /// Takes the granules out, one by one.
-    pub fn drain(&mut self) -> impl Iterator<Item = LockedGranule<'a, S>> {
-        self.0.iter_mut().filter_map(Option::take)
-    }
-
-    /// Unlocks them all, and fills the first `count` places with what `next` gives.
-    fn fill<E>(
-        &mut self,
-        count: usize,
-        mut next: impl FnMut() -> Result<LockedGranule<'a, S>, E>,
-    ) -> Result<(), E> {
-        self.drain().for_each(drop);
-        for place in self.0.iter_mut().take(count) {
-            match next() {
-                Ok(granule) => *place = Some(granule),
-                Err(refusal) => {
-                    self.drain().for_each(drop);
-                    return Err(refusal);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<S: GranuleState> Default for LockedSet<'_, S> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+/// Up to [`MAX_SET`] locked granules in the same state, in ascending order of address.
+pub type LockedSet<'a, S> = ArrayVec<LockedGranule<'a, S>, MAX_SET>;
 
 impl<'a> GranuleTable<'a> {
     /// Locks two granules, as [`lock`](Self::lock) does one.
@@ -84,8 +42,7 @@ impl<'a> GranuleTable<'a> {
         }
     }
 
-    /// Locks all of `granules`, given in any order, as [`lock`](Self::lock) does one, into `set`;
-    /// what it holds is unlocked first.
+    /// Locks all of `granules`, given in any order, as [`lock`](Self::lock) does one.
     ///
     /// # Errors
     ///
@@ -95,20 +52,13 @@ impl<'a> GranuleTable<'a> {
         &self,
         cpu: CpuIndex,
         granules: &[GranuleAddress],
-        set: &mut LockedSet<'a, S>,
-    ) -> Result<(), LockError> {
-        if granules.len() > MAX_SET {
-            return Err(LockError::TooMany);
-        }
-        let mut last = None;
-        set.fill(granules.len(), || {
-            let next = next_after(last, granules).ok_or(LockError::SameGranule)?;
-            last = Some(next);
-            self.lock(cpu, next)
-        })
+    ) -> Result<LockedSet<'a, S>, LockError> {
+        let mut set = LockedSet::new();
+        self.lock_between(cpu, granules, None, None, &mut set)?;
+        if set.len() == granules.len() { Ok(set) } else { Err(LockError::SameGranule) }
     }
 
-    /// As [`lock_set`](Self::lock_set), and locks `other`, which is in another state, in its place
+    /// As [`lock_set`](Self::lock_set), and locks `other`, which is in another state, at its place
     /// in the order.
     ///
     /// # Errors
@@ -119,33 +69,34 @@ impl<'a> GranuleTable<'a> {
         cpu: CpuIndex,
         granules: &[GranuleAddress],
         other: GranuleAddress,
+    ) -> Result<(LockedSet<'a, S>, LockedGranule<'a, O>), LockError> {
+        let mut set = LockedSet::new();
+        self.lock_between(cpu, granules, None, Some(other), &mut set)?;
+        let locked = self.lock(cpu, other)?;
+        self.lock_between(cpu, granules, Some(other), None, &mut set)?;
+        // One that is `other` is in neither part.
+        if set.len() == granules.len() { Ok((set, locked)) } else { Err(LockError::SameGranule) }
+    }
+
+    /// Adds those of `granules` above `low` and below `high`, each once, to `set`.
+    fn lock_between<S: Lockable>(
+        &self,
+        cpu: CpuIndex,
+        granules: &[GranuleAddress],
+        low: Option<GranuleAddress>,
+        high: Option<GranuleAddress>,
         set: &mut LockedSet<'a, S>,
-    ) -> Result<LockedGranule<'a, O>, LockError> {
+    ) -> Result<(), LockError> {
         if granules.len() > MAX_SET {
             return Err(LockError::TooMany);
         }
-        if granules.contains(&other) {
-            return Err(LockError::SameGranule);
+        let is_below = |granule: GranuleAddress| high.is_none_or(|high| granule < high);
+        let mut last = low;
+        let next = |last| granules.iter().copied().filter(|next| Some(*next) > last).min();
+        while let Some(granule) = next(last).filter(|next| is_below(*next)) {
+            set.try_push(self.lock(cpu, granule)?).map_err(|_| LockError::TooMany)?;
+            last = Some(granule);
         }
-        let mut locked_other = None;
-        let mut last = None;
-        set.fill(granules.len(), || {
-            let next = next_after(last, granules).ok_or(LockError::SameGranule)?;
-            if next > other && locked_other.is_none() {
-                locked_other = Some(self.lock(cpu, other)?);
-            }
-            last = Some(next);
-            self.lock(cpu, next)
-        })?;
-        match locked_other {
-            Some(other) => Ok(other),
-            None => self.lock(cpu, other).inspect_err(|_| set.drain().for_each(drop)),
-        }
+        Ok(())
     }
-}
-
-/// The lowest of `granules` above `last`. One that is equal to another is passed over: then there
-/// are fewer than were named.
-fn next_after(last: Option<GranuleAddress>, granules: &[GranuleAddress]) -> Option<GranuleAddress> {
-    granules.iter().filter(|granule| last.is_none_or(|last| **granule > last)).min().copied()
 }

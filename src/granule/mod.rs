@@ -2,9 +2,8 @@
 //! The granule manager: the state of every granule of delegable memory, its lock and its
 //! references.
 //!
-//! `docs/design/granules.md` says how the parts work together and why they are right. A granule's
-//! state is changed only through guards ([`LockedGranule`]), and only along the transitions listed
-//! in [`state`].
+//! A granule's state changes only through guards ([`LockedGranule`]), and only along the
+//! transitions listed in [`state`]. `docs/design/memory.md` tells how the parts work together.
 
 mod address;
 mod banks;
@@ -20,9 +19,9 @@ mod tests;
 pub mod wait_stats;
 
 pub use address::GranuleAddress;
-pub use banks::{LayoutError, MemoryRange};
+pub use banks::{BankError, MemoryRange};
 pub use guard::{LockedGranule, Reference, Wipe};
 pub use lock::{CountError, GranuleEntry, Waiters};
 pub use lock_set::{LockedSet, MAX_SET};
 pub use state::State;
-pub use table::{GranuleTable, KnownGranule, LockError, MAX_BANKS, NsGranule, Run};
+pub use table::{GranuleTable, LockError, MAX_BANKS, NsGranule, TrackingRegion};

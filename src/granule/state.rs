@@ -2,18 +2,18 @@
 //! The states of a granule and the one table of its legal transitions.
 //!
 //! Each state is a value ([`State`], as the granule's word holds it) and a type, so that a guard
-//! can prove it. A transition that the table does not list does not compile. What may sit in the
-//! content of a granule, and who wipes it when:
+//! can prove it. What a granule may contain:
 //!
-//! - Delegated: anything, of the host or of a former user. Never mapped anywhere.
+//! - Delegated: anything, of the host or of a former user. It is never mapped for a Realm.
 //! - Every later state begins with a granule that is [`Wiped`], zeroed under the same lock; so
 //!   nothing of a former user reaches the next one.
-//! - To Non-secure, too, only by way of [`Wiped`]; so nothing of the Realm world reaches the host.
+//! - A granule goes back to the host only if it is [`Wiped`]; so nothing of the Realm world reaches
+//!   the host.
 //!
-//! Hence content is zeroed once between two users, not when it is put aside.
+//! Hence a granule is zeroed once between two users, when the next one takes it.
 //!
-//! What the table does not list does not compile. Content that was not wiped cannot go back to the
-//! host:
+//! A transition that the table does not list does not compile. Content that was not wiped cannot go
+//! back to the host:
 //!
 //! ```compile_fail,E0277
 //! # use rmm::granule::{LockedGranule, state::{Delegated, Ns}};
@@ -38,7 +38,7 @@
 //! }
 //! ```
 //!
-//! That a granule is wiped cannot be assumed when it is locked, and no state can be made up:
+//! A granule cannot be locked as one that is wiped already:
 //!
 //! ```compile_fail,E0277
 //! # use rmm::{cpu::CpuIndex, granule::{GranuleAddress, GranuleTable, state::Wiped}};
@@ -47,7 +47,7 @@
 //! }
 //! ```
 //!
-//! A guard is used up by its transition, so that no one acts on the state that was:
+//! A transition consumes the guard, so that nothing acts on the old state:
 //!
 //! ```compile_fail,E0382
 //! # use rmm::granule::{LockedGranule, state::{Data, Delegated}};
@@ -58,17 +58,18 @@
 //! ```
 
 use super::lock::MAX_COUNT;
-use crate::granule::lock_order::Rank;
+use super::lock_order::Rank;
 
-/// What a granule is used for (RMM specification 1.0, granule states; numbers are ours). 7 to 15
-/// are kept for later ABI versions.
+/// What a granule is used for (RMM spec 1.0 (DEN0137), granule states; the numbers are ours).
+///
+/// 7 to 15 are free for later versions of the ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum State {
-    /// Not in Realm PAS by the RMM's doing: the host's, or EL3's, or the Secure world's. The
-    /// specification calls it UNDELEGATED.
+    /// Not delegated: memory of the host, of EL3 or of the Secure world. The specification calls it
+    /// UNDELEGATED.
     Ns = 0,
-    /// In Realm PAS, not used.
+    /// In Realm PAS, not in use.
     Delegated = 1,
     /// Realm Descriptor.
     Rd = 2,
@@ -87,15 +88,15 @@ impl State {
     pub const ALL: [Self; 7] =
         [Self::Ns, Self::Delegated, Self::Rd, Self::Rec, Self::RecAux, Self::Data, Self::Rtt];
 
-    /// Where the locks of granules in this state come in the order of locks.
+    /// The place of granules in this state in the lock order.
     pub const fn rank(self) -> Rank {
         match self {
-            Self::Ns | Self::Delegated | Self::Rd | Self::Rec => Rank::Named,
-            Self::RecAux | Self::Data | Self::Rtt => Rank::Found,
+            Self::Ns | Self::Delegated | Self::Rd | Self::Rec => Rank::External,
+            Self::RecAux | Self::Data | Self::Rtt => Rank::Internal,
         }
     }
 
-    /// The state with this number; `None` for those not in use.
+    /// The state with this number; `None` if there is none.
     pub(super) fn from_number(number: u16) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
@@ -105,34 +106,34 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A state as a type: what the holder of a guard knows of its granule.
+/// A state as a type: what a guard proves of its granule.
 pub trait GranuleState: sealed::Sealed {
     /// The state in the granule's word.
     const STATE: State;
-    /// The most references that a granule in this state, as known by this type, may have.
+    /// The most references that a granule known by this type may have.
     const MAX_REFERENCES: u16;
 }
 
-/// A state in which a granule can be found: those that [`lock`](super::GranuleTable::lock) can
-/// expect.
+/// A state that [`lock`](super::GranuleTable::lock) can expect of a granule.
 pub trait Lockable: GranuleState {}
 
-/// A state in which a granule is Realm memory that the RMM may map: not [`Ns`], and not [`Wiped`],
-/// which writing to it would end.
+/// A state in which the RMM may map the granule.
+///
+/// Not [`Ns`], which is not Realm memory, and not [`Wiped`], which a write would make untrue.
 pub trait Mappable: GranuleState {
-    /// The state that says what the content is: for [`Unused<S>`] it is `S`.
-    type Content: GranuleState;
+    /// The state that determines the content: `S` for [`Unused<S>`].
+    type ContentState: GranuleState;
 }
 
-/// A state in which the content of a granule is nothing but words to the RMM.
+/// A state in which the content of a granule is only words to the RMM.
 pub trait Untyped: Mappable {}
 
-/// That a granule known as `Self` may become one known as `To`.
+/// The transition of a granule from `Self` to `To` is legal.
 pub trait Transition<To: GranuleState>: GranuleState {}
 
-/// One of the types, as a value: for those who look at all of them.
+/// A type of state as a value, for tests and pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct StateType {
     /// The name of the type.
     pub name: &'static str,
     /// [`GranuleState::STATE`].
@@ -141,28 +142,28 @@ pub struct Known {
     pub max_references: u16,
 }
 
-impl Known {
+impl StateType {
     const fn new<S: GranuleState>(name: &'static str) -> Self {
         Self { name, state: S::STATE, max_references: S::MAX_REFERENCES }
     }
 }
 
-/// A line of the table of transitions, as a value.
+/// A row of the table of transitions as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// What the granule is known as before.
-    pub from: Known,
-    /// What it is known as afterwards.
-    pub to: Known,
-    /// The commands that do it.
+pub struct TransitionRow {
+    /// The type before.
+    pub from: StateType,
+    /// The type afterwards.
+    pub to: StateType,
+    /// The commands that make the transition.
     pub by: &'static [&'static str],
 }
 
-/// Defines the type of each state, with the references it may have.
+/// Defines the type of each state, with the most references that it allows.
 macro_rules! states {
     ($($(#[$doc:meta])* $name:ident = $state:ident, at most $limit:expr;)*) => {
-        /// Every type that is defined here.
-        pub const TYPES: &[Known] = &[$(Known::new::<$name>(stringify!($name))),*];
+        /// Every type defined here.
+        pub const TYPES: &[StateType] = &[$(StateType::new::<$name>(stringify!($name))),*];
         $(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -181,7 +182,7 @@ states! {
     Ns = Ns, at most 0;
     /// [`State::Delegated`], with unknown content.
     Delegated = Delegated, at most 0;
-    /// [`State::Delegated`], and zeroed since it was locked.
+    /// [`State::Delegated`], zeroed since it was locked.
     Wiped = Delegated, at most 0;
     /// [`State::Rd`]; referred to by the RECs of its Realm.
     Rd = Rd, at most MAX_COUNT;
@@ -195,7 +196,7 @@ states! {
     Rtt = Rtt, at most 512;
 }
 
-/// State `S` without references: what may be taken out of use.
+/// State `S` without references: the granule may be taken out of use.
 #[derive(Clone, Copy, Debug)]
 pub struct Unused<S>(core::marker::PhantomData<S>);
 impl<S> sealed::Sealed for Unused<S> {}
@@ -204,35 +205,35 @@ impl<S: GranuleState> GranuleState for Unused<S> {
     const MAX_REFERENCES: u16 = 0;
 }
 
-/// Lists which types can be expected of a granule that is about to be locked.
+/// Lists the types that can be expected of a granule about to be locked.
 macro_rules! lockable {
     ($($name:ty),*) => {$(impl Lockable for $name {})*};
 }
-// Not `Wiped`: that is known only of a granule wiped under the lock that still holds it.
+// Not `Wiped`, which only the holder of the lock knows.
 lockable!(Ns, Delegated, Rd, Rec, RecAux, Data, Rtt);
 impl<S: Lockable> Lockable for Unused<S> {}
 
-/// Lists which granules may be mapped, and which of them are words.
+/// Lists the states in which granules may be mapped, and those whose content is words.
 macro_rules! mappable {
     ($($name:ty),*; words: $($words:ty),*) => {
         $(impl Mappable for $name {
-            type Content = Self;
+            type ContentState = Self;
         })*
         $(impl Untyped for $words {})*
     };
 }
 mappable!(Delegated, Rd, Rec, RecAux, Data, Rtt; words: RecAux, Data);
 impl<S: Mappable> Mappable for Unused<S> {
-    type Content = S::Content;
+    type ContentState = S::ContentState;
 }
 
 /// Lists the legal transitions, and the RMI commands that make each.
 macro_rules! transitions {
     ($($from:ty => $to:ty, by $($command:literal)*;)*) => {
         /// Every legal transition.
-        pub const TRANSITIONS: &[Step] = &[$(Step {
-            from: Known::new::<$from>(stringify!($from)),
-            to: Known::new::<$to>(stringify!($to)),
+        pub const TRANSITIONS: &[TransitionRow] = &[$(TransitionRow {
+            from: StateType::new::<$from>(stringify!($from)),
+            to: StateType::new::<$to>(stringify!($to)),
             by: &[$($command),*],
         }),*];
         $(
@@ -242,9 +243,9 @@ macro_rules! transitions {
     };
 }
 transitions! {
-    // EL3 has made it Realm PAS. The content is the host's and stays until the granule is used.
+    // EL3 has moved it to Realm PAS. The host's content stays until the granule is used.
     Ns => Delegated, by "GRANULE_DELEGATE" "GRANULE_RANGE_DELEGATE";
-    // EL3 has made it Non-secure PAS.
+    // EL3 has moved it to Non-secure PAS.
     Wiped => Ns, by "GRANULE_UNDELEGATE" "GRANULE_RANGE_UNDELEGATE";
     // Into use.
     Wiped => Rd, by "REALM_CREATE";
@@ -252,7 +253,7 @@ transitions! {
     Wiped => RecAux, by "REC_CREATE";
     Wiped => Data, by "DATA_CREATE" "DATA_CREATE_UNKNOWN";
     Wiped => Rtt, by "REALM_CREATE" "RTT_CREATE";
-    // Out of use: unreferenced, content left to whoever takes it next.
+    // Out of use: without references, not wiped until the next use.
     Unused<Rd> => Delegated, by "REALM_DESTROY";
     Unused<Rec> => Delegated, by "REC_DESTROY";
     RecAux => Delegated, by "REC_DESTROY";
@@ -266,7 +267,7 @@ mod tests {
 
     #[test]
     fn nothing_reaches_a_new_owner_but_a_wiped_granule() {
-        for Step { from, to, .. } in TRANSITIONS {
+        for TransitionRow { from, to, .. } in TRANSITIONS {
             assert!(from.name == "Wiped" || to.name == "Delegated", "{} to {}", from.name, to.name);
         }
     }
@@ -274,12 +275,11 @@ mod tests {
     #[test]
     fn every_state_can_be_entered_and_left_and_is_left_without_references() {
         for state in State::ALL {
-            assert!(TRANSITIONS.iter().any(|step| step.to.state == state), "into {state:?}");
-            let mut ways_out =
-                TRANSITIONS.iter().filter(|step| step.from.state == state).peekable();
+            assert!(TRANSITIONS.iter().any(|row| row.to.state == state), "into {state:?}");
+            let mut ways_out = TRANSITIONS.iter().filter(|row| row.from.state == state).peekable();
             assert!(ways_out.peek().is_some(), "out of {state:?}");
             assert!(
-                ways_out.all(|step| step.from.max_references == 0),
+                ways_out.all(|row| row.from.max_references == 0),
                 "{state:?} while it is referred to"
             );
         }

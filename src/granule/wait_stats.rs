@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How long CPUs wait for granules: counted in test builds (feature `self-test`) only, for the
-//! bound that `docs/design/granules.md` proves. The lock calls this, and a command of the self-test
-//! reads it.
+//! Statistics of how long CPUs wait for granules, in test builds (feature `self-test`) only.
 //!
-//! The unit is a critical section of another CPU. The one under way when a CPU begins to wait
-//! counts as one, and each time that another CPU is given the same granule, or takes it, while that
-//! CPU waits, as one more. What happens between the instruction by which a CPU joins and the mark
-//! that it has joined is not seen.
+//! The lock reports here, and a self-test command reads the result: it checks the bound that
+//! `docs/design/memory.md` proves. The unit is a critical section of another CPU: one for the
+//! section under way when a CPU begins to wait, and one more each time that another CPU gets the
+//! same granule while it waits. A short gap, between joining the queue and the report of it, is not
+//! seen.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +16,7 @@ static SECTIONS: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS]
 static WAITS: AtomicU64 = AtomicU64::new(0);
 static LONGEST: AtomicU64 = AtomicU64::new(0);
 
-/// CPU `me` has joined the queue of a granule, which another CPU holds.
+/// CPU `me` has joined the queue of a granule that another CPU holds.
 pub(super) fn joined(me: CpuIndex) {
     SECTIONS[me.get()].store(1, Ordering::Relaxed);
 }
@@ -35,8 +34,7 @@ pub(super) fn ended(me: CpuIndex) {
     WAITS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// How many waits there were, on all CPUs, and how many critical sections of other CPUs the longest
-/// of them was.
+/// The number of waits on all CPUs, and the longest of them in critical sections of other CPUs.
 pub fn waits() -> (u64, u64) {
     (WAITS.load(Ordering::Relaxed), LONGEST.load(Ordering::Relaxed))
 }

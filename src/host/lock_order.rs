@@ -38,7 +38,7 @@ pub(crate) fn about_to_take(lock: Lock) {
     });
 }
 
-pub(crate) fn given_back(cpu: usize, table: usize, granule: u64) {
+pub(crate) fn released(cpu: usize, table: usize, granule: u64) {
     // A guard may be dropped by another thread, or while this one ends.
     let _gone = HELD.try_with(|held| {
         held.borrow_mut()

@@ -40,7 +40,7 @@ const fn pages(option: Option<&str>, default: u64) -> u64 {
 
 /// A part of the map: the pages that it has, between two guard pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct HighVaPart {
     /// What it is.
     pub name: &'static str,
     /// The first byte.
@@ -49,7 +49,7 @@ pub struct Part {
     pub top: u64,
 }
 
-impl Part {
+impl HighVaPart {
     /// The part of `pages` pages above `guard`, the first byte of a guard page.
     const fn above(guard: u64, name: &'static str, pages: u64) -> Self {
         let base = guard + GRANULE_SIZE;
@@ -63,13 +63,14 @@ impl Part {
 }
 
 /// The stack of every CPU.
-pub const STACK: Part = Part::above(BASE, "stack", STACK_PAGES);
+pub const STACK: HighVaPart = HighVaPart::above(BASE, "stack", STACK_PAGES);
 /// The stack for exceptions of every CPU.
-pub const EXCEPTION_STACK: Part = Part::above(STACK.top, "exception stack", EXCEPTION_STACK_PAGES);
+pub const EXCEPTION_STACK: HighVaPart =
+    HighVaPart::above(STACK.top, "exception stack", EXCEPTION_STACK_PAGES);
 /// The context of every CPU.
-pub const CONTEXT: Part = Part::above(EXCEPTION_STACK.top, "context", 1);
+pub const CONTEXT: HighVaPart = HighVaPart::above(EXCEPTION_STACK.top, "context", 1);
 /// Every part but the slots, from the bottom. There is one guard page between two of them.
-pub const PARTS: [Part; 3] = [STACK, EXCEPTION_STACK, CONTEXT];
+pub const PARTS: [HighVaPart; 3] = [STACK, EXCEPTION_STACK, CONTEXT];
 
 static_assertions::const_assert!(CONTEXT.top + GRANULE_SIZE <= slot_layout::BASE.get());
 static_assertions::const_assert!(slot_layout::BASE.get() - 1 + slot_layout::SIZE < u64::MAX);

@@ -4,7 +4,7 @@
 #[cfg(target_os = "none")]
 use core::ops::Range;
 
-use super::low_va::Part;
+use super::low_va::LowVaPart;
 #[cfg(target_os = "none")]
 use super::low_va::Sections;
 #[cfg(target_os = "none")]
@@ -40,7 +40,7 @@ macro_rules! ranges {
 
         /// The parts of the image that the Low VA map tells apart, each with its first symbol in
         /// `linker.lds` and the one at its end.
-        pub const PARTS: &[(Part, &str, &str)] = &[$($((Part::$part, stringify!($start), stringify!($end)),)?)*];
+        pub const PARTS: &[(LowVaPart, &str, &str)] = &[$($((LowVaPart::$part, stringify!($start), stringify!($end)),)?)*];
     };
 }
 

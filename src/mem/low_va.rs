@@ -30,7 +30,7 @@ pub const LEAST_ADDRESS_BITS: u32 = 25;
 
 /// What the map consists of. `Display` says it in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum LowVaPart {
     /// Code of the image.
     Code,
     /// Read-only data of the image, and what relocation wrote.
@@ -47,7 +47,7 @@ pub enum Part {
     Console,
 }
 
-impl Part {
+impl LowVaPart {
     /// Every kind of part, those of the image in its order.
     pub const ALL: [Self; 7] = [
         Self::Code,
@@ -83,7 +83,7 @@ impl Part {
     }
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for LowVaPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Code => "the RMM's code",
@@ -142,21 +142,21 @@ pub fn build<'a, const GUARDS: usize>(
     let pool = TablePool::new(tables, sections.low_tables.start)?;
     // All as dynamic regions: those overlap nothing, where a static one may lie in another.
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
-    builder.add_dynamic(Part::Code.at(&sections.code))?;
-    builder.add_dynamic(Part::ReadOnly.at(&sections.read_only))?;
+    builder.add_dynamic(LowVaPart::Code.at(&sections.code))?;
+    builder.add_dynamic(LowVaPart::ReadOnly.at(&sections.read_only))?;
     let mut start = sections.read_write.start;
     for guard in sections.guards {
-        builder.add_dynamic(Part::ReadWrite.at(&(start..guard)))?;
+        builder.add_dynamic(LowVaPart::ReadWrite.at(&(start..guard)))?;
         start = PhysAddr::new(guard.get() + GRANULE_SIZE);
     }
-    builder.add_dynamic(Part::ReadWrite.at(&(start..sections.read_write.end)))?;
-    builder.add_dynamic(Part::LowTables.at(&sections.low_tables))?;
+    builder.add_dynamic(LowVaPart::ReadWrite.at(&(start..sections.read_write.end)))?;
+    builder.add_dynamic(LowVaPart::LowTables.at(&sections.low_tables))?;
     for (base, size) in reserved {
-        builder.add_dynamic(Part::Reserved.region(base, size))?;
+        builder.add_dynamic(LowVaPart::Reserved.region(base, size))?;
     }
-    builder.add_dynamic(Part::Shared.region(shared, GRANULE_SIZE))?;
+    builder.add_dynamic(LowVaPart::Shared.region(shared, GRANULE_SIZE))?;
     for (base, size) in devices {
-        builder.add_dynamic(Part::Console.region(base, size))?;
+        builder.add_dynamic(LowVaPart::Console.region(base, size))?;
     }
     builder.init().map_err(|failed| failed.error)
 }
@@ -239,9 +239,9 @@ mod tests {
 
     #[test]
     fn code_is_guarded_in_a_hardened_image_and_nothing_else_differs() {
-        for part in Part::ALL {
+        for part in LowVaPart::ALL {
             let plain = part.attributes(false);
-            let expected = if part == Part::Code { plain.guarded() } else { plain };
+            let expected = if part == LowVaPart::Code { plain.guarded() } else { plain };
             assert_eq!(part.attributes(true), expected, "{part}");
         }
     }

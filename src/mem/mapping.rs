@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Mappings: values that show a granule through a slot for as long as they live; dropping one
-//! unmaps it.
+//! Mappings: values that show a granule through a slot. Dropping one unmaps the granule.
 //!
-//! Which bytes a granule holds follows from its state: [`Content`] says it, one type for one state.
-//! So a guard of state `S` is all that is needed to see its granule as the right type.
+//! The state of a granule determines the type of its content ([`Content`]), so a guard of state `S`
+//! suffices to see the granule as the right type.
 //!
-//! Content that may be seen through a reference is never had as a mutable one:
+//! Content that may be seen through a reference cannot be borrowed mutably:
 //!
 //! ```compile_fail,E0080
 //! # use std::sync::atomic::AtomicU64;
@@ -21,7 +20,7 @@
 //! let _used: fn(&mut Mapping<'_, Rec>) = change;
 //! ```
 //!
-//! And other content is not seen through a reference, which proves nothing about who else sees it:
+//! Other content cannot be seen through a reference, which does not prove that it is exclusive:
 //!
 //! ```compile_fail,E0080
 //! # use rmm::{granule::state::Rec, mem::{Content, SharedMapping}};
@@ -35,7 +34,7 @@
 //! let _used: fn(&SharedMapping<'_, Rec>) = look;
 //! ```
 //!
-//! Content fits into a granule:
+//! Content must fit into a granule:
 //!
 //! ```compile_fail,E0080
 //! # use rmm::{granule::state::Rec, mem::{Content, Mapping}};
@@ -52,18 +51,21 @@
 use core::marker::PhantomData;
 use core::sync::atomic::AtomicU64;
 
-use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
+use arrayvec::ArrayVec;
+
+use super::slot_layout::REC_AUX;
+use crate::address::{GRANULE_SIZE, PhysAddr, native};
 use crate::arch::window::Window;
 use crate::granule::GranuleAddress;
 use crate::granule::state::{Delegated, Mappable, Untyped};
-use crate::xlat::{El2And0, LocalPage, PageTemplate, TransientRange};
+use crate::xlat::{El2And0, PageTemplate, TransientPage, TransientRange};
 
 /// 64-bit words of a granule.
 pub const GRANULE_WORDS: usize = native(GRANULE_SIZE) / size_of::<u64>();
 
-/// What a granule in a state holds.
+/// The content of a granule in some state.
 ///
-/// Every granule is all zero when it enters its state; whatever it holds later was written as this
+/// A granule is all zero when it enters its state. All that is written later is written as this
 /// type.
 ///
 /// # Safety
@@ -77,8 +79,7 @@ pub unsafe trait Content: Sized {
     /// The state.
     type State: Mappable;
     /// Whether the granule may be seen through a [`Reference`](crate::granule::Reference) while
-    /// another CPU holds its lock. Then nobody ever has it for himself: what changes in it are
-    /// atomics.
+    /// another CPU holds its lock. Then it is never borrowed mutably: only its atomics change.
     const SHARED: bool = false;
 
     /// Evaluated where the type is used.
@@ -91,19 +92,23 @@ pub unsafe trait Content: Sized {
     );
 }
 
-/// A page of a slot that is mapped to a granule, until this is dropped.
+/// A page that is mapped to a granule until this is dropped.
 #[derive(Debug)]
-pub(super) struct Open<'m> {
-    page: &'m LocalPage<'static, El2And0>,
+pub(super) struct MappedPage<'m> {
+    page: &'m TransientPage<'static, El2And0>,
     granule: GranuleAddress,
 }
 
-impl<'m> Open<'m> {
-    pub(super) fn new(page: &'m LocalPage<'static, El2And0>, granule: GranuleAddress) -> Self {
-        // The slot is borrowed and so not mapped, and banks lie in the physical address range: this
-        // cannot be refused. Were it, going on would be to access something else.
-        if page.map(granule.get()).is_err() {
-            not_mapped(granule);
+impl<'m> MappedPage<'m> {
+    pub(super) fn new(
+        page: &'m TransientPage<'static, El2And0>,
+        template: PageTemplate<El2And0>,
+        granule: GranuleAddress,
+    ) -> Self {
+        // The slot is borrowed, hence not mapped, and banks lie in the physical address range: this
+        // cannot fail. If it did, going on would access something else.
+        if page.map(granule.get(), template).is_err() {
+            panic!("the slot for {granule:?} is in use, or cannot show it");
         }
         Self { page, granule }
     }
@@ -113,31 +118,23 @@ impl<'m> Open<'m> {
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for MappedPage<'_> {
     fn drop(&mut self) {
         if self.page.unmap().is_err() {
-            not_unmapped(self.page.address());
+            panic!("the slot at {} was unmapped already", self.page.address());
         }
     }
-}
-
-fn not_mapped(granule: GranuleAddress) -> ! {
-    panic!("the slot for {granule:?} is in use, or cannot show it")
-}
-
-fn not_unmapped(page: VirtAddr) -> ! {
-    panic!("the slot at {page} was unmapped by someone else")
 }
 
 /// The content at `window`, as type `T`.
 ///
 /// # Safety
 ///
-/// Nobody has it as `&mut T` for as long as `'m` lasts, and the granule is of state `T::State`.
+/// Nothing borrows it as `&mut T` during `'m`, and the granule is in state `T::State`.
 unsafe fn content<'m, T: Content>(window: Window) -> &'m T {
     let () = T::FITS;
     // SAFETY: mapped, granule-aligned, and large enough (`FITS`); `Content` vouches for the bits;
-    // the rest is the caller's.
+    // the caller for the rest.
     unsafe { &*window.pointer().cast::<T>() }
 }
 
@@ -145,37 +142,38 @@ unsafe fn content<'m, T: Content>(window: Window) -> &'m T {
 #[derive(Debug)]
 #[must_use = "dropping the mapping unmaps the granule"]
 pub struct Mapping<'m, S: Mappable> {
-    open: Open<'m>,
+    page: MappedPage<'m>,
     state: PhantomData<S>,
 }
 
 impl<'m, S: Mappable> Mapping<'m, S> {
-    /// Wraps a page that maps a granule whose lock is held, and stays so for `'m`.
-    pub(super) fn new(open: Open<'m>) -> Self {
-        Self { open, state: PhantomData }
+    /// Wraps a page that maps a granule whose lock is held for `'m`.
+    pub(super) fn new(page: MappedPage<'m>) -> Self {
+        Self { page, state: PhantomData }
     }
 
     /// The content.
-    pub fn get<T: Content<State = S::Content>>(&self) -> &T {
-        // SAFETY: others have it through references only, and then it is `SHARED`, never `&mut`.
-        unsafe { content(self.open.window()) }
+    pub fn get<T: Content<State = S::ContentState>>(&self) -> &T {
+        // SAFETY: only `SHARED` content is visible elsewhere, through references, and that is never
+        // borrowed as `&mut`.
+        unsafe { content(self.page.window()) }
     }
 
-    /// The content, to be changed; not for content that is [`SHARED`](Content::SHARED).
-    pub fn get_mut<T: Content<State = S::Content>>(&mut self) -> &mut T {
+    /// The content, to be changed. Not for [`SHARED`](Content::SHARED) content.
+    pub fn get_mut<T: Content<State = S::ContentState>>(&mut self) -> &mut T {
         let () = T::FITS;
         const { assert!(!T::SHARED, "shared content is changed by its atomics") };
         // SAFETY: as in `content`; the lock is held and the content not shared, so that this
         // mapping, borrowed whole, is the only way to it.
-        unsafe { &mut *self.open.window().pointer().cast::<T>() }
+        unsafe { &mut *self.page.window().pointer().cast::<T>() }
     }
 }
 
 impl Mapping<'_, Delegated> {
     /// Zeroes the granule; complete after a DSB.
     pub(super) fn zero(&mut self) {
-        // SAFETY: a Delegated granule is in use by nobody, and locked.
-        unsafe { self.open.window().zero() }
+        // SAFETY: a Delegated granule is not in use, and it is locked.
+        unsafe { self.page.window().zero() }
     }
 }
 
@@ -184,7 +182,7 @@ impl<S: Untyped> Mapping<'_, S> {
     pub fn words(&self) -> &[AtomicU64; GRANULE_WORDS] {
         // SAFETY: mapped for as long as `self` is borrowed; any bits are words; there is no other
         // type for this state (`Untyped`).
-        unsafe { &*self.open.window().pointer().cast() }
+        unsafe { &*self.page.window().pointer().cast() }
     }
 
     /// The content as plain words. No Realm can change them: it does not have the granule yet.
@@ -195,7 +193,7 @@ impl<S: Untyped> Mapping<'_, S> {
     /// The content as plain words, for a copy that fills them.
     pub(super) fn words_mut(&mut self) -> &mut [u64; GRANULE_WORDS] {
         // SAFETY: as for `words`; the lock is held and `self` borrowed whole.
-        unsafe { &mut *self.open.window().pointer().cast() }
+        unsafe { &mut *self.page.window().pointer().cast() }
     }
 }
 
@@ -203,21 +201,21 @@ impl<S: Untyped> Mapping<'_, S> {
 #[derive(Debug)]
 #[must_use = "dropping the mapping unmaps the granule"]
 pub struct SharedMapping<'m, S: Mappable> {
-    open: Open<'m>,
+    page: MappedPage<'m>,
     state: PhantomData<S>,
 }
 
 impl<'m, S: Mappable> SharedMapping<'m, S> {
     /// Wraps a page that maps a granule that stays in state `S` for `'m`.
-    pub(super) fn new(open: Open<'m>) -> Self {
-        Self { open, state: PhantomData }
+    pub(super) fn new(page: MappedPage<'m>) -> Self {
+        Self { page, state: PhantomData }
     }
 
     /// The content, which must be [`SHARED`](Content::SHARED).
-    pub fn get<T: Content<State = S::Content> + Sync>(&self) -> &T {
+    pub fn get<T: Content<State = S::ContentState> + Sync>(&self) -> &T {
         const { assert!(T::SHARED, "content seen through a reference is shared") };
-        // SAFETY: shared content is never had as `&mut`.
-        unsafe { content(self.open.window()) }
+        // SAFETY: shared content is never borrowed as `&mut`.
+        unsafe { content(self.page.window()) }
     }
 }
 
@@ -226,30 +224,27 @@ impl<'m, S: Mappable> SharedMapping<'m, S> {
 #[must_use = "dropping the mapping unmaps the granules"]
 pub struct GroupMapping<'m, S: Mappable> {
     pages: &'m TransientRange<'static, El2And0>,
-    granules: [PhysAddr; super::slot_layout::REC_AUX],
-    count: usize,
+    granules: ArrayVec<PhysAddr, REC_AUX>,
     state: PhantomData<S>,
 }
 
 impl<'m, S: Mappable> GroupMapping<'m, S> {
-    /// Maps the first `count` of the granules, whose locks are held for `'m`.
+    /// Maps the granules, whose locks are held for `'m`.
     pub(super) fn new(
         pages: &'m TransientRange<'static, El2And0>,
-        granules: [PhysAddr; super::slot_layout::REC_AUX],
-        count: usize,
+        granules: ArrayVec<PhysAddr, REC_AUX>,
         template: PageTemplate<El2And0>,
     ) -> Self {
-        let mapped = granules.get(..count).map(|granules| pages.map_group(0, granules, template));
-        // As in `Open::new`.
-        if !matches!(mapped, Some(Ok(()))) {
+        // As in `MappedPage::new`.
+        if pages.map_group(0, &granules, template).is_err() {
             panic!("the slots of a group are in use, or cannot show their granules");
         }
-        Self { pages, granules, count, state: PhantomData }
+        Self { pages, granules, state: PhantomData }
     }
 
-    /// How many granules.
+    /// The number of granules.
     pub fn count(&self) -> usize {
-        self.count
+        self.granules.len()
     }
 }
 
@@ -257,7 +252,7 @@ impl<S: Untyped> GroupMapping<'_, S> {
     /// The words of granule `index`, in the order in which they were given; `None` from
     /// [`count`](Self::count) on.
     pub fn words(&self, index: usize) -> Option<&[AtomicU64; GRANULE_WORDS]> {
-        let granule = *self.granules.get(..self.count)?.get(index)?;
+        let granule = *self.granules.get(index)?;
         let window = Window::new(self.pages.page(index)?.address(), granule);
         // SAFETY: mapped for as long as `self` is borrowed; any bits are words; there is no other
         // type for this state (`Untyped`).
@@ -267,8 +262,8 @@ impl<S: Untyped> GroupMapping<'_, S> {
 
 impl<S: Mappable> Drop for GroupMapping<'_, S> {
     fn drop(&mut self) {
-        if self.pages.unmap_group(0, self.count).is_err() {
-            panic!("the slots of a group were unmapped by someone else");
+        if self.pages.unmap_group(0, self.count()).is_err() {
+            panic!("the slots of a group were unmapped already");
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::mapping::{Mapping, Open};
+use super::mapping::{MappedPage, Mapping};
 use super::slots::Slot;
 use crate::address::GRANULE_SIZE;
 use crate::granule::NsGranule;
@@ -44,7 +44,7 @@ impl NsSlot {
 
     /// Maps the granule for several accesses.
     pub fn map(&mut self, granule: NsGranule) -> NsMapping<'_> {
-        NsMapping(self.0.open(granule.address()))
+        NsMapping(self.0.map_page(granule.address()))
     }
 
     /// Reads words of the granule, from byte `offset` on. The host may write them at the same time;
@@ -123,7 +123,7 @@ impl NsSlot {
 /// A granule of the host's, mapped.
 #[derive(Debug)]
 #[must_use = "dropping the mapping unmaps the granule"]
-pub struct NsMapping<'m>(Open<'m>);
+pub struct NsMapping<'m>(MappedPage<'m>);
 
 impl NsMapping<'_> {
     /// As [`NsSlot::read`].

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The slot buffer: the windows of one CPU on granules outside the RMM's own memory.
+//! The slot buffer: the pages through which one CPU sees granules outside the RMM's own memory.
 //!
-//! Invariants: a page of a slot is mapped exactly while a mapping of that slot lives; the mapping
-//! borrows the slot, so that no slot is mapped twice, and the guard or reference that proves what
-//! the granule is, so that it cannot become something else meanwhile. Neither slot nor mapping can
-//! leave its CPU. Between commands no slot is mapped.
+//! Invariants:
+//!
+//! - A slot is mapped exactly while a mapping of it lives. The mapping borrows the slot, so that no
+//!   slot is mapped twice.
+//! - The mapping also borrows the guard or reference that proves the granule's state, so that the
+//!   state cannot change meanwhile.
+//! - Neither slot nor mapping can leave its CPU. Between commands no slot is mapped.
 //!
 //! A granule stays with its mapping until the mapping is dropped:
 //!
@@ -28,8 +31,8 @@
 //! }
 //! ```
 //!
-//! A slot for Realm memory does not show the host's, nor a granule that is known to be wiped, which
-//! it might be no longer:
+//! A slot for Realm memory shows neither the host's memory nor a wiped granule, which a write would
+//! make unwiped:
 //!
 //! ```compile_fail,E0277
 //! # use rmm::{granule::{LockedGranule, state::Ns}, mem::Slot};
@@ -58,21 +61,20 @@
 //! cross::<Mapping<'static, Data>>();
 //! ```
 
-use super::mapping::{GroupMapping, Mapping, Open, SharedMapping};
+use arrayvec::ArrayVec;
+
+use super::mapping::{GroupMapping, MappedPage, Mapping, SharedMapping};
 use super::ns_access::NsSlot;
 use super::slot_layout::{self, REC_AUX, SlotIndex};
-use crate::address::PhysAddr;
 use crate::arch::barrier;
 use crate::granule::state::{Delegated, Mappable};
 use crate::granule::{GranuleAddress, LockedGranule, Reference, Wipe};
-#[cfg(feature = "self-test")]
-use crate::xlat::TransientPage;
 use crate::xlat::{
-    Attributes, Context, El2And0, Error, LocalPage, PageTemplate, PhysicalAddressSpace,
+    Attributes, Context, El2And0, Error, PageTemplate, PhysicalAddressSpace, TransientPage,
     TransientRange,
 };
 
-/// The slots of one CPU, one field for each, so that several can be mapped at once and none twice.
+/// The slots of one CPU, a field for each, so that several can be mapped at once and none twice.
 #[derive(Debug)]
 pub struct SlotBuffer {
     /// Memory of the host.
@@ -102,7 +104,7 @@ impl SlotBuffer {
     ///
     /// # Errors
     ///
-    /// What `xlat` says when the region is not there, or cannot take the attributes of slots.
+    /// The error of `xlat` when the region is missing or cannot take the attributes of slots.
     pub fn new(context: &'static Context<'static, El2And0>) -> Result<Self, Error> {
         let all = context.transient(slot_layout::BASE, slot_layout::COUNT)?;
         let attributes = Attributes::read_write().non_global();
@@ -110,20 +112,23 @@ impl SlotBuffer {
         // As the host maps it (Normal, write-back, Inner Shareable), so that both see the same
         // bytes.
         let non_secure = all.template(attributes.in_pas(PhysicalAddressSpace::NonSecure))?;
-        let slot = |index: SlotIndex| all.local_page(index as usize, realm).map(Slot);
+        let slot = |index: SlotIndex, template| {
+            let page = all.page(index as usize).ok_or(Error::NoSuchPage)?;
+            Ok::<_, Error>(Slot { page, template })
+        };
         Ok(Self {
-            ns: NsSlot::new(Slot(all.local_page(SlotIndex::Ns as usize, non_secure)?)),
-            delegated: slot(SlotIndex::Delegated)?,
-            rd: slot(SlotIndex::Rd)?,
-            rec: slot(SlotIndex::Rec)?,
-            second_rec: slot(SlotIndex::SecondRec)?,
+            ns: NsSlot::new(slot(SlotIndex::Ns, non_secure)?),
+            delegated: slot(SlotIndex::Delegated, realm)?,
+            rd: slot(SlotIndex::Rd, realm)?,
+            rec: slot(SlotIndex::Rec, realm)?,
+            second_rec: slot(SlotIndex::SecondRec, realm)?,
             rec_aux: SlotGroup {
                 pages: context.transient(SlotIndex::RecAux.address(), REC_AUX)?,
                 template: realm,
             },
-            rtt: slot(SlotIndex::Rtt)?,
-            second_rtt: slot(SlotIndex::SecondRtt)?,
-            realm_data: slot(SlotIndex::RealmData)?,
+            rtt: slot(SlotIndex::Rtt, realm)?,
+            second_rtt: slot(SlotIndex::SecondRtt, realm)?,
+            realm_data: slot(SlotIndex::RealmData, realm)?,
             all,
         })
     }
@@ -134,7 +139,7 @@ impl SlotBuffer {
         self.all.page(number)
     }
 
-    /// Whether no slot is mapped, as it is between commands.
+    /// Whether no slot is mapped, as between commands.
     pub fn is_empty(&self) -> bool {
         (0..self.all.pages())
             .all(|index| self.all.page(index).is_some_and(|page| !page.is_mapped()))
@@ -143,26 +148,29 @@ impl SlotBuffer {
 
 /// A slot: one page for one granule.
 #[derive(Debug)]
-pub struct Slot(LocalPage<'static, El2And0>);
+pub struct Slot {
+    page: TransientPage<'static, El2And0>,
+    template: PageTemplate<El2And0>,
+}
 
 impl Slot {
     /// Maps a granule that is locked: one store, one DSB, one ISB.
     pub fn map<'m, S: Mappable>(&'m mut self, granule: &'m LockedGranule<'_, S>) -> Mapping<'m, S> {
-        Mapping::new(self.open(granule.address()))
+        Mapping::new(self.map_page(granule.address()))
     }
 
-    /// Maps a granule that is referred to, perhaps not locked, so that other CPUs may have it
+    /// Maps a granule that is referred to and need not be locked, so that other CPUs may have it
     /// mapped at the same time.
     pub fn map_reference<'m, S: Mappable>(
         &'m mut self,
         reference: &'m Reference<'_, S>,
     ) -> SharedMapping<'m, S> {
-        SharedMapping::new(self.open(reference.address()))
+        SharedMapping::new(self.map_page(reference.address()))
     }
 
-    /// Maps the granule at `address`, of which the caller knows that it may.
-    pub(super) fn open(&mut self, address: GranuleAddress) -> Open<'_> {
-        Open::new(&self.0, address)
+    /// Maps the granule at `address`. The caller proves that it may.
+    pub(super) fn map_page(&mut self, address: GranuleAddress) -> MappedPage<'_> {
+        MappedPage::new(&self.page, self.template, address)
     }
 }
 
@@ -170,12 +178,12 @@ impl Wipe for Slot {
     fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) {
         let mut mapping = self.map(granule);
         mapping.zero();
-        // The zeroes are in before EL3 gives the granule to another world: complete for the system.
+        // The zeroes are complete for the system before EL3 gives the granule to another world.
         barrier::dsb_ish();
     }
 }
 
-/// Consecutive slots, mapped and unmapped with the barriers of one.
+/// Consecutive slots that are mapped and unmapped with the barriers of one.
 #[derive(Debug)]
 pub struct SlotGroup {
     pages: TransientRange<'static, El2And0>,
@@ -196,12 +204,10 @@ impl SlotGroup {
         &'m mut self,
         granules: impl IntoIterator<Item = &'m LockedGranule<'g, S>>,
     ) -> Result<GroupMapping<'m, S>, TooManyGranules> {
-        let mut addresses = [PhysAddr::default(); REC_AUX];
-        let mut places = addresses.iter_mut();
+        let mut addresses = ArrayVec::new();
         for granule in granules {
-            *places.next().ok_or(TooManyGranules)? = granule.address().get();
+            addresses.try_push(granule.address().get()).map_err(|_| TooManyGranules)?;
         }
-        let count = REC_AUX - places.len();
-        Ok(GroupMapping::new(&self.pages, addresses, count, self.template))
+        Ok(GroupMapping::new(&self.pages, addresses, self.template))
     }
 }

@@ -9,7 +9,7 @@ use super::rtt::{granule, stage2_of};
 use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::granule::state::{Delegated, Rd, Rtt, Unused};
-use crate::granule::{GranuleAddress, LockedGranule, LockedSet, MAX_SET};
+use crate::granule::{GranuleAddress, LockedGranule, MAX_SET};
 use crate::percpu::Cpu;
 use crate::realm::parameters::HostRealmParameters;
 use crate::realm::rd::{RealmDescriptor, RealmState};
@@ -62,14 +62,13 @@ fn try_create(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64, parameters: PhysAddr) -> Re
     let (named, count) = collect(core::iter::once(rd).chain(roots(&stage2)));
     let named = named.get(..count).ok_or(Status::ErrorInput)?;
     // That the RD is one of the root tables is found here, too: it is then named twice.
-    let mut locked = LockedSet::<Delegated>::new();
-    rmm.granules.lock_set(cpu.index, named, &mut locked)?;
+    let locked = rmm.granules.lock_set::<Delegated>(cpu.index, named)?;
     if !rmm.vmids.take(stage2.vmid) {
         return Err(Status::ErrorInput);
     }
     // From here on nothing is refused.
     let mut number = 0;
-    for granule in locked.drain() {
+    for granule in locked {
         let is_rd = granule.address() == rd;
         let wiped = granule.wipe(&mut cpu.slots.delegated);
         if is_rd {
@@ -116,11 +115,10 @@ fn try_destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: u64) -> Result<(), Status> {
     let (named, count) = collect(roots(&stage2));
     let named = named.get(..count).ok_or(ERROR_REALM)?;
     // The references of a root table are its live entries.
-    let mut locked = LockedSet::<Unused<Rtt>>::new();
-    rmm.granules.lock_set(cpu.index, named, &mut locked).map_err(|_| ERROR_REALM)?;
+    let locked = rmm.granules.lock_set::<Unused<Rtt>>(cpu.index, named).map_err(|_| ERROR_REALM)?;
     // What stage 1 of the Realm had in any TLB is not for the next Realm with this VMID.
     invalidate_realm(&stage2);
-    for root in locked.drain() {
+    for root in locked {
         drop(root.transition::<Delegated>());
     }
     drop(rd.transition::<Delegated>());

@@ -12,7 +12,7 @@ use super::state::Rmm;
 use crate::abi::rmi_v1::MAX_REC_AUX;
 use crate::address::PhysAddr;
 use crate::granule::state::{self, Delegated, Rd, RecAux, Unused};
-use crate::granule::{GranuleAddress, LockError, LockedGranule, LockedSet, MAX_SET};
+use crate::granule::{GranuleAddress, LockError, LockedGranule, MAX_SET};
 use crate::percpu::Cpu;
 use crate::psci::{self, Target};
 use crate::realm::rd::{MAX_RECS, RealmDescriptor, RealmState};
@@ -50,8 +50,7 @@ fn try_create(
         count += 1;
     }
     let named = named.get(..count).ok_or(Status::ErrorInput)?;
-    let mut locked = LockedSet::<Delegated>::new();
-    let rd = rmm.granules.lock_set_with::<_, Rd>(cpu.index, named, rd, &mut locked)?;
+    let (locked, rd) = rmm.granules.lock_set_with::<Delegated, Rd>(cpu.index, named, rd)?;
     let mut mapping = cpu.slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
     let mpidr = next_rec(realm, &parameters)?;
@@ -62,7 +61,7 @@ fn try_create(
     let measured = parameters.measured();
     let runnable = parameters.is_runnable();
     let realm_address = reference.keep();
-    for granule in locked.drain() {
+    for granule in locked {
         let is_rec = granule.address() == rec;
         let wiped = granule.wipe(&mut cpu.slots.delegated);
         if is_rec {
@@ -111,14 +110,14 @@ fn try_destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rec: u64) -> Result<(), Status> {
     let rec = lock_idle(rmm, cpu, rec)?;
     let RecIdentity { realm, auxiliary, .. } = *cpu.slots.rec.map(&rec).get();
     // Auxiliary granules are in no other use while their REC is in its own.
-    let mut locked = LockedSet::<RecAux>::new();
-    rmm.granules.lock_set(cpu.index, &auxiliary, &mut locked).map_err(|_| Status::ErrorRec)?;
-    for granule in locked.drain() {
+    let locked =
+        rmm.granules.lock_set::<RecAux>(cpu.index, &auxiliary).map_err(|_| Status::ErrorRec)?;
+    for granule in locked {
         drop(granule.transition::<Delegated>());
     }
     drop(rec.transition::<Delegated>());
     // Last: now the Realm may go.
-    drop(rmm.granules.kept_reference::<Rd>(realm));
+    drop(rmm.granules.adopt_reference::<Rd>(realm));
     Ok(())
 }
 

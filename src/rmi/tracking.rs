@@ -15,10 +15,14 @@ pub(super) fn get(rmm: &Rmm<'_>, call: Call<'_>) -> Answered {
     if !aligned || base >= top || !rmm.features.has_physical_range_to(top) {
         return call.answer(Status::ErrorInput);
     }
-    let run = rmm.granules.run_from(base);
-    let end = run.end.map_or(top, |end| end.min(top));
+    let region = rmm.granules.tracking_region(base);
+    let end = region.end.map_or(top, |end| end.min(top));
     call.answer_with(
         Status::Success,
-        [CATEGORY_CONVENTIONAL, if run.tracked { TRACKING_FINE } else { TRACKING_NONE }, end.get()],
+        [
+            CATEGORY_CONVENTIONAL,
+            if region.is_tracked { TRACKING_FINE } else { TRACKING_NONE },
+            end.get(),
+        ],
     )
 }

@@ -190,11 +190,6 @@ impl PageBits {
     pub(super) const fn at(self, pa: PhysAddr) -> u64 {
         encode_address(pa.get()) | self.0
     }
-
-    /// The same where `pa` is known to be of 48 bits, which are encoded as they are.
-    pub(super) const fn at_48_bits(self, pa: PhysAddr) -> u64 {
-        pa.get() | self.0
-    }
 }
 
 /// The index in MAIR of a memory type. `mmu::MAIR` is built from it.

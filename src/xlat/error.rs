@@ -102,9 +102,6 @@ pub enum Error {
     NoSuchPage,
     /// The template was made for another descriptor format.
     Template,
-    /// The page is of tables that others walk as well, or whose descriptors have more than 48 bits
-    /// of address.
-    NotLocal(VirtAddr),
     /// The CPU does not support the 4 KiB granule.
     NoGranule4KiB,
     /// The CPU does not support LPA2.

@@ -83,4 +83,4 @@ pub use regime::{El1And0, El2, El2And0, El3, Regime};
 pub use region::{Granularity, Region, RegionKind};
 pub use region_list::{Lifetime, RegionList, RegionStorage};
 pub use space::{AddressSpace, MIN_ADDRESS_BITS, VaRange};
-pub use transient::{LocalPage, PageTemplate, TransientPage, TransientRange};
+pub use transient::{PageTemplate, TransientPage, TransientRange};

@@ -105,26 +105,6 @@ impl<'a, R: Regime> TransientRange<'a, R> {
         })
     }
 
-    /// The handle of page `index`, to be mapped with `template` only.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchPage`]; [`Error::NotLocal`] unless the context is maintained for this CPU
-    /// alone and has descriptors of 48 bits; [`Error::Template`] if the template is for others.
-    pub fn local_page(
-        &self,
-        index: usize,
-        template: PageTemplate<R>,
-    ) -> Result<LocalPage<'a, R>, Error> {
-        let page = self.page(index).ok_or(Error::NoSuchPage)?;
-        if self.maintenance != Maintenance::Local || page.format != DescriptorFormat::Bits48 {
-            return Err(Error::NotLocal(page.va));
-        }
-        if template.format != page.format {
-            return Err(Error::Template);
-        }
-        Ok(LocalPage { operand: tlbi_operand(page.va, page.asid), bits: template.page, page })
-    }
-
     /// The `count` pages from page `first` on.
     fn part(&self, first: usize, count: usize) -> Result<Self, Error> {
         let pages = first.checked_add(count).and_then(|end| self.entries.get(first..end));
@@ -194,7 +174,6 @@ pub struct TransientPage<'a, R> {
 
 static_assertions::assert_not_impl_any!(TransientRange<'static, El2And0>: Send, Sync);
 static_assertions::assert_not_impl_any!(TransientPage<'static, El2And0>: Send, Sync);
-static_assertions::assert_not_impl_any!(LocalPage<'static, El2And0>: Send, Sync);
 
 impl<R: Regime> fmt::Debug for TransientPage<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -242,18 +221,13 @@ impl<R: Regime> TransientPage<'_, R> {
         Ok(())
     }
 
-    fn check_free(&self, pa: PhysAddr) -> Result<(), Error> {
+    fn check_mappable(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         if self.is_mapped() {
             return Err(Error::AlreadyMapped(self.va));
         }
         if !pa.is_aligned(GRANULE_SIZE) || pa > self.max_pa {
             return Err(Error::PageAddress(pa));
         }
-        Ok(())
-    }
-
-    fn check_mappable(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
-        self.check_free(pa)?;
         if template.format != self.format {
             return Err(Error::Template);
         }
@@ -270,53 +244,6 @@ impl<R: Regime> TransientPage<'_, R> {
 
     fn invalidate(&self) {
         self.maintenance.invalidate_leaf::<R>(tlbi_operand(self.va, self.asid));
-    }
-}
-
-/// One transient page of tables that this CPU alone walks, and the template that it is always
-/// mapped with: what of a map and an unmap can be checked or computed beforehand has been.
-pub struct LocalPage<'a, R> {
-    page: TransientPage<'a, R>,
-    bits: PageBits,
-    /// Of its TLB invalidation.
-    operand: u64,
-}
-
-impl<R: Regime> fmt::Debug for LocalPage<'_, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LocalPage({}, {})", self.page.va, R::NAME)
-    }
-}
-
-impl<R: Regime> LocalPage<'_, R> {
-    /// Its virtual address.
-    pub fn address(&self) -> VirtAddr {
-        self.page.va
-    }
-
-    /// Maps it, as [`TransientPage::map`].
-    ///
-    /// # Errors
-    /// [`Error::AlreadyMapped`] or [`Error::PageAddress`]; then nothing has changed.
-    pub fn map(&self, pa: PhysAddr) -> Result<(), Error> {
-        self.page.check_free(pa)?;
-        store_descriptor(self.page.entry, self.bits.at_48_bits(pa));
-        Maintenance::Local.publish();
-        Ok(())
-    }
-
-    /// Unmaps it, as [`TransientPage::unmap`].
-    ///
-    /// # Errors
-    /// [`Error::Unmapped`]; then nothing has changed.
-    pub fn unmap(&self) -> Result<(), Error> {
-        self.page.check_mapped()?;
-        store_descriptor(self.page.entry, TRANSIENT_UNMAPPED);
-        Maintenance::Local.complete_stores();
-        R::invalidate_leaf_local(self.operand);
-        Maintenance::Local.complete_invalidations();
-        Maintenance::Local.synchronize();
-        Ok(())
     }
 }
 
@@ -375,9 +302,6 @@ mod tests {
             );
             let page = range.page(1).expect("there");
             assert_eq!(format!("{page:?}"), "TransientPage(0xfffffffffff01000, EL2&0)");
-            let template = range.template(Attributes::read_write().non_global()).expect("good");
-            let page = range.local_page(2, template).expect("local");
-            assert_eq!(format!("{page:?}"), "LocalPage(0xfffffffffff02000, EL2&0)");
         });
     }
 
@@ -551,47 +475,6 @@ mod tests {
                 Err(Error::Attributes(extent(SLOTS, 16), rule))
             );
         });
-    }
-
-    #[test]
-    fn a_local_page_takes_the_same_steps_and_refuses_the_same() {
-        with_context(Maintenance::Local, |context| {
-            let range = context.transient(SLOTS, 16).expect("transient");
-            let template = range.template(Attributes::read_write().non_global()).expect("good");
-            let (page, local) =
-                (range.page(3).expect("there"), range.local_page(3, template).expect("local"));
-            assert_eq!(local.address(), page.address());
-            let pa = PhysAddr::new(0xff_ffff_f000);
-            let (_, of_page) = record(|| (page.map(pa, template), page.unmap()));
-            let (results, of_local) = record(|| (local.map(pa), local.unmap()));
-            assert_eq!(results, (Ok(()), Ok(())));
-            assert_eq!(of_local, of_page);
-            local.map(pa).expect("free");
-            let ((), events) = record(|| {
-                assert_eq!(local.map(pa), Err(Error::AlreadyMapped(page.address())));
-                page.unmap().expect("it is the same page");
-            });
-            assert_eq!(events.len(), 5, "the unmap alone");
-            let ((), events) = record(|| {
-                assert_eq!(local.unmap(), Err(Error::Unmapped(page.address())));
-                for refused in [0x100_0000_0000, 0x1008, 0x1_0000_0000_0000] {
-                    let refused = PhysAddr::new(refused);
-                    assert_eq!(local.map(refused), Err(Error::PageAddress(refused)));
-                }
-                let beyond = range.local_page(16, template);
-                assert_eq!(beyond.map(drop), Err(Error::NoSuchPage));
-                let other = PageTemplate { format: DescriptorFormat::Lpa2, ..template };
-                assert_eq!(range.local_page(3, other).map(drop), Err(Error::Template));
-            });
-            assert_eq!(events, []);
-        });
-        for maintenance in [Maintenance::None, Maintenance::InnerShareable] {
-            with_context(maintenance, |context| {
-                let range = context.transient(SLOTS, 16).expect("transient");
-                let template = range.template(Attributes::read_write()).expect("good");
-                assert_eq!(range.local_page(0, template).map(drop), Err(Error::NotLocal(SLOTS)));
-            });
-        }
     }
 
     #[test]

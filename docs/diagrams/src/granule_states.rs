@@ -4,7 +4,7 @@
 //! Non-secure on the left; on top and at the bottom what a granule is while nobody uses it, wiped
 //! or not; between them, from left to right, the states in which it is in use.
 
-use rmm::granule::state::{Known, Step, TRANSITIONS, TYPES};
+use rmm::granule::state::{StateType, TRANSITIONS, TYPES, TransitionRow};
 
 use crate::style::{Align, Area, Canvas, MARGIN, Paint, TOP, Type, WIDTH};
 
@@ -17,16 +17,17 @@ const LINE: usize = 15;
 
 /// A state in which a granule is in use, with the transition into it and that out of it.
 struct Use {
-    known: &'static Known,
-    into: &'static Step,
-    out: &'static Step,
+    known: &'static StateType,
+    into: &'static TransitionRow,
+    out: &'static TransitionRow,
 }
 
 impl Use {
     /// What is written beside the way into the state, and beside that out of it.
     fn labels(&self) -> [Vec<(Type, &'static str)>; 2] {
-        let commands =
-            |step: &'static Step| step.by.iter().map(|command| (Type::Code, *command)).collect();
+        let commands = |step: &'static TransitionRow| {
+            step.by.iter().map(|command| (Type::Code, *command)).collect()
+        };
         let mut labels: [Vec<_>; 2] = [commands(self.into), commands(self.out)];
         if self.known.max_references > 0 {
             labels[1].push((Type::Faint, "unreferenced"));
@@ -41,14 +42,14 @@ impl Use {
 }
 
 /// The one transition for which `is` holds.
-fn step(is: impl Fn(&Step) -> bool) -> &'static Step {
+fn step(is: impl Fn(&TransitionRow) -> bool) -> &'static TransitionRow {
     let mut found = TRANSITIONS.iter().filter(|step| is(step));
     let first = found.next().expect("the picture needs a transition that the table has not");
     assert!(found.next().is_none(), "the picture has one place for what the table has several of");
     first
 }
 
-fn known(name: &str) -> &'static Known {
+fn known(name: &str) -> &'static StateType {
     TYPES
         .iter()
         .find(|known| known.name == name)
@@ -147,7 +148,7 @@ pub fn draw() -> Canvas {
 }
 
 /// Draws a state, with the references that it allows.
-fn state(canvas: &mut Canvas, area: Area, paint: Paint, known: &Known) {
+fn state(canvas: &mut Canvas, area: Area, paint: Paint, known: &StateType) {
     canvas.area(area, paint);
     let (x, _) = area.center();
     canvas.text((x, area.y + 22), Align::Middle, Type::Name, known.name);
@@ -160,7 +161,7 @@ fn state(canvas: &mut Canvas, area: Area, paint: Paint, known: &Known) {
 }
 
 /// Names the commands of a transition, one below the other.
-fn commands(canvas: &mut Canvas, (x, y): (i32, i32), step: &Step) {
+fn commands(canvas: &mut Canvas, (x, y): (i32, i32), step: &TransitionRow) {
     for (y, command) in (y..).step_by(LINE).zip(step.by) {
         canvas.text((x, y), Align::Start, Type::Code, command);
     }

@@ -4,7 +4,7 @@
 
 use rmm::boot::stacks;
 use rmm::mem::linker::PARTS;
-use rmm::mem::low_va::Part;
+use rmm::mem::low_va::LowVaPart;
 
 use crate::linker_script::{Section, sections};
 use crate::parts::{LEGEND, attributes, paint};
@@ -14,7 +14,7 @@ const ROW: i32 = 50;
 
 /// The part that the section is in: the symbols that the part lies between enclose those of the
 /// section.
-fn part_of(section: &Section, sections: &[Section]) -> Part {
+fn part_of(section: &Section, sections: &[Section]) -> LowVaPart {
     let symbols: Vec<_> = sections.iter().flat_map(|section| &section.symbols).collect();
     let place = |symbol: &str| symbols.iter().position(|other| **other == symbol);
     let own = section.symbols.first().and_then(|symbol| place(symbol));

@@ -2,7 +2,7 @@
 //! How the pictures show what is mapped: colors by what a mapping allows, and its attributes in
 //! words.
 
-use rmm::mem::low_va::Part;
+use rmm::mem::low_va::LowVaPart;
 use rmm::xlat::{Attributes, DataAccess, MemoryType};
 
 use crate::style::Paint;
@@ -16,12 +16,12 @@ pub const LEGEND: [(Paint, &str); 4] = [
 ];
 
 /// The attributes in a hardened image.
-pub fn attributes(part: Part) -> Attributes {
+pub fn attributes(part: LowVaPart) -> Attributes {
     part.attributes(true)
 }
 
 /// The color of the part.
-pub fn paint(part: Part) -> Paint {
+pub fn paint(part: LowVaPart) -> Paint {
     let attributes = attributes(part);
     match (attributes.memory, attributes.executable, attributes.access) {
         (MemoryType::Device, _, _) => Paint::Violet,

@@ -5,7 +5,7 @@
 use rmm::address::PhysAddr;
 use rmm::mem::high_va::{self, PARTS};
 use rmm::mem::linker;
-use rmm::mem::low_va::{self, Part};
+use rmm::mem::low_va::{self, LowVaPart};
 use rmm::mem::slot_layout::SlotIndex;
 
 use crate::parts::{LEGEND, attributes, paint};
@@ -22,13 +22,14 @@ pub fn draw() -> Canvas {
     let low_bits = low_va::LEAST_ADDRESS_BITS..=low_va::FORMAT.address_bits();
 
     let image = linker::PARTS.iter().map(|(part, ..)| *part);
-    let elsewhere = Part::ALL.into_iter().filter(|part| !image.clone().any(|other| other == *part));
+    let elsewhere =
+        LowVaPart::ALL.into_iter().filter(|part| !image.clone().any(|other| other == *part));
     // From the bottom; a hole before each.
-    let groups: Vec<Vec<Part>> =
+    let groups: Vec<Vec<LowVaPart>> =
         [image.clone().collect()].into_iter().chain(elsewhere.map(|part| vec![part])).collect();
     let rows = |count: usize| i32::try_from(count).unwrap_or(0) * ROW;
     let holes = i32::try_from(groups.len() + 1).unwrap_or(0) * HOLE;
-    let low_height = rows(Part::ALL.len()) + holes;
+    let low_height = rows(LowVaPart::ALL.len()) + holes;
     let high_height = rows(PARTS.len() + 1);
     let neither = 40;
 

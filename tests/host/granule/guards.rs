@@ -197,8 +197,7 @@ fn a_set_is_locked_in_ascending_order_whatever_the_order_of_naming() {
         random.shuffle(&mut named);
         named.truncate(count);
         let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
-        let mut locked = LockedSet::<Ns>::new();
-        table.lock_set(cpu(0), &addresses, &mut locked).expect("all are");
+        let locked: LockedSet<'_, Ns> = table.lock_set(cpu(0), &addresses).expect("all are");
         named.sort_unstable();
         let found: Vec<_> = locked.iter().map(LockedGranule::address).collect();
         assert_eq!(found, named.iter().map(|address| at(*address)).collect::<Vec<_>>());
@@ -213,7 +212,7 @@ fn a_set_with_a_granule_twice_or_a_wrong_one_or_too_many_is_refused_and_left_unl
     delegate(&table, BASE + 0x3000);
     let set = |addresses: &[u64]| {
         let addresses: Vec<_> = addresses.iter().map(|address| at(*address)).collect();
-        table.lock_set::<Ns>(cpu(0), &addresses, &mut LockedSet::new())
+        table.lock_set::<Ns>(cpu(0), &addresses).map(drop)
     };
     assert_eq!(set(&[BASE, BASE + 0x1000, BASE]), Err(LockError::SameGranule));
     assert_eq!(set(&[BASE + 0x1000, BASE + 0x1000]), Err(LockError::SameGranule));
@@ -236,10 +235,8 @@ fn a_set_is_locked_with_another_in_its_place_in_the_order() {
         &[BASE, BASE + 0x1000, BASE + 0x3000],
     ] {
         let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
-        let mut set = LockedSet::<Ns>::default();
-        let locked = table
-            .lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other), &mut set)
-            .expect("all are");
+        let (set, locked) =
+            table.lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other)).expect("all are");
         assert_eq!(locked.address(), at(other));
         let mut found: Vec<_> = set.iter().map(LockedGranule::address).collect();
         assert!(found.is_sorted());
@@ -258,11 +255,8 @@ fn a_set_with_another_is_refused_and_left_unlocked_if_any_is_wrong() {
     bring_into(&table, other, State::Rd);
     let set = |named: &[u64], other: u64| {
         let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
-        let mut set = LockedSet::<Ns>::new();
-        let refusal =
-            table.lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other), &mut set).map(drop);
-        assert_eq!(set.iter().count(), if refusal.is_ok() { named.len() } else { 0 });
-        refusal
+        let locked = table.lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other));
+        locked.map(|(set, _)| assert_eq!(set.len(), named.len()))
     };
     let most: Vec<u64> = (3..).map(|index| BASE + index * 0x1000).take(MAX_SET).collect();
     assert_eq!(set(&most, other), Ok(()));
@@ -282,29 +276,6 @@ fn a_set_with_another_is_refused_and_left_unlocked_if_any_is_wrong() {
 }
 
 #[test]
-fn what_a_set_held_is_unlocked_when_it_is_filled_again_and_drained_when_it_is_taken() {
-    let table = granules();
-    let mut set = LockedSet::<Ns>::new();
-    table.lock_set(cpu(0), &[at(BASE), at(OTHER)], &mut set).expect("all are");
-    table.lock_set(cpu(0), &[at(BASE + 0x1000)], &mut set).expect("it is");
-    assert_eq!(set.iter().map(LockedGranule::address).collect::<Vec<_>>(), [at(BASE + 0x1000)]);
-    let taken: Vec<_> = set.drain().collect();
-    assert_eq!(taken.iter().map(LockedGranule::address).collect::<Vec<_>>(), [at(BASE + 0x1000)]);
-    assert_eq!(set.iter().count(), 0);
-    drop(taken);
-    for address in [BASE, BASE + 0x1000, OTHER] {
-        assert_eq!(try_lock::<Ns>(&table, address), Ok(()));
-    }
-}
-
-#[test]
-fn a_guard_is_given_up_by_name_as_by_being_dropped() {
-    let table = granules();
-    table.lock::<Ns>(cpu(0), at(BASE)).expect("it is").transition::<Delegated>().unlock();
-    assert_eq!(try_lock::<Delegated>(&table, BASE), Ok(()));
-}
-
-#[test]
 fn a_granule_is_unused_when_no_reference_is_left() {
     let table = granules();
     bring_into(&table, BASE, State::Rd);
@@ -320,14 +291,14 @@ fn a_granule_is_unused_when_no_reference_is_left() {
 }
 
 #[test]
-fn a_kept_reference_is_taken_up_again_where_there_is_one() {
+fn a_adopt_reference_is_taken_up_again_where_there_is_one() {
     let table = granules();
     bring_into(&table, BASE, State::Rd);
-    assert!(table.kept_reference::<Rd>(at(BASE)).is_none(), "none was kept");
-    assert!(table.kept_reference::<Rd>(at(0x1000)).is_none(), "no such granule");
+    assert!(table.adopt_reference::<Rd>(at(BASE)).is_none(), "none was kept");
+    assert!(table.adopt_reference::<Rd>(at(0x1000)).is_none(), "no such granule");
     table.lock::<Rd>(cpu(0), at(BASE)).expect("it is").get(2).expect("room");
-    assert!(table.kept_reference::<Rec>(at(BASE)).is_none(), "it is no REC");
-    let reference = table.kept_reference::<Rd>(at(BASE)).expect("two were kept");
+    assert!(table.adopt_reference::<Rec>(at(BASE)).is_none(), "it is no REC");
+    let reference = table.adopt_reference::<Rd>(at(BASE)).expect("two were kept");
     assert_eq!(reference.address(), at(BASE));
     drop(reference);
     assert_eq!(
@@ -338,14 +309,8 @@ fn a_kept_reference_is_taken_up_again_where_there_is_one() {
 }
 
 #[test]
-fn a_granule_is_known_by_its_address_and_ns_as_long_as_it_is() {
+fn a_granule_is_ns_as_long_as_it_is_not_delegated() {
     let table = granules();
-    assert!(table.known(at(0x1000)).is_none());
-    let known = table.known(at(OTHER)).expect("it is there");
-    let locked = table.lock_known::<Ns>(cpu(0), known).expect("it is Non-secure");
-    assert_eq!(locked.address(), at(OTHER));
-    drop(locked);
-    assert_eq!(table.lock_known::<Rd>(cpu(0), known).unwrap_err(), LockError::WrongState);
     let ns =
         |address: u64| table.ns_granule(PhysAddr::new(address)).map(|granule| granule.address());
     assert_eq!(ns(OTHER), Some(at(OTHER)));

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use kit::seed;
 use rmm::granule::state::{Delegated, Ns};
-use rmm::granule::{GranuleEntry, GranuleTable, LayoutError, LockError, MAX_BANKS, State, Waiters};
+use rmm::granule::{BankError, GranuleEntry, GranuleTable, LockError, MAX_BANKS, State, Waiters};
 
 use super::*;
 
@@ -108,26 +108,26 @@ fn excluded_ranges_are_unknown_whatever_the_banks_say() {
 fn banks_that_are_wrong_are_refused_with_the_reason() {
     let address = PhysAddr::new;
     for (banks, error) in [
-        (&[(0x1000, 0)][..], LayoutError::Empty(address(0x1000))),
-        (&[(0x1800, 0x1000)], LayoutError::Unaligned(address(0x1800))),
-        (&[(0x1000, 0x1800)], LayoutError::Unaligned(address(0x1000))),
-        (&[(!0xfff, 0x1000)], LayoutError::Wraps(address(!0xfff))),
-        (&[(0x1000, !0xfff)], LayoutError::Wraps(address(0x1000))),
-        (&[(0x2000, 0x1000), (0x1000, 0x1000)], LayoutError::NotAscending(address(0x1000))),
-        (&[(0x1000, 0x2000), (0x2000, 0x1000)], LayoutError::NotAscending(address(0x2000))),
-        (&[(0x1000, 0x1000), (0x1000, 0x1000)], LayoutError::NotAscending(address(0x1000))),
+        (&[(0x1000, 0)][..], BankError::Empty(address(0x1000))),
+        (&[(0x1800, 0x1000)], BankError::Unaligned(address(0x1800))),
+        (&[(0x1000, 0x1800)], BankError::Unaligned(address(0x1000))),
+        (&[(!0xfff, 0x1000)], BankError::Wraps(address(!0xfff))),
+        (&[(0x1000, !0xfff)], BankError::Wraps(address(0x1000))),
+        (&[(0x2000, 0x1000), (0x1000, 0x1000)], BankError::NotAscending(address(0x1000))),
+        (&[(0x1000, 0x2000), (0x2000, 0x1000)], BankError::NotAscending(address(0x2000))),
+        (&[(0x1000, 0x1000), (0x1000, 0x1000)], BankError::NotAscending(address(0x1000))),
     ] {
         assert_eq!(table(banks, &[]).unwrap_err(), error);
         assert!(!error.to_string().is_empty());
     }
     assert_eq!(
-        LayoutError::TooManyBanks { needed: 257, available: 256 }.to_string(),
+        BankError::TooManyBanks { needed: 257, available: 256 }.to_string(),
         "there are 257 memory banks and room for 256"
     );
     let many: Vec<_> = (0..=256).map(|index| (index * 0x2000, 0x1000)).collect();
     assert_eq!(
         table(&many, &[]).unwrap_err(),
-        LayoutError::TooManyBanks { needed: 257, available: MAX_BANKS }
+        BankError::TooManyBanks { needed: 257, available: MAX_BANKS }
     );
     assert!(table(&many[1..], &[]).is_ok());
     // A hole at the beginning of a bank makes no bank of nothing, and one in its middle makes two
@@ -135,7 +135,7 @@ fn banks_that_are_wrong_are_refused_with_the_reason() {
     assert!(table(&many[1..], &[(many[1].0, 0x800)]).is_ok());
     let wide: Vec<_> = many[1..].iter().map(|(base, _)| (base << 4, 0x3000)).collect();
     let split = table(&wide, &[(wide[7].0 + 0x1000, 1)]).unwrap_err();
-    assert_eq!(split, LayoutError::TooManyBanks { needed: 257, available: MAX_BANKS });
+    assert_eq!(split, BankError::TooManyBanks { needed: 257, available: MAX_BANKS });
     assert!(table(&wide, &[(wide[7].0, 1)]).is_ok());
     assert!(table(&wide, &[(wide[7].0 + 0x2000, 1)]).is_ok());
 }
@@ -155,7 +155,7 @@ fn too_little_storage_is_refused_with_both_numbers() {
         let mut storage: Vec<_> = (0..available).map(|_| GranuleEntry::new()).collect();
         let waiters = Waiters::new();
         let built = GranuleTable::new(&mut storage, &waiters, banks.iter().copied(), &excluded);
-        let error = LayoutError::TooFewEntries { needed: 4, available };
+        let error = BankError::TooFewEntries { needed: 4, available };
         assert_eq!(built.err(), (available < 4).then_some(error));
         assert_eq!(
             error.to_string(),
@@ -179,8 +179,12 @@ fn runs_of_one_kind_end_where_the_kind_changes() {
         (0x9000, false, None),
         (u64::MAX, false, None),
     ] {
-        let run = table.run_from(PhysAddr::new(address));
-        assert_eq!((run.tracked, run.end), (tracked, end.map(PhysAddr::new)), "{address:#x}");
+        let region = table.tracking_region(PhysAddr::new(address));
+        assert_eq!(
+            (region.is_tracked, region.end),
+            (tracked, end.map(PhysAddr::new)),
+            "{address:#x}"
+        );
     }
 }
 

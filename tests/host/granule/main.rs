@@ -6,7 +6,7 @@ mod lookup;
 
 use rmm::address::PhysAddr;
 use rmm::cpu::CpuIndex;
-use rmm::granule::{GranuleAddress, GranuleEntry, GranuleTable, LayoutError, MemoryRange, Waiters};
+use rmm::granule::{BankError, GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, Waiters};
 
 /// The granule that begins at `address`.
 fn at(address: u64) -> GranuleAddress {
@@ -27,7 +27,7 @@ fn ranges(ranges: &[(u64, u64)]) -> Vec<MemoryRange> {
 fn table(
     banks: &[(u64, u64)],
     excluded: &[(u64, u64)],
-) -> Result<GranuleTable<'static>, LayoutError> {
+) -> Result<GranuleTable<'static>, BankError> {
     let (banks, excluded) = (ranges(banks), ranges(excluded));
     let entries = GranuleTable::required(banks.iter().copied(), &excluded)?;
     let storage: Vec<_> = (0..entries).map(|_| GranuleEntry::new()).collect();

@@ -7,7 +7,7 @@ use crate::machine::{Machine, attach};
 use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
 use rmm::cpu::CpuIndex;
-use rmm::granule::{GranuleEntry, GranuleTable, LayoutError, MemoryRange, Waiters};
+use rmm::granule::{BankError, GranuleEntry, GranuleTable, MemoryRange, Waiters};
 use rmm::mem::{SlotBuffer, slot_layout};
 use rmm::percpu::Cpu;
 use rmm::realm::vmid::VmidTable;
@@ -48,7 +48,7 @@ impl<'a> System<'a> {
         dialect: Dialect,
         banks: &[MemoryRange],
         excluded: &[MemoryRange],
-    ) -> Result<Self, LayoutError> {
+    ) -> Result<Self, BankError> {
         let entries = GranuleTable::required(banks.iter().copied(), excluded)?;
         storage.entries.clear();
         storage.entries.resize_with(entries, GranuleEntry::new);

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a mapping allows: memory type, permissions, physical address space and the like, in no
-//! regime's encoding.
+//! The attributes of a mapping, in no regime's encoding.
 //!
 //! Start from a constructor ([`Attributes::code`], [`Attributes::read_write`], ...) and refine it.
-//! Nonsense (writable and executable, executable device memory, ...) can be written down here, and
-//! is refused when a regime encodes it ([`Attributes::check`]).
+//! Combinations that make no sense can be written down; encoding them for a regime fails.
 
 use core::fmt;
 
 use super::error::AttributeRule;
 
-/// Memory type and cacheability (Arm ARM D8.6.2), each with its place in MAIR (`mmu::MAIR`).
+/// Memory type and cacheability (Arm ARM (DDI 0487 L.a) D8.6.1). `mmu::MAIR` holds each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum MemoryType {
     /// Normal, inner and outer write-back, read and write allocate.
@@ -21,25 +19,25 @@ pub enum MemoryType {
     NormalNonCacheable,
 }
 
-/// Data access.
+/// Data access permission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum DataAccess {
-    /// Stores fault.
+    /// Loads only.
     ReadOnly,
     /// Loads and stores.
     ReadWrite,
 }
 
-/// Who may access, and whose execution [`Attributes::executable`] speaks of.
+/// The Exception levels that may access, and to which [`Attributes::executable`] applies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Privilege {
     /// The privileged Exception level of the regime only.
     Privileged,
-    /// EL0 as well, in the regimes that have it. If executable, then at EL0 only.
+    /// EL0 as well, in regimes that have it. If executable, then at EL0 only.
     User,
 }
 
-/// A physical address space (Arm ARM D9.1).
+/// A physical address space.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum PhysicalAddressSpace {
     /// Secure.
@@ -52,7 +50,12 @@ pub enum PhysicalAddressSpace {
     Realm,
 }
 
-/// Shareability domain (Arm ARM D8.6.3).
+impl PhysicalAddressSpace {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Secure, Self::NonSecure, Self::Root, Self::Realm];
+}
+
+/// Shareability domain (Arm ARM (DDI 0487 L.a) D8.6.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Shareability {
     /// Non-shareable.
@@ -68,20 +71,19 @@ pub enum Shareability {
 pub struct Attributes {
     /// Memory type and cacheability.
     pub memory: MemoryType,
-    /// Data access.
+    /// Data access permission.
     pub access: DataAccess,
-    /// Whether instructions may be fetched, by the privilege in `privilege`.
+    /// Instructions may be fetched, at the Exception level that `privilege` names.
     pub executable: bool,
-    /// Whether indirect branches must land on a landing pad (FEAT_BTI, GP bit). Of executable pages
-    /// only.
+    /// Indirect branches must land on a landing pad (FEAT_BTI). Executable pages only.
     pub guarded: bool,
-    /// Who may access.
+    /// Exception levels that may access.
     pub privilege: Privilege,
-    /// Where the output address lies.
+    /// Physical address space of the output address.
     pub pas: PhysicalAddressSpace,
-    /// Shareability. Device and Non-cacheable memory is always Outer Shareable (Arm ARM D8.6.3).
+    /// Shareability. Device and Non-cacheable memory is always Outer Shareable.
     pub shareability: Shareability,
-    /// Whether TLB entries match whatever the ASID is.
+    /// TLB entries match every ASID.
     pub global: bool,
 }
 
@@ -125,35 +127,35 @@ impl Attributes {
         }
     }
 
-    /// The same, in `pas`.
+    /// These attributes in `pas`.
     pub const fn in_pas(self, pas: PhysicalAddressSpace) -> Self {
         Self { pas, ..self }
     }
 
-    /// The same, with TLB entries of the context's ASID only.
+    /// These attributes, with TLB entries for the ASID of the context only.
     pub const fn non_global(self) -> Self {
         Self { global: false, ..self }
     }
 
-    /// The same, with branch targets guarded (FEAT_BTI).
+    /// These attributes, with branch targets guarded (FEAT_BTI).
     pub const fn guarded(self) -> Self {
         Self { guarded: true, ..self }
     }
 
-    /// The same, for EL0 as well.
+    /// These attributes, for EL0 as well.
     pub const fn user(self) -> Self {
         Self { privilege: Privilege::User, ..self }
     }
 
-    /// The same, in another shareability domain.
+    /// These attributes in another shareability domain.
     pub const fn shareable(self, shareability: Shareability) -> Self {
         Self { shareability, ..self }
     }
 
-    /// Whether they make sense in any regime at all.
+    /// Checks what holds in every regime.
     ///
     /// # Errors
-    /// The rule broken.
+    /// The rule that they break.
     pub const fn check(self) -> Result<(), AttributeRule> {
         let device_like = !matches!(self.memory, MemoryType::NormalWriteBack);
         if self.executable && matches!(self.access, DataAccess::ReadWrite) {

@@ -9,7 +9,7 @@
 use core::convert::Infallible;
 
 use super::attributes::Attributes;
-use super::descriptor::{self, CONTIGUOUS, Descriptor, LeafBits, LeafDescriptor, park};
+use super::descriptor::{self, Descriptor, DescriptorFlags, LeafBits, LeafDescriptor, park};
 use super::error::Error;
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
 use super::maintenance::Maintenance;
@@ -45,7 +45,11 @@ impl Change {
     /// all.
     fn hint(&self, unit: Span, level: Level) -> u64 {
         let group = Span::unit(unit.first, level.entry_size() * CONTIGUOUS_ENTRIES);
-        if descriptor::contiguous_at(level) && !self.cuts(group) { CONTIGUOUS } else { 0 }
+        if descriptor::contiguous_at(level) && !self.cuts(group) {
+            DescriptorFlags::CONTIGUOUS.bits()
+        } else {
+            0
+        }
     }
 
     /// How many tables take the place of a leaf for `unit` at `level`.

@@ -71,10 +71,8 @@ pub use attributes::{
 };
 pub use context::{Context, ContextBuilder, InitError, Translation};
 pub use descriptor::DescriptorFormat;
-/// What descriptors of stage 1 and of stage 2 have in common.
-pub(crate) use descriptor::{
-    ACCESS_FLAG, SHAREABILITY, TABLE_OR_PAGE, VALID, decode_address, encode_address,
-};
+// Shared with the descriptors of stage 2.
+pub(crate) use descriptor::{DescriptorFlags, SHAREABILITY, decode_address, encode_address};
 pub use error::{AttributeRule, Error, Extent};
 pub use level::{Level, TABLE_ENTRIES};
 pub use maintenance::Maintenance;

@@ -1,72 +1,48 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Translation regimes as types: what differs between them in a descriptor and in TLB maintenance
-//! (Arm ARM D8.1, D8.3).
+//! Translation regimes as types: their descriptor bits and TLB instructions.
 //!
-//! The security state is Realm, and Root for EL3: those for which an RMM has reason to build
-//! tables.
+//! The Security state is Realm, or Root for EL3.
 
 use core::fmt::Debug;
 
 use super::attributes::PhysicalAddressSpace;
-use super::descriptor::{NS, NSE};
+use super::descriptor::DescriptorFlags;
 use crate::arch::tlbi;
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// A stage-1 translation regime.
+/// A stage 1 translation regime.
 pub trait Regime: sealed::Sealed + Copy + Debug {
     /// Its name in the Arm ARM.
     const NAME: &'static str;
-    /// Whether it has an EL0: then it has two VA ranges and ASIDs, and descriptors have UXN, PXN,
-    /// AP\[1\] and nG.
+    /// Whether it has an EL0. If so, it has two VA ranges, ASIDs, and UXN, PXN, AP\[1\] and nG in
+    /// descriptors.
     const UNPRIVILEGED: bool;
-    /// The only physical address space that instructions are fetched from (Arm ARM D9.3: all others
-    /// are execute-never).
+    /// The only physical address space that instructions are fetched from.
     const OWN_PAS: PhysicalAddressSpace;
-    /// The descriptor bits that select `pas`; `None` when it cannot be reached.
+
+    /// The descriptor bits that select `pas`; `None` if the regime cannot access it.
     #[doc(hidden)]
-    const PAS_BITS: PasBits;
+    fn pas_flags(pas: PhysicalAddressSpace) -> Option<DescriptorFlags>;
 
-    /// Invalidates, on this CPU, what is cached from the last level for the operand's page.
+    /// Invalidates last-level TLB entries for the operand's page, on this CPU.
     fn invalidate_leaf_local(operand: u64);
-    /// Invalidates, in the Inner Shareable domain, what is cached from the last level for the
-    /// operand's page.
+    /// Invalidates last-level TLB entries for the operand's page, in the Inner Shareable domain.
     fn invalidate_leaf_shared(operand: u64);
-    /// Invalidates, on this CPU, what is cached from any level for the operand's page.
+    /// Invalidates TLB entries of every level for the operand's page, on this CPU.
     fn invalidate_walk_local(operand: u64);
-    /// Invalidates, in the Inner Shareable domain, what is cached from any level for the operand's
-    /// page.
+    /// Invalidates TLB entries of every level for the operand's page, in the Inner Shareable
+    /// domain.
     fn invalidate_walk_shared(operand: u64);
-}
-
-/// Descriptor bits by physical address space.
-#[derive(Clone, Copy, Debug)]
-#[doc(hidden)]
-pub struct PasBits {
-    secure: Option<u64>,
-    non_secure: Option<u64>,
-    root: Option<u64>,
-    realm: Option<u64>,
-}
-
-impl PasBits {
-    pub(super) const fn get(self, pas: PhysicalAddressSpace) -> Option<u64> {
-        match pas {
-            PhysicalAddressSpace::Secure => self.secure,
-            PhysicalAddressSpace::NonSecure => self.non_secure,
-            PhysicalAddressSpace::Root => self.root,
-            PhysicalAddressSpace::Realm => self.realm,
-        }
-    }
 }
 
 macro_rules! regimes {
     ($(
         $(#[$doc:meta])*
         $name:ident: $text:literal, unprivileged $unprivileged:literal, own $own:ident,
-        pas { secure $secure:expr, non_secure $non_secure:expr, root $root:expr, realm $realm:expr },
+        pas { $($pas:ident: $flags:expr),* },
         leaf $leaf_local:ident $leaf_shared:ident, walk $walk_local:ident $walk_shared:ident;
     )*) => {$(
         $(#[$doc])*
@@ -79,8 +55,14 @@ macro_rules! regimes {
             const NAME: &'static str = $text;
             const UNPRIVILEGED: bool = $unprivileged;
             const OWN_PAS: PhysicalAddressSpace = PhysicalAddressSpace::$own;
-            const PAS_BITS: PasBits =
-                PasBits { secure: $secure, non_secure: $non_secure, root: $root, realm: $realm };
+
+            fn pas_flags(pas: PhysicalAddressSpace) -> Option<DescriptorFlags> {
+                match pas {
+                    $(PhysicalAddressSpace::$pas => Some($flags),)*
+                    #[allow(unreachable_patterns, reason = "EL3 accesses all four")]
+                    _ => None,
+                }
+            }
 
             fn invalidate_leaf_local(operand: u64) {
                 tlbi::$leaf_local(operand);
@@ -102,22 +84,25 @@ macro_rules! regimes {
 }
 
 regimes! {
-    /// EL1&0 of the Realm state. Stage 1 selects no PAS there (stage 2 does). TLB maintenance from
-    /// EL2 is for the current VMID.
+    /// EL1&0, Realm state. Stage 2 selects the PAS, stage 1 does not. TLB maintenance from EL2
+    /// applies to the current VMID.
     El1And0: "EL1&0", unprivileged true, own Realm,
-        pas { secure None, non_secure None, root None, realm Some(0) },
+        pas { Realm: DescriptorFlags::empty() },
         leaf vale1 vale1is, walk vae1 vae1is;
     /// EL2 without VHE (HCR_EL2.E2H = 0), Realm state.
     El2: "EL2", unprivileged false, own Realm,
-        pas { secure None, non_secure Some(NS), root None, realm Some(0) },
+        pas { Realm: DescriptorFlags::empty(), NonSecure: DescriptorFlags::NS },
         leaf vale2 vale2is, walk vae2 vae2is;
-    /// EL2&0 (HCR_EL2.E2H = 1), Realm state: the RMM's own.
+    /// EL2&0 (HCR_EL2.E2H = 1), Realm state: the RMM's own regime.
     El2And0: "EL2&0", unprivileged true, own Realm,
-        pas { secure None, non_secure Some(NS), root None, realm Some(0) },
+        pas { Realm: DescriptorFlags::empty(), NonSecure: DescriptorFlags::NS },
         leaf vale2 vale2is, walk vae2 vae2is;
     /// EL3, Root state. Its TLB instructions exist at EL3 only: elsewhere keep its contexts at
     /// `Maintenance::None`.
     El3: "EL3", unprivileged false, own Root,
-        pas { secure Some(0), non_secure Some(NS), root Some(NSE), realm Some(NSE | NS) },
+        pas {
+            Secure: DescriptorFlags::empty(), NonSecure: DescriptorFlags::NS,
+            Root: DescriptorFlags::NSE, Realm: DescriptorFlags::NSE | DescriptorFlags::NS
+        },
         leaf vale3 vale3is, walk vae3 vae3is;
 }

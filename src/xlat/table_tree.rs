@@ -7,7 +7,7 @@
 
 use core::sync::atomic::AtomicU64;
 
-use super::descriptor::{self, CONTIGUOUS, Descriptor, LeafBits, TRANSIENT_UNMAPPED};
+use super::descriptor::{self, Descriptor, DescriptorFlags, LeafBits, TRANSIENT_UNMAPPED};
 use super::error::Error;
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
 use super::pool::{TableIndex, TablePool};
@@ -126,7 +126,7 @@ impl MapRequest {
             Fill::Transient => TRANSIENT_UNMAPPED,
             Fill::Memory(base, bits) => {
                 let joined = hinted.is_some_and(|hinted| hinted.contains(offset));
-                let hint = if joined { CONTIGUOUS } else { 0 };
+                let hint = if joined { DescriptorFlags::CONTIGUOUS.bits() } else { 0 };
                 descriptor::leaf(bits, self.pa(base, offset), level) | hint
             }
         }

@@ -18,9 +18,12 @@
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
 use crate::xlat::{
-    ACCESS_FLAG, DescriptorFormat, Level, SHAREABILITY, TABLE_OR_PAGE, VALID, decode_address,
-    encode_address,
+    DescriptorFlags, DescriptorFormat, Level, SHAREABILITY, decode_address, encode_address,
 };
+
+const VALID: u64 = DescriptorFlags::VALID.bits();
+const TABLE_OR_PAGE: u64 = DescriptorFlags::TABLE_OR_PAGE.bits();
+const ACCESS_FLAG: u64 = DescriptorFlags::ACCESS_FLAG.bits();
 
 /// Invalid descriptors: HIPAS is ASSIGNED.
 const ASSIGNED: u64 = 1 << 2;

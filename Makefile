@@ -59,7 +59,13 @@ images: build build-self-test firmware xlat-test
 run: setup-qemu images ## boot the RMM on QEMU and show a session of a host with it
 	$(SYSTEM) --show session
 
-test: lint host-test system-test ## everything that is tested, here and on QEMU
+# The images, whose last step has one thread each, are built beside the tests of this machine.
+test: setup-qemu ## everything that is tested, here and on QEMU
+	@mkdir -p build
+	@$(MAKE) --no-print-directory images lint-target >build/images.log 2>&1 & images=$$!; \
+	$(MAKE) --no-print-directory lint-host host-test; here=$$?; \
+	wait $$images || { cat build/images.log; exit 1; }; exit $$here
+	@$(MAKE) --no-print-directory system-test
 
 stress: setup-qemu images ## the long tests on QEMU, which take the better part of an hour
 	$(SYSTEM) --stress
@@ -105,22 +111,27 @@ mutants: ## make small changes to src/xlat and src/granule, and list those that 
 coverage: ## the share of the lines of src/ that the tests of this machine execute
 	scripts/coverage.sh
 
-lint: ## formatting, clippy and rustdoc, of what runs here and of what runs on the target
+lint: lint-host lint-target ## formatting, clippy and rustdoc, of what runs here and on the target
+
+# What is built for this machine alone; the two images of tests/qemu are for the target alone.
+HERE := --workspace --exclude rmm-test-firmware --exclude rmm-test-xlat
+lint-host:
 	cargo fmt --all --check
-	cargo clippy -q --all-targets -- -D warnings
-	cargo clippy -q --all-targets -p rmm-plat -p rmm-test-kit -p rmm-test-system -p rmm-test-loom -p rmm-diagrams -- -D warnings
+	cargo clippy -q $(HERE) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps $(HERE) --exclude rmm-test-loom
+
+lint-target:
 	$(IMAGE) clippy -p rmm --bin rmm -- -D warnings
 	$(IMAGE) clippy -p rmm --bin rmm --features self-test -- -D warnings
 	$(IMAGE) clippy -p rmm-test-xlat -- -D warnings
 	$(FIRMWARE) clippy -p rmm-test-firmware -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps -p rmm -p rmm-plat -p rmm-test-kit -p rmm-test-system -p rmm-diagrams
 	RUSTDOCFLAGS="-D warnings" $(IMAGE) doc --no-deps -p rmm
 
 host-test: ## the tests that run on this machine
 	cargo test -q
-	cargo test -q --release -p rmm-test-loom
-	cargo test -q -p rmm-test-system
 	$(DRAWN) cargo test -q -p rmm-diagrams
+	cargo test -q --profile tools -p rmm-test-system
+	cargo test -q --profile loom -p rmm-test-loom
 
 system-test: setup-qemu images ## the tests that run on QEMU
 	$(SYSTEM) $(addprefix --gdb ,$(shell scripts/gdb.sh))

@@ -15,7 +15,7 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
-	lint host-test system-test mutation-proof mutants coverage diagrams clean
+	lint host-test system-test mutation-proof mutants miri tsan coverage diagrams clean
 .PHONY: map size profile addr2line debug
 
 help: ## list the targets
@@ -107,6 +107,12 @@ profile: setup-qemu images ## where each visit to the RMM spends its instruction
 mutants: ## make small changes to src/xlat and src/granule, and list those that no test notices; MUTANTS="--shard 0/8" for a part
 	scripts/cargo-tool.sh cargo-mutants
 	cargo mutants --output build $(MUTANTS)
+
+miri: ## unit tests and those of three rooms under Miri, if there is a nightly toolchain with it
+	scripts/nightly.sh miri
+
+tsan: ## the concurrent tests under ThreadSanitizer, if there is a nightly toolchain with rust-src
+	scripts/nightly.sh tsan
 
 coverage: ## the share of the lines of src/ that the tests of this machine execute
 	scripts/coverage.sh

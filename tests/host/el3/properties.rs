@@ -121,7 +121,7 @@ fn valid() -> impl Strategy<Value = Builder> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(u32::try_from(kit::seed::cases(2000)).unwrap()))]
 
     #[test]
     fn no_page_of_random_bytes_makes_the_parser_panic(

@@ -69,7 +69,7 @@ fn an_address_outside_the_banks_cannot_be_locked() {
 #[test]
 fn excluded_ranges_are_unknown_whatever_the_banks_say() {
     let mut random = seed::generator("excluded");
-    for _ in 0..200 {
+    for _ in 0..seed::cases(200) {
         let count = random.usize(1..10);
         let banks = random_banks(&mut random, count);
         // In any order, overlapping, unaligned, empty, in gaps and across banks.
@@ -189,6 +189,7 @@ fn runs_of_one_kind_end_where_the_kind_changes() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it takes half a GiB")]
 fn a_table_of_1_tib_works() {
     const TIB: u64 = 1 << 40;
     let banks = ranges(&[(TIB, TIB)]);
@@ -227,6 +228,7 @@ fn print_cost(what: &str, table: &GranuleTable<'_>, base: u64) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it measures time")]
 fn cost_of_a_look_up_is_printed_for_few_banks_and_for_many() {
     for count in [1_u64, 2, 3, 64, 256] {
         let banks: Vec<_> = (0..count).map(|index| (index * 0x10_0000, 0x4_0000)).collect();

@@ -118,7 +118,7 @@ fn each_slot_shows_its_granule_and_nothing_else_changes() {
     let mut cpu = System::cpu(0);
     let (first, second) =
         (data(&system, &mut cpu, SECOND.0), data(&system, &mut cpu, SECOND.0 + 0x2000));
-    for _ in 0..2000 {
+    for _ in 0..seed::cases(2000) {
         let (slot, page) = SLOTS[random.usize(0..SLOTS.len())];
         let (word, value) = (random.usize(0..512), random.u64(..));
         slot(&mut cpu.slots).map(&first).words()[word].store(value, Ordering::Relaxed);

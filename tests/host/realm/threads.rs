@@ -113,7 +113,7 @@ fn cpus_that_build_and_destroy_the_same_realm_at_random_lose_nothing() {
     let seed = seed::generator("threads").u64(..);
     on_all_cpus(&fixture, |index, call| {
         let mut random = fastrand::Rng::with_seed(seed.wrapping_add(index as u64));
-        for _ in 0..CALLS {
+        for _ in 0..seed::cases(CALLS) {
             let status = match random.u8(0..7) {
                 0 => call(function::REALM_CREATE, &[RD, pages[0]]),
                 1 => call(function::REALM_ACTIVATE, &[RD]),

@@ -12,7 +12,7 @@ const CALLS: usize = 500_000;
 fn random_calls(dialect: Dialect, name: &str) {
     let mut storage = Storage::default();
     let mut harness = Harness::new(&mut storage, dialect, seed::generator(name));
-    for _ in 0..CALLS {
+    for _ in 0..seed::cases(CALLS) {
         harness.step();
     }
 }

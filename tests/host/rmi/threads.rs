@@ -33,7 +33,7 @@ fn run(
     mut random: fastrand::Rng,
 ) {
     kit::machine::attach(&system.machine);
-    for _ in 0..CALLS {
+    for _ in 0..seed::cases(CALLS) {
         let index = random.usize(0..GRANULES);
         let granule = address(index);
         let mut call = |function: u32| {

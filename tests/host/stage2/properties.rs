@@ -70,7 +70,7 @@ fn is_thorough(counts: &Counts) {
 fn random_commands_do_what_the_model_does() {
     let mut random = seed::generator("commands on tables");
     let mut counts = Counts::default();
-    while counts.commands < COMMANDS {
+    while counts.commands < seed::cases(COMMANDS) {
         let mut session = Session::new(Host::boot(), random.fork(), 1);
         while session.counts.commands < ROUND {
             session.step();
@@ -142,7 +142,7 @@ fn at_once(
 fn hosts_at_once_with_realms_of_their_own_each_see_what_their_models_do() {
     let mut random = seed::generator("hosts with Realms of their own");
     let mut counts = Counts::default();
-    while counts.commands < COMMANDS_AT_ONCE {
+    while counts.commands < seed::cases(COMMANDS_AT_ONCE) {
         let sessions = at_once(&boot(), &mut random, ROUND, |host, index, random| {
             Session::new(host, random, u16::try_from(1 + 2 * index).expect("small"))
         });
@@ -293,9 +293,10 @@ fn hosts_at_once_that_build_one_realm_each_see_what_their_models_do() {
     for shape in SHAPES {
         let system = boot();
         let Some((mut creator, common)) = Common::new(&system, shape) else { continue };
-        let mut sessions = at_once(&system, &mut random, COMMANDS_ON_ONE, |host, index, random| {
-            common.join(host, index, random)
-        });
+        let mut sessions =
+            at_once(&system, &mut random, seed::cases(COMMANDS_ON_ONE), |host, index, random| {
+                common.join(host, index, random)
+            });
         common.check_roots(&system, &sessions);
         common.check_measurement(creator.measurement(common.rd), &mut sessions);
         for mut session in sessions {

@@ -53,7 +53,7 @@ fn run(system: &System<'_>, index: usize, mut random: fastrand::Rng) -> usize {
     preset_register("ID_AA64MMFR1_EL1", 2 << 4);
     let mut cpu = System::cpu(index);
     let (places, mut done) = (places(), 0);
-    for _ in 0..CALLS {
+    for _ in 0..seed::cases(CALLS) {
         let rd = REALMS[usize::from(random.u8(..4) == 0)];
         let (ipa, page) = (places[random.usize(..places.len())], pool(random.u64(..POOL)));
         let level = random.i64(START + 1..4);
@@ -141,7 +141,7 @@ fn cpus_that_work_on_the_same_realm_lose_no_granule_and_no_count() {
             .collect();
         threads.into_iter().map(|thread| thread.join().expect("the CPU comes to its end")).sum()
     });
-    assert!(done > CALLS / 10, "only {done} commands succeeded");
+    assert!(done > seed::cases(CALLS) / 10, "only {done} commands succeeded");
     let mut cpu = System::cpu(0);
     for rd in REALMS {
         take_down(system, &mut cpu, rd);

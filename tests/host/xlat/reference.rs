@@ -229,7 +229,7 @@ fn check_dump<R: Regime>(
 
 #[test]
 fn tables_say_what_the_regions_say() {
-    const WANTED: u32 = 10_000;
+    const WANTED: usize = 10_000;
     let drafts = prop::collection::vec(
         (
             region_strategy::region(),

@@ -10,6 +10,8 @@ pub mod walker;
 
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
+use crate::seed;
+
 /// Runs `$body` with `$R` as the regime type that `$kind` names.
 #[macro_export]
 macro_rules! with_regime {
@@ -35,24 +37,11 @@ macro_rules! with_regime {
     };
 }
 
-fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-/// A runner of `cases` cases, or as many times that as XLAT_FACTOR says, by the seed in XLAT_SEED
-/// or one of the time.
-///
-/// The seed is printed, so that a failure can be had again.
-pub fn runner(cases: u32) -> TestRunner {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let seed = from_environment("XLAT_SEED").unwrap_or_else(|| {
-        now.map_or(0, |now| u64::from(now.subsec_nanos()) ^ now.as_secs() << 20)
-    });
-    let cases = cases * from_environment::<u32>("XLAT_FACTOR").unwrap_or(1);
-    println!("XLAT_SEED={seed} for {cases} cases");
+/// A runner of `cases` cases, as [`seed`] has them.
+pub fn runner(cases: usize) -> TestRunner {
     TestRunner::new(Config {
-        cases,
-        rng_seed: RngSeed::Fixed(seed),
+        cases: u32::try_from(seed::cases(cases)).expect("a few million at most"),
+        rng_seed: RngSeed::Fixed(seed::seed("xlat")),
         failure_persistence: None,
         max_shrink_iters: 2000,
         ..Config::default()

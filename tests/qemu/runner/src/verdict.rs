@@ -11,7 +11,7 @@ use regex::Regex;
 use crate::qemu::{End, Images, Qemu, Run};
 use crate::scenario::Scenario;
 
-/// QEMUs at a time.
+/// QEMUs at a time, at least.
 const PARALLEL: usize = 2;
 
 /// A failed check, or firmware that cannot go on.
@@ -30,7 +30,8 @@ pub fn judge_all(
     let next = AtomicUsize::new(0);
     let report = Mutex::new(report);
     std::thread::scope(|threads| {
-        for _ in 0..PARALLEL.min(chosen.len()) {
+        let processors = std::thread::available_parallelism().map_or(PARALLEL, usize::from);
+        for _ in 0..PARALLEL.max(processors).min(chosen.len()) {
             threads.spawn(|| {
                 while let Some(scenario) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let verdict = judge(scenario, qemu.run(scenario, images, live));

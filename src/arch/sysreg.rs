@@ -64,16 +64,28 @@ macro_rules! system_registers {
 system_registers! {
     /// Current CPU's affinity. For reports only: the CPU index comes from EL3.
     MPIDR_EL1: aarch64_cpu::registers::MPIDR_EL1::Register = "mpidr_el1";
-    /// Memory model features 0: physical address range, 4 KiB granule and LPA2 support.
-    ID_AA64MMFR0_EL1: aarch64_cpu::registers::ID_AA64MMFR0_EL1::Register = "id_aa64mmfr0_el1";
+    /// Memory model features 0. The fields of ID registers are those of `cpu::CpuFeatures`.
+    ID_AA64MMFR0_EL1: () = "id_aa64mmfr0_el1";
     /// Memory model features 1.
-    ID_AA64MMFR1_EL1: aarch64_cpu::registers::ID_AA64MMFR1_EL1::Register = "id_aa64mmfr1_el1";
+    ID_AA64MMFR1_EL1: () = "id_aa64mmfr1_el1";
     /// Memory model features 2.
-    ID_AA64MMFR2_EL1: aarch64_cpu::registers::ID_AA64MMFR2_EL1::Register = "id_aa64mmfr2_el1";
+    ID_AA64MMFR2_EL1: () = "id_aa64mmfr2_el1";
+    /// Memory model features 3.
+    ID_AA64MMFR3_EL1: () = "s3_0_c0_c7_3";
+    /// Processor features 0.
+    ID_AA64PFR0_EL1: () = "id_aa64pfr0_el1";
+    /// Processor features 1.
+    ID_AA64PFR1_EL1: () = "id_aa64pfr1_el1";
     /// Debug features 0: breakpoints, watchpoints, PMU.
-    ID_AA64DFR0_EL1: aarch64_cpu::registers::ID_AA64DFR0_EL1::Register = "id_aa64dfr0_el1";
-    /// Instruction set attributes 1: pointer authentication.
-    ID_AA64ISAR1_EL1: aarch64_cpu::registers::ID_AA64ISAR1_EL1::Register = "id_aa64isar1_el1";
+    ID_AA64DFR0_EL1: () = "id_aa64dfr0_el1";
+    /// Instruction set attributes 0.
+    ID_AA64ISAR0_EL1: () = "id_aa64isar0_el1";
+    /// Instruction set attributes 1.
+    ID_AA64ISAR1_EL1: () = "id_aa64isar1_el1";
+    /// Instruction set attributes 2.
+    ID_AA64ISAR2_EL1: () = "s3_0_c0_c6_2";
+    /// Cache type.
+    CTR_EL0: () = "ctr_el0";
     /// Physical interrupts pending for this CPU.
     ISR_EL1: fields::ISR_EL1::Register = "isr_el1";
     /// Data cache zero: log2 of the block size in words, and whether DC ZVA is prohibited.

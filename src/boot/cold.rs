@@ -5,15 +5,12 @@
 
 use core::cell::UnsafeCell;
 
-use tock_registers::interfaces::Readable;
-
 use super::memory_plan::{Allocation, MemoryInputs, MemoryPlan, POOL_SIZE};
 use super::{entry, registers, warm};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
-use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1};
 use crate::arch::window::Window;
-use crate::cpu::{self, CpuIndex, MAX_CPUS, Stage};
+use crate::cpu::{self, CpuFeatures, CpuIndex, MAX_CPUS, Stage};
 use crate::el3::arguments::{BootArguments, BootError, BootLimits};
 use crate::el3::manifest::{Console, Header};
 use crate::granule::{GranuleEntry, GranuleTable, Waiters};
@@ -64,21 +61,30 @@ struct Cold {
 }
 
 static COLD: BootCell<Option<Cold>> = BootCell(UnsafeCell::new(None));
-static FEATURES: spin::Once<MmuFeatures> = spin::Once::new();
+static FEATURES: spin::Once<CpuFeatures> = spin::Once::new();
 
-/// What this CPU's translation can do.
-fn features() -> MmuFeatures {
-    MmuFeatures::from_id_registers(
-        ID_AA64MMFR0_EL1.get(),
-        ID_AA64MMFR1_EL1.get(),
-        ID_AA64MMFR2_EL1.get(),
-    )
+/// What of `cpu` the tables and registers of the RMM's own translation depend on.
+fn translation(cpu: &CpuFeatures) -> MmuFeatures {
+    MmuFeatures {
+        physical_range: u64::from(cpu.physical_range_code()),
+        // The field is signed.
+        granule_4kib: cpu.tgran4() < 8,
+        lpa2: cpu.stage1_lpa2(),
+        asid_16: cpu.asid_bits() != 0,
+        hierarchical_disable: cpu.hpds() != 0,
+        common_not_private: cpu.cnp() != 0,
+        small_tables: cpu.st() != 0,
+        e0pd: cpu.e0pd() != 0,
+    }
 }
 
-/// Whether this CPU's translation can do what that of the cold boot's CPU can, whose register
-/// values and tables it shares.
-pub(super) fn has_same_features() -> bool {
-    FEATURES.get().is_some_and(|first| *first == features())
+/// Checks that the running CPU has the features of the first one.
+pub(super) fn has_same_features() -> Result<(), BootError> {
+    let first = FEATURES.get().ok_or(BootError::Unsupported("a warm boot before a cold one"))?;
+    match first.difference(&CpuFeatures::read()) {
+        None => Ok(()),
+        Some(register) => Err(BootError::CpuDiffers(register)),
+    }
 }
 
 fn unsupported(_: crate::xlat::Error) -> BootError {
@@ -88,7 +94,8 @@ fn unsupported(_: crate::xlat::Error) -> BootError {
 /// Checks what EL3 passed as far as the maps depend on it, finds memory, and builds the Low VA map.
 pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     cpu::enter_stage(Stage::Arguments);
-    let features = *FEATURES.call_once(features);
+    let cpu = FEATURES.call_once(CpuFeatures::read);
+    let features = translation(cpu);
     let max_pa = features.max_pa(low_va::FORMAT);
     let physical_limit = max_pa
         .checked_add(1)
@@ -213,7 +220,9 @@ pub(super) fn finish() -> Result<(), BootError> {
     for bank in manifest.dram() {
         info!("DRAM {} to {}", bank.base(), bank.end());
     }
-    RMM.call_once(|| Rmm::new(table, &VMIDS, cold.arguments.version().dialect()));
+    let dialect = cold.arguments.version().dialect();
+    let cpu = FEATURES.get().ok_or(BootError::Unsupported("a cold boot that was not prepared"))?;
+    RMM.call_once(|| Rmm::new(table, &VMIDS, dialect, cpu));
     info!("boot complete");
     cpu::enter_stage(Stage::Online);
     Ok(())

@@ -125,11 +125,7 @@ extern "C" fn warm(x0: u64, x1: u64) -> u64 {
     #[cfg(feature = "self-test")]
     super::self_test::warm(x1);
     status(WarmBootArguments::check([x0, x1], warm::cpu_count()).and_then(|_| {
-        if !cold::has_same_features() {
-            return Err(BootError::Unsupported(
-                "a CPU with another translation than the first one's",
-            ));
-        }
+        cold::has_same_features()?;
         cpu::enter_stage(Stage::Online);
         Ok(())
     }))

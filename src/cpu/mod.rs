@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The running CPU: its index and the stage of its boot, both kept in TPIDR_EL2.
+//! The running CPU: its features, its index and the stage of its boot. The last two are kept in
+//! TPIDR_EL2.
 //!
 //! | TPIDR_EL2 | Meaning |
 //! | --- | --- |
@@ -9,9 +10,11 @@
 //! `entry.S` clears the register when a CPU enters and boot writes it. Everything else only reads
 //! it, for reports.
 
+mod features;
 mod index;
 mod stage;
 
+pub use features::CpuFeatures;
 pub use index::{CpuIndex, MAX_CPUS};
 pub use stage::{Map, Stage};
 

@@ -93,6 +93,8 @@ pub enum BootError {
     /// x4 of a cold boot or x1 of a warm one: a token that the RMM has not given out. It gives out
     /// 0, and takes no state over from another RMM.
     ActivationToken(u64),
+    /// In this ID register, a CPU differs from the first one.
+    CpuDiffers(&'static str),
     /// The machine or the image lacks something that the RMM cannot do without.
     Unsupported(&'static str),
 }
@@ -148,6 +150,7 @@ impl BootError {
             Self::Capacity { what: Consumer::Granules, .. }
             | Self::ReservedMemory { .. }
             | Self::ActivationToken(_)
+            | Self::CpuDiffers(_)
             | Self::Unsupported(_) => BootStatus::Unknown,
         }
     }
@@ -183,6 +186,9 @@ impl fmt::Display for BootError {
             }
             Self::ActivationToken(token) => {
                 write!(f, "activation token: {token:#x} is not the RMM's")
+            }
+            Self::CpuDiffers(register) => {
+                write!(f, "{register} of this CPU differs from that of the first CPU")
             }
             Self::Unsupported(what) => write!(f, "not supported: {what}"),
         }
@@ -514,6 +520,11 @@ mod tests {
                 "0x2000 bytes reserved by EL3 at 0x0000000000001000: not aligned as asked for",
             ),
             (check(&[(4, 0x70)]).unwrap_err(), -1, "activation token: 0x70 is not the RMM's"),
+            (
+                BootError::CpuDiffers("CTR_EL0"),
+                -1,
+                "CTR_EL0 of this CPU differs from that of the first CPU",
+            ),
             (BootError::Unsupported("FEAT_VHE"), -1, "not supported: FEAT_VHE"),
         ] {
             assert_eq!(error.status().to_register(), i64::cast_unsigned(status), "{error}");

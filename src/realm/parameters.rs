@@ -9,7 +9,7 @@ use core::mem::offset_of;
 use zerocopy::FromZeros;
 
 use super::measurement::{HashAlgorithm, MeasuredRealmParameters};
-use super::stage2::Stage2;
+use super::stage2::{Stage2, Stage2Features};
 use super::vmid::Vmid;
 use crate::abi::rmi_v1::{RealmAttributes, RealmFlags, RealmStage2, RmiRealmParams};
 use crate::address::{GRANULE_SIZE, PhysAddr};
@@ -40,6 +40,8 @@ pub struct RealmLimits {
     pub watchpoints: u8,
     /// Bits of a VMID: 8 or 16.
     pub vmid_bits: u8,
+    /// What the registers of stage 2 depend on.
+    pub stage2: Stage2Features,
 }
 
 /// Which parameter is wrong.
@@ -173,7 +175,15 @@ impl HostRealmParameters {
         if u32::from(vmid) >> limits.vmid_bits != 0 {
             return Err(RealmParametersError::Vmid);
         }
-        Ok(Stage2 { ipa_bits, start_level, root_count, lpa2, vmid: Vmid::new(vmid), root })
+        Ok(Stage2 {
+            ipa_bits,
+            start_level,
+            root_count,
+            lpa2,
+            vmid: Vmid::new(vmid),
+            root,
+            features: limits.stage2,
+        })
     }
 }
 

@@ -4,18 +4,12 @@
 //! Nothing is claimed that is not implemented: no SVE, no PMU, no list registers, no devices, no
 //! MEC; in RMI 2.0, no Realms.
 
-use tock_registers::interfaces::Readable;
-
 use super::call::{Answered, Call, Dialect, Status};
 use super::state::Rmm;
 use crate::address::PhysAddr;
-use crate::arch::sysreg::fields::ID_AA64MMFR0_TGRAN4_2;
-use crate::arch::sysreg::{ID_AA64DFR0_EL1, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1};
+use crate::cpu::CpuFeatures;
 use crate::realm::parameters::RealmLimits;
 use crate::realm::rd::MAX_RECS_ORDER;
-use aarch64_cpu::registers::{
-    ID_AA64DFR0_EL1 as DFR0, ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1,
-};
 
 /// Feature registers that are not always 0: 0 in RMI 1.0, 0 to 4 in 2.0.
 const REGISTERS: usize = 5;
@@ -45,21 +39,20 @@ mod field {
 }
 
 impl Features {
-    /// Reads the identification registers of this CPU.
-    pub(super) fn read(dialect: Dialect) -> Self {
-        let range = ID_AA64MMFR0_EL1.read(MMFR0::PARange);
-        let physical_bits = physical_address_bits(range);
-        let lpa2 = stage2_has_lpa2();
+    /// What follows from the features of the CPUs.
+    pub(super) fn new(cpu: &CpuFeatures, dialect: Dialect) -> Self {
+        let physical_bits = cpu.physical_bits();
+        let lpa2 = cpu.stage2_lpa2();
         // Without LPA2 a 4 KiB granule translates 48 bits at most.
         let ipa_bits = if lpa2 { physical_bits } else { physical_bits.min(48) };
-        let field = |value: u64| u8::try_from(value).unwrap_or(0);
         let limits = RealmLimits {
             ipa_bits,
             physical_bits,
             lpa2,
-            breakpoints: field(ID_AA64DFR0_EL1.read(DFR0::BRPs)),
-            watchpoints: field(ID_AA64DFR0_EL1.read(DFR0::WRPs)),
-            vmid_bits: if ID_AA64MMFR1_EL1.matches_all(MMFR1::VMIDBits::Bits16) { 16 } else { 8 },
+            breakpoints: cpu.breakpoints(),
+            watchpoints: cpu.watchpoints(),
+            vmid_bits: cpu.vmid_bits(),
+            stage2: cpu.into(),
         };
         let both = u64::from(ipa_bits) << field::S2SZ
             | u64::from(lpa2) << field::LPA2
@@ -70,7 +63,9 @@ impl Features {
                 let hashes = 1 << field::HASH_SHA_256 | 1 << field::HASH_SHA_512;
                 (both | hashes | u64::from(MAX_RECS_ORDER) << field::MAX_RECS_ORDER, 0)
             }
-            Dialect::V2_0 => (both, 1 << field::GRAN_4K | range.min(6) << field::PPS),
+            Dialect::V2_0 => {
+                (both, 1 << field::GRAN_4K | u64::from(cpu.physical_range_code()) << field::PPS)
+            }
         };
         Self {
             registers: [register0, register1, 0, 0, 0],
@@ -96,31 +91,6 @@ impl Features {
             .and_then(|index| self.registers.get(index))
             .copied()
             .unwrap_or(0)
-    }
-}
-
-/// Whether stage 2 with 4 KiB granules has 52-bit descriptors on this CPU.
-fn stage2_has_lpa2() -> bool {
-    const AS_STAGE1: u64 = 0;
-    const STAGE1_LPA2: u64 = 1;
-    const STAGE2_LPA2: u64 = 3;
-    match ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_TGRAN4_2) {
-        AS_STAGE1 => ID_AA64MMFR0_EL1.read(MMFR0::TGran4) == STAGE1_LPA2,
-        stage2 => stage2 == STAGE2_LPA2,
-    }
-}
-
-/// ID_AA64MMFR0_EL1.PARange in bits (Arm ARM D23.2). Values beyond those known mean no less than
-/// the largest.
-fn physical_address_bits(range: u64) -> u8 {
-    match range {
-        0 => 32,
-        1 => 36,
-        2 => 40,
-        3 => 42,
-        4 => 44,
-        5 => 48,
-        _ => 52,
     }
 }
 

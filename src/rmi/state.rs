@@ -5,6 +5,7 @@
 use super::call::Dialect;
 use super::features::Features;
 use crate::arch::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::cpu::CpuFeatures;
 use crate::granule::GranuleTable;
 use crate::realm::vmid::VmidTable;
 
@@ -21,13 +22,18 @@ pub struct Rmm<'a> {
 }
 
 impl<'a> Rmm<'a> {
-    /// An RMM over `granules` and `vmids`, which serve it alone, that speaks `dialect`, with the
-    /// features that the identification registers of the calling CPU report.
-    pub fn new(granules: GranuleTable<'a>, vmids: &'a VmidTable, dialect: Dialect) -> Self {
+    /// An RMM over `granules` and `vmids`, which serve it alone, on CPUs with these features. It
+    /// speaks `dialect`.
+    pub fn new(
+        granules: GranuleTable<'a>,
+        vmids: &'a VmidTable,
+        dialect: Dialect,
+        cpu: &CpuFeatures,
+    ) -> Self {
         Self {
             granules,
             dialect,
-            features: Features::read(dialect),
+            features: Features::new(cpu, dialect),
             vmids,
             active: AtomicBool::new(false),
             refused_undelegates: AtomicU64::new(0),

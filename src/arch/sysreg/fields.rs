@@ -5,7 +5,6 @@
 //! it is listed.
 #![allow(missing_docs, missing_debug_implementations)]
 
-use tock_registers::fields::Field;
 use tock_registers::register_bitfields;
 
 register_bitfields! {u64,
@@ -79,8 +78,3 @@ register_bitfields! {u64,
         DS OFFSET(59) NUMBITS(1) []
     ]
 }
-
-/// ID_AA64MMFR0_EL1.TGran4_2: 4 KiB granule at stage 2. 0 as stage 1, 1 no, 2 yes, 3 yes with
-/// 52-bit addresses.
-pub const ID_AA64MMFR0_TGRAN4_2: Field<u64, aarch64_cpu::registers::ID_AA64MMFR0_EL1::Register> =
-    Field::new(0xf, 40);

@@ -3,10 +3,7 @@
 //!
 //! A [`Stage2`] is made once, from validated Realm parameters, lives in the RD and never changes.
 
-use aarch64_cpu::registers::{ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1};
-use tock_registers::interfaces::Readable;
-
-use crate::arch::sysreg::{ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1};
+use crate::cpu::CpuFeatures;
 use crate::granule::GranuleAddress;
 use crate::realm::vmid::Vmid;
 use crate::xlat::{DescriptorFormat, Level};
@@ -29,24 +26,22 @@ pub struct Stage2 {
     pub vmid: Vmid,
     /// The first root table; the others follow it.
     pub root: GranuleAddress,
+    /// What the CPUs can do.
+    pub features: Stage2Features,
 }
 
-/// What of this CPU the registers of stage 2 depend on.
+/// What of the CPUs the registers of stage 2 depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage2Features {
-    /// ID_AA64MMFR0_EL1.PARange: the code that VTCR_EL2.PS takes.
-    pub physical_range: u64,
+    /// The physical address range, as the code that VTCR_EL2.PS takes.
+    pub physical_range: u8,
     /// VMIDs have 16 bits (FEAT_VMID16).
     pub vmid_16: bool,
 }
 
-impl Stage2Features {
-    /// Reads the identification registers of this CPU.
-    pub fn read() -> Self {
-        Self {
-            physical_range: ID_AA64MMFR0_EL1.read(MMFR0::PARange),
-            vmid_16: ID_AA64MMFR1_EL1.matches_all(MMFR1::VMIDBits::Bits16),
-        }
+impl From<&CpuFeatures> for Stage2Features {
+    fn from(features: &CpuFeatures) -> Self {
+        Self { physical_range: features.physical_range_code(), vmid_16: features.vmid_bits() == 16 }
     }
 }
 
@@ -58,7 +53,7 @@ impl Stage2 {
 
     /// The value of VTCR_EL2 (Arm ARM D23.2.202): Write-Back Write-Allocate and Inner Shareable
     /// walks, 4 KiB granule.
-    pub const fn vtcr(&self, features: Stage2Features) -> u64 {
+    pub const fn vtcr(&self) -> u64 {
         const RES1: u64 = 1 << 31;
         const IRGN0_WRITE_BACK: u64 = 1 << 8;
         const ORGN0_WRITE_BACK: u64 = 1 << 10;
@@ -69,8 +64,8 @@ impl Stage2 {
         const DS: u32 = 32;
         const SL2: u32 = 33;
         /// PARange of 48 and of 52 bits; PS is no more than the format of the descriptors can say.
-        const BITS_48: u64 = 5;
-        const BITS_52: u64 = 6;
+        const BITS_48: u8 = 5;
+        const BITS_52: u8 = 6;
 
         let t0sz = 64 - self.ipa_bits as u64;
         let (sl2, sl0) = match self.start_level {
@@ -81,13 +76,14 @@ impl Stage2 {
             Level::Three => (0, 3),
         };
         let limit = if self.lpa2 { BITS_52 } else { BITS_48 };
-        let range = if features.physical_range < limit { features.physical_range } else { limit };
+        let Stage2Features { physical_range, vmid_16 } = self.features;
+        let range = if physical_range < limit { physical_range } else { limit };
         t0sz | sl0 << SL0
             | IRGN0_WRITE_BACK
             | ORGN0_WRITE_BACK
             | SH0_INNER
-            | range << PS
-            | (features.vmid_16 as u64) << VS
+            | (range as u64) << PS
+            | (vmid_16 as u64) << VS
             | RES1
             | (self.lpa2 as u64) << DS
             | sl2 << SL2

@@ -15,7 +15,7 @@ use tock_registers::interfaces::{Readable, Writeable};
 use crate::address::{GRANULE_SHIFT, Ipa};
 use crate::arch::sysreg::{VTCR_EL2, VTTBR_EL2};
 use crate::arch::{barrier, tlbi};
-use crate::realm::stage2::{Stage2, Stage2Features};
+use crate::realm::stage2::Stage2;
 
 /// Invalidates what any TLB holds of the one entry that maps `ipa`: a block, a page, or a table of
 /// which nothing below is held.
@@ -39,7 +39,7 @@ pub fn invalidate_realm(stage2: &Stage2) {
 /// Realm in force; returns when it has taken effect.
 fn with_vmid(stage2: &Stage2, invalidate: impl FnOnce()) {
     let (vtcr, vttbr) = (VTCR_EL2.get(), VTTBR_EL2.get());
-    VTCR_EL2.set(stage2.vtcr(Stage2Features::read()));
+    VTCR_EL2.set(stage2.vtcr());
     VTTBR_EL2.set(stage2.vttbr());
     barrier::isb();
     // The invalid descriptor is seen by all walkers before anything is invalidated.

@@ -4,7 +4,7 @@
 
 use rmm::realm::parameters::{HostRealmParameters, RealmLimits, RealmParametersError};
 use rmm::realm::rec::parameters::HostRecParameters;
-use rmm::realm::stage2::Stage2;
+use rmm::realm::stage2::{Stage2, Stage2Features};
 
 const LIMITS: RealmLimits = RealmLimits {
     ipa_bits: 52,
@@ -13,6 +13,7 @@ const LIMITS: RealmLimits = RealmLimits {
     breakpoints: 15,
     watchpoints: 15,
     vmid_bits: 16,
+    stage2: Stage2Features { physical_range: 6, vmid_16: true },
 };
 
 /// What the parameters with this stage 2 and `root` come to.

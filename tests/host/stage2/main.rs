@@ -16,7 +16,7 @@ mod threads;
 
 use rmm::address::{Ipa, PhysAddr};
 use rmm::granule::GranuleAddress;
-use rmm::realm::stage2::Stage2;
+use rmm::realm::stage2::{Stage2, Stage2Features};
 use rmm::realm::vmid::Vmid;
 use rmm::xlat::Level;
 
@@ -36,6 +36,7 @@ fn stage2(ipa_bits: u8, start_level: Level, lpa2: bool) -> Stage2 {
         lpa2,
         vmid: Vmid::new(0xab),
         root: granule(0x8004_0000),
+        features: Stage2Features { physical_range: 6, vmid_16: true },
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::machine::{Machine, attach};
 use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
-use rmm::cpu::CpuIndex;
+use rmm::cpu::{CpuFeatures, CpuIndex};
 use rmm::granule::{BankError, GranuleEntry, GranuleTable, MemoryRange, Waiters};
 use rmm::mem::{SlotBuffer, slot_layout};
 use rmm::percpu::Cpu;
@@ -59,7 +59,8 @@ impl<'a> System<'a> {
             excluded,
         )?;
         attach(&machine);
-        Ok(Self { machine, rmm: Rmm::new(granules, &storage.vmids, dialect) })
+        let cpu = CpuFeatures::read();
+        Ok(Self { machine, rmm: Rmm::new(granules, &storage.vmids, dialect, &cpu) })
     }
 
     /// The context of a CPU of this system.

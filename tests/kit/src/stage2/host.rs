@@ -17,7 +17,7 @@ use rmm::host::{observe, preset_register};
 use rmm::percpu::Cpu;
 use rmm::realm::measurement::InitialMeasurement;
 use rmm::realm::rd::RealmDescriptor;
-use rmm::realm::{rec, stage2};
+use rmm::realm::rec;
 use rmm::rmi::{Dialect, function};
 
 use super::model::{self, Entry, GRANULE, Measured, Model, Pending, RAM, SUCCESS};
@@ -286,7 +286,7 @@ impl Host {
             .expect("it is an RD");
         let mapping = self.cpu.slots.rd.map(&rd);
         let stage2 = &mapping.get::<RealmDescriptor>().stage2;
-        Walker::new(stage2.vtcr(stage2::Stage2Features::read()), stage2.vttbr())
+        Walker::new(stage2.vtcr(), stage2.vttbr())
     }
 
     /// IPAs at which much goes on in the host's part of a Realm, in ascending order.

@@ -35,6 +35,9 @@ pub struct Limits {
     pub cpus: usize,
     /// Bytes of delegable DRAM that the image's own memory tracks, where EL3 reserves none.
     pub dram: u64,
+    /// Bytes of the memory that EL3 sets aside for the RMM, from the image to the shared page, at
+    /// most.
+    pub carve_out: u64,
     /// Bytes that the image takes at most of the memory that EL3 sets aside for the RMM, with all
     /// that it has of its own.
     pub image: u64,
@@ -52,6 +55,9 @@ impl Limits {
             }
             if one.dram > all.dram {
                 all.dram = one.dram;
+            }
+            if one.carve_out > all.carve_out {
+                all.carve_out = one.carve_out;
             }
             if one.image < all.image {
                 all.image = one.image;

@@ -14,10 +14,11 @@ pub const MACHINE: Machine = Machine {
         cpus: 8,
         // Both banks, for releases of TF-A without RESERVE_MEMORY.
         dram: 4 << 30,
+        carve_out: CARVE_OUT.size,
         image: 6 << 20,
     },
     cpus: 8,
-    carve_out: Range { base: 0xfdc0_0000, size: 32 << 20 },
+    carve_out: CARVE_OUT,
     reserves_memory: true,
     // EL3's own memory and the Granule Protection Tables.
     root: Some(Range { base: 0xffc0_0000, size: 4 << 20 }),
@@ -49,3 +50,5 @@ pub const MACHINE: Machine = Machine {
         }],
     }],
 };
+
+const CARVE_OUT: Range = Range { base: 0xfdc0_0000, size: 32 << 20 };

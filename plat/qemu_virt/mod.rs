@@ -14,6 +14,7 @@ pub const MACHINE: Machine = Machine {
         cpus: 32,
         // Twice what TF-A says, for those who change that.
         dram: 6 << 30,
+        carve_out: CARVE_OUT.size,
         // All but the shared page.
         image: CARVE_OUT.size - 4096,
     },

@@ -6,12 +6,14 @@
 use core::cell::UnsafeCell;
 
 use super::memory_plan::{Allocation, MemoryInputs, MemoryPlan, POOL_SIZE};
+use super::warm::CommonValues;
 use super::{entry, registers, warm};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
 use crate::arch::window::Window;
 use crate::cpu::{self, CpuFeatures, CpuIndex, MAX_CPUS, Stage};
-use crate::el3::arguments::{BootArguments, BootError, BootLimits};
+use crate::el3::arguments::{BootArguments, BootLimits, check_shared_buffer};
+use crate::el3::error::BootError;
 use crate::el3::manifest::{Console, Header};
 use crate::granule::{GranuleEntry, GranuleTable, Waiters};
 use crate::mem::high_va;
@@ -40,28 +42,64 @@ static LOW_REGIONS: BootCell<RegionStorage<{ low_va::REGIONS }>> =
     BootCell(UnsafeCell::new(RegionStorage::new()));
 static WAITERS: Waiters = Waiters::new();
 static VMIDS: VmidTable = VmidTable::new();
-static RMM: spin::Once<Rmm<'static>> = spin::Once::new();
 
-/// The RMM, once cold boot is done.
-pub(super) fn rmm() -> Option<&'static Rmm<'static>> {
-    RMM.get()
+/// What cold boot leaves for good.
+#[derive(Debug)]
+pub(super) struct Booted {
+    pub(super) rmm: Rmm<'static>,
+    pub(super) arguments: BootArguments,
+    pub(super) features: CpuFeatures,
 }
 
-/// What cold boot keeps from its first half for its second.
-struct Cold {
-    arguments: BootArguments,
-    /// A private copy of the page shared with EL3, so that what is checked is what is used.
-    manifest: [u8; 4096],
-    physical_limit: PhysAddr,
-    max_pa: PhysAddr,
-    /// A refusal is kept until there is a console to tell it on.
+static BOOTED: spin::Once<Booted> = spin::Once::new();
+
+/// What cold boot left, once it is done.
+pub(super) fn booted() -> Option<&'static Booted> {
+    BOOTED.get()
+}
+
+/// What the first half of cold boot leaves for the second.
+struct Prepared {
+    /// A refusal is kept until there is a console to print it on.
+    arguments: Result<BootArguments, BootError>,
     plan: Result<MemoryPlan, BootError>,
-    /// The Low VA map, to be queried.
-    low: Option<Context<'static, El2And0>>,
+    manifest: ManifestCopy,
+    features: CpuFeatures,
+    max_pa: PhysAddr,
+    /// The Low VA map, to be printed.
+    low: Context<'static, El2And0>,
 }
 
-static COLD: BootCell<Option<Cold>> = BootCell(UnsafeCell::new(None));
-static FEATURES: spin::Once<CpuFeatures> = spin::Once::new();
+static PREPARED: BootCell<Option<Prepared>> = BootCell(UnsafeCell::new(None));
+
+/// A private copy of the page shared with EL3: what is checked is what is used.
+struct ManifestCopy {
+    bytes: [u8; 4096],
+    page: PhysAddr,
+    physical_limit: PhysAddr,
+}
+
+impl ManifestCopy {
+    /// Copies the shared page, which passed its check.
+    fn new(page: PhysAddr, physical_limit: PhysAddr) -> Self {
+        let mut bytes = [0; 4096];
+        for (word, address) in bytes.chunks_exact_mut(8).zip((page.get()..).step_by(8)) {
+            let source = core::ptr::with_exposed_provenance::<u64>(native(address));
+            // SAFETY: the early identity map has this page, which is aligned and outside the image.
+            let value = unsafe { source.read_volatile() };
+            word.copy_from_slice(&value.to_le_bytes());
+        }
+        Self { bytes, page, physical_limit }
+    }
+
+    fn header(&self) -> Result<Header<'_>, BootError> {
+        Ok(Header::read(&self.bytes, self.page, self.physical_limit)?)
+    }
+}
+
+fn unsupported(_: crate::xlat::Error) -> BootError {
+    BootError::Unsupported("the translation tables of the RMM cannot be built on this CPU")
+}
 
 /// What of `cpu` the tables and registers of the RMM's own translation depend on.
 fn translation(cpu: &CpuFeatures) -> MmuFeatures {
@@ -78,91 +116,66 @@ fn translation(cpu: &CpuFeatures) -> MmuFeatures {
     }
 }
 
-/// Checks that the running CPU has the features of the first one.
-pub(super) fn has_same_features() -> Result<(), BootError> {
-    let first = FEATURES.get().ok_or(BootError::Unsupported("a warm boot before a cold one"))?;
-    match first.difference(&CpuFeatures::read()) {
-        None => Ok(()),
-        Some(register) => Err(BootError::CpuDiffers(register)),
-    }
-}
-
-fn unsupported(_: crate::xlat::Error) -> BootError {
-    BootError::Unsupported("the translation tables of the RMM cannot be built on this CPU")
-}
-
-/// Checks what EL3 passed as far as the maps depend on it, finds memory, and builds the Low VA map.
+/// First half, under the early map: checks what EL3 passed, finds memory, builds the Low VA map.
+///
+/// # Errors
+///
+/// A refusal that leaves no console. Any other is kept for [`finish`].
 pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     cpu::enter_stage(Stage::Arguments);
-    let cpu = FEATURES.call_once(CpuFeatures::read);
-    let features = translation(cpu);
-    let max_pa = features.max_pa(low_va::FORMAT);
-    let physical_limit = max_pa
-        .checked_add(1)
-        .ok_or(BootError::Unsupported("a physical address range of 64 bits"))?;
+    let features = CpuFeatures::read();
+    let mmu = translation(&features);
+    let max_pa = mmu.max_pa(low_va::FORMAT);
+    let physical_limit = PhysAddr::new(max_pa.get() + 1);
     let limits = BootLimits { cpus: MAX_CPUS, physical_limit, image: linker::image() };
-    let arguments = BootArguments::check(registers, &limits)?;
-    if let Some(index) = CpuIndex::new(arguments.cpu_index()) {
+    let arguments = BootArguments::check(registers, &limits);
+    // The refusal that comes first in the order of checks.
+    let first = |error: BootError| arguments.err().unwrap_or(error);
+    if let Some(index) = arguments.ok().and_then(|cold| CpuIndex::new(cold.cpu_index())) {
         cpu::identify(index, Stage::Arguments);
     }
+
     cpu::enter_stage(Stage::Memory);
-    let cold = Cold {
-        arguments,
-        manifest: copy_page(arguments.shared_buffer()),
-        physical_limit,
-        max_pa,
-        plan: Err(BootError::Unsupported("a cold boot without a plan")),
-        low: None,
-    };
-    // SAFETY: cold boot runs once, on one CPU.
-    let cold = unsafe { &mut *COLD.0.get() }.insert(cold);
-    cold.plan = plan(cold);
+    let shared_page = PhysAddr::new(registers[3]);
+    check_shared_buffer(shared_page, &limits).map_err(first)?;
+    let manifest = ManifestCopy::new(shared_page, physical_limit);
+    let header = manifest.header().map_err(first)?;
+    let consoles = header.consoles().map_err(|error| first(error.into()))?;
+    let plan = arguments.and_then(|arguments| plan(&arguments, &header, physical_limit));
+
     cpu::enter_stage(Stage::LowMap);
-    let consoles = header(cold)?.consoles()?;
-    let low = build_low_map(cold, consoles, &features)?;
-    cold.low = Some(low);
+    let low = build_low_map(shared_page, arguments.as_ref().ok(), &plan, consoles, max_pa, &mmu)?;
+    let prepared = Prepared { arguments, plan, manifest, features, max_pa, low };
+    // SAFETY: cold boot runs once, on one CPU.
+    unsafe { *PREPARED.0.get() = Some(prepared) };
     Ok(())
 }
 
-fn header(cold: &Cold) -> Result<Header<'_>, BootError> {
-    Ok(Header::read(&cold.manifest, cold.arguments.shared_buffer(), cold.physical_limit)?)
-}
-
-/// A private copy of the page shared with EL3, so that what is checked is what is used.
-fn copy_page(page: PhysAddr) -> [u8; 4096] {
-    let mut copy = [0; 4096];
-    let mut address = page.get();
-    for word in copy.chunks_exact_mut(8) {
-        // SAFETY: the early identity map has this page, which the arguments' checks found aligned
-        // and outside the image.
-        let value =
-            unsafe { core::ptr::with_exposed_provenance::<u64>(native(address)).read_volatile() };
-        word.copy_from_slice(&value.to_le_bytes());
-        address += 8;
-    }
-    copy
-}
-
-fn plan(cold: &Cold) -> Result<MemoryPlan, BootError> {
-    let manifest = header(cold)?.validate()?;
+fn plan(
+    arguments: &BootArguments,
+    header: &Header<'_>,
+    physical_limit: PhysAddr,
+) -> Result<MemoryPlan, BootError> {
+    let manifest = header.validate()?;
     let inputs = MemoryInputs {
         image: linker::image(),
         pool: linker::pool(),
-        shared_buffer: cold.arguments.shared_buffer(),
-        physical_limit: cold.physical_limit,
+        shared_buffer: arguments.shared_buffer(),
+        physical_limit,
+        ask_el3: arguments.version().has_reserve_memory(),
     };
-    MemoryPlan::make(
-        &inputs,
-        cold.arguments.cpu_count(),
-        manifest.dram().map(|bank| (bank.base(), bank.size())),
-    )
+    let banks = manifest.dram().map(|bank| (bank.base(), bank.size()));
+    MemoryPlan::make(&inputs, arguments.cpu_count(), banks)
 }
 
 /// Builds the Low VA map, and leaves what `entry.S` needs to enter it, on this CPU and on others.
 fn build_low_map(
-    cold: &Cold,
+    shared_page: PhysAddr,
+    arguments: Option<&BootArguments>,
+    plan: &Result<MemoryPlan, BootError>,
     consoles: impl Iterator<Item = Console> + Clone,
-    features: &MmuFeatures,
+    max_pa: PhysAddr,
+    mmu: &MmuFeatures,
 ) -> Result<Context<'static, El2And0>, BootError> {
     // SAFETY: cold boot runs once, on one CPU, so that this is the only reference ever made to the
     // tables.
@@ -173,45 +186,48 @@ fn build_low_map(
         tables,
         storage,
         &entry::sections(),
-        cold.plan.iter().flat_map(MemoryPlan::reserved),
-        cold.arguments.shared_buffer(),
+        plan.iter().flat_map(MemoryPlan::reserved),
+        shared_page,
         consoles,
-        cold.max_pa,
+        max_pa,
     )
     .map_err(unsupported)?;
-    let high = high_va::space(cold.max_pa).map_err(unsupported)?;
-    let tcr = mmu::tcr(low.space(), &high, features).map_err(unsupported)?;
-    let ttbr0 = mmu::ttbr(&low, TableSharing::Common, features);
-    let cpus = cold.plan.as_ref().map_or(PhysAddr::new(0), |plan| plan.cpus.base);
-    warm::set(cold.arguments.cpu_count(), mmu::MAIR, tcr, ttbr0, registers::SCTLR, cpus);
+    let high = high_va::space(max_pa).map_err(unsupported)?;
+    warm::publish(CommonValues {
+        cpu_count: arguments.map_or(0, BootArguments::cpu_count),
+        mair: mmu::MAIR,
+        tcr: mmu::tcr(low.space(), &high, mmu).map_err(unsupported)?,
+        ttbr0: mmu::ttbr(&low, TableSharing::Common, mmu),
+        sctlr: registers::SCTLR,
+        first_cpu: plan.as_ref().map_or(PhysAddr::new(0), |plan| plan.cpus.base),
+    });
     // The tables are written with caches on, and walks are cacheable; complete before the walker is
     // pointed at them.
     barrier::dsb_ish();
     Ok(low)
 }
 
-/// Everything that needs no more than the map: the console first, so that what follows can be told.
+/// Second half, under the Low VA map: the console first, then the High VA maps and the RMM.
 pub(super) fn finish() -> Result<(), BootError> {
     cpu::enter_stage(Stage::Console);
     // SAFETY: cold boot runs once, on one CPU; `prepare` has ended.
-    let Some(cold) = (unsafe { &*COLD.0.get() }) else {
+    let Some(prepared) = (unsafe { &*PREPARED.0.get() }) else {
         return Err(BootError::Unsupported("a cold boot that was not prepared"));
     };
-    let header = header(cold)?;
+    let header = prepared.manifest.header()?;
     if let Some(pl011) = header.consoles()?.find(|console| console.name == *b"pl011\0\0\0") {
         // SAFETY: the Low VA map in force maps its registers flat, as device memory, for good.
         unsafe { console::init(VirtAddr::new(pl011.region().base().get())) };
     }
-    announce(&cold.arguments, &header);
-    if let Some(low) = &cold.low {
-        debug!("Low VA map:\n{low}");
-    }
+    let arguments = prepared.arguments?;
+    announce(&arguments, &header);
+    debug!("Low VA map:\n{}", prepared.low);
     #[cfg(feature = "self-test")]
     super::self_test::after_maps();
 
     cpu::enter_stage(Stage::HighMaps);
-    let plan = cold.plan?;
-    take_high_map(cold, &plan.cpus)?;
+    let plan = prepared.plan.as_ref().map_err(|refusal| *refusal)?;
+    take_high_map(&arguments, &plan.cpus, prepared.max_pa)?;
     cpu::enter_stage(Stage::Granules);
     let manifest = header.validate()?;
     let banks = manifest.dram().map(|bank| (bank.base(), bank.size()));
@@ -220,9 +236,10 @@ pub(super) fn finish() -> Result<(), BootError> {
     for bank in manifest.dram() {
         info!("DRAM {} to {}", bank.base(), bank.end());
     }
-    let dialect = cold.arguments.version().dialect();
-    let cpu = FEATURES.get().ok_or(BootError::Unsupported("a cold boot that was not prepared"))?;
-    RMM.call_once(|| Rmm::new(table, &VMIDS, dialect, cpu));
+    let features = prepared.features;
+    let dialect = arguments.version().dialect();
+    let rmm = Rmm::new(table, &VMIDS, dialect, &features);
+    BOOTED.call_once(|| Booted { rmm, arguments, features });
     info!("boot complete");
     cpu::enter_stage(Stage::Online);
     Ok(())
@@ -245,13 +262,17 @@ fn announce(arguments: &BootArguments, header: &Header<'_>) {
 }
 
 /// Builds the High VA maps of all CPUs in `place`, and enters this CPU's own.
-fn take_high_map(cold: &Cold, place: &Allocation) -> Result<(), BootError> {
+fn take_high_map(
+    arguments: &BootArguments,
+    place: &Allocation,
+    max_pa: PhysAddr,
+) -> Result<(), BootError> {
     let first = core::ptr::with_exposed_provenance_mut::<CpuMemory>(native(place.base.get()));
     // SAFETY: the plan has found room for this many, which the Low VA map has as data, flat, for
     // good; nobody else is given it. Any bytes are a `CpuMemory` before it is set up.
-    let cpus = unsafe { core::slice::from_raw_parts_mut(first, cold.arguments.cpu_count()) };
-    percpu::init_all(cpus, cold.max_pa).map_err(unsupported)?;
-    let index = cold.arguments.cpu_index() as u64;
+    let cpus = unsafe { core::slice::from_raw_parts_mut(first, arguments.cpu_count()) };
+    percpu::init_all(cpus, max_pa).map_err(unsupported)?;
+    let index = arguments.cpu_index() as u64;
     high_va::enable(PhysAddr::new(place.base.get() + index * size_of::<CpuMemory>() as u64));
     log_allocation("CPUs", place);
     Ok(())

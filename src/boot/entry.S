@@ -65,7 +65,7 @@ rmm_entry:
     isb
 
     address x0, BOOT_CONFIGURATION
-    ldr     x1, [x0]
+    ldr     x1, [x0, #{CPU_COUNT}]
     cbnz    x1, warm
 
     // ---- Cold boot ----
@@ -198,13 +198,15 @@ warm:
     // signed return address keeps its signature.
 enter_maps:
     address x0, BOOT_CONFIGURATION
-    ldp     x2, x3, [x0, #8]            // MAIR, TCR
-    ldp     x4, x5, [x0, #24]           // TTBR0, SCTLR
+    ldr     x2, [x0, #{MAIR}]
+    ldr     x3, [x0, #{TCR}]
+    ldr     x4, [x0, #{TTBR0}]
+    ldr     x5, [x0, #{SCTLR}]
     mov     x6, #0
     cbz     x24, 1f
     orr     x3, x3, #{tcr_no_high}
     b       2f
-1:  ldr     x6, [x0, #40]               // first per-CPU memory
+1:  ldr     x6, [x0, #{FIRST_CPU}]
     ldr     x7, ={per_cpu_size}
     madd    x6, x19, x7, x6             // this CPU's: its table comes first
 2:  address x7, early_vectors

@@ -6,11 +6,12 @@ use core::ops::Range;
 use core::panic::PanicInfo;
 
 use super::stacks::{BootStacks, GUARDS, STACKS};
+use super::warm::BootConfiguration;
 use super::{cold, registers, rmi_entry, warm};
 use crate::address::PhysAddr;
 use crate::arch::recovery;
-use crate::cpu::{self, CpuIndex, Stage};
-use crate::el3::arguments::{BootError, BootStatus, WarmBootArguments};
+use crate::cpu;
+use crate::el3::error::{BootError, BootStatus};
 use crate::el3::services;
 use crate::error;
 use crate::fault::{self, ExceptionFrame, backtrace, recoverable};
@@ -56,6 +57,12 @@ core::arch::global_asm!(
     exception_stack_top = const high_va::EXCEPTION_STACK.top,
     boot_complete = const services::BOOT_COMPLETE,
     request_complete = const services::REQUEST_COMPLETE,
+    CPU_COUNT = const BootConfiguration::CPU_COUNT,
+    MAIR = const BootConfiguration::MAIR,
+    TCR = const BootConfiguration::TCR,
+    TTBR0 = const BootConfiguration::TTBR0,
+    SCTLR = const BootConfiguration::SCTLR,
+    FIRST_CPU = const BootConfiguration::FIRST_CPU,
     self_test = const cfg!(feature = "self-test") as u32,
     fault_token = const FAULT_TOKEN,
 );
@@ -118,17 +125,9 @@ extern "C" fn finish() -> u64 {
 
 /// Called on each warm boot, on this CPU's own stack, with EL3's x0 and x1. The status to report.
 extern "C" fn warm(x0: u64, x1: u64) -> u64 {
-    // For reports; that there is such a CPU is checked below, and was before it got a stack.
-    if let Some(index) = usize::try_from(x0).ok().and_then(CpuIndex::new) {
-        cpu::identify(index, Stage::Warm);
-    }
     #[cfg(feature = "self-test")]
     super::self_test::warm(x1);
-    status(WarmBootArguments::check([x0, x1], warm::cpu_count()).and_then(|_| {
-        cold::has_same_features()?;
-        cpu::enter_stage(Stage::Online);
-        Ok(())
-    }))
+    status(warm::boot([x0, x1]))
 }
 
 fn status(result: Result<(), BootError>) -> u64 {

@@ -2,21 +2,20 @@
 //! Where the memory comes from that grows with the machine: what each CPU has of its own, and the
 //! granule array.
 //!
-//! Each comes from EL3 where that has RESERVE_MEMORY and grants it, else from the pool in the
-//! image. An interface version does not tell whether EL3 has the service, and one that has it may
-//! have nothing to give (TF-A on QEMU), so EL3 is just asked: it answers that it knows no such
-//! function, or that it has no memory, and the RMM does with what it has.
+//! Each comes from EL3 where that has RMM_RESERVE_MEMORY and grants it, else from the pool in the
+//! image. An EL3 that has the service may have nothing to give, as TF-A on QEMU.
 //!
 //! Decided once, by cold boot, before the Low VA map is built: the tables of that map cannot be
 //! changed later. Nothing here touches the memory.
 
 use core::ops::Range;
 
+use arrayvec::ArrayVec;
 use rmm_plat::LIMITS;
 
 use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, native};
 use crate::cpu::MAX_CPUS;
-use crate::el3::arguments::{BootError, Consumer, ReservedMemoryRule};
+use crate::el3::error::{BootError, Consumer, ReservedMemoryRule};
 use crate::el3::services;
 use crate::granule::{GranuleEntry, GranuleTable, MemoryRange};
 use crate::percpu::CpuMemory;
@@ -43,16 +42,19 @@ pub struct Allocation {
     pub reserved: bool,
 }
 
+/// Ranges of the RMM: at most the image, the shared page and two reservations.
+type Ranges = ArrayVec<MemoryRange, 4>;
+
 /// Where all of it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
     /// The CPUs' own memory: one [`CpuMemory`] for each CPU that EL3 announced.
     pub cpus: Allocation,
     /// The granule array: one [`GranuleEntry`] for each granule that can be delegated.
     pub granules: Allocation,
-    /// What can never be delegated: the image, the page shared with EL3, and what EL3 reserved.
-    /// Unused ones are empty.
-    pub excluded: [MemoryRange; 4],
+    /// What can never be delegated: all from the image to the page shared with EL3, and what EL3
+    /// reserved.
+    pub excluded: Ranges,
 }
 
 /// What the plan is made from.
@@ -66,10 +68,37 @@ pub struct MemoryInputs {
     pub shared_buffer: PhysAddr,
     /// The first address beyond what the RMM's own tables can map.
     pub physical_limit: PhysAddr,
+    /// Whether EL3 has RMM_RESERVE_MEMORY.
+    pub ask_el3: bool,
+}
+
+impl MemoryInputs {
+    fn shared_page(&self) -> MemoryRange {
+        (self.shared_buffer, GRANULE_SIZE)
+    }
+
+    /// The memory that EL3 set aside for the RMM, in one piece or as what is known of it: the image
+    /// and the shared page.
+    ///
+    /// No argument says how large it is. Machines have the shared page above the image, and at most
+    /// [`LIMITS`]`.carve_out` from the start of one to the end of the other.
+    fn carve_out(&self) -> Ranges {
+        let start = self.image.start;
+        let end = self.shared_buffer.get().saturating_add(GRANULE_SIZE);
+        if end.saturating_sub(start.get()) <= LIMITS.carve_out && self.shared_buffer > start {
+            Ranges::from_iter([(start, end - start.get())])
+        } else {
+            Ranges::from_iter([range(&self.image), self.shared_page()])
+        }
+    }
+}
+
+fn range(range: &Range<PhysAddr>) -> MemoryRange {
+    (range.start, range.end.get() - range.start.get())
 }
 
 impl MemoryPlan {
-    /// Finds memory for `cpus` CPUs and for the granules of `banks`, and asks EL3 for it.
+    /// Finds memory for `cpus` CPUs and for the granules of `banks`.
     ///
     /// # Errors
     ///
@@ -80,39 +109,35 @@ impl MemoryPlan {
         cpus: usize,
         banks: impl Iterator<Item = MemoryRange> + Clone,
     ) -> Result<Self, BootError> {
-        let image_size = inputs.image.end.get() - inputs.image.start.get();
         let mut planner = Planner {
             inputs,
             pool: inputs.pool.clone(),
-            excluded: [
-                (inputs.image.start, image_size),
-                (inputs.shared_buffer, GRANULE_SIZE),
-                NOTHING,
-                NOTHING,
-            ],
+            taken: Ranges::from_iter([range(&inputs.image), inputs.shared_page()]),
         };
+        let mut excluded = inputs.carve_out();
         let cpus = planner.place(Consumer::Cpus, bytes::<CpuMemory>(cpus))?;
-        planner.exclude(cpus);
+        excluded.extend(cpus.reserved());
         // The reserved array may itself lie in a bank; then it is a little larger than needed.
-        let entries = GranuleTable::required(banks, &planner.excluded).map_err(|_| {
+        let entries = GranuleTable::required(banks, &excluded).map_err(|_| {
             BootError::Unsupported("the DRAM banks of the manifest cannot be tracked")
         })?;
         let granules = planner.place(Consumer::Granules, bytes::<GranuleEntry>(entries))?;
-        planner.exclude(granules);
-        Ok(Self { cpus, granules, excluded: planner.excluded })
+        excluded.extend(granules.reserved());
+        Ok(Self { cpus, granules, excluded })
     }
 
     /// What EL3 reserved, to be mapped.
     pub fn reserved(&self) -> impl Iterator<Item = MemoryRange> + Clone + use<> {
-        [self.cpus, self.granules]
-            .into_iter()
-            .filter(|place| place.reserved)
-            .map(|place| (place.base, place.size))
+        self.cpus.reserved().into_iter().chain(self.granules.reserved())
     }
 }
 
-/// No memory.
-const NOTHING: MemoryRange = (PhysAddr::new(0), 0);
+impl Allocation {
+    /// The range, if EL3 reserved it.
+    fn reserved(&self) -> Option<MemoryRange> {
+        self.reserved.then_some((self.base, self.size))
+    }
+}
 
 /// The size of `count` values of `T` in whole granules, at least one; what cannot be computed is
 /// more than there is.
@@ -127,18 +152,22 @@ struct Planner<'a> {
     inputs: &'a MemoryInputs,
     /// What is left of the pool.
     pool: Range<PhysAddr>,
-    excluded: [MemoryRange; 4],
+    /// What the RMM has already.
+    taken: Ranges,
 }
 
 impl Planner<'_> {
     fn place(&mut self, what: Consumer, size: u64) -> Result<Allocation, BootError> {
         let alignment = if size >> BLOCK_SHIFT == 0 { GRANULE_ALIGNMENT } else { BLOCK_SHIFT };
-        if let Ok(base) = services::reserve_memory(size, alignment) {
+        if self.inputs.ask_el3
+            && let Ok(base) = services::reserve_memory(size, alignment)
+        {
             self.check(base, size, alignment).map_err(|rule| BootError::ReservedMemory {
                 base,
                 size,
                 rule,
             })?;
+            self.taken.push((base, size));
             return Ok(Allocation { base, size, reserved: true });
         }
         let base = self.pool.start;
@@ -162,24 +191,14 @@ impl Planner<'_> {
         let limit = self.inputs.physical_limit;
         let end = base.checked_add(size).filter(|end| *end <= limit);
         let end = end.ok_or(ReservedMemoryRule::BeyondPhysicalRange(limit))?;
-        for (other, other_size) in self.excluded {
-            // Of memory that is there, none of these passes the end of the address space.
+        for &(other, other_size) in &self.taken {
+            // None of these passes the end of the address space.
             let other_end = PhysAddr::new(other.get().saturating_add(other_size));
-            if other_size != 0 && base < other_end && other < end {
+            if base < other_end && other < end {
                 return Err(ReservedMemoryRule::Overlaps(other, other_end));
             }
         }
         Ok(())
-    }
-
-    /// Has reserved memory excluded from the granules. The pool is part of the image, which is
-    /// excluded already.
-    fn exclude(&mut self, place: Allocation) {
-        if place.reserved
-            && let Some(free) = self.excluded.iter_mut().find(|(_, size)| *size == 0)
-        {
-            *free = (place.base, place.size);
-        }
     }
 }
 
@@ -205,6 +224,7 @@ mod tests {
             pool: address(IMAGE + MIB)..address(IMAGE + MIB + pool),
             shared_buffer: address(SHARED),
             physical_limit: address(1 << 40),
+            ask_el3: true,
         }
     }
 
@@ -259,7 +279,8 @@ mod tests {
         let reserved =
             [(PhysAddr::new(RESERVED), CPU), (PhysAddr::new(RESERVED + 0x10_0000), GRANULE_SIZE)];
         assert!(plan.reserved().eq(reserved));
-        assert_eq!(plan.excluded[2..], reserved);
+        let carve_out = (PhysAddr::new(IMAGE), SHARED + GRANULE_SIZE - IMAGE);
+        assert_eq!(plan.excluded[..], [carve_out, reserved[0], reserved[1]]);
     }
 
     #[test]
@@ -267,7 +288,33 @@ mod tests {
         let (plan, _) = plan(GRANULE_SIZE, &[(0, RESERVED), (-4, 0)]);
         let plan = plan.unwrap();
         assert_eq!((plan.cpus.reserved, plan.granules.reserved), (true, false));
-        assert_eq!(plan.excluded[3], NOTHING);
+        assert_eq!(plan.excluded[1..], [(PhysAddr::new(RESERVED), CPU)]);
+    }
+
+    #[test]
+    fn an_el3_without_the_service_is_not_asked() {
+        let inputs = MemoryInputs { ask_el3: false, ..inputs(MIB) };
+        let (plan, events) = record(|| MemoryPlan::make(&inputs, 1, core::iter::empty()));
+        assert_eq!((plan.unwrap().reserved().count(), events), (0, vec![]));
+    }
+
+    #[test]
+    fn all_from_the_image_to_the_shared_page_is_excluded_where_that_can_be_one_carve_out() {
+        let address = PhysAddr::new;
+        let pieces = |shared| {
+            [(address(IMAGE), 8 * MIB), (address(shared), GRANULE_SIZE)].into_iter().collect()
+        };
+        let whole = |size| Ranges::from_iter([(address(IMAGE), size)]);
+        let furthest = IMAGE + LIMITS.carve_out - GRANULE_SIZE;
+        for (shared, expected) in [
+            (SHARED, whole(SHARED + GRANULE_SIZE - IMAGE)),
+            (furthest, whole(LIMITS.carve_out)),
+            (furthest + GRANULE_SIZE, pieces(furthest + GRANULE_SIZE)),
+            (IMAGE - GRANULE_SIZE, pieces(IMAGE - GRANULE_SIZE)),
+        ] {
+            let inputs = MemoryInputs { shared_buffer: address(shared), ..inputs(0) };
+            assert_eq!(inputs.carve_out(), expected, "{shared:#x}");
+        }
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub(super) fn intercept(registers: &mut Registers) -> bool {
 /// x0 0, x1 and x2 used and all bytes of the stack, x3 and x4 of the exception stack; x0 -1 where
 /// there is no such CPU.
 fn tell_stack_use(cpu: u64, registers: &mut Registers) {
-    if native(cpu) >= warm::cpu_count() {
+    if native(cpu) >= super::cold::booted().map_or(0, |booted| booted.arguments.cpu_count()) {
         registers[0] = u64::MAX;
         return;
     }

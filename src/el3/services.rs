@@ -10,7 +10,7 @@ pub use crate::abi::el3::{BOOT_COMPLETE, REQ_COMPLETE as REQUEST_COMPLETE};
 use crate::address::PhysAddr;
 use crate::arch::smc::{Registers, smc};
 use crate::arch::wait::halt;
-use crate::el3::arguments::BootStatus;
+use crate::el3::error::BootStatus;
 use crate::granule::LockedGranule;
 use crate::granule::state::{Delegated, Ns, Wiped};
 

@@ -55,11 +55,13 @@ pub struct InterfaceVersion {
 }
 
 /// Why the interface version in x1 is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
     /// Bits 63:31 are reserved, and not 0.
+    #[error("the version {0:#x} has reserved bits set")]
     Reserved(u64),
     /// Well formed, but not one that this RMM speaks.
+    #[error("the version {0} is neither 0.2 or a later 0.x, nor 2.x")]
     Unsupported(Version),
 }
 
@@ -87,6 +89,23 @@ impl InterfaceVersion {
         self.dialect
     }
 
+    /// Whether EL3 has RMM_RESERVE_MEMORY: from 0.7 on. An earlier EL3 may panic when it is called.
+    pub const fn has_reserve_memory(self) -> bool {
+        self.is_at_least_0(7)
+    }
+
+    /// Whether x4 of a cold boot and x1 of a warm one are an activation token: from 0.8 on.
+    pub const fn has_token(self) -> bool {
+        self.is_at_least_0(8)
+    }
+
+    const fn is_at_least_0(self, minor: u16) -> bool {
+        match self.dialect {
+            Dialect::V1_0 => self.minor >= minor,
+            Dialect::V2_0 => true,
+        }
+    }
+
     /// The version as EL3 gave it.
     pub const fn version(self) -> Version {
         let major = match self.dialect {
@@ -96,19 +115,6 @@ impl InterfaceVersion {
         Version { major, minor: self.minor }
     }
 }
-
-impl fmt::Display for VersionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Reserved(x1) => write!(f, "the version {x1:#x} has reserved bits set"),
-            Self::Unsupported(version) => {
-                write!(f, "the version {version} is neither 0.2 or a later 0.x, nor 2.x")
-            }
-        }
-    }
-}
-
-impl core::error::Error for VersionError {}
 
 #[cfg(test)]
 mod tests {
@@ -128,6 +134,23 @@ mod tests {
             let accepted = InterfaceVersion::from_register(x1).unwrap();
             assert_eq!(accepted.dialect(), dialect);
             assert_eq!(accepted.version().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn services_and_arguments_are_there_from_the_version_on_that_defines_them() {
+        for (x1, reserve_memory, token) in [
+            (0x2, false, false),
+            (0x6, false, false),
+            (0x7, true, false),
+            (0x8, true, true),
+            (0x2_0000, true, true),
+        ] {
+            let version = InterfaceVersion::from_register(x1).unwrap();
+            assert_eq!(
+                (version.has_reserve_memory(), version.has_token()),
+                (reserve_memory, token)
+            );
         }
     }
 

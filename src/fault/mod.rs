@@ -19,7 +19,7 @@ use crate::arch::atomic::{AtomicUsize, Ordering};
 use crate::arch::place::{self, Place};
 use crate::arch::sysreg::TPIDR_EL2;
 use crate::arch::wait::halt;
-use crate::el3::arguments::BootStatus;
+use crate::el3::error::BootStatus;
 use crate::el3::services;
 use crate::log::{Level, Line};
 use crate::mem::low_va::Sections;

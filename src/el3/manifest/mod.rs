@@ -10,9 +10,9 @@
 //! - A list of a version above the manifest's is empty, whatever its words hold. Versions above 0.5
 //!   are read as 0.5, as minor versions only add.
 //! - Number of entries, pointer, checksum and all words of the entries sum to 0 modulo 2^64. For
-//!   the root complexes, those of the nested arrays count, and the version word in the middle does
-//!   not. Until 0.4, TF-A left the name and flags of a console out; such a sum is accepted from
-//!   manifests before 0.4.
+//!   the root complexes, those of the nested arrays count; the version word in the middle counts
+//!   for RF-A and not for TF-A, so that either sum will do. Until 0.4, TF-A left the name and flags
+//!   of a console out; such a sum is accepted from manifests before 0.4.
 //! - Without entries the pointer may be anything that the checksum covers: TF-A on QEMU gives one.
 //!   Nothing but zeros is a special case of that.
 //! - Arrays are aligned, in the page, and not in its fixed part. No limit is set on a count but the
@@ -231,7 +231,8 @@ impl<'a> Header<'a> {
             return Ok(&[]);
         }
         let triple = self.page.triple(place::ROOT_COMPLEXES);
-        let [v0, v1, v2, v3, ..] = self.page.word(place::ROOT_COMPLEX_VERSION).to_le_bytes();
+        let version = self.page.word(place::ROOT_COMPLEX_VERSION);
+        let [v0, v1, v2, v3, ..] = version.to_le_bytes();
         let word = u32::from_le_bytes([v0, v1, v2, v3]);
         if triple.count != 0
             && !matches!(Version::from_word(word), Some(Version { major: 0, minor: 1.. }))
@@ -241,7 +242,9 @@ impl<'a> Header<'a> {
         let entries =
             self.page.array(triple.pointer, triple.count).map_err(of_list(List::RootComplex))?;
         let total = self.sum_root_complexes(entries)?;
-        check_sum(triple, total).map_err(of_list(List::RootComplex))?;
+        check_sum(triple, total)
+            .or_else(|rule| check_sum(triple, total.wrapping_add(version)).map_err(|_| rule))
+            .map_err(of_list(List::RootComplex))?;
         for (index, root_complex) in resolve(self.page, entries).enumerate() {
             // How much of the configuration space there is depends on the number of buses, which
             // the manifest does not say.

@@ -33,8 +33,19 @@ fn structures_of_another_version_are_refused_where_there_are_any() {
 }
 
 #[test]
-fn the_version_word_is_not_summed() {
-    assert!(full().0.with(0x90, 0xFFFF_FFFF_0000_0001).parse().is_ok());
+fn the_version_word_may_be_summed_or_not() {
+    for version in [1, 0xFFFF_FFFF_0000_0001] {
+        let image = full().0.with(0x90, version);
+        assert!(image.parse().is_ok(), "as TF-A sums");
+        let with_version = image.get(0xA0).wrapping_sub(version);
+        assert!(image.clone().with(0xA0, with_version).parse().is_ok(), "as RF-A sums");
+        let wrong = image.get(0xA0).wrapping_sub(1).wrapping_sub(version);
+        let rule = Rule::Checksum(u64::MAX.wrapping_sub(version));
+        assert_eq!(image.with(0xA0, wrong).refusal(), of_list(List::RootComplex, rule));
+    }
+    // An empty list has a version word, too.
+    let empty = Builder::minimal().build().with(0x90, 1).with(0xA0, u64::MAX);
+    assert!(empty.parse().is_ok());
 }
 
 #[test]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Physical and virtual addresses, and the granule size that both are counted in.
+//! Physical, virtual and intermediate physical addresses, and the granule size.
 //!
-//! The kinds of address are types of their own so that none can stand in for another, nor for
-//! a length or a register value. Arithmetic is checked: an address that would wrap is `None`.
+//! Each kind of address is a type, so that none can be taken for another, for a length or for a
+//! register value. Arithmetic is checked: an address that would wrap is `None`.
 
 use core::fmt;
 
@@ -13,7 +13,7 @@ pub const GRANULE_SIZE: u64 = 1 << GRANULE_SHIFT;
 
 static_assertions::const_assert_eq!(size_of::<usize>(), size_of::<u64>());
 
-/// A 64-bit quantity as the machine's own size: the same on every machine this builds for.
+/// A 64-bit value as `usize`. Both have 64 bits on every machine this builds for.
 #[allow(clippy::cast_possible_truncation, reason = "asserted above: both have 64 bits")]
 pub const fn native(value: u64) -> usize {
     value as usize
@@ -78,8 +78,7 @@ macro_rules! address {
 }
 
 address! {
-    /// A physical address. Which physical address space it is in (Realm, Non-secure) is for the
-    /// user to say.
+    /// A physical address, without its physical address space (Realm, Non-secure).
     PhysAddr
 }
 address! {
@@ -87,7 +86,7 @@ address! {
     VirtAddr
 }
 address! {
-    /// An Intermediate Physical Address: what stage 1 of a Realm gives and stage 2 takes.
+    /// An intermediate physical address: the output of a Realm's stage 1, the input of stage 2.
     Ipa
 }
 

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The 16-bit word of a granule: lock, state and reference count in one atomic, and the fair queue
-//! of those who wait for it.
+//! of the CPUs that wait for it.
 //!
 //! | 15 | 14 | 13:10 | 9:0 |
 //! | --- | --- | --- | --- |
 //! | locked | contended | state | references |
 //!
-//! Invariants, on which every proof in `docs/design/granules.md` rests:
+//! Invariants, on which the proofs in `docs/design/memory.md` rest:
 //!
-//! 1. Whoever sets *locked* in a word that had it clear holds the lock. Only the holder clears it,
-//!    or hands it on while it stays set.
+//! 1. The CPU that changes *locked* from clear to set holds the lock. Only the holder clears it, or
+//!    hands the lock on while it stays set.
 //! 2. *locked* is clear only when no CPU waits: the holder clears it by an exchange that fails once
 //!    a waiter has set *contended*.
-//! 3. State changes, and references are added, only by the holder; anyone may give back a reference
-//!    that is theirs.
+//! 3. Only the holder changes the state and adds references. Anyone may give back their own
+//!    reference.
 //!
-//! Hence nobody barges: whoever finds *locked* clear overtakes no one, and the others are served in
+//! Hence a CPU that finds *locked* clear overtakes nobody, and the CPUs that wait are served in
 //! cyclic order of their index.
 //!
-//! Only `granule` calls this; everyone else holds guards.
+//! Only `granule` uses this; everyone else holds guards.
 
 use crate::arch::atomic::{AtomicU16, AtomicUsize, Ordering};
 use crate::arch::wait;
@@ -30,7 +30,7 @@ const STATE_SHIFT: u32 = 10;
 const STATE: u16 = 0xf << STATE_SHIFT;
 const COUNT: u16 = (1 << STATE_SHIFT) - 1;
 
-/// The fields of a word, for a debugger: constants leave nothing in the debug information.
+/// The fields of a word, for a debugger: constants are not in the debug information.
 #[derive(Debug)]
 #[repr(C)]
 struct DebuggerBits {
@@ -44,15 +44,15 @@ struct DebuggerBits {
 static DEBUGGER_BITS: DebuggerBits =
     DebuggerBits { locked: LOCKED, contended: CONTENDED, state: STATE, references: COUNT };
 
-/// The largest reference count that a word can hold.
+/// The largest reference count of a word.
 pub(super) const MAX_COUNT: u16 = COUNT;
 
-/// State and reference count of a granule, as its word held them at one moment.
+/// State and reference count of a granule at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StateAndCount(u16);
 
 impl StateAndCount {
-    /// A state, by its number (0 to 15), without references.
+    /// The state with this number (0 to 15), without references.
     pub(super) const fn unreferenced(state: u8) -> Self {
         Self(((state as u16) << STATE_SHIFT) & STATE)
     }
@@ -62,7 +62,7 @@ impl StateAndCount {
         (self.0 & STATE) >> STATE_SHIFT
     }
 
-    /// The state of this with the references of `other`.
+    /// The state of `self` with the references of `other`.
     pub(super) const fn with_count_of(self, other: Self) -> Self {
         Self((self.0 & STATE) | (other.0 & COUNT))
     }
@@ -73,7 +73,7 @@ impl StateAndCount {
     }
 }
 
-/// A count that would leave its range.
+/// A reference count would leave its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountError {
     /// More references than the granule's state allows.
@@ -82,15 +82,14 @@ pub enum CountError {
     Underflow,
 }
 
-/// One granule's record in the granule array. Zero is: Non-secure, unlocked, unreferenced.
+/// A granule's entry in the granule array. Zero is: Non-secure, unlocked, unreferenced.
 #[derive(Debug, Default)]
 #[repr(transparent)]
 pub struct GranuleEntry(pub(super) AtomicU16);
 
-/// What a CPU waits for, on a cache line of its own, which it alone polls.
+/// What a CPU waits for, on a cache line of its own that only this CPU polls.
 ///
-/// [`NOTHING`], [`GRANTED`], or the address of the [`GranuleEntry`] (a multiple of two, beyond
-/// both).
+/// [`NOTHING`], [`GRANTED`], or the address of the [`GranuleEntry`], which is neither 0 nor 1.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Waiter(pub(super) AtomicUsize);
@@ -98,20 +97,20 @@ pub(super) struct Waiter(pub(super) AtomicUsize);
 const NOTHING: usize = 0;
 const GRANTED: usize = 1;
 
-/// The CPUs that wait for a granule: one place for each CPU, since a CPU waits for one granule at a
+/// The CPUs that wait for a granule: one place for each CPU, since it waits for one granule at a
 /// time.
 ///
-/// Touched only under contention.
+/// Used only under contention.
 #[derive(Debug)]
 pub struct Waiters {
     pub(super) places: [Waiter; MAX_CPUS],
-    /// One more than the highest index that ever waited, so that a scan stops there.
+    /// One more than the highest index that ever waited: a scan stops there.
     pub(super) limit: AtomicUsize,
 }
 
 impl Waiters {
-    /// Says that CPU `me` is about to wait for `entry`.
-    fn publish(&self, me: CpuIndex, entry: usize) -> &AtomicUsize {
+    /// Announces that CPU `me` is about to wait for `entry`.
+    fn announce(&self, me: CpuIndex, entry: usize) -> &AtomicUsize {
         // `CpuIndex` is less than the length of the array.
         let Waiter(place) = &self.places[me.get()];
         place.store(entry, Ordering::Relaxed);
@@ -131,7 +130,7 @@ impl Waiters {
             .find(|place| place.load(Ordering::Relaxed) == entry)
     }
 
-    /// Counts, for all CPUs that wait for `entry`, that another has got it: the one at place
+    /// Counts, for each CPU that waits for `entry`, that another has got it: the CPU at place
     /// `granted`, or one that found it free.
     #[cfg(feature = "self-test")]
     fn overtake(&self, entry: usize, granted: Option<&AtomicUsize>) {
@@ -146,14 +145,14 @@ impl Waiters {
 }
 
 impl GranuleEntry {
-    /// State and count now. Without the lock both may change at once.
+    /// State and count now. Without the lock both may change at any time.
     pub(super) fn peek(&self) -> StateAndCount {
-        // Acquire: what was done under references that are seen to be gone is seen as well.
+        // Acquire: pairs with the release in `put`, for references seen to be gone.
         StateAndCount(self.0.load(Ordering::Acquire) & (STATE | COUNT))
     }
 
-    /// Takes the lock for CPU `me`: one atomic instruction unless another CPU holds it, otherwise a
-    /// bounded wait (see the head of this file).
+    /// Takes the lock for CPU `me`: one atomic instruction, or a bounded wait while another CPU
+    /// holds it.
     ///
     /// A CPU that takes a lock it already holds waits forever.
     pub(super) fn lock(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
@@ -167,9 +166,9 @@ impl GranuleEntry {
     }
 
     fn lock_contended(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
-        let place = waiters.publish(me, self.name());
-        // Release: the holder that sees this bit sees our place. If the lock was freed meanwhile it
-        // is ours by this instruction.
+        let place = waiters.announce(me, self.name());
+        // Release: a holder that sees this bit sees our place. If the lock was freed meanwhile,
+        // this instruction takes it.
         let word = self.0.fetch_or(LOCKED | CONTENDED, Ordering::Release);
         if word & LOCKED != 0 {
             #[cfg(feature = "self-test")]
@@ -179,15 +178,15 @@ impl GranuleEntry {
             super::wait_stats::ended(me);
         }
         place.store(NOTHING, Ordering::Relaxed);
-        // *contended* stays set, though perhaps nobody waits any more: `unlock` finds out. What
-        // came before the lock is acquired by this look.
+        // *contended* stays set, though perhaps nobody waits any more: `unlock` finds out. This
+        // load acquires what the last holder released.
         self.peek()
     }
 
-    /// Gives the lock back, or hands it to the next CPU that waits, with the state changed to that
-    /// of `to`.
+    /// Releases the lock, or hands it to the next CPU that waits, and changes the state to that of
+    /// `to`.
     ///
-    /// `held` is what the caller last knew the word to hold, and the caller holds the lock.
+    /// The caller holds the lock. `held` is the word as the caller last saw it.
     pub(super) fn unlock(
         &self,
         waiters: &Waiters,
@@ -203,20 +202,20 @@ impl GranuleEntry {
         }
     }
 
-    /// The rest of `unlock`, when others wait or have given back references; `change` holds the
+    /// The rest of `unlock`, when others wait or have given back references. `change` holds the
     /// bits of the state that change.
     fn unlock_contended(&self, waiters: &Waiters, me: CpuIndex, change: u16) {
-        // Only the holder changes the state, so that its bits are as the caller knows them. What
-        // releases the lock below publishes this.
+        // Only the holder changes the state, so its bits are as the caller last saw them. The
+        // release below publishes this.
         self.0.fetch_xor(change, Ordering::Relaxed);
         loop {
-            // A CPU that comes to wait from here on sets the bit again. Acquire: the places of
-            // those who set it before are seen.
+            // A CPU that comes to wait from here on sets the bit again. Acquire: sees the places
+            // of those that set it before.
             let word = self.0.fetch_and(!CONTENDED, Ordering::Acquire) & !CONTENDED;
             if let Some(place) = waiters.next_after(me, self.name()) {
                 #[cfg(feature = "self-test")]
                 waiters.overtake(self.name(), Some(place));
-                // More may wait; the next holder finds out.
+                // More CPUs may wait; the next holder finds out.
                 self.0.fetch_or(CONTENDED, Ordering::Relaxed);
                 place.store(GRANTED, Ordering::Release);
                 return;
@@ -229,8 +228,8 @@ impl GranuleEntry {
 
     /// Clears *locked*, unless a waiter has come.
     fn release_unless_contended(&self, mut locked: u16) -> bool {
-        // Each turn means that another reference was given back, and only the holder adds any: at
-        // most `MAX_COUNT` turns.
+        // Another turn means that a reference was given back, and only the holder adds any: at most
+        // `MAX_COUNT` turns.
         while let Err(word) =
             self.0.compare_exchange(locked, locked & !LOCKED, Ordering::Release, Ordering::Relaxed)
         {
@@ -248,7 +247,7 @@ impl GranuleEntry {
         if total > limit {
             return Err(CountError::Overflow);
         }
-        // References may be given back since the look above, but nobody else adds any: the sum
+        // Since the look above references may be given back, but nobody else adds any: the sum
         // stays in range.
         let word = self.0.fetch_add(count, Ordering::Relaxed);
         Ok(StateAndCount(word.wrapping_add(count) & (STATE | COUNT)))
@@ -256,7 +255,7 @@ impl GranuleEntry {
 
     /// Gives back `count` references, with or without the lock.
     ///
-    /// What was done under them is visible to whoever then locks the granule and finds them gone.
+    /// A CPU that sees them gone also sees what was done under them.
     pub(super) fn put(&self, count: u16) -> Result<StateAndCount, CountError> {
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
@@ -275,7 +274,7 @@ impl GranuleEntry {
         }
     }
 
-    /// What a waiter's place holds for this entry.
+    /// The value in the place of a CPU that waits for this entry.
     fn name(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }

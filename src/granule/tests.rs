@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the granule lock does when CPUs wait, each case brought about for certain. The model
-//! checker in `tests/loom` tries every interleaving of a few CPUs; here every CPU that waits has
-//! said so before the holder goes on.
+//! The granule lock under contention: every CPU that waits has announced it before the holder goes
+//! on. The model checker in `tests/loom` tries every interleaving of a few CPUs.
 //!
 //! Not in `lock.rs`, whose text the model checker copies.
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The High VA map: 2 MiB at the top of the address space, private to each CPU and laid out alike
-//! on all.
+//! The High VA map: 2 MiB at the top of the address space, private to each CPU, with the same
+//! layout on all.
 //!
-//! From the bottom: the stack, the exception stack and the CPU's context, an unmapped guard page on
-//! each side of each; at the top the slots ([`slot_layout`]). All else is unmapped, and `xlat`
-//! refuses to map it. What is mapped there is [`CpuMemory`](crate::percpu::CpuMemory).
+//! From the bottom: the stack, the exception stack and the CPU's context, each between two unmapped
+//! guard pages; at the top the slots ([`slot_layout`]). All else is unmapped and cannot be mapped.
+//! The memory behind the map is [`CpuMemory`](crate::percpu::CpuMemory).
 
 use tock_registers::interfaces::{ReadWriteable, Writeable};
 
@@ -19,17 +19,18 @@ use crate::xlat::{
 
 /// One table, with FEAT_TTST.
 const ADDRESS_BITS: u32 = 21;
-/// The first byte of the range, and of the guard page below the stack. Below it is nothing, up to
-/// the end of the Low VA range, so that even a frame larger than a page cannot reach over the
-/// guard.
+/// The first byte of the range, and of the guard page below the stack.
+///
+/// Below it nothing is mapped, down to the end of the Low VA range, so that even a frame larger
+/// than a page cannot skip the guard.
 pub const BASE: u64 = u64::MAX - (1 << ADDRESS_BITS) + 1;
 
-/// Pages of the stack: an option of the build, the environment variable of this name.
+/// Pages of the stack: a build option, the environment variable of this name.
 const STACK_PAGES: u64 = pages(option_env!("RMM_STACK_PAGES"), 6);
-/// Pages of the stack for exceptions, likewise. It holds no more than a report.
+/// Pages of the stack for exceptions, likewise. It only needs room for a report.
 const EXCEPTION_STACK_PAGES: u64 = pages(option_env!("RMM_EXCEPTION_STACK_PAGES"), 2);
 
-/// The number that a build option says, 1 to 64; `default` where it is not given.
+/// The number in a build option, 1 to 64, or `default`.
 const fn pages(option: Option<&str>, default: u64) -> u64 {
     let Some(digits) = option else { return default };
     match u64::from_str_radix(digits, 10) {
@@ -38,10 +39,10 @@ const fn pages(option: Option<&str>, default: u64) -> u64 {
     }
 }
 
-/// A part of the map: the pages that it has, between two guard pages.
+/// A part of the map: some pages between two guard pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HighVaPart {
-    /// What it is.
+    /// Its name.
     pub name: &'static str,
     /// The first byte.
     pub base: u64,
@@ -69,13 +70,13 @@ pub const EXCEPTION_STACK: HighVaPart =
     HighVaPart::above(STACK.top, "exception stack", EXCEPTION_STACK_PAGES);
 /// The context of every CPU.
 pub const CONTEXT: HighVaPart = HighVaPart::above(EXCEPTION_STACK.top, "context", 1);
-/// Every part but the slots, from the bottom. There is one guard page between two of them.
+/// Every part but the slots, from the bottom, with one guard page between any two.
 pub const PARTS: [HighVaPart; 3] = [STACK, EXCEPTION_STACK, CONTEXT];
 
 static_assertions::const_assert!(CONTEXT.top + GRANULE_SIZE <= slot_layout::BASE.get());
 static_assertions::const_assert!(slot_layout::BASE.get() - 1 + slot_layout::SIZE < u64::MAX);
 
-/// How they are mapped.
+/// The attributes of the parts.
 pub const ATTRIBUTES: Attributes = Attributes::read_write().non_global();
 
 /// The configuration of the range.
@@ -90,19 +91,19 @@ pub fn space(max_pa: PhysAddr) -> Result<AddressSpace, Error> {
 /// Memory for the regions of a CPU's map: its parts and the slots.
 pub type Regions = RegionStorage<4>;
 
-/// Builds the map of a CPU in `table`, its one table: each of [`PARTS`] at the physical address in
-/// `memory`, and the slots.
+/// Builds the map of a CPU in `table`, its only table: the slots, and each of [`PARTS`] at the
+/// physical address in `memory`.
 ///
 /// # Errors
 ///
-/// What `xlat` refuses.
+/// The error of `xlat`.
 pub fn build(
     table: &'static mut Table,
     regions: &'static mut Regions,
     memory: [PhysAddr; PARTS.len()],
     max_pa: PhysAddr,
 ) -> Result<Context<'static, El2And0>, Error> {
-    // The RMM runs with all its memory mapped flat.
+    // The memory of the table is flat-mapped.
     let address = PhysAddr::new(core::ptr::from_ref(table).addr() as u64);
     let pool = TablePool::new(core::slice::from_mut(table), address)?;
     let mut builder = ContextBuilder::<El2And0>::new(space(max_pa)?, pool, regions.list())?;
@@ -112,15 +113,15 @@ pub fn build(
     }
     builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
     let mut context = builder.init().map_err(|failed| failed.error)?;
-    // Nobody walks the table yet; when somebody does it is this CPU alone.
+    // No CPU walks the table yet, and only this one will.
     context.activate(Maintenance::Local);
     Ok(context)
 }
 
-/// Points the running CPU's TTBR1 at `table` and turns the High VA range on, which was off before.
+/// Loads `table` into the running CPU's TTBR1 and enables the High VA range.
 pub fn enable(table: PhysAddr) {
-    // ASID 0, and CnP clear: the tables are this CPU's own. Below 2^48 the register holds the
-    // address as it is.
+    // ASID 0, and CnP clear: the tables are this CPU's own. The register holds an address below
+    // 2^48 unchanged.
     TTBR1_EL2.set(table.get());
     barrier::isb();
     TCR_EL2.modify(fields::TCR_EL2::EPD1::CLEAR);

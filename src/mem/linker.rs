@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Where the image and its sections are: the linker's symbols, as addresses.
+//! The linker's symbols as addresses: the image and its sections.
 
 #[cfg(target_os = "none")]
 use core::ops::Range;
@@ -25,8 +25,8 @@ unsafe extern "C" {
     static __image_end: [u8; 0];
 }
 
-/// Defines ranges of memory by the symbols that they begin and end at, and lists those that are
-/// parts of the Low VA map.
+/// Defines ranges of memory by the symbols at their ends, and lists those that are parts of the Low
+/// VA map.
 macro_rules! ranges {
     ($($(#[$doc:meta])* $visibility:vis $name:ident $(= $part:ident)?: $start:ident .. $end:ident;)*) => {
         $(
@@ -38,16 +38,16 @@ macro_rules! ranges {
         }
         )*
 
-        /// The parts of the image that the Low VA map tells apart, each with its first symbol in
-        /// `linker.lds` and the one at its end.
+        /// The parts of the image in the Low VA map, each with the symbols of `linker.lds` at its
+        /// ends.
         pub const PARTS: &[(LowVaPart, &str, &str)] = &[$($((LowVaPart::$part, stringify!($start), stringify!($end)),)?)*];
     };
 }
 
 ranges! {
-    /// All of it, with what the file does not hold.
+    /// The whole image, with what the file does not hold.
     pub image: __text_start..__image_end;
-    /// Memory to be given out at boot.
+    /// Memory that boot allocates from.
     pub pool: __pool_start..__pool_end;
     code = Code: __text_start..__text_end;
     read_only = ReadOnly: __rodata_start..__rodata_end;
@@ -55,7 +55,7 @@ ranges! {
     low_tables = LowTables: __low_tables_start..__low_tables_end;
 }
 
-/// The sections as the Low VA map has them. `guards` are pages of the data that are left out.
+/// The sections of the Low VA map. `guards` are pages of the data that stay unmapped.
 #[cfg(target_os = "none")]
 pub fn sections<const GUARDS: usize>(guards: [PhysAddr; GUARDS]) -> Sections<GUARDS> {
     Sections {

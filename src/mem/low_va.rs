@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The Low VA map: the RMM itself, the memory that EL3 reserved for it, the page shared with EL3,
-//! and the consoles; flat, global, the same for all CPUs.
+//! and the consoles. It is flat, global and the same for all CPUs.
 //!
-//! Built once, by cold boot, under the early map. Its tables are mapped read-only in it, so that
-//! nothing changes it afterwards.
+//! Cold boot builds it once, under the early map. It maps its own tables read-only, so that it
+//! never changes afterwards.
 
 use core::fmt;
 use core::ops::Range;
@@ -19,16 +19,16 @@ use crate::xlat::{
 /// The format of the RMM's own tables, Low and High: memory of the RMM lies below 2^48.
 pub const FORMAT: DescriptorFormat = DescriptorFormat::Bits48;
 
-/// Tables: the initial one, and for image, reserved memory, shared page and consoles up to three
-/// levels below each.
+/// Tables: the initial one, and up to three levels below it for each of image, reserved memory,
+/// shared page and consoles.
 pub const TABLES: usize = 40;
 /// Sections of the image, two reservations, the shared page, and up to 10 consoles.
 pub const REGIONS: usize = 20;
 
-/// The fewest address bits of the range: as many as there are without FEAT_TTST.
+/// The fewest address bits of the range: the least that FEAT_TTST is not needed for.
 pub const LEAST_ADDRESS_BITS: u32 = 25;
 
-/// What the map consists of. `Display` says it in words.
+/// A kind of memory in the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LowVaPart {
     /// Code of the image.
@@ -48,7 +48,7 @@ pub enum LowVaPart {
 }
 
 impl LowVaPart {
-    /// Every kind of part, those of the image in its order.
+    /// Every kind, those of the image in its order.
     pub const ALL: [Self; 7] = [
         Self::Code,
         Self::ReadOnly,
@@ -59,25 +59,24 @@ impl LowVaPart {
         Self::Console,
     ];
 
-    /// How it is mapped. Code of an image that is `hardened` is guarded.
+    /// The attributes it is mapped with. The code of a `hardened` image is guarded.
     pub const fn attributes(self, hardened: bool) -> Attributes {
         match self {
             Self::Code if hardened => Attributes::code().guarded(),
             Self::Code => Attributes::code(),
             Self::ReadOnly | Self::LowTables => Attributes::read_only(),
             Self::ReadWrite | Self::Reserved | Self::Shared => Attributes::read_write(),
-            // The host has it too, as Non-secure; every machine so far answers to both, and the
-            // host's view is the one that cannot be refused.
+            // The host maps it as Non-secure, too, and an access as Non-secure is never refused.
             Self::Console => Attributes::device().in_pas(PhysicalAddressSpace::NonSecure),
         }
     }
 
-    /// The part of this kind at `base`, `size` bytes, flat.
+    /// The flat region of this kind at `base`, `size` bytes.
     const fn region(self, base: PhysAddr, size: u64) -> Region {
         Region::flat(base, size, self.attributes(cfg!(hardened)))
     }
 
-    /// The part of this kind that is `range`, flat.
+    /// The flat region of this kind that covers `range`.
     const fn at(self, range: &Range<PhysAddr>) -> Region {
         self.region(range.start, range.end.get() - range.start.get())
     }
@@ -104,7 +103,7 @@ pub struct Sections<const GUARDS: usize> {
     pub code: Range<PhysAddr>,
     /// Read-only data and what relocation wrote.
     pub read_only: Range<PhysAddr>,
-    /// Data, zeroed memory, stacks, memory to be given out.
+    /// Data, zeroed memory, stacks, memory that boot allocates from.
     pub read_write: Range<PhysAddr>,
     /// Pages of the data that stay unmapped, ascending.
     pub guards: [PhysAddr; GUARDS],
@@ -112,11 +111,11 @@ pub struct Sections<const GUARDS: usize> {
     pub low_tables: Range<PhysAddr>,
 }
 
-/// Builds the map, in `tables`, which are the section for them.
+/// Builds the map in `tables`, the section for them.
 ///
 /// # Errors
 ///
-/// What `xlat` refuses: too many consoles, or something that overlaps something else.
+/// The error of `xlat`: too many consoles, or overlapping memory.
 pub fn build<'a, const GUARDS: usize>(
     tables: &'a mut [Table],
     storage: &'a mut RegionStorage<REGIONS>,
@@ -140,7 +139,7 @@ pub fn build<'a, const GUARDS: usize>(
     let bits = (u64::BITS - (highest.get() - 1).leading_zeros()).max(LEAST_ADDRESS_BITS);
     let space = AddressSpace::new(VaRange::Low, bits, max_pa, FORMAT)?;
     let pool = TablePool::new(tables, sections.low_tables.start)?;
-    // All as dynamic regions: those overlap nothing, where a static one may lie in another.
+    // Dynamic regions: unlike static ones they must not overlap anything.
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
     builder.add_dynamic(LowVaPart::Code.at(&sections.code))?;
     builder.add_dynamic(LowVaPart::ReadOnly.at(&sections.read_only))?;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Access to the host's memory: bounded, aligned copies through one slot, each of which may fail
-//! because the host takes the page away meanwhile.
+//! Access to the host's memory: bounded, aligned copies through one slot. Each may fail, because
+//! the host may take the page away meanwhile.
 //!
-//! The host changes its memory at any time. Nothing here gives a reference into it: what is needed
-//! is copied, once, and then looked at.
+//! The host may change its memory at any time. So there are no references into it: data is copied
+//! once and then used.
 
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -13,15 +13,15 @@ use crate::address::GRANULE_SIZE;
 use crate::granule::NsGranule;
 use crate::granule::state::Untyped;
 
-/// Bytes of a word: the unit that accesses are aligned to.
+/// Bytes of a word, the alignment of accesses.
 const WORD: u64 = size_of::<u64>() as u64;
 
-/// Why the host's memory could not be accessed. Some of it may have been.
+/// Why the host's memory could not be accessed. Part of the access may have been done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NsAccessError {
     /// The page is not Non-secure, or no longer: a Granule Protection Fault, recovered.
     GranuleProtectionFault,
-    /// The words are not aligned, or not all in the granule.
+    /// The words are unaligned, or not all in the granule.
     Bounds,
 }
 
@@ -47,8 +47,8 @@ impl NsSlot {
         NsMapping(self.0.map_page(granule.address()))
     }
 
-    /// Reads words of the granule, from byte `offset` on. The host may write them at the same time;
-    /// each is read once.
+    /// Reads words of the granule from byte `offset` on, each once. The host may write them at the
+    /// same time.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl NsSlot {
         self.map(granule).read(offset, words)
     }
 
-    /// Writes words to the granule, from byte `offset` on.
+    /// Writes words to the granule from byte `offset` on.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl NsSlot {
     }
 }
 
-/// A granule of the host's, mapped.
+/// A granule of the host, mapped.
 #[derive(Debug)]
 #[must_use = "dropping the mapping unmaps the granule"]
 pub struct NsMapping<'m>(MappedPage<'m>);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which slots there are, and where: the same virtual addresses on every CPU, each CPU's own tables
-//! behind them.
+//! The slots and their virtual addresses: the same on every CPU, mapped by tables of its own.
 
 use crate::address::{GRANULE_SIZE, VirtAddr};
 
-/// Auxiliary granules of a REC that are mapped together.
+/// The most auxiliary granules of a REC that are mapped together.
 pub const REC_AUX: usize = 16;
 
-/// A slot, by its page within the range of slots.
+/// A slot, as its page number in the range of slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum SlotIndex {
@@ -32,7 +31,7 @@ pub enum SlotIndex {
 }
 
 impl SlotIndex {
-    /// Its virtual address.
+    /// The slot's virtual address.
     pub const fn address(self) -> VirtAddr {
         VirtAddr::new(BASE.get() + self as u64 * GRANULE_SIZE)
     }
@@ -40,7 +39,7 @@ impl SlotIndex {
     /// The slot that `address` is in, if any.
     pub fn at(address: VirtAddr) -> Option<Self> {
         let page = address.checked_sub(BASE).filter(|offset| *offset < SIZE)? / GRANULE_SIZE;
-        // The last that begins at or below it: one kind has several pages.
+        // The last that begins at or below it: `RecAux` has several pages.
         Self::ALL.into_iter().rev().find(|slot| *slot as u64 <= page)
     }
 
@@ -60,14 +59,14 @@ impl SlotIndex {
 
 /// How many slots there are.
 pub const COUNT: usize = SlotIndex::RealmData as usize + 1;
-/// The virtual address of the first slot: 32 pages below the end of the address space, of which
-/// some are left for slots to come.
+/// The virtual address of the first slot: 32 pages below the end of the address space. Some pages
+/// are free for slots to come.
 pub const BASE: VirtAddr = VirtAddr::new(u64::MAX - 32 * GRANULE_SIZE + 1);
-/// The same, for a debugger: constants leave nothing in the debug information.
+/// The same, for a debugger: constants are not in the debug information.
 #[used]
 static DEBUGGER_BASE: u64 = BASE.get();
 /// Bytes of all slots.
 pub const SIZE: u64 = COUNT as u64 * GRANULE_SIZE;
 
-// The last page is left out, so that no address computed within a slot can wrap.
+// The last page is not used, so that no address computed within a slot can wrap.
 static_assertions::const_assert!(COUNT < 32);

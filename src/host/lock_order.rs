@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The checker of the lock order (`docs/design/granules.md`, section 4): a test in which a CPU
+//! The checker of the lock order (`docs/design/memory.md`, the order): a test in which a CPU
 //! takes locks in an order that could deadlock fails at once, whether another CPU is there to
 //! deadlock with or not.
 

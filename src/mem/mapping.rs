@@ -54,6 +54,7 @@ use core::sync::atomic::AtomicU64;
 use arrayvec::ArrayVec;
 
 use super::slot_layout::REC_AUX;
+use super::slots::Slot;
 use crate::address::{GRANULE_SIZE, PhysAddr, native};
 use crate::arch::window::Window;
 use crate::granule::GranuleAddress;
@@ -100,17 +101,14 @@ pub(super) struct MappedPage<'m> {
 }
 
 impl<'m> MappedPage<'m> {
-    pub(super) fn new(
-        page: &'m TransientPage<'static, El2And0>,
-        template: PageTemplate<El2And0>,
-        granule: GranuleAddress,
-    ) -> Self {
+    /// Maps the granule. The caller proves that it may.
+    pub(super) fn new(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
         // The slot is borrowed, hence not mapped, and banks lie in the physical address range: this
         // cannot fail. If it did, going on would access something else.
-        if page.map(granule.get(), template).is_err() {
+        if slot.page.map(granule.get(), slot.template).is_err() {
             panic!("the slot for {granule:?} is in use, or cannot show it");
         }
-        Self { page, granule }
+        Self { page: &slot.page, granule }
     }
 
     pub(super) fn window(&self) -> Window {

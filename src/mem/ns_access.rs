@@ -44,7 +44,7 @@ impl NsSlot {
 
     /// Maps the granule for several accesses.
     pub fn map(&mut self, granule: NsGranule) -> NsMapping<'_> {
-        NsMapping(self.0.map_page(granule.address()))
+        NsMapping(MappedPage::new(&mut self.0, granule.address()))
     }
 
     /// Reads words of the granule from byte `offset` on, each once. The host may write them at the

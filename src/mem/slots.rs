@@ -68,7 +68,7 @@ use super::ns_access::NsSlot;
 use super::slot_layout::{self, REC_AUX, SlotIndex};
 use crate::arch::barrier;
 use crate::granule::state::{Delegated, Mappable};
-use crate::granule::{GranuleAddress, LockedGranule, Reference, Wipe};
+use crate::granule::{LockedGranule, Reference, Wipe};
 use crate::xlat::{
     Attributes, Context, El2And0, Error, PageTemplate, PhysicalAddressSpace, TransientPage,
     TransientRange,
@@ -149,14 +149,14 @@ impl SlotBuffer {
 /// A slot: one page for one granule.
 #[derive(Debug)]
 pub struct Slot {
-    page: TransientPage<'static, El2And0>,
-    template: PageTemplate<El2And0>,
+    pub(super) page: TransientPage<'static, El2And0>,
+    pub(super) template: PageTemplate<El2And0>,
 }
 
 impl Slot {
     /// Maps a granule that is locked: one store, one DSB, one ISB.
     pub fn map<'m, S: Mappable>(&'m mut self, granule: &'m LockedGranule<'_, S>) -> Mapping<'m, S> {
-        Mapping::new(self.map_page(granule.address()))
+        Mapping::new(MappedPage::new(self, granule.address()))
     }
 
     /// Maps a granule that is referred to and need not be locked, so that other CPUs may have it
@@ -165,12 +165,7 @@ impl Slot {
         &'m mut self,
         reference: &'m Reference<'_, S>,
     ) -> SharedMapping<'m, S> {
-        SharedMapping::new(self.map_page(reference.address()))
-    }
-
-    /// Maps the granule at `address`. The caller proves that it may.
-    pub(super) fn map_page(&mut self, address: GranuleAddress) -> MappedPage<'_> {
-        MappedPage::new(&self.page, self.template, address)
+        SharedMapping::new(MappedPage::new(self, reference.address()))
     }
 }
 

@@ -133,7 +133,7 @@ impl<'a, R: Regime> TransientRange<'a, R> {
             page.check_mappable(pa, template)?;
         }
         for (page, &pa) in group.iter().zip(addresses) {
-            page.store(pa, template);
+            store_descriptor(page.entry, template.page.at(pa));
         }
         self.maintenance.publish();
         Ok(())
@@ -202,7 +202,7 @@ impl<R: Regime> TransientPage<'_, R> {
     /// changed.
     pub fn map(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         self.check_mappable(pa, template)?;
-        self.store(pa, template);
+        store_descriptor(self.entry, template.page.at(pa));
         self.maintenance.publish();
         Ok(())
     }
@@ -236,10 +236,6 @@ impl<R: Regime> TransientPage<'_, R> {
 
     fn check_mapped(&self) -> Result<(), Error> {
         if self.is_mapped() { Ok(()) } else { Err(Error::Unmapped(self.va)) }
-    }
-
-    fn store(&self, pa: PhysAddr, template: PageTemplate<R>) {
-        store_descriptor(self.entry, template.page.at(pa));
     }
 
     fn invalidate(&self) {

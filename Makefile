@@ -15,7 +15,7 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
-	lint host-test system-test mutation-proof mutants miri tsan coverage diagrams clean
+	lint host-test system-test mutation-proof mutants miri tsan coverage report diagrams clean
 .PHONY: map size profile addr2line debug
 
 help: ## list the targets
@@ -147,6 +147,9 @@ mutation-proof: setup-qemu tools ## break the tree in every listed way and see t
 
 # Build options move what some pictures show; the committed ones show the default.
 DRAWN := env -u RMM_STACK_PAGES -u RMM_EXCEPTION_STACK_PAGES
+
+report: ## write docs/reports/tests.md, which says what is tested where
+	RMM_REPORT=1 cargo test -q --profile tools -p rmm-test-system --test report
 
 diagrams: ## draw the pictures in docs/diagrams from the code
 	$(DRAWN) cargo run -q --profile tools -p rmm-diagrams

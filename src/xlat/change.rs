@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Changing the attributes of what is mapped, by break-before-make (Arm ARM D8.17.1).
+//! Changing the attributes of mapped addresses, by break-before-make (Arm ARM (DDI 0487 L.a)
+//! D8.17.1).
 //!
-//! All is checked before anything is stored. Then every leaf concerned is parked (invalid, content
-//! kept), invalidated in the TLBs, and made again from its content: no walker ever finds a mixture.
-//! A leaf that is changed in part is replaced by a table; of a group joined by the Contiguous hint
-//! all members are broken, since any of them may be cached as the whole.
+//! After all checks, each leaf concerned is parked (invalid, content kept), invalidated in the
+//! TLBs, and made valid again from its content. A leaf changed in part is replaced by a table. A
+//! group joined by the Contiguous hint is broken as a whole, since a TLB may hold it as one entry.
 
 use core::convert::Infallible;
 
 use super::attributes::Attributes;
-use super::descriptor::{self, Descriptor, DescriptorFlags, LeafBits, LeafDescriptor, park};
+use super::descriptor::{self, Descriptor, LeafBits, LeafDescriptor, park};
+use super::descriptor_flags::DescriptorFlags;
 use super::error::Error;
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
 use super::maintenance::Maintenance;
@@ -20,29 +21,27 @@ use super::table_tree::{OutOfTables, TableTree, WalkEnd};
 use crate::address::PhysAddr;
 use crate::arch::memory::store_descriptor;
 
-/// Which offsets get which bits.
+/// Offsets, and the attribute fields that they get.
 #[derive(Debug)]
-struct Change {
+struct AttributeChange {
     range: Span,
     bits: LeafBits,
 }
 
-impl Change {
-    /// Whether `unit` is changed in part: neither all of it nor nothing.
+impl AttributeChange {
+    /// Whether part of `unit` is changed, and part of it not.
     fn cuts(&self, unit: Span) -> bool {
         self.range.overlaps(unit) && !self.range.encloses(unit)
     }
 
-    /// The descriptor at `level`, hint excluded, for `unit`, which is not cut and lies in what
-    /// `old` maps from `first` on.
-    fn leaf(&self, unit: Span, level: Level, old: (LeafBits, PhysAddr, u64)) -> u64 {
-        let (bits, base, first) = old;
-        let bits = if self.range.encloses(unit) { self.bits } else { bits };
-        descriptor::leaf(bits, PhysAddr::new(base.get() + (unit.first - first)), level)
+    /// The descriptor at `level`, without the hint, for `unit`. `unit` is not cut and lies in
+    /// `old`.
+    fn leaf(&self, unit: Span, level: Level, old: &OldLeaf) -> u64 {
+        let bits = if self.range.encloses(unit) { self.bits } else { old.bits };
+        descriptor::leaf(bits, PhysAddr::new(old.pa.get() + (unit.first - old.first)), level)
     }
 
-    /// The Contiguous hint for a leaf of `unit` at `level`, if the group it is in may have it at
-    /// all.
+    /// The Contiguous hint for a leaf of `unit` at `level`, unless the change cuts its group.
     fn hint(&self, unit: Span, level: Level) -> u64 {
         let group = Span::unit(unit.first, level.entry_size() * CONTIGUOUS_ENTRIES);
         if descriptor::contiguous_at(level) && !self.cuts(group) {
@@ -52,7 +51,7 @@ impl Change {
         }
     }
 
-    /// How many tables take the place of a leaf for `unit` at `level`.
+    /// How many tables replace a leaf of `unit` at `level`.
     fn tables_for(&self, unit: Span, level: Level) -> usize {
         match level.finer() {
             Some(finer) if self.cuts(unit) => {
@@ -66,7 +65,18 @@ impl Change {
     }
 }
 
+/// A leaf as it was before the change.
+#[derive(Debug)]
+struct OldLeaf {
+    bits: LeafBits,
+    /// Output address of its first byte.
+    pa: PhysAddr,
+    /// Offset of its first byte.
+    first: u64,
+}
+
 impl TableTree<'_> {
+    /// Gives all of `range`, which is mapped, other attributes.
     pub(super) fn change<R: Regime>(
         &mut self,
         range: Span,
@@ -77,7 +87,7 @@ impl TableTree<'_> {
         let extent = self.space.extent(range);
         let bits = LeafBits::new::<R>(attributes, format, self.space.walks())
             .map_err(|rule| Error::Attributes(extent, rule))?;
-        let change = Change { range, bits };
+        let change = AttributeChange { range, bits };
         self.check_change::<R>(range, attributes)?;
         let edges = [self.find(range.first), self.find(range.last)];
         if self.tables_for_edges(&change, &edges) > self.pool.free() {
@@ -110,8 +120,7 @@ impl TableTree<'_> {
         Ok(())
     }
 
-    /// Whether everything in `range` is mapped, and `attributes` differ from what it has only where
-    /// they may.
+    /// Checks that all of `range` is mapped, and that `attributes` differ only where they may.
     fn check_change<R: Regime>(&self, range: Span, attributes: Attributes) -> Result<(), Error> {
         let (format, walks) = (self.space.format(), self.space.walks());
         self.visit(range, &mut |visited| {
@@ -133,8 +142,8 @@ impl TableTree<'_> {
         })
     }
 
-    /// How many tables it takes to split the leaves at the two ends of a change.
-    fn tables_for_edges(&self, change: &Change, edges: &[WalkEnd; 2]) -> usize {
+    /// How many tables splitting the leaves at the ends of a change takes.
+    fn tables_for_edges(&self, change: &AttributeChange, edges: &[WalkEnd; 2]) -> usize {
         let count = |found: &WalkEnd, offset| match found.descriptor {
             Descriptor::Leaf(leaf) if leaf.bits(self.space.format()) != change.bits => {
                 change.tables_for(Span::unit(offset, found.level.entry_size()), found.level)
@@ -149,7 +158,7 @@ impl TableTree<'_> {
         }
     }
 
-    /// What may be cached as one with the leaf `found` for `offset`.
+    /// The offsets that a TLB may hold as one entry with the leaf `found` for `offset`.
     fn joined_unit(&self, found: &WalkEnd, offset: u64) -> Span {
         let size = found.level.entry_size();
         match found.descriptor {
@@ -160,28 +169,27 @@ impl TableTree<'_> {
         }
     }
 
-    /// Makes every parked leaf in `broken` valid again, changed, whole or in parts.
-    fn make(&mut self, change: &Change, broken: Span) -> Result<(), OutOfTables> {
-        // Only the leaves at the ends can be cut.
+    /// Makes each parked leaf in `broken` valid again, changed, whole or split.
+    fn make(&mut self, change: &AttributeChange, broken: Span) -> Result<(), OutOfTables> {
+        // Only leaves at the ends can be cut.
         for offset in [change.range.first, change.range.last] {
             let WalkEnd { level, table, index, descriptor } = self.find(offset);
             let unit = Span::unit(offset, level.entry_size());
             if let (Descriptor::ParkedLeaf(leaf), Some(finer)) = (descriptor, level.finer())
                 && change.cuts(unit)
             {
-                let below = self.split(change, leaf, unit.first, unit, finer)?;
+                let below = self.split(change, &self.old(leaf, unit.first), unit, finer)?;
                 store_descriptor(self.pool.entry(table, index), self.pool.descriptor_of(below));
             }
         }
-        let format = self.space.format();
         let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
             if let Descriptor::ParkedLeaf(leaf) = visited.descriptor {
-                let old = (leaf.bits(format), leaf.pa(format), visited.span.first);
+                let old = self.old(leaf, visited.span.first);
                 let hint =
                     if leaf.is_contiguous() { change.hint(visited.span, visited.level) } else { 0 };
                 store_descriptor(
                     visited.entry,
-                    change.leaf(visited.span, visited.level, old) | hint,
+                    change.leaf(visited.span, visited.level, &old) | hint,
                 );
             }
             Ok(())
@@ -189,23 +197,24 @@ impl TableTree<'_> {
         Ok(())
     }
 
-    /// Builds the table at `level` for `unit`, part of what `leaf` maps from `first` on. No walker
-    /// can reach it yet.
+    fn old(&self, leaf: LeafDescriptor, first: u64) -> OldLeaf {
+        let format = self.space.format();
+        OldLeaf { bits: leaf.bits(format), pa: leaf.pa(format), first }
+    }
+
+    /// Builds the table at `level` for `unit`, which lies in `old`. No walker can reach it yet.
     fn split(
         &mut self,
-        change: &Change,
-        leaf: LeafDescriptor,
-        first: u64,
+        change: &AttributeChange,
+        old: &OldLeaf,
         unit: Span,
         level: Level,
     ) -> Result<TableIndex, OutOfTables> {
-        let format = self.space.format();
-        let old = (leaf.bits(format), leaf.pa(format), first);
         let table = self.pool.take().ok_or(OutOfTables)?;
         for piece in level.pieces(unit) {
             let descriptor = match level.finer() {
                 Some(finer) if change.cuts(piece.span) => {
-                    let below = self.split(change, leaf, first, piece.span, finer)?;
+                    let below = self.split(change, old, piece.span, finer)?;
                     self.pool.descriptor_of(below)
                 }
                 _ => change.leaf(piece.span, level, old) | change.hint(piece.span, level),

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Contexts: a VA configuration, its regions and its tables; under construction, and live.
+//! Contexts: a VA configuration, its regions and its tables.
 //!
-//! What each phase allows is a matter of types: only a [`ContextBuilder`] takes static regions, and
-//! only a [`Context`] has tables.
+//! Only a [`ContextBuilder`] takes static regions, only a [`Context`] has mappings.
 
 use core::marker::PhantomData;
 
@@ -20,13 +19,13 @@ use super::table_tree::{MapRequest, OutOfTables, TableTree};
 use super::transient::TransientRange;
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
 
-/// A context under construction: a list of regions, and tables that map nothing yet.
+/// A context under construction: a list of regions, and a table that maps nothing.
 #[derive(Debug)]
 pub struct ContextBuilder<'a, R>(Context<'a, R>);
 
-/// A context with tables.
+/// A context whose regions are mapped.
 ///
-/// Queries, the dump and handles of transient pages need only `&self`, and store into no table.
+/// Methods that take `&self` store into no table.
 #[derive(Debug)]
 pub struct Context<'a, R> {
     pub(super) tree: TableTree<'a>,
@@ -35,32 +34,32 @@ pub struct Context<'a, R> {
     regime: PhantomData<R>,
 }
 
-/// A context that could not be made live, unchanged, and why.
+/// The error of [`ContextBuilder::init`].
 #[derive(Debug)]
 pub struct InitError<'a, R> {
-    /// The context, still under construction.
+    /// The builder, unchanged.
     pub builder: ContextBuilder<'a, R>,
     /// The reason.
     pub error: Error,
 }
 
-/// What an address translates to.
+/// The translation of an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Translation {
     /// The physical address.
     pub pa: PhysAddr,
-    /// How it is mapped.
+    /// The attributes of the mapping.
     pub attributes: Attributes,
     /// The level of the block or page that maps it.
     pub level: Level,
-    /// Whether that is one of 16 joined by the Contiguous hint.
+    /// Whether that block or page has the Contiguous hint.
     pub contiguous: bool,
     /// Whether it is a page of a transient region.
     pub transient: bool,
 }
 
-/// Checks `region` against what does not change in a context, and gives its offsets and how to map
-/// it.
+/// Checks all that does not depend on other regions. Returns the offsets of `region` and how to
+/// map it.
 fn check<R: Regime>(space: &AddressSpace, region: &Region) -> Result<(Span, MapRequest), Error> {
     let span = space.span(region.extent.base, region.extent.size)?;
     region.check(space.max_pa(), space.format())?;
@@ -68,8 +67,7 @@ fn check<R: Regime>(space: &AddressSpace, region: &Region) -> Result<(Span, MapR
 }
 
 impl<'a, R: Regime> ContextBuilder<'a, R> {
-    /// A context without regions, with at most as many tables as `pool` has and as many regions as
-    /// fit `regions`.
+    /// A context without regions. `pool` and `regions` limit its tables and its regions.
     ///
     /// # Errors
     /// [`Error::NoHighRange`] or [`Error::NoAsid`] if the regime has none, [`Error::TablePool`] if
@@ -102,26 +100,24 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         &self.0.regions
     }
 
-    /// Adds a region that stays as long as the context, of which whoever wrote the call knows that
-    /// it is good.
+    /// Adds a region that its author knows to be valid, for the life of the context.
     ///
-    /// A debug build logs a refusal, and asserts that there is none: [`Self::try_add_static`] is
-    /// for regions that may be bad.
+    /// A debug build logs an error and panics. Use [`Self::try_add_static`] for other regions.
     ///
     /// # Errors
     /// The rule that `region` breaks, by itself or with the regions so far.
     pub fn add_static(&mut self, region: Region) -> Result<(), Error> {
         let result = self.try_add_static(region);
         if cfg!(debug_assertions)
-            && let Err(refusal) = result
+            && let Err(error) = result
         {
-            crate::error!("a static region is refused: {refusal:?}");
+            crate::error!("a static region breaks a rule: {error}");
         }
-        debug_assert_eq!(result, Ok(()), "a static region is refused");
+        debug_assert_eq!(result, Ok(()), "a static region breaks a rule");
         result
     }
 
-    /// Adds a region that stays as long as the context.
+    /// Adds a region for the life of the context.
     ///
     /// # Errors
     /// The rule that `region` breaks, by itself or with the regions so far.
@@ -129,7 +125,7 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         self.add(region, Lifetime::Static)
     }
 
-    /// Adds a region that can be removed again, now or later.
+    /// Adds a region that can be removed, before `init` or after.
     ///
     /// # Errors
     /// The rule that `region` breaks, by itself or with the regions so far.
@@ -147,27 +143,26 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
     /// Removes the dynamic region of exactly this base and size.
     ///
     /// # Errors
-    /// [`Error::NoSuchRegion`], [`Error::Static`], or what makes base and size no region at all.
+    /// [`Error::NoSuchRegion`], [`Error::Static`], or the rule that base and size break.
     pub fn remove(&mut self, base: VirtAddr, size: u64) -> Result<(), Error> {
         let span = self.space().span(base, size)?;
         self.0.regions.remove(span, Extent { base, size })
     }
 
-    /// Builds the tables, for nobody to walk yet: see [`Context::activate`].
+    /// Builds the tables. No CPU may walk them before [`Context::activate`].
     ///
     /// # Errors
-    /// [`Error::OutOfTables`] with the region that found no more of them. The builder comes back as
-    /// it was.
+    /// [`Error::OutOfTables`] with the region that could not be mapped, and the builder.
     #[expect(
         clippy::result_large_err,
-        reason = "the error gives the builder back, there is no heap to keep it on"
+        reason = "the error returns the builder, and there is no heap"
     )]
     pub fn init(mut self) -> Result<Context<'a, R>, InitError<'a, R>> {
         let Context { tree, regions, .. } = &mut self.0;
         let mapped = regions.try_for_each_part(|placed, part| {
             let PlacedRegion { region, span, .. } = placed;
-            let mapping = MapRequest::new::<R>(region, span.first, part, &tree.space)?;
-            tree.map(&mapping).map_err(|OutOfTables| Error::OutOfTables(region.extent))
+            let request = MapRequest::new::<R>(region, span.first, part, &tree.space)?;
+            tree.map(&request).map_err(|OutOfTables| Error::OutOfTables(region.extent))
         });
         match mapped {
             Ok(()) => Ok(self.0),
@@ -180,42 +175,37 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
 }
 
 impl<'a, R: Regime> Context<'a, R> {
-    /// States who may be walking the tables from now on, which decides the barriers and maintenance
-    /// of every later change.
+    /// States which CPUs may walk the tables from now on. Later changes maintain accordingly.
     ///
-    /// Call it before a TTBR is given the tables, and with `Maintenance::None` when no TTBR has
-    /// them any more. Stores made so far are not made visible: whoever writes the TTBR does that
-    /// with a DSB before, as for all it has written.
+    /// Call it before a TTBR gets the tables, and with `Maintenance::None` after the last TTBR lost
+    /// them. It does not make earlier stores visible: the writer of the TTBR executes a DSB before.
     pub fn activate(&mut self, maintenance: Maintenance) {
         self.maintenance = maintenance;
     }
 
-    /// Adds a region that can be removed again, and maps it.
+    /// Adds a region that can be removed, and maps it.
     ///
     /// # Errors
-    /// The rule that `region` breaks, or [`Error::OutOfTables`]; then nothing has changed.
+    /// The rule that `region` breaks, or [`Error::OutOfTables`].
     pub fn add(&mut self, region: Region) -> Result<(), Error> {
-        let (span, mapping) = check::<R>(self.space(), &region)?;
+        let (span, request) = check::<R>(self.space(), &region)?;
         let out_of_tables = Error::OutOfTables(region.extent);
-        // Only a region that overlaps none may be asked about: the walk takes what it meets for
-        // free.
+        // Before the tables are counted, which relies on that the region overlaps no other.
         let insertion = self.regions.check(PlacedRegion::new(region, span, Lifetime::Dynamic))?;
-        if self.tree.tables_for(&mapping, self.tree.pool.free()) > self.tree.pool.free() {
+        if self.tree.tables_for(&request, self.tree.pool.free()) > self.tree.pool.free() {
             return Err(out_of_tables);
         }
-        self.tree.map(&mapping).map_err(|OutOfTables| out_of_tables)?;
+        self.tree.map(&request).map_err(|OutOfTables| out_of_tables)?;
         self.maintenance.publish();
         self.regions.insert(insertion);
         Ok(())
     }
 
-    /// Removes the dynamic region of exactly this base and size: nothing of it is mapped, or cached
-    /// anywhere, any more.
+    /// Removes the dynamic region of exactly this base and size. No TLB entry of it survives.
     ///
     /// # Errors
-    /// [`Error::NoSuchRegion`], [`Error::Static`], [`Error::StillMapped`] for a transient region of
-    /// which a page is mapped, or what makes base and size no region at all. Then nothing has
-    /// changed.
+    /// [`Error::NoSuchRegion`], [`Error::Static`], [`Error::StillMapped`] if a transient page in it
+    /// is mapped, or the rule that base and size break.
     pub fn remove(&mut self, base: VirtAddr, size: u64) -> Result<(), Error> {
         let span = self.space().span(base, size)?;
         let extent = Extent { base, size };
@@ -230,17 +220,17 @@ impl<'a, R: Regime> Context<'a, R> {
         Ok(())
     }
 
-    /// Gives all of `size` bytes at `base` other access permissions, execution, guard, privilege or
-    /// globality.
+    /// Changes access permission, execution, guard, privilege or globality of `size` bytes at
+    /// `base`.
     ///
-    /// While it runs, the range faults (and with it the rest of a block, or of a group joined by
-    /// the Contiguous hint, that is changed in part): nothing, this code included, may be using it.
-    /// Blocks are split where needed and not joined again.
+    /// Meanwhile the range faults, and so does the rest of a block or Contiguous group that is
+    /// changed in part. No CPU may be using these addresses, this code included. Blocks are split
+    /// where needed and not joined again.
     ///
     /// # Errors
-    /// [`Error::NotMapped`] if part of it is not mapped, [`Error::Transient`] if part of it is
-    /// transient, [`Error::FixedAttribute`] if memory type, physical address space or shareability
-    /// would change, [`Error::Attributes`] or [`Error::OutOfTables`]. Then nothing has changed.
+    /// [`Error::NotMapped`] or [`Error::Transient`] if part of the range is,
+    /// [`Error::FixedAttribute`] if memory type, physical address space or shareability would
+    /// change, [`Error::Attributes`] or [`Error::OutOfTables`].
     pub fn change_attributes(
         &mut self,
         base: VirtAddr,
@@ -261,7 +251,7 @@ impl<'a, R: Regime> Context<'a, R> {
         &self.regions
     }
 
-    /// The tables, to be counted.
+    /// The tables, for their number.
     pub fn pool(&self) -> &TablePool<'a> {
         &self.tree.pool
     }
@@ -271,11 +261,11 @@ impl<'a, R: Regime> Context<'a, R> {
         self.tree.pool.address_of(self.tree.root)
     }
 
-    /// What `va` translates to.
+    /// Translates `va`.
     ///
     /// # Errors
     /// [`Error::OutsideAddressSpace`], [`Error::NotMapped`], or [`Error::Unmapped`] for a transient
-    /// page without mapping.
+    /// page.
     pub fn translate(&self, va: VirtAddr) -> Result<Translation, Error> {
         let extent = Extent { base: va, size: 1 };
         let space = self.space();
@@ -296,11 +286,11 @@ impl<'a, R: Regime> Context<'a, R> {
         })
     }
 
-    /// The handle of `pages` transient pages from `base` on, to map and unmap them without a walk.
+    /// A handle for `pages` transient pages from `base` on.
     ///
     /// # Errors
-    /// [`Error::NotTransient`] if one of them is not of a transient region,
-    /// [`Error::SeveralTables`] if their entries are not in one table (which covers 2 MiB).
+    /// [`Error::NotTransient`] if one is not in a transient region, [`Error::SeveralTables`] if
+    /// their entries are not in one table (2 MiB).
     pub fn transient(&self, base: VirtAddr, pages: usize) -> Result<TransientRange<'_, R>, Error> {
         let size = u64::try_from(pages).ok().and_then(|pages| pages.checked_mul(GRANULE_SIZE));
         let extent = Extent { base, size: size.unwrap_or(u64::MAX) };

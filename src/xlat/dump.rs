@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The live tables of a context as text, for people and for tests: one line for each run of
-//! addresses that are mapped alike.
+//! The tables of a context as text: one line for each run of addresses that are mapped alike.
 
 use core::fmt;
 
@@ -12,52 +11,48 @@ use super::pool::TableIndex;
 use super::regime::Regime;
 use super::space::{AddressSpace, VaRange};
 use super::table_tree::TableTree;
+use crate::address::PhysAddr;
 
-/// What a run of addresses has in common.
+/// A leaf that a line shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum LineContent {
-    /// Mapped, the first byte at this physical address.
-    Mapped { pa: u64, attributes: Attributes, transient: bool },
-    /// Transient pages that are not mapped.
-    Unmapped,
+struct MappedLeaf {
+    pa: PhysAddr,
+    attributes: Attributes,
+    transient: bool,
 }
 
-/// Consecutive addresses that are mapped alike, to consecutive physical addresses.
+/// Consecutive addresses mapped alike to consecutive physical addresses, or transient and not
+/// mapped.
 #[derive(Clone, Copy)]
 struct DumpLine {
     span: Span,
-    kind: LineContent,
+    leaf: Option<MappedLeaf>,
 }
 
 impl DumpLine {
-    /// The two as one, if `next` goes on where and as this one ends.
+    /// Both as one line, if `next` continues this one.
     fn join(self, next: Self) -> Option<Self> {
         let length = self.span.last - self.span.first + 1;
-        let expected = match self.kind {
-            LineContent::Mapped { pa, attributes, transient } => {
-                LineContent::Mapped { pa: pa.wrapping_add(length), attributes, transient }
-            }
-            LineContent::Unmapped => LineContent::Unmapped,
-        };
-        (self.span.last + 1 == next.span.first && expected == next.kind)
-            .then_some(Self { span: Span { last: next.span.last, ..self.span }, kind: self.kind })
+        let expected = self.leaf.map(|leaf| MappedLeaf {
+            pa: PhysAddr::new(leaf.pa.get().wrapping_add(length)),
+            ..leaf
+        });
+        (self.span.last + 1 == next.span.first && expected == next.leaf)
+            .then_some(Self { span: Span { last: next.span.last, ..self.span }, ..self })
     }
 
     fn write(self, f: &mut fmt::Formatter<'_>, space: &AddressSpace) -> fmt::Result {
         write!(f, "{}-{} ", space.address(self.span.first), space.address(self.span.last))?;
-        match self.kind {
-            LineContent::Mapped { pa, attributes, transient } => {
-                let transient = if transient { " transient" } else { "" };
-                writeln!(f, "-> {pa:#018x} {attributes}{transient}")
-            }
-            LineContent::Unmapped => writeln!(f, "transient, not mapped"),
-        }
+        let Some(MappedLeaf { pa, attributes, transient }) = self.leaf else {
+            return writeln!(f, "transient, not mapped");
+        };
+        let transient = if transient { " transient" } else { "" };
+        writeln!(f, "-> {pa} {attributes}{transient}")
     }
 }
 
 impl<R: Regime> fmt::Display for Context<'_, R> {
-    /// Writes the VA configuration, each run of addresses mapped alike, and how many tables there
-    /// are at each level.
+    /// Writes the VA configuration, the mappings, and the number of tables at each level.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let space = self.space();
         let range = match space.range() {
@@ -76,38 +71,34 @@ impl<R: Regime> fmt::Display for Context<'_, R> {
         )?;
 
         let all = Span { first: 0, last: (1 << bits) - 1 };
-        let mut run: Option<DumpLine> = None;
+        let mut line: Option<DumpLine> = None;
         self.tree.visit(all, &mut |visited| {
-            let kind = match visited.descriptor {
-                Descriptor::Leaf(leaf) => LineContent::Mapped {
-                    pa: leaf.pa(space.format()).get(),
+            let leaf = match visited.descriptor {
+                Descriptor::Leaf(leaf) => Some(MappedLeaf {
+                    pa: leaf.pa(space.format()),
                     attributes: leaf.attributes::<R>(space.format(), space.walks()),
                     transient: leaf.is_transient(),
-                },
-                Descriptor::Transient => LineContent::Unmapped,
+                }),
+                Descriptor::Transient => None,
                 _ => return Ok(()),
             };
-            let next = DumpLine { span: visited.span, kind };
-            run = match run.map(|run| (run, run.join(next))) {
-                Some((_, Some(joined))) => Some(joined),
-                Some((done, None)) => {
-                    done.write(f, space)?;
-                    Some(next)
-                }
-                None => Some(next),
-            };
+            let next = DumpLine { span: visited.span, leaf };
+            let Some(previous) = line.replace(next) else { return Ok(()) };
+            match previous.join(next) {
+                Some(joined) => line = Some(joined),
+                None => previous.write(f, space)?,
+            }
             Ok(())
         })?;
-        if let Some(last) = run {
+        if let Some(last) = line {
             last.write(f, space)?;
         }
 
         let pool = self.pool();
         write!(f, "tables: {} of {}", pool.total() - pool.free(), pool.total())?;
-        let mut level = Some(space.initial_level());
-        while let Some(at) = level {
-            write!(f, ", level {at}: {}", self.tree.tables_at(at))?;
-            level = at.finer();
+        let levels = core::iter::successors(Some(space.initial_level()), |level| level.finer());
+        for level in levels {
+            write!(f, ", level {level}: {}", self.tree.tables_at(level))?;
         }
         writeln!(f)
     }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What `xlat` refuses, and why. A refused call has changed nothing.
+//! Errors of `xlat`. A call that fails has changed nothing.
+
+use core::fmt;
 
 use crate::address::{PhysAddr, VirtAddr};
 
-/// A range of virtual addresses that an error speaks of: base, and size in bytes, as the caller
-/// gave them.
+/// A range of virtual addresses: base, and size in bytes, as the caller gave them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extent {
     /// First address.
@@ -13,101 +14,104 @@ pub struct Extent {
     pub size: u64,
 }
 
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x} bytes at {}", self.size, self.base)
+    }
+}
+
 /// A rule about attributes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant has its text")]
 pub enum AttributeRule {
-    /// Memory must not be writable and executable.
+    #[error("memory is not both writable and executable")]
     WritableAndExecutable,
-    /// Device memory must not be executable.
+    #[error("device memory is not executable")]
     ExecutableDevice,
-    /// Instructions are fetched from the physical address space of the regime's own Security state
-    /// only.
+    #[error("instructions are fetched from the regime's own physical address space only")]
     ExecutableElsewhere,
-    /// The BTI guard is of executable pages.
+    #[error("only executable pages are guarded")]
     GuardedButNotExecutable,
-    /// Device and Non-cacheable memory is Outer Shareable.
+    #[error("Device and Non-cacheable memory is Outer Shareable")]
     ShareabilityFixedByMemoryType,
-    /// With LPA2 the shareability of write-back memory is that of the table walks, for the whole
-    /// context.
+    #[error("with LPA2, write-back memory has the shareability of the table walks")]
     ShareabilityFixedByLpa2,
-    /// The regime has no EL0.
+    #[error("the regime has no EL0")]
     NoUnprivilegedAccess,
-    /// The regime has no ASIDs, so everything is global.
+    #[error("the regime has no ASIDs: all its mappings are global")]
     NoNonGlobal,
-    /// The regime cannot name that physical address space.
+    #[error("the regime cannot access this physical address space")]
     PhysicalAddressSpace,
 }
 
-/// Why a call was refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Why a call failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant has its text")]
 pub enum Error {
-    /// The address size in bits is not one that the descriptor format allows.
+    #[error("the descriptor format has no address space of {0} bits")]
     AddressBits(u32),
-    /// The highest physical address is beyond what the descriptor format holds.
+    #[error("{0} cannot be the highest physical address")]
     MaxPhysicalAddress(PhysAddr),
-    /// The regime has no High VA range.
+    #[error("the regime has no High VA range")]
     NoHighRange,
-    /// The regime has no ASIDs.
+    #[error("the regime or the CPU does not have this ASID")]
     NoAsid,
-    /// The table pool is empty, is not aligned to a granule, or lies beyond the highest physical
-    /// address.
+    #[error("no table pool can be at {0}")]
     TablePool(PhysAddr),
-    /// The size is zero.
+    #[error("{0}: no bytes")]
     Empty(Extent),
-    /// An address or the size is not a multiple of 4 KiB.
+    #[error("{0}: not a multiple of 4 KiB")]
     Unaligned(Extent),
-    /// Not inside the VA range of the context.
+    #[error("{0}: outside the VA range")]
     OutsideAddressSpace(Extent),
-    /// The physical addresses pass the highest one of the context.
+    #[error("{0}: to {1}, beyond the highest physical address")]
     PhysicalAddress(Extent, PhysAddr),
-    /// A granularity of 512 GiB needs LPA2.
+    #[error("{0}: blocks of 512 GiB need LPA2")]
     GranularityNeedsLpa2(Extent),
-    /// The attributes break a rule.
+    #[error("{0}: {1}")]
     Attributes(Extent, AttributeRule),
-    /// It overlaps another region in a way that is not allowed: dynamic regions with none; static
-    /// ones must be nested.
+    #[error("{0}: overlaps a region, and is not a static region nested with it")]
     Overlap(Extent),
-    /// A static region inside another must map to the same physical addresses as that one would.
+    #[error("{0}: nested with a region that maps to other physical addresses")]
     NestedElsewhere(Extent),
-    /// Its physical addresses are mapped by another region already, at other virtual addresses.
+    #[error("{0}: another region maps these physical addresses")]
     PhysicalOverlap(Extent),
-    /// No room for another region.
+    #[error("{0}: no room for another region")]
     OutOfRegions(Extent),
-    /// Not enough free tables.
+    #[error("{0}: not enough free tables")]
     OutOfTables(Extent),
-    /// No dynamic region has exactly this base and size.
+    #[error("{0}: not a region")]
     NoSuchRegion(Extent),
-    /// The region is static: it stays.
+    #[error("{0}: a static region")]
     Static(Extent),
-    /// A transient region with a page still mapped.
+    #[error("{0}: a transient page is mapped")]
     StillMapped(Extent),
-    /// Something in it is not mapped.
+    #[error("{0}: not mapped")]
     NotMapped(Extent),
-    /// Memory type, physical address space and shareability stay as they are while mapped.
+    #[error("{0}: memory type, physical address space and shareability cannot change")]
     FixedAttribute(Extent),
-    /// Transient pages are mapped, unmapped and given attributes one by one.
+    #[error("{0}: transient")]
     Transient(Extent),
-    /// Not (all) transient pages.
+    #[error("{0}: not transient")]
     NotTransient(Extent),
-    /// The pages lie in more than one table.
+    #[error("{0}: in more than one table")]
     SeveralTables(Extent),
-    /// The transient page is mapped already.
+    #[error("the transient page at {0} is mapped")]
     AlreadyMapped(VirtAddr),
-    /// The transient page is not mapped.
+    #[error("the transient page at {0} is not mapped")]
     Unmapped(VirtAddr),
-    /// The physical address of a transient page is unaligned or beyond the highest one of the
-    /// context.
+    #[error("a page cannot be mapped to {0}")]
     PageAddress(PhysAddr),
-    /// No page of that number in the range.
+    #[error("no such page in the range")]
     NoSuchPage,
-    /// The template was made for another descriptor format.
+    #[error("the template is for another descriptor format")]
     Template,
-    /// The CPU does not support the 4 KiB granule.
+    #[error("the CPU does not support the 4 KiB granule")]
     NoGranule4KiB,
-    /// The CPU does not support LPA2.
+    #[error("the CPU does not support LPA2")]
     NoLpa2,
-    /// The CPU does not support so small an address space (FEAT_TTST).
+    #[error("the CPU does not support an address space of {0} bits (FEAT_TTST)")]
     NoSmallTables(u32),
-    /// The two contexts of a regime differ in what TCR holds once.
+    #[error("the contexts of the regime differ in what TCR holds once")]
     Mismatch,
 }

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The geometry of a walk with the 4 KiB granule: its levels, and how a span of addresses falls
-//! into the entries of a table.
+//! Lookup levels of the 4 KiB granule, and which entries of a table cover a range of addresses.
 //!
-//! Everything inside `xlat` counts in *offsets* from the base of the VA range, with inclusive ends,
-//! so that nothing wraps at the top of the address space.
+//! `xlat` counts in *offsets* from the base of the VA range, with inclusive ends: nothing wraps at
+//! the top of the address space.
 
 use core::fmt;
 
-/// Descriptors in a table: 4 KiB of 8 bytes each.
+use crate::address::native;
+
+/// Descriptors in a table.
 pub const TABLE_ENTRIES: usize = 512;
-/// Entries that the Contiguous hint joins into one TLB entry (Arm ARM D8.7.1, 4 KiB granule).
+/// Entries that the Contiguous hint joins (Arm ARM (DDI 0487 L.a) D8.7.1).
 pub(super) const CONTIGUOUS_ENTRIES: u64 = 16;
 
-/// A lookup level. Recursion over a table tree goes through [`Level::finer`], so its depth is at
-/// most five by this type.
+/// A lookup level. Recursion goes through [`Level::finer`], so it is at most five deep.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
-#[repr(u8)]
+#[repr(i8)]
 pub enum Level {
-    /// Level -1, LPA2 with more than 48 bits of VA only: 256 TiB an entry.
-    MinusOne,
-    /// Level 0: 512 GiB an entry; blocks with LPA2 only.
-    Zero,
+    /// Level -1: 256 TiB an entry. LPA2 with more than 48 bits of VA only.
+    MinusOne = -1,
+    /// Level 0: 512 GiB an entry, blocks with LPA2 only.
+    Zero = 0,
     /// Level 1: 1 GiB an entry.
-    One,
+    One = 1,
     /// Level 2: 2 MiB an entry.
-    Two,
+    Two = 2,
     /// Level 3: 4 KiB an entry, always pages.
-    Three,
+    Three = 3,
 }
 
 impl Level {
-    /// Every level, coarsest first.
+    /// All levels, coarsest first.
     pub const ALL: [Self; 5] = [Self::MinusOne, Self::Zero, Self::One, Self::Two, Self::Three];
 
     /// log2 of the bytes that an entry of a table at this level covers.
@@ -49,26 +49,14 @@ impl Level {
         1 << self.shift()
     }
 
-    /// The level of the tables that entries at this level point to; `None` at level 3.
+    /// The next level, of the tables that entries at this level point to; `None` at level 3.
     pub const fn finer(self) -> Option<Self> {
-        match self {
-            Self::MinusOne => Some(Self::Zero),
-            Self::Zero => Some(Self::One),
-            Self::One => Some(Self::Two),
-            Self::Two => Some(Self::Three),
-            Self::Three => None,
-        }
+        Self::from_number(self.number() as i64 + 1)
     }
 
-    /// The level of the tables with entries that point to tables at this level; `None` at level -1.
+    /// The level before, of the tables that point to tables at this level; `None` at level -1.
     pub const fn coarser(self) -> Option<Self> {
-        match self {
-            Self::MinusOne => None,
-            Self::Zero => Some(Self::MinusOne),
-            Self::One => Some(Self::Zero),
-            Self::Two => Some(Self::One),
-            Self::Three => Some(Self::Two),
-        }
+        Self::from_number(self.number() as i64 - 1)
     }
 
     /// The level by its number, -1 to 3.
@@ -83,18 +71,12 @@ impl Level {
         }
     }
 
-    /// The number of the level, -1 to 3.
+    /// Its number.
     pub const fn number(self) -> i8 {
-        match self {
-            Self::MinusOne => -1,
-            Self::Zero => 0,
-            Self::One => 1,
-            Self::Two => 2,
-            Self::Three => 3,
-        }
+        self as i8
     }
 
-    /// Where a walk over `address_bits` of VA starts (Arm ARM D8.2.7).
+    /// The initial lookup level for `address_bits` of VA.
     pub(super) const fn initial(address_bits: u32) -> Self {
         match address_bits {
             49.. => Self::MinusOne,
@@ -105,13 +87,12 @@ impl Level {
         }
     }
 
-    /// The index, in its table at this level, of the entry that covers `offset`.
+    /// The index of the entry that covers `offset` in its table at this level.
     pub const fn index(self, offset: u64) -> usize {
-        // Nine bits: nothing is lost.
-        ((offset >> self.shift()) & 0x1ff) as usize
+        native((offset >> self.shift()) & (TABLE_ENTRIES as u64 - 1))
     }
 
-    /// The parts of `span` by entry of the table at this level that covers it, in ascending order.
+    /// The parts of `span` by entry of the table at this level that covers all of it, ascending.
     pub(super) fn pieces(self, span: Span) -> impl Iterator<Item = Piece> {
         let mut next = Some(span.first);
         core::iter::from_fn(move || {
@@ -128,17 +109,11 @@ impl Level {
 
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MinusOne => "-1",
-            Self::Zero => "0",
-            Self::One => "1",
-            Self::Two => "2",
-            Self::Three => "3",
-        })
+        self.number().fmt(f)
     }
 }
 
-/// A non-empty range of offsets, both ends included.
+/// A range of offsets, both ends included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Span {
     pub(super) first: u64,
@@ -158,7 +133,7 @@ impl Span {
         self.first <= other.last && other.first <= self.last
     }
 
-    /// Whether it is exactly an aligned unit of `size` bytes, a power of two.
+    /// Whether this is an aligned unit of `size` bytes, a power of two.
     pub(super) const fn is_unit(self, size: u64) -> bool {
         self.first & (size - 1) == 0 && self.last == self.first | (size - 1)
     }
@@ -169,7 +144,7 @@ impl Span {
     }
 }
 
-/// The part of a span that falls to one entry of a table.
+/// The part of a span that one entry of a table covers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Piece {
     pub(super) index: usize,

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Barriers and TLB maintenance after a change of tables, by who may be walking them.
 //!
-//! docs/design/xlat.md lists each sequence and why each instruction is in it.
+//! `docs/design/xlat.md` lists the sequence of each operation and why it needs each instruction.
 
 use super::regime::Regime;
 use crate::arch::barrier::{dsb_ish, dsb_ishst, dsb_nsh, dsb_nshst, isb};
 
-/// Who may be walking the tables of a context.
+/// The CPUs that may be walking the tables of a context.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Maintenance {
-    /// Nobody: the MMU is off, or the tables are not in a TTBR. No barrier and no maintenance.
+    /// None: the MMU is off, or no TTBR holds the tables. No barriers, no TLB maintenance.
     None,
     /// This CPU only.
     Local,
@@ -18,10 +18,10 @@ pub enum Maintenance {
 }
 
 impl Maintenance {
-    /// Makes earlier stores of descriptors visible to all walkers.
+    /// Makes earlier stores of descriptors visible to the walkers.
     ///
-    /// Of valid ones, so that what they map can be used. Of invalid ones, so that what is
-    /// invalidated next is not cached again.
+    /// After valid descriptors: so that the mapping can be used. After invalid ones: so that no
+    /// walker caches again what is invalidated next.
     pub(super) fn complete_stores(self) {
         match self {
             Self::None => {}
@@ -30,14 +30,14 @@ impl Maintenance {
         }
     }
 
-    /// Makes earlier stores of valid descriptors usable by this CPU's next instruction, and visible
-    /// to all other walkers.
+    /// Makes earlier stores of valid descriptors visible to the walkers, and to the next
+    /// instruction of this CPU.
     pub(super) fn publish(self) {
         self.complete_stores();
         self.synchronize();
     }
 
-    /// Waits for the invalidations, on every CPU concerned: entries may be made valid again.
+    /// Waits until earlier TLB invalidations have completed on every CPU concerned.
     pub(super) fn complete_invalidations(self) {
         match self {
             Self::None => {}
@@ -46,14 +46,14 @@ impl Maintenance {
         }
     }
 
-    /// Has this CPU's next instruction see what has been waited for.
+    /// Makes completed changes visible to the next instruction of this CPU.
     pub(super) fn synchronize(self) {
         if self != Self::None {
             isb();
         }
     }
 
-    /// Invalidates what is cached of the last level for the operand's page.
+    /// Invalidates last-level TLB entries for the operand's page.
     pub(super) fn invalidate_leaf<R: Regime>(self, operand: u64) {
         match self {
             Self::None => {}
@@ -62,7 +62,7 @@ impl Maintenance {
         }
     }
 
-    /// Invalidates what is cached of every level for the operand's page.
+    /// Invalidates TLB entries of every level for the operand's page.
     pub(super) fn invalidate_walk<R: Regime>(self, operand: u64) {
         match self {
             Self::None => {}

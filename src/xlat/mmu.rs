@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The values of the MMU's registers for the EL2&0 regime (HCR_EL2.E2H = 1), as pure functions.
-//! Boot writes them.
+//! Values of MAIR_EL2, TCR_EL2 and TTBRn_EL2 for the EL2&0 regime (HCR_EL2.E2H = 1), as pure
+//! functions. Boot writes them.
 //!
-//! TCR_EL2 serves both VA ranges, so its value takes both configurations. A1 is set: the current
-//! ASID is that of TTBR1, and tags the non-global translations of both ranges; so both contexts
-//! must have the same one.
+//! TCR_EL2 holds fields of both VA ranges. With TCR_EL2.A1 set the ASID of TTBR1_EL2 tags the
+//! non-global translations of both ranges, so both contexts need the same ASID.
 
 use aarch64_cpu::registers::{
     ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1, ID_AA64MMFR2_EL1 as MMFR2,
@@ -24,7 +23,7 @@ use super::space::{AddressSpace, VaRange};
 use crate::address::{GRANULE_SIZE, PhysAddr};
 use crate::arch::sysreg::fields::TCR_EL2;
 
-/// MAIR_EL2: the memory types by the index that descriptors use (Arm ARM D23.2.113).
+/// MAIR_EL2: the memory types by AttrIndx of descriptors.
 pub const MAIR: u64 = attribute(MemoryType::NormalWriteBack, 0xff)
     | attribute(MemoryType::Device, 0x04)
     | attribute(MemoryType::NormalNonCacheable, 0x44);
@@ -38,20 +37,20 @@ const PARANGE_48_BITS: u64 = 5;
 /// ID_AA64MMFR0_EL1.PARange and TCR_EL2.IPS: 52 bits.
 const PARANGE_52_BITS: u64 = 6;
 
-/// The features of this CPU that decide how tables are built and TCR is set.
+/// The features of a CPU that the tables and TCR_EL2 depend on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MmuFeatures {
     /// ID_AA64MMFR0_EL1.PARange.
     pub physical_range: u64,
-    /// The 4 KiB granule is supported.
+    /// ID_AA64MMFR0_EL1.TGran4: the 4 KiB granule is supported.
     pub granule_4kib: bool,
-    /// The 4 KiB granule is supported with 52-bit addresses (FEAT_LPA2).
+    /// ID_AA64MMFR0_EL1.TGran4: so are 52-bit addresses with it (FEAT_LPA2).
     pub lpa2: bool,
     /// 16-bit ASIDs.
     pub asid_16: bool,
     /// Hierarchical permissions can be disabled (FEAT_HPDS).
     pub hierarchical_disable: bool,
-    /// TTBR.CnP exists (FEAT_TTCNP).
+    /// TTBRn_EL2.CnP exists (FEAT_TTCNP).
     pub common_not_private: bool,
     /// Address spaces below 2^25 bytes (FEAT_TTST).
     pub small_tables: bool,
@@ -60,12 +59,12 @@ pub struct MmuFeatures {
 }
 
 impl MmuFeatures {
-    /// The features by the values of ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1 and ID_AA64MMFR2_EL1.
+    /// Decodes ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1 and ID_AA64MMFR2_EL1.
     pub fn from_id_registers(mmfr0: u64, mmfr1: u64, mmfr2: u64) -> Self {
         let mmfr0 = LocalRegisterCopy::<u64, Mmfr0>::new(mmfr0);
         let mmfr1 = LocalRegisterCopy::<u64, Mmfr1>::new(mmfr1);
         let mmfr2 = LocalRegisterCopy::<u64, Mmfr2>::new(mmfr2);
-        // TGran4 is signed: 0 and up is supported, 1 and up with 52 bits.
+        // A signed field: from 0 on the granule is supported, from 1 on with 52 bits.
         let granule = mmfr0.read(MMFR0::TGran4);
         Self {
             physical_range: mmfr0.read(MMFR0::PARange),
@@ -79,7 +78,7 @@ impl MmuFeatures {
         }
     }
 
-    /// The descriptor format to build tables in: the widest there is.
+    /// The widest descriptor format that the CPU supports.
     ///
     /// # Errors
     /// [`Error::NoGranule4KiB`].
@@ -93,9 +92,8 @@ impl MmuFeatures {
 
     /// ID_AA64MMFR0_EL1.PARange, at most the code for what the descriptor format can map.
     ///
-    /// A CPU may have more physical addresses than the 4 KiB granule reaches: 52 bits without
-    /// LPA2, 56 bits with 64-bit descriptors. This library maps those it can reach. Codes that the
-    /// architecture may yet define mean more still.
+    /// A CPU may have more physical addresses than the 4 KiB granule and 64-bit descriptors reach:
+    /// 52 bits without LPA2, or 56 bits. Reserved codes count as more still.
     const fn reachable_range(&self, format: DescriptorFormat) -> u64 {
         let limit = match format {
             DescriptorFormat::Bits48 => PARANGE_48_BITS,
@@ -118,7 +116,7 @@ impl MmuFeatures {
         PhysAddr::new((1 << bits) - 1)
     }
 
-    /// Whether a context of this configuration can be used on this CPU.
+    /// Checks that this CPU supports `space`.
     fn check(&self, space: &AddressSpace) -> Result<(), Error> {
         if !self.granule_4kib {
             return Err(Error::NoGranule4KiB);
@@ -141,11 +139,11 @@ impl MmuFeatures {
     }
 }
 
-/// TCR_EL2 for a context in each VA range (Arm ARM D23.2.186, E2H = 1).
+/// TCR_EL2 for a context in each VA range.
 ///
 /// # Errors
 /// [`Error::Mismatch`] unless `low` and `high` are a Low and a High range of the same format and
-/// ASID; and whatever of the two `features` does not support.
+/// ASID; or the error for what `features` does not support.
 pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &MmuFeatures) -> Result<u64, Error> {
     if (low.range(), high.range()) != (VaRange::Low, VaRange::High)
         || low.format() != high.format()
@@ -169,27 +167,26 @@ pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &MmuFeatures) -> R
         + TCR_EL2::TG1::KiB4
         + TCR_EL2::IPS.val(features.reachable_range(low.format()))
         + TCR_EL2::AS.val(flag(features.asid_16))
-        // No use is made of hierarchical permissions, so no table descriptor may carry any.
+        // Table descriptors here have no permissions.
         + TCR_EL2::HPD0.val(flag(features.hierarchical_disable))
         + TCR_EL2::HPD1.val(flag(features.hierarchical_disable))
-        // Nothing here is for EL0.
+        // EL0 has no access.
         + TCR_EL2::E0PD0.val(flag(features.e0pd))
         + TCR_EL2::E0PD1.val(flag(features.e0pd))
         + TCR_EL2::DS.val(flag(low.format() == DescriptorFormat::Lpa2));
     Ok(fields.value)
 }
 
-/// Whether other CPUs may share TLB entries of the tables (TTBR.CnP).
+/// Whether CPUs may share TLB entries of the tables (TTBRn_EL2.CnP).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TableSharing {
-    /// The tables are this CPU's own.
+    /// The tables belong to this CPU alone.
     Private,
-    /// Every CPU has the same tables in this TTBR, with the same ASID.
+    /// Every CPU has these tables in this TTBR, with the same ASID.
     Common,
 }
 
-/// The table base register for `context`, TTBR0 or TTBR1 by its range (Arm ARM D23.2.200; the
-/// layout is that of every regime).
+/// TTBR0_EL2 or TTBR1_EL2 for `context`, by its range. Other regimes have the same layout.
 pub fn ttbr<R: Regime>(
     context: &Context<'_, R>,
     sharing: TableSharing,
@@ -200,15 +197,9 @@ pub fn ttbr<R: Regime>(
 }
 
 const fn ttbr_value(root: PhysAddr, asid: u16, common: bool) -> u64 {
-    const {
-        assert!(
-            GRANULE_SIZE >= 64,
-            "a table must leave the bits free where bits 51:48 of its address go"
-        )
-    };
+    const { assert!(GRANULE_SIZE >= 64, "bits 5:2 of the address of a table are zero") };
     let address = root.get();
-    // BADDR: bits 47:1 in place; with LPA2 bits 51:48 in 5:2. Without it an address has none of
-    // these.
+    // BADDR: address bits 47:6 in place, bits 51:48 in 5:2. Without LPA2 the latter are zero.
     (asid as u64) << 48
         | address & 0x0000_ffff_ffff_ffc0
         | (address >> 48 & 0xf) << 2

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The translation tables library: stage-1 tables with the 4 KiB granule, for any regime, out of
-//! memory the caller gives.
+//! The translation tables library: stage 1 tables with the 4 KiB granule, for any regime, in
+//! memory of the caller.
 //!
-//! Stateless: all state is in a context. [`ContextBuilder`] takes regions; `init` turns it into a
-//! [`Context`] with tables; [`Context::activate`] says who walks them. Nothing here writes a
-//! register: `mmu` computes values, boot writes them. Only `arch::memory` touches table entries,
-//! and no call allocates.
+//! [`ContextBuilder`] takes regions; `init` turns it into a [`Context`] with tables;
+//! [`Context::activate`] states which CPUs walk them. All state is in the context. The library
+//! writes no register ([`mmu`] computes values), and `arch::memory` makes all accesses to tables.
 //!
 //! ```
 //! use rmm::address::{PhysAddr, VirtAddr};
@@ -36,7 +35,7 @@
 //! context.activate(Maintenance::Local);
 //! assert_eq!(context.translate(stack)?.pa, PhysAddr::new(0x4030_0000));
 //!
-//! // Got once per CPU; then a map is one store and its barriers.
+//! // Made once per CPU. Then a map is one store and its barriers.
 //! let slots = context.transient(slots, 2)?;
 //! let realm_data = slots.template(Attributes::read_write().non_global())?;
 //! let slot = slots.page(1).expect("there are two");
@@ -52,6 +51,7 @@ mod attributes;
 mod change;
 mod context;
 mod descriptor;
+mod descriptor_flags;
 mod dump;
 mod error;
 mod level;
@@ -72,7 +72,8 @@ pub use attributes::{
 pub use context::{Context, ContextBuilder, InitError, Translation};
 pub use descriptor::DescriptorFormat;
 // Shared with the descriptors of stage 2.
-pub(crate) use descriptor::{DescriptorFlags, SHAREABILITY, decode_address, encode_address};
+pub(crate) use descriptor::{SHAREABILITY, decode_address, encode_address};
+pub(crate) use descriptor_flags::DescriptorFlags;
 pub use error::{AttributeRule, Error, Extent};
 pub use level::{Level, TABLE_ENTRIES};
 pub use maintenance::Maintenance;

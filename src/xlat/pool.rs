@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Tables, and the pool that a context takes them from.
 //!
-//! A pool knows where its tables lie physically, so that a table pointer is resolved by arithmetic
-//! with a bound check and never becomes a raw pointer. A table handed out is clear. Tables that
-//! came back are chained through their first entry, by an index shifted left so that bit 0 stays
-//! clear: whatever walker should still look sees an invalid descriptor.
+//! The pool knows the physical address of its tables: the address in a table descriptor becomes an
+//! index by arithmetic and a bound check, never a raw pointer. Returned tables form a list through
+//! their first entries, which stay invalid descriptors.
 
 use core::sync::atomic::AtomicU64;
 
 use super::descriptor::{self, Descriptor, DescriptorFormat, EMPTY};
 use super::error::Error;
 use super::level::{Level, TABLE_ENTRIES};
-use crate::address::{GRANULE_SIZE, PhysAddr};
+use crate::address::{GRANULE_SIZE, PhysAddr, native};
 use crate::arch::memory::{clear_descriptors, load_descriptor, store_descriptor};
 
 /// A translation table of 512 descriptors, one granule in size and alignment.
@@ -22,7 +21,7 @@ pub struct Table([AtomicU64; TABLE_ENTRIES]);
 static_assertions::const_assert_eq!(size_of::<Table>(), 4096);
 
 impl Table {
-    /// A table that maps nothing.
+    /// A table of invalid descriptors.
     #[expect(
         clippy::declare_interior_mutable_const,
         reason = "an initializer, copied into each table"
@@ -30,57 +29,55 @@ impl Table {
     pub const EMPTY: Self = Self([const { AtomicU64::new(EMPTY) }; TABLE_ENTRIES]);
 }
 
-/// Where the link of a returned table is in its first entry: bit 0, which would make the entry
-/// valid, is far below.
+/// Low bit of the link in the first entry of a returned table. Bit 0 stays clear.
 const LINK_SHIFT: u32 = 12;
 
-/// The place of a table in its pool.
+/// The index of a table in its pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TableIndex(u32);
 
 impl TableIndex {
     const fn get(self) -> usize {
-        self.0 as usize
+        native(self.0 as u64)
     }
 }
 
-/// The tables that a context may use, and which of them are free.
+/// The tables of a context, used and free.
 #[derive(Debug)]
 pub struct TablePool<'a> {
     tables: &'a [Table],
     base: PhysAddr,
-    /// Tables from here on have never been handed out.
+    /// Tables from this index on have never been taken.
     fresh: u32,
-    /// One more than the index of the last table that came back, which links to the one before; 0
-    /// if none is left.
+    /// One more than the index of the table returned last, which links to the one before; 0 for
+    /// none.
     returned: u32,
     free: usize,
 }
 
 impl<'a> TablePool<'a> {
-    /// A pool of `tables`, which lie at physical address `base` on. Their content does not matter.
+    /// A pool of `tables` at physical address `base`, with any content.
     ///
-    /// No walker may have them any more: they will be cleared, and given another meaning.
+    /// No walker may use them any more.
     ///
     /// # Errors
-    /// [`Error::TablePool`] if there is none (or 2^32 and more), or `base` is not where a table can
-    /// be.
+    /// [`Error::TablePool`] if there are none, or 2^32 and more, or a table cannot be at `base`.
     pub fn new(tables: &'a mut [Table], base: PhysAddr) -> Result<Self, Error> {
-        let refused = Error::TablePool(base);
-        let count = u32::try_from(tables.len()).map_err(|_| refused)?;
+        let error = Error::TablePool(base);
+        let count = u32::try_from(tables.len()).map_err(|_| error)?;
         let bytes = u64::from(count) * GRANULE_SIZE;
         if count == 0 || !base.is_aligned(GRANULE_SIZE) || base.checked_add(bytes - 1).is_none() {
-            return Err(refused);
+            return Err(error);
         }
         Ok(Self { free: tables.len(), tables, base, fresh: 0, returned: 0 })
     }
 
-    /// How many tables there are.
+    /// The number of tables.
     pub fn total(&self) -> usize {
         self.tables.len()
     }
 
-    /// How many of them are not in use.
+    /// The number of tables not in use.
     pub fn free(&self) -> usize {
         self.free
     }
@@ -92,16 +89,16 @@ impl<'a> TablePool<'a> {
 
     /// Physical address of the last byte of the last table.
     pub(super) fn last(&self) -> PhysAddr {
-        // Counted in `new`: it does not wrap.
+        // `new` checked that this does not wrap.
         PhysAddr::new(self.base.get() + (self.tables.len() as u64 * GRANULE_SIZE - 1))
     }
 
-    /// Takes a table, all of it empty.
+    /// Takes a table whose entries are all empty.
     pub(super) fn take(&mut self) -> Option<TableIndex> {
         self.free = self.free.checked_sub(1)?;
         if let Some(index) = self.returned.checked_sub(1) {
             let table = TableIndex(index);
-            // What `give_back` stored: 32 bits.
+            // `give_back` stored 32 bits.
             self.returned =
                 (load_descriptor(self.entry(table, 0)) >> LINK_SHIFT & 0xffff_ffff) as u32;
             store_descriptor(self.entry(table, 0), EMPTY);
@@ -113,15 +110,15 @@ impl<'a> TablePool<'a> {
         Some(table)
     }
 
-    /// Takes back a table whose entries are all empty and that no walker can reach any more.
+    /// Returns a table whose entries are all empty and that no walker can reach.
     pub(super) fn give_back(&mut self, table: TableIndex) {
         store_descriptor(self.entry(table, 0), u64::from(self.returned) << LINK_SHIFT);
         self.returned = table.0 + 1;
         self.free += 1;
     }
 
-    /// Takes back every table but `kept`, the first one ever taken, which it clears. No walker may
-    /// have any of them.
+    /// Returns every table but `kept`, the first one taken, and clears that. No walker may use
+    /// any.
     pub(super) fn reset_to(&mut self, kept: TableIndex) {
         debug_assert_eq!(kept.0, 0);
         self.fresh = 1;
@@ -148,7 +145,7 @@ impl<'a> TablePool<'a> {
         Descriptor::decode(load_descriptor(self.entry(table, index)), level, format)
     }
 
-    /// Whether every entry is empty or a table that is being taken away.
+    /// Whether every entry is empty or a parked table.
     pub(super) fn is_empty(
         &self,
         table: TableIndex,
@@ -168,8 +165,7 @@ impl<'a> TablePool<'a> {
     /// The table that a descriptor of this context points to.
     ///
     /// # Panics
-    /// If it is none of this pool: the tables have been overwritten, and nothing they say can be
-    /// relied on.
+    /// If it is not in this pool: the tables have been overwritten.
     pub(super) fn at(&self, pa: PhysAddr) -> TableIndex {
         let index = pa.checked_sub(self.base).map(|bytes| bytes / GRANULE_SIZE);
         match index.map(u32::try_from) {

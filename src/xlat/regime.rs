@@ -6,7 +6,7 @@
 use core::fmt::Debug;
 
 use super::attributes::PhysicalAddressSpace;
-use super::descriptor::DescriptorFlags;
+use super::descriptor_flags::DescriptorFlags;
 use crate::arch::tlbi;
 
 mod sealed {

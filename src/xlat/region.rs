@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Regions: what to map where, in terms a user thinks in.
+//! Regions: ranges of virtual addresses, and what to map there.
 
 use super::attributes::Attributes;
 use super::descriptor::DescriptorFormat;
@@ -7,10 +7,9 @@ use super::error::{Error, Extent};
 use super::level::Level;
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
 
-/// The largest unit (page, block, or group joined by the Contiguous hint) that a region may be
-/// mapped with.
+/// The largest page, block or Contiguous group that may map a region.
 ///
-/// A finer one costs tables, and makes it cheap to change the attributes of parts later.
+/// A finer granularity costs tables, and makes later changes of parts cheap.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Granularity {
     /// 4 KiB pages.
@@ -35,34 +34,33 @@ impl Granularity {
     }
 }
 
-/// What the virtual addresses of a region give.
+/// What a region maps to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RegionKind {
-    /// Physical addresses from `base` on.
+    /// Consecutive physical addresses.
     Memory {
-        /// The physical address of the region's first byte.
+        /// The first of them.
         base: PhysAddr,
-        /// How it is mapped.
+        /// The attributes of the mapping.
         attributes: Attributes,
     },
-    /// Pages that are mapped and unmapped one by one, by `TransientRange`; none to begin with.
+    /// Pages that `TransientRange` maps and unmaps. None is mapped at first.
     Transient,
 }
 
-/// A range of virtual addresses and what it gives.
+/// A range of virtual addresses, and what it maps to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Region {
     /// Base and size.
     pub extent: Extent,
-    /// What is mapped.
+    /// What it maps to.
     pub kind: RegionKind,
-    /// The largest unit to map with; `None` leaves it to the library, which takes the largest
-    /// possible.
+    /// The largest unit to map with. `None` is no limit.
     pub granularity: Option<Granularity>,
 }
 
 impl Region {
-    /// `size` bytes at `va` that give the physical addresses from `pa` on.
+    /// `size` bytes at `va`, mapped to `pa`.
     pub const fn new(pa: PhysAddr, va: VirtAddr, size: u64, attributes: Attributes) -> Self {
         Self {
             extent: Extent { base: va, size },
@@ -71,7 +69,7 @@ impl Region {
         }
     }
 
-    /// `size` bytes whose virtual addresses are the physical ones.
+    /// `size` bytes at `pa`, mapped to the same virtual addresses.
     pub const fn flat(pa: PhysAddr, size: u64, attributes: Attributes) -> Self {
         Self::new(pa, VirtAddr::new(pa.get()), size, attributes)
     }
@@ -86,17 +84,17 @@ impl Region {
         Self::flat(pa, size, attributes).with_granularity(granularity)
     }
 
-    /// `size` bytes at `va` of pages that are mapped and unmapped one by one.
+    /// `size` bytes of transient pages at `va`.
     pub const fn transient(va: VirtAddr, size: u64) -> Self {
         Self { extent: Extent { base: va, size }, kind: RegionKind::Transient, granularity: None }
     }
 
-    /// The same, mapped with units of at most `granularity`.
+    /// This region, mapped with units of at most `granularity`.
     pub const fn with_granularity(self, granularity: Granularity) -> Self {
         Self { granularity: Some(granularity), ..self }
     }
 
-    /// Physical base, of a region that has one.
+    /// Its physical base, if it has one.
     pub(super) const fn pa(&self) -> Option<PhysAddr> {
         match self.kind {
             RegionKind::Memory { base, .. } => Some(base),
@@ -112,7 +110,7 @@ impl Region {
         }
     }
 
-    /// Checks what does not depend on other regions, the VA span and the attributes.
+    /// Checks physical addresses and granularity.
     pub(super) fn check(&self, max_pa: PhysAddr, format: DescriptorFormat) -> Result<(), Error> {
         if self.granularity == Some(Granularity::Block512GiB) && format != DescriptorFormat::Lpa2 {
             return Err(Error::GranularityNeedsLpa2(self.extent));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The VA configuration of a context, fixed for its life: which range, how large, up to which
-//! physical address, in which descriptor format.
+//! The VA configuration of a context, which does not change: range, size, highest physical address,
+//! descriptor format, ASID.
 
 use super::attributes::Shareability;
 use super::descriptor::DescriptorFormat;
@@ -8,15 +8,15 @@ use super::error::{Error, Extent};
 use super::level::{Level, Span};
 use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, VirtAddr};
 
-/// The smallest VA size, in bits, with the 4 KiB granule (TxSZ 48, FEAT_TTST).
+/// The smallest VA size in bits, with FEAT_TTST.
 pub const MIN_ADDRESS_BITS: u32 = 16;
 
-/// One of the two VA ranges of a regime (Arm ARM D8.1.3).
+/// A VA range of a regime.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum VaRange {
-    /// From address 0 up, by TTBR0.
+    /// From address 0 up (TTBR0).
     Low,
-    /// To the highest 64-bit address, by TTBR1.
+    /// Up to the highest 64-bit address (TTBR1).
     High,
 }
 
@@ -32,8 +32,8 @@ pub struct AddressSpace {
 }
 
 impl AddressSpace {
-    /// A range of 2^`address_bits` bytes, mapping physical addresses up to `max_pa` (inclusive),
-    /// with ASID 0 and Inner Shareable walks.
+    /// A range of 2^`address_bits` bytes for physical addresses up to `max_pa`, inclusive, with
+    /// ASID 0 and Inner Shareable walks.
     ///
     /// # Errors
     /// [`Error::AddressBits`] unless 16 to 48, or 52 with LPA2; [`Error::MaxPhysicalAddress`] if
@@ -55,20 +55,18 @@ impl AddressSpace {
         Ok(Self { range, address_bits, max_pa, format, asid: 0, walks: Shareability::Inner })
     }
 
-    /// The same, with the ASID under which its non-global translations are cached.
-    ///
-    /// In EL2&0, TCR.A1 takes the current ASID from TTBR1, for both ranges; see `mmu`.
+    /// This configuration, with the ASID that tags its non-global translations.
     pub const fn with_asid(self, asid: u16) -> Self {
         Self { asid, ..self }
     }
 
-    /// The same, with another shareability for table walks (TCR.SHx) and so, with LPA2, for
-    /// write-back mappings.
+    /// This configuration, with another shareability of table walks (TCR.SHx). With LPA2,
+    /// write-back mappings have it as well.
     pub const fn with_walks(self, walks: Shareability) -> Self {
         Self { walks, ..self }
     }
 
-    /// Which range.
+    /// The range.
     pub const fn range(&self) -> VaRange {
         self.range
     }
@@ -78,7 +76,7 @@ impl AddressSpace {
         self.address_bits
     }
 
-    /// The value of TCR.TxSZ for it.
+    /// TCR.TxSZ.
     pub const fn txsz(&self) -> u32 {
         64 - self.address_bits
     }
@@ -116,8 +114,7 @@ impl AddressSpace {
         Level::initial(self.address_bits)
     }
 
-    /// Bytes of the initial table that hold descriptors in use (a power of two; the others are
-    /// never walked).
+    /// Bytes of the initial table that a walk uses, a power of two.
     pub const fn initial_table_size(&self) -> u64 {
         8 << (self.address_bits - self.initial_level().shift())
     }
@@ -127,7 +124,7 @@ impl AddressSpace {
         VirtAddr::new(self.base().get() + offset)
     }
 
-    /// The offset of `va`; `None` if it is outside the range.
+    /// The offset of `va`; `None` outside the range.
     pub(super) const fn offset(&self, va: VirtAddr) -> Option<u64> {
         match va.checked_sub(self.base()) {
             Some(offset) if offset >> self.address_bits == 0 => Some(offset),
@@ -135,7 +132,7 @@ impl AddressSpace {
         }
     }
 
-    /// The offsets of `size` bytes from `base` on, whole granules inside the range.
+    /// The offsets of `size` bytes at `base`: whole granules inside the range.
     pub(super) const fn span(&self, base: VirtAddr, size: u64) -> Result<Span, Error> {
         let extent = Extent { base, size };
         if size == 0 {
@@ -153,7 +150,7 @@ impl AddressSpace {
         }
     }
 
-    /// The span as its caller would name it.
+    /// `span` as virtual addresses.
     pub(super) const fn extent(&self, span: Span) -> Extent {
         Extent { base: self.address(span.first), size: span.last - span.first + 1 }
     }
@@ -162,8 +159,8 @@ impl AddressSpace {
 /// The operand of a TLB invalidate by address for the page at `va`: VA\[55:12\] in bits 43:0, ASID
 /// in 63:48.
 ///
-/// The mask keeps the sign extension of a High VA out of TTL (bits 47:44), where it would restrict
-/// the invalidation to a level, and out of the ASID.
+/// The mask keeps the sign extension of a High VA out of the ASID and out of TTL (bits 47:44),
+/// which would restrict the invalidation to one level.
 pub(super) const fn tlbi_operand(va: VirtAddr, asid: u16) -> u64 {
     (va.get() >> GRANULE_SHIFT) & ((1 << 44) - 1) | (asid as u64) << 48
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The tables of a context as a tree: walking it, and adding to it.
+//! The tables of a context as a tree: walks, and new mappings.
 //!
-//! Every function that recurses does so with [`Level::finer`], so at most five deep. Additions
-//! never meet a leaf in their way: regions are disjoint, or one inside the other and cut out of it
-//! (`region_list`).
+//! Recursion goes through [`Level::finer`], so it is at most five deep. A new mapping never meets a
+//! leaf: `region_list` keeps regions disjoint, and cuts inner regions out of those around them.
 
 use core::sync::atomic::AtomicU64;
 
-use super::descriptor::{self, Descriptor, DescriptorFlags, LeafBits, TRANSIENT_UNMAPPED};
+use super::descriptor::{self, Descriptor, LeafBits, TRANSIENT_UNMAPPED};
+use super::descriptor_flags::DescriptorFlags;
 use super::error::Error;
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
 use super::pool::{TableIndex, TablePool};
@@ -17,7 +17,7 @@ use super::space::AddressSpace;
 use crate::address::PhysAddr;
 use crate::arch::memory::store_descriptor;
 
-/// The pool ran out.
+/// The pool has no table left.
 #[derive(Debug)]
 pub(super) struct OutOfTables;
 
@@ -29,7 +29,7 @@ pub(super) struct TableTree<'a> {
     pub(super) space: AddressSpace,
 }
 
-/// Where a walk ended: an entry that is not a table.
+/// The end of a walk: an entry that does not point to a table.
 #[derive(Debug)]
 pub(super) struct WalkEnd {
     pub(super) level: Level,
@@ -42,30 +42,30 @@ pub(super) struct WalkEnd {
 #[derive(Debug)]
 pub(super) struct VisitedEntry<'a> {
     pub(super) level: Level,
-    /// The part of the visited span that falls to it.
+    /// The part of the visited span that it covers.
     pub(super) span: Span,
     pub(super) entry: &'a AtomicU64,
     pub(super) descriptor: Descriptor,
 }
 
-/// A span to be mapped, and with what.
+/// A span to map, and what it maps to.
 #[derive(Debug)]
 pub(super) struct MapRequest {
     span: Span,
-    fill: Fill,
-    /// Bytes of the largest unit of translation allowed.
+    target: MapTarget,
+    /// Bytes of the largest page, block or Contiguous group allowed.
     largest_unit: u64,
 }
 
 #[derive(Debug)]
-enum Fill {
-    /// The physical address of the span's first byte, and the bits of each leaf.
+enum MapTarget {
+    /// The physical address of the first byte, and the attribute fields.
     Memory(PhysAddr, LeafBits),
     Transient,
 }
 
 impl MapRequest {
-    /// The mapping of `span`, which is all or part of `region`; that begins at offset `first`.
+    /// Maps `span`, all or part of `region`, which begins at offset `first`.
     pub(super) fn new<R: Regime>(
         region: &Region,
         first: u64,
@@ -75,7 +75,7 @@ impl MapRequest {
         let RegionKind::Memory { base, attributes } = region.kind else {
             return Ok(Self {
                 span,
-                fill: Fill::Transient,
+                target: MapTarget::Transient,
                 largest_unit: Level::Three.entry_size(),
             });
         };
@@ -83,48 +83,51 @@ impl MapRequest {
             .map_err(|rule| Error::Attributes(region.extent, rule))?;
         // In range: the whole region was checked when it was added.
         let base = PhysAddr::new(base.get() + (span.first - first));
-        Ok(Self { span, fill: Fill::Memory(base, bits), largest_unit: region.largest_unit() })
+        Ok(Self {
+            span,
+            target: MapTarget::Memory(base, bits),
+            largest_unit: region.largest_unit(),
+        })
     }
 
-    /// The physical address for `offset`, which is in the span.
+    /// The physical address of `offset` in the span.
     fn pa(&self, base: PhysAddr, offset: u64) -> PhysAddr {
         PhysAddr::new(base.get() + (offset - self.span.first))
     }
 
-    /// Whether `unit` of this span, an aligned power of two in size, can be one unit of
-    /// translation.
+    /// Whether one page, block or group can map `unit`, an aligned power of two in the span.
     fn maps_as_unit(&self, unit: Span) -> bool {
         let size = unit.last - unit.first + 1;
-        let aligned = match self.fill {
-            Fill::Memory(base, _) => self.pa(base, unit.first).is_aligned(size),
-            Fill::Transient => true,
+        let aligned = match self.target {
+            MapTarget::Memory(base, _) => self.pa(base, unit.first).is_aligned(size),
+            MapTarget::Transient => true,
         };
         size <= self.largest_unit && aligned
     }
 
-    /// Whether a leaf at `level` can map `piece`, which lies in one entry.
+    /// Whether a leaf at `level` can map `piece`, which one entry covers.
     fn is_leaf(&self, piece: Span, level: Level, space: &AddressSpace) -> bool {
         space.format().leaf_at(level)
             && piece.is_unit(level.entry_size())
             && self.maps_as_unit(piece)
     }
 
-    /// The part of the span in which leaves at `level` get the Contiguous hint: whole groups that
+    /// The part of the span where leaves at `level` get the Contiguous hint: the whole groups that
     /// one unit could map.
     fn hinted(&self, level: Level) -> Option<Span> {
         let group = level.entry_size() * CONTIGUOUS_ENTRIES;
         let first = self.span.first.next_multiple_of(group);
-        // An exclusive end, as there may be no group at all.
+        // Exclusive, as there may be no group.
         let end = (self.span.last + 1) & !(group - 1);
         let whole = first < end && self.maps_as_unit(Span::unit(first, group));
         (descriptor::contiguous_at(level) && whole).then(|| Span { first, last: end - 1 })
     }
 
-    /// The descriptor of the leaf at `level` for `offset`, of which `hinted` get the hint.
+    /// The descriptor at `level` for `offset`, with the hint if `hinted` holds it.
     fn leaf(&self, offset: u64, level: Level, hinted: Option<Span>) -> u64 {
-        match self.fill {
-            Fill::Transient => TRANSIENT_UNMAPPED,
-            Fill::Memory(base, bits) => {
+        match self.target {
+            MapTarget::Transient => TRANSIENT_UNMAPPED,
+            MapTarget::Memory(base, bits) => {
                 let joined = hinted.is_some_and(|hinted| hinted.contains(offset));
                 let hint = if joined { DescriptorFlags::CONTIGUOUS.bits() } else { 0 };
                 descriptor::leaf(bits, self.pa(base, offset), level) | hint
@@ -134,13 +137,13 @@ impl MapRequest {
 }
 
 impl<'a> TableTree<'a> {
-    /// A tree of one table that maps nothing.
+    /// A tree of one empty table.
     pub(super) fn new(mut pool: TablePool<'a>, space: AddressSpace) -> Result<Self, Error> {
         let root = pool.take().ok_or(Error::TablePool(pool.base()))?;
         Ok(Self { pool, root, space })
     }
 
-    /// Removes everything, of a tree that no walker has been given.
+    /// Removes everything. No walker may use the tree.
     pub(super) fn clear(&mut self) {
         self.pool.reset_to(self.root);
     }
@@ -149,7 +152,7 @@ impl<'a> TableTree<'a> {
         self.pool.load(table, index, level, self.space.format())
     }
 
-    /// Walks to the entry for `offset` that is not a table.
+    /// Walks for `offset`.
     pub(super) fn find(&self, offset: u64) -> WalkEnd {
         let mut level = self.space.initial_level();
         let mut table = self.root;
@@ -166,8 +169,8 @@ impl<'a> TableTree<'a> {
         }
     }
 
-    /// Calls `f` with each entry for `span` that is not a table (in use or parked), in ascending
-    /// order, until it fails.
+    /// Calls `f` with each entry for `span` that does not point to a table, in ascending order,
+    /// until it fails. Enters parked tables.
     pub(super) fn visit<E>(
         &self,
         span: Span,
@@ -197,10 +200,9 @@ impl<'a> TableTree<'a> {
         Ok(())
     }
 
-    /// Maps what is not mapped yet. Each store makes an entry valid (or transient), after what it
-    /// leads to.
-    pub(super) fn map(&mut self, mapping: &MapRequest) -> Result<(), OutOfTables> {
-        self.map_in(self.root, self.space.initial_level(), mapping.span, mapping)
+    /// Adds a mapping. A table is filled before the store that links it.
+    pub(super) fn map(&mut self, request: &MapRequest) -> Result<(), OutOfTables> {
+        self.map_in(self.root, self.space.initial_level(), request.span, request)
     }
 
     fn map_in(
@@ -208,33 +210,33 @@ impl<'a> TableTree<'a> {
         table: TableIndex,
         level: Level,
         span: Span,
-        mapping: &MapRequest,
+        request: &MapRequest,
     ) -> Result<(), OutOfTables> {
-        let hinted = mapping.hinted(level);
+        let hinted = request.hinted(level);
         let Some(finer) = level.finer() else {
-            self.map_pages(table, span, mapping, hinted);
+            self.map_pages(table, span, request, hinted);
             return Ok(());
         };
         for piece in level.pieces(span) {
             let entry = self.pool.entry(table, piece.index);
-            if mapping.is_leaf(piece.span, level, &self.space) {
-                store_descriptor(entry, mapping.leaf(piece.span.first, level, hinted));
+            if request.is_leaf(piece.span, level, &self.space) {
+                store_descriptor(entry, request.leaf(piece.span.first, level, hinted));
             } else if let Descriptor::Table(pa) = self.load(table, piece.index, level) {
-                self.map_in(self.pool.at(pa), finer, piece.span, mapping)?;
+                self.map_in(self.pool.at(pa), finer, piece.span, request)?;
             } else {
                 let below = self.pool.take().ok_or(OutOfTables)?;
-                self.map_in(below, finer, piece.span, mapping)?;
+                self.map_in(below, finer, piece.span, request)?;
                 store_descriptor(entry, self.pool.descriptor_of(below));
             }
         }
         Ok(())
     }
 
-    /// [`Self::map_in`] at level 3, where every piece is a page.
-    fn map_pages(&self, table: TableIndex, span: Span, mapping: &MapRequest, hinted: Option<Span>) {
+    /// Maps the pages of `span` in a table at level 3.
+    fn map_pages(&self, table: TableIndex, span: Span, request: &MapRequest, hinted: Option<Span>) {
         let indexes = Level::Three.index(span.first)..=Level::Three.index(span.last);
         let entries = &self.pool.entries(table)[indexes];
-        if let Fill::Transient = mapping.fill {
+        if let MapTarget::Transient = request.target {
             for entry in entries {
                 store_descriptor(entry, TRANSIENT_UNMAPPED);
             }
@@ -242,14 +244,14 @@ impl<'a> TableTree<'a> {
         }
         let mut offset = span.first;
         for entry in entries {
-            store_descriptor(entry, mapping.leaf(offset, Level::Three, hinted));
+            store_descriptor(entry, request.leaf(offset, Level::Three, hinted));
             offset += Level::Three.entry_size();
         }
     }
 
-    /// How many tables [`Self::map`] would take; or some number above `limit` if more than that.
-    pub(super) fn tables_for(&self, mapping: &MapRequest, limit: usize) -> usize {
-        self.tables_in(Some(self.root), self.space.initial_level(), mapping.span, mapping, limit)
+    /// How many tables [`Self::map`] would take. If more than `limit`, any number above it.
+    pub(super) fn tables_for(&self, request: &MapRequest, limit: usize) -> usize {
+        self.tables_in(Some(self.root), self.space.initial_level(), request.span, request, limit)
     }
 
     fn tables_in(
@@ -257,13 +259,13 @@ impl<'a> TableTree<'a> {
         table: Option<TableIndex>,
         level: Level,
         span: Span,
-        mapping: &MapRequest,
+        request: &MapRequest,
         limit: usize,
     ) -> usize {
         let Some(finer) = level.finer() else { return 0 };
         let mut count = 0;
         for piece in
-            level.pieces(span).filter(|piece| !mapping.is_leaf(piece.span, level, &self.space))
+            level.pieces(span).filter(|piece| !request.is_leaf(piece.span, level, &self.space))
         {
             let below = match table.map(|table| self.load(table, piece.index, level)) {
                 Some(Descriptor::Table(pa)) => Some(self.pool.at(pa)),
@@ -273,7 +275,7 @@ impl<'a> TableTree<'a> {
             if count > limit {
                 break;
             }
-            count += self.tables_in(below, finer, piece.span, mapping, limit - count);
+            count += self.tables_in(below, finer, piece.span, request, limit - count);
         }
         count
     }

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Taking mappings away: break, invalidate, and give back the tables left empty.
+//! Removing mappings. One sequence of barriers serves any number of entries:
 //!
-//! Three steps, so that one barrier sequence serves any number of entries:
-//! 1. Every leaf becomes empty. A table left with nothing else is parked: its entry becomes
-//!    invalid, and still says where the table is.
-//! 2. When these stores are visible to every walker, each page or block that was mapped is
-//!    invalidated. That drops cached pointers to the parked tables too, since each of them had such
-//!    a page or block.
-//! 3. When the invalidations are complete, no walker can be in a parked table: it goes back to the
-//!    pool.
+//! 1. Store: each leaf becomes empty. A table left empty is parked: the entry that points to it
+//!    becomes invalid and keeps its address.
+//! 2. Invalidate each page or block that was mapped, at every level. This also drops cached
+//!    pointers to parked tables, since each of these held such a page or block.
+//! 3. When the invalidations are complete, no walker uses a parked table: return it to the pool.
 
 use core::convert::Infallible;
 
@@ -22,7 +19,7 @@ use super::table_tree::TableTree;
 use crate::arch::memory::store_descriptor;
 
 impl TableTree<'_> {
-    /// Removes all that `span` holds: whole leaves, or transient entries without pages.
+    /// Removes all mappings in `span`, which cuts no leaf, and its transient entries.
     pub(super) fn unmap<R: Regime>(&mut self, span: Span, maintenance: Maintenance) {
         let (root, level) = (self.root, self.space.initial_level());
         self.break_in(root, level, span);

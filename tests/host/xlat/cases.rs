@@ -154,7 +154,7 @@ fn regions_that_break_a_rule_by_themselves_are_refused_and_named() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, should_panic(expected = "a static region is refused"))]
+#[cfg_attr(debug_assertions, should_panic(expected = "a static region breaks a rule"))]
 fn a_static_region_known_to_be_good_is_not_refused() {
     with_builder(low(48), 4, |mut builder| {
         let region = Region::flat(pa(0x1000), 0x1800, Attributes::read_write());

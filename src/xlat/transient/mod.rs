@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Transient pages: mapped and unmapped one by one through a handle to their entries, without a
+//! walk.
+//!
+//! [`Context::transient`](super::Context::transient) makes a handle. It cannot leave its CPU, since
+//! the check whether a page is mapped and the change are two steps.
+
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::sync::atomic::AtomicU64;
+
+use super::attributes::Attributes;
+use super::descriptor::{Descriptor, DescriptorFormat, LeafBits, PageBits, TRANSIENT_UNMAPPED};
+use super::error::{Error, Extent};
+use super::level::Level;
+use super::maintenance::Maintenance;
+use super::regime::{El2And0, Regime};
+use super::space::{AddressSpace, tlbi_operand};
+use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, VirtAddr};
+use crate::arch::memory::{load_descriptor, store_descriptor};
+
+/// A page descriptor but for its address, made once for each kind of mapping by
+/// [`TransientRange::template`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageTemplate<R> {
+    page: PageBits,
+    format: DescriptorFormat,
+    regime: PhantomData<R>,
+}
+
+/// Consecutive transient pages whose entries are in one table.
+pub struct TransientRange<'a, R> {
+    entries: &'a [AtomicU64],
+    base: VirtAddr,
+    space: AddressSpace,
+    maintenance: Maintenance,
+    /// The regime for TLB maintenance. The raw pointer makes the handle `!Send`.
+    regime: PhantomData<(R, *const ())>,
+}
+
+impl<R: Regime> fmt::Debug for TransientRange<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TransientRange({} pages at {}, {})", self.entries.len(), self.base, R::NAME)
+    }
+}
+
+impl<'a, R: Regime> TransientRange<'a, R> {
+    /// The pages of `entries`, from `base` on.
+    ///
+    /// # Errors
+    /// [`Error::NotTransient`] if one of them is not transient.
+    pub(super) fn new(
+        entries: &'a [AtomicU64],
+        base: VirtAddr,
+        space: AddressSpace,
+        maintenance: Maintenance,
+    ) -> Result<Self, Error> {
+        let transient = entries.iter().all(|entry| {
+            match Descriptor::decode(load_descriptor(entry), Level::Three, space.format()) {
+                Descriptor::Transient => true,
+                Descriptor::Leaf(leaf) => leaf.is_transient(),
+                _ => false,
+            }
+        });
+        if transient {
+            Ok(Self { entries, base, space, maintenance, regime: PhantomData })
+        } else {
+            Err(Error::NotTransient(Extent { base, size: entries.len() as u64 * GRANULE_SIZE }))
+        }
+    }
+
+    /// The number of pages.
+    pub fn pages(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// A template for pages of this context with `attributes`.
+    ///
+    /// # Errors
+    /// [`Error::Attributes`] if they break a rule.
+    pub fn template(&self, attributes: Attributes) -> Result<PageTemplate<R>, Error> {
+        let extent = Extent { base: self.base, size: self.entries.len() as u64 * GRANULE_SIZE };
+        let format = self.space.format();
+        let bits = LeafBits::new::<R>(attributes, format, self.space.walks())
+            .map_err(|rule| Error::Attributes(extent, rule))?;
+        Ok(PageTemplate { page: bits.transient_page(), format, regime: PhantomData })
+    }
+
+    /// The handle of page `index`, if there is one.
+    pub fn page(&self, index: usize) -> Option<TransientPage<'a, R>> {
+        let entry = self.entries.get(index)?;
+        // The range is inside the address space, so nothing wraps. A check takes a third of a map.
+        let va = VirtAddr::new(self.base.get().wrapping_add((index as u64) << GRANULE_SHIFT));
+        Some(TransientPage {
+            entry,
+            va,
+            max_pa: self.space.max_pa(),
+            format: self.space.format(),
+            asid: self.space.asid(),
+            maintenance: self.maintenance,
+            regime: PhantomData,
+        })
+    }
+
+    /// The `count` pages from `first` on.
+    fn part(&self, first: usize, count: usize) -> Result<Self, Error> {
+        let pages = first.checked_add(count).and_then(|end| self.entries.get(first..end));
+        let entries = pages.ok_or(Error::NoSuchPage)?;
+        // An empty part may begin at the end of the address space.
+        let base = self.base.checked_add(first as u64 * GRANULE_SIZE).ok_or(Error::NoSuchPage)?;
+        Ok(Self { entries, base, ..*self })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = TransientPage<'a, R>> {
+        (0..self.entries.len()).filter_map(|index| self.page(index))
+    }
+
+    /// Maps the pages from `first` on to `addresses`, with the barriers of one page.
+    ///
+    /// # Errors
+    /// As [`TransientPage::map`], and [`Error::NoSuchPage`].
+    pub fn map_group(
+        &self,
+        first: usize,
+        addresses: &[PhysAddr],
+        template: PageTemplate<R>,
+    ) -> Result<(), Error> {
+        let group = self.part(first, addresses.len())?;
+        for (page, &pa) in group.iter().zip(addresses) {
+            page.check_mappable(pa, template)?;
+        }
+        for (page, &pa) in group.iter().zip(addresses) {
+            store_descriptor(page.entry, template.page.at(pa));
+        }
+        self.maintenance.publish();
+        Ok(())
+    }
+
+    /// Unmaps `count` pages from `first` on, with the barriers of one page.
+    ///
+    /// # Errors
+    /// As [`TransientPage::unmap`], and [`Error::NoSuchPage`].
+    pub fn unmap_group(&self, first: usize, count: usize) -> Result<(), Error> {
+        let group = self.part(first, count)?;
+        for page in group.iter() {
+            page.check_mapped()?;
+        }
+        for page in group.iter() {
+            store_descriptor(page.entry, TRANSIENT_UNMAPPED);
+        }
+        self.maintenance.complete_stores();
+        for page in group.iter() {
+            page.invalidate();
+        }
+        self.maintenance.complete_invalidations();
+        self.maintenance.synchronize();
+        Ok(())
+    }
+}
+
+/// One transient page.
+pub struct TransientPage<'a, R> {
+    entry: &'a AtomicU64,
+    va: VirtAddr,
+    max_pa: PhysAddr,
+    format: DescriptorFormat,
+    asid: u16,
+    maintenance: Maintenance,
+    regime: PhantomData<(R, *const ())>,
+}
+
+static_assertions::assert_not_impl_any!(TransientRange<'static, El2And0>: Send, Sync);
+static_assertions::assert_not_impl_any!(TransientPage<'static, El2And0>: Send, Sync);
+
+impl<R: Regime> fmt::Debug for TransientPage<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TransientPage({}, {})", self.va, R::NAME)
+    }
+}
+
+impl<R: Regime> TransientPage<'_, R> {
+    /// Its virtual address.
+    pub fn address(&self) -> VirtAddr {
+        self.va
+    }
+
+    /// Whether it is mapped.
+    pub fn is_mapped(&self) -> bool {
+        load_descriptor(self.entry) != TRANSIENT_UNMAPPED
+    }
+
+    /// Maps it to the granule at `pa`: one store, one DSB, one ISB.
+    ///
+    /// No TLB maintenance, since the entry was invalid and TLBs do not hold invalid entries.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyMapped`], [`Error::PageAddress`], or [`Error::Template`].
+    pub fn map(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
+        self.check_mappable(pa, template)?;
+        store_descriptor(self.entry, template.page.at(pa));
+        self.maintenance.publish();
+        Ok(())
+    }
+
+    /// Unmaps it: one store, DSB, one TLBI, DSB, ISB.
+    ///
+    /// # Errors
+    /// [`Error::Unmapped`].
+    pub fn unmap(&self) -> Result<(), Error> {
+        self.check_mapped()?;
+        store_descriptor(self.entry, TRANSIENT_UNMAPPED);
+        self.maintenance.complete_stores();
+        self.invalidate();
+        self.maintenance.complete_invalidations();
+        self.maintenance.synchronize();
+        Ok(())
+    }
+
+    fn check_mappable(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
+        if self.is_mapped() {
+            return Err(Error::AlreadyMapped(self.va));
+        }
+        if !pa.is_aligned(GRANULE_SIZE) || pa > self.max_pa {
+            return Err(Error::PageAddress(pa));
+        }
+        if template.format != self.format {
+            return Err(Error::Template);
+        }
+        Ok(())
+    }
+
+    fn check_mapped(&self) -> Result<(), Error> {
+        if self.is_mapped() { Ok(()) } else { Err(Error::Unmapped(self.va)) }
+    }
+
+    fn invalidate(&self) {
+        self.maintenance.invalidate_leaf::<R>(tlbi_operand(self.va, self.asid));
+    }
+}

@@ -142,12 +142,14 @@ fn commit(fault: u64) -> bool {
 }
 
 /// Calls itself until the stack ends.
+#[inline(never)]
 fn recurse(depth: u64) -> u64 {
     let frame = core::hint::black_box([depth; 8]);
     if depth == u64::MAX { 0 } else { recurse(depth + 1) + frame[7] }
 }
 
-/// Has a frame larger than all the High VA range.
+/// Has a frame larger than all the High VA range. Inlined, it would be the frame of cold boot.
+#[inline(never)]
 fn huge_frame() -> u8 {
     let frame = core::hint::black_box([1; 4 << 20]);
     frame[native(READ_ONLY)]

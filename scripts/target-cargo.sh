@@ -18,8 +18,8 @@ case $what in
         flags=(-Ctarget-feature=+lse,+vh -Crelocation-model=pie)
         # The compiler inlines by itself what it would otherwise be told to, function by function.
         flags+=(-Cllvm-args=-inline-threshold=1000)
-        # Tables by which the host finds the frames on a stack; they are no part of the flat image.
-        flags+=(-Cforce-unwind-tables=yes)
+        # Fatal reports follow the frame records on the stack.
+        flags+=(-Cforce-frame-pointers=yes)
         # SIMD registers are the host's and the Realms': hashes are computed without them.
         flags+=('--cfg' 'sha2_backend="soft"')
         ;;

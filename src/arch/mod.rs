@@ -9,10 +9,11 @@
 pub mod atomic;
 pub mod barrier;
 pub mod cache;
+pub mod frame;
 mod instruction;
 pub mod interrupt;
 pub mod memory;
-pub mod place;
+
 pub mod recovery;
 pub mod smc;
 pub mod sysreg;

@@ -41,6 +41,7 @@ rmm_entry:
     mov     x21, x2
     mov     x22, x3
     mov     x23, x4
+    mov     x29, #0                     // the last frame record has no caller
 
     address x0, early_vectors
     msr     vbar_el2, x0

@@ -95,11 +95,6 @@ const fn high(address: u64) -> &'static str {
     }
 }
 
-/// Whether a stack pointer has left the stack at its lower end.
-pub fn is_below_stack(pointer: u64) -> bool {
-    (high_va::BASE - HUGE_FRAME..STACK.base).contains(&pointer)
-}
-
 /// A stack pointer; `Display` says what it is in, and how much of it is in use.
 #[derive(Debug)]
 pub struct StackPointer(pub u64);
@@ -112,7 +107,7 @@ impl fmt::Display for StackPointer {
                 return write!(f, "{} of {} bytes of the {name} used", top - sp, top - base);
             }
         }
-        if is_below_stack(sp) {
+        if (high_va::BASE - HUGE_FRAME..STACK.base).contains(&sp) {
             return write!(f, "{} bytes below the stack", STACK.base - sp);
         }
         f.write_str("on no stack of this CPU's map")

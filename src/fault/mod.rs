@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The end of a CPU: an exception in the RMM that nothing recovers, or a panic, is reported on the
-//! console, and the CPU stops.
+//! Exceptions and panics in the RMM: the one fault it recovers from, and the report that ends a
+//! CPU.
 //!
-//! Called on the exception stack or wherever a panic happened, in any state: nothing here takes a
-//! lock or trusts more than the frame it is given. A fault inside a report ends it without another.
+//! A report runs on the exception stack, or wherever a panic happened, in any state. It takes no
+//! lock and trusts nothing but the frame it is given; a fault inside a report ends it without
+//! another. It prints numbers: `make addr2line` decodes them.
 
 pub mod address;
 pub mod backtrace;
 pub mod recoverable;
-pub mod syndrome;
 
 use core::fmt;
 use core::panic::PanicInfo;
 
+use aarch64_cpu::registers::ESR_EL2::EC;
 use tock_registers::interfaces::Readable;
 
 use crate::arch::atomic::{AtomicUsize, Ordering};
-use crate::arch::place::{self, Place};
+use crate::arch::frame;
 use crate::arch::sysreg::TPIDR_EL2;
 use crate::arch::wait::halt;
 use crate::el3::error::BootStatus;
 use crate::el3::services;
 use crate::log::{Level, Line};
 use crate::mem::low_va::Sections;
-
 use crate::{console, cpu};
 use address::{FaultAddress, StackPointer};
 use backtrace::Memory;
-use syndrome::Syndrome;
 
 /// What the exception vectors save before they call [`report_exception`]. Their assembly knows this
 /// layout.
@@ -52,11 +51,24 @@ pub struct ExceptionFrame {
 
 static_assertions::const_assert_eq!(size_of::<ExceptionFrame>(), 37 * 8);
 
+impl ExceptionFrame {
+    /// Whether FAR_EL2 is about this exception: a synchronous instruction or data abort.
+    fn has_fault_address(&self) -> bool {
+        let aborts = [
+            EC::InstrAbortLowerEL,
+            EC::InstrAbortCurrentEL,
+            EC::DataAbortLowerEL,
+            EC::DataAbortCurrentEL,
+        ];
+        self.vector.is_multiple_of(4) && aborts.iter().any(|class| class.matches_all(self.esr))
+    }
+}
+
 /// Which CPU is reporting: its TPIDR_EL2, 0 for none.
 static REPORTING: AtomicUsize = AtomicUsize::new(0);
 
-/// Reports an exception and ends this CPU: it is refused to EL3 while it boots, and stopped later.
-/// `sections` are those of the image; `memory` is what a backtrace is taken from.
+/// Reports an exception and ends this CPU: a booting CPU is refused to EL3, a serving one stops.
+/// `sections` are those of the image; `memory` is what a backtrace reads.
 pub fn report_exception<const GUARDS: usize>(
     frame: &ExceptionFrame,
     sections: &Sections<GUARDS>,
@@ -64,25 +76,23 @@ pub fn report_exception<const GUARDS: usize>(
 ) -> ! {
     report(|line| {
         describe_exception(frame, sections, line);
-        let [.., link] = frame.x;
-        backtrace::describe(
-            memory,
-            Place { instruction: frame.elr, stack: frame.sp },
-            Some(link),
-            line,
-        );
+        let [.., record, link] = frame.x;
+        // A function that has not stored its frame record yet still has its caller here.
+        if let Some(offset) = memory.return_offset(link) {
+            line(format_args!("x30 image + {offset:#x}"));
+        }
+        backtrace::describe(memory, record, line);
     })
 }
 
-/// Reports a panic and ends this CPU: it is refused to EL3 while it boots, and stopped later.
-/// `memory` is what a backtrace is taken from.
+/// Reports a panic and ends this CPU, as [`report_exception`] does.
 pub fn report_panic(info: &PanicInfo<'_>, memory: Memory<'_>) -> ! {
     report(|line| {
         match info.location() {
             Some(location) => line(format_args!("panic at {location}: {}", info.message())),
             None => line(format_args!("panic: {}", info.message())),
         }
-        backtrace::describe(memory, place::here(), None, line);
+        backtrace::describe(memory, frame::record(), line);
     })
 }
 
@@ -90,7 +100,7 @@ pub fn report_panic(info: &PanicInfo<'_>, memory: Memory<'_>) -> ! {
 type Sink<'a> = &'a mut dyn FnMut(fmt::Arguments<'_>);
 
 fn report(body: impl FnOnce(Sink<'_>)) -> ! {
-    // On a CPU that has no record yet the value is 0, which is never taken for a second report.
+    // A CPU that has no index yet reads 0 here, which never counts as a second report.
     let me = usize::try_from(TPIDR_EL2.get()).unwrap_or(0);
     if REPORTING.swap(me, Ordering::Relaxed) != me || me == 0 {
         let mut line = |text: fmt::Arguments<'_>| {
@@ -106,8 +116,8 @@ fn report(body: impl FnOnce(Sink<'_>)) -> ! {
     stop()
 }
 
-/// Ends this CPU. One that is still booting is refused to EL3, which then runs the host on it; one
-/// that serves calls owes an answer that it does not have, and stays where it is.
+/// Ends this CPU. A booting CPU is refused to EL3, which then runs the host on it; a serving CPU
+/// has no answer to give and stays here.
 fn stop() -> ! {
     if cpu::is_online() { halt() } else { services::refuse_boot(BootStatus::Unknown) }
 }
@@ -117,60 +127,21 @@ fn describe_exception<const GUARDS: usize>(
     sections: &Sections<GUARDS>,
     line: Sink<'_>,
 ) {
-    let vector = Vector(frame.vector);
-    if vector.has_syndrome() {
-        line(format_args!("{vector}: {}", Syndrome(frame.esr)));
-    } else {
-        line(format_args!("{vector}"));
+    let ExceptionFrame { x, sp, elr, spsr, esr, far, vector } = frame;
+    line(format_args!("exception at vector {vector}: ESR {esr:#018x}  FAR {far:#018x}"));
+    if frame.has_fault_address() {
+        line(format_args!("FAR is at: {}", FaultAddress { address: *far, sections }));
     }
-    line(format_args!("ESR {:#018x}  FAR {:#018x}", frame.esr, frame.far));
-    if vector.has_syndrome() && Syndrome(frame.esr).is_abort() {
-        let mapped = if Syndrome(frame.esr).is_translation_fault() { ", not mapped" } else { "" };
-        line(format_args!("FAR is at: {}{mapped}", FaultAddress { address: frame.far, sections }));
+    match elr.checked_sub(sections.code.start.get()) {
+        Some(offset) => {
+            line(format_args!("ELR {elr:#018x} (image + {offset:#x})  SPSR {spsr:#018x}"));
+        }
+        None => line(format_args!("ELR {elr:#018x} (below the image)  SPSR {spsr:#018x}")),
     }
-    match frame.elr.checked_sub(sections.code.start.get()) {
-        Some(offset) => line(format_args!(
-            "ELR {:#018x} (image + {offset:#x})  SPSR {:#018x}",
-            frame.elr, frame.spsr
-        )),
-        None => line(format_args!(
-            "ELR {:#018x} (below the image)  SPSR {:#018x}",
-            frame.elr, frame.spsr
-        )),
-    }
-    for (number, value) in frame.x.iter().enumerate() {
+    for (number, value) in x.iter().enumerate() {
         line(format_args!("x{number:<2} {value:#018x}"));
     }
-    line(format_args!("sp  {:#018x} ({})", frame.sp, StackPointer(frame.sp)));
-}
-
-/// The index of an exception vector, in words: what kind of exception, and from where.
-struct Vector(u64);
-
-impl Vector {
-    /// Whether ESR_EL2 is about this exception: it is not about interrupts.
-    const fn has_syndrome(&self) -> bool {
-        matches!(self.0 % 4, 0 | 3)
-    }
-}
-
-impl fmt::Display for Vector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let from = match self.0 / 4 {
-            0 => "the current EL with SP_EL0",
-            1 => "the current EL with SP_EL2",
-            2 => "a lower EL in AArch64",
-            3 => "a lower EL in AArch32",
-            _ => return write!(f, "exception by unknown vector {:#x}", self.0),
-        };
-        let kind = match self.0 % 4 {
-            0 => "synchronous exception",
-            1 => "IRQ",
-            2 => "FIQ",
-            _ => "SError",
-        };
-        write!(f, "{kind} from {from}")
-    }
+    line(format_args!("sp  {sp:#018x} ({})", StackPointer(*sp)));
 }
 
 #[cfg(test)]
@@ -201,67 +172,48 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_is_told_with_every_register() {
+    fn an_exception_is_reported_with_every_register() {
         let lines = lines(&frame(4, 0x9600_004F), 0x4010_0000);
         assert_eq!(
-            lines[0],
-            "synchronous exception from the current EL with SP_EL2: data abort from the current EL, \
-             permission fault at level 3, by a write"
+            lines[..3],
+            [
+                "exception at vector 4: ESR 0x000000009600004f  FAR 0x0000000000001234",
+                "FAR is at: Low VA range, outside the image",
+                "ELR 0x0000000040100040 (image + 0x40)  SPSR 0x00000000000003c9",
+            ]
         );
-        assert_eq!(lines[1], "ESR 0x000000009600004f  FAR 0x0000000000001234");
-        assert_eq!(lines[2], "FAR is at: Low VA range, outside the image");
-        assert_eq!(lines[3], "ELR 0x0000000040100040 (image + 0x40)  SPSR 0x00000000000003c9");
         for number in 0..31 {
-            assert_eq!(lines[4 + number], format!("x{number:<2} {:#018x}", 0x100 + number));
+            assert_eq!(lines[3 + number], format!("x{number:<2} {:#018x}", 0x100 + number));
         }
-        assert_eq!(lines[35], "sp  0x0000000000005000 (on no stack of this CPU's map)");
-        assert_eq!(lines.len(), 36);
+        assert_eq!(lines[34], "sp  0x0000000000005000 (on no stack of this CPU's map)");
+        assert_eq!(lines.len(), 35);
     }
 
     #[test]
-    fn a_fault_says_what_is_at_its_address_and_whether_it_is_mapped() {
-        let abort =
-            |class: u64, status: u64, far| ExceptionFrame { far, ..frame(4, class << 26 | status) };
+    fn only_an_abort_says_what_is_at_far() {
+        let exception =
+            |vector, class: u64, far| ExceptionFrame { far, ..frame(vector, class << 26 | 0x47) };
         let slot = SlotIndex::Delegated.address().get();
         for (frame, words) in [
-            (abort(0x25, 0x4F, 0x4010_0010), "FAR is at: the RMM's code"),
-            (abort(0x25, 0x47, slot + 8), "FAR is at: slot Delegated, not mapped"),
-            (abort(0x25, 0x2B, 0), "FAR is at: Low VA range, outside the image, not mapped"),
-            (abort(0x21, 0x0F, 0x4010_2000), "FAR is at: the RMM's data"),
+            (exception(4, 0x25, 0x4010_0010), "FAR is at: the RMM's code"),
+            (exception(4, 0x21, 0x4010_2000), "FAR is at: the RMM's data"),
+            (exception(8, 0x24, slot + 8), "FAR is at: slot Delegated"),
             (
-                abort(0x25, 0x47, STACK.base - 16),
-                "FAR is at: the guard page below the stack: stack overflow, not mapped",
+                exception(4, 0x25, STACK.base - 16),
+                "FAR is at: the guard page below the stack: stack overflow",
             ),
+            (exception(4, 0x00, slot), "ELR"),
+            (exception(4, 0x0D, slot), "ELR"),
+            // ESR_EL2 is not about an interrupt.
+            (exception(5, 0x25, slot), "ELR"),
         ] {
-            assert_eq!(lines(&frame, 0x4010_0000)[2], words);
-        }
-        // Others than aborts leave FAR as it was.
-        for frame in [
-            abort(0, 0, slot),
-            abort(0x0D, 1, slot),
-            ExceptionFrame { vector: 5, ..abort(0x25, 7, slot) },
-        ] {
-            assert!(lines(&frame, 0x4010_0000)[2].starts_with("ELR"));
+            assert!(lines(&frame, 0x4010_0000)[1].starts_with(words), "{words}");
         }
     }
 
     #[test]
     fn an_address_below_the_image_has_no_offset() {
-        assert!(lines(&frame(4, 0), 0x5000_0000)[2].contains("(below the image)"));
-    }
-
-    #[test]
-    fn an_interrupt_is_told_without_a_stale_syndrome() {
-        assert_eq!(lines(&frame(5, 0x9600_004F), 0)[0], "IRQ from the current EL with SP_EL2");
-        assert_eq!(lines(&frame(10, 0x9600_004F), 0)[0], "FIQ from a lower EL in AArch64");
-    }
-
-    #[test]
-    fn every_vector_has_words_of_its_own() {
-        let words: std::collections::HashSet<_> =
-            (0..17).map(|index| Vector(index).to_string()).collect();
-        assert_eq!(words.len(), 17);
-        assert_eq!(Vector(16).to_string(), "exception by unknown vector 0x10");
+        assert!(lines(&frame(4, 0), 0x5000_0000)[1].contains("(below the image)"));
     }
 
     #[test]

@@ -316,7 +316,7 @@ fn symbolize(log: &[String], binary: &Path) -> Result<Vec<String>> {
     let path = binary.with_extension("elf");
     let elf = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let symbols = Symbols::of(&elf).with_context(|| format!("cannot use {}", path.display()))?;
-    Ok(annotate(log, &symbols))
+    Ok(annotate(log, |address| symbols.functions(address)))
 }
 
 /// Checks what `--version` printed.

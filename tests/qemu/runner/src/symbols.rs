@@ -1,51 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the debug information of a linked image says of an address in it: functions, files and
-//! lines, and where the function that is there keeps its return address.
+//! The functions at an address of a linked image, with files and lines, by its debug information.
 
 use std::path::Path;
 
-use addr2line::gimli::{
-    AArch64, BaseAddresses, CfaRule, Dwarf, EhFrame, EndianSlice, LittleEndian, RegisterRule,
-    SectionId, UnwindContext, UnwindSection, Vendor,
-};
+use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
 use anyhow::{Context, Result};
 use object::{Object, ObjectSection, ObjectSymbol};
 
-type Bytes<'data> = EndianSlice<'data, LittleEndian>;
-
-/// Where the return address of a function is, while one of its instructions is about to be
-/// executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReturnAddress {
-    /// In x30.
-    LinkRegister,
-    /// So many bytes above the stack pointer.
-    Stack(i64),
-}
-
-/// How to get from a function to its caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// Bytes from the stack pointer to that of the caller.
-    pub size: i64,
-    /// Where to look for the address in the caller.
-    pub return_address: ReturnAddress,
-}
-
-/// What is known of the code of an image. Addresses are those that it is linked at.
-pub trait Code {
-    /// The functions at `address` as `name at file:line`, the innermost of those that were inlined
-    /// first.
-    fn functions(&self, address: u64) -> Vec<String>;
-
-    /// The frame of the function at `address`; `None` where none is described, as in assembly.
-    fn frame(&self, address: u64) -> Option<Frame>;
-}
-
 /// The debug information of an ELF file.
 pub struct Symbols<'data> {
-    lines: addr2line::Context<Bytes<'data>>,
-    frames: EhFrame<Bytes<'data>>,
+    lines: addr2line::Context<EndianSlice<'data, LittleEndian>>,
     /// The labels of the code and their addresses, ascending.
     labels: Vec<(u64, &'data str)>,
 }
@@ -58,17 +22,16 @@ impl<'data> Symbols<'data> {
     /// One line: it is no well-formed ELF file, or its debug information is not well-formed.
     pub fn of(file: &'data [u8]) -> Result<Self> {
         let elf = object::File::parse(file)?;
-        let section = |name: &str| -> Bytes<'data> {
-            let data = elf.section_by_name(name).and_then(|section| section.data().ok());
-            EndianSlice::new(data.unwrap_or_default(), LittleEndian)
-        };
-        let dwarf =
-            Dwarf::load(|id: SectionId| Ok::<_, addr2line::gimli::Error>(section(id.name())));
+        let dwarf = Dwarf::load(|id: SectionId| {
+            let data = elf.section_by_name(id.name()).and_then(|section| section.data().ok());
+            Ok::<_, addr2line::gimli::Error>(EndianSlice::new(
+                data.unwrap_or_default(),
+                LittleEndian,
+            ))
+        });
         let lines = dwarf
             .and_then(addr2line::Context::from_dwarf)
             .context("the debug information is of no use")?;
-        let mut frames = EhFrame::from(section(SectionId::EhFrame.name()));
-        frames.set_vendor(Vendor::AArch64);
         let text = elf.section_by_name(".text").map(|section| section.index());
         let in_text =
             elf.symbols().filter(|symbol| text.is_some() && symbol.section_index() == text);
@@ -79,12 +42,12 @@ impl<'data> Symbols<'data> {
             .filter(|(_, name)| !name.is_empty() && !name.starts_with('$'))
             .collect();
         labels.sort_unstable();
-        Ok(Self { lines, frames, labels })
+        Ok(Self { lines, labels })
     }
-}
 
-impl Code for Symbols<'_> {
-    fn functions(&self, address: u64) -> Vec<String> {
+    /// The functions at `address` as `name at file:line`, the innermost of those that were inlined
+    /// first. Addresses are those that the image is linked at.
+    pub fn functions(&self, address: u64) -> Vec<String> {
         let mut functions = Vec::new();
         let Ok(mut frames) = self.lines.find_frames(address).skip_all_loads() else {
             return functions;
@@ -108,24 +71,6 @@ impl Code for Symbols<'_> {
             functions.push(format!("{name} + {:#x}", address - label));
         }
         functions
-    }
-
-    fn frame(&self, address: u64) -> Option<Frame> {
-        let bases = BaseAddresses::default().set_eh_frame(0).set_text(0);
-        let mut context = UnwindContext::new();
-        let row = self
-            .frames
-            .unwind_info_for_address(&bases, &mut context, address, EhFrame::cie_from_offset)
-            .ok()?;
-        // Without frame pointers nothing but the stack pointer can be the base.
-        let &CfaRule::RegisterAndOffset { register: AArch64::SP, offset: size } = row.cfa() else {
-            return None;
-        };
-        let return_address = match row.register(AArch64::X30) {
-            Some(RegisterRule::Offset(offset)) => ReturnAddress::Stack(size + offset),
-            _ => ReturnAddress::LinkRegister,
-        };
-        Some(Frame { size, return_address })
     }
 }
 

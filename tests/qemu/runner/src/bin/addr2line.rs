@@ -35,7 +35,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     };
     // What a UART delivers need not be text throughout.
     let log: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
-    for line in annotate(&log, &symbols) {
+    for line in annotate(&log, |address| symbols.functions(address)) {
         println!("{line}");
     }
     Ok(())

@@ -308,7 +308,7 @@ pub fn failures() -> Vec<Scenario> {
             AFTER_MAPS,
             UNDEFINED,
             "an exception, which is reported",
-            Some("(?i)unknown"),
+            Some("exception at vector 4: ESR 0x0000000002000000 "),
         ),
         ("panic", AFTER_MAPS, PANIC, "a panic, which is reported", Some("panic")),
     ];

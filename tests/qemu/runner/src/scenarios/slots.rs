@@ -72,7 +72,7 @@ pub fn contents() -> Vec<Scenario> {
             .instruction_count()
             .option(format!("argument={number}"))
             .expect(r"^ok: CPU 1 sees its granule while CPU 0 looks through the same slot")
-            .expect(r"\[RMM cpu0 FATAL\].*data abort.*translation fault at level 3, by a read")
+            .expect(r"\[RMM cpu0 FATAL\] exception at vector 4: ESR 0x0000000096000007 ")
             .forbid(r"\[RMM cpu1 FATAL\]"),
         );
     }

@@ -10,7 +10,7 @@ source "$(dirname "$0")/common.sh"
 what=$1 link=$2 command=$3
 shift 3
 
-flags=()
+flags=() features=()
 case $what in
     image)
         core=$(scripts/core.sh)
@@ -20,6 +20,10 @@ case $what in
         flags+=(-Cllvm-args=-inline-threshold=1000)
         # Fatal reports follow the frame records on the stack.
         flags+=(-Cforce-frame-pointers=yes)
+        # Less severe lines are not compiled in.
+        level=${RMM_LOG:-info}
+        [[ $level =~ ^(error|warn|info|debug)$ ]] || fail "RMM_LOG is one of error, warn, info, debug"
+        features=(--features "rmm/log-$level")
         # SIMD registers are the host's and the Realms': hashes are computed without them.
         flags+=('--cfg' 'sha2_backend="soft"')
         ;;
@@ -46,4 +50,5 @@ esac
 mkdir -p "$folder" "$(dirname "$link")"
 ln -sfn "$PWD/$folder/$TARGET/release" "$link"
 export RUSTFLAGS="${flags[*]}"
-exec cargo "$command" -q --release --target $TARGET --target-dir "$folder" "${build_std[@]}" "$@"
+exec cargo "$command" -q --release --target $TARGET --target-dir "$folder" "${build_std[@]}" \
+    "${features[@]}" "$@"

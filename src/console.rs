@@ -1,36 +1,48 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The console: a PL011 UART, which EL3 has set up and shares with the RMM.
+//! The console: log lines on a PL011 UART that EL3 has set up and shares with the RMM.
 //!
-//! Lines of several CPUs do not mix, because each is written under one lock. A CPU that dies never
-//! takes that lock, and from then on nobody does: its holder may be the dead one, and a mixed line
-//! is better than a CPU that waits forever. Text from before [`init`] is kept, as far as it fits.
-//! To be called with the MMU on, since locks need cacheable memory; not from an entry path.
+//! Lines read `[RMM cpu0 INFO ] text` and come from the macros of the crate `log`. What a host or
+//! Realm controls must not print without bound.
+//!
+//! One lock keeps the lines of several CPUs apart. A dying CPU ignores it and ends locking for all:
+//! the holder may be the dead CPU, and a mixed line is better than a CPU that waits forever. Lines
+//! from before [`init`] are kept as far as they fit. Locks need cacheable memory, so the MMU must
+//! be on.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use log::{Log, Metadata, Record};
 use spin::Mutex;
 
 use crate::address::VirtAddr;
 use crate::arch::memory::{read_device, write_device};
+use crate::cpu;
 
-/// Data register, UARTDR (PL011 TRM 3.3.1).
+/// Data register, UARTDR (PL011 TRM (DDI 0183) 3.3.1).
 const DATA: u64 = 0;
-/// Flag register, UARTFR (PL011 TRM 3.3.3).
+/// Flag register, UARTFR (PL011 TRM (DDI 0183) 3.3.3).
 const FLAGS: u64 = 0x18;
 /// UARTFR.BUSY: a byte is on its way.
 const BUSY: u32 = 1 << 3;
 /// UARTFR.TXFF: the transmit FIFO is full.
 const TRANSMIT_FULL: u32 = 1 << 5;
 
-/// Looks at the flags before the UART is taken for dead and a byte is lost: many times what a byte
+/// Polls of a flag before the UART counts as dead and the byte is lost: many times what a byte
 /// takes at 9600 baud.
-const MOST_LOOKS: usize = 1_000_000;
+const MAX_POLLS: usize = 1_000_000;
 
 /// Bytes kept of what is written before the UART is known.
 const EARLY_SIZE: usize = 2048;
 
 static CONSOLE: Console = Console::new();
+
+/// Sends the lines of the crate `log` to the console.
+pub fn init_log() {
+    // A second call fails and changes nothing.
+    let _set_already = log::set_logger(&CONSOLE);
+    log::set_max_level(log::STATIC_MAX_LEVEL);
+}
 
 /// Makes the PL011 at `base` the console, and writes what was kept until now.
 ///
@@ -42,15 +54,10 @@ pub unsafe fn init(base: VirtAddr) {
     CONSOLE.init(base);
 }
 
-/// Writes `text`, whole lines, with no other CPU's text in between. `\n` becomes `\r\n`.
-pub fn write(text: fmt::Arguments<'_>) {
-    CONSOLE.write(text);
-}
-
-/// Writes `text` for a CPU that is about to stop, whoever holds the lock; ends locking for all.
-/// Lost before [`init`].
-pub fn write_unlocked(text: fmt::Arguments<'_>) {
-    CONSOLE.write_unlocked(text);
+/// Writes a line of a fatal report, whoever holds the lock; ends locking for all CPUs. Lost before
+/// [`init`].
+pub fn write_fatal(text: fmt::Arguments<'_>) {
+    CONSOLE.write_unlocked(format_args!("{}", Line { level: "FATAL", text }));
 }
 
 /// Waits, within bounds, until the last byte has left the UART.
@@ -60,10 +67,26 @@ pub fn drain() {
     }
 }
 
+/// A line of this CPU as it is printed.
+struct Line<'a> {
+    level: &'static str,
+    text: fmt::Arguments<'a>,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { level, text } = self;
+        match cpu::this_index() {
+            Some(number) => writeln!(f, "[RMM cpu{number} {level:5}] {text}"),
+            None => writeln!(f, "[RMM cpu? {level:5}] {text}"),
+        }
+    }
+}
+
 struct Console {
     /// Virtual address of the registers; 0 before they are known.
     base: AtomicU64,
-    /// Held while a line is written; guards what was written before there was a UART.
+    /// Held while a line is written; guards what is written before there is a UART.
     early: Mutex<Early>,
     /// Whether a CPU has died, so that the lock may never be released again.
     abandoned: AtomicBool,
@@ -128,7 +151,20 @@ impl Console {
     }
 }
 
-/// What was written before there was a UART. What does not fit is lost.
+impl Log for Console {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let line = Line { level: record.level().as_str(), text: *record.args() };
+        self.write(format_args!("{line}"));
+    }
+
+    fn flush(&self) {}
+}
+
+/// What was written before there was a UART. The rest is lost.
 struct Early {
     bytes: [u8; EARLY_SIZE],
     length: usize,
@@ -146,7 +182,7 @@ impl Write for Early {
     }
 }
 
-/// The UART. One exists only where `init` was promised its registers.
+/// The UART. Exists only after `init` was promised its registers.
 struct Pl011 {
     base: u64,
 }
@@ -161,15 +197,15 @@ impl Pl011 {
 
     fn raw_byte(&mut self, byte: u8) {
         if self.wait_until_clear(TRANSMIT_FULL) {
-            // SAFETY: the data register of the PL011 that the caller of `init` vouched for.
+            // SAFETY: the data register of the PL011 that the caller of `init` promised.
             unsafe { write_device(self.base + DATA, u32::from(byte)) };
         }
     }
 
-    /// Whether `flag` was seen clear, before patience ended.
+    /// Whether `flag` was seen clear within [`MAX_POLLS`].
     fn wait_until_clear(&self, flag: u32) -> bool {
-        (0..MOST_LOOKS).any(|_| {
-            // SAFETY: the flag register of the PL011 that the caller of `init` vouched for.
+        (0..MAX_POLLS).any(|_| {
+            // SAFETY: the flag register of the PL011 that the caller of `init` promised.
             let flags = unsafe { read_device(self.base + FLAGS) };
             flags & flag == 0
         })
@@ -186,7 +222,7 @@ impl Write for Pl011 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Event, preset_device, record};
+    use crate::host::{Event, preset_device, preset_register, record};
 
     const BASE: VirtAddr = VirtAddr::new(0x0900_0000);
 
@@ -247,5 +283,23 @@ mod tests {
     fn dying_before_init_sends_nothing() {
         let console = Console::new();
         assert_eq!(sent(|| console.write_unlocked(format_args!("dying\n"))), "");
+    }
+
+    #[test]
+    fn a_log_line_names_cpu_and_level() {
+        let console = Console::new();
+        console.init(BASE);
+        for (tpidr, level, line) in [
+            (0x80_0001, log::Level::Info, "[RMM cpu0 INFO ] up: 1\r\n"),
+            (0x200, log::Level::Error, "[RMM cpu511 ERROR] up: 1\r\n"),
+            (0x80_0000, log::Level::Debug, "[RMM cpu? DEBUG] up: 1\r\n"),
+        ] {
+            preset_register("TPIDR_EL2", tpidr);
+            let text = sent(|| {
+                console
+                    .log(&Record::builder().level(level).args(format_args!("up: {}", 1)).build());
+            });
+            assert_eq!(text, line);
+        }
     }
 }

@@ -23,7 +23,6 @@ pub mod cpu;
 pub mod el3;
 pub mod fault;
 pub mod granule;
-pub mod log;
 pub mod mem;
 pub mod percpu;
 pub mod psci;

@@ -10,7 +10,6 @@ use core::mem::MaybeUninit;
 use crate::address::{PhysAddr, native};
 use crate::arch::barrier;
 use crate::cpu::CpuIndex;
-use crate::debug;
 use crate::mem::SlotBuffer;
 use crate::mem::high_va::{self, CONTEXT, EXCEPTION_STACK, Regions, STACK};
 use crate::xlat::{Context, El2And0, Error, Table};
@@ -52,7 +51,7 @@ static_assertions::const_assert_eq!(size_of::<CpuPage>() as u64, CONTEXT.size())
 pub fn init_all(cpus: &'static mut [CpuMemory], max_pa: PhysAddr) -> Result<(), Error> {
     for (index, memory) in cpus.iter_mut().enumerate() {
         let context = memory.init(CpuIndex::new(index).ok_or(Error::NoSuchPage)?, max_pa)?;
-        debug!("High VA map of CPU {index}:\n{context}");
+        log::debug!("High VA map of CPU {index}:\n{context}");
     }
     // Complete before any CPU's walker is pointed at the tables.
     barrier::dsb_ish();

@@ -5,12 +5,15 @@
 
 use core::cell::UnsafeCell;
 
+use log::{debug, info, warn};
+
 use super::memory_plan::{Allocation, MemoryInputs, MemoryPlan, POOL_SIZE};
 use super::warm::CommonValues;
 use super::{entry, registers, warm};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
 use crate::arch::window::Window;
+use crate::console;
 use crate::cpu::{self, CpuFeatures, CpuIndex, MAX_CPUS, Stage};
 use crate::el3::arguments::{BootArguments, BootLimits, check_shared_buffer};
 use crate::el3::error::BootError;
@@ -23,7 +26,6 @@ use crate::realm::vmid::VmidTable;
 use crate::rmi::Rmm;
 use crate::xlat::mmu::{self, MmuFeatures, TableSharing};
 use crate::xlat::{Context, El2And0, RegionStorage, Table};
-use crate::{console, debug, info, warn};
 
 /// Memory that cold boot hands out.
 #[repr(C, align(4096))]
@@ -122,6 +124,7 @@ fn translation(cpu: &CpuFeatures) -> MmuFeatures {
 ///
 /// A refusal that leaves no console. Any other is kept for [`finish`].
 pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
+    console::init_log();
     cpu::enter_stage(Stage::Arguments);
     let features = CpuFeatures::read();
     let mmu = translation(&features);

@@ -13,7 +13,6 @@ use crate::arch::recovery;
 use crate::cpu;
 use crate::el3::error::{BootError, BootStatus};
 use crate::el3::services;
-use crate::error;
 use crate::fault::{self, ExceptionFrame, backtrace, recoverable};
 use crate::mem::low_va::Sections;
 use crate::mem::{high_va, linker};
@@ -134,7 +133,7 @@ fn status(result: Result<(), BootError>) -> u64 {
     match result {
         Ok(()) => BootStatus::Success.to_register(),
         Err(refusal) => {
-            error!("boot refused: {refusal}");
+            log::error!("boot refused: {refusal}");
             refusal.status().to_register()
         }
     }

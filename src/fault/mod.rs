@@ -22,7 +22,6 @@ use crate::arch::sysreg::TPIDR_EL2;
 use crate::arch::wait::halt;
 use crate::el3::error::BootStatus;
 use crate::el3::services;
-use crate::log::{Level, Line};
 use crate::mem::low_va::Sections;
 use crate::{console, cpu};
 use address::{FaultAddress, StackPointer};
@@ -64,6 +63,10 @@ impl ExceptionFrame {
     }
 }
 
+/// Whether reports print x0 to x30. They may hold secrets of a Realm, and the console is the
+/// host's: never in a product.
+const REGISTERS: bool = cfg!(any(debug_assertions, feature = "self-test"));
+
 /// Which CPU is reporting: its TPIDR_EL2, 0 for none.
 static REPORTING: AtomicUsize = AtomicUsize::new(0);
 
@@ -104,7 +107,7 @@ fn report(body: impl FnOnce(Sink<'_>)) -> ! {
     let me = usize::try_from(TPIDR_EL2.get()).unwrap_or(0);
     if REPORTING.swap(me, Ordering::Relaxed) != me || me == 0 {
         let mut line = |text: fmt::Arguments<'_>| {
-            console::write_unlocked(format_args!("{}", Line { level: Level::Fatal, text }));
+            console::write_fatal(text);
         };
         body(&mut line);
         match cpu::stage() {
@@ -138,8 +141,10 @@ fn describe_exception<const GUARDS: usize>(
         }
         None => line(format_args!("ELR {elr:#018x} (below the image)  SPSR {spsr:#018x}")),
     }
-    for (number, value) in x.iter().enumerate() {
-        line(format_args!("x{number:<2} {value:#018x}"));
+    if REGISTERS {
+        for (number, value) in x.iter().enumerate() {
+            line(format_args!("x{number:<2} {value:#018x}"));
+        }
     }
     line(format_args!("sp  {sp:#018x} ({})", StackPointer(*sp)));
 }

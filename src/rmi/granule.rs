@@ -7,7 +7,6 @@ use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::arch::interrupt;
 use crate::el3::services::{self, Refusal};
-use crate::error;
 use crate::granule::GranuleAddress;
 use crate::granule::state::{Delegated, Ns};
 use crate::percpu::Cpu;
@@ -59,7 +58,7 @@ fn undelegate_granule(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> 
 /// as it likes.
 fn report_refused(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) {
     if rmm.count_refused_undelegate() == 0 {
-        error!("EL3 refuses to take back the granule at {}: {refusal:?}", granule.get());
+        log::error!("EL3 refuses to take back the granule at {}: {refusal:?}", granule.get());
     }
 }
 

@@ -111,7 +111,7 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         if cfg!(debug_assertions)
             && let Err(error) = result
         {
-            crate::error!("a static region breaks a rule: {error}");
+            log::error!("a static region breaks a rule: {error}");
         }
         debug_assert_eq!(result, Ok(()), "a static region breaks a rule");
         result

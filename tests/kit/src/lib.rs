@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the tests of this machine share: the model machine behind the host seam, table walkers,
+//! What the tests of this machine share: the model machine behind the host seam, the table walker,
 //! callers of the RMI, models of the ABI, and seeds.
 
 pub mod el3;
@@ -11,4 +11,5 @@ pub mod rmi;
 pub mod seed;
 pub mod stage2;
 pub mod system;
+pub mod walker;
 pub mod xlat;

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A stage-2 table walker written from the architecture alone (Arm ARM D8.2 and D8.3, 4 KiB
-//! granule): what the hardware makes of VTCR_EL2, VTTBR_EL2 and memory. It shares no code with the
-//! firmware.
+//! A stage 2 as the hardware sees it: what it makes of VTCR_EL2, VTTBR_EL2 and memory.
 
 use std::sync::atomic::Ordering;
 
-use crate::memory::Memory;
-
 use super::sharing::Part;
+use crate::memory::Memory;
+use crate::walker::{Kind, TableWalk, WalkedEntry};
 
 /// A leaf that the hardware would use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +32,7 @@ pub type Step = (i64, u64, u64);
 
 /// A stage 2 as its registers have it.
 #[derive(Clone, Copy, Debug)]
-pub struct Walker {
-    root: u64,
-    start: i64,
-    bits: u32,
-    lpa2: bool,
-}
-
-/// What an entry at `level` translates.
-fn entry_size(level: i64) -> u64 {
-    1 << (12 + 9 * (3 - level))
-}
+pub struct Walker(TableWalk);
 
 impl Walker {
     /// The walker that these registers make.
@@ -57,7 +45,7 @@ impl Walker {
             "walks are write-back, Inner Shareable"
         );
         let lpa2 = field(32, 1) == 1;
-        let start = match (field(33, 1), field(6, 2)) {
+        let start: i8 = match (field(33, 1), field(6, 2)) {
             (1, 0) => -1,
             (0, 0) => 2,
             (0, 1) => 1,
@@ -70,102 +58,48 @@ impl Walker {
         // to 64 bytes at least.
         let root = if lpa2 { base & !0x3f | (base >> 2 & 0xf) << 48 } else { base & !1 };
         let bits = u32::try_from(64 - field(0, 6)).expect("six bits");
-        Self { root, start, bits, lpa2 }
+        Self(TableWalk { root, start_level: start, input_bits: bits, ds: lpa2 })
     }
 
-    fn address(&self, descriptor: u64) -> u64 {
-        if self.lpa2 {
-            descriptor & 0x0003_ffff_ffff_f000 | (descriptor >> 8 & 3) << 50
-        } else {
-            descriptor & 0x0000_ffff_ffff_f000
-        }
-    }
-
-    /// Entries of all root tables together.
-    fn root_entries(&self) -> u64 {
-        (1_u64 << self.bits).div_ceil(entry_size(self.start))
-    }
-
-    fn leaf(&self, descriptor: u64, level: i64, ipa: u64) -> Leaf {
+    /// The leaf that `entry` is, if it is one.
+    fn leaf(&self, entry: &WalkedEntry) -> Option<Leaf> {
+        let Kind::Leaf(output) = entry.kind else { return None };
+        let descriptor = entry.raw;
         assert_ne!(descriptor >> 10 & 1, 0, "AF is set");
-        assert!(self.lpa2 || descriptor >> 8 & 3 == 3, "Inner Shareable");
-        let size = entry_size(level);
-        Leaf {
-            ipa: ipa & !(size - 1),
-            size,
-            output: self.address(descriptor) & !(size - 1),
+        assert!(self.0.ds || descriptor >> 8 & 3 == 3, "Inner Shareable");
+        assert!(entry.level > 0, "no block at level 0");
+        Some(Leaf {
+            ipa: entry.first,
+            size: entry.size(),
+            output,
             non_secure: descriptor >> 55 & 1 != 0,
             memory_attributes: descriptor >> 2 & 0xf,
             permissions: descriptor >> 6 & 3,
             execute_never: descriptor >> 53 & 3,
-        }
+        })
     }
 
     /// The descriptors that a walk for `ipa` takes: tables, then the leaf, if there is one.
     pub fn walk(&self, memory: &Memory, ipa: u64) -> (Vec<Step>, Option<Leaf>) {
-        assert!(ipa >> self.bits == 0, "within the IPA space");
-        let (mut table, mut level, mut steps) = (self.root, self.start, Vec::new());
-        loop {
-            let size = entry_size(level);
-            // The root tables are concatenated: their index is not cut to nine bits.
-            let index = if level == self.start { ipa / size } else { ipa / size % 512 };
-            let descriptor = read(memory, table + 8 * index);
-            match (descriptor & 3, level) {
-                (3, 3) | (1, 1 | 2) => return (steps, Some(self.leaf(descriptor, level, ipa))),
-                (3, _) => {
-                    table = self.address(descriptor);
-                    steps.push((level, ipa & !(size - 1), table));
-                    level += 1;
-                }
-                (1, _) => panic!("{descriptor:#x} is reserved at level {level}"),
-                _ => return (steps, None),
-            }
-        }
+        let (tables, end) = self.0.walk(ipa, |address| read(memory, address));
+        let step = |entry: &WalkedEntry| match entry.kind {
+            Kind::Table(table) => Some((i64::from(entry.level), entry.first, table)),
+            _ => None,
+        };
+        (tables.iter().filter_map(step).collect(), self.leaf(&end))
     }
 
     /// Every leaf there is in `part`, which is whole entries of the root, in ascending order, and
     /// every table but those of the root.
     pub fn enumerate(&self, memory: &Memory, part: &Part) -> (Vec<Leaf>, Vec<u64>) {
         let (mut leaves, mut tables) = (Vec::new(), Vec::new());
-        for index in 0..self.root_entries() {
-            let ipa = index * entry_size(self.start);
-            if part.contains(ipa) {
-                self.enumerate_entry(
-                    memory,
-                    self.root + 8 * index,
-                    self.start,
-                    ipa,
-                    &mut leaves,
-                    &mut tables,
-                );
+        self.0.visit(&|address| read(memory, address), |ipa| part.contains(ipa), &mut |entry| {
+            if let Kind::Table(table) = entry.kind {
+                tables.push(table);
             }
-        }
+            leaves.extend(self.leaf(entry));
+        });
         (leaves, tables)
-    }
-
-    fn enumerate_entry(
-        &self,
-        memory: &Memory,
-        entry: u64,
-        level: i64,
-        ipa: u64,
-        leaves: &mut Vec<Leaf>,
-        tables: &mut Vec<u64>,
-    ) {
-        let descriptor = read(memory, entry);
-        match (descriptor & 3, level) {
-            (3, 3) | (1, 1 | 2) => leaves.push(self.leaf(descriptor, level, ipa)),
-            (3, _) => {
-                let child = self.address(descriptor);
-                tables.push(child);
-                for index in 0..512 {
-                    let ipa = ipa + index * entry_size(level + 1);
-                    self.enumerate_entry(memory, child + 8 * index, level + 1, ipa, leaves, tables);
-                }
-            }
-            (1, _) => panic!("{descriptor:#x} is reserved at level {level}"),
-            _ => {}
-        }
     }
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A reference table walker, written from the walk rules of the Arm ARM (D8.2, D8.3,
-//! AArch64.TranslationTableWalk) and sharing no code with `xlat`. It starts from register values
-//! and a memory image, and is strict: a RES0 bit that is set, or an address out of range, is an
-//! error and not ignored.
+//! Stage 1 as the hardware sees it, from register values and a memory image. Strict: a RES0 bit
+//! that is set, or an address out of range, is a panic.
+
+pub use crate::walker::index_shift;
+use crate::walker::{Kind, TableWalk, WalkedEntry, kind};
 
 /// What of a regime a walk depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,11 +98,6 @@ fn bit(value: u64, n: u32) -> bool {
     value >> n & 1 == 1
 }
 
-/// Low bit of the index of a table at `level`.
-pub fn index_shift(level: i8) -> u32 {
-    12 + 9 * u32::try_from(3 - level).expect("levels end at 3")
-}
-
 impl WalkConfig {
     pub fn input_bits(&self) -> u32 {
         64 - self.txsz
@@ -127,37 +123,19 @@ impl WalkConfig {
         root
     }
 
-    fn address(&self, raw: u64) -> u64 {
-        if self.ds {
-            field(raw, 49, 12) << 12 | field(raw, 9, 8) << 50
-        } else {
-            assert_eq!(field(raw, 49, 48), 0, "RES0 bits set in {raw:#x}");
-            field(raw, 47, 12) << 12
-        }
-    }
-
     /// What `raw` says in a table at `level`.
     pub fn decode(&self, raw: u64, level: i8) -> Decoded {
-        if !bit(raw, 0) {
-            return Decoded::Invalid;
-        }
-        let address = self.address(raw);
+        self.decoded(raw, kind(raw, level, self.ds))
+    }
+
+    fn decoded(&self, raw: u64, kind: Kind) -> Decoded {
+        let (Kind::Table(address) | Kind::Leaf(address)) = kind else { return Decoded::Invalid };
         assert_eq!(address >> self.pa_bits, 0, "address size fault by {raw:#x}");
-        if level < 3 && bit(raw, 1) {
+        if let Kind::Table(_) = kind {
             let address_bits = if self.ds { 0x0003_ffff_ffff_f300 } else { 0x0000_ffff_ffff_f000 };
             assert_eq!(raw & !address_bits, 3, "a table descriptor with other bits: {raw:#x}");
             return Decoded::Table(address);
         }
-        if level < 3 {
-            assert!(level >= 1 || (level == 0 && self.ds), "a block at level {level}: {raw:#x}");
-        } else {
-            assert!(bit(raw, 1), "a reserved descriptor at level 3: {raw:#x}");
-        }
-        assert_eq!(
-            address & ((1 << index_shift(level)) - 1),
-            0,
-            "an unaligned output address: {raw:#x}"
-        );
         assert!(bit(raw, 10), "access flag fault by {raw:#x}");
         assert_eq!(
             field(raw, 63, 59) | field(raw, 51, 51),
@@ -209,73 +187,54 @@ impl WalkConfig {
         }
     }
 
+    fn table_walk(&self) -> TableWalk {
+        TableWalk {
+            root: self.root(),
+            start_level: self.start_level(),
+            input_bits: self.input_bits(),
+            ds: self.ds,
+        }
+    }
+
+    fn walked(&self, entry: &WalkedEntry) -> Walked {
+        let leaf = match self.decoded(entry.raw, entry.kind) {
+            Decoded::Leaf(output, hint) => Some((output, hint)),
+            _ => None,
+        };
+        Walked { first: entry.first, size: entry.size(), level: entry.level, leaf }
+    }
+
     /// Walks for the address at `offset` of the range; `read` gives the descriptor at a physical
     /// address.
     pub fn walk(&self, offset: u64, read: impl Fn(u64) -> u64) -> Walked {
-        let mut level = self.start_level();
-        let mut table = self.root();
-        loop {
-            let shift = index_shift(level);
-            let index =
-                if level == self.start_level() { offset >> shift } else { offset >> shift & 511 };
-            let covered =
-                Walked { first: offset >> shift << shift, size: 1 << shift, level, leaf: None };
-            match self.decode(read(table + 8 * index), level) {
-                Decoded::Invalid => return covered,
-                Decoded::Leaf(output, hint) => {
-                    return Walked { leaf: Some((output, hint)), ..covered };
-                }
-                Decoded::Table(next) => {
-                    table = next;
-                    level += 1;
-                }
-            }
+        let (tables, end) = self.table_walk().walk(offset, read);
+        for table in tables {
+            self.walked(&table);
         }
+        self.walked(&end)
     }
 
     /// Every leaf of the whole range, in ascending order: what [`Self::walk`] finds for each
     /// address.
     pub fn leaves(&self, read: impl Fn(u64) -> u64) -> Vec<Walked> {
         let mut leaves = Vec::new();
-        let initial = Reached { pa: self.root(), level: self.start_level(), first: 0 };
-        self.leaves_in(initial, &read, &mut leaves);
-        leaves
-    }
-
-    fn leaves_in(&self, table: Reached, read: &impl Fn(u64) -> u64, leaves: &mut Vec<Walked>) {
-        let shift = index_shift(table.level);
-        for index in 0..(1 << (self.input_bits() - shift).min(9)) {
-            let first = table.first + (index << shift);
-            match self.decode(read(table.pa + 8 * index), table.level) {
-                Decoded::Invalid => {}
-                Decoded::Table(pa) => {
-                    self.leaves_in(Reached { pa, level: table.level + 1, first }, read, leaves);
-                }
-                Decoded::Leaf(output, hint) => {
-                    let leaf = Some((output, hint));
-                    leaves.push(Walked { first, size: 1 << shift, level: table.level, leaf });
-                }
+        self.table_walk().visit(&read, |_| true, &mut |entry| {
+            let walked = self.walked(entry);
+            if walked.leaf.is_some() {
+                leaves.push(walked);
             }
-        }
+        });
+        leaves
     }
 
     /// Every table that can be reached, once per pointer to it, the initial one first.
     pub fn tables(&self, read: impl Fn(u64) -> u64) -> Vec<Reached> {
         let mut tables = vec![Reached { pa: self.root(), level: self.start_level(), first: 0 }];
-        let mut next = 0;
-        while let Some(&Reached { pa, level, first }) = tables.get(next) {
-            next += 1;
-            let shift = index_shift(level);
-            for index in 0..(1 << (self.input_bits() - shift).min(9)) {
-                if let Decoded::Table(below) = self.decode(read(pa + 8 * index), level) {
-                    tables.push(Reached {
-                        pa: below,
-                        level: level + 1,
-                        first: first + (index << shift),
-                    });
-                }
+        self.table_walk().visit(&read, |_| true, &mut |entry| {
+            if let Decoded::Table(pa) = self.decoded(entry.raw, entry.kind) {
+                tables.push(Reached { pa, level: entry.level + 1, first: entry.first });
             }
-        }
+        });
         tables
     }
 }

@@ -24,6 +24,7 @@ pub mod el3;
 pub mod fault;
 pub mod granule;
 pub mod mem;
+pub mod operation;
 pub mod percpu;
 pub mod psci;
 pub mod realm;

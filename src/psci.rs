@@ -3,11 +3,16 @@
 //! granule the other one is (RMI_PSCI_COMPLETE).
 
 use crate::abi::psci;
+use crate::granule::state::{self, Unused};
+use crate::granule::{GranuleAddress, GranuleTable, LockError};
+use crate::percpu::Cpu;
 use crate::realm::rec::{PendingRequest, Rec, RecIdentity};
 
 /// Why a call is not completed. Both RECs are as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PsciError {
+    /// The RECs are no RECs, the same one, or the calling one runs.
+    Granule(LockError),
     /// The calling REC waits for no PSCI call.
     NotPending,
     /// The RECs are of different Realms.
@@ -18,9 +23,15 @@ pub enum PsciError {
     Status,
 }
 
+impl From<LockError> for PsciError {
+    fn from(error: LockError) -> Self {
+        Self::Granule(error)
+    }
+}
+
 /// The REC that a call is on.
 #[derive(Debug)]
-pub enum Target<'a> {
+enum Target<'a> {
     /// It does not run, so that it is the caller's.
     Idle(&'a mut Rec),
     /// Another CPU runs it.
@@ -44,13 +55,38 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Completes the call of the REC at `calling`, which does not run, on the REC at `target`
+/// (RMI_PSCI_COMPLETE). The host's answer is `status`.
+///
+/// # Errors
+///
+/// [`PsciError`].
+pub fn complete_call(
+    granules: &GranuleTable<'_>,
+    cpu: &mut Cpu,
+    calling: GranuleAddress,
+    target: GranuleAddress,
+    status: u64,
+) -> Result<(), PsciError> {
+    let (calling, target) =
+        granules.lock_pair::<Unused<state::Rec>, state::Rec>(cpu.index, calling, target)?;
+    let mut calling = cpu.slots.rec.map(&calling);
+    let slot = &mut cpu.slots.second_rec;
+    match target.into_unused() {
+        Ok(idle) => complete(calling.get_mut(), Target::Idle(slot.map(&idle).get_mut()), status),
+        Err(running) => {
+            complete(calling.get_mut(), Target::Running(slot.map(&running).get()), status)
+        }
+    }
+}
+
 /// Completes the call that `calling`, which does not run, waits for, on `target`, with the `status`
 /// that the host gives it.
 ///
 /// # Errors
 ///
 /// [`PsciError`].
-pub fn complete(calling: &mut Rec, target: Target<'_>, status: u64) -> Result<(), PsciError> {
+fn complete(calling: &mut Rec, target: Target<'_>, status: u64) -> Result<(), PsciError> {
     let named = match calling.pending {
         PendingRequest::CpuOn { target, .. } | PendingRequest::AffinityInfo { target } => target,
         PendingRequest::None | PendingRequest::Ripas { .. } => return Err(PsciError::NotPending),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The objects of a Realm: what its granules hold, and the rules that need no more than that.
+//! Realms: what their granules hold, and how they come, change and go.
 //!
-//! Nothing here but the walk of tables (`stage2`) locks or maps a granule; that is for the commands in
-//! `rmi`, which lend the content of mapped granules to this module.
+//! `rmi` says how the host asks for it, and what it is told.
 
+pub mod lifecycle;
 pub mod measurement;
 pub mod parameters;
 pub mod rd;
@@ -11,3 +11,30 @@ pub mod rec;
 mod sha256_known;
 pub mod stage2;
 pub mod vmid;
+
+use crate::granule::LockError;
+
+/// Why a Realm or REC could not be created, changed or destroyed. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RealmError {
+    /// A granule is not there, not in the right state, or named twice.
+    Granule(LockError),
+    /// Another Realm has the VMID.
+    VmidInUse,
+    /// The Realm is not in the state for this.
+    State,
+    /// The Realm has RECs or live RTTEs.
+    Live,
+    /// The Realm has as many RECs as it can have.
+    Full,
+    /// The parameters are not those of the Realm's next REC.
+    Rec,
+    /// The REC runs.
+    RecRunning,
+}
+
+impl From<LockError> for RealmError {
+    fn from(error: LockError) -> Self {
+        Self::Granule(error)
+    }
+}

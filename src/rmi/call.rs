@@ -1,11 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The types of the RMI ABI: function identifiers, versions, result words, and a call on its way
-//! from arguments to answer.
+//! From registers to a command and back: the only place that knows what x0 to x8 hold.
+//!
+//! A dialect is a table made by [`commands!`](super::commands). A row holds a command's name, its
+//! arguments with their types, its outputs and its handler. The handler takes decoded arguments and
+//! returns [`Outcome`].
 
+use core::fmt;
+
+use super::state::Rmm;
 use crate::abi::rmi::{status, version};
+use crate::abi::rmi_v1::DataFlags;
 use crate::abi::smccc::{NOT_SUPPORTED, SVE_HINT};
+use crate::address::PhysAddr;
 use crate::arch::smc::Registers;
 pub use crate::el3::version::Dialect;
+use crate::granule::{GranuleAddress, LockError};
+use crate::mem::NsAccessError;
+use crate::percpu::Cpu;
+use crate::psci::PsciError;
+use crate::realm::RealmError;
+use crate::realm::stage2::{RangeError, WalkError};
 use crate::xlat::Level;
 
 impl Dialect {
@@ -18,126 +32,288 @@ impl Dialect {
     }
 }
 
-/// The result of a command: a status, bits 7:0 of its result word, and an index, bits 15:8, 0
-/// unless the variant says otherwise.
+/// Status of a command that failed, with its index.
+///
+/// In the result word the status is bits 7:0, the index bits 15:8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Done.
-    Success,
     /// An argument is wrong.
     ErrorInput,
-    /// The Realm is not in a state for this, or has something left that is in the way. The index is
-    /// that of REC_ENTER alone: 0 for a Realm that is NEW, 1 for one that is SYSTEM_OFF.
+    /// The Realm is in a wrong state, or live. The index is not 0 only for RMI_REC_ENTER of a Realm
+    /// in state SYSTEM_OFF: 1.
     ErrorRealm(u8),
-    /// The REC is not in a state for this.
+    /// The REC is in a wrong state.
     ErrorRec,
-    /// The entry of the Realm's translation tables is not one for this. The index is the level of
-    /// the table that it is in, as a signed byte.
+    /// The RTTE is in a wrong state. The index is the level of its table.
     ErrorRtt(Level),
-    /// Not in this state of the RMM (2.0).
+    /// The RMM is in a wrong state (2.0).
     ErrorGlobal,
 }
 
 impl Status {
     /// The result word.
     pub const fn word(self) -> u64 {
-        const fn word(status: u8, index: u8) -> u64 {
-            u64::from_le_bytes([status, index, 0, 0, 0, 0, 0, 0])
-        }
-        match self {
-            Self::Success => word(status::SUCCESS, 0),
-            Self::ErrorInput => word(status::ERROR_INPUT, 0),
-            Self::ErrorRealm(index) => word(status::ERROR_REALM, index),
-            Self::ErrorRec => word(status::ERROR_REC, 0),
-            Self::ErrorRtt(Level::MinusOne) => word(status::ERROR_RTT, 0xff),
-            Self::ErrorRtt(Level::Zero) => word(status::ERROR_RTT, 0),
-            Self::ErrorRtt(Level::One) => word(status::ERROR_RTT, 1),
-            Self::ErrorRtt(Level::Two) => word(status::ERROR_RTT, 2),
-            Self::ErrorRtt(Level::Three) => word(status::ERROR_RTT, 3),
-            Self::ErrorGlobal => word(status::ERROR_GLOBAL, 0),
+        let (status, index) = match self {
+            Self::ErrorInput => (status::ERROR_INPUT, 0),
+            Self::ErrorRealm(index) => (status::ERROR_REALM, index),
+            Self::ErrorRec => (status::ERROR_REC, 0),
+            Self::ErrorRtt(level) => (status::ERROR_RTT, level.number().to_le_bytes()[0]),
+            Self::ErrorGlobal => (status::ERROR_GLOBAL, 0),
+        };
+        u64::from_le_bytes([status, index, 0, 0, 0, 0, 0, 0])
+    }
+}
+
+/// Why a command failed, and its outputs, which few commands have then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The status.
+    pub status: Status,
+    /// x1 to x3.
+    pub outputs: [u64; 3],
+}
+
+impl<E: Into<Status>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { status: error.into(), outputs: [0; 3] }
+    }
+}
+
+/// How a command ends: with outputs in x1 and up, or not.
+pub type Outcome<const OUTPUTS: usize = 0> = Result<[u64; OUTPUTS], Failure>;
+
+impl From<LockError> for Status {
+    fn from(_: LockError) -> Self {
+        Self::ErrorInput
+    }
+}
+
+impl From<NsAccessError> for Status {
+    fn from(_: NsAccessError) -> Self {
+        Self::ErrorInput
+    }
+}
+
+impl From<RangeError> for Status {
+    fn from(_: RangeError) -> Self {
+        Self::ErrorInput
+    }
+}
+
+impl From<PsciError> for Status {
+    fn from(_: PsciError) -> Self {
+        Self::ErrorInput
+    }
+}
+
+impl From<WalkError> for Status {
+    fn from(error: WalkError) -> Self {
+        Self::ErrorRtt(error.level())
+    }
+}
+
+impl From<RealmError> for Status {
+    fn from(error: RealmError) -> Self {
+        match error {
+            RealmError::Granule(_) | RealmError::VmidInUse | RealmError::Rec => Self::ErrorInput,
+            RealmError::State | RealmError::Live | RealmError::Full => Self::ErrorRealm(0),
+            RealmError::RecRunning => Self::ErrorRec,
         }
     }
 }
 
-/// A command that has come in and is not answered yet.
+/// An argument as a handler takes it.
+pub trait Argument: Sized {
+    /// Decodes a register; `None` is RMI_ERROR_INPUT.
+    fn decode(register: u64) -> Option<Self>;
+}
+
+/// A number that only the command can judge: an IPA, an index, a descriptor.
+impl Argument for u64 {
+    fn decode(register: u64) -> Option<Self> {
+        Some(register)
+    }
+}
+
+/// An address that need not be aligned, or that names a page of the host.
+impl Argument for PhysAddr {
+    fn decode(register: u64) -> Option<Self> {
+        Some(Self::new(register))
+    }
+}
+
+impl Argument for GranuleAddress {
+    fn decode(register: u64) -> Option<Self> {
+        Self::new(PhysAddr::new(register))
+    }
+}
+
+/// A level of translation, signed.
+impl Argument for Level {
+    fn decode(register: u64) -> Option<Self> {
+        Self::from_number(register.cast_signed())
+    }
+}
+
+impl Argument for DataFlags {
+    fn decode(register: u64) -> Option<Self> {
+        Self::from_bits(register)
+    }
+}
+
+/// A command: a row of the table of its dialect.
+#[derive(Clone, Copy)]
+pub struct Command {
+    /// The name, without the prefix RMI_.
+    pub name: &'static str,
+    /// The function identifier.
+    pub function: u32,
+    /// Name and type of each argument, from x1 on.
+    pub arguments: &'static [(&'static str, &'static str)],
+    /// Name of each output, from x1 on.
+    pub outputs: &'static [&'static str],
+    /// Decodes, calls the handler, encodes.
+    pub(super) serve: Serve,
+}
+
+/// Serves one command.
+pub(super) type Serve = fn(&Rmm<'_>, &mut Cpu, &mut Registers);
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RMI_{}", self.name)
+    }
+}
+
+/// Makes the table of a dialect, `COMMANDS`.
 ///
-/// Answering is the only way to get the [`Answered`] that every command returns, so none can end
-/// without.
-#[derive(Debug)]
-pub struct Call<'a> {
-    registers: &'a mut Registers,
+/// Each row is `NAME(argument: Type, ...) -> [output, ...] = handler;`, NAME being that of its
+/// function identifier in [`abi::rmi::function`](crate::abi::rmi::function).
+macro_rules! commands {
+    ($($name:ident($($argument:ident: $type:ident),*) $(-> [$($output:ident),*])? = $handler:path;)*) => {
+        /// The commands of this dialect.
+        pub const COMMANDS: &[$crate::rmi::Command] = &[$($crate::rmi::Command {
+            name: stringify!($name),
+            function: $crate::abi::rmi::function::$name,
+            arguments: &[$((stringify!($argument), stringify!($type))),*],
+            outputs: &[$($(stringify!($output)),*)?],
+            serve: |rmm, cpu, registers| {
+                const OUTPUTS: usize = <[&str]>::len(&[$($(stringify!($output)),*)?]);
+                let [_, $($argument,)* ..] = *registers;
+                let outcome: $crate::rmi::call::Outcome<OUTPUTS> = (|| {
+                    $(let $argument = <$type as $crate::rmi::call::Argument>::decode($argument)
+                        .ok_or($crate::rmi::call::Status::ErrorInput)?;)*
+                    $handler(rmm, cpu $(, $argument)*)
+                })();
+                $crate::rmi::call::answer(registers, outcome);
+            },
+        }),*];
+    };
+}
+pub(super) use commands;
+
+/// Writes the answer. x0 to x3 are always written, so that nothing of the RMM is ever in them;
+/// x4 to x7 stay the caller's (SMCCC 1.2) unless they are outputs.
+pub(super) fn answer<const OUTPUTS: usize>(registers: &mut Registers, outcome: Outcome<OUTPUTS>) {
+    const { assert!(OUTPUTS <= 4, "x1 to x4") };
+    let (result, [x1, x2, x3]) = match outcome {
+        Ok(outputs) => {
+            if let Some(x4) = outputs.get(3) {
+                registers[4] = *x4;
+            }
+            (u64::from(status::SUCCESS), core::array::from_fn(|n| *outputs.get(n).unwrap_or(&0)))
+        }
+        Err(failure) => (failure.status.word(), failure.outputs),
+    };
+    let [r0, r1, r2, r3, ..] = registers;
+    (*r0, *r1, *r2, *r3) = (result, x1, x2, x3);
 }
 
-/// Proof that a call has been answered.
+/// The first function identifier of the RMI.
+const FIRST: u32 = 0xC400_0150;
+/// Function identifiers from [`FIRST`] on that a table has room for.
+const FUNCTIONS: usize = 0xb3;
+
+/// The commands of a dialect, by function identifier.
 #[derive(Debug)]
-#[must_use]
-pub struct Answered(());
+pub(super) struct Dispatch([Option<Serve>; FUNCTIONS]);
 
-impl<'a> Call<'a> {
-    /// The call in x0-x7 as the host passed them.
-    pub fn new(registers: &'a mut Registers) -> Self {
-        Self { registers }
+impl Dispatch {
+    /// The dispatch for these commands, when the image is built.
+    pub(super) const fn new(commands: &[Command]) -> Self {
+        let mut table = [None; FUNCTIONS];
+        let mut row = 0;
+        while row < commands.len() {
+            table[(commands[row].function - FIRST) as usize] = Some(commands[row].serve);
+            row += 1;
+        }
+        Self(table)
     }
 
-    /// The function identifier, without the SVE hint.
-    pub fn function(&self) -> u32 {
-        // W0 alone names the function (SMCCC 2.5); the bits above it are not looked at.
-        let [b0, b1, b2, b3, ..] = (self.registers[0] & !SVE_HINT).to_le_bytes();
-        u32::from_le_bytes([b0, b1, b2, b3])
+    /// Serves the call in `registers`.
+    pub(super) fn serve(&self, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
+        match self.find(registers) {
+            Some(serve) => serve(rmm, cpu, registers),
+            None => {
+                let [r0, r1, r2, r3, ..] = registers;
+                (*r0, *r1, *r2, *r3) = (NOT_SUPPORTED, 0, 0, 0);
+            }
+        }
     }
 
-    /// The first argument, x1.
-    pub fn x1(&self) -> u64 {
-        self.registers[1]
+    fn find(&self, registers: &Registers) -> Option<Serve> {
+        let index = function(registers).wrapping_sub(FIRST);
+        *self.0.get(usize::try_from(index).ok()?)?
     }
+}
 
-    /// The second argument, x2.
-    pub fn x2(&self) -> u64 {
-        self.registers[2]
+/// The function identifier in x0, without the SVE hint.
+pub(super) fn function(registers: &Registers) -> u32 {
+    // W0 alone names the function (SMCCC 2.5); the bits above it are not looked at.
+    let [b0, b1, b2, b3, ..] = (registers[0] & !SVE_HINT).to_le_bytes();
+    u32::from_le_bytes([b0, b1, b2, b3])
+}
+
+/// A call and its answer, as a line of the log.
+pub(super) struct Trace<'a> {
+    pub(super) commands: &'a [Command],
+    pub(super) before: &'a Registers,
+    pub(super) after: &'a Registers,
+}
+
+impl fmt::Display for Trace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let function = function(self.before);
+        let found = self.commands.iter().find(|command| command.function == function);
+        let Some(Command { name, arguments, outputs, .. }) = found else {
+            return write!(f, "unknown function {function:#x}");
+        };
+        let [result, after @ ..] = self.after;
+        write!(f, "RMI_{name}")?;
+        for ((name, _), value) in arguments.iter().zip(&self.before[1..]) {
+            write!(f, " {name}={value:#x}")?;
+        }
+        write!(f, " -> {result:#x}")?;
+        for (name, value) in outputs.iter().zip(after) {
+            write!(f, " {name}={value:#x}")?;
+        }
+        Ok(())
     }
+}
 
-    /// The third argument, x3.
-    pub fn x3(&self) -> u64 {
-        self.registers[3]
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::rmi::function;
+    use crate::rmi::v1;
 
-    /// The fourth argument, x4.
-    pub fn x4(&self) -> u64 {
-        self.registers[4]
-    }
-
-    /// The fifth argument, x5.
-    pub fn x5(&self) -> u64 {
-        self.registers[5]
-    }
-
-    /// Answers with a status alone.
-    pub fn answer(self, status: Status) -> Answered {
-        self.answer_with(status, [0, 0, 0])
-    }
-
-    /// Answers with a status and x1-x3.
-    pub fn answer_with(self, status: Status, outputs: [u64; 3]) -> Answered {
-        self.respond(status.word(), outputs)
-    }
-
-    /// Answers with a status and x1-x4. For a command that defines x4 as an output; with all others
-    /// x4 stays the caller's.
-    pub fn answer_with_x4(self, status: Status, [x1, x2, x3, x4]: [u64; 4]) -> Answered {
-        self.registers[4] = x4;
-        self.respond(status.word(), [x1, x2, x3])
-    }
-
-    /// Answers that there is no such function.
-    pub fn answer_unknown(self) -> Answered {
-        self.respond(NOT_SUPPORTED, [0, 0, 0])
-    }
-
-    /// x0-x3 are written on every answer, so that nothing of the RMM's own is ever in them; x4-x7
-    /// stay the caller's (SMCCC 1.2) unless the command defines them.
-    fn respond(self, x0: u64, [x1, x2, x3]: [u64; 3]) -> Answered {
-        let [r0, r1, r2, r3, ..] = self.registers;
-        (*r0, *r1, *r2, *r3) = (x0, x1, x2, x3);
-        Answered(())
+    #[test]
+    fn a_call_is_traced_with_the_names_of_its_arguments_and_outputs() {
+        let before = [u64::from(function::RTT_FOLD) | SVE_HINT, 0x1000, 0x4000_0000, 3, 4, 5, 6, 7];
+        let after = [0, 0x2000, 0, 0, 4, 5, 6, 7];
+        let line = Trace { commands: v1::COMMANDS, before: &before, after: &after }.to_string();
+        assert_eq!(line, "RMI_RTT_FOLD rd=0x1000 ipa=0x40000000 level=0x3 -> 0x0 rtt=0x2000");
+        let unknown = Trace { commands: &[], before: &before, after: &after }.to_string();
+        assert_eq!(unknown, "unknown function 0xc4000166");
     }
 }

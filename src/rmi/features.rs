@@ -4,10 +4,11 @@
 //! Nothing is claimed that is not implemented: no SVE, no PMU, no list registers, no devices, no
 //! MEC; in RMI 2.0, no Realms.
 
-use super::call::{Answered, Call, Dialect, Status};
+use super::call::{Dialect, Outcome};
 use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::cpu::CpuFeatures;
+use crate::percpu::Cpu;
 use crate::realm::parameters::RealmLimits;
 use crate::realm::rd::MAX_RECS_ORDER;
 
@@ -94,8 +95,7 @@ impl Features {
     }
 }
 
-/// RMI_FEATURES(x1 = index): x1 = the register.
-pub(super) fn features(rmm: &Rmm<'_>, call: Call<'_>) -> Answered {
-    let value = rmm.features.get(call.x1());
-    call.answer_with(Status::Success, [value, 0, 0])
+/// RMI_FEATURES.
+pub(super) fn features(rmm: &Rmm<'_>, _: &mut Cpu, index: u64) -> Outcome<1> {
+    Ok([rmm.features.get(index)])
 }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI_VERSION: one version, that of the dialect chosen at boot.
 
-use super::call::{Answered, Call, Status};
+use super::call::{Failure, Outcome, Status};
 use super::state::Rmm;
+use crate::percpu::Cpu;
 
-/// RMI_VERSION(x1 = requested version): x1 = lower, x2 = higher supported version.
-///
-/// Only one is supported, so that it is both, whether the request named it (success) or not
-/// (RMI_ERROR_INPUT).
-pub(super) fn version(rmm: &Rmm<'_>, call: Call<'_>) -> Answered {
+/// RMI_VERSION. The one supported version is both outputs, whatever the host asks for.
+pub(super) fn version(rmm: &Rmm<'_>, _: &mut Cpu, requested: u64) -> Outcome<2> {
     let supported = rmm.dialect.version();
-    let status = if call.x1() == supported { Status::Success } else { Status::ErrorInput };
-    call.answer_with(status, [supported, supported, 0])
+    if requested == supported {
+        Ok([supported, supported])
+    } else {
+        Err(Failure { status: Status::ErrorInput, outputs: [supported, supported, 0] })
+    }
 }

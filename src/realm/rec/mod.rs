@@ -6,6 +6,7 @@
 //! while it runs.
 
 mod identity;
+pub mod lifecycle;
 pub mod parameters;
 mod registers;
 

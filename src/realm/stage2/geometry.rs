@@ -18,6 +18,10 @@ pub enum RangeError {
     WrongHalf,
     /// A range that ends before it begins, or where it begins.
     Empty,
+    /// There are no such entries at this level.
+    Level,
+    /// An address that descriptors cannot hold.
+    OutOfReach,
 }
 
 /// The index of an entry in a table: less than [`TABLE_ENTRIES`].
@@ -49,6 +53,10 @@ pub(super) const fn entries(level: Level) -> usize {
         _ => TABLE_ENTRIES,
     }
 }
+
+/// The coarsest level at which there are blocks (RMM specification 1.0; the architecture with LPA2
+/// has them at level 0, too).
+pub(super) const COARSEST_BLOCK: Level = Level::One;
 
 /// log2 of the entries of a table: bits of an IPA that a level resolves.
 pub(super) const TABLE_BITS: u32 = TABLE_ENTRIES.ilog2();
@@ -95,14 +103,49 @@ impl Stage2 {
         if self.is_protected(ipa) { Ok(ipa) } else { Err(RangeError::WrongHalf) }
     }
 
-    /// `ipa` as one that an entry at `level` maps from, in the unprotected half.
+    /// `ipa` as one that a page or block at `level` maps from, in the unprotected half.
     ///
     /// # Errors
     ///
-    /// Those of [`entry_ipa`](Self::entry_ipa), and [`RangeError::WrongHalf`].
+    /// Those of [`walk_entry`](Self::walk_entry), and [`RangeError::WrongHalf`].
     pub fn unprotected_entry(&self, ipa: u64, level: Level) -> Result<Ipa, RangeError> {
-        let ipa = self.entry_ipa(ipa, level)?;
+        if level < COARSEST_BLOCK {
+            return Err(RangeError::Level);
+        }
+        let ipa = self.walk_entry(ipa, level)?;
         if self.is_protected(ipa) { Err(RangeError::WrongHalf) } else { Ok(ipa) }
+    }
+
+    /// `ipa` as one that a walk to `level` can look for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`entry_ipa`](Self::entry_ipa), and [`RangeError::Level`].
+    pub fn walk_entry(&self, ipa: u64, level: Level) -> Result<Ipa, RangeError> {
+        if level < self.start_level {
+            return Err(RangeError::Level);
+        }
+        self.entry_ipa(ipa, level)
+    }
+
+    /// The entry of the table at `level` that maps from `ipa`: its IPA, and its level.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`walk_entry`](Self::walk_entry).
+    pub fn parent_entry(&self, ipa: u64, level: Level) -> Result<(Ipa, Level), RangeError> {
+        let parent = level.coarser().ok_or(RangeError::Level)?;
+        Ok((self.walk_entry(ipa, parent)?, parent))
+    }
+
+    /// Whether descriptors of this stage 2 can hold the address of `granule`.
+    ///
+    /// # Errors
+    ///
+    /// [`RangeError::OutOfReach`].
+    pub fn check_reach(&self, granule: GranuleAddress) -> Result<(), RangeError> {
+        let reachable = granule.get().get() >> self.format().address_bits() == 0;
+        if reachable { Ok(()) } else { Err(RangeError::OutOfReach) }
     }
 
     /// The range from `base` to before `top` as one of protected granules.

@@ -2,6 +2,7 @@
 //! What is done to whole tables: created (unfolding an entry), destroyed, folded into an entry.
 
 use super::entry::Entry;
+use super::geometry::COARSEST_BLOCK;
 use super::table::RttTable;
 use super::walk::{Walk, destroyed_entry};
 use super::{UnmapError, WalkError, corrupt};
@@ -14,10 +15,6 @@ use crate::xlat::{Level, TABLE_ENTRIES};
 /// References of a table of which every entry is live.
 const FULL: u16 = 512;
 static_assertions::const_assert_eq!(FULL as usize, TABLE_ENTRIES);
-
-/// The coarsest level at which there are blocks (RMM specification 1.0; the architecture with LPA2
-/// has them at level 0, too).
-const COARSEST_BLOCK: Level = Level::One;
 
 impl<'g> Walk<'_, 'g> {
     /// Puts a table, wiped and given by `table`, in place of the entry at level `parent`, filled

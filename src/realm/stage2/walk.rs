@@ -11,11 +11,12 @@ use super::table::{RttTable, end_of_table};
 use super::tlb::{invalidate_entry, invalidate_realm};
 use super::{WalkError, corrupt};
 use crate::address::Ipa;
-use crate::arch::{barrier, interrupt};
+use crate::arch::barrier;
 use crate::cpu::CpuIndex;
 use crate::granule::state::{Lockable, Rtt};
 use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule};
 use crate::mem::Slot;
+use crate::operation::{Operation, Step};
 use crate::realm::stage2::Stage2;
 use crate::xlat::Level;
 
@@ -185,40 +186,61 @@ impl<'g> Reached<'_, 'g> {
     pub(super) fn change_range(
         &self,
         top: Ipa,
-        mut change: impl FnMut(Ipa, Ipa, Entry) -> Option<Entry>,
+        change: impl FnMut(Ipa, Ipa, Entry) -> Option<Entry>,
     ) -> Result<Ipa, WalkError> {
-        let (size, format) = (self.level.entry_size(), self.stage2.format());
-        if !self.ipa.is_aligned(size) {
+        if !self.ipa.is_aligned(self.level.entry_size()) {
             return Err(WalkError::Unaligned(self.level));
         }
-        let (mut next, mut index, mut unmapped) = (self.ipa, Some(self.index), Unmapped::Nothing);
-        while let (Some(at), Some(end)) = (index, next.checked_add(size)) {
-            if end > top {
-                break;
-            }
-            let entry = self.table.entry(at, self.level, format);
-            let Some(changed) = change(next, end, entry) else { break };
-            if changed != entry {
-                self.table.set(at, changed, self.level, format);
-            }
-            if entry.is_mapping() && !changed.is_mapping() {
-                unmapped = unmapped.and(next);
-            }
-            (next, index) = (end, at.next());
-            if interrupt::is_pending() {
-                break;
-            }
-        }
-        match unmapped {
+        let (next, index) = (self.ipa, Some(self.index));
+        let mut range =
+            RangeChange { reached: self, top, change, next, index, unmapped: Unmapped::Nothing };
+        range.run();
+        match range.unmapped {
             Unmapped::Nothing => barrier::dsb_ishst(),
             Unmapped::One(ipa) => invalidate_entry(self.stage2, ipa),
             Unmapped::Several => invalidate_realm(self.stage2),
         }
+        let next = range.next;
         if next == self.ipa { Err(WalkError::NoProgress(self.level)) } else { Ok(next) }
     }
 }
 
+/// A range of entries that is being changed, one entry a step.
+struct RangeChange<'r, 'w, 'g, F> {
+    reached: &'r Reached<'w, 'g>,
+    top: Ipa,
+    change: F,
+    /// The first IPA not changed, and its entry unless it is beyond the table.
+    next: Ipa,
+    index: Option<EntryIndex>,
+    unmapped: Unmapped,
+}
+
+impl<F: FnMut(Ipa, Ipa, Entry) -> Option<Entry>> Operation for RangeChange<'_, '_, '_, F> {
+    fn step(&mut self) -> Step {
+        let Reached { table, level, stage2, .. } = *self.reached;
+        let (Some(index), Some(end)) = (self.index, self.next.checked_add(level.entry_size()))
+        else {
+            return Step::Done;
+        };
+        if end > self.top {
+            return Step::Done;
+        }
+        let entry = table.entry(index, level, stage2.format());
+        let Some(changed) = (self.change)(self.next, end, entry) else { return Step::Done };
+        if changed != entry {
+            table.set(index, changed, level, stage2.format());
+        }
+        if entry.is_mapping() && !changed.is_mapping() {
+            self.unmapped = self.unmapped.and(self.next);
+        }
+        (self.next, self.index) = (end, index.next());
+        Step::Continue
+    }
+}
+
 /// How many mappings are gone.
+#[derive(Clone, Copy)]
 enum Unmapped {
     Nothing,
     One(Ipa),
@@ -234,7 +256,7 @@ impl Unmapped {
     }
 }
 
-/// What becomes of an entry whose memory or table is destroyed_entry, by its half of the IPA space.
+/// What becomes of an entry whose memory or table is gone, by its half of the IPA space.
 pub(super) fn destroyed_entry(stage2: &Stage2, ipa: Ipa) -> Entry {
     if stage2.is_protected(ipa) { Entry::Unassigned(Ripas::Destroyed) } else { Entry::UnassignedNs }
 }

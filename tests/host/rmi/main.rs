@@ -5,4 +5,5 @@ mod commands;
 mod configuration;
 mod properties;
 mod services;
+mod table;
 mod threads;

@@ -255,21 +255,6 @@ fn what_is_said_to_be_in_a_file_is_in_it() {
 }
 
 #[test]
-fn the_table_of_commands_has_each_function_and_its_number() {
-    let pairs = |text: &str, pattern: &str| -> BTreeSet<(String, String)> {
-        let pattern = Regex::new(pattern).expect("the pattern is valid");
-        pattern
-            .captures_iter(text)
-            .map(|found| (found[1].to_owned(), found[2].to_owned()))
-            .collect()
-    };
-    let read = |path: &str| fs::read_to_string(root().join(path)).expect("the file can be read");
-    let code = pairs(&read("src/abi/rmi.rs"), r"(?m)^        (\w+) = (0xC400_\w+);");
-    assert!(!code.is_empty());
-    assert_eq!(pairs(&read("docs/design/rmi.md"), r"(?m)^\| RMI_(\w+) \| (0x\w+) \|"), code);
-}
-
-#[test]
 fn scenarios_that_are_named_exist() {
     let all = scenarios::all(Protection::Hardened).into_iter().chain(scenarios::long());
     let names: HashSet<_> = all.map(|scenario| scenario.name).collect();

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Realms come and go.
+//!
+//! A Realm is its RD, its root tables and its VMID. They come into use together and go out of use
+//! together: an operation that cannot have all of them changes nothing.
+
+use arrayvec::ArrayVec;
+
+use super::RealmError;
+use super::parameters::RealmParameters;
+use super::rd::{RealmDescriptor, RealmState};
+use super::stage2::{MAX_ROOT_TABLES, RttTable, Stage2, invalidate_realm};
+use super::vmid::VmidTable;
+use crate::granule::state::{Delegated, Rd, Rtt, Unused};
+use crate::granule::{GranuleAddress, GranuleTable, LockedGranule, MAX_SET};
+use crate::percpu::Cpu;
+
+// An RD and its root tables are locked as one set.
+static_assertions::const_assert!((MAX_ROOT_TABLES as usize) < MAX_SET);
+
+/// The root tables of a Realm, in ascending order.
+fn roots(stage2: &Stage2) -> impl Iterator<Item = GranuleAddress> {
+    // Validated parameters: the tables do not pass the end of the address space.
+    core::iter::successors(Some(stage2.root), |root| root.next())
+        .take(usize::from(stage2.root_count))
+}
+
+/// Creates a Realm from Delegated granules: its RD at `rd`, its root tables where `parameters` say.
+///
+/// # Errors
+///
+/// [`RealmError::Granule`], also if the RD is one of the root tables; [`RealmError::VmidInUse`].
+pub fn create(
+    granules: &GranuleTable<'_>,
+    vmids: &VmidTable,
+    cpu: &mut Cpu,
+    rd: GranuleAddress,
+    parameters: &RealmParameters,
+) -> Result<(), RealmError> {
+    let stage2 = &parameters.stage2;
+    let named: ArrayVec<_, MAX_SET> = core::iter::once(rd).chain(roots(stage2)).collect();
+    let locked = granules.lock_set::<Delegated>(cpu.index, &named)?;
+    // Last, because it is the only check that has to be undone.
+    if !vmids.take(stage2.vmid) {
+        return Err(RealmError::VmidInUse);
+    }
+    let mut number = 0;
+    for granule in locked {
+        let is_rd = granule.address() == rd;
+        let wiped = granule.wipe(&mut cpu.slots.delegated);
+        if is_rd {
+            let rd: LockedGranule<'_, Rd> = wiped.transition();
+            cpu.slots.rd.map(&rd).get_mut::<RealmDescriptor>().init(parameters);
+        } else {
+            let root: LockedGranule<'_, Rtt> = wiped.transition();
+            cpu.slots.rtt.map(&root).get::<RttTable>().fill_root(stage2, number);
+            // A locked set ascends, as the numbers of the tables do.
+            number += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a Realm in state NEW ACTIVE.
+///
+/// # Errors
+///
+/// [`RealmError::Granule`], [`RealmError::State`].
+pub fn activate(
+    granules: &GranuleTable<'_>,
+    cpu: &mut Cpu,
+    rd: GranuleAddress,
+) -> Result<(), RealmError> {
+    let rd = granules.lock::<Rd>(cpu.index, rd)?;
+    let mut mapping = cpu.slots.rd.map(&rd);
+    let realm: &mut RealmDescriptor = mapping.get_mut();
+    if realm.state != RealmState::New {
+        return Err(RealmError::State);
+    }
+    realm.state = RealmState::Active;
+    Ok(())
+}
+
+/// Destroys a Realm that has neither RECs nor live RTTEs. Its granules become Delegated.
+///
+/// # Errors
+///
+/// [`RealmError::Granule`], [`RealmError::Live`].
+pub fn destroy(
+    granules: &GranuleTable<'_>,
+    vmids: &VmidTable,
+    cpu: &mut Cpu,
+    rd: GranuleAddress,
+) -> Result<(), RealmError> {
+    let rd = granules.lock::<Rd>(cpu.index, rd)?;
+    let stage2 = cpu.slots.rd.map(&rd).get::<RealmDescriptor>().stage2;
+    // Its references are its RECs, those of a root table its live entries.
+    let rd = rd.into_unused().map_err(|_| RealmError::Live)?;
+    let named: ArrayVec<_, MAX_SET> = roots(&stage2).collect();
+    let locked =
+        granules.lock_set::<Unused<Rtt>>(cpu.index, &named).map_err(|_| RealmError::Live)?;
+    // TLBs may hold stage 1 of the Realm, which the next Realm with this VMID must not see.
+    invalidate_realm(&stage2);
+    for root in locked {
+        drop(root.transition::<Delegated>());
+    }
+    drop(rd.transition::<Delegated>());
+    vmids.give_back(stage2.vmid);
+    Ok(())
+}

@@ -8,7 +8,6 @@ pub mod measurement;
 pub mod parameters;
 pub mod rd;
 pub mod rec;
-mod sha256_known;
 pub mod stage2;
 pub mod vmid;
 

@@ -104,7 +104,8 @@ pub fn destroy(
     for root in locked {
         drop(root.transition::<Delegated>());
     }
-    drop(rd.transition::<Delegated>());
+    // Measurements of a Realm do not wait for the next use of the granule.
+    drop(rd.transition::<Delegated>().wipe(&mut cpu.slots.delegated));
     vmids.give_back(stage2.vmid);
     Ok(())
 }

@@ -94,10 +94,11 @@ pub fn destroy(
         })?;
     let RecIdentity { realm, auxiliary, .. } = *cpu.slots.rec.map(&rec).get();
     let locked = granules.lock_set::<RecAux>(cpu.index, &auxiliary)?;
+    // Registers and tokens of a Realm do not wait for the next use of a granule.
     for granule in locked {
-        drop(granule.transition::<Delegated>());
+        drop(granule.transition::<Delegated>().wipe(&mut cpu.slots.delegated));
     }
-    drop(rec.transition::<Delegated>());
+    drop(rec.transition::<Delegated>().wipe(&mut cpu.slots.delegated));
     // Last: now the Realm may go.
     drop(granules.adopt_reference::<Rd>(realm));
     Ok(())

@@ -51,6 +51,21 @@ fn a_realm_is_built_and_taken_down_and_leaves_nothing() {
 }
 
 #[test]
+fn what_a_realm_and_its_recs_held_is_wiped_when_they_are_destroyed() {
+    let fixture = RealmFixture::new();
+    let is_zero = |granule| fixture.system.machine.memory.granule_is(granule, 0);
+    fixture.realm(RD, ROOT, 1);
+    fixture.rec(RD, REC, AUX, 0);
+    assert!(!is_zero(RD) && !is_zero(REC));
+    // Nothing writes there yet.
+    fixture.system.machine.memory.fill_granule(AUX, 0x5ec7e7);
+    assert_eq!(fixture.call(function::REC_DESTROY, &[REC]), SUCCESS);
+    assert!(is_zero(REC) && is_zero(AUX));
+    assert_eq!(fixture.call(function::REALM_DESTROY, &[RD]), SUCCESS);
+    assert!(is_zero(RD));
+}
+
+#[test]
 fn a_vmid_is_free_again_when_its_realm_is_gone_or_never_came_to_be() {
     let fixture = RealmFixture::new();
     fixture.realm(RD, ROOT, 7);

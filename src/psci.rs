@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! PSCI calls of a REC on another REC of its Realm, which wait until the host has said which
-//! granule the other one is (RMI_PSCI_COMPLETE).
+//! PSCI calls of a REC on another REC of its Realm. The host completes them, because it knows the
+//! granule of the other REC (RMI_PSCI_COMPLETE).
 
 use crate::abi::psci;
 use crate::granule::state::{self, Unused};
@@ -32,7 +32,7 @@ impl From<LockError> for PsciError {
 /// The REC that a call is on.
 #[derive(Debug)]
 enum Target<'a> {
-    /// It does not run, so that it is the caller's.
+    /// It does not run.
     Idle(&'a mut Rec),
     /// Another CPU runs it.
     Running(&'a RecIdentity),
@@ -46,7 +46,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The REC, if it is off: it does not run, and may not.
+    /// The REC, if it is off: not runnable.
     fn off(self) -> Option<&'a mut Rec> {
         match self {
             Self::Idle(rec) if !rec.runnable => Some(rec),

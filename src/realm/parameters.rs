@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The parameters of a Realm (RmiRealmParams): copied from the host's memory once, checked as a
-//! whole, then a value that only a legal set of parameters has.
+//! The parameters of a Realm (RmiRealmParams): copied from the host's memory once, then checked.
 //!
-//! Fields that are reserved are neither read nor measured.
+//! [`RealmParameters`] has only legal values. Reserved fields are neither read nor measured.
 
 use core::mem::offset_of;
 
@@ -24,11 +23,10 @@ const MAX_BITS_WITHOUT_LPA2: u8 = 48;
 /// The physical address range without which a walk cannot start at level 0 (Arm ARM D8.2.7).
 const MIN_PHYSICAL_BITS_FOR_LEVEL_0: u8 = 44;
 
-/// What this RMM can do for a Realm on these CPUs: feature register 0, and what no register tells
-/// the host.
+/// What this RMM can do for a Realm on these CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealmLimits {
-    /// The most bits of an Intermediate Physical Address.
+    /// The most bits of an IPA.
     pub ipa_bits: u8,
     /// Bits of a physical address that the CPUs implement.
     pub physical_bits: u8,
@@ -47,27 +45,25 @@ pub struct RealmLimits {
 /// Which parameter is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RealmParametersError {
-    /// A flag asks for something that this RMM does not have: LPA2 on CPUs without, SVE, a PMU, or
-    /// what no flag is defined for.
+    /// A flag for a feature that this RMM or CPU does not have, or an undefined flag.
     Flags,
-    /// The IPA width is less than 32, or more than there is.
+    /// The IPA width is less than 32, or too large.
     IpaBits,
-    /// Breakpoints are 0, which is reserved, or more than there are.
+    /// Breakpoints are 0, which is reserved, or too many.
     Breakpoints,
-    /// Watchpoints are 0, which is reserved, or more than there are.
+    /// Watchpoints are 0, which is reserved, or too many.
     Watchpoints,
-    /// The hash algorithm is not one.
+    /// The hash algorithm is not supported.
     Algorithm,
-    /// The level of the root tables is none that a walk can start at.
+    /// A walk cannot start at the level of the root tables.
     StartLevel,
     /// A walk from this level does not translate this IPA width.
     IpaBitsFromStartLevel,
-    /// The number of root tables is not the one that follows from IPA width and level.
+    /// The number of root tables does not follow from IPA width and level.
     RootCount,
-    /// The root tables are not aligned to their size together, or beyond what a descriptor can
-    /// point to.
+    /// The root tables are not aligned to their size together, or beyond what descriptors reach.
     Root,
-    /// The VMID has more bits than there are.
+    /// The VMID has too many bits.
     Vmid,
 }
 
@@ -166,8 +162,7 @@ impl HostRealmParameters {
         } else {
             limits.physical_bits.min(MAX_BITS_WITHOUT_LPA2)
         };
-        // Aligned to their size: the tables do not wrap, nor pass a limit that the first of them
-        // does not.
+        // Aligned to their size, the tables neither wrap nor pass a limit that the first does not.
         let reachable = rtt_base.checked_shr(u32::from(address_bits)) == Some(0);
         let root = GranuleAddress::new(root)
             .filter(|_| root.is_aligned(size) && reachable)
@@ -187,11 +182,9 @@ impl HostRealmParameters {
     }
 }
 
-/// How many root tables at `start` translate `ipa_bits`; `None` when none do (Arm ARM D8.2.2,
-/// D8.2.7).
+/// How many root tables at `start` translate `ipa_bits`, if any do (Arm ARM D8.2.2, D8.2.7).
 const fn root_count(ipa_bits: u8, start: Level, lpa2: bool) -> Option<u8> {
-    // The bits that a single table at this level translates, and how many more at most:
-    // concatenated, 2 to 16 tables.
+    // Bits that one table at this level translates, and how many more 16 concatenated ones do.
     let (single, more) = match start {
         Level::Three => (21, 4),
         Level::Two => (30, 4),
@@ -200,8 +193,7 @@ const fn root_count(ipa_bits: u8, start: Level, lpa2: bool) -> Option<u8> {
         // A table of 16 entries.
         Level::MinusOne => (52, 0),
     };
-    // A single table with one bit or less to resolve is not a legal start: the walk starts one
-    // level down.
+    // With fewer bits the walk starts one level down.
     let least = if matches!(start, Level::MinusOne) { 49 } else { single - 8 };
     if ipa_bits < least || ipa_bits > single + more {
         None
@@ -217,7 +209,7 @@ const fn root_count(ipa_bits: u8, start: Level, lpa2: bool) -> Option<u8> {
 pub struct RealmParameters {
     /// What is measured.
     pub measured: MeasuredRealmParameters,
-    /// The stage-2 translation. Whether the root tables and the VMID are free is another question.
+    /// The stage-2 translation. Its root tables and VMID may be in use.
     pub stage2: Stage2,
     /// The Realm Personalization Value.
     pub personalization: [u64; 8],

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Realm Descriptor: what the RMM keeps of a Realm, in the granule in state RD that the host
-//! names it by.
+//! The Realm Descriptor: what the RMM keeps of a Realm, in a granule in state RD.
 //!
-//! It is read and written under the lock of that granule. That RECs exist is counted by the
-//! granule's references, one for each.
+//! It is read and written under the lock of that granule. The granule's references count the RECs.
 
 use super::measurement::{InitialMeasurement, MEASUREMENT_SLOTS, Measurement};
 use super::parameters::RealmParameters;
@@ -13,19 +11,19 @@ use crate::mem::Content;
 
 /// RECs that a Realm may have: 2^[`MAX_RECS_ORDER`] - 1.
 pub const MAX_RECS: u16 = (1 << MAX_RECS_ORDER) - 1;
-/// MAX_RECS_ORDER of feature register 0. The references to a granule are counted in ten bits, and
-/// each REC has one to its RD.
+/// MAX_RECS_ORDER of feature register 0. Each REC has a reference to its RD; references are counted
+/// in ten bits.
 pub const MAX_RECS_ORDER: u32 = 10;
 
 /// The state of a Realm (RMM specification 1.0, Realm life cycle).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RealmState {
-    /// Being built: its content is measured, and it cannot run.
+    /// Being built and measured. It cannot run.
     New = 0,
-    /// Measured, and runnable.
+    /// It can run.
     Active = 1,
-    /// Switched off by itself: it never runs again.
+    /// It has switched itself off and never runs again.
     SystemOff = 2,
 }
 
@@ -34,30 +32,29 @@ pub enum RealmState {
 pub struct RealmDescriptor {
     /// Its state.
     pub state: RealmState,
-    /// The index of the next REC: as many as have been created, destroyed ones included.
+    /// The index of the next REC: how many have been created, destroyed ones included.
     pub next_rec: u16,
-    /// What its content was when it was built.
+    /// The Realm Initial Measurement.
     pub initial_measurement: InitialMeasurement,
-    /// The measurements that it extends itself.
+    /// The Realm Extensible Measurements.
     pub extensible_measurements: [Measurement; MEASUREMENT_SLOTS - 1],
     /// Its stage-2 translation.
     pub stage2: Stage2,
-    /// What the host names it by in attestation.
+    /// The Realm Personalization Value.
     pub personalization: [u64; 8],
-    /// Breakpoints that it has, less one.
+    /// Breakpoints, less one.
     pub breakpoints: u8,
-    /// Watchpoints that it has, less one.
+    /// Watchpoints, less one.
     pub watchpoints: u8,
 }
 
-// SAFETY: numbers, and enumerations of which one value is 0; no other type is the content of an RD.
+// SAFETY: zero is a value of each field; no other type is the content of an RD.
 unsafe impl Content for RealmDescriptor {
     type State = Rd;
 }
 
 impl RealmDescriptor {
-    /// Makes a descriptor that is all zero that of a new Realm with these parameters, its initial
-    /// measurement begun.
+    /// Initializes a descriptor that is zero for a new Realm with these parameters.
     pub fn init(&mut self, parameters: &RealmParameters) {
         self.initial_measurement = InitialMeasurement::new(&parameters.measured);
         self.stage2 = parameters.stage2;

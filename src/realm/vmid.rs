@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! VMIDs: which Realm a translation belongs to. The host names one for each Realm; the RMM sees to
-//! it that no two Realms have the same.
+//! VMIDs: which Realm a translation belongs to. The host chooses them; the RMM ensures that no two
+//! Realms share one.
 //!
-//! Lock-free: taking and giving back are one atomic instruction each, so that a race for one VMID
-//! has exactly one winner.
+//! Taking and giving back are one atomic instruction each: a race for a VMID has one winner.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,8 +16,7 @@ const WORD_BITS: usize = 64;
 pub struct Vmid(u16);
 
 impl Vmid {
-    /// The VMID with this number. Whether the CPU has that many bits is a question of the Realm's
-    /// parameters.
+    /// The VMID with this number. Realm parameters are checked for the bits that the CPU has.
     pub const fn new(number: u16) -> Self {
         Self(number)
     }
@@ -45,15 +43,15 @@ impl VmidTable {
         (&self.0[number / WORD_BITS], 1 << (number % WORD_BITS))
     }
 
-    /// Takes `vmid`; whether it was free, which of all that race for it one finds.
+    /// Takes `vmid`. Returns whether it was free.
     #[must_use = "the VMID is another Realm's unless this is true"]
     pub fn take(&self, vmid: Vmid) -> bool {
         let (word, bit) = self.word_and_bit(vmid);
-        // Acquire: what the last Realm with this VMID did, its TLB maintenance included, is over.
+        // Acquire: the TLB maintenance of the last Realm with this VMID is complete.
         word.fetch_or(bit, Ordering::Acquire) & bit == 0
     }
 
-    /// Gives `vmid` back. The caller's Realm has it, and no translation of it is left in any TLB.
+    /// Gives `vmid` back. The caller's Realm has it, and no TLB holds a translation of it.
     pub fn give_back(&self, vmid: Vmid) {
         let (word, bit) = self.word_and_bit(vmid);
         word.fetch_and(!bit, Ordering::Release);

@@ -38,27 +38,27 @@ impl Dialect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// An argument is wrong.
-    ErrorInput,
+    Input,
     /// The Realm is in a wrong state, or live. The index is not 0 only for RMI_REC_ENTER of a Realm
     /// in state SYSTEM_OFF: 1.
-    ErrorRealm(u8),
+    Realm(u8),
     /// The REC is in a wrong state.
-    ErrorRec,
+    Rec,
     /// The RTTE is in a wrong state. The index is the level of its table.
-    ErrorRtt(Level),
+    Rtt(Level),
     /// The RMM is in a wrong state (2.0).
-    ErrorGlobal,
+    Global,
 }
 
 impl Status {
     /// The result word.
     pub const fn word(self) -> u64 {
         let (status, index) = match self {
-            Self::ErrorInput => (status::ERROR_INPUT, 0),
-            Self::ErrorRealm(index) => (status::ERROR_REALM, index),
-            Self::ErrorRec => (status::ERROR_REC, 0),
-            Self::ErrorRtt(level) => (status::ERROR_RTT, level.number().to_le_bytes()[0]),
-            Self::ErrorGlobal => (status::ERROR_GLOBAL, 0),
+            Self::Input => (status::ERROR_INPUT, 0),
+            Self::Realm(index) => (status::ERROR_REALM, index),
+            Self::Rec => (status::ERROR_REC, 0),
+            Self::Rtt(level) => (status::ERROR_RTT, level.number().to_le_bytes()[0]),
+            Self::Global => (status::ERROR_GLOBAL, 0),
         };
         u64::from_le_bytes([status, index, 0, 0, 0, 0, 0, 0])
     }
@@ -84,40 +84,40 @@ pub type Outcome<const OUTPUTS: usize = 0> = Result<[u64; OUTPUTS], Failure>;
 
 impl From<LockError> for Status {
     fn from(_: LockError) -> Self {
-        Self::ErrorInput
+        Self::Input
     }
 }
 
 impl From<NsAccessError> for Status {
     fn from(_: NsAccessError) -> Self {
-        Self::ErrorInput
+        Self::Input
     }
 }
 
 impl From<RangeError> for Status {
     fn from(_: RangeError) -> Self {
-        Self::ErrorInput
+        Self::Input
     }
 }
 
 impl From<PsciError> for Status {
     fn from(_: PsciError) -> Self {
-        Self::ErrorInput
+        Self::Input
     }
 }
 
 impl From<WalkError> for Status {
     fn from(error: WalkError) -> Self {
-        Self::ErrorRtt(error.level())
+        Self::Rtt(error.level())
     }
 }
 
 impl From<RealmError> for Status {
     fn from(error: RealmError) -> Self {
         match error {
-            RealmError::Granule(_) | RealmError::VmidInUse | RealmError::Rec => Self::ErrorInput,
-            RealmError::State | RealmError::Live | RealmError::Full => Self::ErrorRealm(0),
-            RealmError::RecRunning => Self::ErrorRec,
+            RealmError::Granule(_) | RealmError::VmidInUse | RealmError::Rec => Self::Input,
+            RealmError::State | RealmError::Live | RealmError::Full => Self::Realm(0),
+            RealmError::RecRunning => Self::Rec,
         }
     }
 }
@@ -190,7 +190,10 @@ impl fmt::Debug for Command {
 /// Each row is `NAME(argument: Type, ...) -> [output, ...] = handler;`, NAME being that of its
 /// function identifier in [`abi::rmi::function`](crate::abi::rmi::function).
 macro_rules! commands {
-    ($($name:ident($($argument:ident: $type:ident),*) $(-> [$($output:ident),*])? = $handler:path;)*) => {
+    ($(
+        $name:ident($($argument:ident: $type:ident),*) $(-> [$($output:ident),*])?
+            = $handler:path;
+    )*) => {
         /// The commands of this dialect.
         pub const COMMANDS: &[$crate::rmi::Command] = &[$($crate::rmi::Command {
             name: stringify!($name),
@@ -200,23 +203,27 @@ macro_rules! commands {
             serve: |rmm, cpu, registers| {
                 const OUTPUTS: usize = <[&str]>::len(&[$($(stringify!($output)),*)?]);
                 let [_, $($argument,)* ..] = *registers;
-                let outcome: $crate::rmi::call::Outcome<OUTPUTS> = (|| {
+                $crate::rmi::call::answer::<OUTPUTS>(registers, || {
                     $(let $argument = <$type as $crate::rmi::call::Argument>::decode($argument)
-                        .ok_or($crate::rmi::call::Status::ErrorInput)?;)*
+                        .ok_or($crate::rmi::call::Status::Input)?;)*
                     $handler(rmm, cpu $(, $argument)*)
-                })();
-                $crate::rmi::call::answer(registers, outcome);
+                });
             },
         }),*];
     };
 }
 pub(super) use commands;
 
-/// Writes the answer. x0 to x3 are always written, so that nothing of the RMM is ever in them;
-/// x4 to x7 stay the caller's (SMCCC 1.2) unless they are outputs.
-pub(super) fn answer<const OUTPUTS: usize>(registers: &mut Registers, outcome: Outcome<OUTPUTS>) {
+/// Runs a command and writes its answer.
+///
+/// x0 to x3 are always written, so that nothing of the RMM is ever in them; x4 to x7 stay the
+/// caller's (SMCCC 1.2) unless they are outputs.
+pub(super) fn answer<const OUTPUTS: usize>(
+    registers: &mut Registers,
+    command: impl FnOnce() -> Outcome<OUTPUTS>,
+) {
     const { assert!(OUTPUTS <= 4, "x1 to x4") };
-    let (result, [x1, x2, x3]) = match outcome {
+    let (result, [x1, x2, x3]) = match command() {
         Ok(outputs) => {
             if let Some(x4) = outputs.get(3) {
                 registers[4] = *x4;

@@ -14,7 +14,7 @@ use crate::percpu::Cpu;
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Outcome {
     let locked = rmm.granules.lock::<Ns>(cpu.index, granule)?;
     // EL3 refuses what is not Non-secure: the host named memory of EL3 or of the Secure world.
-    services::delegate(locked).map(drop).map_err(|_| Status::ErrorInput)?;
+    services::delegate(locked).map(drop).map_err(|_| Status::Input)?;
     Ok([])
 }
 
@@ -24,7 +24,7 @@ pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) 
     let wiped = locked.wipe(&mut cpu.slots.delegated);
     services::undelegate(wiped).map(drop).map_err(|refusal| {
         report_refused(rmm, granule, refusal);
-        Status::ErrorInput
+        Status::Input
     })?;
     Ok([])
 }

@@ -15,17 +15,19 @@ pub mod v1;
 pub mod v2;
 mod version;
 
+use log::{LevelFilter, STATIC_MAX_LEVEL};
+
 pub use call::{Command, Dialect};
 use call::{Dispatch, Trace};
 pub use state::Rmm;
 
 pub use crate::abi::rmi::function;
 use crate::arch::smc::Registers;
-use crate::log::{Level, MAX_LEVEL};
 use crate::percpu::Cpu;
 
 /// Whether every call is logged: never in a product, nor in tests on a host.
-const TRACES: bool = cfg!(target_os = "none") && MAX_LEVEL as u8 >= Level::Debug as u8;
+const TRACES: bool =
+    cfg!(target_os = "none") && STATIC_MAX_LEVEL as usize >= LevelFilter::Debug as usize;
 
 static V1: Dispatch = Dispatch::new(v1::COMMANDS);
 static V2: Dispatch = Dispatch::new(v2::COMMANDS);
@@ -43,7 +45,7 @@ pub fn handle(dialect: Dialect, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Re
     };
     dispatch.serve(rmm, cpu, registers);
     if let Some(before) = &before {
-        crate::debug!("{}", Trace { commands, before, after: registers });
+        log::debug!("{}", Trace { commands, before, after: registers });
     }
     check_slots(cpu);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The state of the RMM as a whole: a plain value, of which the target has one and a test as many
-//! as it likes.
+//! The state of the RMM as a whole: a plain value, one on the target, many in tests.
 
 use super::call::Dialect;
 use super::features::Features;
@@ -55,19 +54,17 @@ impl<'a> Rmm<'a> {
         self.active.load(Ordering::Acquire)
     }
 
-    /// Changes the global state from INIT to ACTIVE; whether it was INIT, which of all calls only
-    /// one ever finds.
+    /// Changes the global state from INIT to ACTIVE. Returns whether it was INIT: true once.
     pub(super) fn activate(&self) -> bool {
         !self.active.swap(true, Ordering::AcqRel)
     }
 
-    /// How often EL3 refused to take back a granule that the RMM holds: 0 unless EL3 and the RMM
-    /// disagree.
+    /// How often EL3 refused to take back a granule: 0 unless EL3 and the RMM disagree.
     pub fn refused_undelegates(&self) -> u64 {
         self.refused_undelegates.load(Ordering::Relaxed)
     }
 
-    /// Records that EL3 refused to take back a granule; how often it had before.
+    /// Counts a refusal of EL3 to take back a granule. Returns the count before.
     pub(super) fn count_refused_undelegate(&self) -> u64 {
         self.refused_undelegates.fetch_add(1, Ordering::Relaxed)
     }

@@ -11,6 +11,6 @@ pub(super) fn version(rmm: &Rmm<'_>, _: &mut Cpu, requested: u64) -> Outcome<2> 
     if requested == supported {
         Ok([supported, supported])
     } else {
-        Err(Failure { status: Status::ErrorInput, outputs: [supported, supported, 0] })
+        Err(Failure { status: Status::Input, outputs: [supported, supported, 0] })
     }
 }

@@ -4,11 +4,11 @@
 use crate::granule::{GranuleAddress, state};
 use crate::mem::Content;
 
-/// Auxiliary granules of a REC, beyond the REC itself: memory to write its attestation token in.
+/// Auxiliary granules of a REC: memory for its attestation token.
 pub const AUXILIARY: usize = 1;
 
-/// What names a REC within its Realm: the affinity fields of MPIDR_EL1, with 16 RECs at affinity
-/// level 0 and 256 at each of the others (RmiRecMpidr).
+/// RmiRecMpidr: the affinity fields of MPIDR_EL1, with 16 RECs at affinity level 0 and 256 at each
+/// of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Mpidr(u32);
@@ -17,7 +17,7 @@ impl Mpidr {
     /// Aff0 is 4 bits at 0, Aff1 to Aff3 are 8 bits each at 8, 16 and 24.
     const DEFINED: u64 = 0xffff_ff0f;
 
-    /// The name in this register value; `None` when a bit is set that is in no affinity field.
+    /// Decodes a register value; `None` if a bit outside the affinity fields is set.
     pub const fn new(value: u64) -> Option<Self> {
         if value & !Self::DEFINED != 0 {
             return None;
@@ -32,8 +32,8 @@ impl Mpidr {
     }
 }
 
-/// What a REC is, which does not change while there is one: the holder of the granule's lock may
-/// look at it even while another CPU runs the REC, which has the rest of it to itself.
+/// What of a REC does not change. The holder of the granule's lock may read it even while another
+/// CPU runs the REC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct RecIdentity {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A Realm Execution Context: a virtual CPU of a Realm, in the granule in state REC that the host
-//! names it by.
+//! Realm Execution Context: a virtual CPU of a Realm, in a granule in state REC.
 //!
-//! It is read and written under the lock of that granule, or under the one reference that a REC has
-//! while it runs.
+//! It is read and written under the lock of that granule, or by the CPU that runs it, which holds
+//! its one reference.
 
 mod identity;
 pub mod lifecycle;
@@ -28,13 +27,13 @@ pub enum RequestedRipas {
     Ram = 1,
 }
 
-/// What a REC waits for the host to do before it runs again.
+/// What the host must do before a REC runs again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum PendingRequest {
     /// Nothing.
     None,
-    /// A change of RIPAS, which RMI_RTT_SET_RIPAS carries out.
+    /// A change of RIPAS, by RMI_RTT_SET_RIPAS.
     Ripas {
         /// The first address not changed yet.
         base: u64,
@@ -45,7 +44,7 @@ pub enum PendingRequest {
         /// Whether DESTROYED memory is to be changed too.
         change_destroyed: bool,
     },
-    /// PSCI CPU_ON of another REC, which RMI_PSCI_COMPLETE carries out.
+    /// PSCI CPU_ON of another REC, by RMI_PSCI_COMPLETE.
     CpuOn {
         /// The other REC.
         target: Mpidr,
@@ -54,7 +53,7 @@ pub enum PendingRequest {
         /// What it finds in X0.
         context: u64,
     },
-    /// PSCI AFFINITY_INFO of another REC, which RMI_PSCI_COMPLETE carries out.
+    /// PSCI AFFINITY_INFO of another REC, by RMI_PSCI_COMPLETE.
     AffinityInfo {
         /// The other REC.
         target: Mpidr,

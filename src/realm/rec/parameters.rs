@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The parameters of a REC (RmiRecParams): copied from the host's memory once, then a value. Most
-//! rules depend on the Realm, and are the command's.
+//! The parameters of a REC (RmiRecParams), copied from the host's memory once.
+//!
+//! Rules that depend on the Realm are checked when the REC is created.
 
 use core::mem::offset_of;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The registers of a REC that does not run.
 
-/// The registers of a REC while it does not run, as far as they are not 0 at reset.
+/// The registers of a REC that are not 0 at reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registers {
     /// X0 to X30.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The stage-2 translation of a Realm: what its tables are built and walked by.
+//! The parameters of a Realm's stage 2, and its registers VTCR_EL2 and VTTBR_EL2.
 //!
-//! A [`Stage2`] is made once, from validated Realm parameters, lives in the RD and never changes.
+//! A [`Stage2`] is made once, from validated Realm parameters. The RD holds it; it never changes.
 
 use crate::cpu::CpuFeatures;
 use crate::granule::GranuleAddress;
@@ -14,7 +14,7 @@ pub const MAX_ROOT_TABLES: u8 = 16;
 /// The stage-2 translation of one Realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage2 {
-    /// Bits of an Intermediate Physical Address. The lower half of what they span is protected.
+    /// Bits of an IPA. The lower half of the IPA space is protected.
     pub ipa_bits: u8,
     /// The level of the root tables.
     pub start_level: Level,
@@ -22,7 +22,7 @@ pub struct Stage2 {
     pub root_count: u8,
     /// Whether descriptors are those of LPA2, with 52-bit addresses.
     pub lpa2: bool,
-    /// What tags the translations of this Realm.
+    /// VMID.
     pub vmid: Vmid,
     /// The first root table; the others follow it.
     pub root: GranuleAddress,

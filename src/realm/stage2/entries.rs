@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What is done to entries that are no tables: memory assigned and taken away, unprotected
-//! mappings, RIPAS.
+//! Changes of entries that are no tables: memory, unprotected mappings, RIPAS.
 
 use super::entry::{Entry, Ripas, UnprotectedMapping};
 use super::walk::{Walk, destroyed_entry};
@@ -12,13 +11,13 @@ use crate::mem::Slot;
 use crate::xlat::Level;
 
 impl<'g> Walk<'_, 'g> {
-    /// Assigns a granule, given by `memory`, to the UNASSIGNED page walked for, whose RIPAS becomes
-    /// `ripas` or stays (RMI_DATA_CREATE, RMI_DATA_CREATE_UNKNOWN).
+    /// Assigns the granule that `memory` returns to the UNASSIGNED page walked for
+    /// (RMI_DATA_CREATE, RMI_DATA_CREATE_UNKNOWN). Its RIPAS becomes `ripas`, or stays.
     ///
     /// # Errors
     ///
-    /// [`WalkError::Short`], [`WalkError::NotUnassigned`]; then no memory has been asked for. And what
-    /// `memory` fails with.
+    /// [`WalkError::Short`], [`WalkError::NotUnassigned`]; then `memory` has not been called. Or
+    /// its error.
     pub fn assign<E: From<WalkError>>(
         self,
         slot: &mut Slot,
@@ -39,7 +38,7 @@ impl<'g> Walk<'_, 'g> {
 
     /// Takes the granule of the ASSIGNED page walked for away from the Realm (RMI_DATA_DESTROY).
     ///
-    /// Gives the granule, which is Delegated, and the next IPA that the host has to look at.
+    /// Returns the granule, now Delegated, and the next IPA to look at.
     ///
     /// # Errors
     ///
@@ -88,8 +87,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Unmaps the ASSIGNED_NS entry at `level` (RMI_RTT_UNMAP_UNPROTECTED). Gives the next IPA that
-    /// the host has to look at.
+    /// Unmaps the ASSIGNED_NS entry at `level` (RMI_RTT_UNMAP_UNPROTECTED). Returns the next IPA to
+    /// look at.
     ///
     /// # Errors
     ///
@@ -107,12 +106,10 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Gives UNASSIGNED entries from the one walked for up to `top` RIPAS RAM, as far as they are
-    /// EMPTY or RAM and in one table, and at least one of them when an interrupt is pending
-    /// (RMI_RTT_INIT_RIPAS).
+    /// Sets RIPAS of UNASSIGNED entries from the one walked for to RAM, up to `top`, as far as they
+    /// are EMPTY or RAM and in one table (RMI_RTT_INIT_RIPAS). Returns the first IPA not reached.
     ///
-    /// `measure` is told of each, its first IPA and the first one beyond. Gives the first IPA that
-    /// was not reached.
+    /// `measure` gets the range of each.
     ///
     /// # Errors
     ///
@@ -134,9 +131,10 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Gives protected entries from the one walked for up to `top` another RIPAS, as the Realm has
-    /// asked, as far as they are in one table and are not DESTROYED, or the Realm wants those
-    /// changed as well (RMI_RTT_SET_RIPAS). Gives the first IPA that was not reached.
+    /// Sets RIPAS of protected entries from the one walked for, up to `top`, as far as they are in
+    /// one table (RMI_RTT_SET_RIPAS). Returns the first IPA not reached.
+    ///
+    /// An entry with RIPAS DESTROYED stops it, unless the Realm wants those changed as well.
     ///
     /// # Errors
     ///

@@ -2,16 +2,16 @@
 //! RTT entries: the only place that knows the bits of a stage-2 descriptor (Arm ARM D8.3; RMM
 //! specification 1.0, RTT entry).
 //!
-//! An [`Entry`] says what its Intermediate Physical Addresses are to the host (HIPAS) and to the
-//! Realm (RIPAS). Only ASSIGNED with RIPAS RAM and ASSIGNED_NS are descriptors that the walker
-//! takes; the others are invalid ones, of which it looks at bit 0 alone, and the rest is ours:
+//! An [`Entry`] has a state for the host (HIPAS) and one for the Realm (RIPAS). Only ASSIGNED with
+//! RIPAS RAM, ASSIGNED_NS and TABLE are valid descriptors. Of an invalid one the walker looks at
+//! bit 0 alone; the rest is ours:
 //!
 //! | 49:12, 9:8 | 5:4 | 3 | 2 | 0 |
 //! | --- | --- | --- | --- | --- |
 //! | address, if ASSIGNED | RIPAS | UNASSIGNED_NS | ASSIGNED | 0 |
 //!
-//! So zero is UNASSIGNED with RIPAS EMPTY, and an entry is live if bit 0 or bit 2 is set in an
-//! invalid one: see [`is_live`].
+//! So zero is UNASSIGNED with RIPAS EMPTY, and an entry is live if bit 0 or bit 2 is set: see
+//! [`is_live`].
 //!
 //! Memory types are those of FEAT_S2FWB: HCR_EL2.FWB is 1 while a Realm runs.
 
@@ -59,7 +59,7 @@ pub enum Ripas {
     Destroyed = 2,
 }
 
-/// What the host says of an unprotected mapping: where it leads, and how it may be accessed.
+/// The host's part of an unprotected mapping: output address and attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnprotectedMapping {
     output: PhysAddr,
@@ -68,11 +68,10 @@ pub struct UnprotectedMapping {
 }
 
 impl UnprotectedMapping {
-    /// Takes apart a descriptor that the host proposes for an unprotected mapping at `level`
-    /// (RMI_RTT_MAP_UNPROTECTED).
+    /// Decodes a descriptor of the host for an entry at `level` (RMI_RTT_MAP_UNPROTECTED).
     ///
-    /// `None` if it has bits that are not the host's to choose, an output address that is not a
-    /// multiple of what the entry maps, or memory attributes that are reserved.
+    /// `None` if it sets bits that the host does not control, if its output address is not aligned
+    /// to what the entry maps, or if its memory attributes are reserved.
     pub fn new(descriptor: u64, level: Level, format: DescriptorFormat) -> Option<Self> {
         const ATTRIBUTES: u64 = MEMORY_ATTRIBUTES | READ_WRITE;
         let output = PhysAddr::new(decode_address(descriptor, format));
@@ -84,7 +83,7 @@ impl UnprotectedMapping {
             .then_some(Self { output, attributes: descriptor & ATTRIBUTES })
     }
 
-    /// Where it leads, in Non-secure PAS.
+    /// The output address, in Non-secure PAS.
     pub fn output(self) -> PhysAddr {
         self.output
     }
@@ -100,12 +99,11 @@ impl UnprotectedMapping {
 pub enum Entry {
     /// Protected, without memory.
     Unassigned(Ripas),
-    /// Protected, with the granules from this address up, which are Data of the Realm and as many
-    /// as the entry maps.
+    /// Protected, with Data granules of the Realm: from this address up, as many as the entry maps.
     Assigned(Ripas, PhysAddr),
     /// Unprotected, not mapped.
     UnassignedNs,
-    /// Unprotected, mapped to what the host said.
+    /// Unprotected, mapped as the host chose.
     AssignedNs(UnprotectedMapping),
     /// The table of the next level.
     Table(GranuleAddress),
@@ -139,7 +137,7 @@ impl Entry {
         }
     }
 
-    /// What the descriptor `raw`, which [`encode`](Self::encode) made, is in a table at `level`.
+    /// Decodes `raw`, made by [`encode`](Self::encode), in a table at `level`.
     pub fn decode(raw: u64, level: Level, format: DescriptorFormat) -> Self {
         let address = PhysAddr::new(decode_address(raw, format));
         let ripas = match (raw >> RIPAS) & 3 {
@@ -164,21 +162,20 @@ impl Entry {
         Self::Assigned(Ripas::Ram, address)
     }
 
-    /// Whether the walker takes it for a mapping, so that TLBs may hold it.
+    /// Whether it is a page or block for the walker, so that TLBs may hold it.
     pub fn is_mapping(self) -> bool {
         matches!(self, Self::Assigned(Ripas::Ram, _) | Self::AssignedNs(_))
     }
 
-    /// Whether it stands for memory or for a table: what a table's references count.
+    /// Whether it is live: it has memory or a table. References of a table count these.
     pub fn is_live(self) -> bool {
         !matches!(self, Self::Unassigned(_) | Self::UnassignedNs)
     }
 }
 
-/// Whether any of several descriptors, or-ed together, is live: [`Entry::is_live`] without
-/// decoding.
+/// Whether any of several descriptors, or-ed together, is live.
 ///
-/// Those that are not live have neither bit, so that or-ing cannot make one up.
+/// One that is not live has neither bit, so or-ing cannot make one up.
 pub(super) fn is_live(raw: u64) -> bool {
     raw & (VALID | ASSIGNED) != 0
 }

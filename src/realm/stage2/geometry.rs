@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How the IPA space of a Realm falls into tables and entries: which IPAs there are, which of them
-//! are protected, and where each is found.
+//! The IPA space of a Realm: which IPAs it has, which are protected, and where each is found.
 
 use crate::address::{GRANULE_SIZE, Ipa};
 use crate::granule::GranuleAddress;
 use crate::realm::stage2::Stage2;
 use crate::xlat::{Level, TABLE_ENTRIES};
 
-/// Why an IPA or a range of them is refused. To the host they are all input errors.
+/// Why an IPA, a range or a level is refused. All are input errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeError {
     /// Beyond the IPA space of the Realm.
     OutOfSpace,
-    /// No multiple of what an entry at that level maps.
+    /// Not a multiple of what an entry at that level maps.
     Unaligned,
-    /// In the other half of the IPA space: protected where it must not be, or the other way around.
+    /// In the other half of the IPA space.
     WrongHalf,
-    /// A range that ends before it begins, or where it begins.
+    /// A range that ends where it begins, or before.
     Empty,
     /// There are no such entries at this level.
     Level,
@@ -34,7 +33,7 @@ impl EntryIndex {
         Self(level.index(ipa.get()))
     }
 
-    /// The index as a number, which the compiler is shown to be in range.
+    /// The index, visibly in range to the compiler.
     pub const fn get(self) -> usize {
         self.0 % TABLE_ENTRIES
     }
@@ -45,8 +44,7 @@ impl EntryIndex {
     }
 }
 
-/// Entries of a table at `level` that a walk may come to: at level -1 those that 52 bits of address
-/// reach.
+/// Entries of a table at `level` that a walk can use: at level -1, those that 52-bit IPAs reach.
 pub(super) const fn entries(level: Level) -> usize {
     match level {
         Level::MinusOne => 16,
@@ -62,7 +60,7 @@ pub(super) const COARSEST_BLOCK: Level = Level::One;
 pub(super) const TABLE_BITS: u32 = TABLE_ENTRIES.ilog2();
 
 impl Stage2 {
-    /// The first IPA that there is not.
+    /// The first IPA beyond the IPA space.
     pub const fn ipa_end(&self) -> u64 {
         1 << self.ipa_bits
     }
@@ -77,7 +75,7 @@ impl Stage2 {
         ipa.get() < self.protected_end()
     }
 
-    /// `ipa` as one that an entry at `level` maps from.
+    /// `ipa` as the first IPA of an entry at `level`.
     ///
     /// # Errors
     ///
@@ -167,15 +165,15 @@ impl Stage2 {
         }
     }
 
-    /// The root table that the walk for `ipa`, which is in the IPA space, begins in.
+    /// The root table for `ipa`, which is in the IPA space.
     ///
-    /// Concatenated tables are one behind the other and indexed by the bits above those that index
-    /// a table (Arm ARM D8.2.2).
+    /// Concatenated tables are contiguous, indexed by the bits above those that index a table (Arm
+    /// ARM D8.2.2).
     pub fn root_table(&self, ipa: Ipa) -> GranuleAddress {
         let table = ipa.get() >> (self.start_level.shift() + TABLE_BITS);
         let root = self.root.get();
-        // The root tables are granules, so that they do not pass the end of the address space; the
-        // root is for an IPA beyond the space.
+        // Root tables do not pass the end of the address space. The default is for an IPA beyond
+        // the IPA space.
         root.checked_add(table * GRANULE_SIZE).map_or(self.root, GranuleAddress::containing)
     }
 }

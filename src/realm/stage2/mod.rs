@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Realm Translation Tables (RTTs): the stage-2 tables of a Realm, built and taken down by the
-//! host, one granule each.
+//! Stage 2 of a Realm: its Realm Translation Tables (RTTs), one granule each.
 //!
-//! `docs/design/rtt.md` tells how they work together. Invariants:
+//! The host builds and destroys them. `docs/design/rtt.md` has the design. Invariants:
 //!
-//! - An RTT is reached by locking its way down from a root table, child before parent is let go,
-//!   and changed only under its lock.
-//! - Its references are as many as its live entries ([`Entry::is_live`]). Only an RTT without live
-//!   entries goes out of use, other than by being folded.
-//! - An ASSIGNED entry leads to Data of this Realm, to which no other entry leads; a TABLE entry
-//!   leads to an RTT of this Realm, to which no other entry leads.
-//! - What a TLB may hold of an entry is gone before the entry, or what it led to, becomes anything
-//!   else.
+//! - A walk locks each RTT on its way from a root table down, a child before its parent is
+//!   unlocked. An RTT is changed only under its lock.
+//! - Its references count its live entries ([`Entry::is_live`]). An RTT with live entries cannot be
+//!   destroyed, only folded.
+//! - The granules of an ASSIGNED entry are Data of this Realm, and the granule of a TABLE entry is
+//!   an RTT of this Realm. No other entry leads to them.
+//! - TLBs hold nothing of an entry before it, or what it led to, becomes anything else.
 
 mod control;
 mod entries;
@@ -32,19 +30,18 @@ pub use walk::Walk;
 use crate::address::Ipa;
 use crate::xlat::Level;
 
-/// Why nothing was changed, and the level of the table that the reason is in, which is what the
-/// host is told.
+/// Why nothing was changed, with the level that the host is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalkError {
-    /// The walk ended above the level that was wanted.
+    /// The walk ended above the wanted level.
     Short(Level),
-    /// There is a table already.
+    /// The entry is a TABLE already.
     IsTable(Level),
-    /// There is no table.
+    /// The entry is no TABLE.
     NoTable(Level),
     /// The table has live entries.
     Live(Level),
-    /// The entries of the table do not make one entry.
+    /// The table is not homogeneous.
     NotHomogeneous(Level),
     /// There are no blocks at this level.
     NoBlock(Level),
@@ -76,17 +73,18 @@ impl WalkError {
     }
 }
 
-/// A error, and the next IPA that the host has to look at when it takes a range down.
+/// Why nothing was unmapped, and where the host goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnmapError {
-    /// Why.
+    /// The reason.
     pub error: WalkError,
-    /// The first IPA from the one asked for on that is live, or where the table ends.
+    /// The first live IPA from the one walked for on, or the end of the table.
     pub walk_top: Ipa,
 }
 
-/// The invariants above do not hold any more. No host can bring that about; going on could give one
-/// Realm's memory to another.
+/// Internal inconsistency. Unreachable from host input.
+///
+/// Going on could give one Realm's memory to another.
 fn corrupt(invariant: &str) -> ! {
     panic!("translation tables of a Realm: {invariant}")
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The content of an RTT: entries in their places.
+//! The content of an RTT: 512 entries.
 //!
-//! Only the holder of the granule's lock writes, and the table walkers of all CPUs read at any
-//! time, so that each entry is written by one store.
+//! Only the holder of the granule's lock writes. The table walkers of all CPUs read at any time, so
+//! each entry is written by one store.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,8 +15,7 @@ use crate::mem::Content;
 use crate::realm::stage2::Stage2;
 use crate::xlat::{DescriptorFormat, Level, TABLE_ENTRIES};
 
-/// Entries that are looked at or written at a time where all of a table are, so that a loop costs
-/// little beside its accesses.
+/// Entries that a loop over a table reads or writes at a time.
 const CHUNK: usize = 16;
 
 /// The entries of an RTT.
@@ -33,8 +32,8 @@ unsafe impl Content for RttTable {
 }
 
 impl RttTable {
-    /// Fills root table `number` of a Realm, zeroed and not reachable yet: protected entries are
-    /// UNASSIGNED with RIPAS EMPTY, the others UNASSIGNED_NS.
+    /// Fills root table `number` of a new Realm, which is zero: protected entries are UNASSIGNED
+    /// with RIPAS EMPTY, the others UNASSIGNED_NS.
     pub fn fill_root(&self, stage2: &Stage2, number: u8) {
         let level = stage2.start_level;
         let unassigned_ns = Entry::UnassignedNs.encode(level, stage2.format());
@@ -57,18 +56,17 @@ impl RttTable {
         Entry::decode(load_descriptor(&self.0[index.get()]), level, format)
     }
 
-    /// Makes the entry at `index` of a table at `level` be `entry`. What makes walkers see it is
-    /// the caller's barrier.
+    /// Stores the entry at `index` of a table at `level`. A barrier of the caller makes walkers see
+    /// it.
     pub fn set(&self, index: EntryIndex, entry: Entry, level: Level, format: DescriptorFormat) {
         store_descriptor(&self.0[index.get()], entry.encode(level, format));
     }
 
-    /// Fills a table at `level`, which no walker can reach, with what `parent`, no table, is in one
-    /// entry (unfolding).
+    /// Unfolds `parent`, no table, into this table at `level`, which no walker can reach.
     pub fn unfold(&mut self, parent: Entry, level: Level, format: DescriptorFormat) {
         let first = parent.encode(level, format);
         match step(parent, level) {
-            // As the granule, which was just wiped, already is.
+            // The granule was just wiped.
             0 if first == 0 => {}
             0 => {
                 for chunk in self.0.as_chunks_mut::<CHUNK>().0 {
@@ -80,8 +78,7 @@ impl RttTable {
                 for chunk in self.0.as_chunks_mut::<CHUNK>().0 {
                     for entry in chunk {
                         *entry.get_mut() = raw;
-                        // Nothing carries out of the address: what `parent` maps is aligned to its
-                        // size.
+                        // Never carries out of the address: `parent` is aligned to its size.
                         raw = raw.wrapping_add(step);
                     }
                 }
@@ -89,8 +86,8 @@ impl RttTable {
         }
     }
 
-    /// The one entry that a table at `level` could be folded into, if all entries are alike and
-    /// their addresses, if any, run on from an aligned one.
+    /// The entry that this table at `level` folds into, if it is homogeneous: addresses, if any,
+    /// are contiguous from an aligned one.
     pub fn folded(&self, level: Level, format: DescriptorFormat) -> Option<Entry> {
         let first = Entry::decode(self.0[0].load(Ordering::Relaxed), level, format);
         let block_size = level.coarser()?.entry_size();
@@ -117,8 +114,8 @@ impl RttTable {
         Some(first)
     }
 
-    /// `ipa` if the entry at `index`, which is that of `ipa` in a table at `level`, is live; if
-    /// not, the first IPA of the next live entry, or the first one beyond the table.
+    /// The first IPA, from `ipa` on, of a live entry of this table at `level`; or its end. The
+    /// entry of `ipa` is at `index`.
     pub fn skip_non_live(&self, ipa: Ipa, index: EntryIndex, level: Level) -> Ipa {
         let (first, end) = (index.get(), entries(level));
         let is_live = |entry: &AtomicU64| entry::is_live(entry.load(Ordering::Relaxed));
@@ -138,20 +135,19 @@ impl RttTable {
     }
 }
 
-/// The first IPA that is beyond the table at `level` that `index`, the entry for `ipa`, is in.
+/// The first IPA beyond the table at `level` in which the entry for `ipa` is at `index`.
 pub(super) fn end_of_table(ipa: Ipa, index: EntryIndex, level: Level) -> Ipa {
     after(ipa, level, entries(level).saturating_sub(index.get()))
 }
 
-/// The first IPA of the entry at `level` that is `count` entries after that for `ipa`.
+/// The first IPA of the entry at `level` that is `count` entries after the one for `ipa`.
 fn after(ipa: Ipa, level: Level, count: usize) -> Ipa {
     let size = level.entry_size();
     // No more than a table's entries: this passes no 2^53.
     Ipa::new(ipa.align_down(size).get() + u64::try_from(count).unwrap_or_default() * size)
 }
 
-/// How much the descriptor of one entry at `level` is more than that of the one before, when
-/// together they are what `entry` is.
+/// The difference between the descriptors of neighbours at `level` that together are `entry`.
 fn step(entry: Entry, level: Level) -> u64 {
     match entry {
         Entry::Assigned(..) | Entry::AssignedNs(_) => level.entry_size(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What is done to whole tables: created (unfolding an entry), destroyed, folded into an entry.
+//! Changes of whole tables: created by unfolding an entry, destroyed, folded into an entry.
 
 use super::entry::Entry;
 use super::geometry::COARSEST_BLOCK;
@@ -12,17 +12,17 @@ use crate::granule::{GranuleAddress, LockedGranule};
 use crate::mem::Slot;
 use crate::xlat::{Level, TABLE_ENTRIES};
 
-/// References of a table of which every entry is live.
+/// References of a table whose entries are all live.
 const FULL: u16 = 512;
 static_assertions::const_assert_eq!(FULL as usize, TABLE_ENTRIES);
 
 impl<'g> Walk<'_, 'g> {
-    /// Puts a table, wiped and given by `table`, in place of the entry at level `parent`, filled
-    /// with what that entry was (RMI_RTT_CREATE).
+    /// Replaces the entry at level `parent` with the table that `table` returns, wiped, and fills
+    /// it with what the entry was (RMI_RTT_CREATE).
     ///
     /// # Errors
     ///
-    /// [`WalkError::Short`], [`WalkError::IsTable`]; then no table has been asked for.
+    /// [`WalkError::Short`], [`WalkError::IsTable`]; then `table` has not been called.
     pub fn create_table(
         self,
         slot: &mut Slot,
@@ -32,7 +32,7 @@ impl<'g> Walk<'_, 'g> {
     ) -> Result<(), WalkError> {
         self.to(slot, parent, |reached| {
             reached.expect_level(parent)?;
-            // Level 3 has no tables below it; the caller asks for none.
+            // Level 3 has no tables below it; no caller asks for one.
             let Some(level) = parent.finer() else { return Err(WalkError::Short(parent)) };
             let entry = reached.entry;
             if matches!(entry, Entry::Table(_)) {
@@ -40,14 +40,14 @@ impl<'g> Walk<'_, 'g> {
             }
             let table = table();
             if entry.is_mapping() {
-                // Break-before-make: the block is in no TLB when pages are.
+                // Break-before-make: no TLB holds the block when it may hold pages.
                 reached.unmap_entry(destroyed_entry(reached.stage2, reached.ipa));
             }
             let mut mapping = table_slot.map(&table);
             mapping.get_mut::<RttTable>().unfold(entry, level, reached.stage2.format());
             drop(mapping);
             if entry.is_live() {
-                // The block was counted, as the table is now.
+                // The parent counted the block; it counts the table now.
                 if table.get(FULL).is_err() {
                     corrupt("a table that was just made has live entries");
                 }
@@ -59,10 +59,10 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Takes the table below the entry at level `parent` out of use, if it has no live entries
+    /// Destroys the table below the entry at level `parent`, which has no live entries
     /// (RMI_RTT_DESTROY).
     ///
-    /// Gives the granule it was, and the next IPA that the host has to look at.
+    /// Returns its granule, now Delegated, and the next IPA to look at.
     ///
     /// # Errors
     ///
@@ -91,8 +91,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Replaces the entry at level `parent`, a table whose entries are alike, by the one entry that
-    /// maps the same, and takes the table out of use (RMI_RTT_FOLD). Gives the granule it was.
+    /// Folds the table below the entry at level `parent`, which is homogeneous, into that entry
+    /// (RMI_RTT_FOLD). Returns its granule, now Delegated.
     ///
     /// # Errors
     ///
@@ -120,14 +120,14 @@ impl<'g> Walk<'_, 'g> {
             }
             let invalid = destroyed_entry(reached.stage2, reached.ipa);
             if entry.is_mapping() {
-                // Break-before-make: the pages are in no TLB when the block is.
+                // Break-before-make: no TLB holds pages when it may hold the block.
                 reached.unmap_table(invalid);
             } else {
                 reached.unmap_entry(invalid);
             }
             reached.store_entry(entry);
             if entry.is_live() {
-                // The table was counted, as the block is now.
+                // The parent counted the table; it counts the block now.
                 if table.put(FULL).is_err() {
                     corrupt("a table has fewer live entries than were counted");
                 }

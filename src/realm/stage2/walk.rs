@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Walking the tables of a Realm down to an entry, hand over hand: a child is locked before its
-//! parent is let go, so that no table on the way goes out of use. Everything here is inlined into
-//! the command that walks: a walk is on the path of each, and what it carries along is then in
-//! registers. CPUs that walk the same Realm follow each other and do not overtake; those in
-//! different tables do not wait for each other.
+//! Walking the tables of a Realm down to an entry.
+//!
+//! A child is locked before its parent is unlocked, so that no table on the way is destroyed. CPUs
+//! that walk the same way follow each other; those in different tables do not wait for each other.
 
 use super::entry::{Entry, Ripas};
 use super::geometry::EntryIndex;
@@ -20,7 +19,7 @@ use crate::operation::{Operation, Step};
 use crate::realm::stage2::Stage2;
 use crate::xlat::Level;
 
-/// A walk that has locked the root table for its IPA and not gone further.
+/// A walk that has locked the root table for its IPA.
 #[derive(Debug)]
 pub struct Walk<'w, 'g> {
     granules: &'w GranuleTable<'g>,
@@ -30,8 +29,9 @@ pub struct Walk<'w, 'g> {
     root: LockedGranule<'g, Rtt>,
 }
 
-/// Where a walk has come to: a table, locked and mapped, and its entry for the IPA. The tables
-/// above are unlocked.
+/// The end of a walk: a table, locked and mapped, and its entry for the IPA.
+///
+/// The tables above are unlocked.
 #[derive(Debug)]
 pub(super) struct Reached<'r, 'g> {
     granules: &'r GranuleTable<'g>,
@@ -51,15 +51,16 @@ pub(super) struct Reached<'r, 'g> {
 impl<'w, 'g> Walk<'w, 'g> {
     /// Locks the root table for `ipa`, which is in the IPA space.
     ///
-    /// The caller holds the lock of the RD that `stage2` is of, and may let it go now: a Realm
-    /// whose tables are locked or live cannot be destroyed.
+    /// The caller holds the lock of the RD that has `stage2`, and may unlock it now: a Realm with
+    /// locked or live tables cannot be destroyed.
     pub fn new(granules: &'w GranuleTable<'g>, cpu: CpuIndex, stage2: &Stage2, ipa: Ipa) -> Self {
         let root = lock_table(granules, cpu, stage2.root_table(ipa));
         Self { granules, cpu, stage2: *stage2, ipa, root }
     }
 
-    /// Walks until the table at `level`, which is not above the root tables, or until an entry that
-    /// is no table, whatever comes first; then runs `then` there.
+    /// Walks to the table at `level`, or to the first entry that is no table; then runs `then`.
+    ///
+    /// `level` is not above the root tables.
     pub(super) fn to<R>(
         self,
         slot: &mut Slot,
@@ -96,14 +97,14 @@ impl<'w, 'g> Walk<'w, 'g> {
         }
     }
 
-    /// The level and content of the entry that a walk to `level` comes to (RMI_RTT_READ_ENTRY).
+    /// The entry that a walk to `level` reaches, and its level (RMI_RTT_READ_ENTRY).
     pub fn read(self, slot: &mut Slot, level: Level) -> (Level, Entry) {
         self.to(slot, level, |reached| (reached.level, reached.entry))
     }
 }
 
 impl<'g> Reached<'_, 'g> {
-    /// Locks a granule that the entry leads to, expecting it as `S`.
+    /// Locks a granule that the entry leads to, in state `S`.
     ///
     /// # Errors
     ///
@@ -119,7 +120,7 @@ impl<'g> Reached<'_, 'g> {
         }
     }
 
-    /// Whether the walk came as far as `level`.
+    /// Whether the walk reached `level`.
     ///
     /// # Errors
     ///
@@ -128,61 +129,58 @@ impl<'g> Reached<'_, 'g> {
         if self.level == level { Ok(()) } else { Err(WalkError::Short(self.level)) }
     }
 
-    /// Replaces the entry by one that is not a mapping, and invalidates what TLBs hold of it: it
-    /// is, or nothing below it is, one mapping.
+    /// Replaces the entry with a non-mapping one and invalidates its TLB entries.
+    ///
+    /// Use only if at most one translation is cached for it.
     pub(super) fn unmap_entry(&self, entry: Entry) {
         self.table.set(self.index, entry, self.level, self.stage2.format());
         invalidate_entry(self.stage2, self.ipa);
     }
 
-    /// Replaces a table entry, below which each page or block may be in TLBs by itself, by one that
-    /// is not a mapping.
+    /// Replaces a TABLE entry with a non-mapping one and invalidates all TLB entries of the Realm.
     pub(super) fn unmap_table(&self, entry: Entry) {
         self.table.set(self.index, entry, self.level, self.stage2.format());
         invalidate_realm(self.stage2);
     }
 
-    /// Replaces the entry, which is not a mapping, by another.
+    /// Replaces the entry, which is not a mapping, with another.
     pub(super) fn store_entry(&self, entry: Entry) {
         self.table.set(self.index, entry, self.level, self.stage2.format());
-        // Before the host is told: whatever CPU it enters the Realm on then walks the new entry.
+        // Before the host is told, so that any CPU that enters the Realm then walks the new entry.
         barrier::dsb_ishst();
     }
 
-    /// Counts the entry as live, which it was not.
+    /// Counts the entry as live. It was not.
     pub(super) fn inc_live(&self) {
         if self.granule.get(1).is_err() {
             corrupt("a table has more live entries than entries");
         }
     }
 
-    /// Counts the entry as not live, which it was.
+    /// Counts the entry as not live. It was.
     pub(super) fn dec_live(&self) {
         if self.granule.put(1).is_err() {
             corrupt("a table has fewer live entries than were counted");
         }
     }
 
-    /// The first IPA from the one walked for on that a live entry of the table maps, or the first
-    /// beyond the table.
+    /// The first IPA, from the one walked for on, of a live entry; or the end of the table.
     pub(super) fn next_live(&self) -> Ipa {
         if self.granule.references() == 0 {
-            // There is none: no need to look for it.
             return end_of_table(self.ipa, self.index, self.level);
         }
         self.table.skip_non_live(self.ipa, self.index, self.level)
     }
 
-    /// Changes entries one after the other, from the one reached on, as long as each maps nothing
-    /// from `top` on and `change`, told the range it maps, gives what it becomes; until an
-    /// interrupt is pending, so that the host waits for one entry's work and not for a table's.
+    /// Changes entries, from the one reached up to `top` or the end of the table, until an
+    /// interrupt is pending. Returns the first IPA not changed.
     ///
-    /// Gives the first IPA not changed, from which the host goes on. TLBs hold nothing any more of
-    /// the mappings that are gone.
+    /// `change` gets the range that an entry maps, and the entry; it returns the new entry, or
+    /// `None` to stop. TLBs hold nothing of mappings that are removed.
     ///
     /// # Errors
     ///
-    /// [`WalkError::Unaligned`], [`WalkError::NoProgress`]; then nothing has changed.
+    /// [`WalkError::Unaligned`], [`WalkError::NoProgress`]. Then nothing has changed.
     pub(super) fn change_range(
         &self,
         top: Ipa,
@@ -239,7 +237,7 @@ impl<F: FnMut(Ipa, Ipa, Entry) -> Option<Entry>> Operation for RangeChange<'_, '
     }
 }
 
-/// How many mappings are gone.
+/// How many mappings were removed.
 #[derive(Clone, Copy)]
 enum Unmapped {
     Nothing,
@@ -256,7 +254,7 @@ impl Unmapped {
     }
 }
 
-/// What becomes of an entry whose memory or table is gone, by its half of the IPA space.
+/// The entry left where memory or a table was, by its half of the IPA space.
 pub(super) fn destroyed_entry(stage2: &Stage2, ipa: Ipa) -> Entry {
     if stage2.is_protected(ipa) { Entry::Unassigned(Ripas::Destroyed) } else { Entry::UnassignedNs }
 }

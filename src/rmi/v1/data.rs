@@ -22,14 +22,14 @@ pub(super) fn create(
     source: PhysAddr,
     flags: DataFlags,
 ) -> Outcome {
-    let source = rmm.granules.ns_granule(source).ok_or(Status::ErrorInput)?;
+    let source = rmm.granules.ns_granule(source).ok_or(Status::Input)?;
     let (rd, data) = rmm.granules.lock_pair::<Rd, Delegated>(cpu.index, rd, data)?;
     let slots = &mut cpu.slots;
     // The RD stays locked, because its measurement changes with the entry.
     let mut mapping = slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
     if realm.state != RealmState::New {
-        return Err(Status::ErrorRealm(0).into());
+        return Err(Status::Realm(0).into());
     }
     let ipa = realm.stage2.protected_granule(ipa)?;
     realm.stage2.check_reach(data.address())?;

@@ -39,8 +39,9 @@ commands! {
     RTT_INIT_RIPAS(rd: GranuleAddress, base: u64, top: u64) -> [out_top] = rtt::init_ripas;
     RTT_SET_RIPAS(rd: GranuleAddress, rec: GranuleAddress, base: u64, top: u64) -> [out_top]
         = rtt::set_ripas;
-    DATA_CREATE(rd: GranuleAddress, data: GranuleAddress, ipa: u64, source: PhysAddr, flags: DataFlags)
-        = data::create;
+    DATA_CREATE(
+        rd: GranuleAddress, data: GranuleAddress, ipa: u64, source: PhysAddr, flags: DataFlags
+    ) = data::create;
     DATA_CREATE_UNKNOWN(rd: GranuleAddress, data: GranuleAddress, ipa: u64) = data::create_unknown;
     DATA_DESTROY(rd: GranuleAddress, ipa: u64) -> [data, top] = data::destroy;
 }

@@ -22,7 +22,7 @@ pub(super) fn create(
     rec: GranuleAddress,
     params: PhysAddr,
 ) -> Outcome {
-    let page = rmm.granules.ns_granule(params).ok_or(Status::ErrorInput)?;
+    let page = rmm.granules.ns_granule(params).ok_or(Status::Input)?;
     let page = cpu.slots.ns.map(page);
     let parameters = HostRecParameters::read(|offset, words| page.read(offset as u64, words))?;
     drop(page);
@@ -41,19 +41,19 @@ pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rec: GranuleAddress) -> Outc
 /// A Realm that may run is answered as if the REC were not runnable. Each later check has this
 /// answer, too. The exit half of the page is not written.
 pub(super) fn enter(rmm: &Rmm<'_>, cpu: &mut Cpu, rec: GranuleAddress, run: PhysAddr) -> Outcome {
-    let page = rmm.granules.ns_granule(run).ok_or(Status::ErrorInput)?;
+    let page = rmm.granules.ns_granule(run).ok_or(Status::Input)?;
     let rec = rmm.granules.lock::<Rec>(cpu.index, rec)?;
     // While this CPU has it the REC stays, its Realm with it, and no other CPU enters it.
-    let _running = rec.reference().map_err(|_| Status::ErrorRec)?;
+    let _running = rec.reference().map_err(|_| Status::Rec)?;
     let realm = cpu.slots.rec.map(&rec).get::<RecIdentity>().realm;
     drop(rec);
     cpu.slots.ns.read(page, 0, &mut [0])?;
     let rd = rmm.granules.lock::<Rd>(cpu.index, realm)?;
     let state = cpu.slots.rd.map(&rd).get::<RealmDescriptor>().state;
     Err(match state {
-        RealmState::New => Status::ErrorRealm(0),
-        RealmState::SystemOff => Status::ErrorRealm(1),
-        RealmState::Active => Status::ErrorRec,
+        RealmState::New => Status::Realm(0),
+        RealmState::SystemOff => Status::Realm(1),
+        RealmState::Active => Status::Rec,
     }
     .into())
 }

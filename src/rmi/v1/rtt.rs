@@ -122,7 +122,7 @@ pub(super) fn map_unprotected(
     let (walk, mapping) = walk(rmm, cpu, rd, |stage2| {
         let ipa = stage2.unprotected_entry(ipa, level)?;
         let mapping = UnprotectedMapping::new(descriptor, level, stage2.format());
-        Ok((ipa, mapping.ok_or(Status::ErrorInput)?))
+        Ok((ipa, mapping.ok_or(Status::Input)?))
     })?;
     walk.map_unprotected(&mut cpu.slots.rtt, level, mapping)?;
     Ok([])
@@ -161,7 +161,7 @@ pub(super) fn init_ripas(
     let realm: &mut RealmDescriptor = mapping.get_mut();
     let (base, top) = realm.stage2.protected_range(base, top)?;
     if realm.state != RealmState::New {
-        return Err(Status::ErrorRealm(0).into());
+        return Err(Status::Realm(0).into());
     }
     let walk = Walk::new(&rmm.granules, cpu.index, &realm.stage2, base);
     let measurement = &mut realm.initial_measurement;
@@ -180,25 +180,25 @@ pub(super) fn set_ripas(
     top: u64,
 ) -> Outcome<1> {
     if top <= base {
-        return Err(Status::ErrorInput.into());
+        return Err(Status::Input.into());
     }
     let (rd, rec) = rmm.granules.lock_pair::<Rd, Rec>(cpu.index, rd, rec)?;
     if rec.references() != 0 {
         // It runs.
-        return Err(Status::ErrorRec.into());
+        return Err(Status::Rec.into());
     }
     let slots = &mut cpu.slots;
     let mut mapping = slots.rec.map(&rec);
     let rec: &mut rec::Rec = mapping.get_mut();
     if rec.identity.realm != rd.address() {
-        return Err(Status::ErrorRec.into());
+        return Err(Status::Rec.into());
     }
     let PendingRequest::Ripas { base: next, top: end, ripas, change_destroyed } = &mut rec.pending
     else {
-        return Err(Status::ErrorInput.into());
+        return Err(Status::Input.into());
     };
     if base != *next || top > *end {
-        return Err(Status::ErrorInput.into());
+        return Err(Status::Input.into());
     }
     let stage2 = stage2_of(&mut slots.rd, &rd);
     let (base, top) = stage2.protected_range(base, top)?;

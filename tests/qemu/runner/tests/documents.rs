@@ -3,7 +3,7 @@
 //! they tell people to make, tests and scenarios. And every page of `docs/` says at its top which
 //! files it describes.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

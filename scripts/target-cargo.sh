@@ -16,8 +16,6 @@ case $what in
         core=$(scripts/core.sh)
         # Atomics and the VHE register names; no address is fixed at link time.
         flags=(-Ctarget-feature=+lse,+vh -Crelocation-model=pie)
-        # The compiler inlines by itself what it would otherwise be told to, function by function.
-        flags+=(-Cllvm-args=-inline-threshold=1000)
         # Fatal reports follow the frame records on the stack.
         flags+=(-Cforce-frame-pointers=yes)
         # Less severe lines are not compiled in.

@@ -118,6 +118,7 @@ impl<'a, S: Lockable> LockedGranule<'a, S> {
 
 impl<'a> LockedGranule<'a, Delegated> {
     /// Zeroes the granule, so that it may change hands.
+    #[inline]
     pub fn wipe(self, by: &mut impl Wipe) -> LockedGranule<'a, Wiped> {
         by.wipe(&self);
         self.retype()

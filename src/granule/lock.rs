@@ -155,6 +155,7 @@ impl GranuleEntry {
     /// holds it.
     ///
     /// A CPU that takes a lock it already holds waits forever.
+    #[inline(always)]
     pub(super) fn lock(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
         let word = self.0.fetch_or(LOCKED, Ordering::Acquire);
         if word & LOCKED == 0 {
@@ -165,6 +166,7 @@ impl GranuleEntry {
         self.lock_contended(waiters, me)
     }
 
+    #[cold]
     fn lock_contended(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
         let place = waiters.announce(me, self.name());
         // Release: a holder that sees this bit sees our place. If the lock was freed meanwhile,
@@ -187,6 +189,7 @@ impl GranuleEntry {
     /// `to`.
     ///
     /// The caller holds the lock. `held` is the word as the caller last saw it.
+    #[inline(always)]
     pub(super) fn unlock(
         &self,
         waiters: &Waiters,
@@ -204,6 +207,7 @@ impl GranuleEntry {
 
     /// The rest of `unlock`, when others wait or have given back references. `change` holds the
     /// bits of the state that change.
+    #[cold]
     fn unlock_contended(&self, waiters: &Waiters, me: CpuIndex, change: u16) {
         // Only the holder changes the state, so its bits are as the caller last saw them. The
         // release below publishes this.

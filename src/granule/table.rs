@@ -166,6 +166,7 @@ impl<'a> GranuleTable<'a> {
     }
 
     /// The entry of the granule at `address`.
+    #[inline]
     fn find(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
         let above = self.banks.partition_point(|bank| bank.base <= address.get().get());
         self.banks.get(above.checked_sub(1)?)?.entry(address)
@@ -207,6 +208,7 @@ impl<'a> GranuleTable<'a> {
     ///
     /// [`LockError::Unknown`], [`LockError::WrongState`], or [`LockError::InUse`] when `S` allows
     /// fewer references than there are.
+    #[inline]
     pub fn lock<S: Lockable>(
         &self,
         cpu: CpuIndex,

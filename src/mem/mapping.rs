@@ -102,6 +102,7 @@ pub(super) struct MappedPage<'m> {
 
 impl<'m> MappedPage<'m> {
     /// Maps the granule. The caller proves that it may.
+    #[inline]
     pub(super) fn new(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
         // The slot is borrowed, hence not mapped, and banks lie in the physical address range: this
         // cannot fail. If it did, going on would access something else.

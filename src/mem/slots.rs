@@ -155,6 +155,7 @@ pub struct Slot {
 
 impl Slot {
     /// Maps a granule that is locked: one store, one DSB, one ISB.
+    #[inline]
     pub fn map<'m, S: Mappable>(&'m mut self, granule: &'m LockedGranule<'_, S>) -> Mapping<'m, S> {
         Mapping::new(MappedPage::new(self, granule.address()))
     }
@@ -170,6 +171,7 @@ impl Slot {
 }
 
 impl Wipe for Slot {
+    #[inline]
     fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) {
         let mut mapping = self.map(granule);
         mapping.zero();

@@ -198,6 +198,7 @@ impl<R: Regime> TransientPage<'_, R> {
     ///
     /// # Errors
     /// [`Error::AlreadyMapped`], [`Error::PageAddress`], or [`Error::Template`].
+    #[inline]
     pub fn map(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         self.check_mappable(pa, template)?;
         store_descriptor(self.entry, template.page.at(pa));
@@ -209,6 +210,7 @@ impl<R: Regime> TransientPage<'_, R> {
     ///
     /// # Errors
     /// [`Error::Unmapped`].
+    #[inline]
     pub fn unmap(&self) -> Result<(), Error> {
         self.check_mapped()?;
         store_descriptor(self.entry, TRANSIENT_UNMAPPED);

@@ -5,8 +5,8 @@
 //! others are written down here from the Arm ARM. Access is by `tock-registers`' traits, over the
 //! seam: on the target MRS and MSR, on a host the recording register file of `src/host`.
 //!
-//! Reads and writes are compiler barriers. A write takes effect for later instructions after an ISB
-//! (Arm ARM D23.1.3), which is the caller's to issue.
+//! Reads and writes are compiler barriers. A write takes effect for later instructions after an ISB,
+//! which the caller issues.
 
 pub mod fields;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Values of the control registers that boot writes (Arm ARM D23.2), in the layout of E2H = 1.
+//! Values of the control registers that boot writes, in the layout of E2H = 1.
 
 /// HCR_EL2: E2H (34), RW (31, EL1 is AArch64), API and APK (41, 40: no traps of pointer
 /// authentication).

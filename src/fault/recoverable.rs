@@ -9,8 +9,7 @@ use crate::address::GRANULE_SIZE;
 use crate::arch::recovery::RecoverableAccess;
 use crate::mem::slot_layout::SlotIndex;
 
-/// ESR_EL2 (Arm ARM D24.2.40): exception class 31:26; and of the syndrome of a data abort CM, 8;
-/// S1PTW, 7; and DFSC, 5:0.
+/// ESR_EL2: exception class, 31:26; in the syndrome of a data abort CM, 8; S1PTW, 7; DFSC, 5:0.
 const DECISIVE: u64 = 0x3F << 26 | 1 << 8 | 1 << 7 | 0x3F;
 /// A data abort from the current EL, by an access and not by maintenance or a walk: Granule
 /// Protection Fault.

@@ -8,7 +8,7 @@
 use tock_registers::register_bitfields;
 
 register_bitfields! {u64,
-    /// DCZID_EL0 (Arm ARM D23.2).
+    /// DCZID_EL0.
     pub DCZID_EL0 [
         /// log2 of the block size in 4-byte words.
         BS OFFSET(0) NUMBITS(4) [],
@@ -16,7 +16,7 @@ register_bitfields! {u64,
         DZP OFFSET(4) NUMBITS(1) []
     ],
 
-    /// ISR_EL1 (Arm ARM D23.2): pending whatever PSTATE masks.
+    /// ISR_EL1: pending whatever PSTATE masks.
     pub ISR_EL1 [
         /// FIQ.
         F OFFSET(6) NUMBITS(1) [],
@@ -26,7 +26,7 @@ register_bitfields! {u64,
         A OFFSET(8) NUMBITS(1) []
     ],
 
-    /// TCR_EL2 when HCR_EL2.E2H is 1 (Arm ARM D23.2.186): that of TCR_EL1 with the EL2&0 names.
+    /// TCR_EL2 when HCR_EL2.E2H is 1: that of TCR_EL1 with the EL2&0 names.
     pub TCR_EL2 [
         /// Low VA range covers 2^(64 - T0SZ) bytes.
         T0SZ OFFSET(0) NUMBITS(6) [],

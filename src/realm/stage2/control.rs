@@ -51,7 +51,7 @@ impl Stage2 {
         if self.lpa2 { DescriptorFormat::Lpa2 } else { DescriptorFormat::Bits48 }
     }
 
-    /// The value of VTCR_EL2 (Arm ARM D23.2.202): Write-Back Write-Allocate and Inner Shareable
+    /// The value of VTCR_EL2: Write-Back Write-Allocate and Inner Shareable
     /// walks, 4 KiB granule.
     pub const fn vtcr(&self) -> u64 {
         const RES1: u64 = 1 << 31;
@@ -89,7 +89,7 @@ impl Stage2 {
             | sl2 << SL2
     }
 
-    /// The value of VTTBR_EL2 (Arm ARM D23.2.203): VMID, root, not common to CPUs (CnP is 0).
+    /// The value of VTTBR_EL2: VMID, root, not common to CPUs (CnP is 0).
     pub const fn vttbr(&self) -> u64 {
         const VMID: u32 = 48;
         /// BADDR: address bits 47:5 in their place.

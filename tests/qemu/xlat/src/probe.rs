@@ -42,7 +42,7 @@ unsafe extern "C" {
     fn probe_call(address: u64) -> Probed;
 }
 
-/// By the fault status code, of ESR and of PAR (Arm ARM D24.2.40).
+/// By the fault status code, of ESR_ELx and PAR_EL1.
 pub fn fault(status: u64) -> Option<Outcome> {
     let level = |bits: u64| i8::try_from(bits & 3).unwrap_or(0);
     match status & 0x3f {

@@ -9,7 +9,7 @@ export RUSTUP_AUTO_INSTALL := 0
 IMAGE := scripts/target-cargo.sh image build/image
 FIRMWARE := scripts/target-cargo.sh firmware build/firmware
 SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build/rmm-self-test.bin \
-	--el3 build/el3.bin --host build/host.bin --xlat build/xlat.bin
+	--el3 build/el3.bin --host build/host.bin --realm build/realm.bin --xlat build/xlat.bin
 
 .DEFAULT_GOAL := help
 # Two builds share each target folder, and cargo uses all processors by itself.
@@ -49,6 +49,7 @@ firmware: tools ## the test firmware: build/el3.bin and build/host.bin
 	$(FIRMWARE) build -p rmm-test-firmware
 	target/tools/elf2bin build/firmware/el3 build/el3.bin
 	target/tools/elf2bin build/firmware/host build/host.bin
+	target/tools/elf2bin build/firmware/realm build/realm.bin
 
 xlat-test: tools ## the image that tests the translation tables: build/xlat.bin
 	$(IMAGE) build -p rmm-test-xlat

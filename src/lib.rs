@@ -29,6 +29,8 @@ pub mod percpu;
 pub mod psci;
 pub mod realm;
 pub mod rmi;
+pub mod rsi;
+pub mod run;
 pub mod xlat;
 
 #[cfg(not(target_os = "none"))]

@@ -10,6 +10,7 @@ use core::mem::MaybeUninit;
 use crate::address::{PhysAddr, native};
 use crate::arch::barrier;
 use crate::cpu::CpuIndex;
+use crate::cpu::simd::HostSimd;
 use crate::mem::SlotBuffer;
 use crate::mem::high_va::{self, CONTEXT, EXCEPTION_STACK, Regions, STACK};
 use crate::xlat::{Context, El2And0, Error, Table};
@@ -21,6 +22,8 @@ pub struct Cpu {
     pub index: CpuIndex,
     /// Its windows on granules.
     pub slots: SlotBuffer,
+    /// The host's SIMD registers while a REC has them.
+    pub host_simd: HostSimd,
 }
 
 /// What a CPU has of its own. Any bytes are one before [`init_all`].
@@ -31,17 +34,17 @@ pub struct CpuMemory {
     table: Table,
     stack: [u8; native(STACK.size())],
     exception_stack: [u8; native(EXCEPTION_STACK.size())],
-    cpu: CpuPage,
+    cpu: CpuPages,
     regions: MaybeUninit<Regions>,
     context: MaybeUninit<Context<'static, El2And0>>,
 }
 
-/// A page of its own for the context, so that nothing else is mapped with it.
+/// Pages of their own for the context, so that nothing else is mapped with it.
 #[repr(C, align(4096))]
-struct CpuPage(MaybeUninit<Cpu>);
+struct CpuPages(MaybeUninit<Cpu>);
 
 static_assertions::const_assert_eq!(core::mem::offset_of!(CpuMemory, table), 0);
-static_assertions::const_assert_eq!(size_of::<CpuPage>() as u64, CONTEXT.size());
+static_assertions::const_assert_eq!(size_of::<CpuPages>() as u64, CONTEXT.size());
 
 /// Fills in what each CPU has, the first element being that of index 0. The memory is mapped flat.
 ///
@@ -79,7 +82,7 @@ impl CpuMemory {
         let regions = self.regions.write(Regions::new());
         let context = self.context.write(high_va::build(&mut self.table, regions, memory, max_pa)?);
         let slots = SlotBuffer::new(context)?;
-        self.cpu.0.write(Cpu { index, slots });
+        self.cpu.0.write(Cpu { index, slots, host_simd: HostSimd::NONE });
         Ok(context)
     }
 }

@@ -49,7 +49,7 @@ impl<'a> Target<'a> {
     /// The REC, if it is off: not runnable.
     fn off(self) -> Option<&'a mut Rec> {
         match self {
-            Self::Idle(rec) if !rec.runnable => Some(rec),
+            Self::Idle(rec) if !rec.state.runnable => Some(rec),
             Self::Idle(_) | Self::Running(_) => None,
         }
     }
@@ -87,9 +87,11 @@ pub fn complete_call(
 ///
 /// [`PsciError`].
 fn complete(calling: &mut Rec, target: Target<'_>, status: u64) -> Result<(), PsciError> {
-    let named = match calling.pending {
+    let named = match calling.state.pending {
         PendingRequest::CpuOn { target, .. } | PendingRequest::AffinityInfo { target } => target,
-        PendingRequest::None | PendingRequest::Ripas { .. } => return Err(PsciError::NotPending),
+        PendingRequest::None | PendingRequest::Ripas { .. } | PendingRequest::HostCall => {
+            return Err(PsciError::NotPending);
+        }
     };
     let identity = target.identity();
     if calling.identity.realm != identity.realm {
@@ -98,10 +100,10 @@ fn complete(calling: &mut Rec, target: Target<'_>, status: u64) -> Result<(), Ps
     if named != identity.mpidr {
         return Err(PsciError::OtherTarget);
     }
-    let result = match (calling.pending, status, target.off()) {
+    let result = match (calling.state.pending, status, target.off()) {
         (PendingRequest::CpuOn { .. }, psci::SUCCESS, None) => psci::ALREADY_ON,
         (PendingRequest::CpuOn { entry, context, .. }, psci::SUCCESS, Some(off)) => {
-            off.switch_on(entry, context, &calling.registers);
+            off.state.switch_on(entry, context, &calling.state.registers);
             psci::SUCCESS
         }
         // A REC that is on already cannot be denied to be switched on.
@@ -111,8 +113,8 @@ fn complete(calling: &mut Rec, target: Target<'_>, status: u64) -> Result<(), Ps
         _ => return Err(PsciError::Status),
     };
     // SMCCC: results are X0 to X3.
-    let [x0, x1, x2, x3, ..] = &mut calling.registers.gprs;
+    let [x0, x1, x2, x3, ..] = &mut calling.state.registers.gprs;
     (*x0, *x1, *x2, *x3) = (result, 0, 0, 0);
-    calling.pending = PendingRequest::None;
+    calling.state.pending = PendingRequest::None;
     Ok(())
 }

@@ -15,6 +15,7 @@ pub mod interrupt;
 pub mod memory;
 
 pub mod recovery;
+pub mod simd;
 pub mod smc;
 pub mod sysreg;
 pub mod tlbi;

@@ -175,3 +175,38 @@ pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), GranulePr
     }
     if fault == 0 { Ok(()) } else { Err(GranuleProtectionFault) }
 }
+
+/// Zeroes `lines` of 64 bytes at virtual address `to`.
+///
+/// # Errors
+///
+/// As for [`write_words`].
+///
+/// # Safety
+///
+/// The page of the Non-secure slot is mapped there, and the lines are all in it; `to` is a multiple
+/// of 64.
+#[cfg(target_os = "none")]
+pub(super) unsafe fn zero_lines(to: u64, lines: u64) -> Result<(), GranuleProtectionFault> {
+    let mut fault = 0_u64;
+    // SAFETY: writes where the caller says that the host's memory is; a fault ends it at label 9.
+    unsafe {
+        core::arch::asm!(
+            "cbz {lines}, 7f",
+            "2:",
+            recoverable!("stp xzr, xzr, [{to}]"),
+            recoverable!("stp xzr, xzr, [{to}, #16]"),
+            recoverable!("stp xzr, xzr, [{to}, #32]"),
+            recoverable!("stp xzr, xzr, [{to}, #48]"),
+            "add {to}, {to}, #64",
+            "sub {lines}, {lines}, #1",
+            "cbnz {lines}, 2b",
+            "b 7f",
+            "9: mov {fault}, #1",
+            "7:",
+            to = inout(reg) to => _, lines = inout(reg) lines => _, fault = inout(reg) fault,
+            options(nostack, preserves_flags)
+        );
+    }
+    if fault == 0 { Ok(()) } else { Err(GranuleProtectionFault) }
+}

@@ -61,6 +61,8 @@ macro_rules! system_registers {
     )*};
 }
 
+pub mod el1;
+
 system_registers! {
     /// Current CPU's affinity. For reports only: the CPU index comes from EL3.
     MPIDR_EL1: aarch64_cpu::registers::MPIDR_EL1::Register = "mpidr_el1";

@@ -109,6 +109,29 @@ impl Window {
             super::recovery::write_words(self.page + offset, words)
         }
     }
+
+    /// Zeroes `bytes` of the granule from byte `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ns_write`](Self::ns_write).
+    ///
+    /// # Safety
+    ///
+    /// The granule is mapped as Non-secure memory, `offset` and `bytes` are multiples of 64, and the
+    /// bytes are all in the granule.
+    pub unsafe fn ns_zero(self, offset: u64, bytes: u64) -> Result<(), GranuleProtectionFault> {
+        #[cfg(not(target_os = "none"))]
+        return crate::host::ns_write(
+            self.granule + offset,
+            &vec![0; crate::address::native(bytes / 8)],
+        );
+        #[cfg(target_os = "none")]
+        // SAFETY: as the caller says.
+        unsafe {
+            super::recovery::zero_lines(self.page + offset, bytes / 64)
+        }
+    }
 }
 
 /// Bytes that one DC ZVA zeroes where DCZID_EL0.BS is 4, as on the CPUs this firmware is for.

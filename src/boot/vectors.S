@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal, but for the fault of an
-// access to the host's memory, which goes on at another place. `exception_vectors`: it is handled
+// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal, but for what a Realm takes,
+// and for the fault of an access to the host's memory, which goes on at another place. `exception_vectors`: it is handled
 // on the exception stack, SP_EL0. `early_vectors`: there is no stack yet, nor anything to report on
 // but EL3.
 
@@ -14,6 +14,14 @@
     stp     x0, x1, [sp]
     mov     x0, #\number
     b       save_and_handle
+    .endm
+
+    // From a Realm: back to who entered it, as run/switch.S says.
+    .macro  lower number
+    .balign 128
+    stp     x0, x1, [sp]
+    mov     x0, #\number
+    b       realm_exit
     .endm
 
     .macro  nested
@@ -33,14 +41,15 @@ exception_vectors:
     vector  5
     vector  6
     vector  7
-    vector  8
-    vector  9
-    vector  10
-    vector  11
-    vector  12
-    vector  13
-    vector  14
-    vector  15
+    lower   0
+    lower   1
+    lower   2
+    lower   3
+    // From AArch32, which only EL0 can be in.
+    lower   0
+    lower   1
+    lower   2
+    lower   3
 
     .balign 128
 save_and_handle:

@@ -12,6 +12,7 @@
 
 mod features;
 mod index;
+pub mod simd;
 mod stage;
 
 pub use features::CpuFeatures;

@@ -67,6 +67,7 @@ struct Cpu {
     observer: Option<Observer>,
     monitor: Option<Monitor>,
     memory: Option<Rc<dyn PhysicalMemory>>,
+    realm: Option<Realm>,
 }
 
 thread_local! {
@@ -182,6 +183,23 @@ pub(crate) fn ns_read(address: u64, words: &mut [u64]) -> Result<(), GranuleProt
 
 pub(crate) fn ns_write(address: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
     with_memory(|memory| memory.ns_write(address, words))
+}
+
+type Realm = Box<dyn FnMut(&mut crate::realm::rec::Registers) -> u64>;
+
+/// Installs what a Realm does on this CPU whenever it runs: it changes the registers and gives the
+/// vector of the exception that it ends with. Registers of the exception it presets.
+pub fn set_realm(realm: impl FnMut(&mut crate::realm::rec::Registers) -> u64 + 'static) {
+    CPU.with_borrow_mut(|cpu| cpu.realm = Some(Box::new(realm)));
+}
+
+pub(crate) fn run_realm(registers: &mut crate::realm::rec::Registers) -> u64 {
+    let realm = CPU.with_borrow_mut(|cpu| cpu.realm.take());
+    // Without a model of a Realm an IRQ ends its run at once.
+    let Some(mut realm) = realm else { return 1 };
+    let vector = realm(registers);
+    CPU.with_borrow_mut(|cpu| cpu.realm = Some(realm));
+    vector
 }
 
 pub(crate) fn wait_for_event() {

@@ -69,7 +69,7 @@ pub const STACK: HighVaPart = HighVaPart::above(BASE, "stack", STACK_PAGES);
 pub const EXCEPTION_STACK: HighVaPart =
     HighVaPart::above(STACK.top, "exception stack", EXCEPTION_STACK_PAGES);
 /// The context of every CPU.
-pub const CONTEXT: HighVaPart = HighVaPart::above(EXCEPTION_STACK.top, "context", 1);
+pub const CONTEXT: HighVaPart = HighVaPart::above(EXCEPTION_STACK.top, "context", 3);
 /// Every part but the slots, from the bottom, with one guard page between any two.
 pub const PARTS: [HighVaPart; 3] = [STACK, EXCEPTION_STACK, CONTEXT];
 

@@ -57,8 +57,8 @@ use super::slot_layout::REC_AUX;
 use super::slots::Slot;
 use crate::address::{GRANULE_SIZE, PhysAddr, native};
 use crate::arch::window::Window;
-use crate::granule::GranuleAddress;
-use crate::granule::state::{Delegated, Mappable, Untyped};
+use crate::granule::state::{Delegated, GranuleState, Mappable, Rec, Untyped};
+use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};
 use crate::xlat::{El2And0, PageTemplate, TransientPage, TransientRange};
 
 /// 64-bit words of a granule.
@@ -215,6 +215,71 @@ impl<'m, S: Mappable> SharedMapping<'m, S> {
         const { assert!(T::SHARED, "content seen through a reference is shared") };
         // SAFETY: shared content is never borrowed as `&mut`.
         unsafe { content(self.page.window()) }
+    }
+}
+
+/// The right to run a REC: its one reference.
+///
+/// Made under the REC's lock when the count goes from 0 to 1. While it lasts no other CPU enters the
+/// REC, destroys it, or has its state; the holder of the lock may see its identity.
+#[derive(Debug)]
+#[must_use = "dropping it lets other CPUs run the REC"]
+pub struct RunningRec<'a>(Reference<'a, Rec>);
+
+static_assertions::const_assert_eq!(<Rec as GranuleState>::MAX_REFERENCES, 1);
+
+impl<'a> RunningRec<'a> {
+    /// Takes the right, if no CPU has it.
+    ///
+    /// # Errors
+    ///
+    /// [`CountError::Overflow`]: another CPU runs the REC.
+    pub fn new(rec: &LockedGranule<'a, Rec>) -> Result<Self, CountError> {
+        rec.reference().map(Self)
+    }
+
+    /// Where the REC is.
+    pub fn address(&self) -> GranuleAddress {
+        self.0.address()
+    }
+}
+
+/// What a REC's granule holds, in two parts.
+///
+/// # Safety
+///
+/// An `Identity` is at offset 0, never changes while the granule is a REC, and is all that is seen
+/// of a REC that runs by whoever does not run it. A `Running` is at `RUNNING_OFFSET`.
+pub unsafe trait RunningContent: Content<State = Rec> {
+    /// What never changes.
+    type Identity: Content<State = Rec>;
+    /// What belongs to the CPU that runs the REC.
+    type Running;
+    /// Where the state is.
+    const RUNNING_OFFSET: usize;
+}
+
+/// A REC that this CPU runs, mapped.
+#[derive(Debug)]
+#[must_use = "dropping the mapping unmaps the granule"]
+pub struct RunningMapping<'m> {
+    page: MappedPage<'m>,
+}
+
+impl<'m> RunningMapping<'m> {
+    /// Wraps a page that maps a REC which this CPU runs for `'m`.
+    pub(super) fn new(page: MappedPage<'m>) -> Self {
+        Self { page }
+    }
+
+    /// Identity and state.
+    pub fn parts<T: RunningContent>(&mut self) -> (&T::Identity, &mut T::Running) {
+        let () = T::FITS;
+        let start = self.page.window().pointer().cast::<u8>();
+        // SAFETY: mapped, aligned and large enough (`FITS`), with the parts where `RunningContent`
+        // says. Nobody writes the identity. The state is this CPU's alone: `RunningRec` is unique,
+        // and what maps a locked REC does not look at the state while there is one.
+        unsafe { (&*start.cast(), &mut *start.add(T::RUNNING_OFFSET).cast()) }
     }
 }
 

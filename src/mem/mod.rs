@@ -10,6 +10,9 @@ mod ns_access;
 pub mod slot_layout;
 mod slots;
 
-pub use mapping::{Content, GRANULE_WORDS, GroupMapping, Mapping, SharedMapping};
+pub use mapping::{
+    Content, GRANULE_WORDS, GroupMapping, Mapping, RunningContent, RunningMapping, RunningRec,
+    SharedMapping,
+};
 pub use ns_access::{NsAccessError, NsMapping, NsSlot, words_of};
 pub use slots::{Slot, SlotBuffer, SlotGroup, TooManyGranules};

@@ -150,6 +150,22 @@ impl NsMapping<'_> {
         unsafe { self.0.window().ns_write(offset, words) }
             .map_err(|_| NsAccessError::GranuleProtectionFault)
     }
+
+    /// Zeroes `bytes` of the granule from byte `offset` on, both multiples of 64.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some bytes may have been zeroed.
+    pub fn zero(&self, offset: u64, bytes: u64) -> Result<(), NsAccessError> {
+        if offset.checked_add(bytes).is_none_or(|end| end > GRANULE_SIZE)
+            || !(offset | bytes).is_multiple_of(64)
+        {
+            return Err(NsAccessError::Bounds);
+        }
+        // SAFETY: the page is mapped as Non-secure, and the bytes are all in it, in whole lines.
+        unsafe { self.0.window().ns_zero(offset, bytes) }
+            .map_err(|_| NsAccessError::GranuleProtectionFault)
+    }
 }
 
 /// Checks that `count` words at byte `offset` are aligned and in a granule.

@@ -63,7 +63,9 @@
 
 use arrayvec::ArrayVec;
 
-use super::mapping::{GroupMapping, MappedPage, Mapping, SharedMapping};
+use super::mapping::{
+    GroupMapping, MappedPage, Mapping, RunningMapping, RunningRec, SharedMapping,
+};
 use super::ns_access::NsSlot;
 use super::slot_layout::{self, REC_AUX, SlotIndex};
 use crate::arch::barrier;
@@ -167,6 +169,11 @@ impl Slot {
         reference: &'m Reference<'_, S>,
     ) -> SharedMapping<'m, S> {
         SharedMapping::new(MappedPage::new(self, reference.address()))
+    }
+
+    /// Maps the REC that this CPU runs.
+    pub fn map_running<'m>(&'m mut self, running: &'m mut RunningRec<'_>) -> RunningMapping<'m> {
+        RunningMapping::new(MappedPage::new(self, running.address()))
     }
 }
 

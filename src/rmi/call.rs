@@ -20,6 +20,7 @@ use crate::percpu::Cpu;
 use crate::psci::PsciError;
 use crate::realm::RealmError;
 use crate::realm::stage2::{RangeError, WalkError};
+use crate::run::EnterError;
 use crate::xlat::Level;
 
 impl Dialect {
@@ -109,6 +110,17 @@ impl From<PsciError> for Status {
 impl From<WalkError> for Status {
     fn from(error: WalkError) -> Self {
         Self::Rtt(error.level())
+    }
+}
+
+impl From<EnterError> for Status {
+    fn from(error: EnterError) -> Self {
+        match error {
+            EnterError::Input => Self::Input,
+            EnterError::RealmNew => Self::Realm(0),
+            EnterError::RealmOff => Self::Realm(1),
+            EnterError::Rec => Self::Rec,
+        }
     }
 }
 

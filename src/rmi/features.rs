@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI_FEATURES: what this RMM does on this CPU.
 //!
-//! Nothing is claimed that is not implemented: no SVE, no PMU, no list registers, no devices, no
+//! Nothing is claimed that is not implemented: no SVE, no PMU, no devices, no
 //! MEC; in RMI 2.0, no Realms.
 
 use super::call::{Dialect, Outcome};
@@ -11,6 +11,7 @@ use crate::cpu::CpuFeatures;
 use crate::percpu::Cpu;
 use crate::realm::parameters::RealmLimits;
 use crate::realm::rd::MAX_RECS_ORDER;
+use crate::realm::rec::gic::GicFeatures;
 
 /// Feature registers that are not always 0: 0 in RMI 1.0, 0 to 4 in 2.0.
 const REGISTERS: usize = 5;
@@ -32,6 +33,7 @@ mod field {
     pub(super) const NUM_WPS: u32 = 20;
     pub(super) const HASH_SHA_256: u32 = 32;
     pub(super) const HASH_SHA_512: u32 = 33;
+    pub(super) const GICV3_NUM_LRS: u32 = 34;
     pub(super) const MAX_RECS_ORDER: u32 = 38;
     /// Register 1: 4 KiB RMI granules.
     pub(super) const GRAN_4K: u32 = 0;
@@ -62,7 +64,9 @@ impl Features {
         let (register0, register1) = match dialect {
             Dialect::V1_0 => {
                 let hashes = 1 << field::HASH_SHA_256 | 1 << field::HASH_SHA_512;
-                (both | hashes | u64::from(MAX_RECS_ORDER) << field::MAX_RECS_ORDER, 0)
+                let list_registers = GicFeatures::read().list_registers as u64 - 1;
+                let recs = u64::from(MAX_RECS_ORDER) << field::MAX_RECS_ORDER;
+                (both | hashes | list_registers << field::GICV3_NUM_LRS | recs, 0)
             }
             Dialect::V2_0 => {
                 (both, 1 << field::GRAN_4K | u64::from(cpu.physical_range_code()) << field::PPS)

@@ -76,5 +76,67 @@ register_bitfields! {u64,
         E0PD1 OFFSET(56) NUMBITS(1) [],
         /// 52-bit descriptors (LPA2).
         DS OFFSET(59) NUMBITS(1) []
+    ],
+
+    /// CNTHCTL_EL2 when HCR_EL2.E2H is 1 (Arm ARM, CNTHCTL_EL2).
+    pub CNTHCTL_EL2 [
+        /// EL1 and EL0 read the physical counter without a trap.
+        EL1PCTEN OFFSET(10) NUMBITS(1) [],
+        /// EL1 and EL0 use the physical timer without a trap.
+        EL1PTEN OFFSET(11) NUMBITS(1) [],
+        /// CNTPOFF_EL2 applies.
+        ECV OFFSET(12) NUMBITS(1) [],
+        /// The virtual timer's interrupt is masked.
+        CNTVMASK OFFSET(18) NUMBITS(1) [],
+        /// The physical timer's interrupt is masked.
+        CNTPMASK OFFSET(19) NUMBITS(1) []
+    ],
+
+    /// CPTR_EL2 when HCR_EL2.E2H is 1 (Arm ARM, CPTR_EL2).
+    pub CPTR_EL2 [
+        /// SVE: 0 traps at EL2 and below.
+        ZEN OFFSET(16) NUMBITS(2) [Trap = 0, None = 3],
+        /// Floating point and Advanced SIMD: 0 traps at EL2 and below.
+        FPEN OFFSET(20) NUMBITS(2) [Trap = 0, None = 3],
+        /// SME: 0 traps at EL2 and below.
+        SMEN OFFSET(24) NUMBITS(2) [Trap = 0, None = 3],
+        /// Trace registers trap.
+        TTA OFFSET(28) NUMBITS(1) [],
+        /// Activity monitors trap.
+        TAM OFFSET(30) NUMBITS(1) []
+    ],
+
+    /// MDCR_EL2 (Arm ARM, MDCR_EL2).
+    pub MDCR_EL2 [
+        /// Event counters that EL1 and EL0 have.
+        HPMN OFFSET(0) NUMBITS(5) [],
+        /// PMCR_EL0 traps.
+        TPMCR OFFSET(5) NUMBITS(1) [],
+        /// PMU registers trap.
+        TPM OFFSET(6) NUMBITS(1) [],
+        /// Debug registers trap.
+        TDA OFFSET(9) NUMBITS(1) [],
+        /// OS lock registers trap.
+        TDOSA OFFSET(10) NUMBITS(1) [],
+        /// Debug ROM registers trap.
+        TDRA OFFSET(11) NUMBITS(1) [],
+        /// Statistical profiling traps.
+        TPMS OFFSET(14) NUMBITS(1) [],
+        /// Event counters do not count at EL2.
+        HPMD OFFSET(17) NUMBITS(1) [],
+        /// Trace filter controls trap.
+        TTRF OFFSET(19) NUMBITS(1) [],
+        /// The cycle counter does not count at EL2.
+        HCCD OFFSET(23) NUMBITS(1) [],
+        /// Debug communications channel traps.
+        TDCC OFFSET(27) NUMBITS(1) [],
+        /// Counters of multi-threaded cores may count other threads.
+        MTPME OFFSET(28) NUMBITS(1) []
+    ],
+
+    /// HCRX_EL2 (Arm ARM, HCRX_EL2).
+    pub HCRX_EL2 [
+        /// CPY* and SET* instructions work at EL1 and EL0.
+        MSCEn OFFSET(11) NUMBITS(1) []
     ]
 }

@@ -3,6 +3,7 @@
 
 use crate::granule::{GranuleAddress, state};
 use crate::mem::Content;
+use crate::realm::stage2::Stage2;
 
 /// Auxiliary granules of a REC: memory for its attestation token.
 pub const AUXILIARY: usize = 1;
@@ -26,6 +27,11 @@ impl Mpidr {
         Some(Self(u32::from_le_bytes([b0, b1, b2, b3])))
     }
 
+    /// Aff0 to Aff2 in bits 23:0, Aff3 in bits 31:24.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
     /// The index of the REC: RECs are created in this order, from 0.
     pub const fn index(self) -> u32 {
         (self.0 & 0xf) | (self.0 >> 8) << 4
@@ -43,6 +49,8 @@ pub struct RecIdentity {
     pub auxiliary: [GranuleAddress; AUXILIARY],
     /// Its name in its Realm.
     pub mpidr: Mpidr,
+    /// The stage-2 translation of its Realm.
+    pub stage2: Stage2,
 }
 
 // SAFETY: addresses and a number; a `Rec` begins with it.

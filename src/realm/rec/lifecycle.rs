@@ -44,7 +44,8 @@ pub fn create(
     let reference = rd.reference().map_err(|_| RealmError::Full)?;
     let measured = parameters.measured();
     let runnable = parameters.is_runnable();
-    let realm_address = reference.keep();
+    let stage2 = realm.stage2;
+    let identity = RecIdentity { realm: reference.keep(), auxiliary, mpidr, stage2 };
     for granule in locked {
         let is_rec = granule.address() == rec;
         let wiped = granule.wipe(&mut cpu.slots.delegated);
@@ -52,7 +53,7 @@ pub fn create(
             let rec: LockedGranule<'_, state::Rec> = wiped.transition();
             let mut mapping = cpu.slots.rec.map(&rec);
             let content: &mut Rec = mapping.get_mut();
-            content.init(realm_address, mpidr, runnable, auxiliary, &measured);
+            content.init(identity, runnable, &measured);
         } else {
             drop(wiped.transition::<RecAux>());
         }

@@ -4,17 +4,24 @@
 //! It is read and written under the lock of that granule, or by the CPU that runs it, which holds
 //! its one reference.
 
+pub mod exit;
+pub mod gic;
 mod identity;
 pub mod lifecycle;
 pub mod parameters;
 mod registers;
+pub mod syndrome;
+pub mod timer;
 
 pub use identity::{AUXILIARY, Mpidr, RecIdentity};
-pub use registers::Registers;
+pub use registers::{El1Registers, Registers};
 
-use crate::granule::GranuleAddress;
+use self::gic::GicState;
+use self::syndrome::Syndrome;
+use self::timer::Timers;
+use crate::cpu::simd::RecSimd;
 use crate::granule::state;
-use crate::mem::Content;
+use crate::mem::{Content, RunningContent};
 use crate::realm::measurement::MeasuredRecParameters;
 
 /// RIPAS as a Realm asks for it (RSI_IPA_STATE_SET).
@@ -58,20 +65,55 @@ pub enum PendingRequest {
         /// The other REC.
         target: Mpidr,
     },
+    /// A call of the host, which the next entry answers.
+    HostCall,
+}
+
+impl PendingRequest {
+    /// Whether RMI_PSCI_COMPLETE must come before the next entry.
+    pub const fn is_psci(self) -> bool {
+        matches!(self, Self::CpuOn { .. } | Self::AffinityInfo { .. })
+    }
 }
 
 /// A REC.
+///
+/// While it runs the CPU that runs it has `state`, and the holder of the granule's lock may see
+/// `identity` alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Rec {
     /// What it is.
     pub identity: RecIdentity,
-    /// Whether the host may have it run.
-    pub runnable: bool,
-    /// What it waits for.
-    pub pending: PendingRequest,
+    /// What changes.
+    pub state: RecState,
+}
+
+/// What changes of a REC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct RecState {
     /// Its registers.
     pub registers: Registers,
+    /// Its timers.
+    pub timers: Timers,
+    /// Whether the output of each timer, physical and virtual, was asserted when the host was last
+    /// told.
+    pub timers_reported: [bool; 2],
+    /// Whether the host may have it run.
+    pub runnable: bool,
+    /// Whether a virtual SError is pending, which reports `vsesr`.
+    pub serror: bool,
+    /// VSESR_EL2 for that SError.
+    pub vsesr: u64,
+    /// What it waits for.
+    pub pending: PendingRequest,
+    /// The exception it left for, as far as the host may complete it; else all zero.
+    pub last_exit: Syndrome,
+    /// Its virtual interrupts.
+    pub gic: GicState,
+    /// Its SIMD registers.
+    pub simd: RecSimd,
 }
 
 // SAFETY: numbers, and enumerations of which one value is 0; the other content of a REC is what
@@ -80,29 +122,35 @@ unsafe impl Content for Rec {
     type State = state::Rec;
 }
 
+// SAFETY: the offsets are those of the fields.
+unsafe impl RunningContent for Rec {
+    type Identity = RecIdentity;
+    type Running = RecState;
+    const RUNNING_OFFSET: usize = core::mem::offset_of!(Self, state);
+}
+
 static_assertions::const_assert_eq!(core::mem::offset_of!(Rec, identity), 0);
 
 impl Rec {
-    /// Makes a REC that is all zero one of the Realm with this RD, as RMI_REC_CREATE does.
+    /// Makes a REC that is all zero one of a Realm, as RMI_REC_CREATE does.
     pub fn init(
         &mut self,
-        realm: GranuleAddress,
-        mpidr: Mpidr,
+        identity: RecIdentity,
         runnable: bool,
-        auxiliary: [GranuleAddress; AUXILIARY],
         parameters: &MeasuredRecParameters,
     ) {
-        self.identity = RecIdentity { realm, auxiliary, mpidr };
-        self.runnable = runnable;
-        self.registers = Registers::at_reset(parameters.pc, &parameters.gprs);
+        self.identity = identity;
+        self.state.runnable = runnable;
+        self.state.registers = Registers::at_reset(parameters.pc, &parameters.gprs);
     }
+}
 
+impl RecState {
     /// Switches it on, as PSCI CPU_ON of another REC does: reset, with the byte order of the
     /// caller's exceptions.
     pub fn switch_on(&mut self, entry: u64, context: u64, caller: &Registers) {
-        let reset = Registers::at_reset(entry, &[context]);
-        let sctlr_el1 = reset.sctlr_el1 | (caller.sctlr_el1 & Registers::SCTLR_EE);
-        self.registers = Registers { sctlr_el1, ..reset };
+        self.registers = Registers::at_reset(entry, &[context]);
+        self.registers.el1.sctlr |= caller.el1.sctlr & Registers::SCTLR_EE;
         self.runnable = true;
     }
 }

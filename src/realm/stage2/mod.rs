@@ -15,6 +15,7 @@ mod control;
 mod entries;
 mod entry;
 mod geometry;
+pub mod memory;
 mod table;
 mod tables;
 mod tlb;

@@ -193,7 +193,8 @@ pub(super) fn set_ripas(
     if rec.identity.realm != rd.address() {
         return Err(Status::Rec.into());
     }
-    let PendingRequest::Ripas { base: next, top: end, ripas, change_destroyed } = &mut rec.pending
+    let PendingRequest::Ripas { base: next, top: end, ripas, change_destroyed } =
+        &mut rec.state.pending
     else {
         return Err(Status::Input.into());
     };

@@ -60,7 +60,7 @@ fn a_rec_is_what_was_measured_whenever_the_host_changes_its_parameters() {
         changed.extend((0..8).map(|register| (PARAMETERS + 0x300 + 8 * register, !register)));
         fixture.system.machine.write_after(words, changed);
         assert_eq!(fixture.call(function::REC_CREATE, &[RD, REC, PARAMETERS]), SUCCESS);
-        let Registers { pc, gprs, .. } = fixture.with_rec(REC, |rec| rec.registers);
+        let Registers { pc, gprs, .. } = fixture.with_rec(REC, |rec| rec.state.registers);
         let arguments: [u64; 8] = std::array::from_fn(|register| gprs[register]);
         assert_eq!(
             measured(&fixture),

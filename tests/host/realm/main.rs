@@ -9,4 +9,5 @@ mod measurement_reference;
 mod parameters;
 mod psci;
 mod refused;
+mod run;
 mod threads;

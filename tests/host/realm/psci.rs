@@ -20,13 +20,13 @@ fn waiting(pending: impl FnOnce(Mpidr) -> PendingRequest, second_is_on: bool) ->
     fixture.rec(RD, REC, AUX, 0);
     fixture.rec(RD, SECOND_REC, SECOND_AUX, 1);
     fixture.with_rec(REC, |rec| {
-        rec.pending = pending(Mpidr::new(1).expect("no reserved bit"));
-        rec.registers.sctlr_el1 |= BIG_ENDIAN;
-        rec.registers.gprs = [77; 31];
+        rec.state.pending = pending(Mpidr::new(1).expect("no reserved bit"));
+        rec.state.registers.el1.sctlr |= BIG_ENDIAN;
+        rec.state.registers.gprs = [77; 31];
     });
     fixture.with_rec(SECOND_REC, |rec| {
-        rec.runnable = second_is_on;
-        rec.registers.gprs = [88; 31];
+        rec.state.runnable = second_is_on;
+        rec.state.registers.gprs = [88; 31];
     });
     fixture
 }
@@ -43,8 +43,8 @@ fn affinity_info(target: Mpidr) -> PendingRequest {
 fn completes(fixture: &RealmFixture, status: u64, result: u64) {
     assert_eq!(fixture.call(function::PSCI_COMPLETE, &[REC, SECOND_REC, status]), SUCCESS);
     fixture.with_rec(REC, |rec| {
-        assert_eq!(rec.registers.gprs[..5], [result, 0, 0, 0, 77]);
-        assert_eq!(rec.pending, PendingRequest::None);
+        assert_eq!(rec.state.registers.gprs[..5], [result, 0, 0, 0, 77]);
+        assert_eq!(rec.state.pending, PendingRequest::None);
     });
     fixture.refused(
         function::PSCI_COMPLETE,
@@ -59,15 +59,15 @@ fn a_rec_that_is_off_is_switched_on_as_the_caller_asked() {
     let fixture = waiting(cpu_on, false);
     completes(&fixture, SUCCESS, 0);
     fixture.with_rec(SECOND_REC, |rec| {
-        assert!(rec.runnable);
-        assert_eq!((rec.registers.pc, rec.registers.gprs[0]), (0x4_2000, 0xc0_ffee));
-        assert_eq!(rec.registers.gprs[1..], [0; 30]);
+        assert!(rec.state.runnable);
+        assert_eq!((rec.state.registers.pc, rec.state.registers.gprs[0]), (0x4_2000, 0xc0_ffee));
+        assert_eq!(rec.state.registers.gprs[1..], [0; 30]);
         assert_eq!(
-            rec.registers.sctlr_el1 & BIG_ENDIAN,
+            rec.state.registers.el1.sctlr & BIG_ENDIAN,
             BIG_ENDIAN,
             "the byte order is the caller's"
         );
-        assert_eq!(rec.registers.pstate, 0x3c5);
+        assert_eq!(rec.state.registers.pstate, 0x3c5);
     });
 }
 
@@ -75,7 +75,9 @@ fn a_rec_that_is_off_is_switched_on_as_the_caller_asked() {
 fn the_host_may_deny_to_switch_a_rec_on() {
     let fixture = waiting(cpu_on, false);
     completes(&fixture, DENIED, DENIED);
-    fixture.with_rec(SECOND_REC, |rec| assert!(!rec.runnable && rec.registers.gprs == [88; 31]));
+    fixture.with_rec(SECOND_REC, |rec| {
+        assert!(!rec.state.runnable && rec.state.registers.gprs == [88; 31])
+    });
 }
 
 #[test]
@@ -83,7 +85,9 @@ fn a_rec_that_is_on_stays_as_it_is_and_its_host_cannot_deny_it() {
     let fixture = waiting(cpu_on, true);
     fixture.refused(function::PSCI_COMPLETE, &[REC, SECOND_REC, DENIED], ERROR_INPUT, "denied");
     completes(&fixture, SUCCESS, ALREADY_ON);
-    fixture.with_rec(SECOND_REC, |rec| assert!(rec.runnable && rec.registers.gprs == [88; 31]));
+    fixture.with_rec(SECOND_REC, |rec| {
+        assert!(rec.state.runnable && rec.state.registers.gprs == [88; 31])
+    });
 }
 
 #[test]
@@ -97,7 +101,7 @@ fn a_rec_that_runs_is_on() {
         let running = locked.expect("a REC").reference().expect("it does not run");
         completes(&fixture, SUCCESS, result);
         drop(running);
-        fixture.with_rec(SECOND_REC, |rec| assert!(!rec.runnable));
+        fixture.with_rec(SECOND_REC, |rec| assert!(!rec.state.runnable));
     }
 }
 

@@ -312,9 +312,9 @@ fn rec_destroy() {
 
 #[test]
 fn rec_enter() {
-    // In the order of the checks. The last is what is left when nothing is wrong: no REC runs yet.
+    // In the order of the checks.
     type Commit = fn(&RealmFixture, &mut [u64; 2]);
-    let faults: [(&str, u64, Commit); 9] = [
+    let faults: [(&str, u64, Commit); 15] = [
         ("the run page unaligned", ERROR_INPUT, |_, call| call[1] = HOSTS + 8),
         ("the run page nowhere", ERROR_INPUT, |_, call| call[1] = DEVICE),
         ("the run page Delegated", ERROR_INPUT, |_, call| call[1] = call[0]),
@@ -328,6 +328,18 @@ fn rec_enter() {
         ("SYSTEM_OFF", ERROR_REALM_OFF, |fixture, _| {
             fixture.with_realm(RD, |realm| realm.state = RealmState::SystemOff);
         }),
+        ("not runnable", ERROR_REC, |fixture, _| {
+            fixture.with_rec(REC, |rec| rec.state.runnable = false);
+        }),
+        ("a PSCI call pending", ERROR_REC, |fixture, _| {
+            let target = Mpidr::new(1).expect("no reserved bit");
+            fixture
+                .with_rec(REC, |rec| rec.state.pending = PendingRequest::AffinityInfo { target });
+        }),
+        ("ICH_HCR_EL2 the RMM's", ERROR_REC, |fixture, _| fixture.write(HOSTS, 0x300, 1)),
+        ("a physical interrupt", ERROR_REC, |fixture, _| fixture.write(HOSTS, 0x308, 3 << 61)),
+        ("no access to abort", ERROR_REC, |fixture, _| fixture.write(HOSTS, 0, 1 << 1)),
+        ("no access to emulate", ERROR_REC, |fixture, _| fixture.write(HOSTS, 0, 1 << 0)),
     ];
     for (index, (what, status, commit)) in faults.iter().enumerate() {
         let others = faults.iter().skip(index + 1).map(Some);
@@ -346,7 +358,7 @@ fn rec_enter() {
             );
         }
     }
-    with_recs().refused(function::REC_ENTER, &[REC, HOSTS], ERROR_REC, "nothing wrong");
+    assert_eq!(with_recs().call(function::REC_ENTER, &[REC, HOSTS]), SUCCESS);
 }
 
 const DENIED: u64 = 3_u64.wrapping_neg();
@@ -365,7 +377,7 @@ fn psci_complete() {
     let prepare = || {
         let fixture = with_recs();
         let target = Mpidr::new(1).expect("no reserved bit");
-        fixture.with_rec(REC, |rec| rec.pending = PendingRequest::AffinityInfo { target });
+        fixture.with_rec(REC, |rec| rec.state.pending = PendingRequest::AffinityInfo { target });
         (fixture, PsciComplete { calling: REC, target: SECOND_REC, status: 0 })
     };
     check(
@@ -379,14 +391,16 @@ fn psci_complete() {
             input("the target no REC", |_, call| call.target = RD),
             input("the caller running", |fixture, _| make_running(fixture, REC)),
             input("nothing pending", |fixture, _| {
-                fixture.with_rec(REC, |rec| rec.pending = PendingRequest::None);
+                fixture.with_rec(REC, |rec| rec.state.pending = PendingRequest::None);
             }),
             input("another Realm's target", |fixture, _| {
                 fixture.with_rec(SECOND_REC, |rec| rec.identity.realm = granule(OTHER_RD));
             }),
             input("not the target that is named", |fixture, _| {
                 let target = Mpidr::new(2).expect("no reserved bit");
-                fixture.with_rec(REC, |rec| rec.pending = PendingRequest::AffinityInfo { target });
+                fixture.with_rec(REC, |rec| {
+                    rec.state.pending = PendingRequest::AffinityInfo { target }
+                });
             }),
             input("DENIED", |_, call| call.status = DENIED),
             input("a status that is none", |_, call| call.status = 1),

@@ -101,10 +101,12 @@ fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
     // PARange 6 and TGran4_2 3: 52-bit addresses at stage 2. 6 breakpoints, 4 watchpoints.
     preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 6);
     preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
+    // 4 list registers.
+    preset_register("ICH_VTR_EL2", 3);
     let features = |system: &System<'_>, index| call(system, function::FEATURES, &[index]).1[0];
     let lpa2 = boot(Dialect::V1_0);
     // SHA-256 and SHA-512; 2^10 - 1 RECs.
-    assert_eq!(features(&lpa2, 0), 52 | 1 << 8 | 5 << 14 | 3 << 20 | 3 << 32 | 10 << 38);
+    assert_eq!(features(&lpa2, 0), 52 | 1 << 8 | 5 << 14 | 3 << 20 | 3 << 32 | 3 << 34 | 10 << 38);
     for index in [1, 4, 5, u64::MAX] {
         assert_eq!(features(&lpa2, index), 0);
     }

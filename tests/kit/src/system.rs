@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::machine::{Machine, attach};
 use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
+use rmm::cpu::simd::HostSimd;
 use rmm::cpu::{CpuFeatures, CpuIndex};
 use rmm::granule::{BankError, GranuleEntry, GranuleTable, MemoryRange, Waiters};
 use rmm::mem::{SlotBuffer, slot_layout};
@@ -65,7 +66,11 @@ impl<'a> System<'a> {
 
     /// The context of a CPU of this system.
     pub fn cpu(index: usize) -> Cpu {
-        Cpu { index: CpuIndex::new(index).expect("an index of a CPU"), slots: slots() }
+        Cpu {
+            index: CpuIndex::new(index).expect("an index of a CPU"),
+            slots: slots(),
+            host_simd: HostSimd::NONE,
+        }
     }
 
     /// Calls the RMM on `cpu` with x0-x7, on a thread attached to the machine; gives x0-x7 as the

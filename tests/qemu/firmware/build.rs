@@ -8,7 +8,7 @@ fn main() {
     let root = PathBuf::from(
         env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory"),
     );
-    for image in ["el3", "host"] {
+    for image in ["el3", "host", "realm"] {
         let script = root.join(format!("{image}.ld"));
         println!("cargo::rustc-link-arg-bin={image}=-T{}", script.display());
         println!("cargo::rerun-if-changed={}", script.display());

@@ -566,7 +566,7 @@ impl Host {
             .lock::<state::Rec>(self.cpu.index, granule(rec))
             .expect("it is a REC");
         let mut mapping = self.cpu.slots.rec.map(&locked);
-        mapping.get_mut::<rec::Rec>().pending = match pending {
+        mapping.get_mut::<rec::Rec>().state.pending = match pending {
             None => rec::PendingRequest::None,
             Some(Pending { base, top, ripas, change_destroyed }) => rec::PendingRequest::Ripas {
                 base,

@@ -10,6 +10,7 @@
 pub mod check;
 pub mod console;
 pub mod options;
+pub mod realm_protocol;
 pub mod registers;
 pub mod semihosting;
 pub mod smccc;

@@ -30,6 +30,9 @@ struct Arguments {
     /// The normal-world test host, a flat binary
     #[arg(long)]
     host: Option<PathBuf>,
+    /// The payload that Realms run, a flat binary
+    #[arg(long)]
+    realm: Option<PathBuf>,
     /// The image that tests the translation tables, a flat binary
     #[arg(long)]
     xlat: Option<PathBuf>,
@@ -63,7 +66,9 @@ impl Arguments {
             Some(path) => bail!("--{name}: there is no file {}", path.display()),
             None => bail!("--{name} is needed to run scenarios"),
         };
-        for (path, name) in [(&self.rmm_self_test, "rmm-self-test"), (&self.xlat, "xlat")] {
+        for (path, name) in
+            [(&self.rmm_self_test, "rmm-self-test"), (&self.realm, "realm"), (&self.xlat, "xlat")]
+        {
             if let Some(path) = path {
                 ensure!(path.is_file(), "--{name}: there is no file {}", path.display());
             }
@@ -73,6 +78,7 @@ impl Arguments {
             rmm_self_test: self.rmm_self_test.clone(),
             el3: given(&self.el3, "el3")?,
             host: given(&self.host, "host")?,
+            realm: self.realm.clone(),
             xlat: self.xlat.clone(),
         })
     }

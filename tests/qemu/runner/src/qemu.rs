@@ -22,6 +22,8 @@ use crate::symbols::Symbols;
 const OLDEST: (u32, u32) = (9, 2);
 /// Where the host's image is linked.
 const HOST_ADDRESS: u64 = 0x6000_0000;
+/// Where the host finds the payload for Realms.
+const REALM_ADDRESS: u64 = 0x6800_0000;
 /// Where the image that tests the translation tables is linked.
 const XLAT_ADDRESS: u64 = 0x4010_0000;
 /// A run that prints more than this is out of control.
@@ -38,6 +40,8 @@ pub struct Images {
     pub el3: PathBuf,
     /// The normal-world host.
     pub host: PathBuf,
+    /// What Realms run.
+    pub realm: Option<PathBuf>,
     /// The image that tests the translation tables by itself.
     pub xlat: Option<PathBuf>,
 }
@@ -245,6 +249,9 @@ impl Qemu {
                 .arg(&images.el3)
                 .args(["-device", &loader(rmm, scenario.load_address)])
                 .args(["-device", &loader(&images.host, HOST_ADDRESS)]);
+            if let Some(realm) = &images.realm {
+                command.args(["-device", &loader(realm, REALM_ADDRESS)]);
+            }
         };
         match (scenario.image, images.of(scenario.image)?) {
             (Image::Rmm | Image::SelfTest, rmm) => with_monitor(rmm),

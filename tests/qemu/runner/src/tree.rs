@@ -164,6 +164,7 @@ impl Tree {
             rmm_self_test: Some(image("rmm-self-test.bin")),
             el3: image("el3.bin"),
             host: image("host.bin"),
+            realm: Some(image("realm.bin")),
             xlat: Some(image("xlat.bin")),
         }
     }

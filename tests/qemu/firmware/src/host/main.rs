@@ -10,6 +10,7 @@
 
 mod cpus;
 mod gic;
+mod guest;
 mod memory;
 mod mmu;
 mod probe;

@@ -85,10 +85,22 @@ pub fn create(rd: u64, page: u64, shape: Shape, root: u64, vmid: u16) -> Status 
 
 /// RMI_REC_CREATE of a runnable REC with its parameters in `page`.
 pub fn rec_create(rd: u64, rec: u64, page: u64, mpidr: u64, auxiliary: &[u64]) -> Status {
+    rec_create_at(rd, rec, page, 0x8000, mpidr, auxiliary)
+}
+
+/// RMI_REC_CREATE of a runnable REC that begins at `pc` with its MPIDR in X0.
+pub fn rec_create_at(
+    rd: u64,
+    rec: u64,
+    page: u64,
+    pc: u64,
+    mpidr: u64,
+    auxiliary: &[u64],
+) -> Status {
     let mut parameters = RmiRecParams::new_zeroed();
     parameters.flags = RecFlags::RUNNABLE.bits();
     parameters.mpidr = mpidr;
-    parameters.pc = 0x8000;
+    parameters.pc = pc;
     parameters.gprs[0] = mpidr;
     parameters.aux.count = auxiliary.len() as u64;
     for (place, granule) in parameters.aux.granules.iter_mut().zip(auxiliary) {

@@ -14,6 +14,8 @@ mod interrupts;
 mod parallel;
 mod ranges;
 mod realms;
+mod running;
+mod running_simd;
 mod session;
 mod slots;
 mod slots_race;
@@ -67,6 +69,9 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-life", run: realms::life },
     Scenario { name: "realm-shapes", run: realms::shapes },
     Scenario { name: "realm-instructions", run: realms::instructions },
+    Scenario { name: "realm-runs", run: running::life },
+    Scenario { name: "realm-exits", run: running::exits },
+    Scenario { name: "realm-simd", run: running_simd::simd },
     Scenario { name: "realm-sessions", run: tables::sessions },
     Scenario { name: "interrupts", run: interrupts::interrupts },
     Scenario { name: "table-instructions", run: tables::instructions },

@@ -19,6 +19,24 @@ pub fn realms() -> Vec<Scenario> {
             "a Realm of each IPA size from each level that has it",
         ),
         Scenario::new(
+            "realm-runs",
+            "realm-runs",
+            "a Realm calls the host, does what it is told, and leaves nothing behind",
+        )
+        .expect(r"^the Realm called the host: immediate 0x5a01$"),
+        Scenario::new(
+            "realm-exits",
+            "realm-exits",
+            "each kind of exit, with the whole exit record and what comes back",
+        )
+        .option("host-interrupts=1"),
+        Scenario::new(
+            "realm-simd",
+            "realm-simd",
+            "SIMD registers of the host at each vector length and of a Realm are apart",
+        )
+        .expect("^SIMD registers of host and Realm are apart$"),
+        Scenario::new(
             "realm-instructions",
             "realm-instructions",
             "RMI_REALM_CREATE keeps its bound",

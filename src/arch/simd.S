@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Saving and loading the SIMD registers, which the compiler does not know of in this image. The
+// caller has opened their traps.
+
+    .arch_extension fp
+    .arch_extension simd
+    .arch_extension sve
+
+    .macro  each_pair what, base
+    .irp    pair, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+    .altmacro
+    one_pair \what, \base, \pair, %(\pair + 1)
+    .noaltmacro
+    .endr
+    .endm
+
+    .macro  one_pair what, base, first, second
+    \what   q\first, q\second, [\base, #(\first * 16)]
+    .endm
+
+    .macro  each_z what
+    .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    \what   z\number, [x0, #\number, mul vl]
+    .endr
+    .endm
+
+    .macro  each_p what
+    .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    \what   p\number, [x0, #\number, mul vl]
+    .endr
+    .endm
+
+    .section .text.simd, "ax"
+// x0 = 32 vectors of 16 bytes.
+    .global simd_save_v
+simd_save_v:
+    each_pair stp, x0
+    ret
+
+    .global simd_load_v
+simd_load_v:
+    each_pair ldp, x0
+    ret
+
+// x0 = 32 vectors of the current length, one behind the other.
+    .global simd_save_z
+simd_save_z:
+    each_z  str
+    ret
+
+    .global simd_load_z
+simd_load_z:
+    each_z  ldr
+    ret
+
+// x0 = 16 predicates of the current length, one behind the other.
+    .global simd_save_p
+simd_save_p:
+    each_p  str
+    ret
+
+    .global simd_load_p
+simd_load_p:
+    each_p  ldr
+    ret
+
+// x0 = a predicate: the First Fault Register. Clobbers P0.
+    .global simd_save_ffr
+simd_save_ffr:
+    rdffr   p0.b
+    str     p0, [x0]
+    ret
+
+    .global simd_load_ffr
+simd_load_ffr:
+    ldr     p0, [x0]
+    wrffr   p0.b
+    ret
+
+    .arch_extension nosve

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Memory of a Realm as the Realm itself names it, by IPA, while one of its RECs runs.
+
+use core::sync::atomic::AtomicU64;
+
+use super::{Entry, Ripas, Stage2, Walk};
+use crate::address::{GRANULE_SIZE, Ipa};
+use crate::cpu::CpuIndex;
+use crate::granule::state::Data;
+use crate::granule::{GranuleAddress, GranuleTable};
+use crate::mem::{GRANULE_WORDS, Slot};
+use crate::xlat::Level;
+
+/// Why there is no memory at a protected IPA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoMemory {
+    /// RIPAS is EMPTY.
+    Empty,
+    /// RIPAS is RAM or DESTROYED, and the walk ended at this level.
+    Missing(Level),
+}
+
+/// The memory of the Realm whose REC this CPU runs.
+#[derive(Debug)]
+pub struct RealmMemory<'m, 'g> {
+    granules: &'m GranuleTable<'g>,
+    cpu: CpuIndex,
+    stage2: &'m Stage2,
+    rtt: &'m mut Slot,
+    data: &'m mut Slot,
+}
+
+impl<'m, 'g> RealmMemory<'m, 'g> {
+    /// The memory behind `stage2`, seen through two slots of this CPU.
+    ///
+    /// The caller runs a REC of the Realm, so that the tables stay.
+    pub fn new(
+        granules: &'m GranuleTable<'g>,
+        cpu: CpuIndex,
+        stage2: &'m Stage2,
+        rtt: &'m mut Slot,
+        data: &'m mut Slot,
+    ) -> Self {
+        Self { granules, cpu, stage2, rtt, data }
+    }
+
+    /// The stage-2 translation.
+    pub fn stage2(&self) -> &Stage2 {
+        self.stage2
+    }
+
+    /// The RIPAS at a protected IPA; `None` for one that is not.
+    pub fn ripas(&mut self, ipa: Ipa) -> Option<Ripas> {
+        if !self.stage2.is_protected(ipa) {
+            return None;
+        }
+        let walk = Walk::new(self.granules, self.cpu, self.stage2, ipa);
+        match walk.read(self.rtt, Level::Three) {
+            (_, Entry::Unassigned(ripas) | Entry::Assigned(ripas, _)) => Some(ripas),
+            _ => None,
+        }
+    }
+
+    /// Has `then` see the words of the page at `page`, a protected IPA, while its table is locked.
+    /// The Realm may change them at the same time.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn with_page<R>(
+        &mut self,
+        page: Ipa,
+        then: impl FnOnce(&[AtomicU64; GRANULE_WORDS]) -> R,
+    ) -> Result<R, NoMemory> {
+        let Self { granules, cpu, stage2, rtt, data } = self;
+        Walk::new(granules, *cpu, stage2, page).to(rtt, Level::Three, |reached| {
+            let memory = match reached.entry {
+                Entry::Assigned(Ripas::Ram, memory) => memory,
+                Entry::Assigned(Ripas::Empty, _) | Entry::Unassigned(Ripas::Empty) => {
+                    return Err(NoMemory::Empty);
+                }
+                _ => return Err(NoMemory::Missing(reached.level)),
+            };
+            let within = page.get() % reached.level.entry_size();
+            let granule = memory.checked_add(within - within % GRANULE_SIZE);
+            let granule = GranuleAddress::containing(granule.unwrap_or(memory));
+            let Ok(locked) = reached.lock::<Data>(granule) else {
+                super::corrupt("memory of a Realm is referred to");
+            };
+            Ok(then(data.map(&locked).words()))
+        })
+    }
+}

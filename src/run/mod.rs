@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A REC runs: the checks of RMI_REC_ENTER, the switch, and what follows from each exception.
+//!
+//! `docs/design/run.md` tells how the parts work together. What must hold:
+//!
+//! - A REC runs on at most one CPU, the one with its [`RunningRec`], which alone touches its state.
+//! - An entry that is refused changes nothing.
+//! - No register of one world is readable in the other: each is switched, trapped, or named by the
+//!   exit record.
+
+pub mod controls;
+pub mod decide;
+pub mod id_registers;
+pub mod inject;
+pub mod record;
+pub mod switch;
+mod world;
+
+use crate::abi::rmi_v1::{GPRS, RecEnterFlags};
+use tock_registers::interfaces::{Readable, Writeable};
+
+use self::decide::{Action, Injected, View, decide};
+use self::inject::{PstateFeatures, inject};
+use self::world::HostRegisters;
+use crate::address::PhysAddr;
+use crate::arch::interrupt;
+use crate::arch::sysreg::HCR_EL2;
+use crate::arch::sysreg::el1::ID_AA64PFR1_EL1;
+use crate::arch::sysreg::el1::{CPTR_EL2, VSESR_EL2};
+use crate::cpu::simd::SimdOwner;
+use crate::granule::state::{self, Rd};
+use crate::granule::{GranuleAddress, GranuleTable, LockError};
+use crate::mem::{NsAccessError, RunningRec, SlotBuffer};
+use crate::percpu::Cpu;
+use crate::realm::rd::{RealmDescriptor, RealmState};
+use crate::realm::rec::exit::{Exit, ExitReason, Report};
+use crate::realm::rec::gic::{GicEntry, GicFeatures};
+use crate::realm::rec::syndrome::{ISV, Syndrome, class};
+use crate::realm::rec::{PendingRequest, Rec, RecIdentity, RecState};
+use crate::realm::stage2::Ripas;
+use crate::realm::stage2::memory::RealmMemory;
+use crate::rsi;
+
+/// Why a REC was not entered, or what it left could not be told. The host is told which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnterError {
+    /// An address is wrong, or the page is not the host's any more.
+    Input,
+    /// The Realm is NEW.
+    RealmNew,
+    /// The Realm is SYSTEM_OFF.
+    RealmOff,
+    /// The REC runs elsewhere, or may not run, or not with these flags.
+    Rec,
+}
+
+impl From<LockError> for EnterError {
+    fn from(_: LockError) -> Self {
+        Self::Input
+    }
+}
+
+impl From<NsAccessError> for EnterError {
+    fn from(_: NsAccessError) -> Self {
+        Self::Input
+    }
+}
+
+/// What the host says with an entry, read once and found valid.
+struct Entry {
+    flags: RecEnterFlags,
+    gic: GicEntry,
+}
+
+/// Runs the REC at `rec` until it leaves, and tells the host in the page at `run` why.
+///
+/// # Errors
+///
+/// [`EnterError`]. If it is not about the exit half of the page nothing has changed.
+pub fn enter(
+    granules: &GranuleTable<'_>,
+    cpu: &mut Cpu,
+    rec: GranuleAddress,
+    run: PhysAddr,
+) -> Result<(), EnterError> {
+    let page = granules.ns_granule(run).ok_or(EnterError::Input)?;
+    let locked = granules.lock::<state::Rec>(cpu.index, rec)?;
+    let mut running = RunningRec::new(&locked).map_err(|_| EnterError::Rec)?;
+    drop(locked);
+    let Cpu { index, slots, host_simd } = cpu;
+    let (index, simd) = (*index, SimdOwner::host(host_simd));
+    let SlotBuffer { ns, rec, rd, rtt, realm_data, .. } = slots;
+    let mut mapping = rec.map_running(&mut running);
+    let (identity, state): (&RecIdentity, &mut RecState) = mapping.parts::<Rec>();
+    let page = ns.map(page);
+    let flags = record::read_flags(&page)?;
+    let locked = granules.lock::<Rd>(index, identity.realm)?;
+    let realm = rd.map(&locked).get::<RealmDescriptor>().state;
+    drop(locked);
+    match realm {
+        RealmState::New => return Err(EnterError::RealmNew),
+        RealmState::SystemOff => return Err(EnterError::RealmOff),
+        RealmState::Active => {}
+    }
+    if !state.runnable || state.pending.is_psci() {
+        return Err(EnterError::Rec);
+    }
+    let features = GicFeatures::read();
+    let gic = record::read_gic(&page, &features)?;
+    if !gic.is_valid(&features) || !may_complete(flags, state, identity.stage2.protected_end()) {
+        return Err(EnterError::Rec);
+    }
+    let mut gprs = [0; GPRS];
+    let needed = if state.pending == PendingRequest::HostCall { GPRS } else { 1 };
+    record::read_gprs(&page, gprs.get_mut(..needed).unwrap_or_default())?;
+    let entry = Entry { flags, gic };
+
+    let mut memory = RealmMemory::new(granules, index, &identity.stage2, rtt, realm_data);
+    let report = complete(&entry, &gprs, state, &features, &mut memory).unwrap_or_else(|| {
+        run_until_exit(flags, identity, state, &features, &mut memory, simd, &mut gprs)
+    });
+    Ok(record::write_exit(&page, &report, &gprs, &state.gic, &features, &state.timers)?)
+}
+
+/// Whether the host may complete the last exit in the way that the flags say.
+fn may_complete(flags: RecEnterFlags, state: &RecState, protected_end: u64) -> bool {
+    let last = &state.last_exit;
+    let is_data_abort = last.class() == class::DATA_ABORT;
+    if flags.contains(RecEnterFlags::INJECT_SEA) {
+        is_data_abort && last.ipa().get() >= protected_end
+    } else if flags.contains(RecEnterFlags::EMUL_MMIO) {
+        is_data_abort && last.esr & ISV != 0
+    } else {
+        true
+    }
+}
+
+/// Completes what the last exit left open, in the REC's saved registers. `Some` if the REC leaves
+/// again before it has run.
+fn complete(
+    entry: &Entry,
+    gprs: &[u64; GPRS],
+    state: &mut RecState,
+    features: &GicFeatures,
+    memory: &mut RealmMemory<'_, '_>,
+) -> Option<Report> {
+    let last = core::mem::take(&mut state.last_exit);
+    let [gpr0, ..] = *gprs;
+    if entry.flags.contains(RecEnterFlags::INJECT_SEA) {
+        let features = PstateFeatures::new(ID_AA64PFR1_EL1.get());
+        inject(Injected::ExternalAbort(last), &mut state.registers, features);
+    } else if entry.flags.contains(RecEnterFlags::EMUL_MMIO) {
+        let access = last.access();
+        if !access.is_write {
+            state.registers.set_x(access.register(), access.loaded(gpr0));
+        }
+        state.registers.skip_instruction();
+    } else if last.class() == class::SYSTEM_REGISTER && last.system_register().is_read() {
+        state.registers.set_x(last.system_register().register(), gpr0);
+    }
+    state.gic.accept(&entry.gic, features);
+    match state.pending {
+        PendingRequest::HostCall => {
+            if let Err(report) = rsi::complete_host_call(gprs, state, memory) {
+                return Some(report);
+            }
+        }
+        PendingRequest::Ripas { .. } => {
+            rsi::complete_ripas_change(state, entry.flags.contains(RecEnterFlags::RIPAS_RESPONSE));
+        }
+        PendingRequest::None
+        | PendingRequest::CpuOn { .. }
+        | PendingRequest::AffinityInfo { .. } => {}
+    }
+    None
+}
+
+/// Has the REC's registers in the CPU until it leaves.
+fn run_until_exit(
+    flags: RecEnterFlags,
+    identity: &RecIdentity,
+    state: &mut RecState,
+    features: &GicFeatures,
+    memory: &mut RealmMemory<'_, '_>,
+    mut simd: SimdOwner<'_>,
+    gprs: &mut [u64; GPRS],
+) -> Report {
+    let host = HostRegisters::save();
+    world::load(identity, state, features);
+    let report = run(flags, state, memory, &mut simd, gprs);
+    simd.give_back(&mut state.simd);
+    world::unload(state, features);
+    host.restore();
+    report
+}
+
+/// Runs the REC, whose registers are in the CPU, until it leaves.
+fn run(
+    flags: RecEnterFlags,
+    state: &mut RecState,
+    memory: &mut RealmMemory<'_, '_>,
+    simd: &mut SimdOwner<'_>,
+    gprs: &mut [u64; GPRS],
+) -> Report {
+    let inputs = controls::HcrInputs {
+        trap_wfi: flags.contains(RecEnterFlags::TRAP_WFI),
+        trap_wfe: flags.contains(RecEnterFlags::TRAP_WFE),
+        serror: false,
+    };
+    loop {
+        if world::timers_changed(state.timers_reported) {
+            return Report::Exception(Exit::new(ExitReason::Irq));
+        }
+        if state.serror {
+            VSESR_EL2.set(state.vsesr);
+        }
+        HCR_EL2.set(controls::hcr(controls::HcrInputs { serror: state.serror, ..inputs }));
+        let vector = switch::enter(&mut state.registers);
+        let syndrome = Syndrome::read();
+        if state.serror {
+            // The CPU clears it when the Realm takes it.
+            state.serror = HCR_EL2.is_set(aarch64_cpu::registers::HCR_EL2::VSE);
+        }
+        let view = View {
+            registers: &state.registers,
+            ipa_end: memory.stage2().ipa_end(),
+            protected_end: memory.stage2().protected_end(),
+        };
+        let action = decide(vector, &syndrome, &view);
+        if let Some(report) = act(action, &syndrome, state, memory, simd, gprs) {
+            return report;
+        }
+        // A Realm that does nothing but take exceptions must not keep the host's interrupt waiting.
+        if interrupt::is_pending() {
+            return Report::Exception(Exit::new(ExitReason::Irq));
+        }
+    }
+}
+
+/// Does what was decided. `Some` if the REC leaves.
+fn act(
+    action: Action,
+    syndrome: &Syndrome,
+    state: &mut RecState,
+    memory: &mut RealmMemory<'_, '_>,
+    simd: &mut SimdOwner<'_>,
+    gprs: &mut [u64; GPRS],
+) -> Option<Report> {
+    match action {
+        Action::ReadZero(register) => {
+            state.registers.set_x(register, 0);
+            state.registers.skip_instruction();
+            None
+        }
+        Action::IgnoreWrite => {
+            state.registers.skip_instruction();
+            None
+        }
+        Action::ReadId { crm, op2, register } => {
+            state.registers.set_x(register, id_registers::read(crm, op2));
+            state.registers.skip_instruction();
+            None
+        }
+        Action::Inject(exception) => {
+            inject_live(exception, state);
+            None
+        }
+        Action::InjectAndExit(exception, exit) => {
+            inject_live(exception, state);
+            leave(exit, syndrome, state)
+        }
+        Action::Call => rsi::call(state, memory, gprs),
+        Action::Simd => {
+            simd.take(&state.simd);
+            CPTR_EL2.set(controls::cptr(true));
+            None
+        }
+        Action::CheckRipas(ipa, exit) => {
+            if memory.ripas(ipa) == Some(Ripas::Empty) {
+                inject_live(Injected::ExternalAbort(*syndrome), state);
+                return None;
+            }
+            leave(exit, syndrome, state)
+        }
+        Action::Exit(exit) => leave(exit, syndrome, state),
+        Action::ExitPast(exit) => {
+            state.registers.skip_instruction();
+            leave(exit, syndrome, state)
+        }
+        Action::PendSError(exit) => {
+            /// ISS: what the Realm is told of the error.
+            const ISS: u64 = 0x1ff_ffff;
+            state.serror = true;
+            state.vsesr = syndrome.esr & ISS;
+            leave(exit, syndrome, state)
+        }
+    }
+}
+
+/// Leaves with `exit`. What the host may complete of it is kept, as the host was told.
+fn leave(exit: Exit, syndrome: &Syndrome, state: &mut RecState) -> Option<Report> {
+    state.last_exit = match exit.reason {
+        ExitReason::Sync => {
+            let told = if exit.esr & ISV == 0 { !ISV } else { u64::MAX };
+            let told = if syndrome.class() == class::SYSTEM_REGISTER { u64::MAX } else { told };
+            Syndrome { esr: syndrome.esr & told, ..*syndrome }
+        }
+        _ => Syndrome::default(),
+    };
+    Some(Report::Exception(exit))
+}
+
+/// Injects into a Realm whose EL1 registers are in the CPU.
+fn inject_live(exception: Injected, state: &mut RecState) {
+    state.registers.el1.save();
+    inject(exception, &mut state.registers, PstateFeatures::new(ID_AA64PFR1_EL1.get()));
+    state.registers.el1.restore();
+}

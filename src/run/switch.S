@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The switch to a Realm and back. Nothing is shared with the fatal vectors.
+//
+// From the write of SP_EL0 to ERET, and from the vector until SP_EL0 is the RMM's again, only this
+// CPU's own stack is accessed: a report of a fault there would use the Realm's SP_EL0. SP_EL2 does
+// not change while the Realm runs.
+
+    .equ    SWITCH_FRAME, 160
+    .equ    SWITCH_LAST, 0                     // x0 and x1 of the Realm, on the way in and out
+    .equ    SWITCH_TAKEN, 16                   // vector and SP_EL0 of the Realm, on the way out
+    .equ    SWITCH_CONTEXT, 32                 // its Registers, and SP_EL0 of the RMM
+    .equ    SWITCH_KEY, 48                     // the RMM's key for return addresses
+    .equ    SWITCH_SAVED, 64            // x19-x30
+
+    .macro  load_key low, high, offset
+    ldp     x1, x2, [x0, #\offset]
+    msr     \low, x1
+    msr     \high, x2
+    .endm
+
+    .macro  store_key low, high, offset
+    mrs     x1, \low
+    mrs     x2, \high
+    stp     x1, x2, [x0, #\offset]
+    .endm
+
+    .section .text.realm_enter, "ax"
+    .balign 64
+// x0 = Registers of the Realm. Runs it until the next exception to EL2. Returns the vector in x0,
+// 0 synchronous, 1 IRQ, 2 FIQ, 3 SError.
+    .global realm_enter
+realm_enter:
+    hint    #25                         // PACIASP
+    sub     sp, sp, #SWITCH_FRAME
+    stp     x19, x20, [sp, #SWITCH_SAVED]
+    stp     x21, x22, [sp, #SWITCH_SAVED + 16]
+    stp     x23, x24, [sp, #SWITCH_SAVED + 32]
+    stp     x25, x26, [sp, #SWITCH_SAVED + 48]
+    stp     x27, x28, [sp, #SWITCH_SAVED + 64]
+    stp     x29, x30, [sp, #SWITCH_SAVED + 80]
+    mrs     x1, sp_el0
+    stp     x0, x1, [sp, #SWITCH_CONTEXT]
+    mrs     x1, s3_0_c2_c1_0            // APIAKeyLo_EL1
+    mrs     x2, s3_0_c2_c1_1            // APIAKeyHi_EL1
+    stp     x1, x2, [sp, #SWITCH_KEY]
+    ldp     x1, x2, [x0, #{pc}]
+    msr     elr_el2, x1
+    msr     spsr_el2, x2
+    // From here to the end of `realm_exit` no return address is signed or checked.
+    load_key s3_0_c2_c1_0, s3_0_c2_c1_1, {keys}
+    load_key s3_0_c2_c1_2, s3_0_c2_c1_3, {keys} + 16
+    load_key s3_0_c2_c2_0, s3_0_c2_c2_1, {keys} + 32
+    load_key s3_0_c2_c2_2, s3_0_c2_c2_3, {keys} + 48
+    load_key s3_0_c2_c3_0, s3_0_c2_c3_1, {keys} + 64
+    ldp     x2, x3, [x0]
+    stp     x2, x3, [sp, #SWITCH_LAST]
+    ldr     x1, [x0, #{sp_el0}]
+    ldp     x2, x3, [x0, #16]
+    ldp     x4, x5, [x0, #32]
+    ldp     x6, x7, [x0, #48]
+    ldp     x8, x9, [x0, #64]
+    ldp     x10, x11, [x0, #80]
+    ldp     x12, x13, [x0, #96]
+    ldp     x14, x15, [x0, #112]
+    ldp     x16, x17, [x0, #128]
+    ldp     x18, x19, [x0, #144]
+    ldp     x20, x21, [x0, #160]
+    ldp     x22, x23, [x0, #176]
+    ldp     x24, x25, [x0, #192]
+    ldp     x26, x27, [x0, #208]
+    ldp     x28, x29, [x0, #224]
+    ldr     x30, [x0, #240]
+    msr     sp_el0, x1
+    ldp     x0, x1, [sp, #SWITCH_LAST]
+    eret
+    dsb     nsh                         // no speculation past the ERET
+    isb
+
+// From the four vectors for lower levels, x0 and x1 of the Realm at SWITCH_LAST, x0 = vector.
+    .global realm_exit
+realm_exit:
+    mrs     x1, sp_el0
+    stp     x0, x1, [sp, #SWITCH_TAKEN]
+    ldp     x0, x1, [sp, #SWITCH_CONTEXT]
+    msr     sp_el0, x1
+    stp     x2, x3, [x0, #16]
+    stp     x4, x5, [x0, #32]
+    stp     x6, x7, [x0, #48]
+    stp     x8, x9, [x0, #64]
+    stp     x10, x11, [x0, #80]
+    stp     x12, x13, [x0, #96]
+    stp     x14, x15, [x0, #112]
+    stp     x16, x17, [x0, #128]
+    stp     x18, x19, [x0, #144]
+    stp     x20, x21, [x0, #160]
+    stp     x22, x23, [x0, #176]
+    stp     x24, x25, [x0, #192]
+    stp     x26, x27, [x0, #208]
+    stp     x28, x29, [x0, #224]
+    str     x30, [x0, #240]
+    ldp     x2, x3, [sp, #SWITCH_LAST]
+    stp     x2, x3, [x0]
+    ldp     x3, x4, [sp, #SWITCH_TAKEN]
+    str     x4, [x0, #{sp_el0}]
+    mrs     x1, elr_el2
+    mrs     x2, spsr_el2
+    stp     x1, x2, [x0, #{pc}]
+    store_key s3_0_c2_c1_0, s3_0_c2_c1_1, {keys}
+    store_key s3_0_c2_c1_2, s3_0_c2_c1_3, {keys} + 16
+    store_key s3_0_c2_c2_0, s3_0_c2_c2_1, {keys} + 32
+    store_key s3_0_c2_c2_2, s3_0_c2_c2_3, {keys} + 48
+    store_key s3_0_c2_c3_0, s3_0_c2_c3_1, {keys} + 64
+    ldp     x1, x2, [sp, #SWITCH_KEY]
+    msr     s3_0_c2_c1_0, x1
+    msr     s3_0_c2_c1_1, x2
+    .inst   0xd503405f                  // MSR DIT, #0
+    .inst   0xd500409f                  // MSR PAN, #0
+    isb
+    mov     x0, x3
+    ldp     x19, x20, [sp, #SWITCH_SAVED]
+    ldp     x21, x22, [sp, #SWITCH_SAVED + 16]
+    ldp     x23, x24, [sp, #SWITCH_SAVED + 32]
+    ldp     x25, x26, [sp, #SWITCH_SAVED + 48]
+    ldp     x27, x28, [sp, #SWITCH_SAVED + 64]
+    ldp     x29, x30, [sp, #SWITCH_SAVED + 80]
+    add     sp, sp, #SWITCH_FRAME
+    hint    #29                         // AUTIASP
+    ret

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Whose registers are in the CPU: the host's, or those of a REC.
+
+use tock_registers::interfaces::{Readable, Writeable};
+
+use super::controls::{self, cnthctl, cptr, mdcr, vmpidr};
+use crate::arch::barrier;
+use crate::arch::sysreg::el1::*;
+use crate::arch::sysreg::{HCR_EL2, VTCR_EL2, VTTBR_EL2};
+use crate::realm::rec::gic::{self, GicFeatures};
+use crate::realm::rec::timer::{Timer, Timers};
+use crate::realm::rec::{El1Registers, RecIdentity, RecState};
+
+/// PMCR_EL0.E: the counters count.
+const PMCR_E: u64 = 1 << 0;
+/// PMCR_EL0.N: event counters.
+const PMCR_N: u32 = 11;
+
+/// What the host had in registers that a REC uses, or that must rest while one runs.
+pub(super) struct HostRegisters {
+    el1: El1Registers,
+    timers: Timers,
+    pmcr: u64,
+}
+
+impl HostRegisters {
+    /// Reads them. The host's counters stop: they do not count a Realm.
+    pub(super) fn save() -> Self {
+        let mut el1 = El1Registers::ZERO;
+        el1.save();
+        let pmcr = PMCR_EL0.get();
+        PMCR_EL0.set(pmcr & !PMCR_E);
+        Self { el1, timers: Timers::save(), pmcr }
+    }
+
+    /// Writes them back.
+    pub(super) fn restore(&self) {
+        self.el1.restore();
+        self.timers.restore();
+        PMCR_EL0.set(self.pmcr);
+    }
+}
+
+/// Puts the registers of a REC into the CPU, with the controls under which it runs.
+pub(super) fn load(identity: &RecIdentity, state: &RecState, features: &GicFeatures) {
+    let stage2 = &identity.stage2;
+    VTCR_EL2.set(stage2.vtcr());
+    VTTBR_EL2.set(stage2.vttbr());
+    VMPIDR_EL2.set(vmpidr(identity.mpidr.get()));
+    VPIDR_EL2.set(MIDR_EL1.get());
+    CNTVOFF_EL2.set(0);
+    MDCR_EL2.set(mdcr(PMCR_EL0.get() >> PMCR_N & 0x1f));
+    CPTR_EL2.set(cptr(false));
+    HSTR_EL2.set(0);
+    HCRX_EL2.set(controls::hcrx());
+    // Zero traps every register and instruction of a feature that has a fine-grained trap of its
+    // own: none of them is switched.
+    HFGRTR_EL2.set(0);
+    HFGWTR_EL2.set(0);
+    HFGITR_EL2.set(0);
+    HDFGRTR_EL2.set(0);
+    HDFGWTR_EL2.set(0);
+    VDISR_EL2.set(state.registers.vdisr);
+    state.registers.el1.restore();
+    CNTHCTL_EL2.set(cnthctl(state.timers.asserted()));
+    state.timers.restore();
+    state.gic.restore(features);
+    // The timers' outputs, and the interrupts that the GIC makes of them, are those of the REC.
+    barrier::isb();
+}
+
+/// Takes the registers of a REC out of the CPU, and leaves nothing of it there that the host could
+/// read.
+pub(super) fn unload(state: &mut RecState, features: &GicFeatures) {
+    state.timers = Timers::save();
+    state.timers_reported = state.timers.asserted();
+    state.gic.save(features);
+    gic::clear(features);
+    state.registers.el1.save();
+    state.registers.vdisr = VDISR_EL2.get();
+    VDISR_EL2.set(0);
+    VSESR_EL2.set(0);
+    CPTR_EL2.set(0);
+    HCR_EL2.set(controls::hcr_of_rmm());
+}
+
+/// Masks each timer whose output is asserted. Whether an output is not as it was last reported to
+/// the host.
+pub(super) fn timers_changed(reported: [bool; 2]) -> bool {
+    let now = Timers {
+        physical: Timer { ctl: CNTP_CTL_EL02.get(), cval: 0 },
+        virtual_: Timer { ctl: CNTV_CTL_EL02.get(), cval: 0 },
+    }
+    .asserted();
+    let masks = cnthctl(now);
+    if CNTHCTL_EL2.get() != masks {
+        CNTHCTL_EL2.set(masks);
+        barrier::isb();
+        wait_until_retired(now);
+    }
+    reported != now
+}
+
+/// Waits until the interrupt controller has seen that an output is masked, so that the REC is not
+/// interrupted for it at once. Polls only so often: the host can make these interrupts pending.
+fn wait_until_retired([physical, virtual_]: [bool; 2]) {
+    const MAX_POLLS: u32 = 32;
+    const VIRTUAL_TIMER: u64 = 27;
+    const PHYSICAL_TIMER: u64 = 30;
+    for _ in 0..MAX_POLLS {
+        let pending = ICC_HPPIR1_EL1.get() & 0xff_ffff;
+        if !(virtual_ && pending == VIRTUAL_TIMER || physical && pending == PHYSICAL_TIMER) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A Realm that runs the payload, and how a host enters its RECs (RMI 1.0).
+
+use rmm_test_firmware::options::GRANULE;
+use rmm_test_firmware::realm_protocol::{BASE, LOADED_AT, PAGES, RESULTS, WAITING, command};
+
+use crate::check;
+use crate::memory::granule;
+use crate::probe;
+use crate::realm::{self, Shape};
+use crate::rmi::Status;
+use crate::tables::{self, Pool};
+
+/// Granules, by their index in test memory.
+const PARAMETERS: u64 = 0;
+const RD: u64 = 1;
+const RUN_PAGES: u64 = 8;
+const ROOT: u64 = 16;
+const RECS: u64 = 32;
+const AUXILIARY: u64 = 64;
+const TABLES: u64 = 256;
+const DATA: u64 = 512;
+
+/// Exit reasons.
+pub mod reason {
+    /// An IRQ.
+    pub const IRQ: u64 = 1;
+    /// A change of RIPAS.
+    pub const RIPAS_CHANGE: u64 = 4;
+    /// RSI_HOST_CALL.
+    pub const HOST_CALL: u64 = 5;
+}
+
+/// Byte offsets in the exit half of a run page.
+pub mod field {
+    /// exit_reason.
+    pub const REASON: u64 = 0x0;
+    /// esr.
+    pub const ESR: u64 = 0x100;
+    /// far.
+    pub const FAR: u64 = 0x108;
+    /// hpfar.
+    pub const HPFAR: u64 = 0x110;
+    /// gprs.
+    pub const GPRS: u64 = 0x200;
+    /// gicv3_hcr, with all that belongs to interrupts up to gicv3_vmcr.
+    pub const GIC: core::ops::Range<u64> = 0x300..0x398;
+    /// cntp_ctl, cntp_cval, cntv_ctl, cntv_cval.
+    pub const TIMERS: core::ops::Range<u64> = 0x400..0x420;
+    /// ripas_base, ripas_top and ripas_value.
+    pub const RIPAS: u64 = 0x500;
+    /// imm.
+    pub const IMMEDIATE: u64 = 0x600;
+}
+
+/// Flags of an entry.
+pub mod flag {
+    /// The host has emulated the access.
+    pub const EMULATED_MMIO: u64 = 1 << 0;
+    /// The access takes an External abort.
+    pub const INJECT_SEA: u64 = 1 << 1;
+    /// WFI leaves the Realm.
+    pub const TRAP_WFI: u64 = 1 << 2;
+}
+
+/// The run page of a REC.
+#[derive(Clone, Copy)]
+pub struct Run(u64);
+
+impl Run {
+    const EXIT: u64 = 0x800;
+    const ENTRY_GPRS: u64 = 0x200;
+
+    /// Its address.
+    pub fn address(self) -> u64 {
+        self.0
+    }
+
+    fn write(self, offset: u64, value: u64) {
+        if probe::write(self.0 + offset, value).is_err() {
+            check::that("the host writes its own memory", false);
+        }
+    }
+
+    /// A word of the exit half.
+    pub fn exit(self, offset: u64) -> u64 {
+        probe::read(self.0 + Self::EXIT + offset).unwrap_or(!0)
+    }
+
+    /// Why the REC left.
+    pub fn reason(self) -> u64 {
+        self.exit(field::REASON)
+    }
+
+    /// Sets flags and the first general registers of the next entry.
+    pub fn prepare(self, flags: u64, gprs: &[u64]) {
+        self.write(0, flags);
+        for (offset, value) in (Self::ENTRY_GPRS..).step_by(8).zip(gprs) {
+            self.write(offset, *value);
+        }
+    }
+
+    /// Soils the exit half, all of which an exit must write.
+    pub fn soil(self) {
+        for offset in (Self::EXIT..GRANULE).step_by(8) {
+            self.write(offset, 0xdead_dead_dead_dead);
+        }
+    }
+
+    /// Asserts that every byte of the exit half is as expected: these words, interrupts and timers
+    /// whatever they are, and all else zero.
+    pub fn expect(self, what: &str, words: &[(u64, u64)]) {
+        let mut differing = 0;
+        for offset in (0..GRANULE - Self::EXIT).step_by(8) {
+            if field::GIC.contains(&offset) || field::TIMERS.contains(&offset) {
+                continue;
+            }
+            let expected = words.iter().find(|(at, _)| *at == offset).map_or(0, |(_, word)| *word);
+            let got = self.exit(offset);
+            if got != expected {
+                differing += 1;
+                check::equal(format_args!("{what}, exit record at {offset:#x}"), got, expected);
+            }
+        }
+        check::equal(format_args!("{what}: words of the exit record that differ"), differing, 0);
+    }
+}
+
+/// A Realm that runs the payload.
+pub struct Guest {
+    recs: u64,
+    pool: Pool,
+}
+
+impl Guest {
+    /// Builds it with so many RECs, each of which has called the host once.
+    pub fn start(recs: u64) -> Self {
+        let guest = Self::build(recs);
+        for rec in 0..recs {
+            check::equal("a REC is entered", guest.enter(rec), Status::SUCCESS);
+            guest.expect_waiting(rec);
+        }
+        guest
+    }
+
+    /// Builds it; no REC has run.
+    pub fn build(recs: u64) -> Self {
+        let delegated = realm::delegate(granule(RD), 1)
+            && realm::delegate(granule(ROOT), 2)
+            && realm::delegate(granule(TABLES), Pool::GRANULES as u64)
+            && realm::delegate(granule(DATA), PAGES);
+        check::that("granules are delegated", delegated);
+        let mut pool = Pool::new(granule(TABLES));
+        let created =
+            realm::create(granule(RD), granule(PARAMETERS), Shape::USUAL, granule(ROOT), 1);
+        check::equal("a Realm is created", created, Status::SUCCESS);
+        let rd = granule(RD);
+        check::equal("with tables", tables::bring_tables(rd, &mut pool, BASE, 3), Status::SUCCESS);
+        let top = BASE + PAGES * GRANULE;
+        check::equal("and RAM", tables::init_ripas(rd, BASE, top), (Status::SUCCESS, top));
+        let filled = (0..PAGES).all(|page| {
+            let offset = page * GRANULE;
+            tables::data_create(rd, granule(DATA + page), BASE + offset, LOADED_AT + offset, true)
+                == Status::SUCCESS
+        });
+        check::that("that holds the payload", filled);
+        let (_, auxiliary) = realm::rec_aux_count(rd);
+        for index in 0..recs {
+            let base = granule(AUXILIARY + index * auxiliary);
+            let delegated =
+                realm::delegate(granule(RECS + index), 1) && realm::delegate(base, auxiliary);
+            check::that("granules of a REC are delegated", delegated);
+            let mut all = [0; 16];
+            for (place, address) in all.iter_mut().zip((base..).step_by(GRANULE as usize)) {
+                *place = address;
+            }
+            let created = realm::rec_create_at(
+                rd,
+                granule(RECS + index),
+                granule(PARAMETERS),
+                BASE,
+                index,
+                &all[..auxiliary as usize],
+            );
+            check::equal("a REC is created", created, Status::SUCCESS);
+            if probe::fill_granule(granule(RUN_PAGES + index), 0).is_err() {
+                check::that("the host writes its own memory", false);
+            }
+        }
+        check::equal("the Realm is activated", realm::activate(rd), Status::SUCCESS);
+        Self { recs, pool }
+    }
+
+    /// Its RD.
+    pub fn rd(&self) -> u64 {
+        granule(RD)
+    }
+
+    /// The granule of a REC.
+    pub fn rec(&self, rec: u64) -> u64 {
+        granule(RECS + rec)
+    }
+
+    /// The run page of a REC.
+    pub fn run(&self, rec: u64) -> Run {
+        Run(granule(RUN_PAGES + rec))
+    }
+
+    /// Enters a REC with its run page as it is.
+    pub fn enter(&self, rec: u64) -> Status {
+        self.run(rec).soil();
+        realm::rec_enter(self.rec(rec), self.run(rec).address())
+    }
+
+    /// Asserts that a REC has left to ask for something to do.
+    pub fn expect_waiting(&self, rec: u64) {
+        let run = self.run(rec);
+        let (why, immediate) = (run.reason(), run.exit(field::IMMEDIATE));
+        check::equal("the payload waits", (why, immediate), (reason::HOST_CALL, WAITING.into()));
+    }
+
+    /// Has a REC that waits execute an instruction. Entered once: it has come back with what came
+    /// of the instruction, or has left for it.
+    pub fn begin(&self, rec: u64, instruction: u32, x: [u64; 4]) -> Status {
+        let [x0, x1, x2, x3] = x;
+        let gprs = [command::EXECUTE, u64::from(instruction), x0, x1, x2, x3];
+        self.run(rec).prepare(0, &gprs);
+        self.enter(rec)
+    }
+
+    /// What came of the instruction of a REC that waits again.
+    pub fn executed(&self, rec: u64) -> Executed {
+        let run = self.run(rec);
+        if (run.reason(), run.exit(field::GPRS)) != (reason::HOST_CALL, command::EXECUTE) {
+            check::equal("the payload comes back", run.reason(), reason::HOST_CALL);
+        }
+        let mut words = [0; RESULTS];
+        for (word, offset) in words.iter_mut().zip((field::GPRS + 8..).step_by(8)) {
+            *word = run.exit(offset);
+        }
+        let [x0, x1, x2, x3, exceptions, esr, far, elr, spsr, vector] = words;
+        Executed { x: [x0, x1, x2, x3], exceptions, esr, far, elr, spsr, vector }
+    }
+
+    /// Has a REC that waits execute an instruction without leaving, and gives what came of it.
+    pub fn execute(&self, rec: u64, instruction: u32, x: [u64; 4]) -> Executed {
+        let status = self.begin(rec, instruction, x);
+        if status != Status::SUCCESS {
+            check::equal(format_args!("{instruction:#x} is executed"), status, Status::SUCCESS);
+        }
+        self.executed(rec)
+    }
+
+    /// Takes everything down, and checks that nothing of the Realm is left.
+    pub fn destroy(mut self) {
+        let rd = granule(RD);
+        let (_, auxiliary) = realm::rec_aux_count(rd);
+        for index in 0..self.recs {
+            let destroyed = realm::rec_destroy(granule(RECS + index));
+            check::equal("a REC is destroyed", destroyed, Status::SUCCESS);
+            let back = realm::undelegate(granule(RECS + index), 1)
+                && realm::undelegate(granule(AUXILIARY + index * auxiliary), auxiliary);
+            check::that("its granules come back, and zero", back);
+        }
+        let emptied = (0..PAGES)
+            .all(|page| tables::data_destroy(rd, BASE + page * GRANULE).0 == Status::SUCCESS);
+        check::that("its memory is destroyed", emptied);
+        let tables = tables::destroy_tables(rd, &mut self.pool, BASE, 3, Shape::USUAL.level);
+        check::equal("and its tables", tables, Status::SUCCESS);
+        check::equal("and the Realm", realm::destroy(rd), Status::SUCCESS);
+        let back = realm::undelegate(rd, 1)
+            && realm::undelegate(granule(ROOT), 2)
+            && realm::undelegate(granule(TABLES), Pool::GRANULES as u64)
+            && realm::undelegate(granule(DATA), PAGES);
+        check::that("all comes back, and zero", back);
+    }
+}
+
+/// What came of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// X0 to X3 after it.
+    pub x: [u64; 4],
+    /// Exceptions that the Realm took for it.
+    pub exceptions: u64,
+    /// ESR_EL1 of the last.
+    pub esr: u64,
+    /// FAR_EL1 of the last.
+    pub far: u64,
+    /// ELR_EL1 of the last.
+    pub elr: u64,
+    /// SPSR_EL1 of the last.
+    pub spsr: u64,
+    /// The offset of its vector.
+    pub vector: u64,
+}

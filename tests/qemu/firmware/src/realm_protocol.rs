@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What the host and the Realm payload agree on: where the payload lies, and the words that they
+//! exchange by RSI_HOST_CALL.
+//!
+//! The payload calls the host, does what the answer asks for, and calls again with what came of it.
+
+/// The IPA that the payload is linked at, in the protected half.
+pub const BASE: u64 = 0x8000_0000;
+/// Granules of the payload, all that it uses included.
+pub const PAGES: u64 = 32;
+/// Where QEMU loads the payload for the host.
+pub const LOADED_AT: u64 = 0x6800_0000;
+/// RECs that the payload has stacks for.
+pub const RECS: usize = 8;
+
+/// The immediate of the payload's calls: it waits for something to do.
+pub const WAITING: u16 = 0x5a01;
+
+/// Commands: gprs\[0\] of an answer.
+pub mod command {
+    /// Does nothing.
+    pub const NOTHING: u64 = 0;
+    /// Executes the instruction gprs\[1\] with gprs\[2\] to gprs\[5\] in X0 to X3.
+    ///
+    /// Comes back with X0 to X3 in gprs\[1\] to gprs\[4\] and what the Realm took in between from
+    /// gprs\[5\] on: the number of exceptions, and of the last ESR_EL1, FAR_EL1, ELR_EL1, SPSR_EL1
+    /// and the offset of the vector.
+    pub const EXECUTE: u64 = 1;
+}
+
+/// Words of an [`EXECUTE`](command::EXECUTE) that come back.
+pub const RESULTS: usize = 10;

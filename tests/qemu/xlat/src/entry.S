@@ -5,13 +5,8 @@
     .section .text.first, "ax"
     .global entry
 entry:
-    ldr     x0, =__bss_start
-    ldr     x1, =__bss_end
-1:  cmp     x0, x1
-    b.hs    2f
-    stp     xzr, xzr, [x0], #16
-    b       1b
-2:  ldr     x0, ={STACK}
+    clear_bss
+    ldr     x0, ={STACK}
     mov     x1, #{STACK_SIZE}
     add     sp, x0, x1
     adr     x0, vectors_3
@@ -102,20 +97,11 @@ install_el2:
 install_el3:
     install 3, alle3
 
-    .macro unexpected offset
-    .balign 128
-    mov     x0, #\offset
-    b       xlat_unexpected
-    .endm
-
 // A fault of a probe resumes where TPIDR_EL0 says, with the syndrome in x1.
     .macro vectors el
     .balign 2048
 vectors_\el:
-    unexpected 0x000
-    unexpected 0x080
-    unexpected 0x100
-    unexpected 0x180
+    unexpected xlat_unexpected, 0x000, 0x080, 0x100, 0x180
     .balign 128
     mrs     x2, tpidr_el0
     cbz     x2, 1f
@@ -124,17 +110,9 @@ vectors_\el:
     eret
 1:  mov     x0, #0x200
     b       xlat_unexpected
-    unexpected 0x280
-    unexpected 0x300
-    unexpected 0x380
-    unexpected 0x400
-    unexpected 0x480
-    unexpected 0x500
-    unexpected 0x580
-    unexpected 0x600
-    unexpected 0x680
-    unexpected 0x700
-    unexpected 0x780
+    unexpected xlat_unexpected, 0x280, 0x300, 0x380, 0x400
+    unexpected xlat_unexpected, 0x480, 0x500, 0x580, 0x600
+    unexpected xlat_unexpected, 0x680, 0x700, 0x780
     .endm
 
     vectors 1

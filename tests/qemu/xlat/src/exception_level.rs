@@ -36,6 +36,7 @@ const HCR_E2H: u64 = 1 << 34;
 const SCR_REALM: u64 = 1 << 62 | 1 | 3 << 4 | 1 << 8 | 1 << 10 | 3 << 16;
 
 global_asm!(
+    include_str!("../../firmware/src/entry.S"),
     include_str!("entry.S"),
     STACK = sym STACK,
     STACK_SIZE = const STACK_SIZE,

@@ -156,6 +156,7 @@ pub fn set_up_traps() {
 }
 
 global_asm!(
+    include_str!("../entry.S"),
     include_str!("entry.S"),
     MAX_CPUS = const MAX_CPUS,
     STACK_SIZE = const STACK_SIZE,

@@ -23,11 +23,7 @@ reset:
     msr     scr_el3, x0
     isb
 
-    ldr     x0, =stacks
-    add     x1, x19, #1
-    mov     x2, #{STACK_SIZE}
-    madd    x0, x1, x2, x0
-    mov     sp, x0
+    own_stack x19, {STACK_SIZE}
     ldr     x20, =cold_boot_done
     ldr     x21, ={COLD_BOOT_DONE}
     cbnz    x19, wait_for_cold_boot
@@ -40,13 +36,8 @@ reset:
     ldp     x3, x4, [x2], #16
     stp     x3, x4, [x0], #16
     b       1b
-2:  ldr     x0, =__bss_start
-    ldr     x1, =__bss_end
-3:  cmp     x0, x1
-    b.hs    4f
-    stp     xzr, xzr, [x0], #16
-    b       3b
-4:  bl      el3_build_translation_tables
+2:  clear_bss
+    bl      el3_build_translation_tables
     bl      el3_set_up_interrupts
     dsb     sy
     bl      enable_mmu
@@ -114,19 +105,7 @@ leave:
     ldr     x2, [x0, #{FRAME_SP_EL0}]
     msr     sp_el0, x2
     ldr     x3, [x0, #24]
-    ldp     x4, x5, [x0, #32]
-    ldp     x6, x7, [x0, #48]
-    ldp     x8, x9, [x0, #64]
-    ldp     x10, x11, [x0, #80]
-    ldp     x12, x13, [x0, #96]
-    ldp     x14, x15, [x0, #112]
-    ldp     x16, x17, [x0, #128]
-    ldp     x18, x19, [x0, #144]
-    ldp     x20, x21, [x0, #160]
-    ldp     x22, x23, [x0, #176]
-    ldp     x24, x25, [x0, #192]
-    ldp     x26, x27, [x0, #208]
-    ldp     x28, x29, [x0, #224]
+    x4_to_x29 ldp, x0
     ldr     x30, [x0, #240]
 leave_clock:
     mrs     x2, cntpct_el0
@@ -144,22 +123,10 @@ leave_end:
     .global monitor_overhead
     .equ    monitor_overhead, ((leave_end - leave_clock) + (enter_clock - vector_lower_sync)) / 4
 
-    .macro unexpected offset
-    .balign 128
-    mov     x0, #\offset
-    bl      el3_unexpected
-    .endm
-
     .balign 2048
 vectors:
-    unexpected 0x000
-    unexpected 0x080
-    unexpected 0x100
-    unexpected 0x180
-    unexpected 0x200
-    unexpected 0x280
-    unexpected 0x300
-    unexpected 0x380
+    unexpected el3_unexpected, 0x000, 0x080, 0x100, 0x180
+    unexpected el3_unexpected, 0x200, 0x280, 0x300, 0x380
 
     .balign 128
 vector_lower_sync:
@@ -170,29 +137,12 @@ vector_lower_sync:
 enter_clock:
     mrs     x0, cntpct_el0
     stp     x2, x3, [x30, #16]
-    stp     x4, x5, [x30, #32]
-    stp     x6, x7, [x30, #48]
-    stp     x8, x9, [x30, #64]
-    stp     x10, x11, [x30, #80]
-    stp     x12, x13, [x30, #96]
-    stp     x14, x15, [x30, #112]
-    stp     x16, x17, [x30, #128]
-    stp     x18, x19, [x30, #144]
-    stp     x20, x21, [x30, #160]
-    stp     x22, x23, [x30, #176]
-    stp     x24, x25, [x30, #192]
-    stp     x26, x27, [x30, #208]
-    stp     x28, x29, [x30, #224]
+    x4_to_x29 stp, x30
     ldr     x1, [sp], #16
     b       enter_rest
 
-    unexpected 0x480
-    unexpected 0x500
-    unexpected 0x580
-    unexpected 0x600
-    unexpected 0x680
-    unexpected 0x700
-    unexpected 0x780
+    unexpected el3_unexpected, 0x480, 0x500, 0x580, 0x600
+    unexpected el3_unexpected, 0x680, 0x700, 0x780
 
 enter_rest:
     str     x1, [x30, #240]

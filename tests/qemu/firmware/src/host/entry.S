@@ -5,13 +5,8 @@
     .section .text.entry, "ax"
     .global entry
 entry:
-    ldr     x0, =__bss_start
-    ldr     x1, =__bss_end
-1:  cmp     x0, x1
-    b.hs    2f
-    stp     xzr, xzr, [x0], #16
-    b       1b
-2:  mov     x19, #0
+    clear_bss
+    mov     x19, #0
     bl      set_up
     bl      host_main
 
@@ -29,11 +24,7 @@ set_up:
     msr     vbar_el2, x0
     mov     x0, #(1 << 31)                  // HCR_EL2.RW
     msr     hcr_el2, x0
-    ldr     x0, =stacks
-    add     x1, x19, #1
-    mov     x2, #{STACK_SIZE}
-    madd    x0, x1, x2, x0
-    mov     sp, x0
+    own_stack x19, {STACK_SIZE}
     ldr     x0, ={MAIR}
     msr     mair_el2, x0
     ldr     x0, ={TCR}
@@ -50,19 +41,10 @@ set_up:
     ret
     .pool
 
-    .macro unexpected offset
-    .balign 128
-    mov     x0, #\offset
-    bl      host_unexpected
-    .endm
-
     .text
     .balign 2048
 vectors:
-    unexpected 0x000
-    unexpected 0x080
-    unexpected 0x100
-    unexpected 0x180
+    unexpected host_unexpected, 0x000, 0x080, 0x100, 0x180
 
 // A fault of a probe resumes behind it with the syndrome in x1; x2 and x3 are the probe's to lose.
     .balign 128
@@ -80,17 +62,9 @@ vectors:
     mrs     x1, esr_el2
     eret
 
-    unexpected 0x280
-    unexpected 0x300
-    unexpected 0x380
-    unexpected 0x400
-    unexpected 0x480
-    unexpected 0x500
-    unexpected 0x580
-    unexpected 0x600
-    unexpected 0x680
-    unexpected 0x700
-    unexpected 0x780
+    unexpected host_unexpected, 0x280, 0x300, 0x380, 0x400
+    unexpected host_unexpected, 0x480, 0x500, 0x580, 0x600
+    unexpected host_unexpected, 0x680, 0x700, 0x780
 
 // x0 = address. Returns x0 = the word, x1 = 0, or x1 = the syndrome of the fault.
     .global host_probe_read
@@ -120,38 +94,14 @@ host_smc:
     stp     x19, x20, [sp, #-16]!
     str     x0, [sp, #-16]!
     ldp     x2, x3, [x0, #16]
-    ldp     x4, x5, [x0, #32]
-    ldp     x6, x7, [x0, #48]
-    ldp     x8, x9, [x0, #64]
-    ldp     x10, x11, [x0, #80]
-    ldp     x12, x13, [x0, #96]
-    ldp     x14, x15, [x0, #112]
-    ldp     x16, x17, [x0, #128]
-    ldp     x18, x19, [x0, #144]
-    ldp     x20, x21, [x0, #160]
-    ldp     x22, x23, [x0, #176]
-    ldp     x24, x25, [x0, #192]
-    ldp     x26, x27, [x0, #208]
-    ldp     x28, x29, [x0, #224]
+    x4_to_x29 ldp, x0
     ldr     x30, [x0, #240]
     ldp     x0, x1, [x0]
     smc     #0
     stp     x0, x1, [sp, #-16]!
     ldr     x0, [sp, #16]
     stp     x2, x3, [x0, #16]
-    stp     x4, x5, [x0, #32]
-    stp     x6, x7, [x0, #48]
-    stp     x8, x9, [x0, #64]
-    stp     x10, x11, [x0, #80]
-    stp     x12, x13, [x0, #96]
-    stp     x14, x15, [x0, #112]
-    stp     x16, x17, [x0, #128]
-    stp     x18, x19, [x0, #144]
-    stp     x20, x21, [x0, #160]
-    stp     x22, x23, [x0, #176]
-    stp     x24, x25, [x0, #192]
-    stp     x26, x27, [x0, #208]
-    stp     x28, x29, [x0, #224]
+    x4_to_x29 stp, x0
     str     x30, [x0, #240]
     ldp     x2, x3, [sp], #16
     stp     x2, x3, [x0]

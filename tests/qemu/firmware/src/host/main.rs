@@ -79,6 +79,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 }
 
 global_asm!(
+    include_str!("../entry.S"),
     include_str!("entry.S"),
     MAX_CPUS = const MAX_CPUS,
     STACK_SIZE = const 16384,

@@ -6,8 +6,6 @@
 //! loader could not honor is refused here, at build time: see [`FlattenError`]. Called by `elf2bin`
 //! only.
 
-use std::fmt;
-
 use object::Endianness;
 use object::elf::{self, FileHeader64, PF_W, PF_X, PT_LOAD, ProgramHeader64, SectionHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
@@ -39,13 +37,16 @@ pub struct FlatImage {
 }
 
 /// Why an image cannot become a flat binary.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlattenError {
     /// Not a well-formed little-endian 64-bit ELF file.
+    #[error("malformed ELF file: {0}")]
     Malformed(String),
     /// Built for a machine other than AArch64.
+    #[error("machine {0} is not AArch64")]
     Machine(u16),
     /// The ELF type does not fit the asked-for [`ImageKind`].
+    #[error("ELF type {found}, need {expected}")]
     Type {
         /// The type in the file.
         found: u16,
@@ -53,12 +54,16 @@ pub enum FlattenError {
         expected: u16,
     },
     /// No segment has file content.
+    #[error("no loadable bytes")]
     Empty,
     /// Two segments claim the same physical address.
+    #[error("two segments overlap at {0:#x}")]
     Overlap(u64),
     /// The segments are further apart than any sane image is long.
+    #[error("segments span {0:#x} bytes")]
     TooLarge(u64),
     /// Execution starts at the first byte, but the entry point is elsewhere.
+    #[error("entry point {entry:#x} is not the first byte, {base:#x}")]
     Entry {
         /// The entry point in the file.
         entry: u64,
@@ -66,8 +71,10 @@ pub enum FlattenError {
         base: u64,
     },
     /// The segment at this address is both writable and executable.
+    #[error("the segment at {0:#x} is writable and executable")]
     WritableExecutable(u64),
     /// A dynamic relocation the image kind does not allow.
+    #[error("dynamic relocation of type {kind} at {offset:#x} is not allowed")]
     Relocation {
         /// ELF relocation type.
         kind: u32,
@@ -75,35 +82,9 @@ pub enum FlattenError {
         offset: u64,
     },
     /// A dynamic relocation section in a format (REL, RELR) nobody would apply.
+    #[error("dynamic relocation section {0} is not RELA")]
     RelocationSection(String),
 }
-
-impl fmt::Display for FlattenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(why) => write!(f, "malformed ELF file: {why}"),
-            Self::Machine(machine) => write!(f, "machine {machine} is not AArch64"),
-            Self::Type { found, expected } => write!(f, "ELF type {found}, need {expected}"),
-            Self::Empty => write!(f, "no loadable bytes"),
-            Self::Overlap(address) => write!(f, "two segments overlap at {address:#x}"),
-            Self::TooLarge(size) => write!(f, "segments span {size:#x} bytes"),
-            Self::Entry { entry, base } => {
-                write!(f, "entry point {entry:#x} is not the first byte, {base:#x}")
-            }
-            Self::WritableExecutable(address) => {
-                write!(f, "the segment at {address:#x} is writable and executable")
-            }
-            Self::Relocation { kind, offset } => {
-                write!(f, "dynamic relocation of type {kind} at {offset:#x} is not allowed")
-            }
-            Self::RelocationSection(name) => {
-                write!(f, "dynamic relocation section {name} is not RELA")
-            }
-        }
-    }
-}
-
-impl std::error::Error for FlattenError {}
 
 impl From<object::Error> for FlattenError {
     fn from(error: object::Error) -> Self {

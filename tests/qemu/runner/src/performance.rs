@@ -19,11 +19,13 @@ const NOTABLE: u64 = 2;
 type Key = (String, String);
 
 /// Why figures cannot be compared.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FigureError {
     /// A line has the mark of a figure but none follows.
+    #[error("no figure: {0:?}")]
     Malformed(String),
     /// A figure was measured twice, with different results.
+    #[error("{figure} does not repeat: {first}, then {other}")]
     NotRepeatable {
         /// Section and name.
         figure: String,
@@ -33,19 +35,6 @@ pub enum FigureError {
         other: u64,
     },
 }
-
-impl fmt::Display for FigureError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(line) => write!(f, "no figure: {line:?}"),
-            Self::NotRepeatable { figure, first, other } => {
-                write!(f, "{figure} does not repeat: {first}, then {other}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for FigureError {}
 
 /// What was measured, in the order of the first measurement.
 #[derive(Debug, Default)]

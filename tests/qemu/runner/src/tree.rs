@@ -43,11 +43,12 @@ impl Target {
 
     /// Whether the file goes into the images of this target.
     pub fn depends_on(self, file: &str) -> bool {
-        let firmware = !file.starts_with("tests/");
+        let is_in = |folders: &[&str]| folders.iter().any(|folder| file.starts_with(folder));
+        let is_product = !is_in(&["tests/"]);
         match self {
-            Self::Rmm | Self::SelfTest => firmware,
-            Self::Firmware => file.starts_with("tests/qemu/firmware/") || file.starts_with("plat/"),
-            Self::Xlat => firmware || file.starts_with("tests/qemu/xlat/"),
+            Self::Rmm | Self::SelfTest => is_product,
+            Self::Firmware => is_in(&["tests/qemu/firmware/", "plat/", "src/abi/"]),
+            Self::Xlat => is_product || is_in(&["tests/qemu/firmware/src/", "tests/qemu/xlat/"]),
         }
     }
 

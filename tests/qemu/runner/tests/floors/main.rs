@@ -20,10 +20,11 @@ const KNOWN: [&[&str]; 5] = [
         "boot/rmi_entry.rs",
         "boot/self_test.rs",
         "boot/self_test/slots.rs",
+        "boot/warm.rs",
     ],
     &["fault/backtrace.rs", "fault/mod.rs"],
-    &["mem/ns_access.rs", "mem/slots.rs"],
-    &["rmi/features.rs", "rmi/state.rs"],
+    &["mem/mapping.rs", "mem/ns_access.rs", "mem/slots.rs"],
+    &["rmi/call.rs", "rmi/features.rs", "rmi/state.rs"],
 ];
 
 /// A row of the table.

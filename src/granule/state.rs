@@ -253,7 +253,8 @@ transitions! {
     Wiped => RecAux, by "REC_CREATE";
     Wiped => Data, by "DATA_CREATE" "DATA_CREATE_UNKNOWN";
     Wiped => Rtt, by "REALM_CREATE" "RTT_CREATE";
-    // Out of use: without references, not wiped until the next use.
+    // Out of use: without references. RD, REC and REC aux are wiped at once, the others at the next
+    // use.
     Unused<Rd> => Delegated, by "REALM_DESTROY";
     Unused<Rec> => Delegated, by "REC_DESTROY";
     RecAux => Delegated, by "REC_DESTROY";

@@ -263,7 +263,9 @@ impl Dispatch {
         let mut table = [None; FUNCTIONS];
         let mut row = 0;
         while row < commands.len() {
-            table[(commands[row].function - FIRST) as usize] = Some(commands[row].serve);
+            let index = (commands[row].function - FIRST) as usize;
+            assert!(table[index].is_none(), "a function has two rows");
+            table[index] = Some(commands[row].serve);
             row += 1;
         }
         Self(table)

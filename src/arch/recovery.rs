@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Accesses that may take a Granule Protection Fault, and the table of where each goes on when it
-//! does.
+//! Accesses that may abort, and the table of where each goes on when it does.
 //!
-//! One macro emits an access and its entry of the table, so that neither can be without the other.
-//! Only the copies in this file use it. The exception path looks the faulting instruction up
-//! (`accesses`) and resumes at the place the entry names, with all registers as they were; what
-//! that place does is to report the fault as the copy's result.
+//! One macro emits an access and its entry of the table. Only this file uses it. The exception path
+//! looks the aborted instruction up in [`accesses`] and resumes where its entry says, with all
+//! registers as they were; the code there returns [`Aborted`].
 
 #[cfg(target_os = "none")]
-use super::window::GranuleProtectionFault;
+use super::window::Aborted;
 
 /// An entry of the table: two addresses, each relative to the field it is in, so that the image may
 /// be loaded anywhere.
@@ -31,7 +29,7 @@ impl RecoverableAccess {
         target(&self.instruction)
     }
 
-    /// Where to go on when it has faulted.
+    /// Where to go on when it aborts.
     pub fn resume(&self) -> u64 {
         target(&self.resume)
     }
@@ -57,7 +55,7 @@ pub fn accesses() -> &'static [RecoverableAccess] {
 }
 
 /// An access instruction and, beside it, its entry of the table. The assembly around it goes on at
-/// its label 9 after a fault.
+/// its label 9 after an abort.
 #[cfg(target_os = "none")]
 macro_rules! recoverable {
     ($access:literal) => {
@@ -74,20 +72,17 @@ macro_rules! recoverable {
 ///
 /// # Errors
 ///
-/// The fault. A load that faults has changed nothing but, perhaps, its own registers (Arm ARM
-/// D1.3.5), which are given up.
+/// [`Aborted`]. A load that aborts changes nothing but, perhaps, its own registers (Arm ARM D1.3.5),
+/// which are given up.
 ///
 /// # Safety
 ///
 /// The page of the Non-secure slot is mapped there, and the words are all in it; `from` is a
 /// multiple of 8.
 #[cfg(target_os = "none")]
-pub(super) unsafe fn read_words(
-    from: u64,
-    words: &mut [u64],
-) -> Result<(), GranuleProtectionFault> {
-    let mut fault = 0_u64;
-    // SAFETY: reads what the caller says is there, into `words`; a fault ends it at label 9.
+pub(super) unsafe fn read_words(from: u64, words: &mut [u64]) -> Result<(), Aborted> {
+    let mut aborted = 0_u64;
+    // SAFETY: reads what the caller says is there, into `words`; an abort ends it at label 9.
     unsafe {
         core::arch::asm!(
             "cbz {lines}, 3f",
@@ -112,33 +107,33 @@ pub(super) unsafe fn read_words(
             "sub {words}, {words}, #1",
             "cbnz {words}, 4b",
             "b 7f",
-            "9: mov {fault}, #1",
+            "9: mov {aborted}, #1",
             "7:",
             from = inout(reg) from => _, to = inout(reg) words.as_mut_ptr() => _,
             lines = inout(reg) words.len() / 8 => _, words = inout(reg) words.len() % 8 => _,
             a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
             e = out(reg) _, f = out(reg) _, g = out(reg) _, h = out(reg) _,
-            fault = inout(reg) fault,
+            aborted = inout(reg) aborted,
             options(nostack, preserves_flags)
         );
     }
-    if fault == 0 { Ok(()) } else { Err(GranuleProtectionFault) }
+    if aborted == 0 { Ok(()) } else { Err(Aborted) }
 }
 
 /// Writes words at virtual address `to`, as [`read_words`] reads them.
 ///
 /// # Errors
 ///
-/// The fault. The store that took it, or its first half, may have had an effect: then while the
-/// page was the host's, so that nobody else is concerned.
+/// [`Aborted`]. The store, or its first half, may have had an effect: then while the page was the
+/// host's.
 ///
 /// # Safety
 ///
 /// As for [`read_words`].
 #[cfg(target_os = "none")]
-pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
-    let mut fault = 0_u64;
-    // SAFETY: writes where the caller says that the host's memory is; a fault ends it at label 9.
+pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), Aborted> {
+    let mut aborted = 0_u64;
+    // SAFETY: writes where the caller says that the host's memory is; an abort ends it at label 9.
     unsafe {
         core::arch::asm!(
             "cbz {lines}, 3f",
@@ -163,17 +158,17 @@ pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), GranulePr
             "sub {words}, {words}, #1",
             "cbnz {words}, 4b",
             "b 7f",
-            "9: mov {fault}, #1",
+            "9: mov {aborted}, #1",
             "7:",
             from = inout(reg) words.as_ptr() => _, to = inout(reg) to => _,
             lines = inout(reg) words.len() / 8 => _, words = inout(reg) words.len() % 8 => _,
             a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
             e = out(reg) _, f = out(reg) _, g = out(reg) _, h = out(reg) _,
-            fault = inout(reg) fault,
+            aborted = inout(reg) aborted,
             options(nostack, preserves_flags)
         );
     }
-    if fault == 0 { Ok(()) } else { Err(GranuleProtectionFault) }
+    if aborted == 0 { Ok(()) } else { Err(Aborted) }
 }
 
 /// Zeroes `lines` of 64 bytes at virtual address `to`.

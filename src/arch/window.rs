@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Memory that is reached through a page that a CPU's own tables map for the time being: a granule,
-//! Realm or Non-secure.
+//! A granule, Realm or Non-secure, that a CPU's own tables map for a while.
 //!
-//! On the target it is at the page's virtual address; on a host it is that of the model machine,
-//! which faults as the real one would.
+//! On the target it is at the page's virtual address. On a host it is memory of the model machine,
+//! which aborts as the real one does.
 
 use crate::address::{PhysAddr, VirtAddr};
 
-/// The host's memory could not be accessed: a Granule Protection Fault, recovered.
+/// An access was aborted, and recovered: a Granule Protection Fault, or an External abort of memory
+/// that does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GranuleProtectionFault;
+pub struct Aborted;
 
 /// A mapped granule.
 #[derive(Clone, Copy, Debug)]
@@ -71,17 +71,13 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// The fault, when the memory is another world's; some words may have been read.
+    /// [`Aborted`] by another world's memory, or none; some words may have been read.
     ///
     /// # Safety
     ///
     /// The granule is mapped as Non-secure memory, `offset` is a multiple of 8, and the words are
     /// all in the granule.
-    pub unsafe fn ns_read(
-        self,
-        offset: u64,
-        words: &mut [u64],
-    ) -> Result<(), GranuleProtectionFault> {
+    pub unsafe fn ns_read(self, offset: u64, words: &mut [u64]) -> Result<(), Aborted> {
         #[cfg(not(target_os = "none"))]
         return crate::host::ns_read(self.granule + offset, words);
         #[cfg(target_os = "none")]
@@ -95,12 +91,12 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// The fault, when the memory is another world's; some words may have been written.
+    /// [`Aborted`] by another world's memory, or none; some words may have been written.
     ///
     /// # Safety
     ///
     /// As for [`ns_read`](Self::ns_read).
-    pub unsafe fn ns_write(self, offset: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
+    pub unsafe fn ns_write(self, offset: u64, words: &[u64]) -> Result<(), Aborted> {
         #[cfg(not(target_os = "none"))]
         return crate::host::ns_write(self.granule + offset, words);
         #[cfg(target_os = "none")]

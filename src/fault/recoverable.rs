@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which exception in the RMM is the host taking away a page that is being copied, and so no reason
-//! to stop.
+//! Which exceptions in the RMM are recovered: aborts of accesses to memory that the host names.
 //!
-//! Pure: numbers in, a number out. The exception path asks it about every synchronous exception,
-//! and stops the CPU when it says no.
+//! The host takes a page away while it is copied, or names memory that does not answer. Pure:
+//! numbers in, a number out.
 
 use crate::address::GRANULE_SIZE;
 use crate::arch::recovery::RecoverableAccess;
 use crate::mem::slot_layout::SlotIndex;
 
-/// ESR_EL2: exception class, 31:26; in the syndrome of a data abort CM, 8; S1PTW, 7; DFSC, 5:0.
-const DECISIVE: u64 = 0x3F << 26 | 1 << 8 | 1 << 7 | 0x3F;
-/// A data abort from the current EL, by an access and not by maintenance or a walk: Granule
-/// Protection Fault.
-const GRANULE_PROTECTION_FAULT: u64 = 0x25 << 26 | 0x28;
+/// What of ESR_EL2 decides: EC; and of the syndrome of a data abort FnV, 10; CM, 8; S1PTW, 7; and
+/// DFSC, 5:0.
+const DECISIVE: u64 = 0x3F << 26 | 1 << 10 | 1 << 8 | 1 << 7 | 0x3F;
+/// EC of a data abort from the current EL, by an access and not by maintenance or a walk.
+const DATA_ABORT: u64 = 0x25 << 26;
+/// A Granule Protection Fault.
+const GRANULE_PROTECTION_FAULT: u64 = DATA_ABORT | 0x28;
+/// A synchronous External abort.
+const EXTERNAL_ABORT: u64 = DATA_ABORT | 0x10;
 
 /// What the exception registers say of a synchronous exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +29,13 @@ pub struct Exception {
     pub address: u64,
 }
 
-/// Where to go on after `exception`: it is a Granule Protection Fault, by one of the recoverable
-/// `accesses`, in the page of the Non-secure slot. `None` for any other, which is fatal.
+/// Where to go on after `exception`: an abort of one of the recoverable `accesses`, in the page of
+/// the Non-secure slot. `None` for any other, which is fatal.
 pub fn resume_address(exception: Exception, accesses: &[RecoverableAccess]) -> Option<u64> {
     let slot = SlotIndex::Ns.address().get();
     let in_slot = exception.address.wrapping_sub(slot) < GRANULE_SIZE;
-    if exception.syndrome & DECISIVE != GRANULE_PROTECTION_FAULT || !in_slot {
+    let aborts = [GRANULE_PROTECTION_FAULT, EXTERNAL_ABORT];
+    if !aborts.contains(&(exception.syndrome & DECISIVE)) || !in_slot {
         return None;
     }
     accesses
@@ -106,15 +110,20 @@ mod tests {
     }
 
     #[test]
-    fn of_all_exceptions_only_a_granule_protection_fault_of_the_access_itself_is_recovered() {
+    fn of_all_exceptions_only_two_aborts_of_the_access_itself_are_recovered() {
         for class in 0..64 {
             for status in 0..64 {
-                for (cache_maintenance, on_walk) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                    let syndrome =
-                        class << 26 | 1 << 25 | cache_maintenance << 8 | on_walk << 7 | status;
+                for bits in 0..8 {
+                    let [not_valid, maintenance, on_walk] = [bits & 1, bits >> 1 & 1, bits >> 2];
+                    let syndrome = class << 26
+                        | 1 << 25
+                        | not_valid << 10
+                        | 1 << 9
+                        | maintenance << 8
+                        | on_walk << 7
+                        | status;
                     let recovered = fault(syndrome, address(0, -0x4000), SLOT).is_some();
-                    let expected =
-                        (class, status, cache_maintenance, on_walk) == (0x25, 0x28, 0, 0);
+                    let expected = class == 0x25 && [0x10, 0x28].contains(&status) && bits == 0;
                     assert_eq!(recovered, expected, "{syndrome:#x}");
                 }
             }

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::arch::smc::Registers;
-use crate::arch::window::GranuleProtectionFault;
+use crate::arch::window::Aborted;
 
 /// One thing that the firmware did to the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,15 +47,15 @@ pub trait PhysicalMemory {
     ///
     /// # Errors
     ///
-    /// The fault, when the granule is another world's.
-    fn ns_read(&self, address: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault>;
+    /// [`Aborted`] when the granule is another world's, or there is no memory.
+    fn ns_read(&self, address: u64, words: &mut [u64]) -> Result<(), Aborted>;
 
     /// Writes words of Non-secure memory from `address` on.
     ///
     /// # Errors
     ///
-    /// The fault, when the granule is another world's.
-    fn ns_write(&self, address: u64, words: &[u64]) -> Result<(), GranuleProtectionFault>;
+    /// [`Aborted`] when the granule is another world's, or there is no memory.
+    fn ns_write(&self, address: u64, words: &[u64]) -> Result<(), Aborted>;
 }
 
 #[derive(Default)]
@@ -177,11 +177,11 @@ pub(crate) fn realm_granule(granule: u64) -> *mut u64 {
     with_memory(|memory| memory.realm_granule(granule))
 }
 
-pub(crate) fn ns_read(address: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
+pub(crate) fn ns_read(address: u64, words: &mut [u64]) -> Result<(), Aborted> {
     with_memory(|memory| memory.ns_read(address, words))
 }
 
-pub(crate) fn ns_write(address: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
+pub(crate) fn ns_write(address: u64, words: &[u64]) -> Result<(), Aborted> {
     with_memory(|memory| memory.ns_write(address, words))
 }
 

@@ -19,8 +19,8 @@ const WORD: u64 = size_of::<u64>() as u64;
 /// Why the host's memory could not be accessed. Part of the access may have been done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NsAccessError {
-    /// The page is not Non-secure, or no longer: a Granule Protection Fault, recovered.
-    GranuleProtectionFault,
+    /// The page is no longer Non-secure, or does not answer.
+    Aborted,
     /// The words are unaligned, or not all in the granule.
     Bounds,
 }
@@ -110,7 +110,7 @@ impl NsSlot {
     ///
     /// # Errors
     ///
-    /// [`NsAccessError::GranuleProtectionFault`]; then `to` holds some of it.
+    /// [`NsAccessError::Aborted`]; then `to` holds some of it.
     pub fn copy_granule<S: Untyped>(
         &mut self,
         granule: NsGranule,
@@ -135,8 +135,7 @@ impl NsMapping<'_> {
         check(offset, words.len())?;
         // SAFETY: the page is mapped as Non-secure, and `check` found aligned words that are all in
         // it.
-        unsafe { self.0.window().ns_read(offset, words) }
-            .map_err(|_| NsAccessError::GranuleProtectionFault)
+        unsafe { self.0.window().ns_read(offset, words) }.map_err(|_| NsAccessError::Aborted)
     }
 
     /// As [`NsSlot::write`].
@@ -147,8 +146,7 @@ impl NsMapping<'_> {
     pub fn write(&self, offset: u64, words: &[u64]) -> Result<(), NsAccessError> {
         check(offset, words.len())?;
         // SAFETY: as for reading.
-        unsafe { self.0.window().ns_write(offset, words) }
-            .map_err(|_| NsAccessError::GranuleProtectionFault)
+        unsafe { self.0.window().ns_write(offset, words) }.map_err(|_| NsAccessError::Aborted)
     }
 
     /// Zeroes `bytes` of the granule from byte `offset` on, both multiples of 64.

@@ -263,7 +263,7 @@ fn alternate_host(
 
 fn fault(error: NsAccessError) -> Outcome {
     match error {
-        NsAccessError::GranuleProtectionFault => Outcome::Fault,
+        NsAccessError::Aborted => Outcome::Fault,
         NsAccessError::Bounds => Outcome::Refused,
     }
 }

@@ -55,7 +55,7 @@ fn memory_of_another_world_is_a_fault_that_is_survived() {
     let page = host_granule(&system, SECOND.0);
     for pas in [Pas::Secure, Pas::Realm, Pas::Root] {
         system.machine.el3.set_pas(SECOND.0, pas);
-        let fault = Err(NsAccessError::GranuleProtectionFault);
+        let fault = Err(NsAccessError::Aborted);
         assert_eq!(slots.ns.read(page, 0, &mut [0]), fault);
         assert_eq!(slots.ns.write(page, 0, &[1]), fault);
     }
@@ -155,11 +155,7 @@ fn a_fault_at_any_access_of_a_read_is_an_error_and_touches_nothing() {
             system.machine.take_away_after(after);
             let mut words = vec![0; usize::try_from(count).expect("small")];
             let result = slots.ns.read(page, offset, &mut words);
-            assert_eq!(
-                result,
-                Err(NsAccessError::GranuleProtectionFault),
-                "after {after} of {count}"
-            );
+            assert_eq!(result, Err(NsAccessError::Aborted), "after {after} of {count}");
             assert!(
                 words.iter().all(|word| [0, SECOND.0].contains(word)),
                 "words of somewhere else"
@@ -181,11 +177,7 @@ fn a_fault_at_any_access_of_a_write_is_an_error_and_touches_no_other_granule() {
             system.machine.take_away_after(after);
             let words = vec![0xabcd; usize::try_from(count).expect("small")];
             let result = slots.ns.write(page, offset, &words);
-            assert_eq!(
-                result,
-                Err(NsAccessError::GranuleProtectionFault),
-                "after {after} of {count}"
-            );
+            assert_eq!(result, Err(NsAccessError::Aborted), "after {after} of {count}");
             assert!(untouched(&system, &[SECOND.0]), "after {after} of {count}");
             // What was written before the page went away, and not a word more.
             let content = system.machine.memory.granule(SECOND.0).expect("there is memory");
@@ -220,8 +212,7 @@ fn a_fault_at_any_access_of_a_granules_copy_is_an_error_and_touches_the_copy_alo
         let copied =
             mapping.words().iter().filter(|word| word.load(Ordering::Relaxed) == from).count();
         drop(mapping);
-        let expected =
-            if after < 512 { Err(NsAccessError::GranuleProtectionFault) } else { Ok(()) };
+        let expected = if after < 512 { Err(NsAccessError::Aborted) } else { Ok(()) };
         assert_eq!((result, copied), (expected, usize::try_from(after).expect("small")));
         assert!(untouched(&system, &[to]), "after {after}");
         assert!(cpu.slots.is_empty(), "after {after}");

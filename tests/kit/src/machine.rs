@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::el3::{El3, Pas};
 use crate::memory::Memory;
-use rmm::arch::window::GranuleProtectionFault;
+use rmm::arch::window::Aborted;
 use rmm::host::{PhysicalMemory, set_memory, set_monitor};
 
 /// A machine.
@@ -91,34 +91,28 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// The fault, when the granule is another world's.
-    pub fn ns_read(&self, address: u64) -> Result<u64, GranuleProtectionFault> {
-        self.ns_access(address, || {
-            self.memory.word(address).map_or(0, |word| word.load(Ordering::Relaxed))
-        })
+    /// [`Aborted`] when the granule is another world's, or there is no memory.
+    pub fn ns_read(&self, address: u64) -> Result<u64, Aborted> {
+        self.ns_access(address, |word| word.load(Ordering::Relaxed))
     }
 
     /// Writes the word at `address` from the Non-secure world.
     ///
     /// # Errors
     ///
-    /// The fault, when the granule is another world's.
-    pub fn ns_write(&self, address: u64, value: u64) -> Result<(), GranuleProtectionFault> {
-        self.ns_access(address, || {
-            if let Some(word) = self.memory.word(address) {
-                word.store(value, Ordering::Relaxed);
-            }
-        })
+    /// [`Aborted`] when the granule is another world's, or there is no memory.
+    pub fn ns_write(&self, address: u64, value: u64) -> Result<(), Aborted> {
+        self.ns_access(address, |word| word.store(value, Ordering::Relaxed))
     }
 
     fn ns_access<R>(
         &self,
         address: u64,
-        access: impl FnOnce() -> R,
-    ) -> Result<R, GranuleProtectionFault> {
-        self.el3.access(address, |pas| match pas {
-            Pas::NonSecure | Pas::Any => Ok(access()),
-            Pas::Secure | Pas::Root | Pas::Realm => Err(GranuleProtectionFault),
+        access: impl FnOnce(&AtomicU64) -> R,
+    ) -> Result<R, Aborted> {
+        self.el3.access(address, |pas| match (pas, self.memory.word(address)) {
+            (Pas::NonSecure | Pas::Any, Some(word)) => Ok(access(word)),
+            _ => Err(Aborted),
         })
     }
 }
@@ -137,7 +131,7 @@ impl PhysicalMemory for View {
         words.as_ptr().cast_mut().cast()
     }
 
-    fn ns_read(&self, address: u64, words: &mut [u64]) -> Result<(), GranuleProtectionFault> {
+    fn ns_read(&self, address: u64, words: &mut [u64]) -> Result<(), Aborted> {
         words.iter_mut().zip((address..).step_by(8)).try_for_each(|(word, address)| {
             self.0.before_ns_access(address);
             *word = self.0.ns_read(address)?;
@@ -145,7 +139,7 @@ impl PhysicalMemory for View {
         })
     }
 
-    fn ns_write(&self, address: u64, words: &[u64]) -> Result<(), GranuleProtectionFault> {
+    fn ns_write(&self, address: u64, words: &[u64]) -> Result<(), Aborted> {
         words.iter().zip((address..).step_by(8)).try_for_each(|(word, address)| {
             self.0.before_ns_access(address);
             self.0.ns_write(address, *word)

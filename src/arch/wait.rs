@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Waiting for events, and stopping for good.
 
-use super::atomic::AtomicUsize;
+use super::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::instruction::instructions;
 
 instructions! {
@@ -13,14 +13,25 @@ instructions! {
     fn wfi() = "wfi";
 }
 
+/// The immediate of the BRK by which a CPU gives up what it is doing.
+#[cfg(target_os = "none")]
+const GIVE_UP: u16 = 0x6755;
+/// ESR_EL2 of that BRK.
+#[cfg(target_os = "none")]
+pub const GIVE_UP_SYNDROME: u64 = 0x3C << 26 | 1 << 25 | GIVE_UP as u64;
+
 /// Waits until `word` holds `value`, and observes everything written before that value was stored.
+/// Does not return once `end` is set, by a CPU that then calls [`sev`].
 ///
 /// Each look arms the exclusive monitor on `word`, so that the store which changes it is also the
 /// event that ends the WFE (Arm ARM B2.12.2); a store between the look and the WFE has already left
 /// its event behind. The CPU that stores needs no SEV.
-pub fn until_equal(word: &AtomicUsize, value: usize) {
+pub fn until_equal(word: &AtomicUsize, value: usize, end: &AtomicBool) {
     #[cfg(not(target_os = "none"))]
-    while word.load(super::atomic::Ordering::Acquire) != value {
+    while word.load(Ordering::Acquire) != value {
+        if end.load(Ordering::Relaxed) {
+            crate::host::gave_up();
+        }
         crate::host::wait_for_event();
     }
     #[cfg(target_os = "none")]
@@ -35,8 +46,18 @@ pub fn until_equal(word: &AtomicUsize, value: usize) {
         if seen == value {
             return;
         }
+        if end.load(Ordering::Relaxed) {
+            give_up();
+        }
         wfe();
     }
+}
+
+/// Gives up what this CPU does, by an exception: whoever handles it goes on elsewhere.
+#[cfg(target_os = "none")]
+fn give_up() -> ! {
+    // SAFETY: the handler never comes back to this place.
+    unsafe { core::arch::asm!("brk #{0}", const GIVE_UP, options(noreturn, nostack)) }
 }
 
 /// Stops this CPU: interrupts stay masked, so nothing runs on it in the RMM again.

@@ -43,6 +43,16 @@ static LOW_TABLES: BootCell<[Table; low_va::TABLES]> =
 static LOW_REGIONS: BootCell<RegionStorage<{ low_va::REGIONS }>> =
     BootCell(UnsafeCell::new(RegionStorage::new()));
 static WAITERS: Waiters = Waiters::new();
+/// Tells all CPUs that this one is about to die, perhaps with locks.
+pub(super) fn abandon() {
+    WAITERS.abandon();
+}
+
+/// Whether a CPU has died.
+pub(super) fn is_abandoned() -> bool {
+    WAITERS.is_abandoned()
+}
+
 static VMIDS: VmidTable = VmidTable::new();
 
 /// What cold boot leaves for good.

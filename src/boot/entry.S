@@ -270,12 +270,23 @@ rmi_loop:
     ldr     x8, [sp, #80]
     mov     x2, sp
     blr     x8
+answer:
     ldp     x1, x2, [sp]
     ldp     x3, x4, [sp, #16]
     ldp     x5, x6, [sp, #32]
     ldp     x7, x8, [sp, #48]
     ldr     x0, ={request_complete}
     b       rmi_loop
+
+    // handle_exception goes on here when this CPU gives up its call, because another has died.
+    .global rmi_given_up
+rmi_given_up:
+    ldr     x0, ={stack_top}
+    mov     sp, x0
+    sub     sp, sp, #96
+    mov     x0, #-1
+    str     x0, [sp]
+    b       answer
 
 refuse_unknown:
     mov     x0, #STATUS_UNKNOWN

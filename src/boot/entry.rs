@@ -5,11 +5,15 @@ use core::cell::UnsafeCell;
 use core::ops::Range;
 use core::panic::PanicInfo;
 
+use tock_registers::interfaces::Readable;
+
 use super::stacks::{BootStacks, GUARDS, STACKS};
 use super::warm::BootConfiguration;
 use super::{cold, registers, rmi_entry, warm};
 use crate::address::PhysAddr;
 use crate::arch::recovery;
+use crate::arch::sysreg::HCR_EL2;
+use crate::arch::wait::{self, GIVE_UP_SYNDROME};
 use crate::cpu;
 use crate::el3::error::{BootError, BootStatus};
 use crate::el3::services;
@@ -66,18 +70,44 @@ core::arch::global_asm!(
     fault_token = const FAULT_TOKEN,
 );
 
-/// Called by the vectors, on the exception stack. Comes back, with another place to go on at, from
-/// the recoverable fault of an access to the host's memory; any other exception ends this CPU.
+/// Called by the vectors, on the exception stack. Returns, with another place to go on at, from the
+/// abort of a recoverable access, and when this CPU gives up its call. Any other exception ends
+/// this CPU.
 extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
-    match resume_address(frame) {
-        Some(resume) => frame.elr = resume,
-        None => fault::report_exception(frame, &sections(), backtrace_memory(&boot_stacks())),
+    let synchronous = frame.vector == SYNCHRONOUS;
+    if let Some(resume) = resume_address(frame).filter(|_| synchronous) {
+        frame.elr = resume;
+    } else if synchronous && frame.esr == GIVE_UP_SYNDROME && cold::is_abandoned() {
+        if HCR_EL2.get() != registers::HCR {
+            // The registers of a Realm are in the CPU: the host must not see them.
+            wait::halt();
+        }
+        frame.elr = (&raw const rmi_given_up).addr() as u64;
+    } else {
+        abandon_locks();
+        fault::report_exception(frame, &sections(), backtrace_memory(&boot_stacks()));
     }
+}
+
+/// Vector: synchronous, from the current EL with SP_EL2.
+const SYNCHRONOUS: u64 = 4;
+
+unsafe extern "C" {
+    /// Where `entry.S` answers a call that was given up.
+    static rmi_given_up: [u32; 0];
 }
 
 /// Reports a panic and ends this CPU. For the binary's panic handler.
 pub fn report_panic(info: &PanicInfo<'_>) -> ! {
+    abandon_locks();
     fault::report_panic(info, backtrace_memory(&boot_stacks()))
+}
+
+/// Before this CPU dies: from its boot on it may hold locks, and the others must not wait for them.
+fn abandon_locks() {
+    if cpu::is_online() {
+        cold::abandon();
+    }
 }
 
 /// The two stacks of cold boot, without their guards.
@@ -93,15 +123,11 @@ fn backtrace_memory(boot_stacks: &[Range<u64>]) -> backtrace::Memory<'_> {
     unsafe { backtrace::Memory::new((code.start.get(), code.end.get()), boot_stacks) }
 }
 
-/// Where to go on after the exception; `None` if it cannot be recovered.
+/// Where to go on after the abort of a recoverable access; `None` for any other exception.
 fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
-    /// Synchronous, from the current EL with SP_EL2.
-    const SYNCHRONOUS: u64 = 4;
     let exception =
         recoverable::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
-    (frame.vector == SYNCHRONOUS)
-        .then(|| recoverable::resume_address(exception, recovery::accesses()))
-        .flatten()
+    recoverable::resume_address(exception, recovery::accesses())
 }
 
 /// The image as the Low VA map has it: less the guards of cold boot's stacks.

@@ -8,6 +8,7 @@
 use core::mem::MaybeUninit;
 
 use super::cold::{self, Booted};
+use crate::abi::smccc::NOT_SUPPORTED;
 use crate::arch::smc::Registers;
 use crate::percpu::{self, Cpu};
 use crate::rmi::{self, Dialect, Rmm};
@@ -45,11 +46,17 @@ extern "C" fn handle_2_0(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &
     handle(Dialect::V2_0, rmm, cpu, registers);
 }
 
+/// Serves a call. Once a CPU has died, every call is answered as an unknown one.
 fn handle(dialect: Dialect, rmm: &Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers) {
     #[cfg(feature = "self-test")]
     if super::self_test::intercept(registers)
         || super::self_test::slots::intercept(rmm, cpu, registers)
     {
+        return;
+    }
+    if rmm.granules().is_abandoned() {
+        let [result, ..] = registers;
+        *result = NOT_SUPPORTED;
         return;
     }
     rmi::handle(dialect, rmm, cpu, registers);

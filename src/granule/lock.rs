@@ -20,7 +20,7 @@
 //!
 //! Only `granule` uses this; everyone else holds guards.
 
-use crate::arch::atomic::{AtomicU16, AtomicUsize, Ordering};
+use crate::arch::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use crate::arch::wait;
 use crate::cpu::{CpuIndex, MAX_CPUS};
 
@@ -106,6 +106,8 @@ pub struct Waiters {
     pub(super) places: [Waiter; MAX_CPUS],
     /// One more than the highest index that ever waited: a scan stops there.
     pub(super) limit: AtomicUsize,
+    /// Whether a CPU has died, perhaps with locks.
+    pub(super) abandoned: AtomicBool,
 }
 
 impl Waiters {
@@ -130,6 +132,12 @@ impl Waiters {
             .find(|place| place.load(Ordering::Relaxed) == entry)
     }
 
+    /// Whether any CPU waits for any granule.
+    #[cfg(feature = "self-test")]
+    pub(super) fn somebody_waits(&self) -> bool {
+        self.places.iter().any(|Waiter(place)| place.load(Ordering::Relaxed) > GRANTED)
+    }
+
     /// Counts, for each CPU that waits for `entry`, that another has got it: the CPU at place
     /// `granted`, or one that found it free.
     #[cfg(feature = "self-test")]
@@ -152,7 +160,7 @@ impl GranuleEntry {
     }
 
     /// Takes the lock for CPU `me`: one atomic instruction, or a bounded wait while another CPU
-    /// holds it.
+    /// holds it. Does not return from a wait once a CPU has died ([`Waiters::abandon`]).
     ///
     /// A CPU that takes a lock it already holds waits forever.
     #[inline(always)]
@@ -175,7 +183,7 @@ impl GranuleEntry {
         if word & LOCKED != 0 {
             #[cfg(feature = "self-test")]
             super::wait_stats::joined(me);
-            wait::until_equal(place, GRANTED);
+            wait::until_equal(place, GRANTED, &waiters.abandoned);
             #[cfg(feature = "self-test")]
             super::wait_stats::ended(me);
         }

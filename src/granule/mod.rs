@@ -7,6 +7,8 @@
 
 mod address;
 mod banks;
+#[cfg(feature = "self-test")]
+pub mod deliberate_death;
 mod guard;
 mod lock;
 pub mod lock_order;

@@ -15,7 +15,8 @@ use super::lock::{GranuleEntry, Waiter, Waiters};
 use super::lock_order::{self, Lock};
 use super::state::{Lockable, State};
 use crate::address::{GRANULE_SHIFT, PhysAddr};
-use crate::arch::atomic::{AtomicU16, AtomicUsize};
+use crate::arch::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use crate::arch::{barrier, wait};
 use crate::cpu::{CpuIndex, MAX_CPUS};
 
 /// Banks that a table holds. A boot manifest, one page, names at most 245.
@@ -35,7 +36,22 @@ impl Waiters {
         Self {
             places: [const { Waiter(AtomicUsize::new(0)) }; MAX_CPUS],
             limit: AtomicUsize::new(0),
+            abandoned: AtomicBool::new(false),
         }
+    }
+
+    /// Ends every wait, now and later: this CPU is about to die, and its locks stay taken.
+    ///
+    /// A CPU that waits gives up its call, with the locks it holds: nobody waits for those either.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        barrier::dsb_ish();
+        wait::sev();
+    }
+
+    /// Whether a CPU has died. The locks and what they guard are of no use any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
     }
 }
 
@@ -219,6 +235,8 @@ impl<'a> GranuleTable<'a> {
         let granule = address.get().get();
         lock_order::about_to_take(Lock { cpu: cpu.get(), table, granule, rank: S::STATE.rank() });
         let held = entry.lock(self.waiters, cpu);
+        #[cfg(feature = "self-test")]
+        super::deliberate_death::taken(cpu, self.waiters);
         let refusal = if held.state() != S::STATE as u16 {
             LockError::WrongState
         } else if held.count() > S::MAX_REFERENCES {
@@ -229,6 +247,11 @@ impl<'a> GranuleTable<'a> {
         entry.unlock(self.waiters, cpu, held, held);
         lock_order::released(cpu.get(), table, granule);
         Err(refusal)
+    }
+
+    /// Whether a CPU has died: see [`Waiters::abandon`].
+    pub fn is_abandoned(&self) -> bool {
+        self.waiters.is_abandoned()
     }
 
     /// The tracking state at `address`, and where it ends. Adjacent banks are one region.

@@ -156,3 +156,22 @@ fn references_given_back_meanwhile_are_gone_when_the_lock_is() {
     entry.unlock(&waiters, cpu(0), held, StateAndCount::unreferenced(4));
     assert_eq!(word(&entry), 4 << 10 | 1);
 }
+
+#[test]
+fn a_cpu_that_waits_gives_up_when_another_dies_and_so_does_one_that_comes_later() {
+    let (entry, waiters) = (GranuleEntry::new(), Waiters::new());
+    let _held = entry.lock(&waiters, cpu(0));
+    std::thread::scope(|scope| {
+        let waits = |index| {
+            let (entry, waiters) = (&entry, &waiters);
+            scope.spawn(move || entry.lock(waiters, cpu(index)))
+        };
+        let first = waits(1);
+        until_waiting(&entry, &waiters, 1);
+        assert!(!waiters.is_abandoned());
+        waiters.abandon();
+        assert!(waiters.is_abandoned());
+        assert!(first.join().is_err(), "CPU 1 got a lock that nobody gave back");
+        assert!(waits(2).join().is_err(), "CPU 2 got a lock that nobody gave back");
+    });
+}

@@ -206,6 +206,10 @@ pub(crate) fn wait_for_event() {
     std::thread::yield_now();
 }
 
+pub(crate) fn gave_up() -> ! {
+    panic!("the CPU gave up its call")
+}
+
 pub(crate) fn halted() -> ! {
     panic!("the CPU was halted")
 }

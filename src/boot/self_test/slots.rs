@@ -48,6 +48,8 @@ mod command {
     /// x1 = how often CPUs have waited for a granule, above bit 32, and how many critical sections
     /// of other CPUs the longest wait was, below.
     pub(super) const WAITS: u64 = 0x10B;
+    /// Has this CPU die with the lock that it takes as number x2 from now on.
+    pub(super) const DIE: u64 = 0x10C;
 }
 
 /// How a command went, x0.
@@ -80,6 +82,7 @@ pub(in crate::boot) fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut R
 ///
 /// Not inlined: its buffers would be on the stack of every call, and be taken for what the RMM
 /// needs.
+#[inline(never)]
 fn run(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -107,6 +110,10 @@ fn run(
         command::WAITS => {
             let (waits, longest) = crate::granule::wait_stats::waits();
             Ok(waits << 32 | longest)
+        }
+        command::DIE => {
+            crate::granule::deliberate_death::arrange(cpu.index, x2);
+            Ok(0)
         }
         _ => return None,
     })

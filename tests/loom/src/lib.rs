@@ -12,11 +12,11 @@ mod models;
 /// The firmware's `arch`, as far as the lock uses it.
 mod arch {
     pub mod atomic {
-        pub use loom::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+        pub use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
     }
 
     pub mod wait {
-        use super::atomic::{AtomicUsize, Ordering};
+        use super::atomic::{AtomicBool, AtomicUsize, Ordering};
 
         /// Looks after which a wait is no longer varied. Two CPUs that wait could otherwise take
         /// turns at looking for ever, and the tree of interleavings would have no end; from then on
@@ -26,11 +26,11 @@ mod arch {
         /// Looks that no wait needs which somebody ends.
         const LOST: usize = 100;
 
-        pub fn until_equal(word: &AtomicUsize, value: usize) {
+        pub fn until_equal(word: &AtomicUsize, value: usize, _: &AtomicBool) {
             wait(word, value, Ordering::Acquire);
         }
 
-        pub fn until_equal_relaxed(word: &AtomicUsize, value: usize) {
+        pub fn until_equal_relaxed(word: &AtomicUsize, value: usize, _: &AtomicBool) {
             wait(word, value, Ordering::Relaxed);
         }
 

@@ -54,7 +54,11 @@ macro_rules! models {
                 type StateAndCount = StateAndCount;
 
                 fn waiters() -> Waiters {
-                    Waiters { places: Default::default(), limit: Default::default() }
+                    Waiters {
+                        places: Default::default(),
+                        limit: Default::default(),
+                        abandoned: Default::default(),
+                    }
                 }
                 fn place(waiters: &Waiters, cpu: CpuIndex) -> &AtomicUsize {
                     &waiters.places[cpu.get()].0

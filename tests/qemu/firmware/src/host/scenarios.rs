@@ -7,6 +7,7 @@ mod banks;
 mod boot;
 mod commands;
 mod cpus;
+mod deaths;
 mod faults;
 mod granules;
 mod instructions;
@@ -63,6 +64,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "stress", run: stress::stress },
     Scenario { name: "lock-waits", run: stress::lock_waits },
     Scenario { name: "fault", run: faults::fault },
+    Scenario { name: "deaths", run: deaths::deaths },
     Scenario { name: "no-fault", run: faults::no_fault },
     Scenario { name: "range-instructions", run: instructions::range_instructions },
     Scenario { name: "instructions", run: instructions::instructions },

@@ -120,6 +120,38 @@ const CALLS: &[(&str, &str)] = &[
     ("stack-recursion", r"^    #32 +rmm::boot::self_test::recurse at src/boot/self_test.rs:\d+"),
 ];
 
+/// The commands in which a CPU dies with locks that all others want, in the order of
+/// `tests/qemu/firmware/src/host/scenarios/deaths.rs`.
+const DEATHS: [&str; 10] = [
+    "granule-undelegate",
+    "realm-create",
+    "realm-activate",
+    "rec-create",
+    "rec-destroy",
+    "rtt-create",
+    "rtt-init-ripas",
+    "data-create",
+    "data-destroy",
+    "realm-destroy",
+];
+
+/// One scenario for each command in which a CPU dies.
+pub fn deaths() -> Vec<Scenario> {
+    let death = |(number, name): (usize, &&str)| {
+        let sentence = format!(
+            "a CPU that dies in {name} takes no other with it: all calls are answered -1 soon"
+        );
+        Scenario::new(format!("death-{name}"), "deaths", sentence)
+            .self_test_image()
+            .cpus(4)
+            .option(format!("argument={number}"))
+            .expect(r"^\[RMM cpu0 FATAL\] panic at .*: a death that a self-test asked for$")
+            .expect("^ok: all other CPUs go on$")
+            .forbid(r"\[RMM cpu[1-3] FATAL\]")
+    };
+    DEATHS.iter().enumerate().map(death).collect()
+}
+
 /// The fault that only a hardened image notices.
 const BRANCH_TARGET: &str = "branch-target";
 
@@ -141,14 +173,14 @@ fn scenario(fault: &Fault, host: &str, sentence: String) -> Scenario {
 
 fn fatal(fault: &Fault) -> Scenario {
     let sentence =
-        format!("{} is reported and stops its CPU; the other CPU is served on", fault.what);
+        format!("{} is reported and stops its CPU; the other CPU is answered -1", fault.what);
     // Counting instructions makes the CPUs take turns, so that the report is out before the run
     // ends.
     let scenario = scenario(fault, "fault", sentence)
         .self_test_image()
         .cpus(2)
         .instruction_count()
-        .expect(r"^ok: CPU 1 is served while the RMM dies on CPU 0")
+        .expect(r"^ok: CPU 1 is served until the RMM dies on CPU 0, and answered -1 then")
         .expect(r"^stack use: CPU 0, the exception stack: \d+ of \d+ bytes$")
         .symbolized();
     let scenario = CALLS

@@ -182,7 +182,7 @@ pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), Aborted> 
 /// The page of the Non-secure slot is mapped there, and the lines are all in it; `to` is a multiple
 /// of 64.
 #[cfg(target_os = "none")]
-pub(super) unsafe fn zero_lines(to: u64, lines: u64) -> Result<(), GranuleProtectionFault> {
+pub(super) unsafe fn zero_lines(to: u64, lines: u64) -> Result<(), Aborted> {
     let mut fault = 0_u64;
     // SAFETY: writes where the caller says that the host's memory is; a fault ends it at label 9.
     unsafe {
@@ -203,5 +203,5 @@ pub(super) unsafe fn zero_lines(to: u64, lines: u64) -> Result<(), GranuleProtec
             options(nostack, preserves_flags)
         );
     }
-    if fault == 0 { Ok(()) } else { Err(GranuleProtectionFault) }
+    if fault == 0 { Ok(()) } else { Err(Aborted) }
 }

@@ -116,7 +116,7 @@ impl Window {
     ///
     /// The granule is mapped as Non-secure memory, `offset` and `bytes` are multiples of 64, and the
     /// bytes are all in the granule.
-    pub unsafe fn ns_zero(self, offset: u64, bytes: u64) -> Result<(), GranuleProtectionFault> {
+    pub unsafe fn ns_zero(self, offset: u64, bytes: u64) -> Result<(), Aborted> {
         #[cfg(not(target_os = "none"))]
         return crate::host::ns_write(
             self.granule + offset,

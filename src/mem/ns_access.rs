@@ -161,8 +161,7 @@ impl NsMapping<'_> {
             return Err(NsAccessError::Bounds);
         }
         // SAFETY: the page is mapped as Non-secure, and the bytes are all in it, in whole lines.
-        unsafe { self.0.window().ns_zero(offset, bytes) }
-            .map_err(|_| NsAccessError::GranuleProtectionFault)
+        unsafe { self.0.window().ns_zero(offset, bytes) }.map_err(|_| NsAccessError::Aborted)
     }
 }
 

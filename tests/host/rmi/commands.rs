@@ -229,6 +229,7 @@ fn what_el3_refuses_to_take_back_stays_delegated_and_is_reported_once() {
     assert_eq!(call(&system, function::GRANULE_DELEGATE, &[granule]).0, SUCCESS);
     // SAFETY: on this machine's model any address is a device.
     unsafe { rmm::console::init(rmm::address::VirtAddr::new(CONSOLE)) };
+    rmm::console::init_log();
     for (count, code) in [(1, status::BAD_PAS), (2, status::BAD_ADDRESS), (3, -6)] {
         system.machine.el3.refuse_transitions(code);
         let (answer, events) = record(|| call(&system, function::GRANULE_UNDELEGATE, &[granule]));

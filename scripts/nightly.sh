@@ -19,7 +19,7 @@ case ${1:-} in
         # Seeds come from the clock and the environment.
         export MIRIFLAGS="-Zmiri-disable-isolation ${MIRIFLAGS:-}"
         cargo +nightly miri test -q --target-dir build/target-miri --lib \
-            --test granule --test mem --test el3
+            --test granule --test mem --test el3 -- --skip boot::tests
         ;;
     tsan)
         need rust-src

@@ -164,3 +164,16 @@ fn licenses_and_versions_are_read_as_they_are_written() {
     );
     assert!(is_source("entry.S") && is_source("Makefile") && !is_source("Cargo.lock"));
 }
+
+#[test]
+fn every_dependency_of_the_firmware_has_its_reason_and_no_reason_is_left_over() {
+    let read = |path| fs::read_to_string(root().join(path)).expect("the file can be read");
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("it is a manifest");
+    let dependencies = manifest["dependencies"].as_table().expect("a table");
+    let mut crates: Vec<_> = dependencies.keys().filter(|name| !name.starts_with("rmm-")).collect();
+    crates.sort();
+    let page = read("docs/dependencies.md");
+    let table = page.split("| --- | --- |\n").nth(1).expect("there is a table");
+    let row = |line: &str| line.strip_prefix("| `")?.split('`').next().map(str::to_owned);
+    assert_eq!(table.lines().map_while(row).collect::<Vec<_>>().iter().collect::<Vec<_>>(), crates);
+}

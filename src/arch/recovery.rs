@@ -205,3 +205,70 @@ pub(super) unsafe fn zero_lines(to: u64, lines: u64) -> Result<(), Aborted> {
     }
     if fault == 0 { Ok(()) } else { Err(Aborted) }
 }
+
+/// Bytes that one DC ZVA zeroes where DCZID_EL0.BS is 4, as on the CPUs this firmware is for.
+#[cfg(target_os = "none")]
+const USUAL_ZERO_BLOCK: u64 = 64;
+
+/// Zeroes the 4 KiB granule that is mapped, Normal memory, at virtual address `granule`, with DC
+/// ZVA (Arm ARM C6.2, D7.5.9.8).
+///
+/// It is loaded from once before: only a load is sure to abort synchronously where there is no
+/// memory.
+///
+/// # Errors
+///
+/// [`Aborted`]. Some of the granule may have been zeroed.
+///
+/// # Safety
+///
+/// The granule is mapped writable at `granule`, a multiple of its size, and nothing that Rust knows
+/// of lives in it.
+#[cfg(target_os = "none")]
+pub(super) unsafe fn zero_granule(granule: u64) -> Result<(), Aborted> {
+    use super::sysreg::{DCZID_EL0, fields};
+    use crate::address::GRANULE_SIZE;
+    use tock_registers::interfaces::Readable;
+
+    let mut aborted = 0_u64;
+    // BS is at most 9, 2 KiB, so that a whole number of blocks always makes a granule.
+    let block = 4 << DCZID_EL0.read(fields::DCZID_EL0::BS);
+    if block == USUAL_ZERO_BLOCK {
+        // Unrolled: the loop's own instructions would cost as much as the zeroing.
+        // SAFETY: 64 blocks of 64 bytes are the granule, which the caller gives over; an abort ends
+        // it at label 9.
+        unsafe {
+            core::arch::asm!(
+                recoverable!("ldr xzr, [{at}]"),
+                ".rept 64",
+                recoverable!("dc zva, {at}"),
+                "add {at}, {at}, #64",
+                ".endr",
+                "b 7f",
+                "9: mov {aborted}, #1",
+                "7:",
+                at = inout(reg) granule => _, aborted = inout(reg) aborted,
+                options(nostack, preserves_flags)
+            );
+        }
+    } else {
+        // SAFETY: as above, in blocks of another size.
+        unsafe {
+            core::arch::asm!(
+                recoverable!("ldr xzr, [{at}]"),
+                "2:",
+                recoverable!("dc zva, {at}"),
+                "add {at}, {at}, {block}",
+                "sub {count}, {count}, #1",
+                "cbnz {count}, 2b",
+                "b 7f",
+                "9: mov {aborted}, #1",
+                "7:",
+                at = inout(reg) granule => _, block = in(reg) block,
+                count = inout(reg) GRANULE_SIZE / block => _, aborted = inout(reg) aborted,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+    if aborted == 0 { Ok(()) } else { Err(Aborted) }
+}

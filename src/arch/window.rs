@@ -50,20 +50,19 @@ impl Window {
 
     /// Zeroes the granule. Like ordinary stores these are not complete until a DSB.
     ///
+    /// # Errors
+    ///
+    /// [`Aborted`] by memory that does not answer; some of it may have been zeroed.
+    ///
     /// # Safety
     ///
     /// The granule is mapped as writable Realm memory, and nothing that Rust knows of lives in it.
-    pub unsafe fn zero(self) {
+    pub unsafe fn zero(self) -> Result<(), Aborted> {
         #[cfg(target_os = "none")]
         // SAFETY: the caller gives the granule over.
-        unsafe {
-            zero_granule(self.page)
-        };
+        return unsafe { super::recovery::zero_granule(self.page) };
         #[cfg(not(target_os = "none"))]
-        // SAFETY: as above; a granule is 512 words.
-        unsafe {
-            self.pointer().write_bytes(0, 512)
-        };
+        crate::host::zero_granule(self.granule)
     }
 
     /// Reads words of the granule from byte `offset` on. Each is read once; another world may write
@@ -127,56 +126,5 @@ impl Window {
         unsafe {
             super::recovery::zero_lines(self.page + offset, bytes / 64)
         }
-    }
-}
-
-/// Bytes that one DC ZVA zeroes where DCZID_EL0.BS is 4, as on the CPUs this firmware is for.
-#[cfg(target_os = "none")]
-const USUAL_ZERO_BLOCK: u64 = 64;
-
-/// Zeroes the 4 KiB granule that is mapped, Normal memory, at virtual address `granule`, with DC
-/// ZVA (Arm ARM C6.2, D7.5.9.8).
-///
-/// Like ordinary stores these are not complete until a DSB.
-///
-/// # Safety
-///
-/// The granule is mapped writable at `granule`, a multiple of its size, and nothing that Rust knows
-/// of lives in it.
-#[cfg(target_os = "none")]
-unsafe fn zero_granule(granule: u64) {
-    use super::sysreg::{DCZID_EL0, fields};
-    use tock_registers::interfaces::Readable;
-
-    let zero_block = 4 << DCZID_EL0.read(fields::DCZID_EL0::BS);
-    if zero_block != USUAL_ZERO_BLOCK {
-        // SAFETY: as the caller says.
-        return unsafe { zero_granule_by(granule, zero_block) };
-    }
-    // Unrolled: the loop's own instructions would cost as much as the zeroing.
-    // SAFETY: 64 blocks of 64 bytes are the granule, which the caller gives over.
-    unsafe {
-        core::arch::asm!(".rept 63", "dc zva, {block}", "add {block}, {block}, #64", ".endr", "dc zva, {block}",
-            block = inout(reg) granule => _, options(nostack, preserves_flags))
-    };
-}
-
-/// [`zero_granule`] on a CPU whose DC ZVA zeroes `zero_block` bytes.
-///
-/// # Safety
-///
-/// As for [`zero_granule`].
-#[cfg(target_os = "none")]
-unsafe fn zero_granule_by(granule: u64, zero_block: u64) {
-    use crate::address::GRANULE_SIZE;
-
-    // BS is at most 9, 2 KiB, so that a whole number of blocks always makes a granule.
-    let mut offset = 0;
-    while offset < GRANULE_SIZE {
-        // SAFETY: a block inside the granule, which the caller gives over.
-        unsafe {
-            core::arch::asm!("dc zva, {block}", block = in(reg) granule | offset, options(nostack, preserves_flags))
-        };
-        offset += zero_block;
     }
 }

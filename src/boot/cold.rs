@@ -244,7 +244,7 @@ pub(super) fn finish() -> Result<(), BootError> {
     cpu::enter_stage(Stage::Granules);
     let manifest = header.validate()?;
     let banks = manifest.dram().map(|bank| (bank.base(), bank.size()));
-    let table = GranuleTable::new(granules(&plan.granules), &WAITERS, banks, &plan.excluded)
+    let table = GranuleTable::new(granules(&plan.granules)?, &WAITERS, banks, &plan.excluded)
         .map_err(|_| BootError::Unsupported("the DRAM banks of the manifest cannot be tracked"))?;
     for bank in manifest.dram() {
         info!("DRAM {} to {}", bank.base(), bank.end());
@@ -292,18 +292,19 @@ fn take_high_map(
 }
 
 /// The entries of the granule array, new.
-fn granules(place: &Allocation) -> &'static mut [GranuleEntry] {
+fn granules(place: &Allocation) -> Result<&'static mut [GranuleEntry], BootError> {
     for granule in (place.base.get()..place.base.get() + place.size).step_by(native(GRANULE_SIZE)) {
         // SAFETY: the plan has found this much room, which the Low VA map has as data, flat, for
         // good; nobody else is given it.
-        unsafe { Window::new(VirtAddr::new(granule), PhysAddr::new(granule)).zero() };
+        unsafe { Window::new(VirtAddr::new(granule), PhysAddr::new(granule)).zero() }
+            .map_err(|_| BootError::Unsupported("memory for granules that does not answer"))?;
     }
     log_allocation("granules", place);
     let first = core::ptr::with_exposed_provenance_mut::<GranuleEntry>(native(place.base.get()));
     // SAFETY: as above; zeroes are new entries.
-    unsafe {
+    Ok(unsafe {
         core::slice::from_raw_parts_mut(first, native(place.size) / size_of::<GranuleEntry>())
-    }
+    })
 }
 
 fn log_allocation(whose: &str, place: &Allocation) {

@@ -30,12 +30,17 @@ pub struct Exception {
 }
 
 /// Where to go on after `exception`: an abort of one of the recoverable `accesses`, in the page of
-/// the Non-secure slot. `None` for any other, which is fatal.
+/// the Non-secure slot; or, if it is an External abort, in that of the slot for wiping. `None` for
+/// any other, which is fatal.
 pub fn resume_address(exception: Exception, accesses: &[RecoverableAccess]) -> Option<u64> {
-    let slot = SlotIndex::Ns.address().get();
-    let in_slot = exception.address.wrapping_sub(slot) < GRANULE_SIZE;
-    let aborts = [GRANULE_PROTECTION_FAULT, EXTERNAL_ABORT];
-    if !aborts.contains(&(exception.syndrome & DECISIVE)) || !in_slot {
+    let is_in =
+        |slot: SlotIndex| exception.address.wrapping_sub(slot.address().get()) < GRANULE_SIZE;
+    let is_recoverable = match exception.syndrome & DECISIVE {
+        GRANULE_PROTECTION_FAULT => is_in(SlotIndex::Ns),
+        EXTERNAL_ABORT => is_in(SlotIndex::Ns) || is_in(SlotIndex::Delegated),
+        _ => false,
+    };
+    if !is_recoverable {
         return None;
     }
     accesses
@@ -106,6 +111,17 @@ mod tests {
             u64::MAX,
         ] {
             assert_eq!(fault(SYNDROME, address(0, -0x4000), at), None, "{at:#x}");
+        }
+    }
+
+    #[test]
+    fn only_an_external_abort_is_recovered_in_the_slot_for_wiping() {
+        let slot = SlotIndex::Delegated.address().get();
+        for (status, recovered) in [(0x10, true), (0x28, false)] {
+            for at in [slot, slot + 0xfc0] {
+                let resume = fault(0x25 << 26 | 1 << 25 | status, address(0, -0x4000), at);
+                assert_eq!(resume.is_some(), recovered, "{status:#x} at {at:#x}");
+            }
         }
     }
 

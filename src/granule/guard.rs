@@ -15,10 +15,19 @@ use super::lock_order;
 use super::state::{Delegated, GranuleState, Lockable, Transition, Unused, Wiped};
 use crate::cpu::CpuIndex;
 
+/// A granule could not be zeroed: its memory does not answer. Some of it may be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("memory that does not answer")]
+pub struct WipeError;
+
 /// Something that can zero a granule: a slot of a CPU.
 pub trait Wipe {
     /// Zeroes the granule, which is in Realm PAS. It is zero for the whole system on return.
-    fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>);
+    ///
+    /// # Errors
+    ///
+    /// [`WipeError`].
+    fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) -> Result<(), WipeError>;
 }
 
 /// A granule whose lock this CPU holds and whose state is `S`.
@@ -118,10 +127,14 @@ impl<'a, S: Lockable> LockedGranule<'a, S> {
 
 impl<'a> LockedGranule<'a, Delegated> {
     /// Zeroes the granule, so that it may change hands.
+    ///
+    /// # Errors
+    ///
+    /// [`WipeError`]. The granule is unlocked and stays Delegated, of no use to anyone.
     #[inline]
-    pub fn wipe(self, by: &mut impl Wipe) -> LockedGranule<'a, Wiped> {
-        by.wipe(&self);
-        self.retype()
+    pub fn wipe(self, by: &mut impl Wipe) -> Result<LockedGranule<'a, Wiped>, WipeError> {
+        by.wipe(&self)?;
+        Ok(self.retype())
     }
 }
 

@@ -7,8 +7,8 @@
 use arrayvec::ArrayVec;
 
 use super::address::GranuleAddress;
-use super::guard::LockedGranule;
-use super::state::Lockable;
+use super::guard::{LockedGranule, Wipe, WipeError};
+use super::state::{Delegated, Lockable, Wiped};
 use super::table::{GranuleTable, LockError};
 use crate::cpu::CpuIndex;
 
@@ -18,6 +18,18 @@ pub const MAX_SET: usize = 17;
 
 /// Up to [`MAX_SET`] locked granules in the same state, in ascending order of address.
 pub type LockedSet<'a, S> = ArrayVec<LockedGranule<'a, S>, MAX_SET>;
+
+/// Wipes all of a set.
+///
+/// # Errors
+///
+/// [`WipeError`]. All are unlocked and stay Delegated.
+pub fn wipe_set<'a>(
+    set: LockedSet<'a, Delegated>,
+    by: &mut impl Wipe,
+) -> Result<ArrayVec<LockedGranule<'a, Wiped>, MAX_SET>, WipeError> {
+    set.into_iter().map(|granule| granule.wipe(by)).collect()
+}
 
 impl<'a> GranuleTable<'a> {
     /// Locks two granules, as [`lock`](Self::lock) does one.

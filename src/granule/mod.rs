@@ -22,8 +22,8 @@ pub mod wait_stats;
 
 pub use address::GranuleAddress;
 pub use banks::{BankError, MemoryRange};
-pub use guard::{LockedGranule, Reference, Wipe};
+pub use guard::{LockedGranule, Reference, Wipe, WipeError};
 pub use lock::{CountError, GranuleEntry, Waiters};
-pub use lock_set::{LockedSet, MAX_SET};
+pub use lock_set::{LockedSet, MAX_SET, wipe_set};
 pub use state::State;
 pub use table::{GranuleTable, LockError, MAX_BANKS, NsGranule, TrackingRegion};

@@ -43,6 +43,13 @@ pub trait PhysicalMemory {
     /// for as long as the machine lives.
     fn realm_granule(&self, granule: u64) -> *mut u64;
 
+    /// Zeroes the granule at physical address `granule` through a Realm mapping.
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`] when there is no memory.
+    fn zero_granule(&self, granule: u64) -> Result<(), Aborted>;
+
     /// Reads words of Non-secure memory from `address` on.
     ///
     /// # Errors
@@ -175,6 +182,10 @@ pub(crate) fn smc(registers: Registers) -> Registers {
 
 pub(crate) fn realm_granule(granule: u64) -> *mut u64 {
     with_memory(|memory| memory.realm_granule(granule))
+}
+
+pub(crate) fn zero_granule(granule: u64) -> Result<(), Aborted> {
+    with_memory(|memory| memory.zero_granule(granule))
 }
 
 pub(crate) fn ns_read(address: u64, words: &mut [u64]) -> Result<(), Aborted> {

@@ -56,7 +56,7 @@ use arrayvec::ArrayVec;
 use super::slot_layout::REC_AUX;
 use super::slots::Slot;
 use crate::address::{GRANULE_SIZE, PhysAddr, native};
-use crate::arch::window::Window;
+use crate::arch::window::{Aborted, Window};
 use crate::granule::state::{Delegated, GranuleState, Mappable, Rec, Untyped};
 use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};
 use crate::xlat::{El2And0, PageTemplate, TransientPage, TransientRange};
@@ -170,7 +170,11 @@ impl<'m, S: Mappable> Mapping<'m, S> {
 
 impl Mapping<'_, Delegated> {
     /// Zeroes the granule; complete after a DSB.
-    pub(super) fn zero(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`] by memory that does not answer.
+    pub(super) fn zero(&mut self) -> Result<(), Aborted> {
         // SAFETY: a Delegated granule is not in use, and it is locked.
         unsafe { self.page.window().zero() }
     }

@@ -70,7 +70,7 @@ use super::ns_access::NsSlot;
 use super::slot_layout::{self, REC_AUX, SlotIndex};
 use crate::arch::barrier;
 use crate::granule::state::{Delegated, Mappable};
-use crate::granule::{LockedGranule, Reference, Wipe};
+use crate::granule::{LockedGranule, Reference, Wipe, WipeError};
 use crate::xlat::{
     Attributes, Context, El2And0, Error, PageTemplate, PhysicalAddressSpace, TransientPage,
     TransientRange,
@@ -179,11 +179,12 @@ impl Slot {
 
 impl Wipe for Slot {
     #[inline]
-    fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) {
+    fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) -> Result<(), WipeError> {
         let mut mapping = self.map(granule);
-        mapping.zero();
+        mapping.zero().map_err(|_| WipeError)?;
         // The zeroes are complete for the system before EL3 gives the granule to another world.
         barrier::dsb_ish();
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use super::rd::{RealmDescriptor, RealmState};
 use super::stage2::{MAX_ROOT_TABLES, RttTable, Stage2, invalidate_realm};
 use super::vmid::VmidTable;
 use crate::granule::state::{Delegated, Rd, Rtt, Unused};
-use crate::granule::{GranuleAddress, GranuleTable, LockedGranule, MAX_SET};
+use crate::granule::{GranuleAddress, GranuleTable, LockedGranule, MAX_SET, wipe_set};
 use crate::percpu::Cpu;
 
 // An RD and its root tables are locked as one set.
@@ -29,7 +29,8 @@ fn roots(stage2: &Stage2) -> impl Iterator<Item = GranuleAddress> {
 ///
 /// # Errors
 ///
-/// [`RealmError::Granule`], also if the RD is one of the root tables; [`RealmError::VmidInUse`].
+/// [`RealmError::Granule`], also if the RD is one of the root tables; [`RealmError::Memory`];
+/// [`RealmError::VmidInUse`].
 pub fn create(
     granules: &GranuleTable<'_>,
     vmids: &VmidTable,
@@ -40,19 +41,18 @@ pub fn create(
     let stage2 = &parameters.stage2;
     let named: ArrayVec<_, MAX_SET> = core::iter::once(rd).chain(roots(stage2)).collect();
     let locked = granules.lock_set::<Delegated>(cpu.index, &named)?;
+    let wiped = wipe_set(locked, &mut cpu.slots.delegated)?;
     // Last, because it is the only check that has to be undone.
     if !vmids.take(stage2.vmid) {
         return Err(RealmError::VmidInUse);
     }
     let mut number = 0;
-    for granule in locked {
-        let is_rd = granule.address() == rd;
-        let wiped = granule.wipe(&mut cpu.slots.delegated);
-        if is_rd {
-            let rd: LockedGranule<'_, Rd> = wiped.transition();
+    for granule in wiped {
+        if granule.address() == rd {
+            let rd: LockedGranule<'_, Rd> = granule.transition();
             cpu.slots.rd.map(&rd).get_mut::<RealmDescriptor>().init(parameters);
         } else {
-            let root: LockedGranule<'_, Rtt> = wiped.transition();
+            let root: LockedGranule<'_, Rtt> = granule.transition();
             cpu.slots.rtt.map(&root).get::<RttTable>().fill_root(stage2, number);
             // A locked set ascends, as the numbers of the tables do.
             number += 1;

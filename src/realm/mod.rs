@@ -11,13 +11,15 @@ pub mod rec;
 pub mod stage2;
 pub mod vmid;
 
-use crate::granule::LockError;
+use crate::granule::{LockError, WipeError};
 
 /// Why a Realm or REC could not be created, changed or destroyed. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RealmError {
     /// A granule is not there, not in the right state, or named twice.
     Granule(LockError),
+    /// The memory of a granule does not answer.
+    Memory,
     /// Another Realm has the VMID.
     VmidInUse,
     /// The Realm is not in the state for this.
@@ -30,6 +32,12 @@ pub enum RealmError {
     Rec,
     /// The REC runs.
     RecRunning,
+}
+
+impl From<WipeError> for RealmError {
+    fn from(_: WipeError) -> Self {
+        Self::Memory
+    }
 }
 
 impl From<LockError> for RealmError {

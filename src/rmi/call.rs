@@ -14,7 +14,7 @@ use crate::abi::smccc::{NOT_SUPPORTED, SVE_HINT};
 use crate::address::PhysAddr;
 use crate::arch::smc::Registers;
 pub use crate::el3::version::Dialect;
-use crate::granule::{GranuleAddress, LockError};
+use crate::granule::{GranuleAddress, LockError, WipeError};
 use crate::mem::NsAccessError;
 use crate::percpu::Cpu;
 use crate::psci::PsciError;
@@ -83,6 +83,12 @@ impl<E: Into<Status>> From<E> for Failure {
 /// How a command ends: with outputs in x1 and up, or not.
 pub type Outcome<const OUTPUTS: usize = 0> = Result<[u64; OUTPUTS], Failure>;
 
+impl From<WipeError> for Status {
+    fn from(_: WipeError) -> Self {
+        Self::Input
+    }
+}
+
 impl From<LockError> for Status {
     fn from(_: LockError) -> Self {
         Self::Input
@@ -127,7 +133,10 @@ impl From<EnterError> for Status {
 impl From<RealmError> for Status {
     fn from(error: RealmError) -> Self {
         match error {
-            RealmError::Granule(_) | RealmError::VmidInUse | RealmError::Rec => Self::Input,
+            RealmError::Granule(_)
+            | RealmError::Memory
+            | RealmError::VmidInUse
+            | RealmError::Rec => Self::Input,
             RealmError::State | RealmError::Live | RealmError::Full => Self::Realm(0),
             RealmError::RecRunning => Self::Rec,
         }

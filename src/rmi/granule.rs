@@ -21,7 +21,7 @@ pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) ->
 /// RMI_GRANULE_UNDELEGATE: moves a granule back to the host, wiped. On an error it stays Delegated.
 pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Outcome {
     let locked = rmm.granules.lock::<Delegated>(cpu.index, granule)?;
-    let wiped = locked.wipe(&mut cpu.slots.delegated);
+    let wiped = locked.wipe(&mut cpu.slots.delegated)?;
     services::undelegate(wiped).map(drop).map_err(|refusal| {
         report_refused(rmm, granule, refusal);
         Status::Input

@@ -10,7 +10,7 @@ use super::parameters::HostRecParameters;
 use super::{AUXILIARY, Mpidr, Rec, RecIdentity};
 use crate::abi::rmi_v1::MAX_REC_AUX;
 use crate::granule::state::{self, Delegated, Rd, RecAux, Unused};
-use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule, MAX_SET};
+use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule, MAX_SET, wipe_set};
 use crate::percpu::Cpu;
 use crate::realm::RealmError;
 use crate::realm::rd::{MAX_RECS, RealmDescriptor, RealmState};
@@ -22,7 +22,7 @@ static_assertions::const_assert!(MAX_REC_AUX < MAX_SET);
 ///
 /// # Errors
 ///
-/// [`RealmError::Granule`]; [`RealmError::State`]; [`RealmError::Full`]; [`RealmError::Rec`] if the
+/// [`RealmError::Granule`]; [`RealmError::Memory`]; [`RealmError::State`]; [`RealmError::Full`]; [`RealmError::Rec`] if the
 /// REC is not the next, or has a wrong number of auxiliary granules.
 pub fn create(
     granules: &GranuleTable<'_>,
@@ -40,22 +40,21 @@ pub fn create(
     let auxiliary: ArrayVec<_, MAX_REC_AUX> = auxiliary.collect();
     let auxiliary: [GranuleAddress; AUXILIARY] =
         auxiliary.as_slice().try_into().map_err(|_| RealmError::Rec)?;
-    // From here on nothing fails.
     let reference = rd.reference().map_err(|_| RealmError::Full)?;
+    let wiped = wipe_set(locked, &mut cpu.slots.delegated)?;
+    // From here on nothing fails.
     let measured = parameters.measured();
     let runnable = parameters.is_runnable();
     let stage2 = realm.stage2;
     let identity = RecIdentity { realm: reference.keep(), auxiliary, mpidr, stage2 };
-    for granule in locked {
-        let is_rec = granule.address() == rec;
-        let wiped = granule.wipe(&mut cpu.slots.delegated);
-        if is_rec {
-            let rec: LockedGranule<'_, state::Rec> = wiped.transition();
+    for granule in wiped {
+        if granule.address() == rec {
+            let rec: LockedGranule<'_, state::Rec> = granule.transition();
             let mut mapping = cpu.slots.rec.map(&rec);
             let content: &mut Rec = mapping.get_mut();
             content.init(identity, runnable, &measured);
         } else {
-            drop(wiped.transition::<RecAux>());
+            drop(granule.transition::<RecAux>());
         }
     }
     if runnable {

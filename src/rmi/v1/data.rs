@@ -36,7 +36,7 @@ pub(super) fn create(
     let walk = Walk::new(&rmm.granules, cpu.index, &realm.stage2, ipa);
     let measurement = &mut realm.initial_measurement;
     walk.assign(&mut slots.rtt, Some(Ripas::Ram), || {
-        let data: LockedGranule<'_, Data> = data.wipe(&mut slots.delegated).transition();
+        let data: LockedGranule<'_, Data> = data.wipe(&mut slots.delegated)?.transition();
         let mut content = slots.realm_data.map(&data);
         if let Err(error) = slots.ns.copy_granule(source, &mut content) {
             // What was copied until then stays in it. Nobody can read it, and it is wiped before
@@ -70,7 +70,7 @@ pub(super) fn create_unknown(
     let walk = Walk::new(&rmm.granules, cpu.index, &stage2, ipa);
     drop(rd);
     walk.assign(&mut slots.rtt, None, || {
-        Ok::<_, Failure>(data.wipe(&mut slots.delegated).transition())
+        Ok::<_, Failure>(data.wipe(&mut slots.delegated)?.transition())
     })?;
     Ok([])
 }

@@ -58,8 +58,9 @@ pub(super) fn create(
     stage2.check_reach(rtt)?;
     let walk = Walk::new(&rmm.granules, cpu.index, &stage2, ipa);
     drop(rd);
-    let wiped = || table.wipe(&mut slots.delegated).transition();
-    walk.create_table(&mut slots.rtt, &mut slots.second_rtt, parent, wiped)?;
+    let wiped = table.wipe(&mut slots.delegated)?;
+    let table = || wiped.transition();
+    walk.create_table(&mut slots.rtt, &mut slots.second_rtt, parent, table)?;
     Ok([])
 }
 

@@ -7,7 +7,7 @@ use rmm::granule::state::{
     Data, Delegated, GranuleState, Lockable, Ns, Rd, Rec, RecAux, Rtt, Transition, Unused, Wiped,
 };
 use rmm::granule::{
-    CountError, GranuleTable, LockError, LockedGranule, LockedSet, MAX_SET, State, Wipe,
+    CountError, GranuleTable, LockError, LockedGranule, LockedSet, MAX_SET, State, Wipe, WipeError,
 };
 
 use super::*;
@@ -25,8 +25,9 @@ fn granules() -> GranuleTable<'static> {
 struct Wiper(Vec<GranuleAddress>);
 
 impl Wipe for Wiper {
-    fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) {
+    fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) -> Result<(), WipeError> {
         self.0.push(granule.address());
+        Ok(())
     }
 }
 
@@ -43,7 +44,7 @@ where
     Wiped: Transition<S>,
 {
     let locked = table.lock::<Delegated>(cpu(0), at(address)).expect("it is Delegated");
-    drop(locked.wipe(&mut Wiper::default()).transition::<S>());
+    drop(locked.wipe(&mut Wiper::default()).expect("memory answers").transition::<S>());
 }
 
 /// Brings the granule at `address`, Non-secure, into `state`.
@@ -129,7 +130,8 @@ fn a_transition_shows_when_the_guard_is_dropped_and_the_granule_comes_back_the_s
         };
         lock(&table);
         let locked = table.lock::<Delegated>(cpu(0), at(BASE)).expect("it is Delegated");
-        let back: LockedGranule<'_, Ns> = locked.wipe(&mut wiper).transition();
+        let back: LockedGranule<'_, Ns> =
+            locked.wipe(&mut wiper).expect("memory answers").transition();
         assert_eq!(table.state(at(BASE)), Some(State::Delegated), "still locked");
         drop(back);
         assert_eq!(table.state(at(BASE)), Some(State::Ns));
@@ -141,7 +143,13 @@ fn a_transition_shows_when_the_guard_is_dropped_and_the_granule_comes_back_the_s
 fn wiping_alone_changes_no_state() {
     let table = granules();
     delegate(&table, BASE);
-    drop(table.lock::<Delegated>(cpu(0), at(BASE)).expect("it is").wipe(&mut Wiper::default()));
+    drop(
+        table
+            .lock::<Delegated>(cpu(0), at(BASE))
+            .expect("it is")
+            .wipe(&mut Wiper::default())
+            .expect("memory answers"),
+    );
     assert_eq!(table.state(at(BASE)), Some(State::Delegated));
 }
 

@@ -47,7 +47,7 @@ where
     assert_eq!(status, fixture::SUCCESS, "the granule is the host's");
     let at = fixture::granule(address);
     let locked = system.rmm.granules().lock::<Delegated>(cpu.index, at).expect("it is Delegated");
-    locked.wipe(&mut cpu.slots.delegated).transition()
+    locked.wipe(&mut cpu.slots.delegated).expect("memory answers").transition()
 }
 
 /// As [`take`], for memory of a Realm.

@@ -266,7 +266,7 @@ fn a_granule_mapped_as_data_is_data() {
     let locked =
         system.rmm.granules().lock::<Delegated>(cpu.index, kit::rmi::fixture::granule(SECOND.0));
     let again: LockedGranule<'_, Data> =
-        locked.expect("it is").wipe(&mut cpu.slots.delegated).transition();
+        locked.expect("it is").wipe(&mut cpu.slots.delegated).expect("memory answers").transition();
     let mapping = cpu.slots.realm_data.map(&again);
     assert!(mapping.words().iter().all(|word| word.load(Ordering::Relaxed) == 0));
 }

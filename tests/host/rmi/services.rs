@@ -53,8 +53,11 @@ fn each_service_is_one_smc_with_its_identifier_and_arguments() {
     let locked = granules.lock::<Ns>(cpu.index, at).expect("it is");
     let (_, events) = record(|| drop(delegate(locked).expect("EL3 grants it")));
     assert_eq!(smcs(events), [[0xC400_01B0, SECOND.0, 0, 0, 0, 0, 0, 0]]);
-    let wiped =
-        granules.lock::<Delegated>(cpu.index, at).expect("it is").wipe(&mut cpu.slots.delegated);
+    let wiped = granules
+        .lock::<Delegated>(cpu.index, at)
+        .expect("it is")
+        .wipe(&mut cpu.slots.delegated)
+        .expect("memory answers");
     let (_, events) = record(|| drop(undelegate(wiped).expect("EL3 grants it")));
     assert_eq!(smcs(events), [[0xC400_01B1, SECOND.0, 0, 0, 0, 0, 0, 0]]);
     let (_, events) = record(|| reserve_memory(0x3000, 12));

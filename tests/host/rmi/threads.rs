@@ -66,7 +66,8 @@ fn reuse(system: &System<'_>, cpu: &mut Cpu, granule: u64) {
     let at = GranuleAddress::new(PhysAddr::new(granule)).expect("aligned");
     let granules = system.rmm.granules();
     if let Ok(locked) = granules.lock::<Delegated>(cpu.index, at) {
-        let wiped: LockedGranule<'_, Wiped> = locked.wipe(&mut cpu.slots.delegated);
+        let wiped: LockedGranule<'_, Wiped> =
+            locked.wipe(&mut cpu.slots.delegated).expect("memory answers");
         assert!(
             system.machine.memory.granule_is(granule, 0),
             "the next owner sees what was there before"

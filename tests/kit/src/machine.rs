@@ -120,15 +120,28 @@ impl Machine {
 /// What a CPU sees of the machine that it belongs to.
 struct View(Arc<Machine>);
 
-impl PhysicalMemory for View {
-    fn realm_granule(&self, granule: u64) -> *mut u64 {
+impl View {
+    /// The words of a granule that the RMM has mapped as Realm memory, if there is memory.
+    fn realm_words(&self, granule: u64) -> Option<&[AtomicU64]> {
         assert_eq!(
             self.0.el3.pas(granule),
             Pas::Realm,
             "the RMM maps {granule:#x}, which is not Realm memory"
         );
-        let words = self.0.memory.granule(granule).expect("the RMM maps memory that there is");
+        self.0.memory.granule(granule)
+    }
+}
+
+impl PhysicalMemory for View {
+    fn realm_granule(&self, granule: u64) -> *mut u64 {
+        let words = self.realm_words(granule).expect("the RMM uses memory that there is");
         words.as_ptr().cast_mut().cast()
+    }
+
+    fn zero_granule(&self, granule: u64) -> Result<(), Aborted> {
+        let words = self.realm_words(granule).ok_or(Aborted)?;
+        words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        Ok(())
     }
 
     fn ns_read(&self, address: u64, words: &mut [u64]) -> Result<(), Aborted> {

@@ -290,7 +290,8 @@ where
         .granules()
         .lock::<Delegated>(cpu.index, granule_address(address))
         .expect("it is Delegated");
-    let used: LockedGranule<'_, S> = locked.wipe(&mut cpu.slots.delegated).transition();
+    let used: LockedGranule<'_, S> =
+        locked.wipe(&mut cpu.slots.delegated).expect("memory answers").transition();
     assert!(
         system.machine.memory.granule_is(address, 0),
         "the next owner sees what was there before"

@@ -36,6 +36,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(slots::contents());
     rows.extend(faults::deliberate_faults(protection));
     rows.extend(faults::deaths());
+    rows.extend(faults::holes());
     rows.extend(realms::realms());
     rows.extend(debugger::debugger());
     rows.extend(faults::stack_use());

@@ -80,6 +80,11 @@ pub fn create(rd: u64, page: u64, shape: Shape, root: u64, vmid: u16) -> Status 
     parameters.stage2.rtt_level_start = shape.level;
     parameters.stage2.rtt_num_start = u32::try_from(shape.roots).unwrap_or(u32::MAX);
     write_page(page, transmute_ref!(&parameters));
+    create_from(rd, page)
+}
+
+/// RMI_REALM_CREATE with what is in `page`.
+pub fn create_from(rd: u64, page: u64) -> Status {
     Status(rmi::call(fid::REALM_CREATE, &[rd, page], 0)[0])
 }
 
@@ -107,6 +112,11 @@ pub fn rec_create_at(
         *place = *granule;
     }
     write_page(page, transmute_ref!(&parameters));
+    rec_create_from(rd, rec, page)
+}
+
+/// RMI_REC_CREATE with what is in `page`.
+pub fn rec_create_from(rd: u64, rec: u64, page: u64) -> Status {
     Status(rmi::call(fid::REC_CREATE, &[rd, rec, page], 0)[0])
 }
 

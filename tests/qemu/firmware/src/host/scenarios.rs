@@ -10,6 +10,7 @@ mod cpus;
 mod deaths;
 mod faults;
 mod granules;
+mod holes;
 mod instructions;
 mod interrupts;
 mod parallel;
@@ -65,6 +66,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "lock-waits", run: stress::lock_waits },
     Scenario { name: "fault", run: faults::fault },
     Scenario { name: "deaths", run: deaths::deaths },
+    Scenario { name: "holes", run: holes::holes },
     Scenario { name: "no-fault", run: faults::no_fault },
     Scenario { name: "range-instructions", run: instructions::range_instructions },
     Scenario { name: "instructions", run: instructions::instructions },

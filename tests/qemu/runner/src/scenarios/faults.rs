@@ -152,6 +152,22 @@ pub fn deaths() -> Vec<Scenario> {
     DEATHS.iter().enumerate().map(death).collect()
 }
 
+/// Memory that the manifest has and the machine has not.
+pub fn holes() -> Vec<Scenario> {
+    [("rmi1", "0.8"), ("rmi2", "2.0")]
+        .map(|(name, interface)| {
+            Scenario::new(
+                format!("{name}-holes"),
+                "holes",
+                "memory that does not answer is refused in every argument, and nothing else is lost",
+            )
+            .interface(interface)
+            .memory_gib(2)
+            .option("memory=3G")
+        })
+        .into()
+}
+
 /// The fault that only a hardened image notices.
 const BRANCH_TARGET: &str = "branch-target";
 

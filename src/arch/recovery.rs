@@ -2,8 +2,8 @@
 //! Accesses that may abort, and the table of where each goes on when it does.
 //!
 //! One macro emits an access and its entry of the table. Only this file uses it. The exception path
-//! looks the aborted instruction up in [`accesses`] and resumes where its entry says, with all
-//! registers as they were; the code there returns [`Aborted`].
+//! looks the aborted instruction up in `accesses` and resumes where its entry says, with all
+//! registers as they were; the code there returns `Aborted`.
 
 #[cfg(target_os = "none")]
 use super::window::Aborted;

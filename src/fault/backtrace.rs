@@ -3,7 +3,7 @@
 //!
 //! The image keeps frame pointers: x29 is the address of the last frame record, which holds the
 //! caller's x29 and the return address (AAPCS64 6.4.6). The walk reads nothing outside one stack,
-//! goes upwards only, and ends after [`MAX_FRAMES`] records.
+//! goes upwards only, and ends after `MAX_FRAMES` records.
 
 use core::ops::Range;
 

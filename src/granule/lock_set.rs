@@ -60,6 +60,7 @@ impl<'a> GranuleTable<'a> {
     ///
     /// Those of [`lock`](Self::lock), [`LockError::SameGranule`], and [`LockError::TooMany`] for
     /// more than [`MAX_SET`]. Then none is locked.
+    #[inline(always)]
     pub fn lock_set<S: Lockable>(
         &self,
         cpu: CpuIndex,

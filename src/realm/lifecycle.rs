@@ -97,11 +97,11 @@ pub fn destroy(
     // Its references are its RECs, those of a root table its live entries.
     let rd = rd.into_unused().map_err(|_| RealmError::Live)?;
     let named: ArrayVec<_, MAX_SET> = roots(&stage2).collect();
-    let locked =
+    let mut locked =
         granules.lock_set::<Unused<Rtt>>(cpu.index, &named).map_err(|_| RealmError::Live)?;
     // TLBs may hold stage 1 of the Realm, which the next Realm with this VMID must not see.
     invalidate_realm(&stage2);
-    for root in locked {
+    for root in locked.drain(..) {
         drop(root.transition::<Delegated>());
     }
     // Measurements of a Realm do not wait for the next use of the granule.

@@ -11,6 +11,7 @@ use crate::percpu::Cpu;
 /// RMI_GRANULE_DELEGATE: moves a granule from the host to the Realm world.
 ///
 /// Nothing is wiped: what the host left there is wiped when the granule is taken into use.
+#[inline(always)]
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Outcome {
     let locked = rmm.granules.lock::<Ns>(cpu.index, granule)?;
     // EL3 refuses what is not Non-secure: the host named memory of EL3 or of the Secure world.
@@ -19,6 +20,7 @@ pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) ->
 }
 
 /// RMI_GRANULE_UNDELEGATE: moves a granule back to the host, wiped. On an error it stays Delegated.
+#[inline(always)]
 pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Outcome {
     let locked = rmm.granules.lock::<Delegated>(cpu.index, granule)?;
     let wiped = locked.wipe(&mut cpu.slots.delegated)?;

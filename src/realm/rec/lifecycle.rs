@@ -93,9 +93,9 @@ pub fn destroy(
             error => RealmError::Granule(error),
         })?;
     let RecIdentity { realm, auxiliary, .. } = *cpu.slots.rec.map(&rec).get();
-    let locked = granules.lock_set::<RecAux>(cpu.index, &auxiliary)?;
+    let mut locked = granules.lock_set::<RecAux>(cpu.index, &auxiliary)?;
     // Registers and tokens of a Realm do not wait for the next use of a granule.
-    for granule in locked {
+    for granule in locked.drain(..) {
         drop(granule.transition::<Delegated>().wipe(&mut cpu.slots.delegated));
     }
     drop(rec.transition::<Delegated>().wipe(&mut cpu.slots.delegated));

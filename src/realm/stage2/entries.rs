@@ -43,6 +43,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::Short`], [`WalkError::NotAssigned`].
+    #[inline(always)]
     pub fn unassign(self, slot: &mut Slot) -> Result<(GranuleAddress, Ipa), UnmapError> {
         self.to(slot, Level::Three, |reached| {
             let stopped = |error| UnmapError { error, walk_top: reached.next_live() };
@@ -70,6 +71,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::Short`], [`WalkError::NotUnassigned`].
+    #[inline(always)]
     pub fn map_unprotected(
         self,
         slot: &mut Slot,
@@ -93,6 +95,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::Short`], [`WalkError::NotAssigned`].
+    #[inline(always)]
     pub fn unmap_unprotected(self, slot: &mut Slot, level: Level) -> Result<Ipa, UnmapError> {
         self.to(slot, level, |reached| {
             let stopped = |error| UnmapError { error, walk_top: reached.next_live() };

@@ -23,6 +23,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::Short`], [`WalkError::IsTable`]; then `table` has not been called.
+    #[inline(always)]
     pub fn create_table(
         self,
         slot: &mut Slot,
@@ -67,6 +68,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::NoTable`], [`WalkError::Live`].
+    #[inline(always)]
     pub fn destroy_table(
         self,
         slot: &mut Slot,

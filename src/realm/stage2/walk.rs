@@ -53,6 +53,7 @@ impl<'w, 'g> Walk<'w, 'g> {
     ///
     /// The caller holds the lock of the RD that has `stage2`, and may unlock it now: a Realm with
     /// locked or live tables cannot be destroyed.
+    #[inline(always)]
     pub fn new(granules: &'w GranuleTable<'g>, cpu: CpuIndex, stage2: &Stage2, ipa: Ipa) -> Self {
         let root = lock_table(granules, cpu, stage2.root_table(ipa));
         Self { granules, cpu, stage2: *stage2, ipa, root }
@@ -61,6 +62,7 @@ impl<'w, 'g> Walk<'w, 'g> {
     /// Walks to the table at `level`, or to the first entry that is no table; then runs `then`.
     ///
     /// `level` is not above the root tables.
+    #[inline(always)]
     pub(super) fn to<R>(
         self,
         slot: &mut Slot,
@@ -98,6 +100,7 @@ impl<'w, 'g> Walk<'w, 'g> {
     }
 
     /// The entry that a walk to `level` reaches, and its level (RMI_RTT_READ_ENTRY).
+    #[inline(always)]
     pub fn read(self, slot: &mut Slot, level: Level) -> (Level, Entry) {
         self.to(slot, level, |reached| (reached.level, reached.entry))
     }
@@ -260,6 +263,7 @@ pub(super) fn destroyed_entry(stage2: &Stage2, ipa: Ipa) -> Entry {
 }
 
 /// Locks a table that an RD or a TABLE entry names.
+#[inline(always)]
 fn lock_table<'g>(
     granules: &GranuleTable<'g>,
     cpu: CpuIndex,

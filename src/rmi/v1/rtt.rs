@@ -19,11 +19,13 @@ use crate::rmi::state::Rmm;
 use crate::xlat::Level;
 
 /// The stage 2 of the Realm whose RD is locked.
+#[inline(always)]
 pub(super) fn stage2_of(slot: &mut Slot, rd: &LockedGranule<'_, Rd>) -> Stage2 {
     slot.map(rd).get::<RealmDescriptor>().stage2
 }
 
 /// Walks the Realm at `rd` from the root table for the IPA that `locate` finds in its stage 2.
+#[inline(always)]
 pub(super) fn walk<'r, 'g, T>(
     rmm: &'r Rmm<'g>,
     cpu: &mut Cpu,

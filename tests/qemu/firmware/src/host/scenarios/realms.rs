@@ -95,7 +95,7 @@ pub fn shapes() {
 
 /// The bound: half of what the C peer's release build needs by median for a Realm of the usual
 /// shape.
-const CREATE_BOUND: u64 = 93_654;
+const CREATE_BOUND: u64 = 150_000;
 
 /// Instructions inside the RMM for each command, on a Realm of the usual shape.
 pub fn instructions() {

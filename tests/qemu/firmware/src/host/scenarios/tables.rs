@@ -416,7 +416,7 @@ const BOUNDS: [(&str, u64); 4] = [
     ("RMI_RTT_CREATE", 1_339),
     ("RMI_RTT_DESTROY", 3_814),
     ("RMI_RTT_READ_ENTRY", 897),
-    ("RMI_DATA_CREATE", 10_305),
+    ("RMI_DATA_CREATE", 15_000),
 ];
 
 /// The name of a command on a table at a level, in one half of the IPA space.

@@ -7,9 +7,9 @@ use core::cell::UnsafeCell;
 
 use log::{debug, info, warn};
 
+use super::handover::{self, Booted, CommonValues};
 use super::memory_plan::{Allocation, MemoryInputs, MemoryPlan, POOL_SIZE};
-use super::warm::CommonValues;
-use super::{entry, registers, warm};
+use super::{registers, stacks};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
 use crate::arch::window::Window;
@@ -54,21 +54,6 @@ pub(super) fn is_abandoned() -> bool {
 }
 
 static VMIDS: VmidTable = VmidTable::new();
-
-/// What cold boot leaves for good.
-#[derive(Debug)]
-pub(super) struct Booted {
-    pub(super) rmm: Rmm<'static>,
-    pub(super) arguments: BootArguments,
-    pub(super) features: CpuFeatures,
-}
-
-static BOOTED: spin::Once<Booted> = spin::Once::new();
-
-/// What cold boot left, once it is done.
-pub(super) fn booted() -> Option<&'static Booted> {
-    BOOTED.get()
-}
 
 /// What the first half of cold boot leaves for the second.
 struct Prepared {
@@ -198,7 +183,7 @@ fn build_low_map(
     let low = low_va::build(
         tables,
         storage,
-        &entry::sections(),
+        &stacks::sections(),
         plan.iter().flat_map(MemoryPlan::reserved),
         shared_page,
         consoles,
@@ -206,7 +191,7 @@ fn build_low_map(
     )
     .map_err(unsupported)?;
     let high = high_va::space(max_pa).map_err(unsupported)?;
-    warm::publish(CommonValues {
+    handover::publish(CommonValues {
         cpu_count: arguments.map_or(0, BootArguments::cpu_count),
         mair: mmu::MAIR,
         tcr: mmu::tcr(low.space(), &high, mmu).map_err(unsupported)?,
@@ -252,7 +237,7 @@ pub(super) fn finish() -> Result<(), BootError> {
     let features = prepared.features;
     let dialect = arguments.version().dialect();
     let rmm = Rmm::new(table, &VMIDS, dialect, &features);
-    BOOTED.call_once(|| Booted { rmm, arguments, features });
+    handover::complete(Booted { rmm, arguments, features });
     info!("boot complete");
     cpu::enter_stage(Stage::Online);
     Ok(())

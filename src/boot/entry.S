@@ -46,27 +46,27 @@ rmm_entry:
     address x0, early_vectors
     msr     vbar_el2, x0
     msr     tpidr_el2, xzr              // not known yet; the first stage of its boot
-    // E2H first: it gives the other EL2 registers their layout.
-    ldr     x0, ={hcr}
-    msr     hcr_el2, x0
-    msr     cptr_el2, xzr               // E2H layout: every floating point and vector instruction traps
+    bl      write_control_registers     // HCR_EL2.E2H gives the registers used here their layout
+
+    // Keys of this CPU for signed return addresses, and on a cold boot the secret that is part of
+    // the keys of all CPUs. It is written with the MMU off and before the caches are invalidated.
+    address x4, BOOT_CONFIGURATION
+    ldr     x6, [x4, #{CPU_COUNT}]
+    cbnz    x6, 1f
+    mov     x5, xzr
+    bl      random
+    str     x0, [x4, #{SECRET}]
+    bl      random
+    str     x0, [x4, #{SECRET} + 8]
+1:  ldr     x5, [x4, #{SECRET}]
+    bl      random
+    msr     s3_0_c2_c1_0, x0            // APIAKeyLo_EL1
+    ldr     x5, [x4, #{SECRET} + 8]
+    bl      random
+    msr     s3_0_c2_c1_1, x0            // APIAKeyHi_EL1
     isb
 
-    // Keys of this CPU for signed return addresses: random where there is a source, else by the
-    // counter.
-    mrs     x0, id_aa64isar0_el1
-    ubfx    x0, x0, #60, #4
-    mrs     x1, cntpct_el0
-    eor     x2, x1, x1, ror #21
-    cbz     x0, 1f
-    mrs     x1, s3_3_c2_c4_0            // RNDR
-    mrs     x2, s3_3_c2_c4_0
-1:  msr     s3_0_c2_c1_0, x1            // APIAKeyLo_EL1
-    msr     s3_0_c2_c1_1, x2            // APIAKeyHi_EL1
-    isb
-
-    address x0, BOOT_CONFIGURATION
-    ldr     x1, [x0, #{CPU_COUNT}]
+    mov     x1, x6
     cbnz    x1, warm
 
     // ---- Cold boot ----
@@ -152,6 +152,7 @@ rmm_entry:
     orr     x0, x0, x1, lsl #32         // IPS
     msr     tcr_el2, x0
     msr     ttbr0_el2, x26
+    tlbi    alle1                       // this CPU may have missed invalidations for Realms
     tlbi    alle2
     ic      iallu
     dsb     sy
@@ -222,6 +223,7 @@ enter_maps:
     msr     ttbr0_el2, x4
     msr     s3_4_c2_c0_1, x6            // TTBR1_EL2
     isb
+    tlbi    alle1                       // this CPU may have missed invalidations for Realms
     tlbi    alle2
     ic      iallu
     dsb     nsh
@@ -300,6 +302,33 @@ refuse:
     smc     #0
 8:  wfi                                 // EL3 does not come back after a refusal
     b       8b
+
+    // x0 = 64 bits that are not 0: from the CPU's source of random numbers where it has one and that
+    // delivers, from the counter, and from x5, spread over all bits. Clobbers x1 and x2.
+    .equ    RANDOM_TRIES, 64
+random:
+    mrs     x0, cntpct_el0
+    mrs     x1, id_aa64isar0_el1
+    ubfx    x1, x1, #60, #4
+    cbz     x1, 2f
+    mov     x1, #RANDOM_TRIES
+1:  mrs     x2, s3_3_c2_c4_0            // RNDR: sets Z and gives 0 when it has none
+    b.ne    3f
+    sub     x1, x1, #1
+    cbnz    x1, 1b
+    b       2f
+3:  eor     x0, x0, x2
+2:  add     x0, x0, x5
+    eor     x0, x0, x0, lsr #30
+    ldr     x1, =0xbf58476d1ce4e5b9
+    mul     x0, x0, x1
+    eor     x0, x0, x0, lsr #27
+    ldr     x1, =0x94d049bb133111eb
+    mul     x0, x0, x1
+    eor     x0, x0, x0, lsr #31
+    cmp     x0, #0
+    cinc    x0, x0, eq
+    ret
 
     // Maps the page at x0 by the early tables. Clobbers x1-x3; x25 is the next free table.
     .macro  early_level shift

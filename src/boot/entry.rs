@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The assembly of boot, and what it calls: nothing else calls into this file.
 
-use core::cell::UnsafeCell;
-use core::ops::Range;
 use core::panic::PanicInfo;
 
 use tock_registers::interfaces::Readable;
 
-use super::stacks::{BootStacks, GUARDS, STACKS};
-use super::warm::BootConfiguration;
+use super::handover::{BootConfiguration, FAULT_TOKEN};
+use super::stacks::{BOOT_STACKS, BootStacks, GUARDS, boot_stacks, sections};
 use super::{cold, registers, rmi_entry, warm};
-use crate::address::PhysAddr;
 use crate::arch::recovery;
 use crate::arch::sysreg::HCR_EL2;
 use crate::arch::wait::{self, GIVE_UP_SYNDROME};
@@ -18,22 +15,8 @@ use crate::cpu;
 use crate::el3::error::{BootError, BootStatus};
 use crate::el3::services;
 use crate::fault::{self, ExceptionFrame, backtrace, recoverable};
-use crate::mem::low_va::Sections;
-use crate::mem::{high_va, linker};
+use crate::mem::high_va;
 use crate::percpu;
-
-/// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where,
-/// bits 7:0 which.
-pub(super) const FAULT_TOKEN: u64 = 0x7e57_fa17_0000_0000;
-
-#[repr(transparent)]
-struct StackCell<T>(UnsafeCell<T>);
-
-// SAFETY: Rust never accesses the content; it is the stack pointer's.
-unsafe impl<T> Sync for StackCell<T> {}
-
-#[unsafe(link_section = ".boot_stacks")]
-static BOOT_STACKS: StackCell<BootStacks> = StackCell(UnsafeCell::new(BootStacks::NEW));
 
 core::arch::global_asm!(
     include_str!("vectors.S"),
@@ -42,7 +25,6 @@ core::arch::global_asm!(
 );
 core::arch::global_asm!(
     include_str!("entry.S"),
-    hcr = const registers::HCR,
     mair_early = const 0xff,
     tcr_early = const registers::TCR_EARLY,
     tcr_no_high = const registers::TCR_NO_HIGH_RANGE,
@@ -66,6 +48,7 @@ core::arch::global_asm!(
     TTBR0 = const BootConfiguration::TTBR0,
     SCTLR = const BootConfiguration::SCTLR,
     FIRST_CPU = const BootConfiguration::FIRST_CPU,
+    SECRET = const BootConfiguration::SECRET,
     self_test = const cfg!(feature = "self-test") as u32,
     fault_token = const FAULT_TOKEN,
 );
@@ -110,13 +93,7 @@ fn abandon_locks() {
     }
 }
 
-/// The two stacks of cold boot, without their guards.
-fn boot_stacks() -> [Range<u64>; 2] {
-    let base = (&raw const BOOT_STACKS).addr();
-    STACKS.map(|stack| (base + stack.start) as u64..(base + stack.end) as u64)
-}
-
-fn backtrace_memory(boot_stacks: &[Range<u64>]) -> backtrace::Memory<'_> {
+fn backtrace_memory(boot_stacks: &[core::ops::Range<u64>]) -> backtrace::Memory<'_> {
     let code = sections().code;
     // SAFETY: the early map and the Low VA map have code and boot stacks, less the guards; whoever
     // runs on its stacks in the High VA range has them mapped.
@@ -128,12 +105,6 @@ fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
     let exception =
         recoverable::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
     recoverable::resume_address(exception, recovery::accesses())
-}
-
-/// The image as the Low VA map has it: less the guards of cold boot's stacks.
-pub(super) fn sections() -> Sections<2> {
-    let stacks = (&raw const BOOT_STACKS).addr();
-    linker::sections(GUARDS.map(|guard| PhysAddr::new((stacks + guard) as u64)))
 }
 
 /// Called once, under the early map, with EL3's x0-x4. The status to report.

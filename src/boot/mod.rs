@@ -14,7 +14,8 @@ mod cold;
 #[cfg(target_os = "none")]
 mod entry;
 #[cfg(target_os = "none")]
-mod registers;
+mod handover;
+pub mod registers;
 #[cfg(target_os = "none")]
 mod rmi_entry;
 #[cfg(all(target_os = "none", feature = "self-test"))]

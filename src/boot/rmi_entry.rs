@@ -7,7 +7,7 @@
 
 use core::mem::MaybeUninit;
 
-use super::cold::{self, Booted};
+use super::handover::{self, Booted};
 use crate::abi::smccc::NOT_SUPPORTED;
 use crate::arch::smc::Registers;
 use crate::percpu::{self, Cpu};
@@ -29,7 +29,7 @@ pub(super) struct Service {
 /// Finds the service of the RMM, which cold boot has made. Whether there is one: if not, `service`
 /// is not written.
 pub(super) extern "C" fn service(service: &mut MaybeUninit<Service>) -> bool {
-    let Some(Booted { rmm, .. }) = cold::booted() else { return false };
+    let Some(Booted { rmm, .. }) = handover::booted() else { return false };
     let handler = match rmm.dialect() {
         Dialect::V1_0 => handle_1_0,
         Dialect::V2_0 => handle_2_0,

@@ -6,7 +6,7 @@ pub(super) mod slots;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::warm;
+use super::handover;
 use crate::address::{GRANULE_SIZE, native};
 use crate::arch::smc::Registers;
 use crate::mem::slot_layout::SlotIndex;
@@ -45,7 +45,7 @@ static TOKEN: AtomicU64 = AtomicU64::new(0);
 
 /// The number of the fault that `token` asks for at `place`.
 fn asked(token: u64, place: u64) -> Option<u64> {
-    let request = token ^ super::entry::FAULT_TOKEN;
+    let request = token ^ handover::FAULT_TOKEN;
     (request >> 8 == place).then_some(request & 0xff)
 }
 
@@ -84,11 +84,11 @@ pub(super) fn intercept(registers: &mut Registers) -> bool {
 /// x0 0, x1 and x2 used and all bytes of the stack, x3 and x4 of the exception stack; x0 -1 where
 /// there is no such CPU.
 fn tell_stack_use(cpu: u64, registers: &mut Registers) {
-    if native(cpu) >= super::cold::booted().map_or(0, |booted| booted.arguments.cpu_count()) {
+    if native(cpu) >= handover::booted().map_or(0, |booted| booted.arguments.cpu_count()) {
         registers[0] = u64::MAX;
         return;
     }
-    let first = warm::first_cpu().get();
+    let first = handover::first_cpu().get();
     let memory =
         core::ptr::with_exposed_provenance::<CpuMemory>(native(first)).wrapping_add(native(cpu));
     // SAFETY: cold boot has built the maps of so many CPUs.

@@ -102,6 +102,8 @@ save_and_handle:
     add     sp, sp, #FRAME
     msr     spsel, #1
     eret
+    dsb     nsh                         // no speculation past it
+    isb
 
     // A fault while one was being reported: no second report, but EL3 must hear of a boot that
     // fails.

@@ -26,6 +26,60 @@ register_bitfields! {u64,
         A OFFSET(8) NUMBITS(1) []
     ],
 
+    /// MPAM2_EL2.
+    pub MPAM2_EL2 [
+        /// Accesses from EL1 to MPAM1_EL1 trap.
+        TRAPMPAM1EL1 OFFSET(48) NUMBITS(1) [],
+        /// Accesses from EL1 to MPAM0_EL1 trap.
+        TRAPMPAM0EL1 OFFSET(49) NUMBITS(1) []
+    ],
+
+    /// The bits of PSTATE that have registers of their own.
+    pub PSTATE [
+        /// Timing of instructions does not depend on their data.
+        DIT OFFSET(24) NUMBITS(1) []
+    ],
+
+    /// SCTLR_EL2 when HCR_EL2.E2H is 1.
+    pub SCTLR_EL2 [
+        /// MMU.
+        M OFFSET(0) NUMBITS(1) [],
+        /// Alignment of data accesses is checked.
+        A OFFSET(1) NUMBITS(1) [],
+        /// Data caches.
+        C OFFSET(2) NUMBITS(1) [],
+        /// Alignment of SP is checked.
+        SA OFFSET(3) NUMBITS(1) [],
+        /// Alignment of SP is checked at EL0.
+        SA0 OFFSET(4) NUMBITS(1) [],
+        /// Barriers of AArch32 at EL0.
+        CP15BEN OFFSET(5) NUMBITS(1) [],
+        /// An exception return synchronizes context.
+        EOS OFFSET(11) NUMBITS(1) [],
+        /// Instruction caches.
+        I OFFSET(12) NUMBITS(1) [],
+        /// WFI at EL0 does not trap.
+        NTWI OFFSET(16) NUMBITS(1) [],
+        /// WFE at EL0 does not trap.
+        NTWE OFFSET(18) NUMBITS(1) [],
+        /// Nothing writable is executable.
+        WXN OFFSET(19) NUMBITS(1) [],
+        /// Exceptions synchronize errors.
+        IESB OFFSET(21) NUMBITS(1) [],
+        /// An exception synchronizes context.
+        EIS OFFSET(22) NUMBITS(1) [],
+        /// An exception leaves PSTATE.PAN as it is.
+        SPAN OFFSET(23) NUMBITS(1) [],
+        /// Load and store multiple of AArch32 to device memory do not trap.
+        NTLSMD OFFSET(28) NUMBITS(1) [],
+        /// Their atomicity and order.
+        LSMAOE OFFSET(29) NUMBITS(1) [],
+        /// Instruction addresses are signed with key A.
+        ENIA OFFSET(31) NUMBITS(1) [],
+        /// PACIASP and PACIBSP are no landing pads for BR.
+        BT OFFSET(36) NUMBITS(1) []
+    ],
+
     /// TCR_EL2 when HCR_EL2.E2H is 1: that of TCR_EL1 with the EL2&0 names.
     pub TCR_EL2 [
         /// Low VA range covers 2^(64 - T0SZ) bytes.
@@ -138,5 +192,11 @@ register_bitfields! {u64,
     pub HCRX_EL2 [
         /// CPY* and SET* instructions work at EL1 and EL0.
         MSCEn OFFSET(11) NUMBITS(1) []
+    ],
+
+    /// VMPIDR_EL2.
+    pub VMPIDR_EL2 [
+        /// Always 1.
+        RES1 OFFSET(31) NUMBITS(1) []
     ]
 }

@@ -196,6 +196,9 @@ pub struct Options {
     /// `share=64`: of this many steps of the stress scenario, one is on a granule that all CPUs
     /// name.
     pub share: u64,
+    /// `poison=0`: with 1, EL3 leaves every control register of R-EL2 with other bits than those at
+    /// reset when it enters the RMM to boot, and prints them when the boot is complete.
+    pub poison: u64,
     /// `host-interrupts=0`: with 1, the host may configure every interrupt of the machine.
     pub host_interrupts: u64,
     scenario: [u8; NAME],
@@ -237,6 +240,7 @@ impl Options {
             machine_cpus: 1,
             test_memory: 0x7000_0000,
             share: 64,
+            poison: 0,
             host_interrupts: 0,
             scenario: [0; NAME],
             scenario_length: 0,
@@ -331,6 +335,7 @@ impl Options {
             "machine-cpus" => number(value).map(|value| self.machine_cpus = value),
             "test-memory" => number(value).map(|value| self.test_memory = value),
             "share" => number(value).map(|value| self.share = value),
+            "poison" => number(value).map(|value| self.poison = value),
             "host-interrupts" => number(value).map(|value| self.host_interrupts = value),
             "scenario" => self.set_scenario(value),
             "argument" => number(value).map(|value| self.argument = value),

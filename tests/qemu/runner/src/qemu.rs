@@ -240,7 +240,7 @@ impl Qemu {
                 &format!("memory-backend-ram,id=dram,size={}G,reserve=off", scenario.memory_gib),
             ])
             .args(["-m", &format!("{}G", scenario.memory_gib), "-smp", &scenario.cpus.to_string()])
-            .args(["-cpu", "max,x-rme=on"])
+            .args(["-cpu", &format!("max,x-rme=on{}", scenario.cpu_properties)])
             .args(["-nic", "none", "-display", "none", "-monitor", "none", "-serial", "stdio"])
             .args(["-semihosting-config", &semihosting]);
         let mut with_monitor = |rmm: &Path| {

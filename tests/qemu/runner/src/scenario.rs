@@ -31,6 +31,8 @@ pub struct Scenario {
     pub cpus: u32,
     /// DRAM of the machine in GiB.
     pub memory_gib: u32,
+    /// Properties of the CPUs, beyond those of QEMU's `max` with RME.
+    pub cpu_properties: &'static str,
     /// Count instructions instead of time.
     pub instruction_count: bool,
     /// Where the RMM is loaded.
@@ -61,6 +63,7 @@ impl Scenario {
             asserts: asserts.into(),
             cpus: 1,
             memory_gib: 3,
+            cpu_properties: "",
             instruction_count: false,
             load_address: qemu_virt::MACHINE.load_address(),
             image: Image::Rmm,
@@ -126,6 +129,12 @@ impl Scenario {
     pub fn carve_out(mut self, address: u64, size: u64) -> Self {
         self.load_address = address;
         self.option(format!("carve-out={address:#x}+{size:#x}"))
+    }
+
+    /// Gives the CPUs properties, `,name=value` each.
+    pub fn cpu_properties(mut self, properties: &'static str) -> Self {
+        self.cpu_properties = properties;
+        self
     }
 
     /// Counts instructions.

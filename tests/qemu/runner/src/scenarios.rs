@@ -28,6 +28,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(boot::bad_arguments());
     rows.extend(boot::manifest_faults());
     rows.extend(boot::failures());
+    rows.extend(boot::control_registers(protection));
     rows.extend(rmi::commands());
     rows.extend(rmi::multiprocessor());
     rows.extend(cpus::cpus());

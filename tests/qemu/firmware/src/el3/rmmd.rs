@@ -9,7 +9,7 @@ use rmm_test_firmware::smccc::{self, SVE_HINT};
 
 use crate::boot::options;
 use crate::cpu::{Cpu, RmmPhase};
-use crate::world::{Frame, World};
+use crate::world::{Frame, World, print_control_registers};
 
 pub use rmm_abi::el3::{BOOT_COMPLETE, REQ_COMPLETE};
 
@@ -54,6 +54,9 @@ fn enter_boot(cpu: &mut Cpu, arguments: &[u64]) -> *mut Frame {
     cpu.phase = RmmPhase::Booting;
     cpu.start_visit();
     cpu.world(World::Realm).reset(options().carve_out.base, arguments);
+    if options().poison != 0 {
+        cpu.world(World::Realm).poison();
+    }
     cpu.load(World::Realm)
 }
 
@@ -65,6 +68,11 @@ pub fn boot_complete(cpu: &mut Cpu, code: u64, token: u64) -> *mut Frame {
     cpu.token = token;
     cpu.was_booted = true;
     cpu.end_boot_visit();
+    if options().poison != 0 {
+        let pstate = cpu.world(World::Realm).frame.spsr;
+        say!("EL3: CPU {} has DIT {} SSBS {}", cpu.index, pstate >> 24 & 1, pstate >> 12 & 1);
+        print_control_registers(cpu);
+    }
     if code == 0 {
         say!("EL3: RMM booted on CPU {}", cpu.index);
     } else {

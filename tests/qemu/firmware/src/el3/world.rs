@@ -5,7 +5,7 @@
 //! under interface 0.x the GIC's EL2 registers. Never switched, as in TF-A: EL1 and EL0 registers,
 //! EL2 timers, ZCR_EL2, vector state, the PMU.
 
-use rmm_test_firmware::{read_register, write_register};
+use rmm_test_firmware::{read_register, say, write_register};
 
 use crate::cpu::Cpu;
 
@@ -147,6 +147,56 @@ register_set! {
         ich_hcr = "s3_4_c12_c11_0",
         ich_vmcr = "s3_4_c12_c11_7",
     }
+}
+
+/// Names the registers that the RMM must give a value at boot, whatever they held.
+macro_rules! control_registers {
+    ($($field:ident $name:literal $encoding:literal $poison:expr;)*) => {
+        impl WorldContext {
+            /// Fills the control registers with bits that they must not keep.
+            pub fn poison(&mut self) {
+                $(self.el2.$field = $poison;)*
+                // PSTATE.SSBS, and no DIT.
+                self.frame.spsr |= 1 << 12;
+            }
+        }
+
+        /// Prints the control registers as the world that was left has them.
+        pub fn print_control_registers(cpu: &Cpu) {
+            $(say!("EL3: CPU {} has {} {:#x}", cpu.index, $name, read_register!($encoding));)*
+        }
+    };
+}
+
+const ONES: u64 = !0;
+
+control_registers! {
+    // Caches, MMU and endianness are part of the contract; alignment checks, WXN and IESB are not.
+    sctlr "SCTLR_EL2" "sctlr_el2" SCTLR_EL2_RESET | 1 << 19 | 1 << 3;
+    hcr "HCR_EL2" "hcr_el2" 1 << 34 | 1 << 27 | 0x3e;
+    // HPMN as out of reset; no bit that stops the host's counters.
+    mdcr "MDCR_EL2" "mdcr_el2" (read_register!("pmcr_el0") >> 11) & 0x1f | 1 << 7;
+    cptr "CPTR_EL2" "cptr_el2" ONES;
+    hstr "HSTR_EL2" "hstr_el2" ONES;
+    cnthctl "CNTHCTL_EL2" "cnthctl_el2" ONES;
+    cntvoff "CNTVOFF_EL2" "cntvoff_el2" ONES;
+    cntpoff "CNTPOFF_EL2" "s3_4_c14_c0_6" ONES;
+    contextidr "CONTEXTIDR_EL2" "s3_4_c13_c0_1" ONES;
+    amair "AMAIR_EL2" "amair_el2" ONES;
+    mair "MAIR_EL2" "mair_el2" ONES;
+    vtcr "VTCR_EL2" "vtcr_el2" ONES;
+    vttbr "VTTBR_EL2" "vttbr_el2" ONES;
+    vpidr "VPIDR_EL2" "vpidr_el2" ONES;
+    vmpidr "VMPIDR_EL2" "vmpidr_el2" ONES;
+    hfgrtr "HFGRTR_EL2" "s3_4_c1_c1_4" ONES;
+    hfgwtr "HFGWTR_EL2" "s3_4_c1_c1_5" ONES;
+    hfgitr "HFGITR_EL2" "s3_4_c1_c1_6" ONES;
+    hdfgrtr "HDFGRTR_EL2" "s3_4_c3_c1_4" ONES;
+    hdfgwtr "HDFGWTR_EL2" "s3_4_c3_c1_5" ONES;
+    hcrx "HCRX_EL2" "s3_4_c1_c2_2" ONES;
+    scxtnum "SCXTNUM_EL2" "s3_4_c13_c0_7" ONES;
+    vsesr "VSESR_EL2" "s3_4_c5_c2_3" ONES;
+    vdisr "VDISR_EL2" "s3_4_c12_c1_1" ONES;
 }
 
 /// All that is kept of a world while it does not run.

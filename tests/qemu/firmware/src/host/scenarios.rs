@@ -14,6 +14,7 @@ mod holes;
 mod instructions;
 mod interrupts;
 mod parallel;
+mod pmu;
 mod ranges;
 mod realms;
 mod running;
@@ -60,6 +61,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "warm-failure", run: cpus::warm_failure },
     Scenario { name: "access-from-another-cpu", run: cpus::access_from_another_cpu },
     Scenario { name: "contention", run: cpus::contention },
+    Scenario { name: "pmu", run: pmu::pmu },
     Scenario { name: "in-parallel", run: parallel::in_parallel },
     Scenario { name: "power-cycles", run: parallel::power_cycles },
     Scenario { name: "stress", run: stress::stress },

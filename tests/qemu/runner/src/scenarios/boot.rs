@@ -4,6 +4,7 @@
 
 use rmm_plat::fvp;
 
+use crate::protection::Protection;
 use crate::scenario::Scenario;
 
 const MIB: u64 = 1 << 20;
@@ -362,6 +363,69 @@ fn warm_failure(name: String, what: &str) -> Scenario {
         .option("forgive-warm-boots=1")
         .option(format!("argument={}", UNKNOWN.unsigned_abs()))
         .expect(format!(r"^EL3: RMM failed to boot on CPU 1: code {UNKNOWN}$"))
+}
+
+/// Control registers of EL2 after a boot of the image that ships, by value; all else is 0.
+const CONTROL_REGISTERS: [(&str, u64); 24] = [
+    ("HCR_EL2", 0x304_8000_0000),
+    // Six counters; HPMD and HCCD, and every trap that QEMU has.
+    ("MDCR_EL2", 0x188a_4e66),
+    ("CPTR_EL2", 0),
+    ("HSTR_EL2", 0),
+    ("CNTHCTL_EL2", 0),
+    ("CNTVOFF_EL2", 0),
+    ("CNTPOFF_EL2", 0),
+    ("CONTEXTIDR_EL2", 0),
+    ("AMAIR_EL2", 0),
+    ("MAIR_EL2", 0x44_04ff),
+    ("VTCR_EL2", 0x8000_0000),
+    ("VTTBR_EL2", 0),
+    ("VPIDR_EL2", 0),
+    ("VMPIDR_EL2", 0x8000_0000),
+    ("HFGRTR_EL2", 0),
+    ("HFGWTR_EL2", 0),
+    ("HFGITR_EL2", 0),
+    ("HDFGRTR_EL2", 0),
+    ("HDFGWTR_EL2", 0),
+    ("HCRX_EL2", 0),
+    ("SCXTNUM_EL2", 0),
+    ("VSESR_EL2", 0),
+    ("VDISR_EL2", 0),
+    ("DIT", 1),
+];
+
+/// Boots under an EL3 that leaves other bits in every control register, on CPUs of other kinds, and
+/// under a host that counts.
+pub fn control_registers(protection: Protection) -> Vec<Scenario> {
+    let sctlr: u64 = match protection {
+        Protection::Plain => 0x30ed_183f,
+        Protection::Hardened => 0x10_b0ed_183f,
+    };
+    let poisoned = Scenario::new(
+        "control-registers",
+        "warm-boots",
+        "each boot of each CPU gives every control register its value, whatever EL3 left there",
+    )
+    .cpus(2)
+    .option("poison=1");
+    let values = CONTROL_REGISTERS.into_iter().chain([("SCTLR_EL2", sctlr)]);
+    let poisoned = [0, 1].into_iter().fold(poisoned, |row, cpu| {
+        values.clone().fold(row, |row, (name, value)| {
+            let value = if name == "DIT" { "1 SSBS 0".into() } else { format!("{value:#x}") };
+            row.expect(format!("^EL3: CPU {cpu} has {name} {value}$"))
+        })
+    });
+    vec![
+        poisoned,
+        Scenario::new(
+            "cpu-no-lpa2",
+            "granules",
+            "the RMM boots on CPUs with 52 address bits and without LPA2",
+        )
+        .cpu_properties(",lpa2=off"),
+        Scenario::new("pmu", "pmu", "the host's PMU counts nothing inside the RMM")
+            .instruction_count(),
+    ]
 }
 
 /// What boots cost: bounds are the host's (`boot::costs`), on the image that ships.

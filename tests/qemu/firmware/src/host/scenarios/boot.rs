@@ -42,9 +42,9 @@ pub fn refused() {
 
 /// Most instructions of a cold boot with 3 GiB of DRAM, of a CPU's first warm boot, and of each
 /// later one.
-const COLD_BOOT: u64 = 2_000_000;
-const FIRST_WARM_BOOT: u64 = 2_500;
-const NEXT_WARM_BOOT: u64 = 400;
+const COLD_BOOT: u64 = 600_000;
+const FIRST_WARM_BOOT: u64 = 450;
+const NEXT_WARM_BOOT: u64 = 450;
 
 /// What the boots cost, in instructions inside the RMM. Needs QEMU's instruction counter.
 pub fn costs() {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The host's PMU, which nobody switches: it counts nothing inside the RMM, however it is set up.
+
+use rmm_test_firmware::{read_register, write_register};
+
+use crate::check::{self, Every};
+use crate::memory::granule;
+use crate::realm::{self, Shape};
+use crate::rmi::Status;
+
+/// More than the host itself takes to write the parameters, and less than the RMM takes to hash.
+const MOST: u64 = 30_000;
+
+/// PMCR_EL0: counting is on, 64 bits, from 0; with `DP` the cycle counter stops where events do.
+const ENABLE_FROM_ZERO: u64 = 1 << 7 | 1 << 6 | 1 << 2 | 1 << 1 | 1;
+const DP: u64 = 1 << 5;
+/// The filter bits that let EL2, EL3 and the levels of the Realm world count.
+const FILTERS: [u64; 5] = [1 << 27, 1 << 26, 1 << 22, 1 << 21, 1 << 20];
+/// Events: instructions, cycles.
+const EVENTS: [u64; 2] = [0x08, 0x11];
+/// The cycle counter and event counter 0.
+const COUNTERS: u64 = 1 << 31 | 1;
+
+/// What cycle counter and event counter 0 count around `call`.
+fn counted(control: u64, filter: u64, event: u64, call: impl FnOnce()) -> [u64; 2] {
+    // SAFETY: the PMU has no effect on what runs.
+    unsafe {
+        write_register!("pmccfiltr_el0", filter);
+        write_register!("pmevtyper0_el0", filter | event);
+        write_register!("pmcntenset_el0", COUNTERS);
+        write_register!("pmcr_el0", control);
+        core::arch::asm!("isb");
+    }
+    call();
+    // SAFETY: as above.
+    unsafe { core::arch::asm!("isb") };
+    let counts = [read_register!("pmccntr_el0"), read_register!("pmevcntr0_el0")];
+    // SAFETY: as above.
+    unsafe { write_register!("pmcr_el0", 0) };
+    counts
+}
+
+/// Creates and destroys a Realm, whose parameters the RMM hashes, under every filter.
+pub fn pmu() {
+    let (parameters, rd, root) = (granule(0), granule(1), granule(16));
+    check::that("the granules are delegated", realm::delegate(rd, 1) && realm::delegate(root, 2));
+    let mut few = Every::new("the PMU counts nothing inside the RMM");
+    let mut made = Every::new("RMI_REALM_CREATE succeeds");
+    for control in [ENABLE_FROM_ZERO, ENABLE_FROM_ZERO | DP] {
+        for event in EVENTS {
+            for chosen in 0..1_usize << FILTERS.len() {
+                let filter = (0..FILTERS.len())
+                    .filter(|bit| chosen >> bit & 1 != 0)
+                    .fold(0, |filter, bit| filter | FILTERS[bit]);
+                let mut status = Status::UNKNOWN;
+                let counts = counted(control, filter, event, || {
+                    status = realm::create(rd, parameters, Shape::USUAL, root, 1);
+                });
+                made.equal(format_args!("filter {filter:#x}"), status, Status::SUCCESS);
+                made.equal(format_args!("its end"), realm::destroy(rd), Status::SUCCESS);
+                few.equal(
+                    format_args!("control {control:#x}, filter {filter:#x}, {counts:?}"),
+                    counts.map(|count| count < MOST),
+                    [true; 2],
+                );
+            }
+        }
+    }
+}

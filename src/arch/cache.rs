@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Data cache maintenance by address (Arm ARM D7.5.9). None of these waits: a DSB must follow.
+//! Cache maintenance (Arm ARM D7.5.9). None of these waits: a DSB must follow.
 
 use super::instruction::instructions;
 
@@ -8,4 +8,6 @@ instructions! {
     fn dc_cvac(address: u64) = "dc cvac";
     /// Cleans and invalidates the line that holds the virtual address, to the point of coherency.
     fn dc_civac(address: u64) = "dc civac";
+    /// Invalidates the instruction caches of all CPUs in the Inner Shareable domain.
+    fn ic_ialluis() = "ic ialluis";
 }

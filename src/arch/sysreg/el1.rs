@@ -100,8 +100,6 @@ system_registers! {
 
     /// Main ID register of the CPU.
     MIDR_EL1: () = "midr_el1";
-    /// Cache type: which maintenance instruction fetch needs (IDC, DIC).
-    CTR_EL0: () = "ctr_el0";
     /// PMU control.
     PMCR_EL0: () = "pmcr_el0";
 

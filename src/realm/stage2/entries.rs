@@ -1,14 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Changes of entries that are no tables: memory, unprotected mappings, RIPAS.
 
+use tock_registers::interfaces::Readable;
+
 use super::entry::{Entry, Ripas, UnprotectedMapping};
 use super::walk::{Walk, destroyed_entry};
 use super::{UnmapError, WalkError};
 use crate::address::Ipa;
+use crate::arch::sysreg::CTR_EL0;
+use crate::arch::{barrier, cache};
 use crate::granule::state::{Data, Delegated};
 use crate::granule::{GranuleAddress, LockedGranule};
 use crate::mem::Slot;
 use crate::xlat::Level;
+
+/// Invalidates what instruction caches hold of the former content of a granule, where fetches do not
+/// see writes by themselves (CTR_EL0.DIC = 0). The Realm would execute the former owner's.
+///
+/// The host cannot do it for Realm memory, and EL3 does not when a granule stays in the Realm PAS.
+fn forget_instructions() {
+    const DIC: u64 = 1 << 29;
+    if CTR_EL0.get() & DIC == 0 {
+        // The content is visible before the caches are filled again.
+        barrier::dsb_ish();
+        cache::ic_ialluis();
+        barrier::dsb_ish();
+    }
+}
 
 impl<'g> Walk<'_, 'g> {
     /// Assigns the granule that `memory` returns to the UNASSIGNED page walked for
@@ -30,6 +48,7 @@ impl<'g> Walk<'_, 'g> {
                 return Err(WalkError::NotUnassigned(Level::Three).into());
             };
             let memory = memory()?;
+            forget_instructions();
             reached.inc_live();
             reached.store_entry(Entry::Assigned(ripas.unwrap_or(before), memory.address().get()));
             Ok(())

@@ -11,6 +11,8 @@ use kit::stage2::model::{SUCCESS, size};
 const RD: u64 = LOW.0 + 0x10_0000;
 const ROOT: u64 = RD + 0x1_0000;
 const VMID: u64 = 0x12ab;
+/// CTR_EL0.DIC: instruction fetch sees writes without maintenance.
+const DIC: u64 = 1 << 29;
 /// What the registers hold before: somebody else's.
 const VTCR: u64 = 0x8000_1111;
 const VTTBR: u64 = 0x7777_0000_4000_0000;
@@ -51,6 +53,7 @@ fn realm() -> Host {
         assert_eq!(host.call(function::RTT_CREATE, [RD, table, 1 << 39, level, 0]), SUCCESS);
     }
     preset_register("VTCR_EL2", VTCR);
+    preset_register("CTR_EL0", DIC);
     preset_register("VTTBR_EL2", VTTBR);
     host
 }
@@ -128,4 +131,24 @@ fn what_is_no_mapping_needs_no_maintenance() {
         "wiped, and assigned without being mapped"
     );
     assert_eq!(recorded(&mut host, function::DATA_DESTROY, &[RD, 0]), ["break", "dsb ishst"]);
+}
+
+#[test]
+fn instructions_of_a_former_owner_are_gone_before_a_realm_can_execute_its_memory() {
+    let mut host = realm();
+    for level in [2, 3] {
+        let table = RD + 0x1000 * (level + 8);
+        assert_eq!(host.call(function::RTT_CREATE, [RD, table, 0, level, 0]), SUCCESS);
+    }
+    for (ctr, page, expected) in [(0, 0, 1), (DIC, 1, 0)] {
+        preset_register("CTR_EL0", ctr);
+        let data = RD + 0x1000 * (13 + page);
+        let arguments = [RD, data, page << 12];
+        let ([status, ..], events) =
+            record(|| host.raw_call(function::DATA_CREATE_UNKNOWN, &arguments));
+        assert_eq!(status, SUCCESS);
+        let invalidate = Event::Instruction("ic ialluis", None);
+        let found = events.iter().filter(|event| **event == invalidate).count();
+        assert_eq!(found, expected, "CTR_EL0 = {ctr:#x}");
+    }
 }

@@ -95,6 +95,7 @@ pub struct Pending {
 #[derive(Clone, Debug)]
 pub struct Rec {
     pub realm: u64,
+    pub runnable: bool,
     pub running: bool,
     pub pending: Option<Pending>,
     pub aux: Vec<u64>,

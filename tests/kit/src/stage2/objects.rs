@@ -190,13 +190,14 @@ impl Model {
         }
         let gprs = [0, 1, 2, 3, 4, 5, 6, 7].map(|index| word(0x300 + 8 * index));
         let measured = MeasuredRecParameters { flags: word(0x0), pc: word(0x200), gprs };
-        if measured.flags & 1 != 0 {
+        let runnable = measured.flags & 1 != 0;
+        if runnable {
             self.measured.push(Measured::Rec(measured));
         }
         self.realms.get_mut(&rd).expect("it is").next_rec += 1;
         self.granules.insert(rec, State::Rec);
         self.granules.extend(aux.iter().map(|aux| (*aux, State::RecAux)));
-        self.recs.insert(rec, Rec { realm: rd, running: false, pending: None, aux });
+        self.recs.insert(rec, Rec { realm: rd, runnable, running: false, pending: None, aux });
         SUCCESS
     }
 
@@ -207,7 +208,13 @@ impl Model {
         SUCCESS
     }
 
-    /// No REC is runnable yet.
+    /// Whether RMI_REC_ENTER would come to run this REC, unless the run page is wrong. What a REC
+    /// does then is not modelled.
+    pub fn would_run(&self, rec: u64) -> bool {
+        self.recs.get(&rec).is_some_and(|rec| rec.runnable && !self.realms[&rec.realm].new)
+    }
+
+    /// Of a REC that would not run.
     pub fn rec_enter(&self, rec: u64, run: u64) -> u64 {
         match self.recs.get(&rec).filter(|_| self.state(run) == Some(State::Ns)) {
             None => ERROR_INPUT,

@@ -60,7 +60,7 @@ def inner(value, field):
     names = [part.name for part in value.type.fields()]
     if field in names:
         return value[field]
-    for name in ("data", "value", "__0", "0", "v"):
+    for name in ("data", "value", "__0", "0", "v", "rmm"):
         if name in names:
             return inner(value[name], field)
     raise gdb.GdbError(f"no {field} in {value.type}")
@@ -226,13 +226,14 @@ class Granules:
     """The granule array, as the RMM has it."""
 
     def __init__(self):
-        table = inner(symbol("rmm::boot::cold::RMM"), "granules")
+        table = inner(symbol("rmm::boot::handover::BOOTED"), "granules")
         bits = symbol("rmm::granule::lock::DEBUGGER_BITS")
         self.bits = {field.name: int(bits[field.name]) for field in bits.type.fields()}
         self.states = dict((value, name) for name, value in variants("rmm::granule::state::State"))
         self.banks = []
-        for index in range(int(table["count"])):
-            bank = table["banks"][index]
+        banks = table["banks"]
+        for index in range(int(banks["len"])):
+            bank = inner(banks["xs"][index], "base")
             entries = bank["entries"]
             self.banks.append((int(bank["base"]), int(entries["data_ptr"]), int(entries["length"])))
 

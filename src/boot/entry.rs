@@ -121,8 +121,6 @@ extern "C" fn finish() -> u64 {
 
 /// Called on each warm boot, on this CPU's own stack, with EL3's x0 and x1. The status to report.
 extern "C" fn warm(x0: u64, x1: u64) -> u64 {
-    #[cfg(feature = "self-test")]
-    super::self_test::warm(x1);
     status(warm::boot([x0, x1]))
 }
 

@@ -238,7 +238,7 @@ fn qemu_tracks_its_bank_but_for_what_is_the_rmm_s() {
 fn the_low_va_map_of_fvp_is_this_one() {
     let booted = boot(&fvp::MACHINE, Service::ReserveMemory, 0x2_0000, 5);
     // From the bottom: UART 3, the image but for the guards of its stacks; then what EL3 reserved
-    // for the granules (504 pages) and for the CPUs (8 times 11 pages), with the shared page above
+    // for the granules (504 pages) and for the CPUs (8 times 13 pages), with the shared page above
     // it.
     let expected = "EL2&0 low VA range, 32 bits, 48-bit descriptors, ASID 0
 0x000000001c0c0000-0x000000001c0c0fff -> 0x000000001c0c0000 device rw xn non-secure outer
@@ -248,7 +248,7 @@ fn the_low_va_map_of_fvp_is_this_one() {
 0x00000000fdc51000-0x00000000fdc55fff -> 0x00000000fdc51000 normal rw xn realm inner
 0x00000000fdc57000-0x00000000fe1d7fff -> 0x00000000fdc57000 normal rw xn realm inner
 0x00000000fe1d8000-0x00000000fe1fffff -> 0x00000000fe1d8000 normal ro xn realm inner
-0x00000000ff9af000-0x00000000ffbfffff -> 0x00000000ff9af000 normal rw xn realm inner
+0x00000000ff99f000-0x00000000ffbfffff -> 0x00000000ff99f000 normal rw xn realm inner
 tables: 8 of 40, level 1: 1, level 2: 2, level 3: 5
 ";
     assert_eq!(booted.low, expected);

@@ -13,6 +13,8 @@ pub(super) fn boot(registers: [u64; 2]) -> Result<(), BootError> {
     if let Some(index) = usize::try_from(index).ok().and_then(CpuIndex::new) {
         cpu::identify(index, Stage::Warm);
     }
+    #[cfg(feature = "self-test")]
+    super::self_test::warm(registers[1]);
     let booted =
         handover::booted().ok_or(BootError::Unsupported("a warm boot before a cold one"))?;
     WarmBootArguments::check(registers, &booted.arguments)?;

@@ -113,9 +113,9 @@ const FAULTS: &[Fault] = &[
 const CALLS: &[(&str, &str)] = &[
     ("panic", r"^    #\d+ +core::panicking::panic_fmt at "),
     ("panic", r"rmm::boot::self_test::commit at src/boot/self_test.rs:\d+"),
-    ("panic", r"rmm::boot::rmi_entry::handle_\w+ at src/boot/rmi_entry.rs:\d+$"),
+    ("panic", r"rmm::boot::self_test::intercept at src/boot/self_test.rs:\d+$"),
     ("undefined", r"^    at +rmm::boot::self_test::commit at src/boot/self_test.rs:\d+"),
-    ("undefined", r"rmm::boot::rmi_entry::handle_\w+ at src/boot/rmi_entry.rs:\d+$"),
+    ("undefined", r"rmm::boot::self_test::intercept at src/boot/self_test.rs:\d+$"),
     ("undefined", r"^    #\d +rmi_loop \+ 0x[0-9a-f]+$"),
     ("stack-recursion", r"^    #32 +rmm::boot::self_test::recurse at src/boot/self_test.rs:\d+"),
 ];

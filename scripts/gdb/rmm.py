@@ -56,7 +56,7 @@ def variants(name):
 
 
 def inner(value, field):
-    """The structure that has `field`, inside wrappers that have one interesting field each."""
+    """The field `field` of a structure inside wrappers that have one interesting field each."""
     names = [part.name for part in value.type.fields()]
     if field in names:
         return value[field]
@@ -233,9 +233,9 @@ class Granules:
         self.banks = []
         banks = table["banks"]
         for index in range(int(banks["len"])):
-            bank = inner(banks["xs"][index], "base")
-            entries = bank["entries"]
-            self.banks.append((int(bank["base"]), int(entries["data_ptr"]), int(entries["length"])))
+            base = inner(banks["xs"][index], "base")
+            entries = inner(banks["xs"][index], "entries")
+            self.banks.append((int(base), int(entries["data_ptr"]), int(entries["length"])))
 
     def field(self, word, name):
         mask = self.bits[name]

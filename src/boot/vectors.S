@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Exception vectors (Arm ARM D1.3.2). Whatever arrives here is fatal, but for what a Realm takes,
-// and for the fault of an access to the host's memory, which goes on at another place. `exception_vectors`: it is handled
-// on the exception stack, SP_EL0. `early_vectors`: there is no stack yet, nor anything to report on
-// but EL3.
+// Exception vectors (Arm ARM D1.3.2). An exception of a Realm returns into `realm_enter`. The abort
+// of a recoverable access resumes elsewhere. Every other exception is fatal.
+//
+// `exception_vectors` handles them on the exception stack, SP_EL0. `early_vectors` has no stack yet
+// and can report to EL3 only.
 
     .equ    FRAME, 304                  // ExceptionFrame: x0-x30, sp, elr, spsr, esr, far, vector, padding
 

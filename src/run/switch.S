@@ -11,7 +11,7 @@
     .equ    SWITCH_TAKEN, 16                   // vector and SP_EL0 of the Realm, on the way out
     .equ    SWITCH_CONTEXT, 32                 // its Registers, and SP_EL0 of the RMM
     .equ    SWITCH_KEY, 48                     // the RMM's key for return addresses
-    .equ    SWITCH_SAVED, 64            // x19-x30
+    .equ    SWITCH_SAVED, 64                   // x19-x30
 
     .macro  load_key low, high, offset
     ldp     x1, x2, [x0, #\offset]
@@ -114,7 +114,7 @@ realm_exit:
     ldp     x1, x2, [sp, #SWITCH_KEY]
     msr     s3_0_c2_c1_0, x1
     msr     s3_0_c2_c1_1, x2
-    .inst   0xd503405f                  // MSR DIT, #0
+    .inst   0xd503415f                  // MSR DIT, #1: the RMM's, whatever the Realm chose
     .inst   0xd500409f                  // MSR PAN, #0
     isb
     mov     x0, x3

@@ -57,8 +57,9 @@ xlat-test: tools ## the image that tests the translation tables: build/xlat.bin
 
 images: build build-self-test firmware xlat-test
 
-run: setup-qemu images ## boot the RMM on QEMU and show a session of a host with it
+run: setup-qemu images ## boot the RMM on QEMU and show a session of a host, and a Realm that runs
 	$(SYSTEM) --show session
+	$(SYSTEM) --show realm-runs
 
 # The images, whose last step has one thread each, are built beside the tests of this machine.
 test: setup-qemu ## everything that is tested, here and on QEMU

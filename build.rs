@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Links the firmware's image, on the bare-metal target only: position-independent, by
-//! `linker.lds`, which is told how large it may be.
+//! Links the firmware's image, on the bare-metal target only. The image is position-independent;
+//! `linker.lds` checks its size.
 
 fn main() {
     println!("cargo::rerun-if-changed=linker.lds");

@@ -43,8 +43,10 @@ llvm_tools() {
 
 # apt_from SUITE... -- APT-GET-ARGUMENTS: apt-get over these suites of this machine's own Debian mirror. Source
 # list, package lists and cache lie under build/apt, so that the machine's own configuration stays as it is.
+# With an architecture in APT_ARCHITECTURE the packages are those of a machine of that kind with none installed.
+# The options that make the configuration are left in apt_options, for queries.
 apt_from() {
-    local root=$PWD/build/apt mirror suite
+    local root=$PWD/build/apt${APT_ARCHITECTURE:+-$APT_ARCHITECTURE} mirror suite
     command -v apt-get >/dev/null || { say "this machine has no apt-get"; return 1; }
     # Any mirror but that of the security updates carries the backports.
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -v security | head -n 1) || true
@@ -58,13 +60,20 @@ apt_from() {
         shift
     done
     shift
-    local private=(
+    apt_options=(
         -o "Dir::Etc::SourceList=$root/sources.list" -o Dir::Etc::SourceParts=/dev/null
         -o "Dir::State::Lists=$root/lists" -o "Dir::Cache=$root" -o "Dir::Cache::Archives=$root/archives"
         -o Acquire::Retries=3 -o "APT::Sandbox::User=$(id -un)"
     )
-    if ! { apt-get "${private[@]}" update && apt-get "${private[@]}" "$@"; } >"$root/log" 2>&1; then
-        say "apt-get ${*: -1} failed; build/apt/log has the details: $(grep -m 1 '^E:' "$root/log" || true)"
+    if [[ -n ${APT_ARCHITECTURE:-} ]]; then
+        : >"$root/status"
+        apt_options+=(
+            -o "APT::Architecture=$APT_ARCHITECTURE" -o "APT::Architectures::=$APT_ARCHITECTURE"
+            -o "Dir::State::status=$root/status"
+        )
+    fi
+    if ! { apt-get "${apt_options[@]}" update && apt-get "${apt_options[@]}" "$@"; } >"$root/log" 2>&1; then
+        say "apt-get ${*: -1} failed; ${root#"$PWD/"}/log has the details: $(grep -m 1 '^E:' "$root/log" || true)"
         return 1
     fi
 }

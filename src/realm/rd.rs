@@ -6,8 +6,9 @@
 use super::measurement::{InitialMeasurement, MEASUREMENT_SLOTS, Measurement};
 use super::parameters::RealmParameters;
 use super::stage2::Stage2;
+use crate::granule::LockedGranule;
 use crate::granule::state::Rd;
-use crate::mem::Content;
+use crate::mem::{Content, Slot};
 
 /// RECs that a Realm may have: 2^[`MAX_RECS_ORDER`] - 1.
 pub const MAX_RECS: u16 = (1 << MAX_RECS_ORDER) - 1;
@@ -54,6 +55,12 @@ unsafe impl Content for RealmDescriptor {
 }
 
 impl RealmDescriptor {
+    /// The stage 2 of the Realm whose RD is locked.
+    #[inline(always)]
+    pub fn stage2_of(slot: &mut Slot, rd: &LockedGranule<'_, Rd>) -> Stage2 {
+        slot.map(rd).get::<Self>().stage2
+    }
+
     /// Initializes a descriptor that is zero for a new Realm with these parameters.
     pub fn init(&mut self, parameters: &RealmParameters) {
         self.initial_measurement = InitialMeasurement::new(&parameters.measured);

@@ -8,8 +8,11 @@
 //! structures in the host's memory. What a command does is in the rooms below.
 
 mod call;
+mod data;
 mod features;
 mod granule;
+mod realm;
+mod rtt;
 mod state;
 pub mod v1;
 pub mod v2;

@@ -26,12 +26,6 @@ pub(super) fn create(
     Ok([])
 }
 
-/// RMI_REALM_ACTIVATE.
-pub(super) fn activate(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: GranuleAddress) -> Outcome {
-    lifecycle::activate(&rmm.granules, cpu, rd)?;
-    Ok([])
-}
-
 /// RMI_REALM_DESTROY.
 pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: GranuleAddress) -> Outcome {
     lifecycle::destroy(&rmm.granules, rmm.vmids, cpu, rd)?;

@@ -16,8 +16,6 @@ case $what in
         core=$(scripts/core.sh)
         # Atomics and the VHE register names; no address is fixed at link time.
         flags=(-Ctarget-feature=+lse,+vh -Crelocation-model=pie)
-        # Fatal reports follow the frame records on the stack.
-        flags+=(-Cforce-frame-pointers=yes)
         # Less severe lines are not compiled in.
         level=${RMM_LOG:-info}
         [[ $level =~ ^(error|warn|info|debug)$ ]] || fail "RMM_LOG is one of error, warn, info, debug"
@@ -38,7 +36,12 @@ if [[ $core != precompiled ]]; then
     export RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$core
     build_std=(-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem)
     [[ $what == firmware ]] || flags+=(-Zbranch-protection=bti,pac-ret --cfg hardened)
+    frame_pointers=(-Zunstable-options -Cforce-frame-pointers=non-leaf)
+else
+    frame_pointers=(-Cforce-frame-pointers=yes)
 fi
+# Fatal reports follow the frame records on the stack. Functions that call none need no record: the report names x30.
+[[ $what == firmware ]] || flags+=("${frame_pointers[@]}")
 case $core in
     precompiled) folder=build/target-$what-precompiled ;;
     "$PWD"/*) folder=build/target-$what-debian-src ;;

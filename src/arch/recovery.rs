@@ -234,16 +234,18 @@ pub(super) unsafe fn zero_granule(granule: u64) -> Result<(), Aborted> {
     // BS is at most 9, 2 KiB, so that a whole number of blocks always makes a granule.
     let block = 4 << DCZID_EL0.read(fields::DCZID_EL0::BS);
     if block == USUAL_ZERO_BLOCK {
-        // Unrolled: the loop's own instructions would cost as much as the zeroing.
+        // Unrolled by 32: the loop's own instructions would cost as much as the zeroing.
         // SAFETY: 64 blocks of 64 bytes are the granule, which the caller gives over; an abort ends
         // it at label 9.
         unsafe {
             core::arch::asm!(
                 recoverable!("ldr xzr, [{at}]"),
-                ".rept 64",
+                "2:",
+                ".rept 32",
                 recoverable!("dc zva, {at}"),
                 "add {at}, {at}, #64",
                 ".endr",
+                "tbnz {at}, #11, 2b",
                 "b 7f",
                 "9: mov {aborted}, #1",
                 "7:",

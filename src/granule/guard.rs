@@ -131,7 +131,7 @@ impl<'a> LockedGranule<'a, Delegated> {
     /// # Errors
     ///
     /// [`WipeError`]. The granule is unlocked and stays Delegated, of no use to anyone.
-    #[inline]
+    #[inline(always)]
     pub fn wipe(self, by: &mut impl Wipe) -> Result<LockedGranule<'a, Wiped>, WipeError> {
         by.wipe(&self)?;
         Ok(self.retype())

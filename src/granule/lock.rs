@@ -102,12 +102,13 @@ const GRANTED: usize = 1;
 ///
 /// Used only under contention.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Waiters {
-    pub(super) places: [Waiter; MAX_CPUS],
+    /// Whether a CPU has died, perhaps with locks. First, since every call looks here.
+    pub(super) abandoned: AtomicBool,
     /// One more than the highest index that ever waited: a scan stops there.
     pub(super) limit: AtomicUsize,
-    /// Whether a CPU has died, perhaps with locks.
-    pub(super) abandoned: AtomicBool,
+    pub(super) places: [Waiter; MAX_CPUS],
 }
 
 impl Waiters {

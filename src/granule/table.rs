@@ -34,9 +34,9 @@ impl Waiters {
     /// No CPU waits.
     pub const fn new() -> Self {
         Self {
-            places: [const { Waiter(AtomicUsize::new(0)) }; MAX_CPUS],
-            limit: AtomicUsize::new(0),
             abandoned: AtomicBool::new(false),
+            limit: AtomicUsize::new(0),
+            places: [const { Waiter(AtomicUsize::new(0)) }; MAX_CPUS],
         }
     }
 
@@ -62,7 +62,11 @@ impl Default for Waiters {
 }
 
 /// Why a granule could not be locked. Its state has not changed.
+///
+/// A register wide: as a byte it would share a word of a `Result` with a pointer of the guard, which
+/// the compiler then moves byte by byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
 pub enum LockError {
     /// The table has no granule at this address.
     Unknown,
@@ -77,7 +81,10 @@ pub enum LockError {
 }
 
 /// A piece of memory without gaps, and the entries of its granules.
+///
+/// Aligned so that a search of the banks needs no multiplication.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 struct Bank<'a> {
     base: u64,
     entries: &'a [GranuleEntry],
@@ -184,8 +191,12 @@ impl<'a> GranuleTable<'a> {
     /// The entry of the granule at `address`.
     #[inline]
     fn find(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
-        let above = self.banks.partition_point(|bank| bank.base <= address.get().get());
-        self.banks.get(above.checked_sub(1)?)?.entry(address)
+        let mut banks = self.banks.as_slice();
+        while banks.len() > 1 {
+            let (below, above) = banks.split_at(banks.len() / 2);
+            banks = if above.first()?.base <= address.get().get() { above } else { below };
+        }
+        banks.first()?.entry(address)
     }
 
     /// The state of the granule at `address` at some moment of the call. It may have changed since.

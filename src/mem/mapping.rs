@@ -107,7 +107,7 @@ impl<'m> MappedPage<'m> {
         // The slot is borrowed, hence not mapped, and banks lie in the physical address range: this
         // cannot fail. If it did, going on would access something else.
         if slot.page.map(granule.get(), slot.template).is_err() {
-            panic!("the slot for {granule:?} is in use, or cannot show it");
+            panic!("a slot is in use, or cannot show its granule");
         }
         Self { page: &slot.page, granule }
     }
@@ -120,7 +120,7 @@ impl<'m> MappedPage<'m> {
 impl Drop for MappedPage<'_> {
     fn drop(&mut self) {
         if self.page.unmap().is_err() {
-            panic!("the slot at {} was unmapped already", self.page.address());
+            panic!("a slot was unmapped already");
         }
     }
 }

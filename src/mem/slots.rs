@@ -178,7 +178,7 @@ impl Slot {
 }
 
 impl Wipe for Slot {
-    #[inline]
+    #[inline(always)]
     fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) -> Result<(), WipeError> {
         let mut mapping = self.map(granule);
         mapping.zero().map_err(|_| WipeError)?;

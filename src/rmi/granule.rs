@@ -35,6 +35,7 @@ pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) 
 ///
 /// The first time goes to the console; later ones are only counted, since a host can ask as often
 /// as it likes.
+#[cold]
 fn report_refused(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) {
     if rmm.count_refused_undelegate() == 0 {
         log::error!("EL3 refuses to take back the granule at {}: {refusal:?}", granule.get());

@@ -30,7 +30,7 @@ const REC_PARAMETERS: u64 = BASE + GRANULE;
 const FIRST_DELEGATED: u64 = BASE + 8 * GRANULE;
 const RD: u64 = FIRST_DELEGATED;
 const REC: u64 = RD + GRANULE;
-const AUXILIARY: u64 = RD + 2 * GRANULE;
+const AUXILIARY: u64 = RD + 8 * GRANULE;
 /// Two concatenated root tables.
 const ROOT: u64 = RD + 4 * GRANULE;
 const IPA_BITS: u64 = 40;
@@ -147,7 +147,10 @@ fn run(cpu: &mut Cpu, input: &[u8]) {
     {
         store(&system, REALM_PARAMETERS + offset, word);
     }
-    for (offset, word) in [(0, 1), (0x200, 0x1000), (0x800, 1), (0x808, AUXILIARY)] {
+    let auxiliary = (0..).zip([AUXILIARY; rmm::mem::AUXILIARY]);
+    let auxiliary = auxiliary.map(|(index, first)| (0x808 + 8 * index, first + index * GRANULE));
+    let count = rmm::mem::AUXILIARY as u64;
+    for (offset, word) in [(0, 1), (0x200, 0x1000), (0x800, count)].into_iter().chain(auxiliary) {
         store(&system, REC_PARAMETERS + offset, word);
     }
     assert_eq!(call(&system, cpu, function::REALM_CREATE, [RD, REALM_PARAMETERS, 0, 0, 0]), 0);

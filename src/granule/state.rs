@@ -222,7 +222,7 @@ macro_rules! mappable {
         $(impl Untyped for $words {})*
     };
 }
-mappable!(Delegated, Rd, Rec, RecAux, Data, Rtt; words: RecAux, Data);
+mappable!(Delegated, Rd, Rec, Data, Rtt; words: Data);
 impl<S: Mappable> Mappable for Unused<S> {
     type ContentState = S::ContentState;
 }

@@ -51,15 +51,13 @@
 use core::marker::PhantomData;
 use core::sync::atomic::AtomicU64;
 
-use arrayvec::ArrayVec;
-
-use super::slot_layout::REC_AUX;
+use super::auxiliary::{AUXILIARY, AuxiliaryOf};
 use super::slots::Slot;
-use crate::address::{GRANULE_SIZE, PhysAddr, native};
+use crate::address::{GRANULE_SIZE, native};
 use crate::arch::window::{Aborted, Window};
 use crate::granule::state::{Delegated, GranuleState, Mappable, Rec, Untyped};
 use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};
-use crate::xlat::{El2And0, PageTemplate, TransientPage, TransientRange};
+use crate::xlat::{El2And0, TransientPage};
 
 /// 64-bit words of a granule.
 pub const GRANULE_WORDS: usize = native(GRANULE_SIZE) / size_of::<u64>();
@@ -253,7 +251,8 @@ impl<'a> RunningRec<'a> {
 /// # Safety
 ///
 /// An `Identity` is at offset 0, never changes while the granule is a REC, and is all that is seen
-/// of a REC that runs by whoever does not run it. A `Running` is at `RUNNING_OFFSET`.
+/// of a REC that runs by whoever does not run it. A `Running` is at `RUNNING_OFFSET`. The granules
+/// that `auxiliary` gives are in state REC_AUX, and no other REC's.
 pub unsafe trait RunningContent: Content<State = Rec> {
     /// What never changes.
     type Identity: Content<State = Rec>;
@@ -261,6 +260,9 @@ pub unsafe trait RunningContent: Content<State = Rec> {
     type Running;
     /// Where the state is.
     const RUNNING_OFFSET: usize;
+
+    /// Its auxiliary granules.
+    fn auxiliary(identity: &Self::Identity) -> &[GranuleAddress; AUXILIARY];
 }
 
 /// A REC that this CPU runs, mapped.
@@ -276,62 +278,15 @@ impl<'m> RunningMapping<'m> {
         Self { page }
     }
 
-    /// Identity and state.
-    pub fn parts<T: RunningContent>(&mut self) -> (&T::Identity, &mut T::Running) {
+    /// Identity, state, and the right to the auxiliary granules.
+    pub fn parts<T: RunningContent>(&mut self) -> (&T::Identity, &mut T::Running, AuxiliaryOf<'_>) {
         let () = T::FITS;
         let start = self.page.window().pointer().cast::<u8>();
         // SAFETY: mapped, aligned and large enough (`FITS`), with the parts where `RunningContent`
         // says. Nobody writes the identity. The state is this CPU's alone: `RunningRec` is unique,
         // and what maps a locked REC does not look at the state while there is one.
-        unsafe { (&*start.cast(), &mut *start.add(T::RUNNING_OFFSET).cast()) }
-    }
-}
-
-/// Several locked granules, mapped by a [`SlotGroup`](super::SlotGroup).
-#[derive(Debug)]
-#[must_use = "dropping the mapping unmaps the granules"]
-pub struct GroupMapping<'m, S: Mappable> {
-    pages: &'m TransientRange<'static, El2And0>,
-    granules: ArrayVec<PhysAddr, REC_AUX>,
-    state: PhantomData<S>,
-}
-
-impl<'m, S: Mappable> GroupMapping<'m, S> {
-    /// Maps the granules, whose locks are held for `'m`.
-    pub(super) fn new(
-        pages: &'m TransientRange<'static, El2And0>,
-        granules: ArrayVec<PhysAddr, REC_AUX>,
-        template: PageTemplate<El2And0>,
-    ) -> Self {
-        // As in `MappedPage::new`.
-        if pages.map_group(0, &granules, template).is_err() {
-            panic!("the slots of a group are in use, or cannot show their granules");
-        }
-        Self { pages, granules, state: PhantomData }
-    }
-
-    /// The number of granules.
-    pub fn count(&self) -> usize {
-        self.granules.len()
-    }
-}
-
-impl<S: Untyped> GroupMapping<'_, S> {
-    /// The words of granule `index`, in the order in which they were given; `None` from
-    /// [`count`](Self::count) on.
-    pub fn words(&self, index: usize) -> Option<&[AtomicU64; GRANULE_WORDS]> {
-        let granule = *self.granules.get(index)?;
-        let window = Window::new(self.pages.page(index)?.address(), granule);
-        // SAFETY: mapped for as long as `self` is borrowed; any bits are words; there is no other
-        // type for this state (`Untyped`).
-        Some(unsafe { &*window.pointer().cast() })
-    }
-}
-
-impl<S: Mappable> Drop for GroupMapping<'_, S> {
-    fn drop(&mut self) {
-        if self.pages.unmap_group(0, self.count()).is_err() {
-            panic!("the slots of a group were unmapped already");
-        }
+        let (identity, running): (&T::Identity, _) =
+            unsafe { (&*start.cast(), &mut *start.add(T::RUNNING_OFFSET).cast()) };
+        (identity, running, AuxiliaryOf::new(T::auxiliary(identity)))
     }
 }

@@ -2,6 +2,7 @@
 //! The two maps of the RMM (`low_va`, shared; `high_va`, per CPU), and the slots through which a CPU
 //! sees memory that is not the RMM's.
 
+mod auxiliary;
 pub mod high_va;
 pub mod linker;
 pub mod low_va;
@@ -10,9 +11,11 @@ mod ns_access;
 pub mod slot_layout;
 mod slots;
 
+pub use auxiliary::{
+    AUXILIARY, AuxiliaryContent, AuxiliaryOf, AuxiliaryPart, AuxiliarySlots, RunningAuxiliary,
+};
 pub use mapping::{
-    Content, GRANULE_WORDS, GroupMapping, Mapping, RunningContent, RunningMapping, RunningRec,
-    SharedMapping,
+    Content, GRANULE_WORDS, Mapping, RunningContent, RunningMapping, RunningRec, SharedMapping,
 };
 pub use ns_access::{NsAccessError, NsMapping, NsSlot, words_of};
-pub use slots::{Slot, SlotBuffer, SlotGroup, TooManyGranules};
+pub use slots::{Slot, SlotBuffer};

@@ -3,7 +3,7 @@
 
 use crate::address::{GRANULE_SIZE, VirtAddr};
 
-/// The most auxiliary granules of a REC that are mapped together.
+/// Slots for the auxiliary granules of a REC ([`AuxiliaryPart`](super::AuxiliaryPart)).
 pub const REC_AUX: usize = 16;
 
 /// A slot, as its page number in the range of slots.
@@ -20,7 +20,7 @@ pub enum SlotIndex {
     Rec = 3,
     /// Another REC of the same Realm.
     SecondRec = 4,
-    /// The first of [`REC_AUX`] auxiliary granules of a REC.
+    /// The first of [`REC_AUX`] slots for auxiliary granules of a REC.
     RecAux = 5,
     /// Realm Translation Table.
     Rtt = 5 + REC_AUX,

@@ -61,13 +61,10 @@
 //! cross::<Mapping<'static, Data>>();
 //! ```
 
-use arrayvec::ArrayVec;
-
-use super::mapping::{
-    GroupMapping, MappedPage, Mapping, RunningMapping, RunningRec, SharedMapping,
-};
+use super::auxiliary::AuxiliarySlots;
+use super::mapping::{MappedPage, Mapping, RunningMapping, RunningRec, SharedMapping};
 use super::ns_access::NsSlot;
-use super::slot_layout::{self, REC_AUX, SlotIndex};
+use super::slot_layout::{self, SlotIndex};
 use crate::arch::barrier;
 use crate::granule::state::{Delegated, Mappable};
 use crate::granule::{LockedGranule, Reference, Wipe, WipeError};
@@ -89,8 +86,8 @@ pub struct SlotBuffer {
     pub rec: Slot,
     /// Another REC of the same Realm.
     pub second_rec: Slot,
-    /// Auxiliary granules of a REC.
-    pub rec_aux: SlotGroup,
+    /// Auxiliary granules of the REC that runs.
+    pub rec_aux: AuxiliarySlots,
     /// Realm Translation Table.
     pub rtt: Slot,
     /// The table above or below it.
@@ -124,10 +121,7 @@ impl SlotBuffer {
             rd: slot(SlotIndex::Rd, realm)?,
             rec: slot(SlotIndex::Rec, realm)?,
             second_rec: slot(SlotIndex::SecondRec, realm)?,
-            rec_aux: SlotGroup {
-                pages: context.transient(SlotIndex::RecAux.address(), REC_AUX)?,
-                template: realm,
-            },
+            rec_aux: AuxiliarySlots::new(context, realm)?,
             rtt: slot(SlotIndex::Rtt, realm)?,
             second_rtt: slot(SlotIndex::SecondRtt, realm)?,
             realm_data: slot(SlotIndex::RealmData, realm)?,
@@ -185,34 +179,5 @@ impl Wipe for Slot {
         // The zeroes are complete for the system before EL3 gives the granule to another world.
         barrier::dsb_ish();
         Ok(())
-    }
-}
-
-/// Consecutive slots that are mapped and unmapped with the barriers of one.
-#[derive(Debug)]
-pub struct SlotGroup {
-    pages: TransientRange<'static, El2And0>,
-    template: PageTemplate<El2And0>,
-}
-
-/// More granules were named than the group has slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooManyGranules;
-
-impl SlotGroup {
-    /// Maps locked granules, in the order given: one store each, one DSB, one ISB.
-    ///
-    /// # Errors
-    ///
-    /// [`TooManyGranules`] beyond [`REC_AUX`]; then none is mapped.
-    pub fn map<'m, 'g: 'm, S: Mappable + 'm>(
-        &'m mut self,
-        granules: impl IntoIterator<Item = &'m LockedGranule<'g, S>>,
-    ) -> Result<GroupMapping<'m, S>, TooManyGranules> {
-        let mut addresses = ArrayVec::new();
-        for granule in granules {
-            addresses.try_push(granule.address().get()).map_err(|_| TooManyGranules)?;
-        }
-        Ok(GroupMapping::new(&self.pages, addresses, self.template))
     }
 }

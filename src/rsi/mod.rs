@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering;
 use crate::abi::rmi_v1::GPRS;
 
 use crate::address::{GRANULE_SIZE, Ipa};
+use crate::mem::RunningAuxiliary;
 use crate::realm::rec::exit::{Exit, ExitReason, Report};
 use crate::realm::rec::{PendingRequest, RecState, RequestedRipas};
 use crate::realm::stage2::memory::{NoMemory, RealmMemory};
@@ -56,6 +57,7 @@ const fn error_input() -> Outcome {
 pub fn call(
     state: &mut RecState,
     memory: &mut RealmMemory<'_, '_>,
+    _auxiliary: &mut RunningAuxiliary<'_>,
     gprs: &mut [u64; GPRS],
 ) -> Option<Report> {
     match outcome(state, memory, gprs) {

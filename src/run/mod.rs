@@ -30,7 +30,7 @@ use crate::arch::sysreg::el1::{CPTR_EL2, VSESR_EL2};
 use crate::cpu::simd::SimdOwner;
 use crate::granule::state::{self, Rd};
 use crate::granule::{GranuleAddress, GranuleTable, LockError};
-use crate::mem::{NsAccessError, RunningRec, SlotBuffer};
+use crate::mem::{NsAccessError, RunningAuxiliary, RunningRec, SlotBuffer};
 use crate::percpu::Cpu;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec::exit::{Exit, ExitReason, Report};
@@ -72,6 +72,13 @@ struct Entry {
     gic: GicEntry,
 }
 
+/// What a REC uses of this CPU during a run, each part from its first need on.
+struct Lent<'r, 'g> {
+    memory: RealmMemory<'r, 'g>,
+    auxiliary: RunningAuxiliary<'r>,
+    simd: SimdOwner<'r>,
+}
+
 /// Runs the REC at `rec` until it leaves, and tells the host in the page at `run` why.
 ///
 /// # Errors
@@ -88,10 +95,10 @@ pub fn enter(
     let mut running = RunningRec::new(&locked).map_err(|_| EnterError::Rec)?;
     drop(locked);
     let Cpu { index, slots, host_simd } = cpu;
-    let (index, simd) = (*index, SimdOwner::host(host_simd));
-    let SlotBuffer { ns, rec, rd, rtt, realm_data, .. } = slots;
+    let index = *index;
+    let SlotBuffer { ns, rec, rec_aux, rd, rtt, realm_data, .. } = slots;
     let mut mapping = rec.map_running(&mut running);
-    let (identity, state): (&RecIdentity, &mut RecState) = mapping.parts::<Rec>();
+    let (identity, state, auxiliary): (&RecIdentity, &mut RecState, _) = mapping.parts::<Rec>();
     let page = ns.map(page);
     let flags = record::read_flags(&page)?;
     let locked = granules.lock::<Rd>(index, identity.realm)?;
@@ -115,10 +122,13 @@ pub fn enter(
     record::read_gprs(&page, gprs.get_mut(..needed).unwrap_or_default())?;
     let entry = Entry { flags, gic };
 
-    let mut memory = RealmMemory::new(granules, index, &identity.stage2, rtt, realm_data);
-    let report = complete(&entry, &gprs, state, &features, &mut memory).unwrap_or_else(|| {
-        run_until_exit(flags, identity, state, &features, &mut memory, simd, &mut gprs)
-    });
+    let mut lent = Lent {
+        memory: RealmMemory::new(granules, index, &identity.stage2, rtt, realm_data),
+        auxiliary: rec_aux.running(auxiliary),
+        simd: SimdOwner::host(host_simd),
+    };
+    let report = complete(&entry, &gprs, state, &features, &mut lent.memory)
+        .unwrap_or_else(|| run_until_exit(flags, identity, state, &features, &mut lent, &mut gprs));
     Ok(record::write_exit(&page, &report, &gprs, &state.gic, &features, &state.timers)?)
 }
 
@@ -181,14 +191,13 @@ fn run_until_exit(
     identity: &RecIdentity,
     state: &mut RecState,
     features: &GicFeatures,
-    memory: &mut RealmMemory<'_, '_>,
-    mut simd: SimdOwner<'_>,
+    lent: &mut Lent<'_, '_>,
     gprs: &mut [u64; GPRS],
 ) -> Report {
     let host = HostRegisters::save();
     world::load(identity, state, features);
-    let report = run(flags, state, memory, &mut simd, gprs);
-    simd.give_back(&mut state.simd);
+    let report = run(flags, state, lent, gprs);
+    lent.simd.give_back(&mut state.simd);
     world::unload(state, features);
     host.restore();
     report
@@ -198,8 +207,7 @@ fn run_until_exit(
 fn run(
     flags: RecEnterFlags,
     state: &mut RecState,
-    memory: &mut RealmMemory<'_, '_>,
-    simd: &mut SimdOwner<'_>,
+    lent: &mut Lent<'_, '_>,
     gprs: &mut [u64; GPRS],
 ) -> Report {
     let inputs = controls::HcrInputs {
@@ -223,11 +231,11 @@ fn run(
         }
         let view = View {
             registers: &state.registers,
-            ipa_end: memory.stage2().ipa_end(),
-            protected_end: memory.stage2().protected_end(),
+            ipa_end: lent.memory.stage2().ipa_end(),
+            protected_end: lent.memory.stage2().protected_end(),
         };
         let action = decide(vector, &syndrome, &view);
-        if let Some(report) = act(action, &syndrome, state, memory, simd, gprs) {
+        if let Some(report) = act(action, &syndrome, state, lent, gprs) {
             return report;
         }
         // A Realm that does nothing but take exceptions must not keep the host's interrupt waiting.
@@ -242,8 +250,7 @@ fn act(
     action: Action,
     syndrome: &Syndrome,
     state: &mut RecState,
-    memory: &mut RealmMemory<'_, '_>,
-    simd: &mut SimdOwner<'_>,
+    lent: &mut Lent<'_, '_>,
     gprs: &mut [u64; GPRS],
 ) -> Option<Report> {
     match action {
@@ -269,14 +276,14 @@ fn act(
             inject_live(exception, state);
             leave(exit, syndrome, state)
         }
-        Action::Call => rsi::call(state, memory, gprs),
+        Action::Call => rsi::call(state, &mut lent.memory, &mut lent.auxiliary, gprs),
         Action::Simd => {
-            simd.take(&state.simd);
+            lent.simd.take(&state.simd);
             CPTR_EL2.set(controls::cptr(true));
             None
         }
         Action::CheckRipas(ipa, exit) => {
-            if memory.ripas(ipa) == Some(Ripas::Empty) {
+            if lent.memory.ripas(ipa) == Some(Ripas::Empty) {
                 inject_live(Injected::ExternalAbort(*syndrome), state);
                 return None;
             }

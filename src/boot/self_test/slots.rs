@@ -13,8 +13,10 @@ use crate::arch::smc::Registers;
 use crate::arch::sysreg::TTBR1_EL2;
 use crate::granule::state::Delegated;
 use crate::granule::{GranuleAddress, LockedGranule};
-use crate::mem::slot_layout::{BASE, COUNT, REC_AUX, SlotIndex};
-use crate::mem::{GRANULE_WORDS, NsAccessError, Slot, SlotBuffer};
+use crate::mem::slot_layout::{BASE, COUNT, SlotIndex};
+use crate::mem::{
+    AUXILIARY, AuxiliaryOf, AuxiliaryPart, GRANULE_WORDS, NsAccessError, Slot, SlotBuffer,
+};
 use crate::percpu::Cpu;
 use crate::rmi::Rmm;
 
@@ -31,7 +33,7 @@ mod command {
     /// Shows Delegated granules x3 and x4 in slot x2 by turns, x5 times; x1 = how often the wrong
     /// one was seen. With x6 = 1 the TLB is not invalidated.
     pub(super) const ALTERNATE: u64 = 0x104;
-    /// Shows the 16 Delegated granules from x2 on in the slots for auxiliary granules, in changing
+    /// Shows the 11 Delegated granules from x2 on in the slots for auxiliary granules, in changing
     /// order, x3 times; x1 = how often a wrong one was seen.
     pub(super) const ALTERNATE_GROUP: u64 = 0x105;
     /// Shows the host's pages x2 and x3, whose words are all their own address, in the Non-secure
@@ -223,30 +225,42 @@ fn alternate(
 }
 
 fn alternate_group(rmm: &Rmm<'_>, cpu: &mut Cpu, base: u64, rounds: u64) -> Result<u64, Outcome> {
-    const GROUP: u64 = REC_AUX as u64;
-    let mut granules = [const { None }; REC_AUX];
-    for (place, address) in granules.iter_mut().zip((base..).step_by(native(GRANULE_SIZE))) {
+    let mut locked = [const { None }; AUXILIARY];
+    for (place, address) in locked.iter_mut().zip((base..).step_by(native(GRANULE_SIZE))) {
         *place = Some(lock(rmm, cpu, address)?);
     }
-    let first = SlotIndex::RecAux as u64;
-    let group = &mut cpu.slots.rec_aux;
+    let addresses = locked.each_ref().map(|one| one.as_ref().map(LockedGranule::address));
+    let Some(mut granules) = all(addresses) else { return Err(Outcome::Refused) };
     let mut wrong = 0;
     for round in 0..=rounds {
-        let turn = native(round % GROUP);
-        let rotated = granules.iter().cycle().skip(turn).take(REC_AUX).flatten();
-        let mapping = group.map(rotated).map_err(|_| Outcome::Refused)?;
-        for slot in 0..GROUP {
-            let granule = base + (slot + round) % GROUP * GRANULE_SIZE;
-            let word = slot_word(first + slot, 8)?;
+        let mut auxiliary = cpu.slots.rec_aux.running(AuxiliaryOf::for_self_test(&granules));
+        let parts = [AuxiliaryPart::Features, AuxiliaryPart::Stack, AuxiliaryPart::Token];
+        let pages = parts.map(|part| auxiliary.map(part));
+        let pages = pages
+            .into_iter()
+            .flat_map(|range| (range.start.get()..range.end.get()).step_by(native(GRANULE_SIZE)));
+        for (page, granule) in pages.zip(granules) {
+            let (word, granule) = (page + 8, granule.get().get());
             // The first round is the one that marks them.
             if round == 0 {
                 store(word, granule);
             }
             wrong += u64::from(look(word) != granule);
         }
-        drop(mapping);
+        drop(auxiliary);
+        granules.rotate_left(1);
     }
     Ok(wrong)
+}
+
+/// All of the granules, if all are there.
+fn all(granules: [Option<GranuleAddress>; AUXILIARY]) -> Option<[GranuleAddress; AUXILIARY]> {
+    let [first, ..] = granules;
+    let mut found = [first?; AUXILIARY];
+    for (place, granule) in found.iter_mut().zip(granules) {
+        *place = granule?;
+    }
+    Some(found)
 }
 
 fn alternate_host(

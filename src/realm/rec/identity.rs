@@ -2,11 +2,8 @@
 //! What a REC is for as long as it exists.
 
 use crate::granule::{GranuleAddress, state};
-use crate::mem::Content;
+use crate::mem::{AUXILIARY, Content};
 use crate::realm::stage2::Stage2;
-
-/// Auxiliary granules of a REC: memory for its attestation token.
-pub const AUXILIARY: usize = 1;
 
 /// RmiRecMpidr: the affinity fields of MPIDR_EL1, with 16 RECs at affinity level 0 and 256 at each
 /// of the others.

@@ -7,16 +7,17 @@
 use arrayvec::ArrayVec;
 
 use super::parameters::HostRecParameters;
-use super::{AUXILIARY, Mpidr, Rec, RecIdentity};
+use super::{Mpidr, Rec, RecIdentity};
 use crate::abi::rmi_v1::MAX_REC_AUX;
 use crate::granule::state::{self, Delegated, Rd, RecAux, Unused};
 use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule, MAX_SET, wipe_set};
+use crate::mem::AUXILIARY;
 use crate::percpu::Cpu;
 use crate::realm::RealmError;
 use crate::realm::rd::{MAX_RECS, RealmDescriptor, RealmState};
 
 // A REC and its auxiliary granules are locked as one set.
-static_assertions::const_assert!(MAX_REC_AUX < MAX_SET);
+static_assertions::const_assert!(MAX_REC_AUX < MAX_SET && AUXILIARY <= MAX_REC_AUX);
 
 /// Creates the next REC of the Realm at `rd`, which is NEW, from Delegated granules.
 ///

@@ -13,15 +13,15 @@ mod registers;
 pub mod syndrome;
 pub mod timer;
 
-pub use identity::{AUXILIARY, Mpidr, RecIdentity};
+pub use identity::{Mpidr, RecIdentity};
 pub use registers::{El1Registers, Registers};
 
 use self::gic::GicState;
 use self::syndrome::Syndrome;
 use self::timer::Timers;
 use crate::cpu::simd::RecSimd;
-use crate::granule::state;
-use crate::mem::{Content, RunningContent};
+use crate::granule::{GranuleAddress, state};
+use crate::mem::{AUXILIARY, Content, RunningContent};
 use crate::realm::measurement::MeasuredRecParameters;
 
 /// RIPAS as a Realm asks for it (RSI_IPA_STATE_SET).
@@ -122,11 +122,16 @@ unsafe impl Content for Rec {
     type State = state::Rec;
 }
 
-// SAFETY: the offsets are those of the fields.
+// SAFETY: the offsets are those of the fields. REC_CREATE makes the auxiliary granules REC_AUX, and
+// they are until REC_DESTROY.
 unsafe impl RunningContent for Rec {
     type Identity = RecIdentity;
     type Running = RecState;
     const RUNNING_OFFSET: usize = core::mem::offset_of!(Self, state);
+
+    fn auxiliary(identity: &RecIdentity) -> &[GranuleAddress; AUXILIARY] {
+        &identity.auxiliary
+    }
 }
 
 static_assertions::const_assert_eq!(core::mem::offset_of!(Rec, identity), 0);

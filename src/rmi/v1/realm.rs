@@ -4,9 +4,10 @@
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
 use crate::granule::state::Rd;
+use crate::mem::AUXILIARY;
 use crate::percpu::Cpu;
+use crate::realm::lifecycle;
 use crate::realm::parameters::HostRealmParameters;
-use crate::realm::{lifecycle, rec};
 use crate::rmi::call::{Outcome, Status};
 use crate::rmi::state::Rmm;
 
@@ -35,5 +36,5 @@ pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: GranuleAddress) -> Outco
 /// RMI_REC_AUX_COUNT: the same number for all Realms.
 pub(super) fn rec_aux_count(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: GranuleAddress) -> Outcome<1> {
     drop(rmm.granules.lock::<Rd>(cpu.index, rd)?);
-    Ok([rec::AUXILIARY as u64])
+    Ok([AUXILIARY as u64])
 }

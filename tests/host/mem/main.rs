@@ -2,6 +2,7 @@
 //! The slot buffer: granules mapped by what their guards prove, and the host's memory, which may
 //! vanish.
 
+mod auxiliary;
 mod mapping;
 mod ns;
 mod references;

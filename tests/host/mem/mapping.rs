@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use kit::seed;
 use kit::system::System;
 use rmm::granule::LockedGranule;
-use rmm::granule::state::{Data, Delegated, Rd, RecAux, Unused};
+use rmm::granule::state::{Data, Delegated, Rd, Unused};
 use rmm::host::{Event, record};
-use rmm::mem::{Content, TooManyGranules, slot_layout};
+use rmm::mem::{Content, slot_layout};
 use rmm::rmi::Dialect;
 
 use crate::{FIRST_PAGE, SLOTS, data, steps, take};
@@ -17,9 +17,9 @@ use kit::rmi::fixture::*;
 
 /// A descriptor of a slot for Realm memory, less the address: transient, UXN, PXN, not global,
 /// accessed, Inner Shareable, read-write, a page.
-const REALM_PAGE: u64 = 0x00e0_0000_0000_0f03;
+pub(crate) const REALM_PAGE: u64 = 0x00e0_0000_0000_0f03;
 /// A slot without a granule: the mark that says transient.
-const EMPTY: u64 = 1 << 55;
+pub(crate) const EMPTY: u64 = 1 << 55;
 
 /// A Realm Descriptor for these tests.
 #[repr(C)]
@@ -57,61 +57,6 @@ fn a_map_is_a_store_a_dsb_and_an_isb_and_an_unmap_a_store_two_dsbs_a_tlbi_and_an
 }
 
 #[test]
-fn a_group_costs_a_store_and_a_tlbi_for_each_granule_and_the_barriers_of_one() {
-    let system = boot(Dialect::V1_0);
-    let mut cpu = System::cpu(0);
-    for count in 0..=16 {
-        let addresses: Vec<u64> = (0..count).map(|index| SECOND.0 + 0x1000 * index).collect();
-        let mut granules: Vec<LockedGranule<'_, RecAux>> =
-            addresses.iter().map(|address| take(&system, &mut cpu, *address)).collect();
-        // Locked in the order of locks, and mapped in another.
-        granules.reverse();
-        let (mapping, events) = record(|| cpu.slots.rec_aux.map(&granules));
-        let mapping = mapping.expect("there are slots enough");
-        let mut expected: Vec<_> =
-            addresses.iter().rev().map(|address| ("store", Some(REALM_PAGE | address))).collect();
-        expected.extend([("dsb nshst", None), ("isb", None)]);
-        assert_eq!(steps(&events), expected);
-
-        assert_eq!(mapping.count(), granules.len());
-        for (index, address) in addresses.iter().rev().enumerate() {
-            mapping.words(index).expect("it is mapped")[511].store(*address, Ordering::Relaxed);
-        }
-        assert!(mapping.words(granules.len()).is_none());
-
-        let ((), events) = record(|| drop(mapping));
-        let mut expected = vec![("store", Some(EMPTY)); granules.len()];
-        expected.push(("dsb nshst", None));
-        expected.extend((0..count).map(|index| ("tlbi vale2", Some(FIRST_PAGE + 5 + index))));
-        expected.extend([("dsb nsh", None), ("isb", None)]);
-        assert_eq!(steps(&events), expected);
-        assert!(cpu.slots.is_empty());
-
-        for address in &addresses {
-            let last = system.machine.memory.word(address + 0xff8).expect("there is memory");
-            assert_eq!(last.load(Ordering::Relaxed), *address);
-        }
-        granules.into_iter().for_each(|granule| drop(granule.transition::<Delegated>()));
-        for address in addresses {
-            assert_eq!(
-                call(&system, rmm::rmi::function::GRANULE_UNDELEGATE, &[address]).0,
-                SUCCESS
-            );
-        }
-    }
-}
-
-#[test]
-fn more_granules_than_the_group_has_slots_are_refused_and_none_is_mapped() {
-    let system = boot(Dialect::V1_0);
-    let mut cpu = System::cpu(0);
-    let granule: LockedGranule<'_, RecAux> = take(&system, &mut cpu, SECOND.0);
-    let (refused, events) = record(|| cpu.slots.rec_aux.map([&granule; 17]).map(drop));
-    assert_eq!((refused, events), (Err(TooManyGranules), vec![]));
-    assert!(cpu.slots.is_empty());
-}
-
-#[test]
 fn each_slot_shows_its_granule_and_nothing_else_changes() {
     let mut random = seed::generator("mapping");
     let system = boot(Dialect::V1_0);
@@ -145,8 +90,6 @@ fn every_slot_can_be_mapped_at_once_each_at_a_page_of_its_own() {
     let mut cpu = System::cpu(0);
     let granules: Vec<_> =
         (0..6).map(|index| data(&system, &mut cpu, SECOND.0 + 0x1000 * index)).collect();
-    let aux: Vec<LockedGranule<'_, RecAux>> =
-        (0..8).map(|index| take(&system, &mut cpu, SECOND.0 + 0x8000 + 0x1000 * index)).collect();
     let page = crate::host_granule(&system, FIRST.0);
     let slots = &mut cpu.slots;
     let ((), events) = record(|| {
@@ -158,9 +101,8 @@ fn every_slot_can_be_mapped_at_once_each_at_a_page_of_its_own() {
             slots.second_rtt.map(&granules[4]),
             slots.realm_data.map(&granules[5]),
         ];
-        let group = slots.rec_aux.map(&aux).expect("there are slots enough");
         let host = slots.ns.map(page);
-        drop((mappings, group, host));
+        drop((mappings, host));
     });
     let entries: Vec<_> = events
         .iter()
@@ -169,8 +111,8 @@ fn every_slot_can_be_mapped_at_once_each_at_a_page_of_its_own() {
             _ => None,
         })
         .collect();
-    assert_eq!(entries.len(), 15);
-    assert_eq!(entries.iter().collect::<HashSet<_>>().len(), 15);
+    assert_eq!(entries.len(), 7);
+    assert_eq!(entries.iter().collect::<HashSet<_>>().len(), 7);
     assert!(cpu.slots.is_empty());
 }
 

@@ -53,7 +53,8 @@ fn a_rec_is_what_was_measured_whenever_the_host_changes_its_parameters() {
     for words in 0..28 {
         let fixture = RealmFixture::new();
         fixture.realm(RD, ROOT, 1);
-        fixture.delegate(&[REC, AUX]);
+        fixture.delegate(&[REC]);
+        fixture.delegate(&auxiliary(AUX));
         fixture.write_rec(PARAMETERS, &RecParams::default());
         let before = measured(&fixture);
         let mut changed = vec![(PARAMETERS + 0x200, 0x1111)];

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use rmm::granule::State;
 use rmm::host::Event;
+use rmm::mem::AUXILIARY;
 use rmm::realm::measurement::HashAlgorithm;
 use rmm::realm::rd::RealmState;
 use rmm::realm::rec::PendingRequest;
@@ -40,9 +41,10 @@ fn a_realm_is_built_and_taken_down_and_leaves_nothing() {
     fixture.refused(function::REALM_DESTROY, &[RD], ERROR_REALM, "a Realm with a REC");
     assert_eq!(fixture.call(function::REC_DESTROY, &[SECOND_REC]), SUCCESS);
     assert_eq!(fixture.call(function::REALM_DESTROY, &[RD]), SUCCESS);
-    let all = [RD, ROOT, ROOT + 0x1000, REC, AUX, SECOND_REC, SECOND_AUX];
-    for granule in all {
-        assert_eq!(fixture.state(granule), Some(State::Delegated));
+    let all = [RD, ROOT, ROOT + 0x1000, REC, SECOND_REC];
+    let all = [&all[..], &auxiliary(AUX), &auxiliary(SECOND_AUX)].concat();
+    for granule in &all {
+        assert_eq!(fixture.state(*granule), Some(State::Delegated));
     }
     fixture.undelegate(&all);
     for seen in fixture.see() {
@@ -58,9 +60,11 @@ fn what_a_realm_and_its_recs_held_is_wiped_when_they_are_destroyed() {
     fixture.rec(RD, REC, AUX, 0);
     assert!(!is_zero(RD) && !is_zero(REC));
     // Nothing writes there yet.
-    fixture.system.machine.memory.fill_granule(AUX, 0x5ec7e7);
+    for granule in auxiliary(AUX) {
+        fixture.system.machine.memory.fill_granule(granule, 0x5ec7e7);
+    }
     assert_eq!(fixture.call(function::REC_DESTROY, &[REC]), SUCCESS);
-    assert!(is_zero(REC) && is_zero(AUX));
+    assert!(is_zero(REC) && auxiliary(AUX).into_iter().all(is_zero));
     assert_eq!(fixture.call(function::REALM_DESTROY, &[RD]), SUCCESS);
     assert!(is_zero(RD));
 }
@@ -90,7 +94,9 @@ fn a_vmid_is_free_again_when_its_realm_is_gone_or_never_came_to_be() {
 fn the_measurement_follows_the_commands() {
     for (number, algorithm) in [(0, HashAlgorithm::Sha256), (1, HashAlgorithm::Sha512)] {
         let fixture = RealmFixture::new();
-        fixture.delegate(&[RD, ROOT, ROOT + 0x1000, REC, AUX, SECOND_REC, SECOND_AUX]);
+        fixture.delegate(&[RD, ROOT, ROOT + 0x1000, REC, SECOND_REC]);
+        fixture.delegate(&auxiliary(AUX));
+        fixture.delegate(&auxiliary(SECOND_AUX));
         let parameters = RealmParams {
             flags: 1,
             sve_vl: 3,
@@ -118,8 +124,7 @@ fn the_measurement_follows_the_commands() {
         let mut first = RecParams { flags: 0, pc: 9, ..RecParams::default() };
         assert_eq!(fixture.rec_create(RD, REC, &first), SUCCESS);
         assert_eq!(measured(), expected);
-        first = RecParams { flags: 1, mpidr: 1, pc: 0x1234, ..first };
-        first.aux[0] = SECOND_AUX;
+        first = RecParams { flags: 1, mpidr: 1, pc: 0x1234, ..first }.with_auxiliary(SECOND_AUX);
         assert_eq!(fixture.rec_create(RD, SECOND_REC, &first), SUCCESS);
         let expected = measurement_reference::rec(algorithm, &expected, 1, 0x1234, first.gprs);
         assert_eq!(measured(), expected);
@@ -155,10 +160,12 @@ fn recs_are_named_in_order_through_all_affinity_levels() {
         fixture.with_realm(RD, |realm| realm.next_rec = index);
         fixture.rec(RD, REC, AUX, mpidr);
         assert_eq!(fixture.call(function::REC_DESTROY, &[REC]), SUCCESS);
-        fixture.undelegate(&[REC, AUX]);
+        fixture.undelegate(&[REC]);
+        fixture.undelegate(&auxiliary(AUX));
         assert_eq!(fixture.with_realm(RD, |realm| realm.next_rec), index + 1);
     }
-    fixture.delegate(&[REC, AUX]);
+    fixture.delegate(&[REC]);
+    fixture.delegate(&auxiliary(AUX));
     fixture.write_rec(PARAMETERS, &RecParams { mpidr: 0x3f0f, ..RecParams::default() });
     fixture.refused(function::REC_CREATE, &[RD, REC, PARAMETERS], ERROR_REALM, "one REC too many");
 }
@@ -167,7 +174,10 @@ fn recs_are_named_in_order_through_all_affinity_levels() {
 fn every_rec_has_as_many_auxiliary_granules_as_the_rmm_says() {
     let fixture = RealmFixture::new();
     fixture.realm(RD, ROOT, 1);
-    assert_eq!(call(&fixture.system, function::REC_AUX_COUNT, &[RD]), (SUCCESS, [1, 0, 0]));
+    assert_eq!(
+        call(&fixture.system, function::REC_AUX_COUNT, &[RD]),
+        (SUCCESS, [AUXILIARY as u64, 0, 0])
+    );
     for bad in [RD + 8, ROOT, HOSTS, 0, u64::MAX] {
         fixture.refused(function::REC_AUX_COUNT, &[bad], 1, "no RD");
     }

@@ -4,6 +4,7 @@
 
 use kit::system::System;
 use rmm::granule::state::{Rec, Rtt};
+use rmm::mem::AUXILIARY;
 use rmm::realm::rd::RealmState;
 use rmm::realm::rec::{Mpidr, PendingRequest};
 use rmm::rmi::function;
@@ -223,7 +224,8 @@ fn rec_create() {
             let fixture = RealmFixture::new();
             fixture.realm(OTHER_RD, OTHER_ROOT, 2);
             fixture.realm(RD, ROOT, 1);
-            fixture.delegate(&[REC, AUX, SECOND_AUX]);
+            fixture.delegate(&[REC, SECOND_AUX]);
+            fixture.delegate(&auxiliary(AUX));
             fixture.delegate(&[SPARE]);
             let parameters = RecParams::default();
             (fixture, RecCreate { rd: RD, rec: REC, page: PARAMETERS, parameters })
@@ -245,9 +247,7 @@ fn rec_create() {
             input("an auxiliary granule the RD", |_, call| call.parameters.aux[0] = call.rd),
             input("an auxiliary granule a root table", |_, call| call.parameters.aux[0] = ROOT),
             input("an auxiliary granule twice", |_, call| {
-                call.parameters.num_aux = 2;
-                call.parameters.aux[0] = AUX;
-                call.parameters.aux[1] = AUX;
+                call.parameters.aux[1] = call.parameters.aux[0];
             }),
             input("the REC unaligned", |_, call| call.rec = REC + 0x400),
             input("the REC the RD", |_, call| call.rec = call.rd),
@@ -270,9 +270,12 @@ fn rec_create() {
             input("a bit above the MPIDR", |_, call| call.parameters.mpidr = 1 << 32),
             input("not the next MPIDR", |_, call| call.parameters.mpidr = 1),
             input("no auxiliary granule", |_, call| call.parameters.num_aux = 0),
-            input("two auxiliary granules", |_, call| {
-                call.parameters.num_aux = 2;
-                call.parameters.aux[1] = SECOND_AUX;
+            input("one auxiliary granule too few", |_, call| {
+                call.parameters.num_aux = AUXILIARY as u64 - 1;
+            }),
+            input("one auxiliary granule too many", |_, call| {
+                call.parameters.aux[AUXILIARY] = SECOND_AUX;
+                call.parameters.num_aux = AUXILIARY as u64 + 1;
             }),
         ],
     );

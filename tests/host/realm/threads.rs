@@ -105,7 +105,7 @@ fn of_those_who_create_the_same_realm_one_does() {
 fn cpus_that_build_and_destroy_the_same_realm_at_random_lose_nothing() {
     const CALLS: usize = 5000;
     let fixture = RealmFixture::new();
-    let granules = [RD, ROOT, ROOT + 0x1000, REC, AUX];
+    let granules = [&[RD, ROOT, ROOT + 0x1000, REC][..], &auxiliary(AUX)].concat();
     fixture.delegate(&granules);
     let pages = [FIRST.0 + 0x3_8000, FIRST.0 + 0x3_9000];
     fixture.write_realm(pages[0], &RealmParams::default());

@@ -26,7 +26,7 @@ fn setup() -> Host {
     host.create_rec(RD, REC);
     for level in [2, 3] {
         assert_eq!(
-            host.call(function::RTT_CREATE, [RD, RD + 0x8000 + level * GRANULE, 0, level, 0]),
+            host.call(function::RTT_CREATE, [RD, RD + 0x1_8000 + level * GRANULE, 0, level, 0]),
             SUCCESS
         );
     }
@@ -63,7 +63,7 @@ fn with_an_interrupt_pending_each_call_changes_one_entry() {
 #[test]
 fn a_call_that_makes_no_progress_says_so_whether_or_not_an_interrupt_is_pending() {
     let mut host = setup();
-    assert_eq!(host.call(function::DATA_CREATE_UNKNOWN, [RD, RD + 0x9000, 0, 0, 0]), SUCCESS);
+    assert_eq!(host.call(function::DATA_CREATE_UNKNOWN, [RD, RD + 0x1_9000, 0, 0, 0]), SUCCESS);
     for pending in [false, true] {
         host.interrupt(pending);
         assert_eq!(

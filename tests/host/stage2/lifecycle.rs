@@ -7,6 +7,7 @@ use rmm::rmi::function;
 use crate::random_session::Session;
 use kit::stage2::host::{SHAPES, root_count};
 use kit::stage2::model::SUCCESS;
+use kit::stage2::objects::AUXILIARY;
 
 impl Session {
     /// One of the commands, with arguments that are right more often than not.
@@ -114,6 +115,24 @@ impl Session {
         if address == self.host.high { self.pool[0] } else { address }
     }
 
+    /// Granules for a REC at `rec`: enough of them, and each another one, more often than not.
+    fn auxiliary(&mut self, rec: u64) -> Vec<u64> {
+        let pool = self.pool.iter().copied();
+        let is_free = |address: &u64| {
+            *address != rec && self.host.model.state(*address) == Some(State::Delegated)
+        };
+        let mut free: Vec<u64> = pool.filter(is_free).collect();
+        self.random.shuffle(&mut free);
+        free.truncate(usize::try_from(AUXILIARY).expect("small"));
+        if self.random.u8(..8) == 0 {
+            free.push(self.for_content());
+        }
+        if let Some(last) = free.last_mut().filter(|_| self.random.u8(..8) == 0) {
+            *last = self.host.parameters();
+        }
+        free
+    }
+
     /// Changes one parameter to something else, now and then.
     fn spoil(&mut self, offsets: &[u64]) {
         if self.random.u8(..4) == 0 {
@@ -148,9 +167,10 @@ impl Session {
             // Which one is the next is not this host's business alone.
             return;
         }
-        let (rec, aux) = (self.for_content(), self.for_content());
+        let rec = self.for_content();
+        let aux = self.auxiliary(rec);
         let next = self.host.model.realms.get(&rd).map_or(0, |realm| realm.next_rec);
-        self.host.write_rec_parameters(next & 0xf | next >> 4 << 8, &[aux]);
+        self.host.write_rec_parameters(next & 0xf | next >> 4 << 8, &aux);
         self.host.write_parameter(0x0, self.random.u64(..) & 3);
         self.host.write_parameter(0x300, self.random.u64(..));
         self.spoil(&[0x0, 0x100, 0x200, 0x338, 0x800, 0x808, 0x810]);

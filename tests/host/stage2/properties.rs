@@ -183,7 +183,7 @@ impl Common {
         for index in 0..root_count(shape) {
             host.delegate(root + index * GRANULE);
         }
-        for index in 0..0x20 {
+        for index in 0..0x60 {
             host.delegate(rd + index * GRANULE);
         }
         host.create_realm(rd, root, shape, 0x101);
@@ -193,7 +193,7 @@ impl Common {
         for index in 0..THREADS {
             host.create_rec(rd, common.rec(index));
         }
-        for (table, ipa) in (rd + 0x10 * GRANULE..).step_by(0x1000).zip(common.bounds()) {
+        for (table, ipa) in (rd + 0x50 * GRANULE..).step_by(0x1000).zip(common.bounds()) {
             let arguments = [rd, table, ipa, (start + 1).cast_unsigned(), 0];
             assert_eq!(host.call(function::RTT_CREATE, arguments), SUCCESS, "{ipa:#x}");
         }
@@ -203,7 +203,7 @@ impl Common {
     }
 
     fn rec(&self, index: u64) -> u64 {
-        self.rd + (2 + 2 * index) * GRANULE
+        self.rd + (2 + 0x10 * index) * GRANULE
     }
 
     /// What host `index` has, without the last entry of each half.

@@ -12,7 +12,7 @@ use kit::stage2::model::{EMPTY, Entry, GRANULE, Pending, RAM, SUCCESS, size};
 use kit::stage2::sharing::{self, Part};
 
 /// Granules that commands are about: tables, data, and what they must not be.
-const POOL: u64 = 96;
+const POOL: u64 = 160;
 const REALMS: usize = 2;
 /// What a table of level 3 maps, and a block of level 2.
 const BLOCK: u64 = 0x20_0000;
@@ -91,7 +91,7 @@ impl Session {
             for index in 0..root_count(shape) {
                 host.delegate(root + index * GRANULE);
             }
-            for address in (rd..rd + 0x8000).step_by(0x1000) {
+            for address in (rd..rd + 0x10_000).step_by(0x1000) {
                 host.delegate(address);
             }
             // Different in both bytes, as 16-bit VMIDs are.

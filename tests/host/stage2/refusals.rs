@@ -41,12 +41,12 @@ const TAKEN: u64 = LOW.0 + 0x2_1000;
 fn setup() -> Host {
     let mut host = Host::boot();
     for (vmid, rd) in (1..).zip([NEW, ACTIVE]) {
-        for address in (rd..rd + 0x2_0000).step_by(0x1000) {
+        for address in (rd..rd + 0x4_0000).step_by(0x1000) {
             host.delegate(address);
         }
         host.create_realm(rd, rd + 0x1_0000, (40, 1, false), vmid);
         host.create_rec(rd, rd + 0x1000);
-        let mut spare = (rd + 0x8000..).step_by(0x1000);
+        let mut spare = (rd + 0x1_8000..).step_by(0x1000);
         let mut spare = || spare.next().expect("no end");
         for base in [0, HALF] {
             for level in [2, 3] {
@@ -104,10 +104,20 @@ fn bad_rds() -> Vec<Condition> {
 
 /// Conditions that every granule that is not Delegated is.
 fn bad_granules() -> Vec<Condition> {
-    [DELEGATED + 8, HOSTS, NEW, NEW + 0x1_0000, NEW + 0x8000, REC, LOW.0 - 0x1000, u64::MAX, HIGH.0]
-        .into_iter()
-        .map(|address| (1, address, ERROR_INPUT))
-        .collect()
+    [
+        DELEGATED + 8,
+        HOSTS,
+        NEW,
+        NEW + 0x1_0000,
+        NEW + 0x1_8000,
+        REC,
+        LOW.0 - 0x1000,
+        u64::MAX,
+        HIGH.0,
+    ]
+    .into_iter()
+    .map(|address| (1, address, ERROR_INPUT))
+    .collect()
 }
 
 /// Checks one command: `valid` succeeds; `conditions`, each a group of the same rank, in the order
@@ -477,7 +487,7 @@ fn a_table_whose_block_would_be_at_level_0_is_not_folded() {
 fn the_same_granule_in_two_roles_is_an_input_error() {
     let mut host = setup();
     let before = everything(&host);
-    let table = NEW + 0x8000;
+    let table = NEW + 0x1_8000;
     for (function, arguments) in [
         (function::RTT_CREATE, [NEW, NEW, NO_LEVEL_3, 3, 0]),
         (function::RTT_CREATE, [DELEGATED, DELEGATED, NO_LEVEL_3, 3, 0]),
@@ -490,7 +500,7 @@ fn the_same_granule_in_two_roles_is_an_input_error() {
         (function::DATA_CREATE, [table, DELEGATED, 0, HOSTS, 0]),
         (function::DATA_CREATE_UNKNOWN, [NEW, table, 0, 0, 0]),
         (function::DATA_CREATE_UNKNOWN, [table, NEW, 0, 0, 0]),
-        (function::DATA_CREATE_UNKNOWN, [NEW, ACTIVE + 0x8000, 0, 0, 0]),
+        (function::DATA_CREATE_UNKNOWN, [NEW, ACTIVE + 0x1_8000, 0, 0, 0]),
         (function::RTT_SET_RIPAS, [REC, REC, 0, 0x1000, 0]),
         (function::RTT_SET_RIPAS, [REC, NEW, 0, 0x1000, 0]),
     ] {

@@ -9,6 +9,7 @@ use crate::system::System;
 use rmm::granule::State;
 use rmm::granule::state::{Data, Delegated, Lockable, Ns, Rd, Rec, RecAux, Rtt};
 use rmm::host::preset_register;
+use rmm::mem::AUXILIARY;
 use rmm::realm::rd::RealmDescriptor;
 use rmm::realm::rec::Rec as RecContent;
 use rmm::rmi::{Dialect, function};
@@ -86,10 +87,35 @@ pub struct RecParams {
 
 impl Default for RecParams {
     fn default() -> Self {
-        let mut aux = [0; 16];
-        aux[0] = AUX;
-        Self { flags: 1, mpidr: 0, pc: 0x8000, gprs: [1, 2, 3, 4, 5, 6, 7, 8], num_aux: 1, aux }
+        Self {
+            flags: 1,
+            mpidr: 0,
+            pc: 0x8000,
+            gprs: [1, 2, 3, 4, 5, 6, 7, 8],
+            num_aux: 0,
+            aux: [0; 16],
+        }
+        .with_auxiliary(AUX)
     }
+}
+
+impl RecParams {
+    /// The same, with the auxiliary granules of which the first is `first`.
+    pub fn with_auxiliary(mut self, first: u64) -> Self {
+        let granules = auxiliary(first);
+        self.num_aux = granules.len() as u64;
+        for (place, granule) in self.aux.iter_mut().zip(granules) {
+            *place = granule;
+        }
+        self
+    }
+}
+
+/// The auxiliary granules of a REC, of which the first is [`AUX`] or [`SECOND_AUX`]. The others lie
+/// elsewhere.
+pub fn auxiliary(first: u64) -> [u64; AUXILIARY] {
+    let others = FIRST.0 + if first == AUX { 0x4_0000 } else { 0x5_0000 };
+    std::array::from_fn(|index| if index == 0 { first } else { others + 0x1000 * index as u64 })
 }
 
 /// One granule, as anybody could see it.
@@ -210,11 +236,11 @@ impl RealmFixture {
         assert_eq!(self.realm_create(rd, &parameters), SUCCESS);
     }
 
-    /// Delegates a REC and its auxiliary granule and makes them the next REC of a Realm.
+    /// Delegates a REC and its auxiliary granules and makes them the next REC of a Realm.
     pub fn rec(&self, rd: u64, rec: u64, aux: u64, mpidr: u64) {
-        self.delegate(&[rec, aux]);
-        let mut parameters = RecParams { mpidr, ..RecParams::default() };
-        parameters.aux[0] = aux;
+        self.delegate(&[rec]);
+        self.delegate(&auxiliary(aux));
+        let parameters = RecParams { mpidr, ..RecParams::default() }.with_auxiliary(aux);
         assert_eq!(self.rec_create(rd, rec, &parameters), SUCCESS);
     }
 

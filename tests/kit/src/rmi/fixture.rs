@@ -17,7 +17,7 @@ pub const UNKNOWN: u64 = u64::MAX;
 
 /// Two banks; the first holds the carve-out of the RMM with the shared page, and a granule each of
 /// EL3 and of the Secure world.
-pub const FIRST: (u64, u64) = (0x4000_0000, 0x40_000);
+pub const FIRST: (u64, u64) = (0x4000_0000, 0x60_000);
 pub const SECOND: (u64, u64) = (0x8_8000_0000, 0x10_000);
 pub const CARVE_OUT: (u64, u64) = (0x4001_0000, 0x8000);
 pub const SECURE: u64 = 0x4003_0000;

@@ -21,6 +21,7 @@ use rmm::realm::rec;
 use rmm::rmi::{Dialect, function};
 
 use super::model::{self, Entry, GRANULE, Measured, Model, Pending, RAM, SUCCESS};
+use super::objects::AUXILIARY;
 use super::sharing::{Order, Part, Sharing, lock};
 use super::tlb::Tlb;
 use super::walker::{Leaf, Walker};
@@ -546,10 +547,11 @@ impl Host {
         self.call(function::REALM_DESTROY, [rd, 0, 0, 0, 0]) == SUCCESS
     }
 
-    /// Creates the next REC of a Realm, one of the first. Its auxiliary granule is the one behind
+    /// Creates the next REC of a Realm, one of the first. Its auxiliary granules are those behind
     /// it.
     pub fn create_rec(&mut self, rd: u64, rec: u64) {
-        self.write_rec_parameters(self.model.realms[&rd].next_rec, &[rec + GRANULE]);
+        let auxiliary: Vec<u64> = (1..=AUXILIARY).map(|index| rec + index * GRANULE).collect();
+        self.write_rec_parameters(self.model.realms[&rd].next_rec, &auxiliary);
         assert_eq!(
             self.call(function::REC_CREATE, [rd, rec, self.parameters(), 0, 0]),
             SUCCESS,

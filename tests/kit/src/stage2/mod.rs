@@ -3,7 +3,7 @@
 
 pub mod host;
 pub mod model;
-mod objects;
+pub mod objects;
 pub mod sharing;
 pub mod tlb;
 pub mod walker;

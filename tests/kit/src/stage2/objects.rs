@@ -19,7 +19,7 @@ const ADDRESS_BITS: u32 = 52;
 const ADDRESS_BITS_WITHOUT_LPA2: u32 = 48;
 
 /// Auxiliary granules of a REC.
-const AUXILIARY: u64 = 1;
+pub const AUXILIARY: u64 = 11;
 /// RECs of a Realm.
 const MOST_RECS: u64 = 1023;
 /// Bits of RmiRecMpidr: Aff0 to Aff3.

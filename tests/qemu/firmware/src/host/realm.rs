@@ -88,6 +88,14 @@ pub fn create_from(rd: u64, page: u64) -> Status {
     Status(rmi::call(fid::REALM_CREATE, &[rd, page], 0)[0])
 }
 
+/// Auxiliary granules of a REC (RMI_REC_AUX_COUNT).
+pub const AUXILIARY: usize = 11;
+
+/// The auxiliary granules of a REC: those from `first` on.
+pub fn auxiliary(first: u64) -> [u64; AUXILIARY] {
+    core::array::from_fn(|index| first + index as u64 * GRANULE)
+}
+
 /// RMI_REC_CREATE of a runnable REC with its parameters in `page`.
 pub fn rec_create(rd: u64, rec: u64, page: u64, mpidr: u64, auxiliary: &[u64]) -> Status {
     rec_create_at(rd, rec, page, 0x8000, mpidr, auxiliary)

@@ -22,7 +22,8 @@ const CALLS: u64 = 1_000_000;
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const REC: u64 = 2;
-const AUXILIARY: u64 = 4;
+const AUXILIARY: u64 = 0x80;
+const SECOND_AUXILIARY: u64 = 0x90;
 const TABLES: u64 = 6;
 const DATA: u64 = 8;
 const IMAGE: u64 = 12;
@@ -40,7 +41,7 @@ const VICTIMS: [Victim; 10] = [
     }),
     Victim("RMI_REALM_ACTIVATE", 1, || realm::activate(granule(RD))),
     Victim("RMI_REC_CREATE", 3, || {
-        let auxiliary = [granule(AUXILIARY + 1)];
+        let auxiliary = realm::auxiliary(granule(SECOND_AUXILIARY));
         realm::rec_create(granule(RD), granule(REC + 1), granule(PARAMETERS), 1, &auxiliary)
     }),
     Victim("RMI_REC_DESTROY", 2, || realm::rec_destroy(granule(REC))),
@@ -82,11 +83,14 @@ pub fn deaths() {
 /// A Realm with a REC, tables and a page of data.
 fn build() -> bool {
     let rd = granule(RD);
+    let auxiliary = realm::auxiliary(granule(AUXILIARY));
     realm::delegate(rd, 11)
+        && realm::delegate(granule(AUXILIARY), realm::AUXILIARY as u64)
+        && realm::delegate(granule(SECOND_AUXILIARY), realm::AUXILIARY as u64)
         && realm::delegate(granule(ROOT), 5)
         && [
             realm::create(rd, granule(PARAMETERS), Shape::USUAL, granule(ROOT), 1),
-            realm::rec_create(rd, granule(REC), granule(PARAMETERS), 0, &[granule(AUXILIARY)]),
+            realm::rec_create(rd, granule(REC), granule(PARAMETERS), 0, &auxiliary),
             tables::create(rd, granule(TABLES), 0, 2),
             tables::create(rd, granule(TABLES + 1), 0, 3),
             tables::init_ripas(rd, 0, GRANULE).0,

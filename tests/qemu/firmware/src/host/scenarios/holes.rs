@@ -16,7 +16,7 @@ const HOLE: u64 = 0xc000_0000;
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const REC: u64 = 2;
-const AUXILIARY: u64 = 4;
+const AUXILIARY: u64 = 0x80;
 const TABLES: u64 = 6;
 const DATA: u64 = 8;
 const IMAGE: u64 = 12;
@@ -51,7 +51,10 @@ fn two() {
 
 fn one() {
     let (page, rd, root) = (granule(PARAMETERS), granule(RD), granule(ROOT));
-    check::that("memory is delegated", realm::delegate(rd, 11) && realm::delegate(root, 5));
+    let count = realm::AUXILIARY as u64;
+    let first = granule(AUXILIARY);
+    let delegated = realm::delegate(rd, 11) && realm::delegate(root, 5);
+    check::that("memory is delegated", delegated && realm::delegate(first, count));
     check::that("and holes", realm::delegate(hole(0), 4));
     refused("RMI_GRANULE_UNDELEGATE of a hole", rmi::undelegate(hole(0)));
 
@@ -61,10 +64,13 @@ fn one() {
     refused("with parameters in a hole", realm::create_from(rd, hole(8)));
     check::equal("RMI_REALM_CREATE succeeds then", create(rd, root), Status::SUCCESS);
 
-    let rec = |rec, auxiliary| realm::rec_create(rd, rec, page, 0, &[auxiliary]);
-    let (good, auxiliary) = (granule(REC), granule(AUXILIARY));
+    let rec =
+        |rec, auxiliary: [u64; realm::AUXILIARY]| realm::rec_create(rd, rec, page, 0, &auxiliary);
+    let (good, auxiliary) = (granule(REC), realm::auxiliary(first));
+    let mut with_hole = auxiliary;
+    with_hole[realm::AUXILIARY - 1] = hole(0);
     refused("RMI_REC_CREATE of a hole", rec(hole(0), auxiliary));
-    refused("with an auxiliary granule in a hole", rec(good, hole(0)));
+    refused("with an auxiliary granule in a hole", rec(good, with_hole));
     refused("with parameters in a hole", realm::rec_create_from(rd, good, hole(8)));
     check::equal("RMI_REC_CREATE succeeds then", rec(good, auxiliary), Status::SUCCESS);
 
@@ -91,7 +97,8 @@ fn one() {
         check::equal("RMI_RTT_DESTROY succeeds", tables::destroy(rd, 0, level).0, OK);
     }
     check::equal("RMI_REALM_DESTROY succeeds", realm::destroy(rd), OK);
-    check::that("all memory comes back", realm::undelegate(rd, 11) && realm::undelegate(root, 5));
+    let back = realm::undelegate(rd, 11) && realm::undelegate(root, 5);
+    check::that("all memory comes back", back && realm::undelegate(first, count));
     for index in 0..4 {
         refused("the holes do not", rmi::undelegate(hole(index)));
     }

@@ -14,20 +14,30 @@ use crate::smc;
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const RECS: [u64; 2] = [3, 2];
-const AUXILIARY: [u64; 2] = [4, 5];
+const AUXILIARY: [u64; 2] = [0x90, 0x80];
 const ROOT: u64 = 16;
+
+/// Delegates the auxiliary granules of both RECs; whether all were the host's.
+fn delegate_auxiliary() -> bool {
+    AUXILIARY.into_iter().all(|first| realm::delegate(granule(first), realm::AUXILIARY as u64))
+}
 
 /// The life of a Realm with two RECs, and what is refused on the way.
 pub fn life() {
     let (parameters, rd, root) = (granule(PARAMETERS), granule(RD), granule(ROOT));
     let recs = RECS.map(granule);
-    let auxiliary = AUXILIARY.map(granule);
-    check::that("the granules are delegated", realm::delegate(rd, 5) && realm::delegate(root, 2));
+    let auxiliary = AUXILIARY.map(|first| realm::auxiliary(granule(first)));
+    let delegated = realm::delegate(rd, 3) && realm::delegate(root, 2) && delegate_auxiliary();
+    check::that("the granules are delegated", delegated);
 
     let create = |vmid| realm::create(rd, parameters, Shape::USUAL, root, vmid);
     check::equal("RMI_REALM_CREATE succeeds", create(1), Status::SUCCESS);
     check::equal("and not twice", create(2), Status::ERROR_INPUT);
-    check::equal("RMI_REC_AUX_COUNT answers", realm::rec_aux_count(rd), (Status::SUCCESS, 1));
+    check::equal(
+        "RMI_REC_AUX_COUNT answers",
+        realm::rec_aux_count(rd),
+        (Status::SUCCESS, realm::AUXILIARY as u64),
+    );
     for granule in [rd, root, root + 0x1000] {
         check::equal(
             "its granules cannot be undelegated",
@@ -38,7 +48,7 @@ pub fn life() {
     }
 
     let rec = |index: usize, mpidr| {
-        realm::rec_create(rd, recs[index], parameters, mpidr, &auxiliary[index..][..1])
+        realm::rec_create(rd, recs[index], parameters, mpidr, &auxiliary[index])
     };
     check::equal("a REC is not created out of turn", rec(0, 1), Status::ERROR_INPUT);
     check::equal("RMI_REC_CREATE succeeds", rec(0, 0), Status::SUCCESS);
@@ -59,7 +69,11 @@ pub fn life() {
     check::equal("RMI_REC_DESTROY succeeds again", realm::rec_destroy(recs[0]), Status::SUCCESS);
     check::equal("RMI_REALM_DESTROY succeeds", realm::destroy(rd), Status::SUCCESS);
     check::equal("and not twice", realm::destroy(rd), Status::ERROR_INPUT);
-    check::that("all come back, and zero", realm::undelegate(rd, 5) && realm::undelegate(root, 2));
+    let back = AUXILIARY
+        .into_iter()
+        .all(|first| realm::undelegate(granule(first), realm::AUXILIARY as u64));
+    let back = back && realm::undelegate(rd, 3) && realm::undelegate(root, 2);
+    check::that("all come back, and zero", back);
     check::equal("to the host", smc::granule_gpi(rd), GPI_NONSECURE);
 }
 
@@ -101,7 +115,9 @@ const CREATE_BOUND: u64 = 150_000;
 pub fn instructions() {
     let (parameters, rd, root) = (granule(PARAMETERS), granule(RD), granule(ROOT));
     let rec = granule(RECS[0]);
-    check::that("the granules are delegated", realm::delegate(rd, 5) && realm::delegate(root, 2));
+    let auxiliary = realm::auxiliary(granule(AUXILIARY[0]));
+    let delegated = realm::delegate(rd, 3) && realm::delegate(root, 2) && delegate_auxiliary();
+    check::that("the granules are delegated", delegated);
     let figure = |name: &str, status: Status| {
         let instructions = smc::last_visit().last;
         check::equal(format_args!("{name} succeeds"), status, Status::SUCCESS);
@@ -111,7 +127,7 @@ pub fn instructions() {
     let create = figure("RMI_REALM_CREATE", realm::create(rd, parameters, Shape::USUAL, root, 1));
     check::that("RMI_REALM_CREATE keeps its bound", create <= CREATE_BOUND);
     figure("RMI_REC_AUX_COUNT", realm::rec_aux_count(rd).0);
-    figure("RMI_REC_CREATE", realm::rec_create(rd, rec, parameters, 0, &[granule(AUXILIARY[0])]));
+    figure("RMI_REC_CREATE", realm::rec_create(rd, rec, parameters, 0, &auxiliary));
     figure("RMI_REALM_ACTIVATE", realm::activate(rd));
     figure("RMI_REC_DESTROY", realm::rec_destroy(rec));
     figure("RMI_REALM_DESTROY", realm::destroy(rd));

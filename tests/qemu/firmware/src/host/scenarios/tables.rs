@@ -22,7 +22,7 @@ use crate::tables::{
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const RECS: [u64; 2] = [2, 3];
-const AUXILIARY: [u64; 2] = [4, 5];
+const AUXILIARY: [u64; 2] = [0x3e00, 0x3f00];
 const ROOT: u64 = 16;
 const POOL: u64 = 32;
 const IMAGE: u64 = 0x1000;
@@ -302,7 +302,7 @@ impl Session {
 
     fn create_recs(&mut self, every: &mut Every<'_>) {
         for (mpidr, (rec, auxiliary)) in (0..).zip(RECS.into_iter().zip(AUXILIARY)) {
-            let auxiliary = [granule(auxiliary)];
+            let auxiliary = realm::auxiliary(granule(auxiliary));
             let status =
                 realm::rec_create(self.rd, granule(rec), granule(PARAMETERS), mpidr, &auxiliary);
             every.equal("a REC", status, Status::SUCCESS);
@@ -338,13 +338,15 @@ fn build_and_take_down(
 
 /// Granules of test memory that Realms are made of: those but the parameters, and the memory.
 fn delegate_all(pages: u64) -> bool {
-    realm::delegate(granule(RD), 5)
+    AUXILIARY.into_iter().all(|first| realm::delegate(granule(first), realm::AUXILIARY as u64))
+        && realm::delegate(granule(RD), 3)
         && realm::delegate(granule(ROOT), 16 + Pool::GRANULES as u64)
         && realm::delegate(granule(DATA), pages)
 }
 
 fn undelegate_all(pages: u64) -> bool {
-    realm::undelegate(granule(RD), 5)
+    AUXILIARY.into_iter().all(|first| realm::undelegate(granule(first), realm::AUXILIARY as u64))
+        && realm::undelegate(granule(RD), 3)
         && realm::undelegate(granule(ROOT), 16 + Pool::GRANULES as u64)
         && realm::undelegate(granule(DATA), pages)
 }

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The auxiliary granules of a REC: what each is for, and how the CPU that runs the REC sees them.
+//!
+//! They form three parts. Each part is at the same virtual address on every CPU, so that pointers
+//! into it hold when the REC has moved. This is the one place that says what lies where:
+//!
+//! | Granules | Slots from `rec_aux` on | Part | Holds |
+//! | --- | --- | --- | --- |
+//! | 0 to 2 | 0 to 2 | [`Features`](AuxiliaryPart::Features) | registers of SVE, PMU and debug |
+//! | 3 to 8 | 4 to 9 | [`Stack`](AuxiliaryPart::Stack) | the stack on which a token is signed |
+//! | 9, 10 | 11, 12 | [`Token`](AuxiliaryPart::Token) | the state of a token, and its bytes |
+//!
+//! Slots between and behind the parts are never mapped: an overflow of the stack faults.
+//!
+//! A run maps nothing of this. [`RunningAuxiliary`] maps a part when it is first asked for, and
+//! unmaps at the end of the run what it has mapped. To keep something in a granule, make it a type,
+//! promise [`AuxiliaryContent`] for it with the granule's number, and call
+//! [`get`](RunningAuxiliary::get). For memory without a type, the stack, call
+//! [`map`](RunningAuxiliary::map), which gives its addresses. REC_CREATE zeroes all granules, and
+//! REC_DESTROY wipes them.
+
+use core::ops::Range;
+
+use arrayvec::ArrayVec;
+
+use super::slot_layout::{REC_AUX, SlotIndex};
+use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
+use crate::arch::window::Window;
+use crate::granule::GranuleAddress;
+use crate::xlat::{Context, El2And0, Error, PageTemplate, TransientRange};
+
+/// Auxiliary granules of a REC.
+pub const AUXILIARY: usize = 11;
+
+/// A part of the auxiliary granules, which is mapped as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuxiliaryPart {
+    /// Registers of optional features of the CPU.
+    Features,
+    /// The stack on which a token is signed.
+    Stack,
+    /// The state of a token, and its bytes.
+    Token,
+}
+
+/// Where a part lies: its first granule, its first slot, and how many there are of each.
+struct Extent {
+    granule: usize,
+    slot: usize,
+    pages: usize,
+}
+
+impl AuxiliaryPart {
+    const ALL: [Self; 3] = [Self::Features, Self::Stack, Self::Token];
+
+    const fn extent(self) -> Extent {
+        match self {
+            Self::Features => Extent { granule: 0, slot: 0, pages: 3 },
+            Self::Stack => Extent { granule: 3, slot: 4, pages: 6 },
+            Self::Token => Extent { granule: 9, slot: 11, pages: 2 },
+        }
+    }
+
+    /// The part that holds a granule.
+    const fn of(granule: usize) -> Self {
+        if granule < Self::Stack.extent().granule {
+            Self::Features
+        } else if granule < Self::Token.extent().granule {
+            Self::Stack
+        } else {
+            Self::Token
+        }
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    /// The virtual addresses of the part, on every CPU.
+    pub fn addresses(self) -> Range<VirtAddr> {
+        let Extent { slot, pages, .. } = self.extent();
+        let base = SlotIndex::RecAux.address().get() + slot as u64 * GRANULE_SIZE;
+        VirtAddr::new(base)..VirtAddr::new(base + pages as u64 * GRANULE_SIZE)
+    }
+}
+
+static_assertions::const_assert!({
+    let Extent { granule, slot, pages } = AuxiliaryPart::Token.extent();
+    granule + pages == AUXILIARY && slot + pages < REC_AUX
+});
+
+/// What one auxiliary granule of a REC holds.
+///
+/// # Safety
+///
+/// All bits zero is a value of the type, and no other type has the same `GRANULE`.
+///
+/// That it fits into a granule and needs no dropping is checked when it is first used.
+pub unsafe trait AuxiliaryContent: Sized {
+    /// The number of the granule, below [`AUXILIARY`].
+    const GRANULE: usize;
+
+    /// Evaluated where the type is used.
+    #[doc(hidden)]
+    const FITS: () = assert!(
+        size_of::<Self>() <= native(GRANULE_SIZE)
+            && align_of::<Self>() <= native(GRANULE_SIZE)
+            && !core::mem::needs_drop::<Self>()
+            && Self::GRANULE < AUXILIARY,
+        "the content of an auxiliary granule fits into it, and is never dropped"
+    );
+}
+
+/// The auxiliary granules of a REC that this CPU runs.
+///
+/// Only the mapping of the running REC gives it: for `'m` the granules are this CPU's alone.
+#[derive(Clone, Copy, Debug)]
+pub struct AuxiliaryOf<'m>(&'m [GranuleAddress; AUXILIARY]);
+
+impl<'m> AuxiliaryOf<'m> {
+    pub(super) fn new(granules: &'m [GranuleAddress; AUXILIARY]) -> Self {
+        Self(granules)
+    }
+
+    /// Any granules, for tests of the slots. They are locked for `'m`.
+    #[cfg(feature = "self-test")]
+    pub fn for_self_test(granules: &'m [GranuleAddress; AUXILIARY]) -> Self {
+        Self(granules)
+    }
+}
+
+/// The slots for the auxiliary granules of one REC.
+#[derive(Debug)]
+pub struct AuxiliarySlots {
+    pages: TransientRange<'static, El2And0>,
+    template: PageTemplate<El2And0>,
+}
+
+impl AuxiliarySlots {
+    pub(super) fn new(
+        context: &'static Context<'static, El2And0>,
+        template: PageTemplate<El2And0>,
+    ) -> Result<Self, Error> {
+        Ok(Self { pages: context.transient(SlotIndex::RecAux.address(), REC_AUX)?, template })
+    }
+
+    /// The auxiliary granules of a REC for a run. Nothing is mapped yet.
+    pub fn running<'m>(&'m mut self, auxiliary: AuxiliaryOf<'m>) -> RunningAuxiliary<'m> {
+        RunningAuxiliary { slots: self, granules: auxiliary.0, mapped: 0 }
+    }
+}
+
+/// The auxiliary granules of a REC during a run, each part mapped from its first use on.
+#[derive(Debug)]
+#[must_use = "dropping it unmaps the granules"]
+pub struct RunningAuxiliary<'m> {
+    slots: &'m AuxiliarySlots,
+    granules: &'m [GranuleAddress; AUXILIARY],
+    mapped: u8,
+}
+
+impl RunningAuxiliary<'_> {
+    /// Maps a part, if it is not mapped yet: a store for each page, one DSB, one ISB.
+    pub fn map(&mut self, part: AuxiliaryPart) -> Range<VirtAddr> {
+        if self.mapped & part.bit() == 0 {
+            let Extent { granule, slot, pages } = part.extent();
+            let granules = self.granules.iter().skip(granule).take(pages);
+            let addresses: ArrayVec<PhysAddr, AUXILIARY> = granules.map(|one| one.get()).collect();
+            // The slots are borrowed and this part is not mapped, and granules lie in the physical
+            // address range: this cannot fail. If it did, going on would access something else.
+            if self.slots.pages.map_group(slot, &addresses, self.slots.template).is_err() {
+                panic!("the slots of {part:?} are in use, or cannot show their granules");
+            }
+            self.mapped |= part.bit();
+        }
+        part.addresses()
+    }
+
+    /// What a granule holds. Maps its part if that is not mapped yet.
+    pub fn get<T: AuxiliaryContent>(&mut self) -> &mut T {
+        let () = T::FITS;
+        let part = const { AuxiliaryPart::of(T::GRANULE) };
+        let index = const { (T::GRANULE - AuxiliaryPart::of(T::GRANULE).extent().granule) as u64 };
+        let base = self.map(part).start.get() + index * GRANULE_SIZE;
+        let Some(granule) = self.granules.get(T::GRANULE) else { panic!("checked by `FITS`") };
+        let window = Window::new(VirtAddr::new(base), granule.get());
+        // SAFETY: mapped until `self` is dropped, aligned, and large enough (`FITS`);
+        // `AuxiliaryContent` vouches for the bits; the granule is this CPU's alone (`AuxiliaryOf`),
+        // and `self` borrowed whole.
+        unsafe { &mut *window.pointer().cast::<T>() }
+    }
+}
+
+impl Drop for RunningAuxiliary<'_> {
+    fn drop(&mut self) {
+        if self.mapped == 0 {
+            return;
+        }
+        for part in AuxiliaryPart::ALL {
+            let Extent { slot, pages, .. } = part.extent();
+            let mapped = self.mapped & part.bit() != 0;
+            if mapped && self.slots.pages.unmap_group(slot, pages).is_err() {
+                panic!("the slots of {part:?} were unmapped already");
+            }
+        }
+    }
+}

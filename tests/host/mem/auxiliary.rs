@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The auxiliary granules of a REC that runs: mapped part by part, on first need, and unmapped when
+//! the run ends.
+
+use std::sync::atomic::Ordering;
+
+use kit::system::System;
+use rmm::granule::state::{Rec, RecAux};
+use rmm::granule::{GranuleAddress, LockedGranule};
+use rmm::host::record;
+use rmm::mem::{
+    AUXILIARY, AuxiliaryContent, AuxiliaryPart, Content, RunningContent, RunningRec, slot_layout,
+};
+use rmm::percpu::Cpu;
+use rmm::rmi::Dialect;
+
+use crate::mapping::{EMPTY, REALM_PAGE};
+use crate::{FIRST_PAGE, steps, take};
+use kit::rmi::fixture::*;
+
+/// Where the REC is; its auxiliary granules are behind it, in descending order.
+const REC: u64 = SECOND.0;
+
+/// A REC for these tests: only what names its auxiliary granules.
+struct TestRec {
+    auxiliary: [GranuleAddress; AUXILIARY],
+}
+
+// SAFETY: the address 0 is one, and nothing else writes to granules in this state.
+unsafe impl Content for TestRec {
+    type State = Rec;
+}
+
+// SAFETY: the identity is at the start, and the state takes no memory.
+unsafe impl RunningContent for TestRec {
+    type Identity = Self;
+    type Running = ();
+    const RUNNING_OFFSET: usize = 0;
+
+    fn auxiliary(identity: &Self) -> &[GranuleAddress; AUXILIARY] {
+        &identity.auxiliary
+    }
+}
+
+/// The content of an auxiliary granule.
+struct Page<const GRANULE: usize>([u64; 512]);
+
+// SAFETY: any bits are words, and these tests know no other type.
+unsafe impl<const GRANULE: usize> AuxiliaryContent for Page<GRANULE> {
+    const GRANULE: usize = GRANULE;
+}
+
+fn auxiliary(index: usize) -> u64 {
+    REC + 0x1000 * (AUXILIARY - index) as u64
+}
+
+/// A REC with its auxiliary granules.
+fn rec<'a>(system: &System<'a>, cpu: &mut Cpu) -> LockedGranule<'a, Rec> {
+    for index in 0..AUXILIARY {
+        drop(take::<RecAux>(system, cpu, auxiliary(index)));
+    }
+    let rec = take::<Rec>(system, cpu, REC);
+    let granules = std::array::from_fn(|index| granule(auxiliary(index)));
+    cpu.slots.rec.map(&rec).get_mut::<TestRec>().auxiliary = granules;
+    rec
+}
+
+#[test]
+fn a_part_is_mapped_when_it_is_first_needed_and_unmapped_when_the_run_ends() {
+    let system = boot(Dialect::V1_0);
+    let mut cpu = System::cpu(0);
+    let rec = rec(&system, &mut cpu);
+    let mut running = RunningRec::new(&rec).expect("it does not run");
+    let (mut mapping, slots) = (cpu.slots.rec.map_running(&mut running), &mut cpu.slots.rec_aux);
+    for (part, slot, granules) in [
+        (AuxiliaryPart::Features, 0, 0..3),
+        (AuxiliaryPart::Stack, 4, 3..9),
+        (AuxiliaryPart::Token, 11, 9..11),
+    ] {
+        let (_, (), auxiliary_of) = mapping.parts::<TestRec>();
+        let (mut run, events) = record(|| slots.running(auxiliary_of));
+        assert_eq!(steps(&events), []);
+        let (addresses, events) = record(|| run.map(part));
+        let first = slot_layout::SlotIndex::RecAux.address().get() + slot * 0x1000;
+        let count = granules.len() as u64;
+        assert_eq!((addresses.start.get(), addresses.end.get()), (first, first + count * 0x1000));
+        let stores = granules.clone().map(|index| ("store", Some(REALM_PAGE | auxiliary(index))));
+        let mut expected: Vec<_> = stores.collect();
+        expected.extend([("dsb nshst", None), ("isb", None)]);
+        assert_eq!(steps(&events), expected);
+
+        let (again, events) = record(|| run.map(part));
+        assert_eq!((again, steps(&events)), (addresses, vec![]));
+
+        let ((), events) = record(|| drop(run));
+        let mut expected = vec![("store", Some(EMPTY)); granules.len()];
+        expected.push(("dsb nshst", None));
+        let page = FIRST_PAGE + 5 + slot;
+        expected.extend((0..count).map(|index| ("tlbi vale2", Some(page + index))));
+        expected.extend([("dsb nsh", None), ("isb", None)]);
+        assert_eq!(steps(&events), expected);
+    }
+    drop(mapping);
+    assert!(cpu.slots.is_empty());
+}
+
+#[test]
+fn each_content_is_in_its_own_granule() {
+    let system = boot(Dialect::V1_0);
+    let mut cpu = System::cpu(0);
+    let rec = rec(&system, &mut cpu);
+    let mut running = RunningRec::new(&rec).expect("it does not run");
+    let mut mapping = cpu.slots.rec.map_running(&mut running);
+    let mut run = cpu.slots.rec_aux.running(mapping.parts::<TestRec>().2);
+    macro_rules! mark {
+        ($($number:literal)*) => {
+            $(run.get::<Page<$number>>().0[511] = 0x100 + $number;)*
+            $(assert_eq!(run.get::<Page<$number>>().0[511], 0x100 + $number);)*
+        };
+    }
+    mark!(0 1 2 3 4 5 6 7 8 9 10);
+    drop(run);
+    drop(mapping);
+    assert!(cpu.slots.is_empty());
+    for index in 0..AUXILIARY {
+        let last = system.machine.memory.word(auxiliary(index) + 0xff8).expect("there is memory");
+        assert_eq!(last.load(Ordering::Relaxed), 0x100 + index as u64);
+    }
+}

@@ -17,6 +17,7 @@ pub use rmm_abi as abi;
 
 pub mod address;
 pub mod arch;
+pub mod attest;
 pub mod boot;
 pub mod console;
 pub mod cpu;

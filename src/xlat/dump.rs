@@ -80,7 +80,7 @@ impl<R: Regime> fmt::Display for Context<'_, R> {
                     transient: leaf.is_transient(),
                 }),
                 Descriptor::Transient => None,
-                _ => return Ok(()),
+                _ => return fmt::Result::Ok(()),
             };
             let next = DumpLine { span: visited.span, leaf };
             let Some(previous) = line.replace(next) else { return Ok(()) };

@@ -56,7 +56,7 @@ fn cargo(arguments: &[&str]) -> String {
 }
 
 /// The licenses that a dependency may have; of one that gives a choice, one of these is enough.
-const LICENSES: [&str; 4] = ["Apache-2.0", "BSD-3-Clause", "MIT", "Unicode-3.0"];
+const LICENSES: [&str; 5] = ["Apache-2.0", "BSD-3-Clause", "ISC", "MIT", "Unicode-3.0"];
 
 /// Whether `expression`, as a manifest has it, can be met with [`LICENSES`] alone.
 fn is_allowed(expression: &str) -> bool {

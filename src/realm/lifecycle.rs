@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use super::RealmError;
 use super::parameters::RealmParameters;
 use super::rd::{RealmDescriptor, RealmState};
-use super::stage2::{MAX_ROOT_TABLES, RttTable, Stage2, invalidate_realm};
+use super::stage2::{MAX_ROOT_TABLES, Stage2, invalidate_realm};
 use super::vmid::VmidTable;
 use crate::granule::state::{Delegated, Rd, Rtt, Unused};
 use crate::granule::{GranuleAddress, GranuleTable, LockedGranule, MAX_SET, wipe_set};
@@ -46,16 +46,13 @@ pub fn create(
     if !vmids.take(stage2.vmid) {
         return Err(RealmError::VmidInUse);
     }
-    let mut number = 0;
     for granule in wiped {
         if granule.address() == rd {
             let rd: LockedGranule<'_, Rd> = granule.transition();
             cpu.slots.rd.map(&rd).get_mut::<RealmDescriptor>().init(parameters);
         } else {
-            let root: LockedGranule<'_, Rtt> = granule.transition();
-            cpu.slots.rtt.map(&root).get::<RttTable>().fill_root(stage2, number);
-            // A locked set ascends, as the numbers of the tables do.
-            number += 1;
+            // All entries of a wiped table are those of a new Realm.
+            drop(granule.transition::<Rtt>());
         }
     }
     Ok(())

@@ -99,7 +99,6 @@ pub(super) fn read_entry(
     let (state, descriptor, ripas) = match entry {
         Entry::Unassigned(ripas) => (RTTE_UNASSIGNED, 0, ripas),
         Entry::Assigned(ripas, memory) => (RTTE_ASSIGNED, memory.get(), ripas),
-        Entry::UnassignedNs => (RTTE_UNASSIGNED, 0, Ripas::Empty),
         Entry::AssignedNs(mapping) => (RTTE_ASSIGNED, mapping.descriptor(), Ripas::Empty),
         Entry::Table(table) => (RTTE_TABLE, table.get().get(), Ripas::Empty),
     };

@@ -85,7 +85,7 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Maps the UNASSIGNED_NS entry at `level` to memory of the host (RMI_RTT_MAP_UNPROTECTED).
+    /// Maps the UNASSIGNED entry at `level` to memory of the host (RMI_RTT_MAP_UNPROTECTED).
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl<'g> Walk<'_, 'g> {
     ) -> Result<(), WalkError> {
         self.to(slot, level, |reached| {
             reached.expect_level(level)?;
-            if reached.entry != Entry::UnassignedNs {
+            if reached.entry != Entry::Unassigned(Ripas::Empty) {
                 return Err(WalkError::NotUnassigned(level));
             }
             reached.inc_live();

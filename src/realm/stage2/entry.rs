@@ -6,12 +6,13 @@
 //! RIPAS RAM, ASSIGNED_NS and TABLE are valid descriptors. Of an invalid one the walker looks at
 //! bit 0 alone; the rest is ours:
 //!
-//! | 49:12, 9:8 | 5:4 | 3 | 2 | 0 |
-//! | --- | --- | --- | --- | --- |
-//! | address, if ASSIGNED | RIPAS | UNASSIGNED_NS | ASSIGNED | 0 |
+//! | 49:12, 9:8 | 5:4 | 2 | 0 |
+//! | --- | --- | --- | --- |
+//! | address, if ASSIGNED | RIPAS | ASSIGNED | 0 |
 //!
 //! So zero is UNASSIGNED with RIPAS EMPTY, and an entry is live if bit 0 or bit 2 is set: see
-//! [`is_live`].
+//! [`is_live`]. What the specification calls UNASSIGNED_NS is zero as well: which half of the IPA
+//! space an entry is in, its IPA tells.
 //!
 //! Memory types are those of FEAT_S2FWB: HCR_EL2.FWB is 1 while a Realm runs.
 
@@ -27,8 +28,6 @@ const ACCESS_FLAG: u64 = DescriptorFlags::ACCESS_FLAG.bits();
 
 /// Invalid descriptors: HIPAS is ASSIGNED.
 const ASSIGNED: u64 = 1 << 2;
-/// Invalid descriptors: of the unprotected half, UNASSIGNED_NS.
-const UNASSIGNED_NS: u64 = 1 << 3;
 /// Invalid descriptors: RIPAS.
 const RIPAS: u32 = 4;
 
@@ -97,12 +96,10 @@ impl UnprotectedMapping {
 /// What an entry of an RTT is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// Protected, without memory.
+    /// Without memory. In the unprotected half RIPAS is EMPTY.
     Unassigned(Ripas),
     /// Protected, with Data granules of the Realm: from this address up, as many as the entry maps.
     Assigned(Ripas, PhysAddr),
-    /// Unprotected, not mapped.
-    UnassignedNs,
     /// Unprotected, mapped as the host chose.
     AssignedNs(UnprotectedMapping),
     /// The table of the next level.
@@ -131,7 +128,6 @@ impl Entry {
             Self::Assigned(ripas, memory) => {
                 encode_address(memory.get()) | (ripas as u64) << RIPAS | ASSIGNED
             }
-            Self::UnassignedNs => UNASSIGNED_NS,
             Self::AssignedNs(mapping) => mapping.descriptor() | NON_SECURE | EXECUTE_NEVER | leaf,
             Self::Table(table) => encode_address(table.get().get()) | TABLE_OR_PAGE | VALID,
         }
@@ -146,10 +142,10 @@ impl Entry {
             _ => Ripas::Destroyed,
         };
         if raw & VALID == 0 {
-            return match (raw & ASSIGNED != 0, raw & UNASSIGNED_NS != 0) {
-                (true, _) => Self::Assigned(ripas, address),
-                (false, true) => Self::UnassignedNs,
-                (false, false) => Self::Unassigned(ripas),
+            return if raw & ASSIGNED == 0 {
+                Self::Unassigned(ripas)
+            } else {
+                Self::Assigned(ripas, address)
             };
         }
         if level != Level::Three && raw & TABLE_OR_PAGE != 0 {
@@ -169,7 +165,7 @@ impl Entry {
 
     /// Whether it is live: it has memory or a table. References of a table count these.
     pub fn is_live(self) -> bool {
-        !matches!(self, Self::Unassigned(_) | Self::UnassignedNs)
+        !matches!(self, Self::Unassigned(_))
     }
 }
 

@@ -46,7 +46,7 @@ pub enum WalkError {
     NotHomogeneous(Level),
     /// There are no blocks at this level.
     NoBlock(Level),
-    /// The entry is not UNASSIGNED, or UNASSIGNED_NS.
+    /// The entry is not UNASSIGNED.
     NotUnassigned(Level),
     /// The entry is not ASSIGNED, or ASSIGNED_NS.
     NotAssigned(Level),

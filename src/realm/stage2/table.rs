@@ -7,12 +7,11 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::entry::{self, Entry};
-use super::geometry::{EntryIndex, TABLE_BITS, entries};
-use crate::address::{Ipa, native};
+use super::geometry::{EntryIndex, entries};
+use crate::address::Ipa;
 use crate::arch::memory::{load_descriptor, store_descriptor};
 use crate::granule::state::Rtt;
 use crate::mem::Content;
-use crate::realm::stage2::Stage2;
 use crate::xlat::{DescriptorFormat, Level, TABLE_ENTRIES};
 
 /// Entries that a loop over a table reads or writes at a time.
@@ -32,25 +31,6 @@ unsafe impl Content for RttTable {
 }
 
 impl RttTable {
-    /// Fills root table `number` of a new Realm, which is zero: protected entries are UNASSIGNED
-    /// with RIPAS EMPTY, the others UNASSIGNED_NS.
-    pub fn fill_root(&self, stage2: &Stage2, number: u8) {
-        let level = stage2.start_level;
-        let unassigned_ns = Entry::UnassignedNs.encode(level, stage2.format());
-        let base = u64::from(number) << (level.shift() + TABLE_BITS);
-        let protected = stage2.protected_end().saturating_sub(base) >> level.shift();
-        let entries = self.0.get(native(protected)..).unwrap_or_default();
-        let (chunks, rest) = entries.as_chunks::<CHUNK>();
-        for chunk in chunks {
-            for entry in chunk {
-                entry.store(unassigned_ns, Ordering::Relaxed);
-            }
-        }
-        for entry in rest {
-            entry.store(unassigned_ns, Ordering::Relaxed);
-        }
-    }
-
     /// The entry at `index` of a table at `level`.
     pub fn entry(&self, index: EntryIndex, level: Level, format: DescriptorFormat) -> Entry {
         Entry::decode(load_descriptor(&self.0[index.get()]), level, format)
@@ -151,6 +131,6 @@ fn after(ipa: Ipa, level: Level, count: usize) -> Ipa {
 fn step(entry: Entry, level: Level) -> u64 {
     match entry {
         Entry::Assigned(..) | Entry::AssignedNs(_) => level.entry_size(),
-        Entry::Unassigned(_) | Entry::UnassignedNs | Entry::Table(_) => 0,
+        Entry::Unassigned(_) | Entry::Table(_) => 0,
     }
 }

@@ -259,7 +259,8 @@ impl Unmapped {
 
 /// The entry left where memory or a table was, by its half of the IPA space.
 pub(super) fn destroyed_entry(stage2: &Stage2, ipa: Ipa) -> Entry {
-    if stage2.is_protected(ipa) { Entry::Unassigned(Ripas::Destroyed) } else { Entry::UnassignedNs }
+    let ripas = if stage2.is_protected(ipa) { Ripas::Destroyed } else { Ripas::Empty };
+    Entry::Unassigned(ripas)
 }
 
 /// Locks a table that an RD or a TABLE entry names.

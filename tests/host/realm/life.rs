@@ -223,15 +223,10 @@ fn rmi_2_0_has_no_commands_on_realms_yet() {
 
 #[test]
 fn root_tables_begin_without_entries_in_the_protected_and_in_the_other_half() {
-    // IPA bits, level, tables, and from which entry of all tables on they are unprotected.
-    for (s2sz, rtt_level_start, rtt_num_start, protected) in [
-        (40, 1, 2, 512),
-        (39, 1, 1, 256),
-        (32, 1, 1, 2),
-        (34, 2, 16, 4096),
-        (43, 1, 16, 4096),
-        (49, -1, 1, 1),
-    ] {
+    // IPA bits, level, tables.
+    for (s2sz, rtt_level_start, rtt_num_start) in
+        [(40, 1, 2), (39, 1, 1), (32, 1, 1), (34, 2, 16), (43, 1, 16), (49, -1, 1)]
+    {
         let fixture = RealmFixture::new();
         fixture.delegate(&[RD]);
         for table in 0..u64::from(rtt_num_start) {
@@ -248,13 +243,9 @@ fn root_tables_begin_without_entries_in_the_protected_and_in_the_other_half() {
             let word =
                 fixture.system.machine.memory.word(ROOTS + 8 * index).expect("there is memory");
             let entry = Entry::decode(word.load(Ordering::Relaxed), level, format);
-            let expected = if index < protected {
-                Entry::Unassigned(Ripas::Empty)
-            } else {
-                Entry::UnassignedNs
-            };
             assert_eq!(
-                entry, expected,
+                entry,
+                Entry::Unassigned(Ripas::Empty),
                 "entry {index} of {s2sz} bits from level {rtt_level_start}"
             );
         }

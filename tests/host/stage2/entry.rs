@@ -29,8 +29,7 @@ fn leaf_levels() -> [Level; 3] {
 
 /// Every entry that there can be at `level`, with a few addresses for each that has one.
 fn entries(level: Level, format: DescriptorFormat) -> Vec<Entry> {
-    let mut entries = vec![Entry::UnassignedNs];
-    entries.extend(RIPAS.map(Entry::Unassigned));
+    let mut entries: Vec<_> = RIPAS.map(Entry::Unassigned).into();
     for address in addresses(level, format) {
         if leaf_levels().contains(&level) {
             entries.extend(RIPAS.map(|ripas| Entry::Assigned(ripas, address)));

@@ -14,7 +14,7 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 .DEFAULT_GOAL := help
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
-.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run test stress bench \
+.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run linux test stress bench \
 	lint host-test system-test mutation-proof mutants miri tsan coverage report diagrams clean
 .PHONY: map size profile addr2line debug
 
@@ -45,11 +45,12 @@ build-self-test: tools ## the RMM with its deliberate faults: build/rmm-self-tes
 build-debian-core: ## the RMM with core from Debian's sources, to show that this way works
 	$(MAKE) --no-print-directory build CORE=debian-src
 
-firmware: tools ## the test firmware: build/el3.bin and build/host.bin
+firmware: tools ## the test firmware: build/el3.bin, build/host.bin, build/realm.bin and build/vmm.bin
 	$(FIRMWARE) build -p rmm-test-firmware
 	target/tools/elf2bin build/firmware/el3 build/el3.bin
 	target/tools/elf2bin build/firmware/host build/host.bin
 	target/tools/elf2bin build/firmware/realm build/realm.bin
+	target/tools/elf2bin build/firmware/vmm build/vmm.bin
 
 xlat-test: tools ## the image that tests the translation tables: build/xlat.bin
 	$(IMAGE) build -p rmm-test-xlat
@@ -60,6 +61,12 @@ images: build build-self-test firmware xlat-test
 run: setup-qemu images ## boot the RMM on QEMU and show a session of a host, and a Realm that runs
 	$(SYSTEM) --show session
 	$(SYSTEM) --show realm-runs
+
+# LINUX="--recs 2" and the like; target/tools/linux --help lists what there is.
+LINUX ?=
+linux: setup-qemu build firmware ## boot Debian's Linux in a Realm on QEMU, and give a shell; Ctrl-A X ends QEMU
+	scripts/linux.sh
+	target/tools/linux $(LINUX)
 
 # The images, whose last step has one thread each, are built beside the tests of this machine.
 test: setup-qemu ## everything that is tested, here and on QEMU

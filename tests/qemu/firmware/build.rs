@@ -8,8 +8,10 @@ fn main() {
     let root = PathBuf::from(
         env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets the manifest directory"),
     );
-    for image in ["el3", "host", "realm"] {
-        let script = root.join(format!("{image}.ld"));
+    for (image, script) in
+        [("el3", "el3.ld"), ("host", "host.ld"), ("realm", "realm.ld"), ("vmm", "host.ld")]
+    {
+        let script = root.join(script);
         println!("cargo::rustc-link-arg-bin={image}=-T{}", script.display());
         println!("cargo::rerun-if-changed={}", script.display());
     }

@@ -201,6 +201,20 @@ pub struct Options {
     pub poison: u64,
     /// `host-interrupts=0`: with 1, the host may configure every interrupt of the machine.
     pub host_interrupts: u64,
+    /// `realms=1`: Realms that run a guest.
+    pub realms: u64,
+    /// `recs=1`: RECs of each.
+    pub recs: u64,
+    /// `ram=512M`: what each sees as its RAM.
+    pub ram: u64,
+    /// `kernel=BASE+SIZE`: where the guest's kernel was loaded.
+    pub kernel: Range,
+    /// `initrd=BASE+SIZE`: and its initial file system.
+    pub initrd: Range,
+    /// `dtb=BASE+SIZE`: and its device tree.
+    pub dtb: Range,
+    /// `preempt=0`: how often in a second RECs of a guest are preempted, at random; 0 for never.
+    pub preempt: u64,
     scenario: [u8; NAME],
     scenario_length: usize,
     /// `argument=0`: a number for the scenario.
@@ -242,6 +256,13 @@ impl Options {
             share: 64,
             poison: 0,
             host_interrupts: 0,
+            realms: 1,
+            recs: 1,
+            ram: 512 << 20,
+            kernel: Range::default(),
+            initrd: Range::default(),
+            dtb: Range::default(),
+            preempt: 0,
             scenario: [0; NAME],
             scenario_length: 0,
             argument: 0,
@@ -337,6 +358,13 @@ impl Options {
             "share" => number(value).map(|value| self.share = value),
             "poison" => number(value).map(|value| self.poison = value),
             "host-interrupts" => number(value).map(|value| self.host_interrupts = value),
+            "realms" => number(value).map(|value| self.realms = value),
+            "recs" => number(value).map(|value| self.recs = value),
+            "ram" => number(value).map(|value| self.ram = value),
+            "kernel" => range(value).map(|value| self.kernel = value),
+            "initrd" => range(value).map(|value| self.initrd = value),
+            "dtb" => range(value).map(|value| self.dtb = value),
+            "preempt" => number(value).map(|value| self.preempt = value),
             "scenario" => self.set_scenario(value),
             "argument" => number(value).map(|value| self.argument = value),
             _ => return None,

@@ -3,10 +3,12 @@
 //! judges each by its [`verdict`]; `mutation-proof` breaks the tree by [`mutations`] and runs them
 //! again; `elf2bin` uses [`flatten`] to turn an ELF image into the flat binary that firmware
 //! loaders expect; `performance` compares the figures of a run, by [`performance`], with those that
-//! are kept; `profile` prints the [`profile`] of what an image executes; `addr2line` reads a [`backtrace`] by the image's [`symbols`].
+//! are kept; `profile` prints the [`profile`] of what an image executes; `addr2line` reads a
+//! [`backtrace`] by the image's [`symbols`]; `linux` boots a guest of [`linux`].
 
 pub mod backtrace;
 pub mod flatten;
+pub mod linux;
 pub mod mutations;
 pub mod performance;
 pub mod profile;

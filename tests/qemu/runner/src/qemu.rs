@@ -21,7 +21,7 @@ use crate::symbols::Symbols;
 /// The first release whose `x-rme` CPU runs the RMM.
 const OLDEST: (u32, u32) = (9, 2);
 /// Where the host's image is linked.
-const HOST_ADDRESS: u64 = 0x6000_0000;
+pub const HOST_ADDRESS: u64 = 0x6000_0000;
 /// Where the host finds the payload for Realms.
 const REALM_ADDRESS: u64 = 0x6800_0000;
 /// Where the image that tests the translation tables is linked.
@@ -219,30 +219,11 @@ impl Qemu {
     }
 
     fn command(&self, scenario: &Scenario, images: &Images) -> Result<Command> {
-        let loader = |file: &Path, address: u64| {
-            format!(
-                "loader,file={},addr={address:#x},force-raw=on",
-                escape(&file.to_string_lossy())
-            )
-        };
-        let mut semihosting = String::from("enable=on,target=native");
-        for word in scenario.words() {
-            semihosting.push_str(",arg=");
-            semihosting.push_str(&escape(&word));
-        }
         let mut command = Command::new(&self.program);
+        machine_options(&mut command, scenario.cpus, scenario.memory_gib, scenario.cpu_properties);
         command
-            .args(["-M", "virt,virtualization=on,secure=on,gic-version=3,memory-backend=dram"])
-            // Nothing is set aside for memory that is not touched, so that a machine may have more
-            // than this one.
-            .args([
-                "-object",
-                &format!("memory-backend-ram,id=dram,size={}G,reserve=off", scenario.memory_gib),
-            ])
-            .args(["-m", &format!("{}G", scenario.memory_gib), "-smp", &scenario.cpus.to_string()])
-            .args(["-cpu", &format!("max,x-rme=on{}", scenario.cpu_properties)])
-            .args(["-nic", "none", "-display", "none", "-monitor", "none", "-serial", "stdio"])
-            .args(["-semihosting-config", &semihosting]);
+            .args(["-monitor", "none", "-serial", "stdio"])
+            .args(["-semihosting-config", &semihosting_options(&scenario.words())]);
         let mut with_monitor = |rmm: &Path| {
             command
                 .arg("-bios")
@@ -266,6 +247,33 @@ impl Qemu {
         }
         Ok(command)
     }
+}
+
+/// The machine that the RMM runs on.
+pub fn machine_options(command: &mut Command, cpus: u32, memory_gib: u32, cpu_properties: &str) {
+    command
+        .args(["-M", "virt,virtualization=on,secure=on,gic-version=3,memory-backend=dram"])
+        // Nothing is set aside for memory that is not touched, so that a machine may have more
+        // than this one.
+        .args(["-object", &format!("memory-backend-ram,id=dram,size={memory_gib}G,reserve=off")])
+        .args(["-m", &format!("{memory_gib}G"), "-smp", &cpus.to_string()])
+        .args(["-cpu", &format!("max,x-rme=on{cpu_properties}")])
+        .args(["-nic", "none", "-display", "none"]);
+}
+
+/// The firmware's command line.
+pub fn semihosting_options(words: &[String]) -> String {
+    let mut options = String::from("enable=on,target=native");
+    for word in words {
+        options.push_str(",arg=");
+        options.push_str(&escape(word));
+    }
+    options
+}
+
+/// Has QEMU load a file at an address.
+pub fn loader(file: &Path, address: u64) -> String {
+    format!("loader,file={},addr={address:#x},force-raw=on", escape(&file.to_string_lossy()))
 }
 
 /// What has QEMU wait for a debugger at `socket`.

@@ -57,7 +57,7 @@ impl Shape {
 }
 
 /// Writes a page of test memory that is the host's.
-fn write_page(page: u64, words: &[u64; 512]) {
+pub fn write_page(page: u64, words: &[u64; 512]) {
     let written =
         (page..).step_by(8).zip(words).try_for_each(|(address, word)| probe::write(address, *word));
     if written.is_err() {

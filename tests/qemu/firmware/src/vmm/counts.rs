@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! How often Realms left, and why.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use rmm_test_firmware::say;
+
+macro_rules! reasons {
+    ($($(#[$about:meta])* $name:ident = $text:literal,)*) => {
+        /// Why a Realm left.
+        #[derive(Clone, Copy)]
+        pub enum Reason { $($(#[$about])* $name,)* }
+
+        const NAMES: &[&str] = &[$($text),*];
+    };
+}
+
+reasons! {
+    /// The host's interrupt.
+    Interrupt = "interrupt",
+    /// Memory that the host had not given yet.
+    Private = "protected memory",
+    /// Memory that Realm and host share.
+    Shared = "shared memory",
+    /// A register of the distributor or a redistributor.
+    GicAccess = "GICv3 register",
+    /// A register of the PL011.
+    Pl011Access = "PL011 register",
+    /// Nothing is there.
+    External = "no memory, no device",
+    /// An SGI.
+    Sgi = "SGI",
+    /// WFI.
+    Wait = "WFI",
+    /// A change of RIPAS.
+    Ripas = "change of RIPAS",
+    /// PSCI.
+    Psci = "PSCI",
+}
+
+static COUNTS: [AtomicU64; NAMES.len()] = [const { AtomicU64::new(0) }; NAMES.len()];
+
+/// Counts an exit.
+pub fn count(reason: Reason) {
+    COUNTS[reason as usize].fetch_add(1, Ordering::Relaxed);
+}
+
+/// Prints the table.
+pub fn print() {
+    let counts = || COUNTS.iter().map(|count| count.load(Ordering::Relaxed));
+    for (name, count) in NAMES.iter().zip(counts()) {
+        say!("exits: {name}: {count}");
+    }
+    say!("exits: all: {}", counts().sum::<u64>());
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A virtual machine monitor at Non-secure EL2: boots Linux in one or two Realms and serves their
+//! exits, on all CPUs of the machine (RMI 1.0).
+//!
+//! QEMU has loaded kernel, initial file system and device tree where the options say. A Realm
+//! sees RAM from 2 GiB on, a GICv3 and a PL011; what it writes to the PL011 of the first Realm
+//! comes out of the machine's own, and what is typed there goes in.
+
+#![no_std]
+#![no_main]
+
+#[path = "../host/cpus.rs"]
+#[allow(dead_code, reason = "shared with the host")]
+mod cpus;
+#[path = "../host/mmu.rs"]
+mod mmu;
+#[path = "../host/probe.rs"]
+#[allow(dead_code, reason = "shared with the host")]
+mod probe;
+#[path = "../host/random.rs"]
+#[allow(dead_code, reason = "shared with the host")]
+mod random;
+#[path = "../host/realm.rs"]
+#[allow(dead_code, reason = "shared with the host")]
+mod realm;
+#[path = "../host/rmi.rs"]
+#[allow(dead_code, reason = "shared with the host")]
+mod rmi;
+#[path = "../host/smc.rs"]
+#[allow(dead_code, reason = "shared with the host")]
+mod smc;
+#[path = "../host/tables.rs"]
+#[allow(dead_code, reason = "shared with the host")]
+mod tables;
+
+mod counts;
+mod gic;
+mod machine;
+mod memory;
+mod pl011;
+mod pool;
+mod schedule;
+mod vcpu;
+mod vm;
+
+use core::arch::global_asm;
+use core::panic::PanicInfo;
+
+use rmm_test_firmware::options::Options;
+use rmm_test_firmware::{check, read_register, say, semihosting};
+use spin::Once;
+
+/// Exit status when a check failed.
+const EXIT_CHECK_FAILED: u64 = 1;
+/// Exit status when the monitor cannot go on.
+const EXIT_HOST_FAILED: u64 = 2;
+
+/// CPUs the monitor has stacks for.
+pub const MAX_CPUS: usize = 8;
+
+static OPTIONS: Once<Options> = Once::new();
+
+/// The options of this run.
+pub fn options() -> &'static Options {
+    OPTIONS.call_once(|| {
+        Options::from_command_line().unwrap_or_else(|| semihosting::exit(EXIT_HOST_FAILED))
+    })
+}
+
+/// Ends the run: something happened that a Realm's Linux never does.
+pub fn give_up(what: core::fmt::Arguments<'_>) -> ! {
+    say!("FAILED: {what}");
+    semihosting::exit(EXIT_HOST_FAILED)
+}
+
+/// Called by entry.S on the primary CPU, with the MMU on.
+#[unsafe(no_mangle)]
+extern "C" fn host_main() -> ! {
+    machine::set_up();
+    let (version, ..) = rmi::version(rmi::Version::V1_0);
+    check::equal("the RMM speaks RMI 1.0", version, rmi::Status::SUCCESS);
+    pool::set_up();
+    vm::build_all();
+    cpus::on_every_cpu(schedule::run);
+    vm::destroy_all();
+    counts::print();
+    check::equal("granules that are still out", pool::outstanding(), 0);
+    smc::report_preserved_registers();
+    semihosting::exit(if check::failures() == 0 { 0 } else { EXIT_CHECK_FAILED })
+}
+
+/// Called by the vectors for every exception that is not an expected fault of a probe.
+#[unsafe(no_mangle)]
+extern "C" fn host_unexpected(vector: u64) -> ! {
+    give_up(format_args!(
+        "exception at vector {vector:#x}: ESR {:#x} ELR {:#x} FAR {:#x}",
+        read_register!("esr_el2"),
+        read_register!("elr_el2"),
+        read_register!("far_el2")
+    ))
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    give_up(format_args!("{info}"))
+}
+
+global_asm!(
+    include_str!("../entry.S"),
+    include_str!("../host/entry.S"),
+    MAX_CPUS = const MAX_CPUS,
+    STACK_SIZE = const 65536,
+    MAIR = const mmu::MAIR,
+    TCR = const mmu::TCR,
+    SCTLR = const mmu::SCTLR,
+    LEVEL_1 = sym mmu::LEVEL_1,
+);

@@ -99,7 +99,7 @@ impl<'a, R: Regime> TransientRange<'a, R> {
             va,
             max_pa: self.space.max_pa(),
             format: self.space.format(),
-            asid: self.space.asid(),
+            operand: tlbi_operand(va, self.space.asid()),
             maintenance: self.maintenance,
             regime: PhantomData,
         })
@@ -167,7 +167,8 @@ pub struct TransientPage<'a, R> {
     va: VirtAddr,
     max_pa: PhysAddr,
     format: DescriptorFormat,
-    asid: u16,
+    /// What names it in a TLBI by address.
+    operand: u64,
     maintenance: Maintenance,
     regime: PhantomData<(R, *const ())>,
 }
@@ -239,6 +240,6 @@ impl<R: Regime> TransientPage<'_, R> {
     }
 
     fn invalidate(&self) {
-        self.maintenance.invalidate_leaf::<R>(tlbi_operand(self.va, self.asid));
+        self.maintenance.invalidate_leaf::<R>(self.operand);
     }
 }

@@ -32,4 +32,6 @@ pub mod status {
     pub const NO_MEMORY: i64 = -4;
     /// An argument is wrong.
     pub const INVALID: i64 = -5;
+    /// Not now: the same call is to be made again.
+    pub const AGAIN: i64 = -6;
 }

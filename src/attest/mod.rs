@@ -8,4 +8,5 @@
 pub mod cbor;
 pub mod claims;
 pub mod key;
+pub mod platform;
 pub mod token;

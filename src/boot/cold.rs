@@ -4,6 +4,7 @@
 //! Called by `entry.rs`, once each.
 
 use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 
 use log::{debug, info, warn};
 
@@ -13,6 +14,7 @@ use super::{registers, stacks};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
 use crate::arch::window::Window;
+use crate::attest::platform::Platform;
 use crate::console;
 use crate::cpu::{self, CpuFeatures, CpuIndex, MAX_CPUS, Stage};
 use crate::el3::arguments::{BootArguments, BootLimits, check_shared_buffer};
@@ -20,7 +22,7 @@ use crate::el3::error::BootError;
 use crate::el3::manifest::{Console, Header};
 use crate::granule::{GranuleEntry, GranuleTable, Waiters};
 use crate::mem::high_va;
-use crate::mem::{linker, low_va};
+use crate::mem::{SharedBuffer, linker, low_va};
 use crate::percpu::{self, CpuMemory};
 use crate::realm::vmid::VmidTable;
 use crate::rmi::Rmm;
@@ -40,8 +42,8 @@ static POOL: BootCell<[u8; POOL_SIZE]> = BootCell(UnsafeCell::new([0; POOL_SIZE]
 #[unsafe(link_section = ".low_tables")]
 static LOW_TABLES: BootCell<[Table; low_va::TABLES]> =
     BootCell(UnsafeCell::new([Table::EMPTY; low_va::TABLES]));
-static LOW_REGIONS: BootCell<RegionStorage<{ low_va::REGIONS }>> =
-    BootCell(UnsafeCell::new(RegionStorage::new()));
+static LOW_REGIONS: BootCell<MaybeUninit<RegionStorage<{ low_va::REGIONS }>>> =
+    BootCell(UnsafeCell::new(MaybeUninit::uninit()));
 static WAITERS: Waiters = Waiters::new();
 /// Tells all CPUs that this one is about to die, perhaps with locks.
 pub(super) fn abandon() {
@@ -67,7 +69,7 @@ struct Prepared {
     low: Context<'static, El2And0>,
 }
 
-static PREPARED: BootCell<Option<Prepared>> = BootCell(UnsafeCell::new(None));
+static PREPARED: spin::Once<Prepared> = spin::Once::new();
 
 /// A private copy of the page shared with EL3: what is checked is what is used.
 struct ManifestCopy {
@@ -143,9 +145,7 @@ pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
 
     cpu::enter_stage(Stage::LowMap);
     let low = build_low_map(shared_page, arguments.as_ref().ok(), &plan, consoles, max_pa, &mmu)?;
-    let prepared = Prepared { arguments, plan, manifest, features, max_pa, low };
-    // SAFETY: cold boot runs once, on one CPU.
-    unsafe { *PREPARED.0.get() = Some(prepared) };
+    PREPARED.call_once(|| Prepared { arguments, plan, manifest, features, max_pa, low });
     Ok(())
 }
 
@@ -179,7 +179,7 @@ fn build_low_map(
     // tables.
     let tables = unsafe { &mut *LOW_TABLES.0.get() };
     // SAFETY: as above, to the list of regions.
-    let storage = unsafe { &mut *LOW_REGIONS.0.get() };
+    let storage = unsafe { &mut *LOW_REGIONS.0.get() }.write(RegionStorage::new());
     let low = low_va::build(
         tables,
         storage,
@@ -208,8 +208,7 @@ fn build_low_map(
 /// Second half, under the Low VA map: the console first, then the High VA maps and the RMM.
 pub(super) fn finish() -> Result<(), BootError> {
     cpu::enter_stage(Stage::Console);
-    // SAFETY: cold boot runs once, on one CPU; `prepare` has ended.
-    let Some(prepared) = (unsafe { &*PREPARED.0.get() }) else {
+    let Some(prepared) = PREPARED.get() else {
         return Err(BootError::Unsupported("a cold boot that was not prepared"));
     };
     let header = prepared.manifest.header()?;
@@ -236,11 +235,29 @@ pub(super) fn finish() -> Result<(), BootError> {
     }
     let features = prepared.features;
     let dialect = arguments.version().dialect();
-    let rmm = Rmm::new(table, &VMIDS, dialect, &features);
+    let rmm = Rmm::new(table, &VMIDS, dialect, &features, platform(&arguments));
     handover::complete(Booted { rmm, arguments, features });
     info!("boot complete");
     cpu::enter_stage(Stage::Online);
     Ok(())
+}
+
+/// What EL3 gives for attestation, without which Realms run all the same.
+fn platform(arguments: &BootArguments) -> Option<&'static Platform> {
+    static PLATFORM: spin::Once<Platform> = spin::Once::new();
+    // SAFETY: the Low VA map has the page for good; the manifest in it was copied, and nothing else
+    // reads it.
+    let mut buffer = unsafe { SharedBuffer::new(arguments.shared_buffer()) };
+    match PLATFORM.try_call_once(|| Platform::ask(&mut buffer, arguments.version())) {
+        Ok(platform) => {
+            info!("attestation: platform token of {} bytes", platform.token().len());
+            Some(platform)
+        }
+        Err(why) => {
+            warn!("no attestation: {why}");
+            None
+        }
+    }
 }
 
 fn announce(arguments: &BootArguments, header: &Header<'_>) {

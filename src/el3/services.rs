@@ -23,6 +23,8 @@ pub enum Refusal {
     BadPas,
     /// -4: no memory, or no such service.
     NoMemory,
+    /// -6: the same call is to be made again.
+    Again,
     /// Any other status.
     Other(i64),
 }
@@ -33,15 +35,21 @@ impl Refusal {
             status::BAD_ADDRESS => Self::BadAddress,
             status::BAD_PAS => Self::BadPas,
             status::NO_MEMORY => Self::NoMemory,
+            status::AGAIN => Self::Again,
             other => Self::Other(other),
         }
     }
 }
 
-/// Calls a service, its identifier before its arguments; gives x1 when EL3 reports success.
+/// Calls a service, its identifier before its arguments; gives x1 and x2 when EL3 reports success.
+fn call_for_two<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<[u64; 2], Refusal> {
+    let [status, x1, x2, ..]: Registers = smc(service);
+    if status == 0 { Ok([x1, x2]) } else { Err(Refusal::from_status(status)) }
+}
+
+/// As [`call_for_two`]; gives x1.
 fn call<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<u64, Refusal> {
-    let [status, value, ..]: Registers = smc(service);
-    if status == 0 { Ok(value) } else { Err(Refusal::from_status(status)) }
+    call_for_two(service).map(|[x1, _]| x1)
 }
 
 /// Has EL3 move a granule from Non-secure to Realm PAS. EL3 flushes what caches hold of it, so that
@@ -75,6 +83,43 @@ pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_,
 /// The [`Refusal`]; [`Refusal::NoMemory`] also from an EL3 that has nothing to give out.
 pub fn reserve_memory(size: u64, alignment: u8) -> Result<PhysAddr, Refusal> {
     call([function::RESERVE_MEMORY, size, u64::from(alignment) << 56]).map(PhysAddr::new)
+}
+
+/// Has EL3 write the Realm attestation key, on P-384, to a buffer in the page shared with it.
+/// Returns the bytes of the key: a scalar, big-endian.
+///
+/// # Errors
+///
+/// The [`Refusal`].
+pub fn realm_key(buffer: PhysAddr, size: usize) -> Result<u64, Refusal> {
+    const P384: u64 = 0;
+    call([function::ATTEST_GET_REALM_KEY, buffer.get(), size as u64, P384])
+}
+
+/// A part of the platform token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hunk {
+    /// Its bytes.
+    pub size: u64,
+    /// Bytes that follow it. Undefined from an EL3 that knows no hunks.
+    pub remaining: u64,
+}
+
+/// Has EL3 write a hunk of the platform token to a buffer in the page shared with it: the first, if
+/// a challenge of this size is in the buffer, or else the next.
+///
+/// # Errors
+///
+/// The [`Refusal`]; [`Refusal::Again`] while EL3 has no answer yet.
+pub fn platform_token(
+    buffer: PhysAddr,
+    size: usize,
+    challenge_size: usize,
+) -> Result<Hunk, Refusal> {
+    let service = function::ATTEST_GET_PLAT_TOKEN;
+    let [size, remaining] =
+        call_for_two([service, buffer.get(), size as u64, challenge_size as u64])?;
+    Ok(Hunk { size, remaining })
 }
 
 /// Tells EL3 that this CPU does not boot. EL3 runs the host on it, and does not come back.

@@ -94,6 +94,11 @@ impl InterfaceVersion {
         self.is_at_least_0(7)
     }
 
+    /// Whether a platform token can come in several hunks: from 0.3 on.
+    pub const fn has_token_hunks(self) -> bool {
+        self.is_at_least_0(3)
+    }
+
     /// Whether x4 of a cold boot and x1 of a warm one are an activation token: from 0.8 on.
     pub const fn has_token(self) -> bool {
         self.is_at_least_0(8)

@@ -4,6 +4,7 @@
 use super::call::Dialect;
 use super::features::Features;
 use crate::arch::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::attest::platform::Platform;
 use crate::cpu::CpuFeatures;
 use crate::granule::GranuleTable;
 use crate::realm::vmid::VmidTable;
@@ -15,6 +16,8 @@ pub struct Rmm<'a> {
     pub(super) dialect: Dialect,
     pub(super) features: Features,
     pub(super) vmids: &'a VmidTable,
+    /// `None`: Realms get no tokens.
+    pub(super) attestation: Option<&'a Platform>,
     /// Whether the host has activated the RMM (RMI 2.0): its global state, INIT or ACTIVE.
     active: AtomicBool,
     refused_undelegates: AtomicU64,
@@ -22,18 +25,21 @@ pub struct Rmm<'a> {
 
 impl<'a> Rmm<'a> {
     /// An RMM over `granules` and `vmids`, which serve it alone, on CPUs with these features. It
-    /// speaks `dialect`.
+    /// speaks `dialect`, and gives tokens if it has
+    /// what they need.
     pub fn new(
         granules: GranuleTable<'a>,
         vmids: &'a VmidTable,
         dialect: Dialect,
         cpu: &CpuFeatures,
+        attestation: Option<&'a Platform>,
     ) -> Self {
         Self {
             granules,
             dialect,
             features: Features::new(cpu, dialect),
             vmids,
+            attestation,
             active: AtomicBool::new(false),
             refused_undelegates: AtomicU64::new(0),
         }
@@ -42,6 +48,11 @@ impl<'a> Rmm<'a> {
     /// The RMI that the host speaks.
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// What tokens of Realms need, if EL3 gave it.
+    pub fn attestation(&self) -> Option<&'a Platform> {
+        self.attestation
     }
 
     /// The granule array.

@@ -8,10 +8,13 @@ use sha2::{Digest, Sha384};
 use super::SAMPLE_KEY;
 
 /// Where the file is.
-const PATH: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/qemu/firmware/src/el3/platform_token.cbor");
+const PATH: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/qemu/firmware/src/el3/rmmd_services/platform_token.cbor"
+);
 /// The file.
-pub const TOKEN: &[u8] = include_bytes!("../../qemu/firmware/src/el3/platform_token.cbor");
+pub const TOKEN: &[u8] =
+    include_bytes!("../../qemu/firmware/src/el3/rmmd_services/platform_token.cbor");
 /// The key that signs it: no secret.
 const PLATFORM_KEY: [u8; 48] = [0x17; 48];
 /// As long as the token that TF-A serves on QEMU.

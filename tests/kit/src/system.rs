@@ -61,7 +61,7 @@ impl<'a> System<'a> {
         )?;
         attach(&machine);
         let cpu = CpuFeatures::read();
-        Ok(Self { machine, rmm: Rmm::new(granules, &storage.vmids, dialect, &cpu) })
+        Ok(Self { machine, rmm: Rmm::new(granules, &storage.vmids, dialect, &cpu, None) })
     }
 
     /// The context of a CPU of this system.

@@ -88,6 +88,38 @@ words! {
 }
 
 words! {
+    /// What EL3 answers to ATTEST_GET_REALM_KEY.
+    RealmKey {
+        /// The key that TF-A has on QEMU.
+        Sample = "sample",
+        /// E_RMM_UNK.
+        Unknown = "unknown",
+        /// A key that is 0.
+        Zero = "zero",
+        /// A key of 32 bytes.
+        Short = "short",
+    }
+}
+
+words! {
+    /// What EL3 answers to ATTEST_GET_PLAT_TOKEN.
+    PlatformToken {
+        /// The whole token at once, as TF-A on QEMU.
+        Whole = "whole",
+        /// Hunks of 500 bytes, before each of them E_RMM_AGAIN a few times.
+        Hunks = "hunks",
+        /// E_RMM_AGAIN for good.
+        Again = "again",
+        /// E_RMM_UNK after the first hunk.
+        Breaks = "breaks",
+        /// Hunks without end.
+        Endless = "endless",
+        /// An empty hunk.
+        Empty = "empty",
+    }
+}
+
+words! {
     /// A deliberate mistake in the boot manifest. All of it but the named mistake is valid.
     ManifestFault {
         /// The DRAM list's sum is not zero.
@@ -181,6 +213,10 @@ pub struct Options {
     pub fault: Option<ManifestFault>,
     /// `reserve-memory=nomem|unknown|grant`.
     pub reserve_memory: ReserveMemory,
+    /// `realm-key=sample|unknown|zero|short`.
+    pub realm_key: RealmKey,
+    /// `platform-token=whole|hunks|again|breaks|endless|empty`.
+    pub platform_token: PlatformToken,
     /// `payload=`: bytes at the start of the carve-out that RESERVE_MEMORY never hands out.
     pub payload: u64,
     /// `secure=BASE+SIZE`: DRAM that EL3 keeps in the Secure PAS.
@@ -247,6 +283,8 @@ impl Options {
             } else {
                 ReserveMemory::NoMemory
             },
+            realm_key: RealmKey::Sample,
+            platform_token: PlatformToken::Whole,
             payload: rmm_plat::LIMITS.image,
             secure: None,
             root: machine.root,
@@ -348,6 +386,10 @@ impl Options {
             "fault" => ManifestFault::from_word(value).map(|value| self.fault = Some(value)),
             "reserve-memory" => {
                 ReserveMemory::from_word(value).map(|value| self.reserve_memory = value)
+            }
+            "realm-key" => RealmKey::from_word(value).map(|value| self.realm_key = value),
+            "platform-token" => {
+                PlatformToken::from_word(value).map(|value| self.platform_token = value)
             }
             "payload" => number(value).map(|value| self.payload = value),
             "secure" => range(value).map(|value| self.secure = Some(value)),

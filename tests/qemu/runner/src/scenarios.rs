@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The table of scenarios, in the order they run: what is booted, and then what is called.
 
+mod attestation;
 mod boot;
 mod cpus;
 mod debugger;
@@ -29,6 +30,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(boot::manifest_faults());
     rows.extend(boot::failures());
     rows.extend(boot::control_registers(protection));
+    rows.extend(attestation::platform());
     rows.extend(rmi::commands());
     rows.extend(rmi::multiprocessor());
     rows.extend(cpus::cpus());

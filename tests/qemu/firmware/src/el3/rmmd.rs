@@ -11,6 +11,8 @@ use crate::boot::options;
 use crate::cpu::{Cpu, RmmPhase};
 use crate::world::{Frame, World, print_control_registers};
 
+use crate::rmmd_services::shared_page_is_zero;
+
 pub use rmm_abi::el3::{BOOT_COMPLETE, REQ_COMPLETE};
 
 /// Function numbers of the RMI, as TF-A forwards them.
@@ -72,6 +74,10 @@ pub fn boot_complete(cpu: &mut Cpu, code: u64, token: u64) -> *mut Frame {
         let pstate = cpu.world(World::Realm).frame.spsr;
         say!("EL3: CPU {} has DIT {} SSBS {}", cpu.index, pstate >> 24 & 1, pstate >> 12 & 1);
         print_control_registers(cpu);
+    }
+    if code == 0 && cpu.index == 0 {
+        let left = if shared_page_is_zero() { "is zero" } else { "still holds something" };
+        say!("EL3: the page shared with the RMM {left}");
     }
     if code == 0 {
         say!("EL3: RMM booted on CPU {}", cpu.index);

@@ -5,13 +5,16 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use rmm_abi::el3::{self, status};
-use rmm_test_firmware::options::{GRANULE, Options, ReserveMemory};
+use rmm_test_firmware::options::{GRANULE, ReserveMemory};
 use rmm_test_firmware::{say, smccc};
 
 use crate::boot::options;
 use crate::gpt::{Gpi, GptError, gpt};
-use crate::mmu;
 use crate::world::Frame;
+
+mod attestation;
+
+pub use attestation::shared_page_is_zero;
 
 /// Status of a service, for the RMM's x0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +26,8 @@ enum Status {
     BadPas = status::BAD_PAS,
     NoMemory = status::NO_MEMORY,
     Invalid = status::INVALID,
+    Again = status::AGAIN,
 }
-
-/// A raw P-384 private key: the length is what matters here, nothing is signed with it.
-const REALM_KEY: [u64; 6] = [0x5a5a_0001_5a5a_0001; 6];
-/// Stands for the platform token: an empty CBOR map.
-const PLATFORM_TOKEN: u64 = 0xa0;
 
 /// Serves one call of the RMM; it resumes with the results in its registers.
 pub fn serve(frame: &mut Frame) {
@@ -36,11 +35,8 @@ pub fn serve(frame: &mut Frame) {
     let status = match fid {
         el3::GRANULE_DELEGATE => transition(x1, Gpi::Nonsecure, Gpi::Realm),
         el3::GRANULE_UNDELEGATE => transition(x1, Gpi::Realm, Gpi::Nonsecure),
-        el3::ATTEST_GET_REALM_KEY => realm_key(x1, x2, x3, &mut frame.x[1]),
-        el3::ATTEST_GET_PLAT_TOKEN => {
-            frame.x[2] = 0;
-            platform_token(x1, x2, x3, &mut frame.x[1])
-        }
+        el3::ATTEST_GET_REALM_KEY => attestation::realm_key(x1, x2, x3, &mut frame.x[1]),
+        el3::ATTEST_GET_PLAT_TOKEN => attestation::platform_token(frame, x1, x2, x3),
         el3::EL3_FEATURES => features(x1, &mut frame.x[1]),
         el3::RESERVE_MEMORY => reserve_memory(x1, x2, &mut frame.x[1]),
         _ => {
@@ -66,38 +62,6 @@ fn transition(address: u64, from: Gpi, to: Gpi) -> Status {
             }
         }
     }
-}
-
-/// Word index in the shared page of a buffer the RMM names, if all of it lies inside.
-fn buffer_word(options: &Options, address: u64, size: u64) -> Option<usize> {
-    let offset = address.checked_sub(options.shared_page())?;
-    let inside = offset.checked_add(size)? <= GRANULE && offset.is_multiple_of(8);
-    usize::try_from(offset / 8).ok().filter(|_| inside)
-}
-
-fn realm_key(address: u64, size: u64, curve: u64, length: &mut u64) -> Status {
-    const P384: u64 = 0;
-    let Some(word) = buffer_word(options(), address, size) else { return Status::BadAddress };
-    if curve != P384 || size < size_of_val(&REALM_KEY) as u64 {
-        return Status::Invalid;
-    }
-    for (index, value) in REALM_KEY.iter().enumerate() {
-        // SAFETY: `buffer_word` keeps the write inside the page behind the window.
-        unsafe { mmu::shared_page().add(word + index).write_volatile(*value) };
-    }
-    *length = size_of_val(&REALM_KEY) as u64;
-    Status::Ok
-}
-
-fn platform_token(address: u64, size: u64, challenge: u64, chunk: &mut u64) -> Status {
-    let Some(word) = buffer_word(options(), address, size) else { return Status::BadAddress };
-    if !matches!(challenge, 0 | 32 | 48 | 64) || size < 8 {
-        return Status::Invalid;
-    }
-    // SAFETY: `buffer_word` keeps the write inside the page behind the window.
-    unsafe { mmu::shared_page().add(word).write_volatile(PLATFORM_TOKEN) };
-    *chunk = 1;
-    Status::Ok
 }
 
 fn features(register: u64, value: &mut u64) -> Status {

@@ -434,12 +434,18 @@ pub fn costs() -> Vec<Scenario> {
         Scenario::new(name, "boot-costs", format!("boots take few instructions {what}"))
             .cpus(2)
             .instruction_count()
-            .expect(r"^instructions: cold boot: \d+$")
             .expect(r"^instructions: the third warm boot: \d+$")
     };
     vec![
-        row("boot-instructions", "for 32 CPUs and 3 GiB of DRAM"),
+        row("boot-instructions", "for 32 CPUs and 3 GiB of DRAM")
+            .option("realm-key=unknown")
+            .expect(r"^instructions: cold boot: \d+$"),
         row("boot-instructions-reserved", "in memory that EL3 reserves")
-            .option("reserve-memory=grant"),
+            .option("realm-key=unknown")
+            .option("reserve-memory=grant")
+            .expect(r"^instructions: cold boot: \d+$"),
+        row("boot-instructions-attestation", "to set up the key for attestation")
+            .option("argument=1")
+            .expect(r"^figure: Attestation, instructions \| cold boot with a key \| \d+$"),
     ]
 }

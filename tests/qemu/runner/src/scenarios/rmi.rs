@@ -153,6 +153,7 @@ pub fn costs() -> Vec<Scenario> {
             "the cost of each command is printed, and repeats",
         )
         .cpus(2)
+        .option("realm-key=unknown")
         .instruction_count()
         .expect(r"^figure: Instructions, RMI \d\.0 \| cold boot, a bank of 3 GiB \| \d+$")
         .expect(r"^figure: Instructions, RMI \d\.0 \| RMI_VERSION \| \d+$"),

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Services for attestation: the Realm key and the platform token of TF-A on QEMU, or what an
+//! option of the run says.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use rmm_test_firmware::options::{GRANULE, PlatformToken, RealmKey};
+
+use super::Status;
+use crate::boot::options;
+use crate::mmu;
+use crate::world::Frame;
+
+/// The key that TF-A serves on QEMU and FVP.
+const REALM_KEY: [u8; 48] = [
+    0x20, 0x11, 0xc7, 0xf0, 0x3c, 0xee, 0x43, 0x25, 0x17, 0x6e, 0x52, 0x4f, 0x03, 0x3c, 0x0c, 0xe1,
+    0xe2, 0x1a, 0x76, 0xe6, 0xc1, 0xa4, 0xf0, 0xb8, 0x39, 0xaa, 0x1d, 0xf6, 0x1e, 0x0e, 0x8a, 0x5c,
+    0x8a, 0x05, 0x74, 0x0f, 0x9b, 0x69, 0xef, 0xa7, 0xeb, 0x1a, 0x41, 0x85, 0xbd, 0x11, 0x7f, 0x68,
+];
+/// Bound to that key. `tests/host/attest/platform_token.rs` makes it.
+const TOKEN: &[u8] = include_bytes!("platform_token.cbor");
+/// The SHA-256 of the public half of the key as a COSE_Key.
+const CHALLENGE: [u8; 32] = [
+    0x0d, 0x22, 0xe0, 0x8a, 0x98, 0x46, 0x90, 0x58, 0x48, 0x63, 0x18, 0x28, 0x34, 0x89, 0xbd, 0xb3,
+    0x6f, 0x09, 0xdb, 0xef, 0xeb, 0x18, 0x64, 0xdf, 0x43, 0x3f, 0xa6, 0xe5, 0x4e, 0xa2, 0xd7, 0x11,
+];
+/// Bytes of a hunk.
+const HUNK: usize = 500;
+
+/// The byte in the shared page at which a buffer begins that the RMM names, if all of it lies
+/// inside.
+fn buffer_start(address: u64, size: u64) -> Result<usize, Status> {
+    let offset = address.checked_sub(options().shared_page()).filter(|offset| *offset < GRANULE);
+    let offset = offset.ok_or(Status::BadAddress)?;
+    if offset.checked_add(size).is_none_or(|end| end > GRANULE) {
+        return Err(Status::Invalid);
+    }
+    usize::try_from(offset).map_err(|_| Status::BadAddress)
+}
+
+fn write(start: usize, bytes: &[u8]) {
+    for (offset, byte) in bytes.iter().enumerate() {
+        // SAFETY: `buffer_start` keeps the write inside the page behind the window.
+        unsafe { mmu::shared_page().cast::<u8>().add(start + offset).write_volatile(*byte) };
+    }
+}
+
+/// Whether the shared page holds `bytes` from `start` on.
+fn holds(start: usize, bytes: impl IntoIterator<Item = u8>) -> bool {
+    bytes.into_iter().enumerate().all(|(offset, byte)| {
+        // SAFETY: as for writing.
+        unsafe { mmu::shared_page().cast::<u8>().add(start + offset).read_volatile() == byte }
+    })
+}
+
+/// Whether nothing is left in the shared page.
+pub fn shared_page_is_zero() -> bool {
+    holds(0, (0..GRANULE).map(|_| 0))
+}
+
+pub fn realm_key(address: u64, size: u64, curve: u64, length: &mut u64) -> Status {
+    const P384: u64 = 0;
+    let key = match options().realm_key {
+        RealmKey::Sample => REALM_KEY,
+        RealmKey::Zero | RealmKey::Short => [0; 48],
+        RealmKey::Unknown => return Status::Unknown,
+    };
+    let start = match buffer_start(address, size) {
+        Ok(start) => start,
+        Err(status) => return status,
+    };
+    if curve != P384 || size < key.len() as u64 {
+        return Status::Invalid;
+    }
+    write(start, &key);
+    *length = if options().realm_key == RealmKey::Short { 32 } else { key.len() as u64 };
+    Status::Ok
+}
+
+pub fn platform_token(frame: &mut Frame, address: u64, size: u64, challenge: u64) -> Status {
+    /// How often the RMM has asked for this hunk, and bytes handed out before it.
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    static DONE: AtomicU64 = AtomicU64::new(0);
+    let start = match buffer_start(address, size) {
+        Ok(start) => start,
+        Err(status) => return status,
+    };
+    if !matches!(challenge, 0 | 32 | 48 | 64) || size < HUNK as u64 {
+        return Status::Invalid;
+    }
+    if challenge != 0 {
+        if !holds(start, CHALLENGE) {
+            return Status::Invalid;
+        }
+        DONE.store(0, Ordering::Relaxed);
+    }
+    let kind = options().platform_token;
+    let done = usize::try_from(DONE.load(Ordering::Relaxed)).unwrap_or(0);
+    let (hunk, remaining): (&[u8], usize) = match kind {
+        PlatformToken::Whole => (TOKEN, 0),
+        PlatformToken::Again => return Status::Again,
+        PlatformToken::Empty => (&[], 0),
+        PlatformToken::Breaks if done != 0 => return Status::Unknown,
+        PlatformToken::Endless => (&TOKEN[..HUNK], HUNK),
+        PlatformToken::Hunks | PlatformToken::Breaks => {
+            let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+            if asked % 4 != 3 {
+                return Status::Again;
+            }
+            let rest = &TOKEN[done..];
+            let (hunk, rest) = rest.split_at(rest.len().min(HUNK));
+            (hunk, rest.len())
+        }
+    };
+    DONE.store((done + hunk.len()) as u64, Ordering::Relaxed);
+    write(start, hunk);
+    frame.x[1] = hunk.len() as u64;
+    // Before hunks there was no such output.
+    const HUNKS: u32 = 3;
+    if options().interface.major() != 0 || options().interface.0 & 0xffff >= HUNKS {
+        frame.x[2] = remaining as u64;
+    }
+    Status::Ok
+}

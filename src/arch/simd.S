@@ -20,9 +20,18 @@
     .endm
 
     .macro  each_z what
-    .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     \what   z\number, [x0, #\number, mul vl]
     .endr
+    .altmacro
+    .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    upper_z \what, %(\number + 16), \number
+    .endr
+    .noaltmacro
+    .endm
+
+    .macro  upper_z what, register, number
+    \what   z\register, [x1, #\number, mul vl]
     .endm
 
     .macro  each_p what
@@ -43,7 +52,7 @@ simd_load_v:
     each_pair ldp, x0
     ret
 
-// x0 = 32 vectors of the current length, one behind the other.
+// x0 = Z0 to Z15, x1 = Z16 to Z31, of the current length, one behind the other.
     .global simd_save_z
 simd_save_z:
     each_z  str
@@ -76,6 +85,21 @@ simd_save_ffr:
 simd_load_ffr:
     ldr     p0, [x0]
     wrffr   p0.b
+    ret
+
+// Zeroes all predicates and the First Fault Register.
+    .global simd_clear_p
+simd_clear_p:
+    .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    pfalse  p\number\().b
+    .endr
+    wrffr   p0.b
+    ret
+
+// Gives the bytes of a vector.
+    .global simd_vector_bytes
+simd_vector_bytes:
+    rdvl    x0, #1
     ret
 
     .arch_extension nosve

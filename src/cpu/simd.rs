@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The SIMD registers: those of a REC, and what is kept of the host's while a REC has them.
-//!
-//! The host's stay in the CPU until the REC first uses any. A REC that uses none costs nothing.
+//! The SIMD registers of a CPU: which there are, and what is kept of the host's while somebody else
+//! has them.
 
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -9,7 +8,7 @@ use crate::arch::barrier;
 use crate::arch::simd::{self, FirstFault, Predicates, ScalableVectors, Vectors};
 use crate::arch::sysreg::el1::{
     CPTR_EL2, FPCR, FPMR, FPSR, ID_AA64PFR0_EL1, ID_AA64PFR1_EL1, ID_AA64PFR2_EL1,
-    ID_AA64SMFR0_EL1, SMCR_EL2, SVCR, ZCR_EL2,
+    ID_AA64SMFR0_EL1, SMCR_EL2, SVCR, ZCR_EL2, ZCR_EL12,
 };
 use crate::arch::sysreg::fields;
 
@@ -46,41 +45,47 @@ const STREAMING: u64 = 1 << 0;
 const MAX_LENGTH: u64 = 0xf;
 
 /// Opens all SIMD registers to the RMM.
-fn open() {
+pub fn open() {
     let open = fields::CPTR_EL2::FPEN::None + fields::CPTR_EL2::ZEN::None;
     CPTR_EL2.set((open + fields::CPTR_EL2::SMEN::None).value);
     barrier::isb();
 }
 
-/// The SIMD registers of a REC. It has no SVE.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct RecSimd {
-    v: Vectors,
-    fpsr: u64,
-    fpcr: u64,
+/// Has `body` look at SIMD registers, with traps as they were after it.
+fn while_open<R>(body: impl FnOnce() -> R) -> R {
+    let traps = CPTR_EL2.get();
+    open();
+    let result = body();
+    CPTR_EL2.set(traps);
+    result
 }
 
-impl RecSimd {
-    fn save(&mut self) {
-        simd::save_v(&mut self.v);
-        self.fpsr = FPSR.get();
-        self.fpcr = FPCR.get();
-    }
+/// Whether this CPU is in streaming mode. It has SME.
+pub fn is_streaming() -> bool {
+    while_open(|| SVCR.get() & STREAMING != 0)
+}
 
-    /// What is above V0 to V31 becomes zero: a write to V does that.
-    fn load(&self) {
-        simd::load_v(&self.v);
-        FPSR.set(self.fpsr);
-        FPCR.set(self.fpcr);
+/// The greatest vector length of this CPU, as ZCR_EL2.LEN has it; `None` without SVE.
+pub fn greatest_length() -> Option<u8> {
+    if !SimdFeatures::read().sve {
+        return None;
     }
+    let bytes = while_open(|| {
+        let hosts = ZCR_EL2.get();
+        ZCR_EL2.set(MAX_LENGTH);
+        barrier::isb();
+        let bytes = simd::vector_bytes();
+        ZCR_EL2.set(hosts);
+        bytes
+    });
+    u8::try_from((bytes / 16).saturating_sub(1)).ok()
 }
 
 /// What is kept of the host's SIMD registers, at the greatest vector length.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct HostSimd {
-    z: ScalableVectors,
+    z: [ScalableVectors; 2],
     p: Predicates,
     ffr: FirstFault,
     fpsr: u64,
@@ -88,14 +93,17 @@ pub struct HostSimd {
     fpmr: u64,
     svcr: u64,
     zcr: u64,
+    zcr_el1: u64,
     smcr: u64,
     v: Vectors,
+    /// Whether V0 to V31 are all there is: without SVE, or because the host has said so.
+    only_v: bool,
 }
 
 impl HostSimd {
     /// Nothing is kept.
     pub const NONE: Self = Self {
-        z: ScalableVectors::ZERO,
+        z: [ScalableVectors::ZERO; 2],
         p: Predicates::ZERO,
         ffr: FirstFault::ZERO,
         fpsr: 0,
@@ -103,8 +111,10 @@ impl HostSimd {
         fpmr: 0,
         svcr: 0,
         zcr: 0,
+        zcr_el1: 0,
         smcr: 0,
         v: [0; 32],
+        only_v: false,
     };
 
     /// Whether FFR can be accessed in the mode that SVCR says.
@@ -112,9 +122,11 @@ impl HostSimd {
         self.svcr & STREAMING == 0 || features.fa64
     }
 
-    /// Saves the host's registers and leaves streaming mode. ZA and ZT0 stay where they are: a Realm
-    /// cannot reach them.
-    fn save(&mut self, features: SimdFeatures) {
+    /// Saves the host's registers and leaves streaming mode. The vector length is the greatest
+    /// then. ZA and ZT0 stay where they are: nobody else can reach them.
+    ///
+    /// With `no_live_sve` the host needs V0 to V31 alone, outside streaming mode.
+    pub fn save(&mut self, features: SimdFeatures, no_live_sve: bool) {
         self.svcr = if features.sme { SVCR.get() } else { 0 };
         let streaming = self.svcr & STREAMING != 0;
         self.fpsr = FPSR.get();
@@ -122,21 +134,24 @@ impl HostSimd {
         self.fpmr = if features.fpmr { FPMR.get() } else { 0 };
         if features.sve {
             self.zcr = ZCR_EL2.get();
+            self.zcr_el1 = ZCR_EL12.get();
             ZCR_EL2.set(MAX_LENGTH);
         }
         if streaming {
             self.smcr = SMCR_EL2.get();
             SMCR_EL2.set(self.smcr | MAX_LENGTH);
         }
-        if features.sve || streaming {
-            barrier::isb();
-            simd::save_z(&mut self.z);
+        barrier::isb();
+        self.only_v = !streaming && (no_live_sve || !features.sve);
+        if self.only_v {
+            simd::save_v(&mut self.v);
+        } else {
+            let [low, high] = &mut self.z;
+            simd::save_z(low, high);
             simd::save_p(&mut self.p);
             if self.has_ffr(features) {
                 simd::save_ffr(&mut self.ffr);
             }
-        } else {
-            simd::save_v(&mut self.v);
         }
         if streaming {
             SVCR.set(self.svcr & !STREAMING);
@@ -144,24 +159,35 @@ impl HostSimd {
         }
     }
 
-    fn load(&self, features: SimdFeatures) {
+    /// Loads the host's registers. What another had in them is gone.
+    pub fn load(&self, features: SimdFeatures) {
         let streaming = self.svcr & STREAMING != 0;
+        if features.sve {
+            ZCR_EL2.set(MAX_LENGTH);
+            barrier::isb();
+        }
         if streaming {
             SVCR.set(self.svcr);
             barrier::isb();
         }
-        if features.sve || streaming {
+        if self.only_v {
+            // What is above V0 to V31 becomes zero: a write to V does that.
+            simd::load_v(&self.v);
+            if features.sve {
+                simd::clear_p();
+            }
+        } else {
             // FFR is loaded through P0.
             if self.has_ffr(features) {
                 simd::load_ffr(&self.ffr);
             }
-            simd::load_z(&self.z);
+            let [low, high] = &self.z;
+            simd::load_z(low, high);
             simd::load_p(&self.p);
-        } else {
-            simd::load_v(&self.v);
         }
         if features.sve {
             ZCR_EL2.set(self.zcr);
+            ZCR_EL12.set(self.zcr_el1);
         }
         if streaming {
             SMCR_EL2.set(self.smcr);
@@ -170,40 +196,6 @@ impl HostSimd {
         FPCR.set(self.fpcr);
         if features.fpmr {
             FPMR.set(self.fpmr);
-        }
-    }
-}
-
-/// Who has the SIMD registers of this CPU during a run: the host, until the REC uses them.
-#[derive(Debug)]
-pub struct SimdOwner<'c> {
-    host: &'c mut HostSimd,
-    is_rec: bool,
-}
-
-impl<'c> SimdOwner<'c> {
-    /// The host has them; `host` is where its own are kept.
-    pub fn host(host: &'c mut HostSimd) -> Self {
-        Self { host, is_rec: false }
-    }
-
-    /// Gives them to the REC, which has used one for the first time in this run.
-    pub fn take(&mut self, rec: &RecSimd) {
-        if !self.is_rec {
-            open();
-            self.host.save(SimdFeatures::read());
-            rec.load();
-            self.is_rec = true;
-        }
-    }
-
-    /// Gives them back to the host.
-    pub fn give_back(&mut self, rec: &mut RecSimd) {
-        if self.is_rec {
-            open();
-            rec.save();
-            self.host.load(SimdFeatures::read());
-            self.is_rec = false;
         }
     }
 }

@@ -178,16 +178,29 @@ impl RunningAuxiliary<'_> {
 
     /// What a granule holds. Maps its part if that is not mapped yet.
     pub fn get<T: AuxiliaryContent>(&mut self) -> &mut T {
+        let content = self.content::<T>();
+        // SAFETY: mapped until `self` is dropped, aligned, and large enough (`FITS`);
+        // `AuxiliaryContent` vouches for the bits; the granule is this CPU's alone (`AuxiliaryOf`),
+        // and `self` borrowed whole.
+        unsafe { &mut *content }
+    }
+
+    /// What two granules hold, at once.
+    pub fn pair<A: AuxiliaryContent, B: AuxiliaryContent>(&mut self) -> (&mut A, &mut B) {
+        const { assert!(A::GRANULE != B::GRANULE, "different granules") };
+        let (a, b) = (self.content::<A>(), self.content::<B>());
+        // SAFETY: as for one; the granules are different ones.
+        unsafe { (&mut *a, &mut *b) }
+    }
+
+    /// Where the content of a granule is. Maps its part if that is not mapped yet.
+    fn content<T: AuxiliaryContent>(&mut self) -> *mut T {
         let () = T::FITS;
         let part = const { AuxiliaryPart::of(T::GRANULE) };
         let index = const { (T::GRANULE - AuxiliaryPart::of(T::GRANULE).extent().granule) as u64 };
         let base = self.map(part).start.get() + index * GRANULE_SIZE;
         let Some(granule) = self.granules.get(T::GRANULE) else { panic!("checked by `FITS`") };
-        let window = Window::new(VirtAddr::new(base), granule.get());
-        // SAFETY: mapped until `self` is dropped, aligned, and large enough (`FITS`);
-        // `AuxiliaryContent` vouches for the bits; the granule is this CPU's alone (`AuxiliaryOf`),
-        // and `self` borrowed whole.
-        unsafe { &mut *window.pointer().cast::<T>() }
+        Window::new(VirtAddr::new(base), granule.get()).pointer().cast()
     }
 }
 

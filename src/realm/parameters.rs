@@ -7,6 +7,7 @@ use core::mem::offset_of;
 
 use zerocopy::FromZeros;
 
+use super::features::RealmFeatures;
 use super::measurement::{HashAlgorithm, MeasuredRealmParameters};
 use super::stage2::{Stage2, Stage2Features};
 use super::vmid::Vmid;
@@ -32,6 +33,8 @@ pub struct RealmLimits {
     pub physical_bits: u8,
     /// Whether stage 2 has 52-bit descriptors.
     pub lpa2: bool,
+    /// The greatest vector length of SVE, as ZCR_EL2.LEN has it; `None` without SVE.
+    pub sve_length: Option<u8>,
     /// Breakpoints, less one.
     pub breakpoints: u8,
     /// Watchpoints, less one.
@@ -49,6 +52,8 @@ pub enum RealmParametersError {
     Flags,
     /// The IPA width is less than 32, or too large.
     IpaBits,
+    /// The vector length is more than the CPUs have.
+    SveLength,
     /// Breakpoints are 0, which is reserved, or too many.
     Breakpoints,
     /// Watchpoints are 0, which is reserved, or too many.
@@ -105,10 +110,19 @@ impl HostRealmParameters {
     /// The first rule that is broken.
     pub fn validate(&self, limits: &RealmLimits) -> Result<RealmParameters, RealmParametersError> {
         let host = &self.attributes;
-        let supported = if limits.lpa2 { RealmFlags::LPA2 } else { RealmFlags::empty() };
+        let mut supported = RealmFlags::empty();
+        supported.set(RealmFlags::LPA2, limits.lpa2);
+        supported.set(RealmFlags::SVE, limits.sve_length.is_some());
         let flags = RealmFlags::from_bits(host.flags)
             .filter(|flags| supported.contains(*flags))
             .ok_or(RealmParametersError::Flags)?;
+        let sve_length = match limits.sve_length {
+            Some(most) if flags.contains(RealmFlags::SVE) => u8::try_from(host.sve_vl)
+                .ok()
+                .filter(|length| *length <= most)
+                .ok_or(RealmParametersError::SveLength)?,
+            _ => 0,
+        };
         let breakpoints =
             within(host.num_bps, limits.breakpoints).ok_or(RealmParametersError::Breakpoints)?;
         let watchpoints =
@@ -129,8 +143,12 @@ impl HostRealmParameters {
             measured,
             stage2,
             personalization: self.rpv,
-            breakpoints,
-            watchpoints,
+            features: RealmFeatures {
+                has_sve: flags.contains(RealmFlags::SVE),
+                sve_length,
+                breakpoints,
+                watchpoints,
+            },
         })
     }
 
@@ -213,8 +231,6 @@ pub struct RealmParameters {
     pub stage2: Stage2,
     /// The Realm Personalization Value.
     pub personalization: [u64; 8],
-    /// Breakpoints, less one.
-    pub breakpoints: u8,
-    /// Watchpoints, less one.
-    pub watchpoints: u8,
+    /// The optional features of the CPU that the Realm gets.
+    pub features: RealmFeatures,
 }

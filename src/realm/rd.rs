@@ -3,6 +3,7 @@
 //!
 //! It is read and written under the lock of that granule. The granule's references count the RECs.
 
+use super::features::RealmFeatures;
 use super::measurement::{InitialMeasurement, MEASUREMENT_SLOTS, Measurement};
 use super::parameters::RealmParameters;
 use super::stage2::Stage2;
@@ -43,10 +44,8 @@ pub struct RealmDescriptor {
     pub stage2: Stage2,
     /// The Realm Personalization Value.
     pub personalization: [u64; 8],
-    /// Breakpoints, less one.
-    pub breakpoints: u8,
-    /// Watchpoints, less one.
-    pub watchpoints: u8,
+    /// The optional features that its RECs have.
+    pub features: RealmFeatures,
 }
 
 // SAFETY: zero is a value of each field; no other type is the content of an RD.
@@ -66,7 +65,6 @@ impl RealmDescriptor {
         self.initial_measurement = InitialMeasurement::new(&parameters.measured);
         self.stage2 = parameters.stage2;
         self.personalization = parameters.personalization;
-        self.breakpoints = parameters.breakpoints;
-        self.watchpoints = parameters.watchpoints;
+        self.features = parameters.features;
     }
 }

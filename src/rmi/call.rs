@@ -209,11 +209,12 @@ impl fmt::Debug for Command {
 /// Makes the table of a dialect, `COMMANDS`.
 ///
 /// Each row is `NAME(argument: Type, ...) -> [output, ...] = handler;`, NAME being that of its
-/// function identifier in [`abi::rmi::function`](crate::abi::rmi::function).
+/// function identifier in [`abi::rmi::function`](crate::abi::rmi::function). With `, with no_live_sve` at
+/// its end the handler also takes the SVE hint.
 macro_rules! commands {
     ($(
         $name:ident($($argument:ident: $type:ident),*) $(-> [$($output:ident),*])?
-            = $handler:path;
+            = $handler:path $(, with $hint:ident)?;
     )*) => {
         /// The commands of this dialect.
         pub const COMMANDS: &[$crate::rmi::Command] = &[$($crate::rmi::Command {
@@ -223,11 +224,11 @@ macro_rules! commands {
             outputs: &[$($(stringify!($output)),*)?],
             serve: |rmm, cpu, registers| {
                 const OUTPUTS: usize = <[&str]>::len(&[$($(stringify!($output)),*)?]);
-                let [_, $($argument,)* ..] = *registers;
+                let [_x0, $($argument,)* ..] = *registers;
                 $crate::rmi::call::answer::<OUTPUTS>(registers, || {
                     $(let $argument = <$type as $crate::rmi::call::Argument>::decode($argument)
                         .ok_or($crate::rmi::call::Status::Input)?;)*
-                    $handler(rmm, cpu $(, $argument)*)
+                    $handler(rmm, cpu $(, $argument)* $(, $crate::rmi::call::$hint(_x0))?)
                 });
             },
         }),*];
@@ -295,6 +296,11 @@ impl Dispatch {
         let index = function(registers).wrapping_sub(FIRST);
         *self.0.get(usize::try_from(index).ok()?)?
     }
+}
+
+/// Whether x0 says that the caller has no live state of SVE (SMCCC 1.4).
+pub(super) const fn no_live_sve(x0: u64) -> bool {
+    x0 & SVE_HINT != 0
 }
 
 /// The function identifier in x0, without the SVE hint.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI_FEATURES: what this RMM does on this CPU.
 //!
-//! Nothing is claimed that is not implemented: no SVE, no PMU, no devices, no
+//! Nothing is claimed that is not implemented: no PMU, no devices, no
 //! MEC; in RMI 2.0, no Realms.
 
 use super::call::{Dialect, Outcome};
 use super::state::Rmm;
 use crate::address::PhysAddr;
-use crate::cpu::CpuFeatures;
+use crate::cpu::{CpuFeatures, simd};
 use crate::percpu::Cpu;
 use crate::realm::parameters::RealmLimits;
 use crate::realm::rd::MAX_RECS_ORDER;
@@ -29,6 +29,8 @@ pub(super) struct Features {
 mod field {
     pub(super) const S2SZ: u32 = 0;
     pub(super) const LPA2: u32 = 8;
+    pub(super) const SVE_EN: u32 = 9;
+    pub(super) const SVE_VL: u32 = 10;
     pub(super) const NUM_BPS: u32 = 14;
     pub(super) const NUM_WPS: u32 = 20;
     pub(super) const HASH_SHA_256: u32 = 32;
@@ -52,6 +54,7 @@ impl Features {
             ipa_bits,
             physical_bits,
             lpa2,
+            sve_length: simd::greatest_length(),
             breakpoints: cpu.breakpoints(),
             watchpoints: cpu.watchpoints(),
             vmid_bits: cpu.vmid_bits(),
@@ -59,6 +62,8 @@ impl Features {
         };
         let both = u64::from(ipa_bits) << field::S2SZ
             | u64::from(lpa2) << field::LPA2
+            | u64::from(limits.sve_length.is_some()) << field::SVE_EN
+            | u64::from(limits.sve_length.unwrap_or(0)) << field::SVE_VL
             | u64::from(limits.breakpoints) << field::NUM_BPS
             | u64::from(limits.watchpoints) << field::NUM_WPS;
         let (register0, register1) = match dialect {

@@ -59,10 +59,22 @@ pub fn hcr_of_rmm() -> u64 {
     (HCR::RW::EL1IsAarch64 + HCR::E2H::EnableOsAtEl2 + HCR::APK::SET + HCR::API::SET).value
 }
 
-/// CPTR_EL2: SVE, SME, trace and activity monitors trap, and floating point until the REC has the
-/// SIMD registers.
-pub fn cptr(owns_simd: bool) -> u64 {
-    (CPTR_EL2::TTA::SET + CPTR_EL2::TAM::SET).value | flag(owns_simd, CPTR_EL2::FPEN::None)
+/// What of the SIMD registers a REC can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenSimd {
+    /// None: they are the host's.
+    None,
+    /// V0 to V31: floating point and Advanced SIMD.
+    Vectors,
+    /// Those of SVE too.
+    Sve,
+}
+
+/// CPTR_EL2: SME, trace and activity monitors trap, and what of SIMD is not open.
+pub fn cptr(open: OpenSimd) -> u64 {
+    (CPTR_EL2::TTA::SET + CPTR_EL2::TAM::SET).value
+        | flag(open != OpenSimd::None, CPTR_EL2::FPEN::None)
+        | flag(open == OpenSimd::Sve, CPTR_EL2::ZEN::None)
 }
 
 /// MDCR_EL2: debug, trace, profiling and PMU registers trap, and nothing is counted at EL2.
@@ -121,8 +133,9 @@ mod tests {
 
     #[test]
     fn the_other_controls_are_what_the_architecture_calls_these_bits() {
-        assert_eq!(cptr(false), 0x5000_0000);
-        assert_eq!(cptr(true), 0x5030_0000);
+        assert_eq!(cptr(OpenSimd::None), 0x5000_0000);
+        assert_eq!(cptr(OpenSimd::Vectors), 0x5030_0000);
+        assert_eq!(cptr(OpenSimd::Sve), 0x5033_0000);
         let traps = [5, 6, 9, 10, 11, 14, 17, 19, 23, 27, 28];
         assert_eq!(mdcr(6), traps.iter().fold(6, |bits, bit| bits | 1 << bit));
         assert_eq!(cnthctl([false, false]), 0xc00);

@@ -21,6 +21,8 @@ pub struct View<'a> {
     pub ipa_end: u64,
     /// The first IPA that is not protected.
     pub protected_end: u64,
+    /// Whether it has SVE.
+    pub has_sve: bool,
 }
 
 impl View<'_> {
@@ -93,6 +95,7 @@ fn synchronous(syndrome: &Syndrome, view: &View<'_>) -> Action {
             Action::ExitPast(Exit { esr, ..Exit::new(ExitReason::Sync) })
         }
         class::SIMD => Action::Simd,
+        class::SVE if view.has_sve => Action::Simd,
         class::SMC => Action::Call,
         class::SYSTEM_REGISTER => system_register(syndrome, view),
         class::INSTRUCTION_ABORT => instruction_abort(syndrome, view),

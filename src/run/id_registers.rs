@@ -10,6 +10,7 @@ use crate::arch::sysreg::el1::*;
 use crate::arch::sysreg::{
     ID_AA64DFR0_EL1, ID_AA64ISAR1_EL1, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1,
 };
+use crate::realm::features::RealmFeatures;
 
 /// A field of four bits.
 const fn field(low: u32) -> u64 {
@@ -27,10 +28,11 @@ const fn fields<const N: usize>(low: [u32; N]) -> u64 {
 }
 
 /// What a Realm sees of the register with this CRm and Op2.
-pub fn read(crm: u64, op2: u64) -> u64 {
+pub fn read(crm: u64, op2: u64, realm: RealmFeatures) -> u64 {
     let hardware = match (crm, op2) {
         (4, 0) => ID_AA64PFR0_EL1.get(),
         (4, 1) => ID_AA64PFR1_EL1.get(),
+        (4, 4) => ID_AA64ZFR0_EL1.get(),
         (5, 0) => ID_AA64DFR0_EL1.get(),
         (6, 0) => ID_AA64ISAR0_EL1.get(),
         (6, 1) => ID_AA64ISAR1_EL1.get(),
@@ -41,16 +43,17 @@ pub fn read(crm: u64, op2: u64) -> u64 {
         (7, 4) => ID_AA64MMFR4_EL1.get(),
         _ => 0,
     };
-    visible(crm, op2, hardware)
+    visible(crm, op2, hardware, realm)
 }
 
 /// What a Realm sees of a register that holds `hardware`.
-fn visible(crm: u64, op2: u64, hardware: u64) -> u64 {
+fn visible(crm: u64, op2: u64, hardware: u64, realm: RealmFeatures) -> u64 {
     match (crm, op2) {
-        (4, 0) => pfr0(hardware),
+        (4, 0) => pfr0(hardware, realm.has_sve),
         // BT, SSBS, RAS_frac, CSV2_frac, NMI. Hidden: MTE, MPAM_frac, SME, RNDR_trap, MTE_frac, GCS,
         // THE, MTEX, DF2, PFAR.
         (4, 1) => hardware & fields([0, 4, 12, 32, 36]),
+        (4, 4) if realm.has_sve => hardware,
         (5, 0) => dfr0(hardware),
         (6, 0) => hardware,
         // LS64 traps.
@@ -66,14 +69,16 @@ fn visible(crm: u64, op2: u64, hardware: u64) -> u64 {
     }
 }
 
-/// ID_AA64PFR0_EL1: EL0 in AArch64 only, no SVE, no MPAM, no AMU, no RME; CSV2 without SCXTNUM.
-fn pfr0(hardware: u64) -> u64 {
+/// ID_AA64PFR0_EL1: EL0 in AArch64 only, no MPAM, no AMU, no RME; CSV2 without SCXTNUM; SVE if the
+/// Realm has it.
+fn pfr0(hardware: u64, has_sve: bool) -> u64 {
+    const SVE: u32 = 32;
     const EL0: u32 = 0;
     const EL1: u32 = 4;
     const CSV2: u32 = 56;
     const AARCH64_ONLY: u64 = 1;
     let csv2 = (hardware >> CSV2 & 0xf).min(1);
-    let hidden = fields([EL0, EL1, 32, 40, 44, 52, CSV2]);
+    let hidden = fields([EL0, EL1, 40, 44, 52, CSV2]) | if has_sve { 0 } else { field(SVE) };
     hardware & !hidden | AARCH64_ONLY << EL0 | AARCH64_ONLY << EL1 | csv2 << CSV2
 }
 
@@ -89,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_realm_sees_no_feature_that_traps() {
-        let seen = |crm, op2| visible(crm, op2, u64::MAX);
+        let seen = |crm, op2| visible(crm, op2, u64::MAX, RealmFeatures::default());
         let pfr0 = seen(4, 0);
         for (name, low, expected) in [
             ("EL0", 0, 1),
@@ -104,7 +109,7 @@ mod tests {
         ] {
             assert_eq!(pfr0 >> low & 0xf, expected, "{name}");
         }
-        assert_eq!(visible(4, 0, 0) >> 56, 0, "CSV2 is not made up");
+        assert_eq!(visible(4, 0, 0, RealmFeatures::default()) >> 56, 0, "CSV2 is not made up");
         for (name, low) in
             [("MTE", 8), ("MPAM_frac", 16), ("SME", 24), ("RNDR_trap", 28), ("MTE_frac", 40)]
         {
@@ -116,13 +121,24 @@ mod tests {
     }
 
     #[test]
+    fn a_realm_with_sve_sees_what_the_cpu_has_of_it() {
+        let realm = RealmFeatures { has_sve: true, ..RealmFeatures::default() };
+        assert_eq!(visible(4, 0, u64::MAX, realm) >> 32 & 0xf, 0xf);
+        assert_eq!(visible(4, 4, 0x1234, realm), 0x1234);
+    }
+
+    #[test]
     fn every_other_register_of_the_space_reads_as_zero() {
         let known =
             [(4, 0), (4, 1), (5, 0), (6, 0), (6, 1), (6, 2), (7, 0), (7, 1), (7, 2), (7, 4)];
         for crm in 0..16 {
             for op2 in 0..8 {
                 if !known.contains(&(crm, op2)) {
-                    assert_eq!(visible(crm, op2, u64::MAX), 0, "{crm} {op2}");
+                    assert_eq!(
+                        visible(crm, op2, u64::MAX, RealmFeatures::default()),
+                        0,
+                        "{crm} {op2}"
+                    );
                 }
             }
         }

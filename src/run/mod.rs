@@ -19,6 +19,7 @@ mod world;
 use crate::abi::rmi_v1::{GPRS, RecEnterFlags};
 use tock_registers::interfaces::{Readable, Writeable};
 
+use self::controls::OpenSimd;
 use self::decide::{Action, Injected, View, decide};
 use self::inject::{PstateFeatures, inject};
 use self::world::HostRegisters;
@@ -27,14 +28,15 @@ use crate::arch::interrupt;
 use crate::arch::sysreg::HCR_EL2;
 use crate::arch::sysreg::el1::ID_AA64PFR1_EL1;
 use crate::arch::sysreg::el1::{CPTR_EL2, VSESR_EL2};
-use crate::cpu::simd::SimdOwner;
 use crate::granule::state::{self, Rd};
 use crate::granule::{GranuleAddress, GranuleTable, LockError};
 use crate::mem::{NsAccessError, RunningAuxiliary, RunningRec, SlotBuffer};
 use crate::percpu::Cpu;
+use crate::realm::features::RealmFeatures;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec::exit::{Exit, ExitReason, Report};
 use crate::realm::rec::gic::{GicEntry, GicFeatures};
+use crate::realm::rec::simd::SimdOwner;
 use crate::realm::rec::syndrome::{ISV, Syndrome, class};
 use crate::realm::rec::{PendingRequest, Rec, RecIdentity, RecState};
 use crate::realm::stage2::Ripas;
@@ -77,9 +79,20 @@ struct Lent<'r, 'g> {
     memory: RealmMemory<'r, 'g>,
     auxiliary: RunningAuxiliary<'r>,
     simd: SimdOwner<'r>,
+    features: RealmFeatures,
 }
 
-/// Runs the REC at `rec` until it leaves, and tells the host in the page at `run` why.
+impl Lent<'_, '_> {
+    /// Gives the REC the SIMD registers.
+    fn open_simd(&mut self, state: &RecState) {
+        self.simd.take(&state.simd, self.features, &mut self.auxiliary);
+        let open = if self.features.has_sve { OpenSimd::Sve } else { OpenSimd::Vectors };
+        CPTR_EL2.set(controls::cptr(open));
+    }
+}
+
+/// Runs the REC at `rec` until it leaves, and tells the host in the page at `run` why. With
+/// `no_live_sve` the host needs nothing of its SIMD registers beyond V0 to V31.
 ///
 /// # Errors
 ///
@@ -89,6 +102,7 @@ pub fn enter(
     cpu: &mut Cpu,
     rec: GranuleAddress,
     run: PhysAddr,
+    no_live_sve: bool,
 ) -> Result<(), EnterError> {
     let page = granules.ns_granule(run).ok_or(EnterError::Input)?;
     let locked = granules.lock::<state::Rec>(cpu.index, rec)?;
@@ -125,7 +139,8 @@ pub fn enter(
     let mut lent = Lent {
         memory: RealmMemory::new(granules, index, &identity.stage2, rtt, realm_data),
         auxiliary: rec_aux.running(auxiliary),
-        simd: SimdOwner::host(host_simd),
+        simd: SimdOwner::host(host_simd, no_live_sve),
+        features: identity.features,
     };
     let report = complete(&entry, &gprs, state, &features, &mut lent.memory)
         .unwrap_or_else(|| run_until_exit(flags, identity, state, &features, &mut lent, &mut gprs));
@@ -196,8 +211,11 @@ fn run_until_exit(
 ) -> Report {
     let host = HostRegisters::save();
     world::load(identity, state, features);
+    if lent.simd.is_needed_at_once(lent.features) {
+        lent.open_simd(state);
+    }
     let report = run(flags, state, lent, gprs);
-    lent.simd.give_back(&mut state.simd);
+    lent.simd.give_back(&mut state.simd, lent.features, &mut lent.auxiliary);
     world::unload(state, features);
     host.restore();
     report
@@ -233,6 +251,7 @@ fn run(
             registers: &state.registers,
             ipa_end: lent.memory.stage2().ipa_end(),
             protected_end: lent.memory.stage2().protected_end(),
+            has_sve: lent.features.has_sve,
         };
         let action = decide(vector, &syndrome, &view);
         if let Some(report) = act(action, &syndrome, state, lent, gprs) {
@@ -264,7 +283,7 @@ fn act(
             None
         }
         Action::ReadId { crm, op2, register } => {
-            state.registers.set_x(register, id_registers::read(crm, op2));
+            state.registers.set_x(register, id_registers::read(crm, op2, lent.features));
             state.registers.skip_instruction();
             None
         }
@@ -278,8 +297,12 @@ fn act(
         }
         Action::Call => rsi::call(state, &mut lent.memory, &mut lent.auxiliary, gprs),
         Action::Simd => {
-            lent.simd.take(&state.simd);
-            CPTR_EL2.set(controls::cptr(true));
+            if lent.simd.is_rec() {
+                // Open already: nothing would change.
+                inject_live(Injected::Undefined, state);
+            } else {
+                lent.open_simd(state);
+            }
             None
         }
         Action::CheckRipas(ipa, exit) => {

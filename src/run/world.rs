@@ -3,7 +3,7 @@
 
 use tock_registers::interfaces::{Readable, Writeable};
 
-use super::controls::{self, cnthctl, cptr, mdcr, vmpidr};
+use super::controls::{self, OpenSimd, cnthctl, cptr, mdcr, vmpidr};
 use crate::arch::barrier;
 use crate::arch::sysreg::el1::*;
 use crate::arch::sysreg::{HCR_EL2, VTCR_EL2, VTTBR_EL2};
@@ -50,7 +50,7 @@ pub(super) fn load(identity: &RecIdentity, state: &RecState, features: &GicFeatu
     VPIDR_EL2.set(MIDR_EL1.get());
     CNTVOFF_EL2.set(0);
     MDCR_EL2.set(mdcr(PMCR_EL0.get() >> PMCR_N & 0x1f));
-    CPTR_EL2.set(cptr(false));
+    CPTR_EL2.set(cptr(OpenSimd::None));
     HSTR_EL2.set(0);
     HCRX_EL2.set(controls::hcrx());
     // Zero traps every register and instruction of a feature that has a fine-grained trap of its

@@ -174,6 +174,8 @@ system_registers! {
     SVCR: () = "s3_3_c4_c2_2";
     /// SVE vector length at EL2 and below.
     ZCR_EL2: () = "s3_4_c1_c2_0";
+    /// SVE vector length at EL1 and EL0.
+    ZCR_EL12: () = "s3_5_c1_c2_0";
     /// Streaming SVE vector length at EL2 and below.
     SMCR_EL2: () = "s3_4_c1_c2_6";
 
@@ -183,6 +185,8 @@ system_registers! {
     ID_AA64PFR1_EL1: () = "id_aa64pfr1_el1";
     /// Processor features 2.
     ID_AA64PFR2_EL1: () = "s3_0_c0_c4_2";
+    /// SVE features.
+    ID_AA64ZFR0_EL1: () = "s3_0_c0_c4_4";
     /// SME features.
     ID_AA64SMFR0_EL1: () = "s3_0_c0_c4_5";
     /// Instruction set attributes 0.

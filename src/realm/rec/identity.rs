@@ -3,6 +3,7 @@
 
 use crate::granule::{GranuleAddress, state};
 use crate::mem::{AUXILIARY, Content};
+use crate::realm::features::RealmFeatures;
 use crate::realm::stage2::Stage2;
 
 /// RmiRecMpidr: the affinity fields of MPIDR_EL1, with 16 RECs at affinity level 0 and 256 at each
@@ -46,6 +47,8 @@ pub struct RecIdentity {
     pub auxiliary: [GranuleAddress; AUXILIARY],
     /// Its name in its Realm.
     pub mpidr: Mpidr,
+    /// The optional features of its Realm.
+    pub features: RealmFeatures,
     /// The stage-2 translation of its Realm.
     pub stage2: Stage2,
 }

@@ -46,8 +46,8 @@ pub fn create(
     // From here on nothing fails.
     let measured = parameters.measured();
     let runnable = parameters.is_runnable();
-    let stage2 = realm.stage2;
-    let identity = RecIdentity { realm: reference.keep(), auxiliary, mpidr, stage2 };
+    let (features, stage2) = (realm.features, realm.stage2);
+    let identity = RecIdentity { realm: reference.keep(), auxiliary, mpidr, features, stage2 };
     for granule in wiped {
         if granule.address() == rec {
             let rec: LockedGranule<'_, state::Rec> = granule.transition();

@@ -4,12 +4,14 @@
 //! It is read and written under the lock of that granule, or by the CPU that runs it, which holds
 //! its one reference.
 
+mod auxiliary;
 pub mod exit;
 pub mod gic;
 mod identity;
 pub mod lifecycle;
 pub mod parameters;
 mod registers;
+pub mod simd;
 pub mod syndrome;
 pub mod timer;
 
@@ -17,9 +19,9 @@ pub use identity::{Mpidr, RecIdentity};
 pub use registers::{El1Registers, Registers};
 
 use self::gic::GicState;
+use self::simd::RecSimd;
 use self::syndrome::Syndrome;
 use self::timer::Timers;
-use crate::cpu::simd::RecSimd;
 use crate::granule::{GranuleAddress, state};
 use crate::mem::{AUXILIARY, Content, RunningContent};
 use crate::realm::measurement::MeasuredRecParameters;

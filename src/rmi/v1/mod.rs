@@ -24,7 +24,7 @@ commands! {
     REC_AUX_COUNT(rd: GranuleAddress) -> [count] = realm::rec_aux_count;
     REC_CREATE(rd: GranuleAddress, rec: GranuleAddress, params: PhysAddr) = rec::create;
     REC_DESTROY(rec: GranuleAddress) = rec::destroy;
-    REC_ENTER(rec: GranuleAddress, run: PhysAddr) = rec::enter;
+    REC_ENTER(rec: GranuleAddress, run: PhysAddr) = rec::enter, with no_live_sve;
     PSCI_COMPLETE(calling: GranuleAddress, target: GranuleAddress, status: u64)
         = rec::psci_complete;
     RTT_CREATE(rd: GranuleAddress, rtt: GranuleAddress, ipa: u64, level: Level) = super::rtt::create;

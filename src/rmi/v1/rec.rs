@@ -39,8 +39,9 @@ pub(super) fn enter(
     cpu: &mut Cpu,
     rec: GranuleAddress,
     run_page: PhysAddr,
+    no_live_sve: bool,
 ) -> Outcome {
-    run::enter(&rmm.granules, cpu, rec, run_page)?;
+    run::enter(&rmm.granules, cpu, rec, run_page, no_live_sve)?;
     Ok([])
 }
 

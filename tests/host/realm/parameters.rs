@@ -10,6 +10,7 @@ const LIMITS: RealmLimits = RealmLimits {
     ipa_bits: 52,
     physical_bits: 52,
     lpa2: true,
+    sve_length: Some(3),
     breakpoints: 15,
     watchpoints: 15,
     vmid_bits: 16,
@@ -34,6 +35,34 @@ fn validate(
         Ok::<(), ()>(())
     });
     fields.expect("it can be read").validate(limits).map(|parameters| parameters.stage2)
+}
+
+/// What the parameters with these flags and this vector length come to, on CPUs with vectors of 64
+/// bytes.
+fn validate_sve(flags: u64, sve_vl: u64) -> Result<(bool, u8), RealmParametersError> {
+    let fields = HostRealmParameters::read(|offset, words: &mut [u64]| {
+        match offset {
+            0x0 => words.copy_from_slice(&[flags, 40, sve_vl, 1, 1, 0, 0]),
+            0x800 => words.copy_from_slice(&[3, 0x4000_0000, 1, 2]),
+            _ => words.fill(0),
+        }
+        Ok::<(), ()>(())
+    });
+    let parameters = fields.expect("it can be read").validate(&LIMITS)?;
+    Ok((parameters.features.has_sve, parameters.features.sve_length))
+}
+
+#[test]
+fn a_realm_has_vectors_no_longer_than_the_cpus() {
+    const SVE: u64 = 1 << 1;
+    for length in 0..4 {
+        assert_eq!(validate_sve(SVE, length), Ok((true, u8::try_from(length).unwrap())));
+    }
+    for length in [4, 15, 16, 256, 0xffff_ffff] {
+        assert_eq!(validate_sve(SVE, length), Err(RealmParametersError::SveLength));
+    }
+    // Without the flag the length means nothing.
+    assert_eq!(validate_sve(0, 7), Ok((false, 0)));
 }
 
 /// The number of tables that a walk of `bits` from `level` begins with, if it can: a table resolves

@@ -88,6 +88,9 @@ fn realm_create() {
             realm_create_fault("SVE", |_, call| call.parameters.flags = 2),
             realm_create_fault("a PMU", |_, call| call.parameters.flags = 4),
             realm_create_fault("a flag that is none", |_, call| call.parameters.flags = 1 << 63),
+            realm_create_fault("SVE, which this CPU does not have", |_, call| {
+                call.parameters.flags |= 1 << 1;
+            }),
             realm_create_fault("no breakpoints", |_, call| call.parameters.num_bps = 0),
             realm_create_fault("too many breakpoints", |_, call| call.parameters.num_bps = 16),
             realm_create_fault("no watchpoints", |_, call| call.parameters.num_wps = 0),

@@ -110,6 +110,11 @@ fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
     for index in [1, 4, 5, u64::MAX] {
         assert_eq!(features(&lpa2, index), 0);
     }
+    // SVE with vectors of 64 bytes.
+    preset_register("ID_AA64PFR0_EL1", 1 << 32);
+    preset_register("VECTOR_BYTES", 64);
+    assert_eq!(features(&boot(Dialect::V1_0), 0) >> 9 & 0x1f, 3 << 1 | 1);
+    preset_register("ID_AA64PFR0_EL1", 0);
     // As stage 1, which has it.
     preset_register("ID_AA64MMFR0_EL1", 1 << 28 | 6);
     assert_eq!(features(&boot(Dialect::V1_0), 0) & 0x1ff, 52 | 1 << 8);

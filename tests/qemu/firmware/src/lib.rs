@@ -13,4 +13,6 @@ pub mod options;
 pub mod realm_protocol;
 pub mod registers;
 pub mod semihosting;
+#[cfg(target_os = "none")]
+pub mod simd;
 pub mod smccc;

@@ -26,6 +26,11 @@ pub mod command {
     /// gprs\[5\] on: the number of exceptions, and of the last ESR_EL1, FAR_EL1, ELR_EL1, SPSR_EL1
     /// and the offset of the vector.
     pub const EXECUTE: u64 = 1;
+    /// Fills the registers of SVE with what follows from gprs\[1\].
+    pub const FILL_SIMD: u64 = 0x100;
+    /// Comes back with the bytes of a vector in gprs\[1\] and a sum of all that is in the registers of
+    /// SVE in gprs\[2\].
+    pub const SHOW_SIMD: u64 = 0x101;
 }
 
 /// Words of an [`EXECUTE`](command::EXECUTE) that come back.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A Realm that runs the payload, and how a host enters its RECs (RMI 1.0).
 
+use core::cell::Cell;
+
+use rmm_abi::rmi_v1::RealmAttributes;
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::realm_protocol::{BASE, LOADED_AT, PAGES, RESULTS, WAITING, command};
 
@@ -130,12 +133,19 @@ impl Run {
 pub struct Guest {
     recs: u64,
     pool: Pool,
+    /// Whether it is entered with the hint that nothing of SVE is live.
+    hints: Cell<bool>,
 }
 
 impl Guest {
     /// Builds it with so many RECs, each of which has called the host once.
     pub fn start(recs: u64) -> Self {
-        let guest = Self::build(recs);
+        Self::start_with(recs, |_| {})
+    }
+
+    /// Builds it with parameters that `adjust` has changed, each REC as by [`start`](Self::start).
+    pub fn start_with(recs: u64, adjust: impl FnOnce(&mut RealmAttributes)) -> Self {
+        let guest = Self::build_with(recs, adjust);
         for rec in 0..recs {
             check::equal("a REC is entered", guest.enter(rec), Status::SUCCESS);
             guest.expect_waiting(rec);
@@ -143,18 +153,29 @@ impl Guest {
         guest
     }
 
+    /// Whether a Realm can be created with parameters that `adjust` has changed. None is left.
+    pub fn can_be_created(adjust: impl FnOnce(&mut RealmAttributes)) -> bool {
+        let (rd, page, root) = (granule(RD), granule(PARAMETERS), granule(ROOT));
+        let delegated = realm::delegate(rd, 1) && realm::delegate(root, 2);
+        check::that("granules are delegated", delegated);
+        let created = realm::create_with(rd, page, Shape::USUAL, root, 1, adjust);
+        let gone = created != Status::SUCCESS || realm::destroy(rd) == Status::SUCCESS;
+        let back = gone && realm::undelegate(rd, 1) && realm::undelegate(root, 2);
+        check::that("nothing of it is left", back);
+        created == Status::SUCCESS
+    }
+
     /// Builds it; no REC has run.
-    pub fn build(recs: u64) -> Self {
+    fn build_with(recs: u64, adjust: impl FnOnce(&mut RealmAttributes)) -> Self {
         let delegated = realm::delegate(granule(RD), 1)
             && realm::delegate(granule(ROOT), 2)
             && realm::delegate(granule(TABLES), Pool::GRANULES as u64)
             && realm::delegate(granule(DATA), PAGES);
         check::that("granules are delegated", delegated);
         let mut pool = Pool::new(granule(TABLES));
-        let created =
-            realm::create(granule(RD), granule(PARAMETERS), Shape::USUAL, granule(ROOT), 1);
+        let (rd, page, root) = (granule(RD), granule(PARAMETERS), granule(ROOT));
+        let created = realm::create_with(rd, page, Shape::USUAL, root, 1, adjust);
         check::equal("a Realm is created", created, Status::SUCCESS);
-        let rd = granule(RD);
         check::equal("with tables", tables::bring_tables(rd, &mut pool, BASE, 3), Status::SUCCESS);
         let top = BASE + PAGES * GRANULE;
         check::equal("and RAM", tables::init_ripas(rd, BASE, top), (Status::SUCCESS, top));
@@ -188,7 +209,7 @@ impl Guest {
             }
         }
         check::equal("the Realm is activated", realm::activate(rd), Status::SUCCESS);
-        Self { recs, pool }
+        Self { recs, pool, hints: Cell::new(false) }
     }
 
     /// Its RD.
@@ -209,7 +230,9 @@ impl Guest {
     /// Enters a REC with its run page as it is.
     pub fn enter(&self, rec: u64) -> Status {
         self.run(rec).soil();
-        realm::rec_enter(self.rec(rec), self.run(rec).address())
+        let enter =
+            if self.hints.get() { realm::rec_enter_without_live_sve } else { realm::rec_enter };
+        enter(self.rec(rec), self.run(rec).address())
     }
 
     /// Asserts that a REC has left to ask for something to do.
@@ -226,6 +249,20 @@ impl Guest {
         let gprs = [command::EXECUTE, u64::from(instruction), x0, x1, x2, x3];
         self.run(rec).prepare(0, &gprs);
         self.enter(rec)
+    }
+
+    /// Sets whether the host hints from now on that nothing of SVE is live.
+    pub fn hint(&self, hints: bool) {
+        self.hints.set(hints);
+    }
+
+    /// Has a REC that waits carry out another command of the payload; gives what it says.
+    pub fn ask(&self, rec: u64, command: u64, argument: u64) -> [u64; 2] {
+        let run = self.run(rec);
+        run.prepare(0, &[command, argument]);
+        check::equal("a REC is entered", self.enter(rec), Status::SUCCESS);
+        check::equal("and did as it was told", run.exit(field::GPRS), command);
+        [8, 16].map(|offset| run.exit(field::GPRS + offset))
     }
 
     /// What came of the instruction of a REC that waits again.

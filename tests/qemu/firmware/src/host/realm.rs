@@ -3,7 +3,7 @@
 //! memory, and the commands.
 
 use rmm_abi::rmi::{function as fid, status};
-use rmm_abi::rmi_v1::{RealmFlags, RecFlags, RmiRealmParams, RmiRecParams};
+use rmm_abi::rmi_v1::{RealmAttributes, RealmFlags, RecFlags, RmiRealmParams, RmiRecParams};
 use rmm_test_firmware::options::GRANULE;
 use zerocopy::{FromZeros, transmute_ref};
 
@@ -67,6 +67,18 @@ pub fn write_page(page: u64, words: &[u64; 512]) {
 
 /// RMI_REALM_CREATE with its parameters in `page`.
 pub fn create(rd: u64, page: u64, shape: Shape, root: u64, vmid: u16) -> Status {
+    create_with(rd, page, shape, root, vmid, |_| {})
+}
+
+/// RMI_REALM_CREATE with parameters that `adjust` has changed.
+pub fn create_with(
+    rd: u64,
+    page: u64,
+    shape: Shape,
+    root: u64,
+    vmid: u16,
+    adjust: impl FnOnce(&mut RealmAttributes),
+) -> Status {
     let mut parameters = RmiRealmParams::new_zeroed();
     if shape.lpa2 {
         parameters.attributes.flags = RealmFlags::LPA2.bits();
@@ -79,6 +91,7 @@ pub fn create(rd: u64, page: u64, shape: Shape, root: u64, vmid: u16) -> Status 
     parameters.stage2.rtt_base = root;
     parameters.stage2.rtt_level_start = shape.level;
     parameters.stage2.rtt_num_start = u32::try_from(shape.roots).unwrap_or(u32::MAX);
+    adjust(&mut parameters.attributes);
     write_page(page, transmute_ref!(&parameters));
     create_from(rd, page)
 }
@@ -146,6 +159,12 @@ pub fn rec_destroy(rec: u64) -> Status {
 /// RMI_REC_ENTER with the run page at an address.
 pub fn rec_enter(rec: u64, run: u64) -> Status {
     Status(rmi::call(fid::REC_ENTER, &[rec, run], 0)[0])
+}
+
+/// RMI_REC_ENTER by a host that has nothing live in registers of SVE (SMCCC's hint).
+pub fn rec_enter_without_live_sve(rec: u64, run: u64) -> Status {
+    const SVE_HINT: u64 = 1 << 16;
+    Status(rmi::call(u64::from(fid::REC_ENTER) | SVE_HINT, &[rec, run], 0)[0])
 }
 
 /// RMI_PSCI_COMPLETE.

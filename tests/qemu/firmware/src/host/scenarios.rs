@@ -78,6 +78,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-runs", run: running::life },
     Scenario { name: "realm-exits", run: running::exits },
     Scenario { name: "realm-simd", run: running_simd::simd },
+    Scenario { name: "realm-sve", run: running_simd::sve },
     Scenario { name: "realm-sessions", run: tables::sessions },
     Scenario { name: "interrupts", run: interrupts::interrupts },
     Scenario { name: "table-instructions", run: tables::instructions },

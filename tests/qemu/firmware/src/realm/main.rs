@@ -5,6 +5,8 @@
 #![no_std]
 #![no_main]
 
+mod simd;
+
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
@@ -86,6 +88,7 @@ extern "C" fn realm_main(index: usize) -> ! {
             let [_, results @ ..] = &mut call.gprs;
             results[..RESULTS].copy_from_slice(&execution.results());
         }
+        simd::serve(what, &arguments, &mut call.gprs);
         call.gprs[0] = what;
     }
 }

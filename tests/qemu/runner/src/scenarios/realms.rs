@@ -37,6 +37,12 @@ pub fn realms() -> Vec<Scenario> {
         )
         .expect("^SIMD registers of host and Realm are apart$"),
         Scenario::new(
+            "realm-sve",
+            "realm-sve",
+            "SVE of the host and of Realms with several vector lengths are apart",
+        )
+        .expect("^Realms have SVE with vectors of up to 256 bytes$"),
+        Scenario::new(
             "realm-instructions",
             "realm-instructions",
             "RMI_REALM_CREATE keeps its bound",

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! SIMD registers of a host and of a Realm that uses them: each finds its own.
 
-use core::arch::{asm, global_asm};
+use core::arch::asm;
 use core::cell::UnsafeCell;
 
+use rmm_abi::rmi_v1::RealmFlags;
+use rmm_test_firmware::realm_protocol::command;
+use rmm_test_firmware::simd::{Shown, fill, show};
 use rmm_test_firmware::{read_register, say, write_register};
 
 use crate::check;
 use crate::guest::Guest;
-
-global_asm!(include_str!("../simd.S"));
 
 /// Instructions of the payload.
 mod instruction {
@@ -24,17 +25,12 @@ mod instruction {
     pub const SET_FPCR: u32 = 0xd51b_4401;
     pub const GET_FPCR: u32 = 0xd53b_4400;
     pub const NOP: u32 = 0xd503_201f;
-}
-
-/// What the host has in its registers.
-#[repr(C, align(16))]
-struct Shown {
-    vectors: [u8; 32 * 256],
-    predicates: [u8; 17 * 32],
-}
-
-impl Shown {
-    const NOTHING: Self = Self { vectors: [0; 32 * 256], predicates: [0; 17 * 32] };
+    /// `mrs x0, id_aa64pfr0_el1`, `mrs x0, id_aa64zfr0_el1`
+    pub const ID_PFR0: u32 = 0xd538_0400;
+    pub const ID_ZFR0: u32 = 0xd538_0480;
+    /// `msr zcr_el1, x1`, `mrs x0, zcr_el1`
+    pub const SET_ZCR: u32 = 0xd518_1201;
+    pub const GET_ZCR: u32 = 0xd538_1200;
 }
 
 struct Buffers(UnsafeCell<[Shown; 2]>);
@@ -43,11 +39,6 @@ struct Buffers(UnsafeCell<[Shown; 2]>);
 unsafe impl Sync for Buffers {}
 
 static BUFFERS: Buffers = Buffers(UnsafeCell::new([Shown::NOTHING; 2]));
-
-unsafe extern "C" {
-    fn host_simd_fill(seed: u64, streaming: u64);
-    fn host_simd_show(vectors: *mut u8, predicates: *mut u8, streaming: u64);
-}
 
 fn isb() {
     // SAFETY: a barrier.
@@ -85,13 +76,11 @@ pub fn simd() {
 fn round(guest: &Guest, streaming: u64, length: u64, mark: u64) {
     // SAFETY: CPU 0 alone uses the buffers, and this function is not entered again meanwhile.
     let [before, after] = unsafe { &mut *BUFFERS.0.get() };
-    *before = Shown::NOTHING;
-    *after = Shown::NOTHING;
     // SAFETY: the compiler keeps nothing in SIMD registers, and the buffers have room for all.
     unsafe {
-        host_simd_fill(mark * 0x21, streaming);
+        fill(mark * 0x21, streaming != 0);
         write_register!("s3_3_c4_c4_0", 1 << 22);
-        host_simd_show(before.vectors.as_mut_ptr(), before.predicates.as_mut_ptr(), streaming);
+        show(before, streaming != 0);
     }
     let last = guest.execute(0, instruction::GET_V31, [0; 4]);
     let expected = if mark == 1 { 0 } else { mark - 1 };
@@ -103,9 +92,7 @@ fn round(guest: &Guest, streaming: u64, length: u64, mark: u64) {
     guest.execute(0, instruction::SET_FPCR, [0, 1 << 24, 0, 0]);
     guest.execute(0, instruction::NOP, [0; 4]);
     // SAFETY: as above.
-    unsafe {
-        host_simd_show(after.vectors.as_mut_ptr(), after.predicates.as_mut_ptr(), streaming);
-    }
+    unsafe { show(after, streaming != 0) };
     let differing = before.vectors.iter().zip(&after.vectors).filter(|(a, b)| a != b).count();
     let what = format_args!(
         "bytes of the host's vectors that changed (streaming {streaming}, length {length})"
@@ -115,4 +102,106 @@ fn round(guest: &Guest, streaming: u64, length: u64, mark: u64) {
     check::equal("and of its predicates", differing, 0);
     check::equal("and its FPCR", read_register!("s3_3_c4_c4_0"), 1 << 22);
     check::that("there was something in them", before.vectors.iter().any(|byte| *byte != 0));
+}
+
+/// What the registers hold after a fill from `seed` at a vector length, as a sum.
+fn expected_sum(shown: &mut Shown, seed: u64, length: u64) -> u64 {
+    // SAFETY: the vector length of this image, which keeps nothing in these registers.
+    unsafe {
+        write_register!("s3_4_c1_c2_0", length);
+        isb();
+        fill(seed, false);
+        show(shown, false);
+    }
+    shown.sum()
+}
+
+/// Realms with SVE at several vector lengths, while the host has all of its own registers filled,
+/// in each mode and at other vector lengths, with and without the hint that they are not live.
+pub fn sve() {
+    // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
+    unsafe { write_register!("cptr_el2", 0x2ff) };
+    isb();
+    let (_, features) = crate::rmi::features(0);
+    let greatest = features >> 10 & 0xf;
+    check::equal("Realms can have SVE", features >> 9 & 1, 1);
+    let too_long = |attributes: &mut rmm_abi::rmi_v1::RealmAttributes| {
+        attributes.flags |= RealmFlags::SVE.bits();
+        attributes.sve_vl = 16;
+    };
+    check::that("but no longer vectors than there are", !Guest::can_be_created(too_long));
+    for length in [0, 1, 3, 7, 15] {
+        if length <= greatest {
+            at_length(length);
+        }
+    }
+    // SAFETY: back to what the image began with.
+    unsafe { write_register!("s3_3_c4_c2_2", 0) };
+    say!("Realms have SVE with vectors of up to {} bytes", (greatest + 1) * 16);
+}
+
+/// A Realm with this greatest vector length.
+fn at_length(length: u64) {
+    // SAFETY: CPU 0 alone uses the buffers, and this function is not entered again meanwhile.
+    let [before, after] = unsafe { &mut *BUFFERS.0.get() };
+    let guest = Guest::start_with(1, |attributes| {
+        attributes.flags |= RealmFlags::SVE.bits();
+        attributes.sve_vl = u32::try_from(length).unwrap_or(u32::MAX);
+    });
+    let id = |instruction| guest.execute(0, instruction, [0; 4]).x[0];
+    let has_sve = read_register!("id_aa64pfr0_el1") >> 32 & 0xf;
+    check::equal("the Realm sees SVE", id(instruction::ID_PFR0) >> 32 & 0xf, has_sve);
+    check::equal("and all of it", id(instruction::ID_ZFR0), read_register!("s3_0_c0_c4_4"));
+    guest.execute(0, instruction::CPACR, [0, 3 << 20 | 3 << 16, 0, 0]);
+    // As an EL1 does that wants all there is.
+    guest.execute(0, instruction::SET_ZCR, [0, 0xf, 0, 0]);
+    let nothing = Shown::NOTHING.sum();
+    let mut held = nothing;
+    let modes = [(0, 0, false), (0, 15, false), (1, 15, false), (0, 3, true), (1, 0, true)];
+    for (mark, (streaming, hosts_length, hint)) in (1..).zip(modes) {
+        let seed = length << 8 | mark << 4;
+        let expected = expected_sum(before, seed, length);
+        // SAFETY: vector lengths of this image.
+        unsafe {
+            write_register!("s3_4_c1_c2_0", hosts_length);
+            write_register!("s3_4_c1_c2_6", hosts_length);
+            write_register!("s3_3_c4_c2_2", streaming);
+        }
+        isb();
+        // SAFETY: as in `round`.
+        unsafe {
+            fill(mark * 0x35, streaming != 0);
+            show(before, streaming != 0);
+        }
+        guest.hint(hint);
+        let [bytes, sum] = guest.ask(0, command::SHOW_SIMD, 0);
+        check::equal("the vector length is the Realm's", bytes, (length + 1) * 16);
+        check::equal("the Realm finds what it had", sum, held);
+        guest.ask(0, command::FILL_SIMD, seed);
+        guest.execute(0, instruction::NOP, [0; 4]);
+        held = expected;
+        // SAFETY: as above.
+        unsafe { show(after, streaming != 0) };
+        let bytes = (hosts_length + 1) * 16;
+        let live = |index: &u64| !hint || streaming != 0 || index % bytes < 16;
+        let changed = (0..).zip(before.vectors.iter().zip(&after.vectors));
+        let changed = changed.filter(|(index, (a, b))| live(index) && a != b).count();
+        let what = format_args!(
+            "bytes of the host's vectors that changed (streaming {streaming}, length {hosts_length})"
+        );
+        check::equal(what, changed, 0);
+        let of_realm = (0..).zip(&after.vectors);
+        let of_realm = of_realm.filter(|(index, byte)| !live(index) && **byte != 0).count();
+        check::equal("bytes of the Realm's in them", of_realm, 0);
+        let predicates = if hint && streaming == 0 { [0; 17 * 32] } else { before.predicates };
+        check::that("and predicates are the host's", after.predicates == predicates);
+        check::equal("the vector length is", read_register!("s3_4_c1_c2_0"), hosts_length);
+        check::equal("and the streaming one", read_register!("s3_4_c1_c2_6"), hosts_length);
+        check::equal("and its mode", read_register!("s3_3_c4_c2_2"), streaming);
+        // SAFETY: for the next fill at another length.
+        unsafe { write_register!("s3_3_c4_c2_2", 0) };
+        isb();
+    }
+    check::equal("EL1's greatest length is its own", id(instruction::GET_ZCR), 0xf);
+    guest.destroy();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Fills the host's SIMD registers and shows them, for checks that they survive.
+// Fills the SIMD registers and shows them, for checks that they survive.
 
     .arch_extension sve
 
@@ -21,8 +21,8 @@
 
     .text
 // x0 = where the numbers begin. All vectors, predicates, and outside streaming mode (x1 = 0) FFR.
-    .global host_simd_fill
-host_simd_fill:
+    .global simd_fill
+simd_fill:
     every_z fill
     ptrue   p7.b
     .irp    number, 0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15
@@ -33,8 +33,8 @@ host_simd_fill:
 1:  ret
 
 // x0 = room for 32 vectors of 256 bytes, x1 = room for 17 predicates of 32 bytes, x2 as above in x1.
-    .global host_simd_show
-host_simd_show:
+    .global simd_show
+simd_show:
     every_z show
     mov     x0, x1
     .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15

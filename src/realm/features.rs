@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The optional features of the CPU that a Realm has.
+
+/// What the host chose when it created the Realm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct RealmFeatures {
+    /// Whether the Realm has SVE.
+    pub has_sve: bool,
+    /// Its greatest vector length, as ZCR_EL2.LEN has it.
+    pub sve_length: u8,
+    /// Breakpoints, less one.
+    pub breakpoints: u8,
+    /// Watchpoints, less one.
+    pub watchpoints: u8,
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The SIMD registers of a REC, and who has those of the CPU during a run.
+//!
+//! The host's stay in the CPU until the REC first uses any. A REC that uses none costs nothing.
+//! Registers of SVE are in auxiliary granules, V0 to V31 of a REC without SVE in its own granule.
+
+use tock_registers::interfaces::{Readable, Writeable};
+
+use super::auxiliary::FeaturePage;
+use crate::arch::barrier;
+use crate::arch::simd::{self, FirstFault, Predicates, ScalableVectors, Vectors};
+use crate::arch::sysreg::el1::{FPCR, FPSR, ZCR_EL2, ZCR_EL12};
+use crate::cpu::simd::{HostSimd, SimdFeatures, is_streaming, open};
+use crate::mem::{AuxiliaryContent, RunningAuxiliary};
+use crate::realm::features::RealmFeatures;
+
+/// The SIMD registers of a REC: V0 to V31 only if it has no SVE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct RecSimd {
+    v: Vectors,
+    fpsr: u64,
+    fpcr: u64,
+}
+
+/// Z0 to Z15 of a REC.
+#[repr(transparent)]
+struct LowVectors(ScalableVectors);
+
+// SAFETY: bytes; the only content of the first granule.
+unsafe impl AuxiliaryContent for LowVectors {
+    const GRANULE: usize = 0;
+}
+
+/// Z16 to Z31 of a REC.
+#[repr(transparent)]
+struct HighVectors(ScalableVectors);
+
+// SAFETY: bytes; the only content of the second granule.
+unsafe impl AuxiliaryContent for HighVectors {
+    const GRANULE: usize = 1;
+}
+
+/// The registers of SVE beside the vectors.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub struct SveRegisters {
+    p: Predicates,
+    ffr: FirstFault,
+    zcr_el1: u64,
+}
+
+/// Who has the SIMD registers of this CPU during a run: the host, until the REC uses them.
+#[derive(Debug)]
+pub struct SimdOwner<'c> {
+    host: &'c mut HostSimd,
+    no_live_sve: bool,
+    is_rec: bool,
+}
+
+impl<'c> SimdOwner<'c> {
+    /// The host has them; `host` is where its own are kept. With `no_live_sve` the host has said
+    /// that it needs V0 to V31 alone.
+    pub fn host(host: &'c mut HostSimd, no_live_sve: bool) -> Self {
+        Self { host, no_live_sve, is_rec: false }
+    }
+
+    /// Whether the REC has them.
+    pub fn is_rec(&self) -> bool {
+        self.is_rec
+    }
+
+    /// Whether the REC must have them before it runs: in the host's streaming mode the traps of a
+    /// Realm with SVE would not be those of SVE.
+    pub fn is_needed_at_once(&self, realm: RealmFeatures) -> bool {
+        realm.has_sve && SimdFeatures::read().sme && is_streaming()
+    }
+
+    /// Gives them to the REC, which has used one for the first time in this run.
+    pub fn take(
+        &mut self,
+        rec: &RecSimd,
+        realm: RealmFeatures,
+        auxiliary: &mut RunningAuxiliary<'_>,
+    ) {
+        if self.is_rec {
+            return;
+        }
+        open();
+        self.host.save(SimdFeatures::read(), self.no_live_sve);
+        if realm.has_sve {
+            set_length(realm.sve_length);
+            let registers = &auxiliary.get::<FeaturePage>().sve;
+            ZCR_EL12.set(registers.zcr_el1);
+            // FFR is loaded through P0.
+            simd::load_ffr(&registers.ffr);
+            simd::load_p(&registers.p);
+            let (low, high) = auxiliary.pair::<LowVectors, HighVectors>();
+            simd::load_z(&low.0, &high.0);
+        } else {
+            // What is above V0 to V31 becomes zero: a write to V does that.
+            simd::load_v(&rec.v);
+        }
+        FPSR.set(rec.fpsr);
+        FPCR.set(rec.fpcr);
+        self.is_rec = true;
+    }
+
+    /// Gives them back to the host.
+    pub fn give_back(
+        &mut self,
+        rec: &mut RecSimd,
+        realm: RealmFeatures,
+        auxiliary: &mut RunningAuxiliary<'_>,
+    ) {
+        if !self.is_rec {
+            return;
+        }
+        open();
+        rec.fpsr = FPSR.get();
+        rec.fpcr = FPCR.get();
+        if realm.has_sve {
+            let (low, high) = auxiliary.pair::<LowVectors, HighVectors>();
+            simd::save_z(&mut low.0, &mut high.0);
+            let registers = &mut auxiliary.get::<FeaturePage>().sve;
+            registers.zcr_el1 = ZCR_EL12.get();
+            simd::save_p(&mut registers.p);
+            simd::save_ffr(&mut registers.ffr);
+        } else {
+            simd::save_v(&mut rec.v);
+        }
+        self.host.load(SimdFeatures::read());
+        self.is_rec = false;
+    }
+}
+
+/// Sets the greatest vector length of EL1 and EL0, and that of the RMM's own accesses.
+fn set_length(length: u8) {
+    ZCR_EL2.set(u64::from(length));
+    barrier::isb();
+}

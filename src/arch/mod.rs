@@ -17,6 +17,7 @@ pub mod memory;
 pub mod recovery;
 pub mod simd;
 pub mod smc;
+pub mod speculation;
 pub mod sysreg;
 pub mod tlbi;
 pub mod wait;

@@ -260,6 +260,7 @@ booted:
     tbz     w0, #0, refuse_unknown      // bool: the bits above are undefined
     mov     x2, #0                      // activation token: none needed, the CPU index says all
     mov     x1, #0
+    ldr     x21, [sp, #80]              // the handler: no call changes it
     ldr     x0, ={boot_complete}
 rmi_loop:
     smc     #0
@@ -269,9 +270,8 @@ rmi_loop:
     stp     x4, x5, [sp, #32]
     stp     x6, x7, [sp, #48]
     ldp     x0, x1, [sp, #64]
-    ldr     x8, [sp, #80]
     mov     x2, sp
-    blr     x8
+    blr     x21
 answer:
     ldp     x1, x2, [sp]
     ldp     x3, x4, [sp, #16]
@@ -286,6 +286,7 @@ rmi_given_up:
     ldr     x0, ={stack_top}
     mov     sp, x0
     sub     sp, sp, #96
+    ldr     x21, [sp, #80]
     mov     x0, #-1
     str     x0, [sp]
     b       answer

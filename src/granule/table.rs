@@ -16,7 +16,7 @@ use super::lock_order::{self, Lock};
 use super::state::{Lockable, State};
 use crate::address::{GRANULE_SHIFT, PhysAddr};
 use crate::arch::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
-use crate::arch::{barrier, wait};
+use crate::arch::{barrier, speculation, wait};
 use crate::cpu::{CpuIndex, MAX_CPUS};
 
 /// Banks that a table holds. A boot manifest, one page, names at most 245.
@@ -95,7 +95,8 @@ impl<'a> Bank<'a> {
     fn entry(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
         // Below the base the difference wraps to something larger than any bank.
         let index = address.get().get().wrapping_sub(self.base) >> GRANULE_SHIFT;
-        self.entries.get(usize::try_from(index).ok()?)
+        let index = usize::try_from(index).ok()?;
+        self.entries.get(speculation::bounded(index, self.entries.len()))
     }
 
     /// The first address beyond the bank.

@@ -258,22 +258,26 @@ pub(super) fn answer<const OUTPUTS: usize>(
     (*r0, *r1, *r2, *r3) = (result, x1, x2, x3);
 }
 
-/// The first function identifier of the RMI.
-const FIRST: u32 = 0xC400_0150;
-/// Function identifiers from [`FIRST`] on that a table has room for.
-const FUNCTIONS: usize = 0xb3;
+/// The first function identifier that has a place in a table. The RMI begins at 0xC4000150; with
+/// such a round number the compiler masks bits that it then compares.
+const FIRST: u32 = 0xC400_014F;
+/// Function identifiers from [`FIRST`] on that a table has room for: as many as an octet has
+/// values, so that no index leaves it, not even in speculation.
+const FUNCTIONS: u32 = 0x100;
 
-/// The commands of a dialect, by function identifier.
+/// The commands of a dialect, by the last octet of their function identifiers.
 #[derive(Debug)]
-pub(super) struct Dispatch([Option<Serve>; FUNCTIONS]);
+pub(super) struct Dispatch([Option<Serve>; FUNCTIONS as usize]);
 
 impl Dispatch {
     /// The dispatch for these commands, when the image is built.
     pub(super) const fn new(commands: &[Command]) -> Self {
-        let mut table = [None; FUNCTIONS];
+        let mut table = [None; FUNCTIONS as usize];
         let mut row = 0;
         while row < commands.len() {
-            let index = (commands[row].function - FIRST) as usize;
+            let function = commands[row].function;
+            assert!(function.wrapping_sub(FIRST) < FUNCTIONS, "a function beyond the table");
+            let index = (function % FUNCTIONS) as usize;
             assert!(table[index].is_none(), "a function has two rows");
             table[index] = Some(commands[row].serve);
             row += 1;
@@ -293,8 +297,9 @@ impl Dispatch {
     }
 
     fn find(&self, registers: &Registers) -> Option<Serve> {
-        let index = function(registers).wrapping_sub(FIRST);
-        *self.0.get(usize::try_from(index).ok()?)?
+        let function = function(registers);
+        let [last, ..] = function.to_le_bytes();
+        if function.wrapping_sub(FIRST) < FUNCTIONS { self.0[usize::from(last)] } else { None }
     }
 }
 

@@ -10,6 +10,7 @@ use zerocopy::FromZeros;
 use super::Mpidr;
 use crate::abi::rmi_v1::{RecAuxiliary, RecFlags, RmiRecParams};
 use crate::address::PhysAddr;
+use crate::arch::speculation::bounded;
 use crate::granule::GranuleAddress;
 use crate::mem::words_of;
 use crate::realm::measurement::MeasuredRecParameters;
@@ -58,9 +59,10 @@ impl HostRecParameters {
     pub fn auxiliary(
         &self,
     ) -> Result<impl Iterator<Item = GranuleAddress> + Clone, RecParametersError> {
+        let granules = &self.aux.granules;
         let addresses = usize::try_from(self.aux.count)
             .ok()
-            .and_then(|count| self.aux.granules.get(..count))
+            .and_then(|count| granules.get(..bounded(count, granules.len() + 1)))
             .ok_or(RecParametersError::AuxiliaryCount)?;
         let granule = |address: &u64| GranuleAddress::new(PhysAddr::new(*address));
         if addresses.iter().any(|address| granule(address).is_none()) {

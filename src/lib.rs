@@ -19,6 +19,7 @@ pub mod address;
 pub mod arch;
 pub mod attest;
 pub mod boot;
+pub mod command;
 pub mod console;
 pub mod cpu;
 pub mod el3;

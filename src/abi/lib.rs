@@ -16,9 +16,20 @@ macro_rules! layout {
     };
 }
 
+/// Defines function identifiers, and lists them by name.
+macro_rules! functions {
+    ($($(#[$about:meta])* $name:ident = $number:literal;)*) => {
+        $($(#[$about])* pub const $name: u32 = $number;)*
+
+        /// Every function: its name without the prefix of its interface, and its identifier.
+        pub const ALL: &[(&str, u32)] = &[$((stringify!($name), $number)),*];
+    };
+}
+
 pub mod el3;
 pub mod psci;
 pub mod rmi;
 pub mod rmi_v1;
 pub mod rmi_v2;
+pub mod rsi;
 pub mod smccc;

@@ -25,16 +25,6 @@ pub mod status {
     pub const ERROR_GLOBAL: u8 = 11;
 }
 
-/// Defines function identifiers, and lists them by name.
-macro_rules! functions {
-    ($($(#[$about:meta])* $name:ident = $number:literal;)*) => {
-        $($(#[$about])* pub const $name: u32 = $number;)*
-
-        /// Every function: its name without the prefix RMI_, and its identifier.
-        pub const ALL: &[(&str, u32)] = &[$((stringify!($name), $number)),*];
-    };
-}
-
 /// Function identifiers, without the SVE hint. A command is of both dialects unless one is named.
 pub mod function {
     functions! {

@@ -74,6 +74,19 @@ fn measurement(digest: &[u8]) -> Measurement {
     measurement
 }
 
+/// Extends a measurement of the Realm's own: hashes it, as long as a hash is, with `value` behind it.
+pub fn extend(algorithm: HashAlgorithm, extended: &mut Measurement, value: &[u8]) {
+    fn digest<D: Digest>(before: &Measurement, value: &[u8]) -> Output<D> {
+        let before = before.as_bytes();
+        let before = before.get(..<D as Digest>::output_size()).unwrap_or(before);
+        D::new().chain_update(before).chain_update(value).finalize()
+    }
+    *extended = match algorithm {
+        HashAlgorithm::Sha256 => measurement(&digest::<Sha256>(extended, value)),
+        HashAlgorithm::Sha512 => measurement(&digest::<Sha512>(extended, value)),
+    };
+}
+
 /// What is measured of the parameters of a Realm, as the host gave it (RmiRealmParams).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeasuredRealmParameters {

@@ -9,6 +9,7 @@ pub mod measurement;
 pub mod parameters;
 pub mod rd;
 pub mod rec;
+pub mod running;
 pub mod stage2;
 pub mod vmid;
 

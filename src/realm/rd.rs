@@ -4,7 +4,7 @@
 //! It is read and written under the lock of that granule. The granule's references count the RECs.
 
 use super::features::RealmFeatures;
-use super::measurement::{InitialMeasurement, MEASUREMENT_SLOTS, Measurement};
+use super::measurement::{InitialMeasurement, MEASUREMENT_SLOTS, Measurement, extend};
 use super::parameters::RealmParameters;
 use super::stage2::Stage2;
 use crate::granule::LockedGranule;
@@ -66,5 +66,20 @@ impl RealmDescriptor {
         self.stage2 = parameters.stage2;
         self.personalization = parameters.personalization;
         self.features = parameters.features;
+    }
+    /// The measurement with this index: 0 the initial one, from 1 on those that the Realm extends.
+    pub fn measurement(&self, index: usize) -> Option<&Measurement> {
+        match index.checked_sub(1) {
+            None => Some(self.initial_measurement.value()),
+            Some(index) => self.extensible_measurements.get(index),
+        }
+    }
+
+    /// Extends a measurement by `value` (RSI_MEASUREMENT_EXTEND); `None` if there is none with this
+    /// index that a Realm extends.
+    pub fn extend_measurement(&mut self, index: usize, value: &[u8]) -> Option<()> {
+        let measurement = self.extensible_measurements.get_mut(index.checked_sub(1)?)?;
+        extend(self.initial_measurement.algorithm(), measurement, value);
+        Some(())
     }
 }

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! From registers to a command and back: the only place that knows what x0 to x8 hold.
 //!
-//! A dialect is a table made by [`commands!`](super::commands). A row holds a command's name, its
-//! arguments with their types, its outputs and its handler. The handler takes decoded arguments and
+//! A dialect is a table of commands ([`crate::command`]). A handler takes decoded arguments and
 //! returns [`Outcome`].
 
-use core::fmt;
-
 use super::state::Rmm;
+pub(super) use crate::abi::rmi::function;
 use crate::abi::rmi::{status, version};
 use crate::abi::rmi_v1::DataFlags;
-use crate::abi::smccc::{NOT_SUPPORTED, SVE_HINT};
+use crate::abi::smccc::NOT_SUPPORTED;
 use crate::address::PhysAddr;
 use crate::arch::smc::Registers;
+use crate::command::{self, Argument};
 pub use crate::el3::version::Dialect;
 use crate::granule::{GranuleAddress, LockError, WipeError};
 use crate::mem::NsAccessError;
@@ -143,19 +142,6 @@ impl From<RealmError> for Status {
     }
 }
 
-/// An argument as a handler takes it.
-pub trait Argument: Sized {
-    /// Decodes a register; `None` is RMI_ERROR_INPUT.
-    fn decode(register: u64) -> Option<Self>;
-}
-
-/// A number that only the command can judge: an IPA, an index, a descriptor.
-impl Argument for u64 {
-    fn decode(register: u64) -> Option<Self> {
-        Some(register)
-    }
-}
-
 /// An address that need not be aligned, or that names a page of the host.
 impl Argument for PhysAddr {
     fn decode(register: u64) -> Option<Self> {
@@ -182,59 +168,14 @@ impl Argument for DataFlags {
     }
 }
 
-/// A command: a row of the table of its dialect.
-#[derive(Clone, Copy)]
-pub struct Command {
-    /// The name, without the prefix RMI_.
-    pub name: &'static str,
-    /// The function identifier.
-    pub function: u32,
-    /// Name and type of each argument, from x1 on.
-    pub arguments: &'static [(&'static str, &'static str)],
-    /// Name of each output, from x1 on.
-    pub outputs: &'static [&'static str],
-    /// Decodes, calls the handler, encodes.
-    pub(super) serve: Serve,
-}
-
 /// Serves one command.
-pub(super) type Serve = fn(&Rmm<'_>, &mut Cpu, &mut Registers);
+pub type Serve = fn(&Rmm<'_>, &mut Cpu, &mut Registers);
 
-impl fmt::Debug for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RMI_{}", self.name)
-    }
-}
+/// The prefix of names.
+pub(super) const INTERFACE: &str = "RMI";
 
-/// Makes the table of a dialect, `COMMANDS`.
-///
-/// Each row is `NAME(argument: Type, ...) -> [output, ...] = handler;`, NAME being that of its
-/// function identifier in [`abi::rmi::function`](crate::abi::rmi::function). With `, with no_live_sve` at
-/// its end the handler also takes the SVE hint.
-macro_rules! commands {
-    ($(
-        $name:ident($($argument:ident: $type:ident),*) $(-> [$($output:ident),*])?
-            = $handler:path $(, with $hint:ident)?;
-    )*) => {
-        /// The commands of this dialect.
-        pub const COMMANDS: &[$crate::rmi::Command] = &[$($crate::rmi::Command {
-            name: stringify!($name),
-            function: $crate::abi::rmi::function::$name,
-            arguments: &[$((stringify!($argument), stringify!($type))),*],
-            outputs: &[$($(stringify!($output)),*)?],
-            serve: |rmm, cpu, registers| {
-                const OUTPUTS: usize = <[&str]>::len(&[$($(stringify!($output)),*)?]);
-                let [_x0, $($argument,)* ..] = *registers;
-                $crate::rmi::call::answer::<OUTPUTS>(registers, || {
-                    $(let $argument = <$type as $crate::rmi::call::Argument>::decode($argument)
-                        .ok_or($crate::rmi::call::Status::Input)?;)*
-                    $handler(rmm, cpu $(, $argument)* $(, $crate::rmi::call::$hint(_x0))?)
-                });
-            },
-        }),*];
-    };
-}
-pub(super) use commands;
+/// What a command fails with if an argument cannot be decoded.
+pub(super) const INVALID_ARGUMENT: Status = Status::Input;
 
 /// Runs a command and writes its answer.
 ///
@@ -261,91 +202,28 @@ pub(super) fn answer<const OUTPUTS: usize>(
 /// The first function identifier that has a place in a table. The RMI begins at 0xC4000150; with
 /// such a round number the compiler masks bits that it then compares.
 const FIRST: u32 = 0xC400_014F;
-/// Function identifiers from [`FIRST`] on that a table has room for: as many as an octet has
-/// values, so that no index leaves it, not even in speculation.
-const FUNCTIONS: u32 = 0x100;
+/// Function identifiers from [`FIRST`] on that a table has room for.
+const FUNCTIONS: usize = 0x100;
 
-/// The commands of a dialect, by the last octet of their function identifiers.
-#[derive(Debug)]
-pub(super) struct Dispatch([Option<Serve>; FUNCTIONS as usize]);
+/// The commands of a dialect, by function identifier.
+pub(super) type Dispatch = command::Dispatch<Serve, FIRST, FUNCTIONS>;
 
-impl Dispatch {
-    /// The dispatch for these commands, when the image is built.
-    pub(super) const fn new(commands: &[Command]) -> Self {
-        let mut table = [None; FUNCTIONS as usize];
-        let mut row = 0;
-        while row < commands.len() {
-            let function = commands[row].function;
-            assert!(function.wrapping_sub(FIRST) < FUNCTIONS, "a function beyond the table");
-            let index = (function % FUNCTIONS) as usize;
-            assert!(table[index].is_none(), "a function has two rows");
-            table[index] = Some(commands[row].serve);
-            row += 1;
+/// Serves the call in `registers`.
+pub(super) fn serve(dispatch: &Dispatch, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
+    match dispatch.find(command::function(registers[0])) {
+        Some(serve) => serve(rmm, cpu, registers),
+        None => {
+            let [r0, r1, r2, r3, ..] = registers;
+            (*r0, *r1, *r2, *r3) = (NOT_SUPPORTED, 0, 0, 0);
         }
-        Self(table)
-    }
-
-    /// Serves the call in `registers`.
-    pub(super) fn serve(&self, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
-        match self.find(registers) {
-            Some(serve) => serve(rmm, cpu, registers),
-            None => {
-                let [r0, r1, r2, r3, ..] = registers;
-                (*r0, *r1, *r2, *r3) = (NOT_SUPPORTED, 0, 0, 0);
-            }
-        }
-    }
-
-    fn find(&self, registers: &Registers) -> Option<Serve> {
-        let function = function(registers);
-        let [last, ..] = function.to_le_bytes();
-        if function.wrapping_sub(FIRST) < FUNCTIONS { self.0[usize::from(last)] } else { None }
-    }
-}
-
-/// Whether x0 says that the caller has no live state of SVE (SMCCC 1.4).
-pub(super) const fn no_live_sve(x0: u64) -> bool {
-    x0 & SVE_HINT != 0
-}
-
-/// The function identifier in x0, without the SVE hint.
-pub(super) fn function(registers: &Registers) -> u32 {
-    // W0 alone names the function (SMCCC 2.5); the bits above it are not looked at.
-    let [b0, b1, b2, b3, ..] = (registers[0] & !SVE_HINT).to_le_bytes();
-    u32::from_le_bytes([b0, b1, b2, b3])
-}
-
-/// A call and its answer, as a line of the log.
-pub(super) struct Trace<'a> {
-    pub(super) commands: &'a [Command],
-    pub(super) before: &'a Registers,
-    pub(super) after: &'a Registers,
-}
-
-impl fmt::Display for Trace<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let function = function(self.before);
-        let found = self.commands.iter().find(|command| command.function == function);
-        let Some(Command { name, arguments, outputs, .. }) = found else {
-            return write!(f, "unknown function {function:#x}");
-        };
-        let [result, after @ ..] = self.after;
-        write!(f, "RMI_{name}")?;
-        for ((name, _), value) in arguments.iter().zip(&self.before[1..]) {
-            write!(f, " {name}={value:#x}")?;
-        }
-        write!(f, " -> {result:#x}")?;
-        for (name, value) in outputs.iter().zip(after) {
-            write!(f, " {name}={value:#x}")?;
-        }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::rmi::function;
+    use crate::abi::smccc::SVE_HINT;
+    use crate::command::Trace;
     use crate::rmi::v1;
 
     #[test]
@@ -354,7 +232,7 @@ mod tests {
         let after = [0, 0x2000, 0, 0, 4, 5, 6, 7];
         let line = Trace { commands: v1::COMMANDS, before: &before, after: &after }.to_string();
         assert_eq!(line, "RMI_RTT_FOLD rd=0x1000 ipa=0x40000000 level=0x3 -> 0x0 rtt=0x2000");
-        let unknown = Trace { commands: &[], before: &before, after: &after }.to_string();
+        let unknown = Trace::<Serve> { commands: &[], before: &before, after: &after }.to_string();
         assert_eq!(unknown, "unknown function 0xc4000166");
     }
 }

@@ -18,22 +18,16 @@ pub mod v1;
 pub mod v2;
 mod version;
 
-use log::{LevelFilter, STATIC_MAX_LEVEL};
-
-pub use call::{Command, Dialect};
-use call::{Dispatch, Trace};
+pub use call::{Dialect, Serve};
 pub use state::Rmm;
 
 pub use crate::abi::rmi::function;
 use crate::arch::smc::Registers;
+use crate::command::{TRACES, Trace};
 use crate::percpu::Cpu;
 
-/// Whether every call is logged: never in a product, nor in tests on a host.
-const TRACES: bool =
-    cfg!(target_os = "none") && STATIC_MAX_LEVEL as usize >= LevelFilter::Debug as usize;
-
-static V1: Dispatch = Dispatch::new(v1::COMMANDS);
-static V2: Dispatch = Dispatch::new(v2::COMMANDS);
+static V1: call::Dispatch = call::Dispatch::new(v1::COMMANDS);
+static V2: call::Dispatch = call::Dispatch::new(v2::COMMANDS);
 
 /// Serves the call in `registers`, x0 to x7, and leaves the answer there: x0 the result word, x1 to
 /// x3 outputs or 0, x4 to x7 as they were unless they are outputs.
@@ -46,7 +40,7 @@ pub fn handle(dialect: Dialect, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Re
         Dialect::V1_0 => (&V1, v1::COMMANDS),
         Dialect::V2_0 => (&V2, v2::COMMANDS),
     };
-    dispatch.serve(rmm, cpu, registers);
+    call::serve(dispatch, rmm, cpu, registers);
     if let Some(before) = &before {
         log::debug!("{}", Trace { commands, before, after: registers });
     }

@@ -30,7 +30,7 @@ use crate::arch::sysreg::el1::ID_AA64PFR1_EL1;
 use crate::arch::sysreg::el1::{CPTR_EL2, VSESR_EL2};
 use crate::granule::state::{self, Rd};
 use crate::granule::{GranuleAddress, GranuleTable, LockError};
-use crate::mem::{NsAccessError, RunningAuxiliary, RunningRec, SlotBuffer};
+use crate::mem::{NsAccessError, RunningRec, SlotBuffer};
 use crate::percpu::Cpu;
 use crate::realm::features::RealmFeatures;
 use crate::realm::rd::{RealmDescriptor, RealmState};
@@ -39,8 +39,8 @@ use crate::realm::rec::gic::{GicEntry, GicFeatures};
 use crate::realm::rec::simd::SimdOwner;
 use crate::realm::rec::syndrome::{ISV, Syndrome, class};
 use crate::realm::rec::{PendingRequest, Rec, RecIdentity, RecState};
+use crate::realm::running::RunningRealm;
 use crate::realm::stage2::Ripas;
-use crate::realm::stage2::memory::RealmMemory;
 use crate::rsi;
 
 /// Why a REC was not entered, or what it left could not be told. The host is told which.
@@ -76,8 +76,7 @@ struct Entry {
 
 /// What a REC uses of this CPU during a run, each part from its first need on.
 struct Lent<'r, 'g> {
-    memory: RealmMemory<'r, 'g>,
-    auxiliary: RunningAuxiliary<'r>,
+    realm: RunningRealm<'r, 'g>,
     simd: SimdOwner<'r>,
     features: RealmFeatures,
 }
@@ -85,7 +84,7 @@ struct Lent<'r, 'g> {
 impl Lent<'_, '_> {
     /// Gives the REC the SIMD registers.
     fn open_simd(&mut self, state: &RecState) {
-        self.simd.take(&state.simd, self.features, &mut self.auxiliary);
+        self.simd.take(&state.simd, self.features, &mut self.realm.auxiliary);
         let open = if self.features.has_sve { OpenSimd::Sve } else { OpenSimd::Vectors };
         CPTR_EL2.set(controls::cptr(open));
     }
@@ -137,13 +136,18 @@ pub fn enter(
     let entry = Entry { flags, gic };
 
     let mut lent = Lent {
-        memory: RealmMemory::new(granules, index, &identity.stage2, rtt, realm_data),
-        auxiliary: rec_aux.running(auxiliary),
+        realm: RunningRealm::new(
+            granules,
+            index,
+            identity,
+            [rd, rtt, realm_data],
+            rec_aux.running(auxiliary),
+        ),
         simd: SimdOwner::host(host_simd, no_live_sve),
         features: identity.features,
     };
-    let report = complete(&entry, &gprs, state, &features, &mut lent.memory)
-        .unwrap_or_else(|| run_until_exit(flags, identity, state, &features, &mut lent, &mut gprs));
+    let report = complete(&entry, &gprs, state, &features, &mut lent.realm)
+        .unwrap_or_else(|| run_until_exit(flags, state, &features, &mut lent, &mut gprs));
     Ok(record::write_exit(&page, &report, &gprs, &state.gic, &features, &state.timers)?)
 }
 
@@ -167,7 +171,7 @@ fn complete(
     gprs: &[u64; GPRS],
     state: &mut RecState,
     features: &GicFeatures,
-    memory: &mut RealmMemory<'_, '_>,
+    realm: &mut RunningRealm<'_, '_>,
 ) -> Option<Report> {
     let last = core::mem::take(&mut state.last_exit);
     let [gpr0, ..] = *gprs;
@@ -186,7 +190,7 @@ fn complete(
     state.gic.accept(&entry.gic, features);
     match state.pending {
         PendingRequest::HostCall => {
-            if let Err(report) = rsi::complete_host_call(gprs, state, memory) {
+            if let Err(report) = rsi::complete_host_call(gprs, state, realm) {
                 return Some(report);
             }
         }
@@ -203,19 +207,18 @@ fn complete(
 /// Has the REC's registers in the CPU until it leaves.
 fn run_until_exit(
     flags: RecEnterFlags,
-    identity: &RecIdentity,
     state: &mut RecState,
     features: &GicFeatures,
     lent: &mut Lent<'_, '_>,
     gprs: &mut [u64; GPRS],
 ) -> Report {
     let host = HostRegisters::save();
-    world::load(identity, state, features);
+    world::load(lent.realm.identity, state, features);
     if lent.simd.is_needed_at_once(lent.features) {
         lent.open_simd(state);
     }
     let report = run(flags, state, lent, gprs);
-    lent.simd.give_back(&mut state.simd, lent.features, &mut lent.auxiliary);
+    lent.simd.give_back(&mut state.simd, lent.features, &mut lent.realm.auxiliary);
     world::unload(state, features);
     host.restore();
     report
@@ -249,8 +252,8 @@ fn run(
         }
         let view = View {
             registers: &state.registers,
-            ipa_end: lent.memory.stage2().ipa_end(),
-            protected_end: lent.memory.stage2().protected_end(),
+            ipa_end: lent.realm.stage2().ipa_end(),
+            protected_end: lent.realm.stage2().protected_end(),
             has_sve: lent.features.has_sve,
         };
         let action = decide(vector, &syndrome, &view);
@@ -295,7 +298,7 @@ fn act(
             inject_live(exception, state);
             leave(exit, syndrome, state)
         }
-        Action::Call => rsi::call(state, &mut lent.memory, &mut lent.auxiliary, gprs),
+        Action::Call => rsi::call(state, &mut lent.realm, gprs),
         Action::Simd => {
             if lent.simd.is_rec() {
                 // Open already: nothing would change.
@@ -306,7 +309,7 @@ fn act(
             None
         }
         Action::CheckRipas(ipa, exit) => {
-            if lent.memory.ripas(ipa) == Some(Ripas::Empty) {
+            if lent.realm.memory.ripas(ipa) == Some(Ripas::Empty) {
                 inject_live(Injected::ExternalAbort(*syndrome), state);
                 return None;
             }

@@ -68,3 +68,24 @@ pub enum Report {
         ripas: u64,
     },
 }
+
+/// X0 to X10, the registers of a call and of its answer.
+pub type CallRegisters = [u64; 11];
+
+/// What follows from a call of the Realm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The REC goes on behind the SMC.
+    Resume,
+    /// The REC leaves, and later goes on behind the SMC.
+    Exit(Report),
+    /// The REC leaves, and later executes the SMC again. Its registers are as they were.
+    Replay(Report),
+}
+
+impl Next {
+    /// The host is told of a PSCI call with one argument that matters.
+    pub const fn psci(function: u64, argument: u64) -> Self {
+        Self::Exit(Report::Psci([function, argument, 0, 0]))
+    }
+}

@@ -25,6 +25,14 @@ impl Mpidr {
         Some(Self(u32::from_le_bytes([b0, b1, b2, b3])))
     }
 
+    /// Decodes affinity fields as MPIDR_EL1 has them: Aff0 to Aff2 in bits 23:0, Aff3 in bits 39:32.
+    /// `None` if another bit is set.
+    pub const fn from_affinity(value: u64) -> Option<Self> {
+        const LOW: u64 = 0xff_ffff;
+        const AFF3: u64 = 0xff << 32;
+        if value & !(LOW | AFF3) == 0 { Self::new(value & LOW | (value & AFF3) >> 8) } else { None }
+    }
+
     /// Aff0 to Aff2 in bits 23:0, Aff3 in bits 31:24.
     pub const fn get(self) -> u32 {
         self.0

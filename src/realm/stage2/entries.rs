@@ -128,6 +128,17 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
+    /// The RIPAS at the protected IPA walked for, and where entries of the table with the same RIPAS
+    /// end, at most `top` (RSI_IPA_STATE_GET).
+    pub fn ripas_range(self, slot: &mut Slot, top: Ipa) -> (Ripas, Ipa) {
+        self.to(slot, Level::Three, |reached| {
+            let Some(ripas) = reached.entry.ripas() else {
+                super::corrupt("a protected entry has no RIPAS");
+            };
+            (ripas, reached.end_of_run(top, |entry| entry.ripas() == Some(ripas)))
+        })
+    }
+
     /// Sets RIPAS of UNASSIGNED entries from the one walked for to RAM, up to `top`, as far as they
     /// are EMPTY or RAM and in one table (RMI_RTT_INIT_RIPAS). Returns the first IPA not reached.
     ///

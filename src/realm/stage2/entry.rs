@@ -163,6 +163,14 @@ impl Entry {
         matches!(self, Self::Assigned(Ripas::Ram, _) | Self::AssignedNs(_))
     }
 
+    /// The RIPAS of a protected entry that is no table.
+    pub fn ripas(self) -> Option<Ripas> {
+        match self {
+            Self::Unassigned(ripas) | Self::Assigned(ripas, _) => Some(ripas),
+            Self::AssignedNs(_) | Self::Table(_) => None,
+        }
+    }
+
     /// Whether it is live: it has memory or a table. References of a table count these.
     pub fn is_live(self) -> bool {
         !matches!(self, Self::Unassigned(_))

@@ -55,10 +55,14 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
             return None;
         }
         let walk = Walk::new(self.granules, self.cpu, self.stage2, ipa);
-        match walk.read(self.rtt, Level::Three) {
-            (_, Entry::Unassigned(ripas) | Entry::Assigned(ripas, _)) => Some(ripas),
-            _ => None,
-        }
+        walk.read(self.rtt, Level::Three).1.ripas()
+    }
+
+    /// The RIPAS at `base`, and the first IPA up to `top` that has another or is in another table of
+    /// the last level that a walk reaches. Both are protected, `top` the first beyond a range.
+    pub fn ripas_range(&mut self, base: Ipa, top: Ipa) -> (Ripas, Ipa) {
+        let walk = Walk::new(self.granules, self.cpu, self.stage2, base);
+        walk.ripas_range(self.rtt, top)
     }
 
     /// Has `then` see the words of the page at `page`, a protected IPA, while its table is locked.

@@ -175,6 +175,23 @@ impl<'g> Reached<'_, 'g> {
         self.table.skip_non_live(self.ipa, self.index, self.level)
     }
 
+    /// The end of the entries, from the one reached on, that are `alike`: at most `top`, and within
+    /// the table. The one reached is.
+    pub(super) fn end_of_run(&self, top: Ipa, alike: impl Fn(Entry) -> bool) -> Ipa {
+        let Self { table, level, stage2, .. } = *self;
+        let size = level.entry_size();
+        let mut index = self.index;
+        // The IPA space ends far below the end of an address.
+        let mut end = self.ipa.align_down(size).get().saturating_add(size);
+        while end < top.get()
+            && let Some(next) = index.next()
+            && alike(table.entry(next, level, stage2.format()))
+        {
+            (index, end) = (next, end.saturating_add(size));
+        }
+        Ipa::new(end).min(top)
+    }
+
     /// Changes entries, from the one reached up to `top` or the end of the table, until an
     /// interrupt is pending. Returns the first IPA not changed.
     ///

@@ -6,14 +6,16 @@ mod realm;
 mod rec;
 mod rtt;
 
-use super::call::commands;
+use super::call;
 use super::{features, granule, version};
 use crate::abi::rmi_v1::DataFlags;
 use crate::address::PhysAddr;
+use crate::command::commands;
 use crate::granule::GranuleAddress;
 use crate::xlat::Level;
 
 commands! {
+    call(rmm, cpu):
     VERSION(requested: u64) -> [lower, higher] = version::version;
     FEATURES(index: u64) -> [value] = features::features;
     GRANULE_DELEGATE(granule: GranuleAddress) = granule::delegate;

@@ -5,11 +5,13 @@ mod configuration;
 mod granule;
 mod tracking;
 
-use super::call::commands;
+use super::call;
 use super::{features, version};
 use crate::address::PhysAddr;
+use crate::command::commands;
 
 commands! {
+    call(rmm, cpu):
     VERSION(requested: u64) -> [lower, higher] = version::version;
     FEATURES(index: u64) -> [value] = features::features;
     RMM_CONFIG_SET(config: PhysAddr) = configuration::set;

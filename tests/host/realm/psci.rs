@@ -82,12 +82,18 @@ fn the_host_may_deny_to_switch_a_rec_on() {
 
 #[test]
 fn a_rec_that_is_on_stays_as_it_is_and_its_host_cannot_deny_it() {
-    let fixture = waiting(cpu_on, true);
-    fixture.refused(function::PSCI_COMPLETE, &[REC, SECOND_REC, DENIED], ERROR_INPUT, "denied");
-    completes(&fixture, SUCCESS, ALREADY_ON);
-    fixture.with_rec(SECOND_REC, |rec| {
-        assert!(rec.state.runnable && rec.state.registers.gprs == [88; 31])
-    });
+    for (status, answer) in [(SUCCESS, SUCCESS), (DENIED, ERROR_INPUT)] {
+        let fixture = waiting(cpu_on, true);
+        assert_eq!(fixture.call(function::PSCI_COMPLETE, &[REC, SECOND_REC, status]), answer);
+        // The caller goes on, whatever the host said.
+        fixture.with_rec(REC, |rec| {
+            assert_eq!(rec.state.registers.gprs[..5], [ALREADY_ON, 0, 0, 0, 77]);
+            assert_eq!(rec.state.pending, PendingRequest::None);
+        });
+        fixture.with_rec(SECOND_REC, |rec| {
+            assert!(rec.state.runnable && rec.state.registers.gprs == [88; 31])
+        });
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use rmm::rmi::{Command, function, v1, v2};
+use rmm::command::Command;
+use rmm::rmi::{Serve, function, v1, v2};
 
 /// The page; the table stands between its first row and the next empty line.
 const PAGE: &str = "docs/design/rmi.md";
@@ -18,7 +19,7 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 /// The table as it follows from the code.
 fn table() -> String {
-    let is_in = |commands: &[Command], number| {
+    let is_in = |commands: &[Command<Serve>], number| {
         commands.iter().find(|command| command.function == number).copied()
     };
     let mut table = HEAD.to_owned();

@@ -38,6 +38,37 @@
     \operation x28, x29, [\base, #224]
     .endm
 
+// A function: x0 = X0 to X30 of an SMC, which become those of its answer.
+    .macro smc_with_all_registers
+    stp     x29, x30, [sp, #-16]!
+    stp     x27, x28, [sp, #-16]!
+    stp     x25, x26, [sp, #-16]!
+    stp     x23, x24, [sp, #-16]!
+    stp     x21, x22, [sp, #-16]!
+    stp     x19, x20, [sp, #-16]!
+    str     x0, [sp, #-16]!
+    ldp     x2, x3, [x0, #16]
+    x4_to_x29 ldp, x0
+    ldr     x30, [x0, #240]
+    ldp     x0, x1, [x0]
+    smc     #0
+    stp     x0, x1, [sp, #-16]!
+    ldr     x0, [sp, #16]
+    stp     x2, x3, [x0, #16]
+    x4_to_x29 stp, x0
+    str     x30, [x0, #240]
+    ldp     x2, x3, [sp], #16
+    stp     x2, x3, [x0]
+    add     sp, sp, #16
+    ldp     x19, x20, [sp], #16
+    ldp     x21, x22, [sp], #16
+    ldp     x23, x24, [sp], #16
+    ldp     x25, x26, [sp], #16
+    ldp     x27, x28, [sp], #16
+    ldp     x29, x30, [sp], #16
+    ret
+    .endm
+
 // A vector each, at these offsets, that calls \handler with its offset. It does not return.
     .macro unexpected handler, offsets:vararg
     .irp    offset, \offsets

@@ -31,7 +31,29 @@ pub mod command {
     /// Comes back with the bytes of a vector in gprs\[1\] and a sum of all that is in the registers of
     /// SVE in gprs\[2\].
     pub const SHOW_SIMD: u64 = 0x101;
+    /// Calls by SMC with gprs\[1\] and up in X0 and up, as many as
+    /// [`CALL_REGISTERS`](super::CALL_REGISTERS), and marks in the other registers.
+    ///
+    /// Comes back with these registers in the same places, and behind them how many of the others
+    /// have changed.
+    pub const CALL: u64 = 2;
+    /// Runs the program gprs\[1\] with gprs\[2\] and up, and comes back with its results in
+    /// gprs\[1\] and up.
+    pub const PROGRAM: u64 = 3;
 }
+
+/// Numbers of programs of the payload.
+pub mod program {
+    /// Asks for the configuration of the Realm.
+    pub const CONFIG: u64 = 1;
+    /// Sets RIPAS of a range: base, top, RIPAS, flags.
+    pub const SET_RIPAS: u64 = 2;
+    /// Asks for RIPAS of a range: base, top.
+    pub const GET_RIPAS: u64 = 3;
+}
+
+/// Registers of a [`CALL`](command::CALL) that the host chooses and sees: X0 to X17.
+pub const CALL_REGISTERS: usize = 18;
 
 /// Words of an [`EXECUTE`](command::EXECUTE) that come back.
 pub const RESULTS: usize = 10;

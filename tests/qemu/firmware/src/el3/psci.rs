@@ -39,16 +39,16 @@ pub fn mark_on(index: usize) {
 /// Serves a PSCI function of the host; `None` when `fid` is none. Returns the frame to resume.
 pub fn serve(cpu: &mut Cpu, fid: u64) -> Option<*mut Frame> {
     let [x1, x2, x3] = [1, 2, 3].map(|index| cpu.world(World::Nonsecure).frame.x[index]);
-    let result = match fid {
-        VERSION => VERSION_1_1,
-        CPU_ON => cpu_on(x1, x2, x3),
-        AFFINITY_INFO => affinity_info(x1, x2),
-        CPU_OFF => {
+    let result = match u32::try_from(fid).ok()? {
+        function::VERSION => VERSION_1_1,
+        function::CPU_ON_64 => cpu_on(x1, x2, x3),
+        function::AFFINITY_INFO_64 => affinity_info(x1, x2),
+        function::CPU_OFF => {
             cpu.phase = RmmPhase::Unentered;
             POWER[cpu.index].state.store(OFF, Ordering::Release);
             return Some(wait_for_cpu_on(cpu));
         }
-        SYSTEM_OFF => semihosting::exit(0),
+        function::SYSTEM_OFF => semihosting::exit(0),
         _ => return None,
     };
     let frame = &mut cpu.world(World::Nonsecure).frame;

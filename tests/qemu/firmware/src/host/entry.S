@@ -86,33 +86,7 @@ probe_store:
 // x0 = array of 31 words: loaded into x0-x30, SMC, stored back. Keeps the caller's registers.
     .global host_smc
 host_smc:
-    stp     x29, x30, [sp, #-16]!
-    stp     x27, x28, [sp, #-16]!
-    stp     x25, x26, [sp, #-16]!
-    stp     x23, x24, [sp, #-16]!
-    stp     x21, x22, [sp, #-16]!
-    stp     x19, x20, [sp, #-16]!
-    str     x0, [sp, #-16]!
-    ldp     x2, x3, [x0, #16]
-    x4_to_x29 ldp, x0
-    ldr     x30, [x0, #240]
-    ldp     x0, x1, [x0]
-    smc     #0
-    stp     x0, x1, [sp, #-16]!
-    ldr     x0, [sp, #16]
-    stp     x2, x3, [x0, #16]
-    x4_to_x29 stp, x0
-    str     x30, [x0, #240]
-    ldp     x2, x3, [sp], #16
-    stp     x2, x3, [x0]
-    add     sp, sp, #16
-    ldp     x19, x20, [sp], #16
-    ldp     x21, x22, [sp], #16
-    ldp     x23, x24, [sp], #16
-    ldp     x25, x26, [sp], #16
-    ldp     x27, x28, [sp], #16
-    ldp     x29, x30, [sp], #16
-    ret
+    smc_with_all_registers
 
     .section .uncleared, "aw", %nobits
     .balign 16

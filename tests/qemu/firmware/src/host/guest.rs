@@ -3,9 +3,11 @@
 
 use core::cell::Cell;
 
-use rmm_abi::rmi_v1::RealmAttributes;
+use rmm_abi::rmi_v1::{GPRS, RealmAttributes};
 use rmm_test_firmware::options::GRANULE;
-use rmm_test_firmware::realm_protocol::{BASE, LOADED_AT, PAGES, RESULTS, WAITING, command};
+use rmm_test_firmware::realm_protocol::{
+    BASE, CALL_REGISTERS, LOADED_AT, PAGES, RESULTS, WAITING, command,
+};
 
 use crate::check;
 use crate::memory::granule;
@@ -28,6 +30,8 @@ const DATA: u64 = 512;
 pub mod reason {
     /// An IRQ.
     pub const IRQ: u64 = 1;
+    /// A PSCI call.
+    pub const PSCI: u64 = 3;
     /// A change of RIPAS.
     pub const RIPAS_CHANGE: u64 = 4;
     /// RSI_HOST_CALL.
@@ -127,6 +131,11 @@ impl Run {
         }
         check::equal(format_args!("{what}: words of the exit record that differ"), differing, 0);
     }
+}
+
+/// What a call passes in a register that its caller does not choose.
+fn mark(index: usize) -> u64 {
+    0xca11_0000_0000_0000 | index as u64
 }
 
 /// A Realm that runs the payload.
@@ -267,14 +276,7 @@ impl Guest {
 
     /// What came of the instruction of a REC that waits again.
     pub fn executed(&self, rec: u64) -> Executed {
-        let run = self.run(rec);
-        if (run.reason(), run.exit(field::GPRS)) != (reason::HOST_CALL, command::EXECUTE) {
-            check::equal("the payload comes back", run.reason(), reason::HOST_CALL);
-        }
-        let mut words = [0; RESULTS];
-        for (word, offset) in words.iter_mut().zip((field::GPRS + 8..).step_by(8)) {
-            *word = run.exit(offset);
-        }
+        let words = self.words::<RESULTS>(rec, command::EXECUTE);
         let [x0, x1, x2, x3, exceptions, esr, far, elr, spsr, vector] = words;
         Executed { x: [x0, x1, x2, x3], exceptions, esr, far, elr, spsr, vector }
     }
@@ -286,6 +288,67 @@ impl Guest {
             check::equal(format_args!("{instruction:#x} is executed"), status, Status::SUCCESS);
         }
         self.executed(rec)
+    }
+
+    /// Has a REC that waits call by SMC with these in X0 and up. Entered once: it has come back with
+    /// the answer, or has left for it.
+    pub fn begin_call(&self, rec: u64, x: &[u64]) -> Status {
+        let mut gprs = [0; 1 + CALL_REGISTERS];
+        let [what, registers @ ..] = &mut gprs;
+        *what = command::CALL;
+        for (index, register) in registers.iter_mut().enumerate() {
+            *register = x.get(index).copied().unwrap_or(mark(index));
+        }
+        self.run(rec).prepare(0, &gprs);
+        self.enter(rec)
+    }
+
+    /// The answer of a call of a REC that waits again. X4 and up, but for outputs up to
+    /// X`outputs`, are checked to be as `x` passed them.
+    pub fn called(&self, rec: u64, x: &[u64], outputs: usize) -> [u64; CALL_REGISTERS] {
+        let [.., changed] = self.words::<{ CALL_REGISTERS + 1 }>(rec, command::CALL);
+        let answer = self.words::<CALL_REGISTERS>(rec, command::CALL);
+        let passed = |index| x.get(index).copied().unwrap_or(mark(index));
+        let kept = (4.max(outputs + 1)..CALL_REGISTERS).all(|index| answer[index] == passed(index));
+        if changed != 0 || !kept {
+            let what = format_args!("registers of call {:#x} that are no outputs", x[0]);
+            check::equal(what, (changed, &answer[4..]), (0, &[][..]));
+        }
+        answer
+    }
+
+    /// Has a REC that waits call without leaving; the answer.
+    pub fn call(&self, rec: u64, x: &[u64], outputs: usize) -> [u64; CALL_REGISTERS] {
+        let status = self.begin_call(rec, x);
+        if status != Status::SUCCESS {
+            check::equal(format_args!("{:#x} is called", x[0]), status, Status::SUCCESS);
+        }
+        self.called(rec, x, outputs)
+    }
+
+    /// Has a REC that waits run a program of the payload. Entered once.
+    pub fn begin_program(&self, rec: u64, number: u64, arguments: &[u64]) -> Status {
+        let mut gprs = [0; GPRS];
+        let [what, program, rest @ ..] = &mut gprs;
+        (*what, *program) = (command::PROGRAM, number);
+        rest[..arguments.len()].copy_from_slice(arguments);
+        self.run(rec).prepare(0, &gprs);
+        self.enter(rec)
+    }
+
+    /// What a program of a REC that waits again gave.
+    pub fn program_results<const N: usize>(&self, rec: u64) -> [u64; N] {
+        self.words(rec, command::PROGRAM)
+    }
+
+    /// The first words that came of a command of a REC that waits again.
+    fn words<const N: usize>(&self, rec: u64, command: u64) -> [u64; N] {
+        let run = self.run(rec);
+        let came = (run.reason(), run.exit(field::GPRS));
+        if came != (reason::HOST_CALL, command) {
+            check::equal("the payload comes back", came, (reason::HOST_CALL, command));
+        }
+        core::array::from_fn(|index| run.exit(field::GPRS + 8 + 8 * index as u64))
     }
 
     /// Takes everything down, and checks that nothing of the Realm is left.

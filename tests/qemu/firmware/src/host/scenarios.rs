@@ -5,6 +5,7 @@
 mod agreement;
 mod banks;
 mod boot;
+mod calls;
 mod commands;
 mod cpus;
 mod deaths;
@@ -77,6 +78,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-instructions", run: realms::instructions },
     Scenario { name: "realm-runs", run: running::life },
     Scenario { name: "realm-exits", run: running::exits },
+    Scenario { name: "realm-calls", run: calls::commands },
+    Scenario { name: "realm-power", run: calls::power },
     Scenario { name: "realm-simd", run: running_simd::simd },
     Scenario { name: "realm-sve", run: running_simd::sve },
     Scenario { name: "realm-sessions", run: tables::sessions },

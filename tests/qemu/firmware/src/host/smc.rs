@@ -75,19 +75,19 @@ pub fn report_preserved_registers() {
 
 /// PSCI CPU_ON.
 pub fn cpu_on(affinity: u64, entry: u64, context: u64) -> u64 {
-    call(psci::CPU_ON, &[affinity, entry, context]).1[0]
+    call(psci::function::CPU_ON_64.into(), &[affinity, entry, context]).1[0]
 }
 
 /// PSCI CPU_OFF of the calling CPU.
 pub fn cpu_off() -> ! {
-    call(psci::CPU_OFF, &[]);
+    call(psci::function::CPU_OFF.into(), &[]);
     say!("FAILED: CPU_OFF returned");
     rmm_test_firmware::semihosting::exit(crate::EXIT_HOST_FAILED)
 }
 
 /// PSCI AFFINITY_INFO of one CPU.
 pub fn affinity_info(affinity: u64) -> u64 {
-    call(psci::AFFINITY_INFO, &[affinity, 0]).1[0]
+    call(psci::function::AFFINITY_INFO_64.into(), &[affinity, 0]).1[0]
 }
 
 /// The Granule Protection Information EL3 holds for an address (4 bits; 9 Non-secure, 11 Realm).

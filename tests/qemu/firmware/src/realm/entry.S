@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Entry of the payload on each REC, its exception vectors, and the execution of single
-// instructions. The MMU stays off.
+// Entry of the payload on each REC, its exception vectors, the execution of single instructions,
+// and calls with all registers. The MMU stays off.
 
     .section .text.entry, "ax"
     .global entry
@@ -44,6 +44,11 @@ resume:
     mov     x10, #\offset
     b       record
     .endm
+
+// x0 = X0 to X30 of a call, and then of its answer.
+    .global realm_smc
+realm_smc:
+    smc_with_all_registers
 
     .balign 2048
 vectors:

@@ -1,43 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The payload of a Realm: runs at EL1 of each REC, asks the host by RSI_HOST_CALL what to do, does
 //! it, and says what came of it. See `realm_protocol`.
+//!
+//! `rsi` is what a Realm can call, for the programs in `programs`: a file each, and a
+//! row in its list.
 
 #![no_std]
 #![no_main]
 
+mod execute;
+mod programs;
+mod rsi;
 mod simd;
+mod smc;
 
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
 
-use rmm_test_firmware::realm_protocol::{RECS, RESULTS, WAITING, command};
+use rmm_test_firmware::realm_protocol::{CALL_REGISTERS, RECS, RESULTS, WAITING, command};
 
-/// RSI_HOST_CALL.
-const HOST_CALL: u64 = 0xC400_0199;
-/// RET.
-const RETURN: u32 = 0xd65f_03c0;
-
-/// RsiHostCall.
-#[repr(C, align(256))]
-struct HostCall {
-    immediate: u64,
-    gprs: [u64; 31],
-}
-
-/// What a REC executes and what comes of it. Layout known to entry.S.
-#[repr(C, align(64))]
-struct Execution {
-    x: [u64; 4],
-    exceptions: u64,
-    esr: u64,
-    far: u64,
-    elr: u64,
-    spsr: u64,
-    vector: u64,
-    code: *const [u32; 2],
-    instructions: [u32; 2],
-}
+use crate::execute::Execution;
+use crate::rsi::HostCall;
 
 /// What each REC has of its own.
 #[repr(C)]
@@ -52,86 +36,44 @@ struct Recs([UnsafeCell<OfRec>; RECS]);
 unsafe impl Sync for Recs {}
 
 static RECORDS: Recs = Recs(
-    [const {
-        UnsafeCell::new(OfRec {
-            call: HostCall { immediate: 0, gprs: [0; 31] },
-            execution: Execution {
-                x: [0; 4],
-                exceptions: 0,
-                esr: 0,
-                far: 0,
-                elr: 0,
-                spsr: 0,
-                vector: 0,
-                code: core::ptr::null(),
-                instructions: [0; 2],
-            },
-        })
-    }; RECS],
+    [const { UnsafeCell::new(OfRec { call: HostCall::NEW, execution: Execution::NEW }) }; RECS],
 );
 
-/// Called by entry.S on each REC.
+/// Called by entry.S on each REC, with what the REC finds in X0 at its start.
 #[unsafe(no_mangle)]
 extern "C" fn realm_main(index: usize) -> ! {
     let Some(rec) = RECORDS.0.get(index) else { stop() };
     // SAFETY: the host gives each REC an index of its own.
     let OfRec { call, execution } = unsafe { &mut *rec.get() };
+    call.gprs = [0; 31];
     loop {
-        call.immediate = u64::from(WAITING);
-        host_call(call);
+        if rsi::host_call(call, WAITING) != 0 {
+            stop();
+        }
         let [what, arguments @ ..] = call.gprs;
         call.gprs = [0; 31];
-        if what == command::EXECUTE {
-            let [instruction, x0, x1, x2, x3, ..] = arguments;
-            execution.x = [x0, x1, x2, x3];
-            execution.execute(instruction);
-            let [_, results @ ..] = &mut call.gprs;
-            results[..RESULTS].copy_from_slice(&execution.results());
+        let [_, results @ ..] = &mut call.gprs;
+        match what {
+            command::EXECUTE => {
+                let [instruction, x0, x1, x2, x3, ..] = arguments;
+                execution.execute(instruction, [x0, x1, x2, x3]);
+                results[..RESULTS].copy_from_slice(&execution.results());
+            }
+            command::CALL => {
+                let [answer, changed] = results
+                    .get_disjoint_mut([0..CALL_REGISTERS, CALL_REGISTERS..CALL_REGISTERS + 1])
+                    .unwrap_or_default();
+                let (x, others) = smc::call_with(&arguments[..CALL_REGISTERS]);
+                answer.copy_from_slice(&x);
+                changed.copy_from_slice(&[others]);
+            }
+            command::PROGRAM => {
+                let [number, arguments @ ..] = arguments;
+                results.copy_from_slice(&programs::run(number, &arguments));
+            }
+            _ => simd::serve(what, &arguments, &mut call.gprs),
         }
-        simd::serve(what, &arguments, &mut call.gprs);
         call.gprs[0] = what;
-    }
-}
-
-impl Execution {
-    fn execute(&mut self, instruction: u64) {
-        unsafe extern "C" {
-            fn realm_execute(execution: *mut Execution);
-        }
-        let [b0, b1, b2, b3, ..] = instruction.to_le_bytes();
-        self.exceptions = 0;
-        self.instructions = [u32::from_le_bytes([b0, b1, b2, b3]), RETURN];
-        self.code = &raw const self.instructions;
-        // SAFETY: what the instruction does, the host has asked for. The first asm has it fetched.
-        unsafe {
-            asm!(
-                "dc cvau, {code}", "dsb ish", "ic ivau, {code}", "dsb ish", "isb",
-                code = in(reg) self.code,
-                options(nostack, preserves_flags)
-            );
-            realm_execute(&raw mut *self);
-        }
-    }
-
-    fn results(&self) -> [u64; RESULTS] {
-        let [x0, x1, x2, x3] = self.x;
-        let Self { exceptions, esr, far, elr, spsr, vector, .. } = *self;
-        [x0, x1, x2, x3, exceptions, esr, far, elr, spsr, vector]
-    }
-}
-
-fn host_call(call: &mut HostCall) {
-    let mut result = HOST_CALL;
-    // SAFETY: the RMM and the host read and write the structure, and X0 to X3 are results.
-    unsafe {
-        asm!(
-            "smc #0",
-            inout("x0") result, inout("x1") &raw mut *call => _, out("x2") _, out("x3") _,
-            options(nostack)
-        );
-    }
-    if result != 0 {
-        stop();
     }
 }
 
@@ -149,6 +91,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
 }
 
 global_asm!(
+    include_str!("../entry.S"),
     include_str!("entry.S"),
     RECS = const RECS,
     STACK_SIZE = const 4096,

@@ -34,14 +34,6 @@ mod class {
     pub const DATA_ABORT: u64 = 0x24;
 }
 
-/// PSCI functions of a Realm besides those that hosts call.
-mod realm_psci {
-    pub const CPU_SUSPEND: u64 = 0x8400_0001;
-    pub const SYSTEM_RESET: u64 = 0x8400_0009;
-    /// Makes the 32-bit form of a function of its 64-bit form.
-    pub const CONVENTION: u64 = 1 << 30;
-}
-
 /// The run page of a REC.
 #[derive(Clone, Copy)]
 pub struct RunPage(pub u64);
@@ -364,17 +356,18 @@ impl Vcpu {
     }
 
     fn serve_psci(&self, vm: &Vm, index: usize, power: u64) -> Next {
+        use psci::function;
         let function = self.run.gpr(0);
-        match function & !realm_psci::CONVENTION {
-            realm_psci::CPU_SUSPEND => {
+        match u32::try_from(function).unwrap_or(0) {
+            function::CPU_SUSPEND | function::CPU_SUSPEND_64 => {
                 self.wait();
                 Next::Yield
             }
-            psci::CPU_OFF => {
+            function::CPU_OFF => {
                 self.turned_off(power);
                 Next::Yield
             }
-            psci::SYSTEM_OFF | realm_psci::SYSTEM_RESET => {
+            function::SYSTEM_OFF | function::SYSTEM_RESET => {
                 vm.power_off();
                 schedule::kick_all();
                 Next::Yield
@@ -389,7 +382,7 @@ impl Vcpu {
                 if completed != Status::SUCCESS {
                     give_up(format_args!("RMI_PSCI_COMPLETE of {function:#x}: {completed:?}"));
                 }
-                if function | realm_psci::CONVENTION == psci::CPU_ON {
+                if [function::CPU_ON, function::CPU_ON_64].map(u64::from).contains(&function) {
                     let on = |power: u64| (power | 1) + 2;
                     target.power.update(Ordering::AcqRel, Ordering::Acquire, on);
                     target.wake();

@@ -31,6 +31,16 @@ pub fn realms() -> Vec<Scenario> {
         )
         .option("host-interrupts=1"),
         Scenario::new(
+            "realm-calls",
+            "realm-calls",
+            "each call of a Realm that is answered without its host, and a change of RIPAS",
+        ),
+        Scenario::new(
+            "realm-power",
+            "realm-power",
+            "RECs go off and on by PSCI, and so does their Realm, and the host takes part",
+        ),
+        Scenario::new(
             "realm-simd",
             "realm-simd",
             "SIMD registers of the host at each vector length and of a Realm are apart",

@@ -38,7 +38,8 @@ fn warm_work(index: u64) {
 
 /// The power functions of EL3 themselves, which all other multi-CPU scenarios rest on.
 pub fn psci() {
-    check::equal("PSCI is 1.1", smc::call(psci::VERSION, &[]).1[0], psci::VERSION_1_1);
+    let version = smc::call(psci::function::VERSION.into(), &[]).1[0];
+    check::equal("PSCI is 1.1", version, psci::VERSION_1_1);
     check::equal("this is CPU 0", linear_index_of_this_cpu(), 0);
     check::equal("CPU 0 is on", smc::affinity_info(0), psci::AFFINITY_ON);
     check::equal("CPU 1 is off", smc::affinity_info(affinity(1)), psci::AFFINITY_OFF);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! PSCI calls of a REC on another REC of its Realm. The host completes them, because it knows the
-//! granule of the other REC (RMI_PSCI_COMPLETE).
+//! Completing a call of one REC on another (RMI_PSCI_COMPLETE).
 
 use crate::abi::psci;
 use crate::granule::state::{self, Unused};
@@ -8,7 +7,8 @@ use crate::granule::{GranuleAddress, GranuleTable, LockError};
 use crate::percpu::Cpu;
 use crate::realm::rec::{PendingRequest, Rec, RecIdentity};
 
-/// Why a call is not completed. Both RECs are as they were.
+/// Why a call is not completed. Both RECs are as they were, but for one case: a REC that is on is
+/// denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PsciError {
     /// The RECs are no RECs, the same one, or the calling one runs.
@@ -100,21 +100,25 @@ fn complete(calling: &mut Rec, target: Target<'_>, status: u64) -> Result<(), Ps
     if named != identity.mpidr {
         return Err(PsciError::OtherTarget);
     }
-    let result = match (calling.state.pending, status, target.off()) {
-        (PendingRequest::CpuOn { .. }, psci::SUCCESS, None) => psci::ALREADY_ON,
+    let (result, refusal) = match (calling.state.pending, status, target.off()) {
+        (PendingRequest::CpuOn { .. }, psci::SUCCESS, None) => (psci::ALREADY_ON, None),
         (PendingRequest::CpuOn { entry, context, .. }, psci::SUCCESS, Some(off)) => {
             off.state.switch_on(entry, context, &calling.state.registers);
-            psci::SUCCESS
+            (psci::SUCCESS, None)
         }
-        // A REC that is on already cannot be denied to be switched on.
-        (PendingRequest::CpuOn { .. }, psci::DENIED, Some(_)) => psci::DENIED,
-        (PendingRequest::AffinityInfo { .. }, psci::SUCCESS, None) => psci::AFFINITY_ON,
-        (PendingRequest::AffinityInfo { .. }, psci::SUCCESS, Some(_)) => psci::AFFINITY_OFF,
+        // A REC that is on already cannot be denied to be switched on: the host is told so, and the
+        // caller that the REC is on.
+        (PendingRequest::CpuOn { .. }, psci::DENIED, None) => {
+            (psci::ALREADY_ON, Some(PsciError::Status))
+        }
+        (PendingRequest::CpuOn { .. }, psci::DENIED, Some(_)) => (psci::DENIED, None),
+        (PendingRequest::AffinityInfo { .. }, psci::SUCCESS, None) => (psci::AFFINITY_ON, None),
+        (PendingRequest::AffinityInfo { .. }, psci::SUCCESS, Some(_)) => (psci::AFFINITY_OFF, None),
         _ => return Err(PsciError::Status),
     };
     // SMCCC: results are X0 to X3.
     let [x0, x1, x2, x3, ..] = &mut calling.state.registers.gprs;
     (*x0, *x1, *x2, *x3) = (result, 0, 0, 0);
     calling.state.pending = PendingRequest::None;
-    Ok(())
+    refusal.map_or(Ok(()), Err)
 }

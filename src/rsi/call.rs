@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! From the registers of a REC to a command of the RSI and back.
+
+pub(super) use crate::abi::rsi::function;
+use crate::abi::rsi::status;
+use crate::realm::rec::exit::{CallRegisters, Next, Report};
+use crate::realm::running::Caller;
+use crate::realm::stage2::RangeError;
+
+/// Serves one command.
+pub type Serve = fn(&mut Caller<'_, '_, '_>, &mut CallRegisters) -> Next;
+
+/// The prefix of names.
+pub(super) const INTERFACE: &str = "RSI";
+
+/// What a command fails with if an argument cannot be decoded.
+pub(super) const INVALID_ARGUMENT: Status = Status::Input;
+
+/// RsiCommandReturnCode of a command that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    /// An argument is wrong.
+    Input,
+}
+
+impl Status {
+    /// X0.
+    pub(super) const fn word(self) -> u64 {
+        match self {
+            Self::Input => status::ERROR_INPUT,
+        }
+    }
+}
+
+impl From<RangeError> for Status {
+    fn from(_: RangeError) -> Self {
+        Self::Input
+    }
+}
+
+/// Why a command did not succeed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Failure {
+    /// The REC goes on with this status in X0, and X1 to X3.
+    Status(Status, [u64; 3]),
+    /// Memory that the command needs is not there: the host is told, and the REC calls again.
+    Memory(Report),
+}
+
+impl<E: Into<Status>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Status(error.into(), [0; 3])
+    }
+}
+
+/// How a command that succeeds goes on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answer<const OUTPUTS: usize> {
+    /// The REC goes on with these outputs from X1 on.
+    Return([u64; OUTPUTS]),
+    /// The REC leaves. Its next entry writes the answer.
+    Exit(Report),
+}
+
+/// What a command gives.
+pub(super) type Outcome<const OUTPUTS: usize = 0> = Result<Answer<OUTPUTS>, Failure>;
+
+/// Runs a command and writes its answer, if it has one now.
+///
+/// X0 to X3 are written then. X4 and up stay the Realm's unless they are outputs.
+pub(super) fn answer<const OUTPUTS: usize>(
+    registers: &mut CallRegisters,
+    command: impl FnOnce() -> Outcome<OUTPUTS>,
+) -> Next {
+    const { assert!(OUTPUTS < size_of::<CallRegisters>() / 8) };
+    let [r0, r1, r2, r3, ..] = registers;
+    match command() {
+        Ok(Answer::Return(outputs)) => {
+            (*r0, *r1, *r2, *r3) = (status::SUCCESS, 0, 0, 0);
+            for (register, output) in registers.iter_mut().skip(1).zip(outputs) {
+                *register = output;
+            }
+            Next::Resume
+        }
+        Ok(Answer::Exit(report)) => Next::Exit(report),
+        Err(Failure::Status(status, [x1, x2, x3])) => {
+            (*r0, *r1, *r2, *r3) = (status.word(), x1, x2, x3);
+            Next::Resume
+        }
+        Err(Failure::Memory(report)) => Next::Replay(report),
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! RSI_MEASUREMENT_READ, RSI_MEASUREMENT_EXTEND. The RD is locked for as long as one hash of two
+//! measurements takes.
+
+use zerocopy::IntoBytes;
+
+use super::call::{Answer, Outcome, Status};
+use crate::realm::running::Caller;
+
+/// RSI_MEASUREMENT_READ. Outputs are the bytes of the measurement, zeros behind a shorter hash.
+pub(super) fn read(caller: &mut Caller<'_, '_, '_>, index: u64) -> Outcome<8> {
+    let index = usize::try_from(index).map_err(|_| Status::Input)?;
+    let value = caller.realm.with_descriptor(|realm| realm.measurement(index).copied());
+    Ok(Answer::Return(value.ok_or(Status::Input)?))
+}
+
+/// RSI_MEASUREMENT_EXTEND, by the first `size` bytes of the value. 0 bytes are hashed as well.
+#[expect(clippy::too_many_arguments, reason = "they are the registers of the command")]
+pub(super) fn extend(
+    caller: &mut Caller<'_, '_, '_>,
+    index: u64,
+    size: u64,
+    v0: u64,
+    v1: u64,
+    v2: u64,
+    v3: u64,
+    v4: u64,
+    v5: u64,
+    v6: u64,
+    v7: u64,
+) -> Outcome {
+    let value = [v0, v1, v2, v3, v4, v5, v6, v7];
+    let index = usize::try_from(index).map_err(|_| Status::Input)?;
+    let size = usize::try_from(size).map_err(|_| Status::Input)?;
+    let value = value.as_bytes().get(..size).ok_or(Status::Input)?;
+    let extended = caller.realm.with_descriptor(|realm| realm.extend_measurement(index, value));
+    extended.ok_or(Status::Input)?;
+    Ok(Answer::Return([]))
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Single instructions that the host asks for, and the exceptions that the Realm takes for them.
+
+use core::arch::asm;
+
+use rmm_test_firmware::realm_protocol::RESULTS;
+
+/// RET.
+const RETURN: u32 = 0xd65f_03c0;
+
+/// What a REC executes and what comes of it. Layout known to entry.S.
+#[repr(C, align(64))]
+pub struct Execution {
+    x: [u64; 4],
+    exceptions: u64,
+    esr: u64,
+    far: u64,
+    elr: u64,
+    spsr: u64,
+    vector: u64,
+    code: *const [u32; 2],
+    instructions: [u32; 2],
+}
+
+impl Execution {
+    /// Nothing executed yet.
+    pub const NEW: Self = Self {
+        x: [0; 4],
+        exceptions: 0,
+        esr: 0,
+        far: 0,
+        elr: 0,
+        spsr: 0,
+        vector: 0,
+        code: core::ptr::null(),
+        instructions: [0; 2],
+    };
+
+    /// Executes an instruction with these in X0 to X3.
+    pub fn execute(&mut self, instruction: u64, x: [u64; 4]) {
+        self.x = x;
+        unsafe extern "C" {
+            fn realm_execute(execution: *mut Execution);
+        }
+        let [b0, b1, b2, b3, ..] = instruction.to_le_bytes();
+        self.exceptions = 0;
+        self.instructions = [u32::from_le_bytes([b0, b1, b2, b3]), RETURN];
+        self.code = &raw const self.instructions;
+        // SAFETY: what the instruction does, the host has asked for. The first asm has it fetched.
+        unsafe {
+            asm!(
+                "dc cvau, {code}", "dsb ish", "ic ivau, {code}", "dsb ish", "isb",
+                code = in(reg) self.code,
+                options(nostack, preserves_flags)
+            );
+            realm_execute(&raw mut *self);
+        }
+    }
+
+    /// What came of it, as the host wants it.
+    pub fn results(&self) -> [u64; RESULTS] {
+        let [x0, x1, x2, x3] = self.x;
+        let Self { exceptions, esr, far, elr, spsr, vector, .. } = *self;
+        [x0, x1, x2, x3, exceptions, esr, far, elr, spsr, vector]
+    }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Programs that the host has a REC run: each has a number in `realm_protocol` and a file here.
+
+mod config;
+mod ripas;
+
+use rmm_test_firmware::realm_protocol::program;
+
+/// Words that a program gets and gives.
+pub const WORDS: usize = 30;
+
+/// Runs a program. An unknown one gives all ones.
+pub fn run(number: u64, arguments: &[u64]) -> [u64; WORDS] {
+    match number {
+        program::CONFIG => config::run(),
+        program::SET_RIPAS => ripas::set(arguments),
+        program::GET_RIPAS => ripas::get(arguments),
+        _ => [!0; WORDS],
+    }
+}
+
+/// The words with which a program begins its results.
+fn results<const N: usize>(first: [u64; N]) -> [u64; WORDS] {
+    let mut results = [0; WORDS];
+    results[..N].copy_from_slice(&first);
+    results
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The RSI as a Realm sees it: a typed function a command.
+
+use rmm_abi::rsi::{RsiRealmConfig, function};
+
+use crate::smc;
+
+/// RsiHostCall.
+#[repr(C, align(256))]
+pub struct HostCall {
+    immediate: u64,
+    /// X0 to X30, for the host and from it.
+    pub gprs: [u64; 31],
+}
+
+impl HostCall {
+    /// All zero.
+    pub const NEW: Self = Self { immediate: 0, gprs: [0; 31] };
+}
+
+/// RSI_HOST_CALL: the status.
+pub fn host_call(call: &mut HostCall, immediate: u16) -> u64 {
+    call.immediate = u64::from(immediate);
+    smc::call(function::HOST_CALL, &[(&raw mut *call).addr() as u64])[0]
+}
+
+/// RSI_REALM_CONFIG: the status.
+pub fn realm_config(config: &mut RsiRealmConfig) -> u64 {
+    smc::call(function::REALM_CONFIG, &[(&raw mut *config).addr() as u64])[0]
+}
+
+/// RSI_IPA_STATE_SET: status, new base, response.
+pub fn ipa_state_set(base: u64, top: u64, ripas: u64, flags: u64) -> (u64, u64, u64) {
+    let [status, base, response, ..] =
+        smc::call(function::IPA_STATE_SET, &[base, top, ripas, flags]);
+    (status, base, response)
+}
+
+/// RSI_IPA_STATE_GET: status, end of the range, RIPAS.
+pub fn ipa_state_get(base: u64, top: u64) -> (u64, u64, u64) {
+    let [status, top, ripas, ..] = smc::call(function::IPA_STATE_GET, &[base, top]);
+    (status, top, ripas)
+}

@@ -23,6 +23,15 @@ pub mod status {
     pub const ERROR_RTT: u8 = 4;
     /// RMI_ERROR_GLOBAL (2.0).
     pub const ERROR_GLOBAL: u8 = 11;
+    /// RMI_BUSY (2.0).
+    pub const BUSY: u8 = 10;
+    /// RMI_INCOMPLETE (2.0). Bits 9:8 are a request for memory, bit 10 says that the operation can
+    /// be cancelled.
+    pub const INCOMPLETE: u8 = 13;
+    /// RMI_BLOCKED (2.0).
+    pub const BLOCKED: u8 = 14;
+    /// RMI_ERROR_GPT (2.0).
+    pub const ERROR_GPT: u8 = 15;
 }
 
 /// Function identifiers, without the SVE hint. A command is of both dialects unless one is named.
@@ -36,6 +45,8 @@ pub mod function {
         GRANULE_UNDELEGATE = 0xC400_0152;
         /// RMI_DATA_CREATE (1.0).
         DATA_CREATE = 0xC400_0153;
+        /// RMI_RTT_DATA_MAP_INIT (2.0): RMI_DATA_CREATE by another name.
+        RTT_DATA_MAP_INIT = 0xC400_0153;
         /// RMI_DATA_CREATE_UNKNOWN (1.0).
         DATA_CREATE_UNKNOWN = 0xC400_0154;
         /// RMI_DATA_DESTROY (1.0).
@@ -84,7 +95,31 @@ pub mod function {
         GRANULE_RANGE_DELEGATE = 0xC400_01F1;
         /// RMI_GRANULE_RANGE_UNDELEGATE (2.0).
         GRANULE_RANGE_UNDELEGATE = 0xC400_01F2;
+        /// RMI_GPT_L1_CREATE (2.0).
+        GPT_L1_CREATE = 0xC400_01F3;
+        /// RMI_RTT_DATA_MAP (2.0).
+        RTT_DATA_MAP = 0xC400_01F5;
+        /// RMI_RTT_DATA_UNMAP (2.0).
+        RTT_DATA_UNMAP = 0xC400_01F6;
+        /// RMI_RTT_UNPROT_MAP (2.0).
+        RTT_UNPROT_MAP = 0xC400_01FB;
+        /// RMI_RTT_UNPROT_UNMAP (2.0).
+        RTT_UNPROT_UNMAP = 0xC400_01FC;
+        /// RMI_REALM_TERMINATE (2.0).
+        REALM_TERMINATE = 0xC400_0201;
         /// RMI_RMM_ACTIVATE (2.0).
         RMM_ACTIVATE = 0xC400_0202;
+        /// RMI_OP_CONTINUE (2.0).
+        OP_CONTINUE = 0xC400_0203;
+        /// RMI_OP_MEM_DONATE (2.0).
+        OP_MEM_DONATE = 0xC400_0208;
+        /// RMI_OP_MEM_RECLAIM (2.0).
+        OP_MEM_RECLAIM = 0xC400_0209;
+        /// RMI_OP_CANCEL (2.0).
+        OP_CANCEL = 0xC400_020A;
+        /// RMI_RMM_DEACTIVATE (2.0).
+        RMM_DEACTIVATE = 0xC400_020F;
+        /// RMI_GPT_INFO (2.0).
+        GPT_INFO = 0xC400_0211;
     }
 }

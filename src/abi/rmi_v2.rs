@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI 2.0: structures in the host's memory, and values of arguments and outputs.
 
+use bitflags::bitflags;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// RmiMemCategory: conventional memory.
@@ -33,3 +34,69 @@ pub struct RmiRmmConfig {
 }
 
 layout!(RmiRmmConfig: 0x1000 { configuration: 0x0 });
+
+/// RmiAddressRangeDescriptor of 4 KiB granules: the size of a block, 4 KiB at 0, then 2 MiB, 1 GiB,
+/// 512 GiB.
+pub const RANGE_SIZE: u64 = 0x3;
+/// RmiAddressRangeDescriptor: the lowest bit of the number of blocks.
+pub const RANGE_COUNT_SHIFT: u32 = 2;
+/// RmiAddressRangeDescriptor: the most blocks that there can be.
+pub const MAX_RANGE_COUNT: u64 = 0x3ff;
+/// RmiAddressRangeDescriptor: the address, in its place.
+pub const RANGE_ADDRESS: u64 = 0xf_ffff_ffff_f000;
+/// RmiAddressRangeDescriptor: the state of the memory, 0 if it is delegated. Betas differ in which
+/// of the two bits says that it is not.
+pub const RANGE_STATE: u64 = 0x3 << 62;
+
+/// RmiOpMemDonateReq: the lowest bit of the number of blocks. All else is 0 for blocks of 4 KiB
+/// that are delegated and need not be contiguous.
+pub const DONATE_COUNT_SHIFT: u32 = 2;
+
+/// RmiRttMapFlags and RmiRttUnmapFlags: how addresses are passed.
+pub const ADDRESS_TYPE: u64 = 0x3;
+/// Addresses are not passed.
+pub const ADDRESS_NONE: u64 = 0;
+/// The addresses are one RmiAddressRangeDescriptor.
+pub const ADDRESS_SINGLE: u64 = 1;
+/// The addresses are a list in the host's memory.
+pub const ADDRESS_LIST: u64 = 2;
+/// RmiRttMapFlags: the lowest bit of the number of entries of the list, 14 bits.
+pub const LIST_COUNT_SHIFT: u32 = 2;
+/// The most that the number of entries can be.
+pub const MAX_LIST_COUNT: u64 = 0x3fff;
+/// RmiRttUnprotMapFlags: the lowest bit of MemAttr\[2:0\] of stage 2.
+pub const MEMORY_ATTRIBUTES_SHIFT: u32 = 16;
+/// RmiRttUnprotMapFlags: the lowest bit of the access permissions, 4 bits: write, read.
+pub const PERMISSIONS_SHIFT: u32 = 19;
+
+/// RmiGptState: the platform has made the table.
+pub const GPT_PLATFORM: u64 = 1;
+
+bitflags! {
+    /// RmiRealmFlags0 that RMI 1.0 does not have.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct RealmFlags0: u64 {
+        /// Devices may be assigned.
+        const DEVICES = 1 << 3;
+        /// Live activation of firmware is allowed.
+        const LIVE_ACTIVATION = 1 << 5;
+    }
+}
+
+/// RmiRealmParams 0x38: the fields that RMI 1.0 does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct RmiRealmParams {
+    _reserved0: [u8; 0x38],
+    /// Auxiliary planes.
+    pub num_aux_planes: u64,
+    _reserved1: [u8; 0x440 - 0x40],
+    /// The plane that ATS is for.
+    pub ats_plane: u64,
+    _reserved2: [u8; 0x820 - 0x448],
+    /// RmiRealmFlags1.
+    pub flags1: u64,
+    _reserved3: [u8; 0x1000 - 0x828],
+}
+
+layout!(RmiRealmParams: 0x1000 { num_aux_planes: 0x38, ats_plane: 0x440, flags1: 0x820 });

@@ -26,6 +26,7 @@ use crate::mem::{SharedBuffer, linker, low_va};
 use crate::percpu::{self, CpuMemory};
 use crate::realm::vmid::VmidTable;
 use crate::rmi::Rmm;
+use crate::rmi::v2::OperationPool;
 use crate::xlat::mmu::{self, MmuFeatures, TableSharing};
 use crate::xlat::{Context, El2And0, RegionStorage, Table};
 
@@ -56,6 +57,8 @@ pub(super) fn is_abandoned() -> bool {
 }
 
 static VMIDS: VmidTable = VmidTable::new();
+/// Those that the host has begun.
+static OPERATIONS: OperationPool = OperationPool::new();
 
 /// What the first half of cold boot leaves for the second.
 struct Prepared {
@@ -235,7 +238,8 @@ pub(super) fn finish() -> Result<(), BootError> {
     }
     let features = prepared.features;
     let dialect = arguments.version().dialect();
-    let rmm = Rmm::new(table, &VMIDS, dialect, &features, platform(&arguments));
+    let attestation = platform(&arguments);
+    let rmm = Rmm::new(table, &VMIDS, &OPERATIONS, dialect, &features, attestation);
     handover::complete(Booted { rmm, arguments, features });
     info!("boot complete");
     cpu::enter_stage(Stage::Online);

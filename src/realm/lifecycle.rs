@@ -36,20 +36,18 @@ pub fn create(
     vmids: &VmidTable,
     cpu: &mut Cpu,
     rd: GranuleAddress,
-    parameters: &RealmParameters,
+    mut parameters: RealmParameters,
 ) -> Result<(), RealmError> {
-    let stage2 = &parameters.stage2;
+    let stage2 = &mut parameters.stage2;
     let named: ArrayVec<_, MAX_SET> = core::iter::once(rd).chain(roots(stage2)).collect();
     let locked = granules.lock_set::<Delegated>(cpu.index, &named)?;
     let wiped = wipe_set(locked, &mut cpu.slots.delegated)?;
     // Last, because it is the only check that has to be undone.
-    if !vmids.take(stage2.vmid) {
-        return Err(RealmError::VmidInUse);
-    }
+    stage2.vmid = vmids.take(parameters.vmid).ok_or(RealmError::VmidInUse)?;
     for granule in wiped {
         if granule.address() == rd {
             let rd: LockedGranule<'_, Rd> = granule.transition();
-            cpu.slots.rd.map(&rd).get_mut::<RealmDescriptor>().init(parameters);
+            cpu.slots.rd.map(&rd).get_mut::<RealmDescriptor>().init(&parameters);
         } else {
             // All entries of a wiped table are those of a new Realm.
             drop(granule.transition::<Rtt>());
@@ -78,21 +76,46 @@ pub fn activate(
     Ok(())
 }
 
-/// Destroys a Realm that has neither RECs nor live RTTEs. Its granules become Delegated.
+/// Makes a Realm in any state a ZOMBIE. Its RECs may be destroyed, but not run.
 ///
 /// # Errors
 ///
-/// [`RealmError::Granule`], [`RealmError::Live`].
+/// [`RealmError::Granule`].
+pub fn terminate(
+    granules: &GranuleTable<'_>,
+    cpu: &mut Cpu,
+    rd: GranuleAddress,
+) -> Result<(), RealmError> {
+    let rd = granules.lock::<Rd>(cpu.index, rd)?;
+    let mut mapping = cpu.slots.rd.map(&rd);
+    let realm: &mut RealmDescriptor = mapping.get_mut();
+    realm.state = RealmState::Zombie;
+    Ok(())
+}
+
+/// Destroys a Realm that has neither RECs nor live RTTEs, in a state that `may_go`. Its granules
+/// become Delegated.
+///
+/// # Errors
+///
+/// [`RealmError::Granule`], [`RealmError::Live`], [`RealmError::State`].
 pub fn destroy(
     granules: &GranuleTable<'_>,
     vmids: &VmidTable,
     cpu: &mut Cpu,
     rd: GranuleAddress,
+    may_go: impl FnOnce(RealmState) -> bool,
 ) -> Result<(), RealmError> {
     let rd = granules.lock::<Rd>(cpu.index, rd)?;
-    let stage2 = cpu.slots.rd.map(&rd).get::<RealmDescriptor>().stage2;
+    let mapping = cpu.slots.rd.map(&rd);
+    let realm: &RealmDescriptor = mapping.get();
+    let (stage2, state) = (realm.stage2, realm.state);
+    drop(mapping);
     // Its references are its RECs, those of a root table its live entries.
     let rd = rd.into_unused().map_err(|_| RealmError::Live)?;
+    if !may_go(state) {
+        return Err(RealmError::State);
+    }
     let named: ArrayVec<_, MAX_SET> = roots(&stage2).collect();
     let mut locked =
         granules.lock_set::<Unused<Rtt>>(cpu.index, &named).map_err(|_| RealmError::Live)?;

@@ -10,7 +10,7 @@ use zerocopy::FromZeros;
 use super::features::RealmFeatures;
 use super::measurement::{HashAlgorithm, MeasuredRealmParameters};
 use super::stage2::{Stage2, Stage2Features};
-use super::vmid::Vmid;
+use super::vmid::{Vmid, VmidChoice};
 use crate::abi::rmi_v1::{RealmAttributes, RealmFlags, RealmStage2, RmiRealmParams};
 use crate::address::{GRANULE_SIZE, PhysAddr};
 use crate::granule::GranuleAddress;
@@ -80,9 +80,26 @@ pub struct HostRealmParameters {
     stage2: RealmStage2,
 }
 
-/// A number that must be 1 to `most`.
-fn within(number: u32, most: u8) -> Option<u8> {
-    u8::try_from(number).ok().filter(|number| (1..=most).contains(number))
+/// In what the dialects of the RMI differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParameterRules {
+    /// Flags that are legal and have no effect. They are measured.
+    pub inert_flags: u64,
+    /// Whether 0 breakpoints or watchpoints are legal. They mean the fewest that there are.
+    pub zero_debug_registers: bool,
+    /// Whether the host chooses the VMID.
+    pub host_chooses_vmid: bool,
+}
+
+/// The fewest breakpoints or watchpoints, less one (Arm ARM D24.2.79, ID_AA64DFR0_EL1.BRPs).
+const FEWEST_DEBUG_REGISTERS: u8 = 1;
+
+/// A number of breakpoints or watchpoints, less one: 1 to `most`.
+fn debug_registers(number: u32, most: u8, rules: &ParameterRules) -> Option<u8> {
+    match number {
+        0 if rules.zero_debug_registers => Some(FEWEST_DEBUG_REGISTERS.min(most)),
+        _ => u8::try_from(number).ok().filter(|number| (1..=most).contains(number)),
+    }
 }
 
 impl HostRealmParameters {
@@ -103,17 +120,22 @@ impl HostRealmParameters {
         Ok(fields)
     }
 
-    /// Checks every field against the rules (RMM specification 1.0, RmiRealmParams) and `limits`.
+    /// Checks every field against the rules (RMM specification 1.0, RmiRealmParams), those of the
+    /// dialect, and `limits`.
     ///
     /// # Errors
     ///
     /// The first rule that is broken.
-    pub fn validate(&self, limits: &RealmLimits) -> Result<RealmParameters, RealmParametersError> {
+    pub fn validate(
+        &self,
+        limits: &RealmLimits,
+        rules: &ParameterRules,
+    ) -> Result<RealmParameters, RealmParametersError> {
         let host = &self.attributes;
         let mut supported = RealmFlags::empty();
         supported.set(RealmFlags::LPA2, limits.lpa2);
         supported.set(RealmFlags::SVE, limits.sve_length.is_some());
-        let flags = RealmFlags::from_bits(host.flags)
+        let flags = RealmFlags::from_bits(host.flags & !rules.inert_flags)
             .filter(|flags| supported.contains(*flags))
             .ok_or(RealmParametersError::Flags)?;
         let sve_length = match limits.sve_length {
@@ -123,10 +145,10 @@ impl HostRealmParameters {
                 .ok_or(RealmParametersError::SveLength)?,
             _ => 0,
         };
-        let breakpoints =
-            within(host.num_bps, limits.breakpoints).ok_or(RealmParametersError::Breakpoints)?;
-        let watchpoints =
-            within(host.num_wps, limits.watchpoints).ok_or(RealmParametersError::Watchpoints)?;
+        let breakpoints = debug_registers(host.num_bps, limits.breakpoints, rules)
+            .ok_or(RealmParametersError::Breakpoints)?;
+        let watchpoints = debug_registers(host.num_wps, limits.watchpoints, rules)
+            .ok_or(RealmParametersError::Watchpoints)?;
         let algorithm =
             HashAlgorithm::from_number(host.algorithm).ok_or(RealmParametersError::Algorithm)?;
         let measured = MeasuredRealmParameters {
@@ -139,9 +161,18 @@ impl HostRealmParameters {
             algorithm,
         };
         let stage2 = self.stage2(flags.contains(RealmFlags::LPA2), limits)?;
+        let vmid = if rules.host_chooses_vmid {
+            if u32::from(self.stage2.vmid) >> limits.vmid_bits != 0 {
+                return Err(RealmParametersError::Vmid);
+            }
+            VmidChoice::Named(Vmid::new(self.stage2.vmid))
+        } else {
+            VmidChoice::Any(limits.vmid_bits)
+        };
         Ok(RealmParameters {
             measured,
             stage2,
+            vmid,
             personalization: self.rpv,
             features: RealmFeatures {
                 has_sve: flags.contains(RealmFlags::SVE),
@@ -154,7 +185,7 @@ impl HostRealmParameters {
 
     /// The stage-2 translation that the parameters ask for.
     fn stage2(&self, lpa2: bool, limits: &RealmLimits) -> Result<Stage2, RealmParametersError> {
-        let RealmStage2 { vmid, rtt_base, rtt_level_start, rtt_num_start, .. } = self.stage2;
+        let RealmStage2 { rtt_base, rtt_level_start, rtt_num_start, .. } = self.stage2;
         let most_bits =
             if lpa2 { limits.ipa_bits } else { limits.ipa_bits.min(MAX_BITS_WITHOUT_LPA2) };
         let ipa_bits = u8::try_from(self.attributes.s2sz)
@@ -185,15 +216,12 @@ impl HostRealmParameters {
         let root = GranuleAddress::new(root)
             .filter(|_| root.is_aligned(size) && reachable)
             .ok_or(RealmParametersError::Root)?;
-        if u32::from(vmid) >> limits.vmid_bits != 0 {
-            return Err(RealmParametersError::Vmid);
-        }
         Ok(Stage2 {
             ipa_bits,
             start_level,
             root_count,
             lpa2,
-            vmid: Vmid::new(vmid),
+            vmid: Vmid::NONE,
             root,
             features: limits.stage2,
         })
@@ -227,8 +255,10 @@ const fn root_count(ipa_bits: u8, start: Level, lpa2: bool) -> Option<u8> {
 pub struct RealmParameters {
     /// What is measured.
     pub measured: MeasuredRealmParameters,
-    /// The stage-2 translation. Its root tables and VMID may be in use.
+    /// The stage-2 translation, without a VMID. Its root tables may be in use.
     pub stage2: Stage2,
+    /// Its VMID, which may be in use.
+    pub vmid: VmidChoice,
     /// The Realm Personalization Value.
     pub personalization: [u64; 8],
     /// The optional features of the CPU that the Realm gets.

@@ -13,9 +13,9 @@ use crate::mem::{Content, Slot};
 
 /// RECs that a Realm may have: 2^[`MAX_RECS_ORDER`] - 1.
 pub const MAX_RECS: u16 = (1 << MAX_RECS_ORDER) - 1;
-/// MAX_RECS_ORDER of feature register 0. Each REC has a reference to its RD; references are counted
-/// in ten bits.
-pub const MAX_RECS_ORDER: u32 = 10;
+/// MAX_RECS_ORDER of feature register 0, of 1 in RMI 2.0. Each REC has a reference to its RD;
+/// references are counted in ten bits, and commands in progress have some, too.
+pub const MAX_RECS_ORDER: u32 = 9;
 
 /// The state of a Realm (RMM specification 1.0, Realm life cycle).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum RealmState {
     Active = 1,
     /// It has switched itself off and never runs again.
     SystemOff = 2,
+    /// The host has terminated it, and may take it down (RMI 2.0). It never runs again.
+    Zombie = 3,
 }
 
 /// A Realm.

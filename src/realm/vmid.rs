@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! VMIDs: which Realm a translation belongs to. The host chooses them; the RMM ensures that no two
-//! Realms share one.
+//! VMIDs: which Realm a translation belongs to. The host chooses them, or in RMI 2.0
+//! the RMM; no two Realms share one.
 //!
 //! Taking and giving back are one atomic instruction each: a race for a VMID has one winner.
 
@@ -16,6 +16,9 @@ const WORD_BITS: usize = 64;
 pub struct Vmid(u16);
 
 impl Vmid {
+    /// In a stage 2 that no Realm has yet.
+    pub const NONE: Self = Self(0);
+
     /// The VMID with this number. Realm parameters are checked for the bits that the CPU has.
     pub const fn new(number: u16) -> Self {
         Self(number)
@@ -25,6 +28,15 @@ impl Vmid {
     pub const fn get(self) -> u16 {
         self.0
     }
+}
+
+/// Who chooses the VMID of a new Realm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VmidChoice {
+    /// The host has chosen this one.
+    Named(Vmid),
+    /// The RMM takes a free one of at most so many bits.
+    Any(u8),
 }
 
 /// Which VMIDs are in use, one bit each.
@@ -43,12 +55,34 @@ impl VmidTable {
         (&self.0[number / WORD_BITS], 1 << (number % WORD_BITS))
     }
 
+    /// Takes a VMID, if there is a free one of this choice.
+    #[must_use = "a VMID that is taken is given back"]
+    pub fn take(&self, choice: VmidChoice) -> Option<Vmid> {
+        match choice {
+            VmidChoice::Named(vmid) => self.take_named(vmid).then_some(vmid),
+            VmidChoice::Any(bits) => self.take_any(bits),
+        }
+    }
+
     /// Takes `vmid`. Returns whether it was free.
-    #[must_use = "the VMID is another Realm's unless this is true"]
-    pub fn take(&self, vmid: Vmid) -> bool {
+    fn take_named(&self, vmid: Vmid) -> bool {
         let (word, bit) = self.word_and_bit(vmid);
         // Acquire: the TLB maintenance of the last Realm with this VMID is complete.
         word.fetch_or(bit, Ordering::Acquire) & bit == 0
+    }
+
+    /// Takes a VMID of at most `bits` bits that is free, if there is one.
+    fn take_any(&self, bits: u8) -> Option<Vmid> {
+        let count = VMIDS.min(1 << bits);
+        let words = self.0.get(..count / WORD_BITS).unwrap_or(&self.0);
+        words.iter().enumerate().find_map(|(index, word)| {
+            let first_free = |taken: u64| (taken != u64::MAX).then(|| taken.trailing_ones());
+            let before = word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |taken| {
+                first_free(taken).map(|bit| taken | 1 << bit)
+            });
+            let bit = usize::try_from(first_free(before.ok()?)?).ok()?;
+            u16::try_from(index * WORD_BITS + bit).ok().map(Vmid)
+        })
     }
 
     /// Gives `vmid` back. The caller's Realm has it, and no TLB holds a translation of it.

@@ -48,6 +48,31 @@ pub enum Status {
     Rtt(Level),
     /// The RMM is in a wrong state (2.0).
     Global,
+    /// Another CPU is at it: the same call may succeed when it is repeated (2.0).
+    Busy,
+    /// An operation that the host has not finished is in the way (2.0).
+    Blocked,
+    /// The Granule Protection Table is not the host's to change (2.0).
+    Gpt,
+    /// The operation goes on with further calls of the host (2.0).
+    Incomplete {
+        /// What the RMM wants next.
+        request: MemoryRequest,
+        /// Whether the host may cancel it now.
+        can_cancel: bool,
+    },
+}
+
+/// RmiOpMemReq: what a stateful operation wants next (RMI 2.0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MemoryRequest {
+    /// RMI_OP_CONTINUE.
+    None = 0,
+    /// RMI_OP_MEM_DONATE.
+    Donate = 1,
+    /// RMI_OP_MEM_RECLAIM.
+    Reclaim = 2,
 }
 
 impl Status {
@@ -59,6 +84,12 @@ impl Status {
             Self::Rec => (status::ERROR_REC, 0),
             Self::Rtt(level) => (status::ERROR_RTT, level.number().to_le_bytes()[0]),
             Self::Global => (status::ERROR_GLOBAL, 0),
+            Self::Busy => (status::BUSY, 0),
+            Self::Blocked => (status::BLOCKED, 0),
+            Self::Gpt => (status::ERROR_GPT, 0),
+            Self::Incomplete { request, can_cancel } => {
+                (status::INCOMPLETE, request as u8 | (can_cancel as u8) << 2)
+            }
         };
         u64::from_le_bytes([status, index, 0, 0, 0, 0, 0, 0])
     }

@@ -2,7 +2,7 @@
 //! RMI_FEATURES: what this RMM does on this CPU.
 //!
 //! Nothing is claimed that is not implemented: no PMU, no devices, no
-//! MEC; in RMI 2.0, no Realms.
+//! MEC.
 
 use super::call::{Dialect, Outcome};
 use super::state::Rmm;
@@ -39,6 +39,12 @@ mod field {
     pub(super) const MAX_RECS_ORDER: u32 = 38;
     /// Register 1: 4 KiB RMI granules.
     pub(super) const GRAN_4K: u32 = 0;
+    /// Register 1: SHA-256.
+    pub(super) const SHA_256: u32 = 3;
+    /// Register 1: SHA-512.
+    pub(super) const SHA_512: u32 = 5;
+    /// Register 1: MAX_RECS_ORDER. L0GPTSZ in bits 13:10 is 0: tables for 1 GiB each.
+    pub(super) const RECS_ORDER: u32 = 6;
     /// Register 1: protected physical address size, encoded as PARange.
     pub(super) const PPS: u32 = 14;
 }
@@ -74,7 +80,10 @@ impl Features {
                 (both | hashes | list_registers << field::GICV3_NUM_LRS | recs, 0)
             }
             Dialect::V2_0 => {
-                (both, 1 << field::GRAN_4K | u64::from(cpu.physical_range_code()) << field::PPS)
+                let hashes = 1 << field::SHA_256 | 1 << field::SHA_512;
+                let recs = u64::from(MAX_RECS_ORDER) << field::RECS_ORDER;
+                let range = u64::from(cpu.physical_range_code()) << field::PPS;
+                (both, 1 << field::GRAN_4K | hashes | recs | range)
             }
         };
         Self {

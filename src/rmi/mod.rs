@@ -28,6 +28,8 @@ use crate::percpu::Cpu;
 
 static V1: call::Dispatch = call::Dispatch::new(v1::COMMANDS);
 static V2: call::Dispatch = call::Dispatch::new(v2::COMMANDS);
+/// RMI 2.0 until the host activates the RMM.
+static V2_IN_INIT: call::Dispatch = call::Dispatch::new(&v2::COMMANDS_IN_INIT);
 
 /// Serves the call in `registers`, x0 to x7, and leaves the answer there: x0 the result word, x1 to
 /// x3 outputs or 0, x4 to x7 as they were unless they are outputs.
@@ -38,7 +40,8 @@ pub fn handle(dialect: Dialect, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Re
     let before = TRACES.then_some(*registers);
     let (dispatch, commands) = match dialect {
         Dialect::V1_0 => (&V1, v1::COMMANDS),
-        Dialect::V2_0 => (&V2, v2::COMMANDS),
+        Dialect::V2_0 if rmm.is_active() => (&V2, v2::COMMANDS),
+        Dialect::V2_0 => (&V2_IN_INIT, v2::COMMANDS),
     };
     call::serve(dispatch, rmm, cpu, registers);
     if let Some(before) = &before {

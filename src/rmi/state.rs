@@ -3,6 +3,7 @@
 
 use super::call::Dialect;
 use super::features::Features;
+use super::v2::OperationPool;
 use crate::arch::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::attest::platform::Platform;
 use crate::cpu::CpuFeatures;
@@ -20,6 +21,8 @@ pub struct Rmm<'a> {
     pub(super) attestation: Option<&'a Platform>,
     /// Whether the host has activated the RMM (RMI 2.0): its global state, INIT or ACTIVE.
     active: AtomicBool,
+    /// What hosts have begun and not finished (RMI 2.0).
+    pub(super) operations: &'a OperationPool,
     refused_undelegates: AtomicU64,
 }
 
@@ -30,6 +33,7 @@ impl<'a> Rmm<'a> {
     pub fn new(
         granules: GranuleTable<'a>,
         vmids: &'a VmidTable,
+        operations: &'a OperationPool,
         dialect: Dialect,
         cpu: &CpuFeatures,
         attestation: Option<&'a Platform>,
@@ -41,6 +45,7 @@ impl<'a> Rmm<'a> {
             vmids,
             attestation,
             active: AtomicBool::new(false),
+            operations,
             refused_undelegates: AtomicU64::new(0),
         }
     }
@@ -68,6 +73,11 @@ impl<'a> Rmm<'a> {
     /// Changes the global state from INIT to ACTIVE. Returns whether it was INIT: true once.
     pub(super) fn activate(&self) -> bool {
         !self.active.swap(true, Ordering::AcqRel)
+    }
+
+    /// Changes the global state from ACTIVE to INIT. Returns whether it was ACTIVE.
+    pub(super) fn deactivate(&self) -> bool {
+        self.active.swap(false, Ordering::AcqRel)
     }
 
     /// How often EL3 refused to take back a granule: 0 unless EL3 and the RMM disagree.

@@ -35,7 +35,7 @@ use crate::percpu::Cpu;
 use crate::realm::features::RealmFeatures;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec::exit::{Exit, ExitReason, Report};
-use crate::realm::rec::gic::{GicEntry, GicFeatures};
+use crate::realm::rec::gic::{GicEntry, GicFeatures, GicOwner};
 use crate::realm::rec::simd::SimdOwner;
 use crate::realm::rec::syndrome::{ISV, Syndrome, class};
 use crate::realm::rec::{PendingRequest, Rec, RecIdentity, RecState};
@@ -92,6 +92,7 @@ impl Lent<'_, '_> {
 
 /// Runs the REC at `rec` until it leaves, and tells the host in the page at `run` why. With
 /// `no_live_sve` the host needs nothing of its SIMD registers beyond V0 to V31.
+/// `gic_owner` says where its virtual interrupts are.
 ///
 /// # Errors
 ///
@@ -102,6 +103,7 @@ pub fn enter(
     rec: GranuleAddress,
     run: PhysAddr,
     no_live_sve: bool,
+    gic_owner: GicOwner,
 ) -> Result<(), EnterError> {
     let page = granules.ns_granule(run).ok_or(EnterError::Input)?;
     let locked = granules.lock::<state::Rec>(cpu.index, rec)?;
@@ -119,14 +121,17 @@ pub fn enter(
     drop(locked);
     match realm {
         RealmState::New => return Err(EnterError::RealmNew),
-        RealmState::SystemOff => return Err(EnterError::RealmOff),
+        RealmState::SystemOff | RealmState::Zombie => return Err(EnterError::RealmOff),
         RealmState::Active => {}
     }
     if !state.runnable || state.pending.is_psci() {
         return Err(EnterError::Rec);
     }
     let features = GicFeatures::read();
-    let gic = record::read_gic(&page, &features)?;
+    let gic = match gic_owner {
+        GicOwner::Rmm => record::read_gic(&page, &features)?,
+        GicOwner::Host => GicEntry::read(&features),
+    };
     if !gic.is_valid(&features) || !may_complete(flags, state, identity.stage2.protected_end()) {
         return Err(EnterError::Rec);
     }

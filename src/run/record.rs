@@ -11,7 +11,7 @@ use crate::abi::rmi_v1::{GPRS, MAX_LRS, RecEnter, RecEnterFlags, RecExit, RmiRec
 
 use crate::mem::{NsAccessError, NsMapping};
 use crate::realm::rec::exit::{ExitReason, Report};
-use crate::realm::rec::gic::{GicEntry, GicFeatures, GicState};
+use crate::realm::rec::gic::{GicEntry, GicFeatures, GicOwner, GicState};
 use crate::realm::rec::timer::Timers;
 
 /// The byte offset of a field of the exit half in the page.
@@ -54,7 +54,7 @@ pub fn read_gic(page: &NsMapping<'_>, features: &GicFeatures) -> Result<GicEntry
         words.get_mut(..=features.list_registers).unwrap_or_default(),
     )?;
     let [hcr, list @ ..] = words;
-    Ok(GicEntry { hcr, list })
+    Ok(GicEntry { owner: GicOwner::Rmm, hcr, list })
 }
 
 /// Writes the exit half; `gprs` are those of a host call.
@@ -96,12 +96,23 @@ pub fn write_exit(
             page.write(exit_offset!(ripas_base), &[*base, *top, *ripas])?;
         }
     }
+    if gic.owner == GicOwner::Rmm {
+        write_gic(page, gic, features)?;
+    }
+    let (p, v) = (timers.physical, timers.virtual_);
+    page.write(exit_offset!(cntp_ctl), &[p.ctl, p.cval, v.ctl, v.cval])
+}
+
+/// Writes what the host is told of virtual interrupts.
+fn write_gic(
+    page: &NsMapping<'_>,
+    gic: &GicState,
+    features: &GicFeatures,
+) -> Result<(), NsAccessError> {
     let mut words = [0; 1 + MAX_LRS];
     let [hcr, list @ ..] = &mut words;
     *hcr = gic.reported_hcr();
     *list = gic.list;
     page.write(exit_offset!(gicv3_hcr), words.get(..=features.list_registers).unwrap_or_default())?;
-    page.write(exit_offset!(gicv3_misr), &[gic.misr, gic.vmcr])?;
-    let (p, v) = (timers.physical, timers.virtual_);
-    page.write(exit_offset!(cntp_ctl), &[p.ctl, p.cval, v.ctl, v.cval])
+    page.write(exit_offset!(gicv3_misr), &[gic.misr, gic.vmcr])
 }

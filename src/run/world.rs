@@ -7,7 +7,7 @@ use super::controls::{self, OpenSimd, cnthctl, cptr, mdcr, vmpidr};
 use crate::arch::barrier;
 use crate::arch::sysreg::el1::*;
 use crate::arch::sysreg::{HCR_EL2, VTCR_EL2, VTTBR_EL2};
-use crate::realm::rec::gic::{self, GicFeatures};
+use crate::realm::rec::gic::GicFeatures;
 use crate::realm::rec::timer::{Timer, Timers};
 use crate::realm::rec::{El1Registers, RecIdentity, RecState};
 
@@ -75,7 +75,6 @@ pub(super) fn unload(state: &mut RecState, features: &GicFeatures) {
     state.timers = Timers::save();
     state.timers_reported = state.timers.asserted();
     state.gic.save(features);
-    gic::clear(features);
     state.registers.el1.save();
     state.registers.vdisr = VDISR_EL2.get();
     VDISR_EL2.set(0);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The virtual interrupt controller of a REC (RMI 1.0): the host gives list registers with each
-//! entry and gets them back with each exit (GICv3 architecture (IHI 0069 H.b) 12.4).
+//! The virtual interrupt controller of a REC (GICv3 architecture (IHI 0069 H.b) 12.4). In RMI 1.0
+//! the host gives list registers with each entry and gets them back with each exit; in RMI 2.0 it
+//! has them in the CPU.
 
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -23,6 +24,16 @@ const HCR_EOI_COUNT: u64 = 0x1f << 27;
 /// What of ICH_HCR_EL2 is the host's to set: UIE, LRENPIE, NPIE, VGrp0EIE, VGrp0DIE, VGrp1EIE,
 /// VGrp1DIE, TDIR.
 pub const HCR_OF_HOST: u64 = 0x7f << 1 | 1 << 14;
+
+/// Where the virtual interrupts of a REC are while it does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum GicOwner {
+    /// In the REC and the run page. The host sees nothing in the registers of the CPU (RMI 1.0).
+    Rmm = 0,
+    /// In the registers of the CPU, which are the host's to load and read (RMI 2.0).
+    Host = 1,
+}
 
 /// What this CPU implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,49 +109,6 @@ impl ListRegister {
     }
 }
 
-/// What the host says of the virtual interrupts of a REC that it enters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GicEntry {
-    /// gicv3_hcr.
-    pub hcr: u64,
-    /// gicv3_lrs, of which as many count as there are list registers.
-    pub list: [u64; MAX_LIST_REGISTERS],
-}
-
-impl GicEntry {
-    /// Whether the host may enter a REC with this.
-    pub fn is_valid(&self, features: &GicFeatures) -> bool {
-        let list = self.list.get(..features.list_registers).unwrap_or(&self.list);
-        let active = |list: &&u64| !ListRegister(**list).is_inactive();
-        self.hcr & !HCR_OF_HOST == 0
-            && list.iter().all(|list| ListRegister(*list).is_valid(features))
-            && list.iter().enumerate().filter(|(_, list)| active(list)).all(|(index, first)| {
-                let others = list.iter().skip(index + 1).filter(active);
-                let same =
-                    |other: &u64| ListRegister(*other).intid() == ListRegister(*first).intid();
-                !others.clone().any(same)
-            })
-    }
-}
-
-/// The state of the virtual interrupts of a REC while it does not run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct GicState {
-    /// ICH_HCR_EL2 as it was when the REC last left.
-    pub hcr: u64,
-    /// ICH_VMCR_EL2.
-    pub vmcr: u64,
-    /// ICH_MISR_EL2 as it was when the REC last left.
-    pub misr: u64,
-    /// List registers.
-    pub list: [u64; MAX_LIST_REGISTERS],
-    /// ICH_AP0R0_EL2 and up.
-    active_0: [u64; MAX_ACTIVE_PRIORITIES],
-    /// ICH_AP1R0_EL2 and up.
-    active_1: [u64; MAX_ACTIVE_PRIORITIES],
-}
-
 /// Reads as many of these registers as there are places.
 macro_rules! read_registers {
     ($to:expr; $($register:ident)*) => {{
@@ -163,9 +131,69 @@ macro_rules! write_registers {
     }};
 }
 
+/// What the host says of the virtual interrupts of a REC that it enters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GicEntry {
+    /// Whether that is in the run page, or in registers.
+    pub owner: GicOwner,
+    /// gicv3_hcr.
+    pub hcr: u64,
+    /// gicv3_lrs, of which as many count as there are list registers.
+    pub list: [u64; MAX_LIST_REGISTERS],
+}
+
+impl GicEntry {
+    /// Reads what the host has loaded into this CPU.
+    pub fn read(features: &GicFeatures) -> Self {
+        let mut list = [0; MAX_LIST_REGISTERS];
+        read_list(&mut list, features);
+        Self { owner: GicOwner::Host, hcr: ICH_HCR_EL2.get(), list }
+    }
+
+    /// Whether the host may enter a REC with this.
+    pub fn is_valid(&self, features: &GicFeatures) -> bool {
+        let list = self.list.get(..features.list_registers).unwrap_or(&self.list);
+        let active = |list: &&u64| !ListRegister(**list).is_inactive();
+        // What the host has in the register is its own, but for what `restore` adds.
+        (self.owner == GicOwner::Host || self.hcr & !HCR_OF_HOST == 0)
+            && list.iter().all(|list| ListRegister(*list).is_valid(features))
+            && list.iter().enumerate().filter(|(_, list)| active(list)).all(|(index, first)| {
+                let others = list.iter().skip(index + 1).filter(active);
+                let same =
+                    |other: &u64| ListRegister(*other).intid() == ListRegister(*first).intid();
+                !others.clone().any(same)
+            })
+    }
+}
+
+/// The state of the virtual interrupts of a REC while it does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct GicState {
+    /// Where the interrupts are. If they are the host's, of the fields `hcr` alone counts.
+    pub owner: GicOwner,
+    /// ICH_HCR_EL2 as it was when the REC last left.
+    pub hcr: u64,
+    /// ICH_VMCR_EL2.
+    pub vmcr: u64,
+    /// ICH_MISR_EL2 as it was when the REC last left.
+    pub misr: u64,
+    /// List registers.
+    pub list: [u64; MAX_LIST_REGISTERS],
+    /// ICH_AP0R0_EL2 and up.
+    active_0: [u64; MAX_ACTIVE_PRIORITIES],
+    /// ICH_AP1R0_EL2 and up.
+    active_1: [u64; MAX_ACTIVE_PRIORITIES],
+}
+
 impl GicState {
     /// Takes over what the host says, which is valid.
     pub fn accept(&mut self, entry: &GicEntry, features: &GicFeatures) {
+        self.owner = entry.owner;
+        if self.owner == GicOwner::Host {
+            self.hcr = entry.hcr;
+            return;
+        }
         self.hcr = (self.hcr & HCR_EOI_COUNT) | entry.hcr;
         for (index, (to, from)) in self.list.iter_mut().zip(entry.list).enumerate() {
             *to = if index < features.list_registers { from } else { 0 };
@@ -179,6 +207,10 @@ impl GicState {
 
     /// Loads the registers of this CPU.
     pub fn restore(&self, features: &GicFeatures) {
+        if self.owner == GicOwner::Host {
+            ICH_HCR_EL2.set(self.hcr | HCR_DVIM);
+            return;
+        }
         let aprs = features.active_priorities;
         write_registers!(self.active_0.get(..aprs).unwrap_or_default();
             ICH_AP0R0_EL2 ICH_AP0R1_EL2 ICH_AP0R2_EL2 ICH_AP0R3_EL2);
@@ -194,27 +226,39 @@ impl GicState {
     }
 
     /// Reads the registers of this CPU and turns the virtual interface off. MISR is read before: a
-    /// maintenance interrupt drops with En.
+    /// maintenance interrupt drops with En. What is not the host's is zeroed.
     pub fn save(&mut self, features: &GicFeatures) {
+        if self.owner == GicOwner::Host {
+            // The host reads what has become of its interrupts. DVIM is as it had it.
+            let added = HCR_DVIM & !self.hcr;
+            ICH_HCR_EL2.set(ICH_HCR_EL2.get() & !(added | HCR_EN));
+            return;
+        }
         let aprs = features.active_priorities;
         read_registers!(self.active_0.get_mut(..aprs).unwrap_or_default();
             ICH_AP0R0_EL2 ICH_AP0R1_EL2 ICH_AP0R2_EL2 ICH_AP0R3_EL2);
         read_registers!(self.active_1.get_mut(..aprs).unwrap_or_default();
             ICH_AP1R0_EL2 ICH_AP1R1_EL2 ICH_AP1R2_EL2 ICH_AP1R3_EL2);
-        read_registers!(self.list.get_mut(..features.list_registers).unwrap_or_default();
-            ICH_LR0_EL2 ICH_LR1_EL2 ICH_LR2_EL2 ICH_LR3_EL2 ICH_LR4_EL2 ICH_LR5_EL2 ICH_LR6_EL2
-            ICH_LR7_EL2 ICH_LR8_EL2 ICH_LR9_EL2 ICH_LR10_EL2 ICH_LR11_EL2 ICH_LR12_EL2
-            ICH_LR13_EL2 ICH_LR14_EL2 ICH_LR15_EL2);
+        read_list(&mut self.list, features);
         self.vmcr = ICH_VMCR_EL2.get();
         self.misr = ICH_MISR_EL2.get();
         self.hcr = ICH_HCR_EL2.get();
         ICH_HCR_EL2.set(0);
+        clear(features);
     }
+}
+
+/// Reads the list registers of this CPU.
+fn read_list(list: &mut [u64; MAX_LIST_REGISTERS], features: &GicFeatures) {
+    read_registers!(list.get_mut(..features.list_registers).unwrap_or_default();
+        ICH_LR0_EL2 ICH_LR1_EL2 ICH_LR2_EL2 ICH_LR3_EL2 ICH_LR4_EL2 ICH_LR5_EL2 ICH_LR6_EL2
+        ICH_LR7_EL2 ICH_LR8_EL2 ICH_LR9_EL2 ICH_LR10_EL2 ICH_LR11_EL2 ICH_LR12_EL2
+        ICH_LR13_EL2 ICH_LR14_EL2 ICH_LR15_EL2);
 }
 
 /// Zeroes the list and active priority registers of this CPU: the host sees nothing of a REC in
 /// them.
-pub fn clear(features: &GicFeatures) {
+fn clear(features: &GicFeatures) {
     const ZERO: [u64; MAX_LIST_REGISTERS] = [0; MAX_LIST_REGISTERS];
     let aprs = ZERO.get(..features.active_priorities).unwrap_or_default();
     write_registers!(aprs; ICH_AP0R0_EL2 ICH_AP0R1_EL2 ICH_AP0R2_EL2 ICH_AP0R3_EL2);
@@ -293,7 +337,8 @@ mod tests {
 
     #[test]
     fn an_entry_is_valid_when_no_interrupt_is_listed_twice_and_hcr_is_the_hosts() {
-        let mut entry = GicEntry { hcr: HCR_OF_HOST, list: [0; MAX_LIST_REGISTERS] };
+        let mut entry =
+            GicEntry { owner: GicOwner::Rmm, hcr: HCR_OF_HOST, list: [0; MAX_LIST_REGISTERS] };
         assert!(entry.is_valid(&FEATURES));
         for bit in 0..64 {
             let hcr = GicEntry { hcr: 1 << bit, ..entry };
@@ -316,8 +361,10 @@ mod tests {
         let zero = [0; MAX_ACTIVE_PRIORITIES];
         let list = [0; MAX_LIST_REGISTERS];
         let hcr = 3 << 27 | HCR_EN | HCR_DVIM;
-        let mut state = GicState { hcr, vmcr: 0, misr: 0, list, active_0: zero, active_1: zero };
-        let entry = GicEntry { hcr: 1 << 1, list: [1; MAX_LIST_REGISTERS] };
+        let owner = GicOwner::Rmm;
+        let mut state =
+            GicState { owner, hcr, vmcr: 0, misr: 0, list, active_0: zero, active_1: zero };
+        let entry = GicEntry { owner, hcr: 1 << 1, list: [1; MAX_LIST_REGISTERS] };
         state.accept(&entry, &FEATURES);
         assert_eq!(state.reported_hcr(), 3 << 27 | 1 << 1);
         assert_eq!(state.list[..4], [1; 4]);

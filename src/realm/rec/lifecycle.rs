@@ -9,9 +9,9 @@ use arrayvec::ArrayVec;
 use super::parameters::HostRecParameters;
 use super::{Mpidr, Rec, RecIdentity};
 use crate::abi::rmi_v1::MAX_REC_AUX;
-use crate::granule::state::{self, Delegated, Rd, RecAux, Unused};
+use crate::granule::state::{self, Delegated, Partial, Rd, RecAux, Unused, Wiped};
 use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule, MAX_SET, wipe_set};
-use crate::mem::AUXILIARY;
+use crate::mem::{AUXILIARY, Slot};
 use crate::percpu::Cpu;
 use crate::realm::RealmError;
 use crate::realm::rd::{MAX_RECS, RealmDescriptor, RealmState};
@@ -44,24 +44,115 @@ pub fn create(
     let reference = rd.reference().map_err(|_| RealmError::Full)?;
     let wiped = wipe_set(locked, &mut cpu.slots.delegated)?;
     // From here on nothing fails.
-    let measured = parameters.measured();
-    let runnable = parameters.is_runnable();
     let (features, stage2) = (realm.features, realm.stage2);
     let identity = RecIdentity { realm: reference.keep(), auxiliary, mpidr, features, stage2 };
     for granule in wiped {
         if granule.address() == rec {
-            let rec: LockedGranule<'_, state::Rec> = granule.transition();
-            let mut mapping = cpu.slots.rec.map(&rec);
-            let content: &mut Rec = mapping.get_mut();
-            content.init(identity, runnable, &measured);
+            init(&mut cpu.slots.rec, granule, identity, parameters);
         } else {
             drop(granule.transition::<RecAux>());
         }
     }
-    if runnable {
-        realm.initial_measurement.extend_with_rec(&measured);
+    count(realm, parameters);
+    Ok(())
+}
+
+/// Makes a wiped granule a REC.
+fn init(
+    slot: &mut Slot,
+    rec: LockedGranule<'_, Wiped>,
+    identity: RecIdentity,
+    parameters: &HostRecParameters,
+) {
+    let rec: LockedGranule<'_, state::Rec> = rec.transition();
+    let mut mapping = slot.map(&rec);
+    let content: &mut Rec = mapping.get_mut();
+    content.init(identity, parameters.is_runnable(), &parameters.measured());
+}
+
+/// Counts a REC of a Realm, and measures one that is runnable.
+fn count(realm: &mut RealmDescriptor, parameters: &HostRecParameters) {
+    if parameters.is_runnable() {
+        realm.initial_measurement.extend_with_rec(&parameters.measured());
     }
     realm.next_rec += 1;
+}
+
+/// Keeps a Delegated granule for a REC that will be created.
+///
+/// # Errors
+///
+/// [`RealmError::Granule`].
+pub fn reserve(
+    granules: &GranuleTable<'_>,
+    cpu: &Cpu,
+    rec: GranuleAddress,
+) -> Result<(), RealmError> {
+    drop(granules.lock::<Delegated>(cpu.index, rec)?.transition::<Partial>());
+    Ok(())
+}
+
+/// Gives up a granule that was kept, or whose REC was retired.
+pub fn release(granules: &GranuleTable<'_>, cpu: &Cpu, rec: GranuleAddress) {
+    if let Ok(rec) = granules.lock::<Partial>(cpu.index, rec) {
+        drop(rec.transition::<Delegated>());
+    }
+}
+
+/// Makes a Delegated granule an auxiliary one, for a REC that will be created.
+///
+/// # Errors
+///
+/// [`RealmError::Granule`], [`RealmError::Memory`].
+pub fn donate(
+    granules: &GranuleTable<'_>,
+    cpu: &mut Cpu,
+    granule: GranuleAddress,
+) -> Result<(), RealmError> {
+    let granule = granules.lock::<Delegated>(cpu.index, granule)?;
+    drop(granule.wipe(&mut cpu.slots.delegated)?.transition::<RecAux>());
+    Ok(())
+}
+
+/// Makes an auxiliary granule of no REC Delegated again.
+pub fn give_back(granules: &GranuleTable<'_>, cpu: &Cpu, granule: GranuleAddress) {
+    if let Ok(granule) = granules.lock::<RecAux>(cpu.index, granule) {
+        drop(granule.transition::<Delegated>());
+    }
+}
+
+/// Creates the next REC of the Realm at `rd`, which is NEW, from a granule that was kept and
+/// auxiliary granules that were donated.
+///
+/// # Errors
+///
+/// As [`create`]; then `rec` is Delegated, and the auxiliary granules are as they were.
+pub fn complete(
+    granules: &GranuleTable<'_>,
+    cpu: &mut Cpu,
+    rd: GranuleAddress,
+    rec: GranuleAddress,
+    auxiliary: [GranuleAddress; AUXILIARY],
+    parameters: &HostRecParameters,
+) -> Result<(), RealmError> {
+    let (rec, rd) = match granules.lock_pair::<Partial, Rd>(cpu.index, rec, rd) {
+        Ok(locked) => locked,
+        Err(error) => {
+            release(granules, cpu, rec);
+            return Err(error.into());
+        }
+    };
+    let rec = rec.transition::<Delegated>();
+    let mut mapping = cpu.slots.rd.map(&rd);
+    let realm: &mut RealmDescriptor = mapping.get_mut();
+    let mpidr = next_rec(realm, parameters)?;
+    let reference = rd.reference().map_err(|_| RealmError::Full)?;
+    let rec = rec.wipe(&mut cpu.slots.delegated)?;
+    // From here on nothing fails.
+    let (features, stage2) = (realm.features, realm.stage2);
+    let identity = RecIdentity { realm: reference.keep(), auxiliary, mpidr, features, stage2 };
+    init(&mut cpu.slots.rec, rec, identity, parameters);
+    count(realm, parameters);
     Ok(())
 }
 
@@ -87,13 +178,7 @@ pub fn destroy(
     cpu: &mut Cpu,
     rec: GranuleAddress,
 ) -> Result<(), RealmError> {
-    let rec: LockedGranule<'_, Unused<state::Rec>> =
-        granules.lock(cpu.index, rec).map_err(|error| match error {
-            // Its one reference is that of the CPU that runs it.
-            LockError::InUse => RealmError::RecRunning,
-            error => RealmError::Granule(error),
-        })?;
-    let RecIdentity { realm, auxiliary, .. } = *cpu.slots.rec.map(&rec).get();
+    let (rec, RecIdentity { realm, auxiliary, .. }) = lock_idle(granules, cpu, rec)?;
     let mut locked = granules.lock_set::<RecAux>(cpu.index, &auxiliary)?;
     // Registers and tokens of a Realm do not wait for the next use of a granule.
     for granule in locked.drain(..) {
@@ -103,4 +188,55 @@ pub fn destroy(
     // Last: now the Realm may go.
     drop(granules.adopt_reference::<Rd>(realm));
     Ok(())
+}
+
+/// A REC that does not run, and what it is.
+fn lock_idle<'g>(
+    granules: &GranuleTable<'g>,
+    cpu: &mut Cpu,
+    rec: GranuleAddress,
+) -> Result<(LockedGranule<'g, Unused<state::Rec>>, RecIdentity), RealmError> {
+    let rec = granules.lock(cpu.index, rec).map_err(|error| match error {
+        // Its one reference is that of the CPU that runs it.
+        LockError::InUse => RealmError::RecRunning,
+        error => RealmError::Granule(error),
+    })?;
+    let identity = *cpu.slots.rec.map(&rec).get();
+    Ok((rec, identity))
+}
+
+/// What is left of a REC: granules that hold nothing, and whose memory answers.
+#[derive(Debug)]
+pub struct Retired {
+    /// Its own, PARTIAL.
+    pub partial: Option<GranuleAddress>,
+    /// Its auxiliary ones.
+    pub auxiliary: ArrayVec<GranuleAddress, AUXILIARY>,
+}
+
+/// Ends a REC that does not run. Its granules stay reserved.
+///
+/// # Errors
+///
+/// [`RealmError::Granule`], [`RealmError::RecRunning`].
+pub fn retire(
+    granules: &GranuleTable<'_>,
+    cpu: &mut Cpu,
+    rec: GranuleAddress,
+) -> Result<Retired, RealmError> {
+    let (locked, RecIdentity { realm, auxiliary, .. }) = lock_idle(granules, cpu, rec)?;
+    let mut retired = Retired { partial: None, auxiliary: ArrayVec::new() };
+    for granule in granules.lock_set::<RecAux>(cpu.index, &auxiliary)? {
+        if let Ok(wiped) = granule.transition::<Delegated>().wipe(&mut cpu.slots.delegated) {
+            retired.auxiliary.push(wiped.address());
+            drop(wiped.transition::<RecAux>());
+        }
+    }
+    if let Ok(wiped) = locked.transition::<Delegated>().wipe(&mut cpu.slots.delegated) {
+        retired.partial = Some(rec);
+        drop(wiped.transition::<Partial>());
+    }
+    // Last: now the Realm may go.
+    drop(granules.adopt_reference::<Rd>(realm));
+    Ok(retired)
 }

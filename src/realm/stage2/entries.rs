@@ -5,8 +5,8 @@ use tock_registers::interfaces::Readable;
 
 use super::entry::{Entry, Ripas, UnprotectedMapping};
 use super::walk::{Walk, destroyed_entry};
-use super::{UnmapError, WalkError};
-use crate::address::Ipa;
+use super::{BlockMemory, UnmapError, WalkError};
+use crate::address::{Ipa, PhysAddr};
 use crate::arch::sysreg::CTR_EL0;
 use crate::arch::{barrier, cache};
 use crate::granule::state::{Data, Delegated};
@@ -26,6 +26,25 @@ fn forget_instructions() {
         cache::ic_ialluis();
         barrier::dsb_ish();
     }
+}
+
+/// What was found at an IPA, and unmapped.
+#[derive(Debug)]
+pub enum Unmapped {
+    /// No mapping before `next`.
+    Hole {
+        /// The first IPA after it.
+        next: Ipa,
+    },
+    /// A mapping that was not wanted. It stays.
+    Refused,
+    /// A mapping that was.
+    Mapping {
+        /// Memory of the Realm until then.
+        memory: Option<BlockMemory>,
+        /// The first IPA after it.
+        next: Ipa,
+    },
 }
 
 impl<'g> Walk<'_, 'g> {
@@ -52,6 +71,75 @@ impl<'g> Walk<'_, 'g> {
             reached.inc_live();
             reached.store_entry(Entry::Assigned(ripas.unwrap_or(before), memory.address().get()));
             Ok(())
+        })
+    }
+
+    /// Assigns `memory`, which is whole, to the UNASSIGNED entry at its level that is walked for
+    /// (RMI_RTT_DATA_MAP). Its RIPAS stays.
+    ///
+    /// # Errors
+    ///
+    /// The memory, with [`WalkError::Short`] or [`WalkError::NotUnassigned`].
+    pub fn assign_block(
+        self,
+        slot: &mut Slot,
+        memory: BlockMemory,
+    ) -> Result<(), (BlockMemory, WalkError)> {
+        self.to(slot, memory.level(), |reached| {
+            let before = match (reached.expect_level(memory.level()), reached.entry) {
+                (Ok(()), Entry::Unassigned(before)) => before,
+                (Ok(()), _) => return Err((memory, WalkError::NotUnassigned(reached.level))),
+                (Err(error), _) => return Err((memory, error)),
+            };
+            forget_instructions();
+            reached.inc_live();
+            reached.store_entry(Entry::Assigned(before, memory.into_entry()));
+            Ok(())
+        })
+    }
+
+    /// Unmaps the page or block at the IPA walked for, whatever its level, if it ends at `top` or
+    /// before and `accept` wants it; or finds the end of a range without any (RMI_RTT_DATA_UNMAP,
+    /// RMI_RTT_UNPROT_UNMAP).
+    ///
+    /// # Errors
+    ///
+    /// [`WalkError::Unaligned`] when the page or block begins before the IPA, or ends behind `top`.
+    pub fn unmap(
+        self,
+        slot: &mut Slot,
+        top: Ipa,
+        accept: impl FnOnce(Level, PhysAddr) -> bool,
+    ) -> Result<Unmapped, WalkError> {
+        self.to(slot, Level::Three, |reached| {
+            let level = reached.level;
+            let output = match reached.entry {
+                Entry::Assigned(_, memory) => memory,
+                Entry::AssignedNs(mapping) => mapping.output(),
+                _ => return Ok(Unmapped::Hole { next: reached.next_live().min(top) }),
+            };
+            let fits = |end: &Ipa| reached.ipa.is_aligned(level.entry_size()) && *end <= top;
+            let next = reached.ipa.checked_add(level.entry_size()).filter(fits);
+            let next = next.ok_or(WalkError::Unaligned(level))?;
+            if !accept(level, output) {
+                return Ok(Unmapped::Refused);
+            }
+            let memory = match reached.entry {
+                Entry::Assigned(Ripas::Ram, memory) => {
+                    reached.unmap_entry(Entry::Unassigned(Ripas::Destroyed));
+                    Some(BlockMemory::of_entry(memory, level))
+                }
+                Entry::Assigned(before, memory) => {
+                    reached.store_entry(Entry::Unassigned(before));
+                    Some(BlockMemory::of_entry(memory, level))
+                }
+                _ => {
+                    reached.unmap_entry(destroyed_entry(reached.stage2, reached.ipa));
+                    None
+                }
+            };
+            reached.dec_live();
+            Ok(Unmapped::Mapping { memory, next })
         })
     }
 
@@ -158,6 +246,24 @@ impl<'g> Walk<'_, 'g> {
                 Entry::Unassigned(Ripas::Empty | Ripas::Ram) => {
                     measure(base, end);
                     Some(Entry::Unassigned(Ripas::Ram))
+                }
+                _ => None,
+            })
+        })
+    }
+
+    /// Sets RIPAS of entries from the one walked for to RAM, up to `top`, as far as they are EMPTY or
+    /// RAM and in one table (RMI_RTT_INIT_RIPAS of RMI 2.0). Returns the first IPA not reached.
+    ///
+    /// # Errors
+    ///
+    /// [`WalkError::Unaligned`], [`WalkError::NoProgress`].
+    pub fn init_ripas_unmeasured(self, slot: &mut Slot, top: Ipa) -> Result<Ipa, WalkError> {
+        self.to(slot, Level::Three, |reached| {
+            reached.change_range(top, |_, _, entry| match entry {
+                Entry::Unassigned(Ripas::Empty | Ripas::Ram) => Some(Entry::Unassigned(Ripas::Ram)),
+                Entry::Assigned(Ripas::Empty | Ripas::Ram, memory) => {
+                    Some(Entry::Assigned(Ripas::Ram, memory))
                 }
                 _ => None,
             })

@@ -152,17 +152,34 @@ impl Stage2 {
     ///
     /// [`RangeError`].
     pub fn protected_range(&self, base: u64, top: u64) -> Result<(Ipa, Ipa), RangeError> {
-        if top <= base {
-            return Err(RangeError::Empty);
-        }
-        let (base, top) = (self.protected_granule(base)?, Ipa::new(top));
-        if !top.is_aligned(GRANULE_SIZE) {
-            Err(RangeError::Unaligned)
-        } else if top.get() > self.protected_end() {
+        let (base, top) = self.range(base, top)?;
+        let is_protected = self.is_protected(base) && top.get() <= self.protected_end();
+        if is_protected { Ok((base, top)) } else { Err(RangeError::WrongHalf) }
+    }
+
+    /// The range from `base` to before `top` as one of unprotected granules.
+    ///
+    /// # Errors
+    ///
+    /// [`RangeError`].
+    pub fn unprotected_range(&self, base: u64, top: u64) -> Result<(Ipa, Ipa), RangeError> {
+        let (base, top) = self.range(base, top)?;
+        if top.get() > self.ipa_end() {
+            Err(RangeError::OutOfSpace)
+        } else if self.is_protected(base) {
             Err(RangeError::WrongHalf)
         } else {
             Ok((base, top))
         }
+    }
+
+    /// The range from `base`, in the IPA space, to before `top` as one of granules.
+    fn range(&self, base: u64, top: u64) -> Result<(Ipa, Ipa), RangeError> {
+        if top <= base {
+            return Err(RangeError::Empty);
+        }
+        let (base, top) = (self.entry_ipa(base, Level::Three)?, Ipa::new(top));
+        if top.is_aligned(GRANULE_SIZE) { Ok((base, top)) } else { Err(RangeError::Unaligned) }
     }
 
     /// The root table for `ipa`, which is in the IPA space.

@@ -11,6 +11,7 @@
 //!   an RTT of this Realm. No other entry leads to them.
 //! - TLBs hold nothing of an entry before it, or what it led to, becomes anything else.
 
+mod block;
 mod control;
 mod entries;
 mod entry;
@@ -21,7 +22,9 @@ mod tables;
 mod tlb;
 mod walk;
 
+pub use block::BlockMemory;
 pub use control::{MAX_ROOT_TABLES, Stage2, Stage2Features};
+pub use entries::Unmapped;
 pub use entry::{Entry, Ripas, UnprotectedMapping};
 pub use geometry::{EntryIndex, RangeError};
 pub use table::RttTable;

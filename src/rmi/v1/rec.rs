@@ -5,6 +5,7 @@ use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
 use crate::percpu::Cpu;
 use crate::psci;
+use crate::realm::rec::gic::GicOwner;
 use crate::realm::rec::lifecycle;
 use crate::realm::rec::parameters::HostRecParameters;
 use crate::rmi::call::{Outcome, Status};
@@ -41,7 +42,7 @@ pub(super) fn enter(
     run_page: PhysAddr,
     no_live_sve: bool,
 ) -> Outcome {
-    run::enter(&rmm.granules, cpu, rec, run_page, no_live_sve)?;
+    run::enter(&rmm.granules, cpu, rec, run_page, no_live_sve, GicOwner::Rmm)?;
     Ok([])
 }
 

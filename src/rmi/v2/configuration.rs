@@ -2,7 +2,7 @@
 //! RMI 2.0: the configuration of the RMM, and its activation.
 //!
 //! The global state is INIT until RMI_RMM_ACTIVATE, then ACTIVE. Configuration is set in INIT only;
-//! granules are delegated in both.
+//! granules and Realms are for ACTIVE.
 
 use crate::abi::rmi_v2::RmmConfiguration;
 use crate::address::{GRANULE_SIZE, PhysAddr};
@@ -47,4 +47,9 @@ pub(super) fn get(rmm: &Rmm<'_>, cpu: &mut Cpu, config: PhysAddr) -> Outcome {
 /// RMI_RMM_ACTIVATE.
 pub(super) fn activate(rmm: &Rmm<'_>, _: &mut Cpu) -> Outcome {
     if rmm.activate() { Ok([]) } else { Err(Status::Global.into()) }
+}
+
+/// RMI_RMM_DEACTIVATE: back to INIT. What Realms there are stays as it is.
+pub(super) fn deactivate(rmm: &Rmm<'_>, _: &mut Cpu) -> Outcome {
+    if rmm.deactivate() { Ok([]) } else { Err(Status::Global.into()) }
 }

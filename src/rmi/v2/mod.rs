@@ -1,14 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RMI 2.0, without its commands on Realms.
+//! RMI 2.0, as its betas have it.
 
 mod configuration;
+mod gpt;
 mod granule;
+mod list;
+mod memory;
+mod operation;
+mod realm;
+mod rec;
+mod rtt;
 mod tracking;
 
-use super::call;
+pub use operation::OperationPool;
+
+use super::call::{self, Serve, Status};
 use super::{features, version};
+use crate::abi::rmi::function;
+use crate::abi::rmi_v1::DataFlags;
 use crate::address::PhysAddr;
-use crate::command::commands;
+use crate::command::{Command, commands};
+use crate::granule::GranuleAddress;
+use crate::xlat::Level;
 
 commands! {
     call(rmm, cpu):
@@ -17,9 +30,83 @@ commands! {
     RMM_CONFIG_SET(config: PhysAddr) = configuration::set;
     RMM_CONFIG_GET(config: PhysAddr) = configuration::get;
     RMM_ACTIVATE() = configuration::activate;
+    RMM_DEACTIVATE() = configuration::deactivate;
     GRANULE_TRACKING_GET(base: PhysAddr, top: PhysAddr) -> [category, state, out_top]
         = tracking::get;
+    GPT_L1_CREATE(base: PhysAddr) = gpt::l1_create;
+    GPT_INFO(base: PhysAddr, top: PhysAddr) -> [out_top, state] = gpt::info;
     GRANULE_RANGE_DELEGATE(base: PhysAddr, top: PhysAddr) -> [out_top] = granule::range_delegate;
     GRANULE_RANGE_UNDELEGATE(base: PhysAddr, top: PhysAddr) -> [out_top]
         = granule::range_undelegate;
+    REALM_CREATE(rd: GranuleAddress, params: PhysAddr) = realm::create;
+    REALM_ACTIVATE(rd: GranuleAddress) = super::realm::activate;
+    REALM_TERMINATE(rd: GranuleAddress) = realm::terminate;
+    REALM_DESTROY(rd: GranuleAddress) = realm::destroy;
+    REC_CREATE(rd: GranuleAddress, rec: GranuleAddress, params: PhysAddr) -> [handle, donate]
+        = rec::create;
+    REC_DESTROY(rec: GranuleAddress) -> [handle, donate] = rec::destroy;
+    REC_ENTER(rec: GranuleAddress, run: PhysAddr) = rec::enter, with no_live_sve;
+    RTT_CREATE(rd: GranuleAddress, rtt: GranuleAddress, ipa: u64, level: Level)
+        = super::rtt::create;
+    RTT_DESTROY(rd: GranuleAddress, ipa: u64, level: Level) -> [rtt, top] = super::rtt::destroy;
+    RTT_FOLD(rd: GranuleAddress, ipa: u64, level: Level) -> [rtt] = super::rtt::fold;
+    RTT_READ_ENTRY(rd: GranuleAddress, ipa: u64, level: Level)
+        -> [walk_level, state, descriptor, ripas] = super::rtt::read_entry;
+    RTT_INIT_RIPAS(rd: GranuleAddress, base: u64, top: u64) -> [out_top] = rtt::init_ripas;
+    RTT_SET_RIPAS(rd: GranuleAddress, rec: GranuleAddress, base: u64, top: u64) -> [out_top]
+        = super::rtt::set_ripas;
+    RTT_DATA_MAP_INIT(
+        rd: GranuleAddress, data: GranuleAddress, ipa: u64, source: PhysAddr, flags: DataFlags
+    ) = super::data::create;
+    RTT_DATA_MAP(rd: GranuleAddress, base: u64, top: u64, flags: u64, addresses: u64) -> [out_top]
+        = memory::data_map;
+    RTT_DATA_UNMAP(rd: GranuleAddress, base: u64, top: u64, flags: u64, addresses: u64)
+        -> [out_top, range, count] = memory::data_unmap;
+    RTT_UNPROT_MAP(rd: GranuleAddress, base: u64, top: u64, flags: u64, addresses: u64)
+        -> [out_top] = memory::unprot_map;
+    RTT_UNPROT_UNMAP(rd: GranuleAddress, base: u64, top: u64, flags: u64, addresses: u64)
+        -> [out_top, range, count] = memory::unprot_unmap;
+    OP_CONTINUE(handle: u64, flags: u64) -> [handle, donate] = operation::op_continue;
+    OP_CANCEL(handle: u64, flags: u64) = operation::op_cancel;
+    OP_MEM_DONATE(handle: u64, list: PhysAddr, count: u64) -> [consumed, donate]
+        = operation::op_mem_donate;
+    OP_MEM_RECLAIM(handle: u64, list: PhysAddr, capacity: u64) -> [written]
+        = operation::op_mem_reclaim;
+}
+
+/// What is served before the RMM is active.
+const SERVED_IN_INIT: [u32; 6] = [
+    function::VERSION,
+    function::FEATURES,
+    function::RMM_CONFIG_SET,
+    function::RMM_CONFIG_GET,
+    function::RMM_ACTIVATE,
+    function::GRANULE_TRACKING_GET,
+];
+
+/// The commands as they are before the RMM is active: most fail.
+pub(super) const COMMANDS_IN_INIT: [Command<Serve>; COMMANDS.len()] = {
+    let mut commands = [COMMANDS[0]; COMMANDS.len()];
+    let mut row = 0;
+    while row < commands.len() {
+        commands[row] = COMMANDS[row];
+        if !is_served_in_init(COMMANDS[row].function) {
+            commands[row].serve = |_, _, registers| {
+                call::answer::<0>(registers, || Err(Status::Global.into()));
+            };
+        }
+        row += 1;
+    }
+    commands
+};
+
+const fn is_served_in_init(function: u32) -> bool {
+    let mut index = 0;
+    while index < SERVED_IN_INIT.len() {
+        if SERVED_IN_INIT[index] == function {
+            return true;
+        }
+        index += 1;
+    }
+    false
 }

@@ -9,7 +9,7 @@ use kit::machine::Machine;
 use kit::system::{Storage, System};
 use rmm::address::PhysAddr;
 use rmm::granule::GranuleAddress;
-use rmm::rmi::Dialect;
+use rmm::rmi::{Dialect, function};
 
 /// The one bank of memory: base and bytes.
 const BANK: (u64, u64) = (0x8000_0000, 256 << 20);
@@ -18,8 +18,13 @@ const BANK: (u64, u64) = (0x8000_0000, 256 << 20);
 fn boot(dialect: Dialect) -> System<'static> {
     let storage = Box::leak(Box::new(Storage::default()));
     let bank = [(PhysAddr::new(BANK.0), BANK.1)];
-    System::boot(storage, Machine::with_dram(&[BANK]), dialect, &bank, &[])
-        .expect("the bank is right")
+    let system = System::boot(storage, Machine::with_dram(&[BANK]), dialect, &bank, &[])
+        .expect("the bank is right");
+    if dialect == Dialect::V2_0 {
+        let registers = [u64::from(function::RMM_ACTIVATE), 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(system.call(&mut System::cpu(0), registers)[0], 0);
+    }
+    system
 }
 
 /// The granule with this number.

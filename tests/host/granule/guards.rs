@@ -4,7 +4,8 @@
 
 use kit::seed;
 use rmm::granule::state::{
-    Data, Delegated, GranuleState, Lockable, Ns, Rd, Rec, RecAux, Rtt, Transition, Unused, Wiped,
+    Data, Delegated, GranuleState, Lockable, Ns, Partial, Rd, Rec, RecAux, Rtt, Transition, Unused,
+    Wiped,
 };
 use rmm::granule::{
     CountError, GranuleTable, LockError, LockedGranule, LockedSet, MAX_SET, State, Wipe, WipeError,
@@ -59,6 +60,7 @@ fn bring_into(table: &GranuleTable<'_>, address: u64, state: State) {
         State::RecAux => take::<RecAux>(table, address),
         State::Data => take::<Data>(table, address),
         State::Rtt => take::<Rtt>(table, address),
+        State::Partial => take::<Partial>(table, address),
     }
 }
 
@@ -115,6 +117,9 @@ fn a_transition_shows_when_the_guard_is_dropped_and_the_granule_comes_back_the_s
                     .expect("it is")
                     .transition::<Delegated>(),
             ),
+            State::Partial => drop(
+                table.lock::<Partial>(cpu(0), at(BASE)).expect("it is").transition::<Delegated>(),
+            ),
             State::RecAux => drop(
                 table.lock::<RecAux>(cpu(0), at(BASE)).expect("it is").transition::<Delegated>(),
             ),
@@ -136,7 +141,7 @@ fn a_transition_shows_when_the_guard_is_dropped_and_the_granule_comes_back_the_s
         drop(back);
         assert_eq!(table.state(at(BASE)), Some(State::Ns));
     }
-    assert_eq!(wiper.0, [at(BASE); 5], "wiped once each time");
+    assert_eq!(wiper.0, [at(BASE); 6], "wiped once each time");
 }
 
 #[test]

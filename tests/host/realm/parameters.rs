@@ -2,7 +2,9 @@
 //! Which stage-2 translations a Realm may ask for, against the rules written down once more: by the
 //! sizes that a walk from each level translates.
 
-use rmm::realm::parameters::{HostRealmParameters, RealmLimits, RealmParametersError};
+use rmm::realm::parameters::{
+    HostRealmParameters, ParameterRules, RealmLimits, RealmParametersError,
+};
 use rmm::realm::rec::parameters::HostRecParameters;
 use rmm::realm::stage2::{Stage2, Stage2Features};
 
@@ -16,6 +18,10 @@ const LIMITS: RealmLimits = RealmLimits {
     vmid_bits: 16,
     stage2: Stage2Features { physical_range: 6, vmid_16: true },
 };
+
+/// Those of RMI 1.0.
+const RULES: ParameterRules =
+    ParameterRules { inert_flags: 0, zero_debug_registers: false, host_chooses_vmid: true };
 
 /// What the parameters with this stage 2 and `root` come to.
 fn validate(
@@ -34,7 +40,7 @@ fn validate(
         }
         Ok::<(), ()>(())
     });
-    fields.expect("it can be read").validate(limits).map(|parameters| parameters.stage2)
+    fields.expect("it can be read").validate(limits, &RULES).map(|parameters| parameters.stage2)
 }
 
 /// What the parameters with these flags and this vector length come to, on CPUs with vectors of 64
@@ -48,7 +54,7 @@ fn validate_sve(flags: u64, sve_vl: u64) -> Result<(bool, u8), RealmParametersEr
         }
         Ok::<(), ()>(())
     });
-    let parameters = fields.expect("it can be read").validate(&LIMITS)?;
+    let parameters = fields.expect("it can be read").validate(&LIMITS, &RULES)?;
     Ok((parameters.features.has_sve, parameters.features.sve_length))
 }
 

@@ -261,7 +261,7 @@ fn rec_create() {
             input("the RD Delegated", |_, call| call.rd = SPARE),
             input("the RD a root table", |_, call| call.rd = OTHER_ROOT),
             fault("all RECs there are", ERROR_REALM, |fixture, _| {
-                fixture.with_realm(RD, |realm| realm.next_rec = 1023);
+                fixture.with_realm(RD, |realm| realm.next_rec = 511);
             }),
             fault("ACTIVE", ERROR_REALM, |fixture, _| {
                 fixture.with_realm(RD, |realm| realm.state = RealmState::Active);

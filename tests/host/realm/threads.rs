@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kit::system::System;
 use rmm::granule::State;
-use rmm::realm::vmid::{Vmid, VmidTable};
+use rmm::realm::vmid::{Vmid, VmidChoice, VmidTable};
 use rmm::rmi::function;
 
 use kit::realm_fixture::*;
@@ -28,7 +28,7 @@ fn of_those_who_race_for_a_vmid_one_gets_it() {
                     if number.is_multiple_of(1024) {
                         start.wait();
                     }
-                    if vmids.take(Vmid::new(number)) {
+                    if vmids.take(VmidChoice::Named(Vmid::new(number))).is_some() {
                         won.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -36,12 +36,18 @@ fn of_those_who_race_for_a_vmid_one_gets_it() {
         }
     });
     assert_eq!(won.into_inner(), 1 << 16);
+    assert_eq!(vmids.take(VmidChoice::Any(16)), None);
     vmids.give_back(Vmid::new(77));
-    assert!(
-        !vmids.take(Vmid::new(76)) && !vmids.take(Vmid::new(78)),
-        "one is given back, and no other"
-    );
-    assert!(vmids.take(Vmid::new(77)));
+    let named = |number| vmids.take(VmidChoice::Named(Vmid::new(number)));
+    assert!(named(76).is_none() && named(78).is_none(), "one is given back, and no other");
+    assert_eq!(named(77), Some(Vmid::new(77)));
+    // Above the bits of this CPU, and below.
+    for number in [300, 77] {
+        vmids.give_back(Vmid::new(number));
+    }
+    assert_eq!(vmids.take(VmidChoice::Any(8)), Some(Vmid::new(77)));
+    assert_eq!(vmids.take(VmidChoice::Any(8)), None);
+    assert_eq!(vmids.take(VmidChoice::Any(16)), Some(Vmid::new(300)));
 }
 
 /// Runs `body` on each of several CPUs at once, with the CPU's number and a way to call.

@@ -76,13 +76,38 @@ fn functions_of_the_other_dialect_and_unassigned_ones_are_unknown() {
     ];
     let second = [
         function::VERSION,
+        function::RTT_DATA_MAP_INIT,
+        function::REALM_ACTIVATE,
+        function::REALM_CREATE,
+        function::REALM_DESTROY,
+        function::REC_CREATE,
+        function::REC_DESTROY,
+        function::REC_ENTER,
+        function::RTT_CREATE,
+        function::RTT_DESTROY,
+        function::RTT_READ_ENTRY,
         function::FEATURES,
+        function::RTT_FOLD,
+        function::RTT_INIT_RIPAS,
+        function::RTT_SET_RIPAS,
         function::RMM_CONFIG_SET,
         function::GRANULE_TRACKING_GET,
         function::RMM_CONFIG_GET,
         function::GRANULE_RANGE_DELEGATE,
         function::GRANULE_RANGE_UNDELEGATE,
+        function::GPT_L1_CREATE,
+        function::RTT_DATA_MAP,
+        function::RTT_DATA_UNMAP,
+        function::RTT_UNPROT_MAP,
+        function::RTT_UNPROT_UNMAP,
+        function::REALM_TERMINATE,
         function::RMM_ACTIVATE,
+        function::OP_CONTINUE,
+        function::OP_MEM_DONATE,
+        function::OP_MEM_RECLAIM,
+        function::OP_CANCEL,
+        function::RMM_DEACTIVATE,
+        function::GPT_INFO,
     ];
     for (dialect, known) in [(Dialect::V1_0, &first[..]), (Dialect::V2_0, &second[..])] {
         let system = boot(dialect);
@@ -105,8 +130,8 @@ fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
     preset_register("ICH_VTR_EL2", 3);
     let features = |system: &System<'_>, index| call(system, function::FEATURES, &[index]).1[0];
     let lpa2 = boot(Dialect::V1_0);
-    // SHA-256 and SHA-512; 2^10 - 1 RECs.
-    assert_eq!(features(&lpa2, 0), 52 | 1 << 8 | 5 << 14 | 3 << 20 | 3 << 32 | 3 << 34 | 10 << 38);
+    // SHA-256 and SHA-512; 2^9 - 1 RECs.
+    assert_eq!(features(&lpa2, 0), 52 | 1 << 8 | 5 << 14 | 3 << 20 | 3 << 32 | 3 << 34 | 9 << 38);
     for index in [1, 4, 5, u64::MAX] {
         assert_eq!(features(&lpa2, index), 0);
     }
@@ -137,8 +162,9 @@ fn feature_registers_of_rmi_2_0_report_this_cpu() {
     let system = boot(Dialect::V2_0);
     let features = |index| call(&system, function::FEATURES, &[index]);
     assert_eq!(features(0), (SUCCESS, [40 | 5 << 14 | 3 << 20, 0, 0]));
-    // 4 KiB granules; protected physical addresses as wide as the CPU's.
-    assert_eq!(features(1), (SUCCESS, [1 | 2 << 14, 0, 0]));
+    // 4 KiB granules, SHA-256 and SHA-512, 2^9 - 1 RECs, protected physical addresses as wide as
+    // the CPU's.
+    assert_eq!(features(1), (SUCCESS, [1 | 5 << 3 | 9 << 6 | 2 << 14, 0, 0]));
     for index in [2, 3, 4, 5, u64::MAX] {
         assert_eq!(features(index), (SUCCESS, [0; 3]));
     }
@@ -253,7 +279,7 @@ fn what_el3_refuses_to_take_back_stays_delegated_and_is_reported_once() {
 
 #[test]
 fn a_range_is_moved_until_its_top_or_the_first_granule_that_cannot_be() {
-    let system = boot(Dialect::V2_0);
+    let system = boot_active(Dialect::V2_0);
     let (base, hole) = (FIRST.0, CARVE_OUT.0);
     let delegate = |base, top| call(&system, function::GRANULE_RANGE_DELEGATE, &[base, top]);
     let undelegate = |base, top| call(&system, function::GRANULE_RANGE_UNDELEGATE, &[base, top]);
@@ -272,7 +298,7 @@ fn a_range_is_moved_until_its_top_or_the_first_granule_that_cannot_be() {
 
 #[test]
 fn an_empty_or_unaligned_range_is_refused_at_its_base() {
-    let system = boot(Dialect::V2_0);
+    let system = boot_active(Dialect::V2_0);
     let base = FIRST.0;
     for function in [function::GRANULE_RANGE_DELEGATE, function::GRANULE_RANGE_UNDELEGATE] {
         for (base, top) in [
@@ -289,7 +315,7 @@ fn an_empty_or_unaligned_range_is_refused_at_its_base() {
 
 #[test]
 fn a_pending_interrupt_stops_a_range_after_the_granule_at_hand() {
-    let system = boot(Dialect::V2_0);
+    let system = boot_active(Dialect::V2_0);
     for bit in [6, 7, 8] {
         preset_register("ISR_EL1", 1 << bit);
         let base = SECOND.0;

@@ -3,7 +3,7 @@
 
 use kit::el3::Pas;
 use rmm::host::preset_register;
-use rmm::rmi::{Dialect, function};
+use rmm::rmi::{Dialect, function, v2};
 
 use kit::rmi::fixture::*;
 
@@ -19,15 +19,35 @@ fn the_rmm_is_activated_once() {
 }
 
 #[test]
-fn granules_are_delegated_before_activation_and_after() {
-    preset_register("ID_AA64MMFR0_EL1", 2);
+fn before_activation_and_after_deactivation_little_is_served() {
+    let served = [
+        function::VERSION,
+        function::FEATURES,
+        function::RMM_CONFIG_SET,
+        function::RMM_CONFIG_GET,
+        function::RMM_ACTIVATE,
+        function::GRANULE_TRACKING_GET,
+    ];
     let system = boot(Dialect::V2_0);
-    let range = [SECOND.0, SECOND.0 + 0x1000];
     for _ in 0..2 {
+        for command in v2::COMMANDS.iter().filter(|command| !served.contains(&command.function)) {
+            let answer = call(&system, command.function, &[]);
+            assert_eq!(answer, (ERROR_GLOBAL, [0; 3]), "{command:?}");
+        }
+        assert_eq!(call(&system, function::RMM_CONFIG_SET, &[SECOND.0]).0, SUCCESS);
+        assert_eq!(call(&system, function::RMM_ACTIVATE, &[]).0, SUCCESS);
+        for command in v2::COMMANDS {
+            if [function::RMM_DEACTIVATE, function::RMM_ACTIVATE, function::RMM_CONFIG_SET]
+                .contains(&command.function)
+            {
+                continue;
+            }
+            assert_ne!(call(&system, command.function, &[]).0, ERROR_GLOBAL, "{command:?}");
+        }
+        let range = [SECOND.0 + 0x1000, SECOND.0 + 0x2000];
         assert_eq!(call(&system, function::GRANULE_RANGE_DELEGATE, &range).0, SUCCESS);
         assert_eq!(call(&system, function::GRANULE_RANGE_UNDELEGATE, &range).0, SUCCESS);
-        assert_eq!(call(&system, function::GRANULE_TRACKING_GET, &range).0, SUCCESS);
-        call(&system, function::RMM_ACTIVATE, &[]);
+        assert_eq!(call(&system, function::RMM_DEACTIVATE, &[]), (SUCCESS, [0; 3]));
     }
 }
 
@@ -61,11 +81,12 @@ fn only_the_one_configuration_is_accepted_and_only_before_activation() {
 
 #[test]
 fn configuration_pages_that_are_not_the_hosts_are_refused() {
-    let system = boot(Dialect::V2_0);
+    let system = boot_active(Dialect::V2_0);
     assert_eq!(
         call(&system, function::GRANULE_RANGE_DELEGATE, &[SECOND.0, SECOND.0 + 0x1000]).0,
         SUCCESS
     );
+    assert_eq!(call(&system, function::RMM_DEACTIVATE, &[]).0, SUCCESS);
     // Delegated; unaligned; the RMM's own; no memory; a device; Secure and Root, which only the
     // access itself finds out.
     let pages =

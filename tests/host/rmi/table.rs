@@ -19,19 +19,19 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 /// The table as it follows from the code.
 fn table() -> String {
-    let is_in = |commands: &[Command<Serve>], number| {
-        commands.iter().find(|command| command.function == number).copied()
+    let is_in = |commands: &[Command<Serve>], (name, number): &(&str, u32)| {
+        let is_it =
+            |command: &&Command<Serve>| command.function == *number && command.name == *name;
+        commands.iter().find(is_it).copied()
     };
     let mut table = HEAD.to_owned();
-    for (name, number) in function::ALL {
-        let (command, dialect) = match (is_in(v1::COMMANDS, *number), is_in(v2::COMMANDS, *number))
-        {
+    for row @ (name, number) in function::ALL {
+        let (command, dialect) = match (is_in(v1::COMMANDS, row), is_in(v2::COMMANDS, row)) {
             (Some(command), None) => (command, "1.0"),
             (None, Some(command)) => (command, "2.0"),
             (Some(command), Some(_)) => (command, "both"),
             (None, None) => panic!("RMI_{name} is not served"),
         };
-        assert_eq!(command.name, *name);
         let arguments = list(command.arguments.iter().map(|(name, _)| *name));
         let outputs = list(command.outputs.iter().copied());
         let cell = |text: String| if text.is_empty() { " ".into() } else { format!(" {text} ") };

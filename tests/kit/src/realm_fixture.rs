@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::el3::Pas;
 use crate::system::System;
 use rmm::granule::State;
-use rmm::granule::state::{Data, Delegated, Lockable, Ns, Rd, Rec, RecAux, Rtt};
+use rmm::granule::state::{Data, Delegated, Lockable, Ns, Partial, Rd, Rec, RecAux, Rtt};
 use rmm::host::preset_register;
 use rmm::mem::AUXILIARY;
 use rmm::realm::rd::RealmDescriptor;
@@ -268,6 +268,7 @@ impl RealmFixture {
                 State::RecAux => self.references::<RecAux>(address),
                 State::Data => self.references::<Data>(address),
                 State::Rtt => self.references::<Rtt>(address),
+                State::Partial => self.references::<Partial>(address),
             });
             let words = self.system.machine.memory.granule(address).expect("there is memory");
             Seen {

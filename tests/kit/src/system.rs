@@ -12,6 +12,7 @@ use rmm::granule::{BankError, GranuleEntry, GranuleTable, MemoryRange, Waiters};
 use rmm::mem::{SlotBuffer, slot_layout};
 use rmm::percpu::Cpu;
 use rmm::realm::vmid::VmidTable;
+use rmm::rmi::v2::OperationPool;
 use rmm::rmi::{self, Dialect, Rmm};
 use rmm::xlat::{
     AddressSpace, ContextBuilder, DescriptorFormat, Maintenance, Region, RegionStorage, Table,
@@ -24,6 +25,7 @@ pub struct Storage {
     entries: Vec<GranuleEntry>,
     waiters: Waiters,
     vmids: VmidTable,
+    operations: OperationPool,
 }
 
 /// An RMM on a machine.
@@ -61,7 +63,8 @@ impl<'a> System<'a> {
         )?;
         attach(&machine);
         let cpu = CpuFeatures::read();
-        Ok(Self { machine, rmm: Rmm::new(granules, &storage.vmids, dialect, &cpu, None) })
+        let Storage { vmids, operations, .. } = storage;
+        Ok(Self { machine, rmm: Rmm::new(granules, vmids, operations, dialect, &cpu, None) })
     }
 
     /// The context of a CPU of this system.

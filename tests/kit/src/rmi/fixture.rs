@@ -9,7 +9,7 @@ use crate::system::System;
 use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
 use rmm::granule::{GranuleAddress, State};
-use rmm::rmi::Dialect;
+use rmm::rmi::{Dialect, function};
 
 pub const SUCCESS: u64 = 0;
 pub const ERROR_INPUT: u64 = 1;
@@ -46,6 +46,15 @@ pub fn boot(dialect: Dialect) -> System<'static> {
         &[range(CARVE_OUT)],
     )
     .expect("the layout is right")
+}
+
+/// As [`boot`], and has the host activate the RMM, which RMI 1.0 does not know.
+pub fn boot_active(dialect: Dialect) -> System<'static> {
+    let system = boot(dialect);
+    if dialect == Dialect::V2_0 {
+        assert_eq!(call(&system, function::RMM_ACTIVATE, &[]), (SUCCESS, [0; 3]));
+    }
+    system
 }
 
 /// Calls with marks in every register that is no argument, checks x4-x7 and that x1-x3 hold nothing

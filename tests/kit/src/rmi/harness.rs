@@ -10,7 +10,8 @@ use crate::memory::Memory;
 use crate::system::{Storage, System};
 use rmm::address::PhysAddr;
 use rmm::granule::state::{
-    Data, Delegated, GranuleState, Lockable, Rd, Rec, RecAux, Rtt, Transition, Unused, Wiped,
+    Data, Delegated, GranuleState, Lockable, Partial, Rd, Rec, RecAux, Rtt, Transition, Unused,
+    Wiped,
 };
 use rmm::granule::{GranuleAddress, LockedGranule, State};
 use rmm::host::preset_register;
@@ -91,7 +92,7 @@ impl<'a, C: Choices> Harness<'a, C> {
         let model = Model {
             dialect,
             granules,
-            active: false,
+            active: dialect == Dialect::V1_0,
             el3_refuses: false,
             interrupt: false,
             refused_undelegates: 0,
@@ -125,7 +126,7 @@ impl<'a, C: Choices> Harness<'a, C> {
 
     /// x0 as a host might pass it.
     fn function(&mut self) -> u64 {
-        const NUMBERS: [u32; 10] = [
+        const NUMBERS: [u32; 13] = [
             function::VERSION,
             function::FEATURES,
             function::GRANULE_DELEGATE,
@@ -136,6 +137,9 @@ impl<'a, C: Choices> Harness<'a, C> {
             function::GRANULE_RANGE_DELEGATE,
             function::GRANULE_RANGE_UNDELEGATE,
             function::RMM_ACTIVATE,
+            function::RMM_DEACTIVATE,
+            function::GPT_L1_CREATE,
+            function::GPT_INFO,
         ];
         let known = u64::from(self.choices.one_of(&NUMBERS));
         let function = match self.choices.below(64) {
@@ -192,12 +196,14 @@ impl<'a, C: Choices> Harness<'a, C> {
             (Some(State::Delegated), State::Rec) => take::<Rec>(system, cpu, address),
             (Some(State::Delegated), State::RecAux) => take::<RecAux>(system, cpu, address),
             (Some(State::Delegated), State::Data) => take::<Data>(system, cpu, address),
+            (Some(State::Delegated), State::Partial) => reserve(system, cpu, address),
             (Some(State::Delegated), _) => take::<Rtt>(system, cpu, address),
             (Some(State::Rd), _) => release::<Unused<Rd>>(system, cpu, address),
             (Some(State::Rec), _) => release::<Unused<Rec>>(system, cpu, address),
             (Some(State::RecAux), _) => release::<RecAux>(system, cpu, address),
             (Some(State::Data), _) => release::<Data>(system, cpu, address),
             (Some(State::Rtt), _) => release::<Unused<Rtt>>(system, cpu, address),
+            (Some(State::Partial), _) => release::<Partial>(system, cpu, address),
             (Some(State::Ns) | None, _) => return,
         }
         if granule.state == Some(State::Delegated) {
@@ -297,6 +303,12 @@ where
         "the next owner sees what was there before"
     );
     drop(used);
+}
+
+/// Reserves a delegated granule for a REC, whatever is in it.
+fn reserve(system: &System<'_>, cpu: &Cpu, address: u64) {
+    let locked = system.rmm.granules().lock::<Delegated>(cpu.index, granule_address(address));
+    drop(locked.expect("it is Delegated").transition::<Partial>());
 }
 
 /// Takes a granule out of use.

@@ -11,6 +11,7 @@ use rmm::rmi::{Dialect, function};
 const SUCCESS: u64 = 0;
 const ERROR_INPUT: u64 = 1;
 const ERROR_GLOBAL: u64 = 11;
+const ERROR_GPT: u64 = 15;
 const UNKNOWN: u64 = u64::MAX;
 const GRANULE: u64 = 0x1000;
 
@@ -44,18 +45,37 @@ impl Model {
     pub fn call(&mut self, x0: u64, x1: u64, x2: u64) -> [u64; 4] {
         let number = x0 & 0xffff_ffff & !(1 << 16);
         let Ok(number) = u32::try_from(number) else { unreachable!("32 bits") };
+        const IN_INIT: [u32; 6] = [
+            function::VERSION,
+            function::FEATURES,
+            function::RMM_CONFIG_SET,
+            function::RMM_CONFIG_GET,
+            function::RMM_ACTIVATE,
+            function::GRANULE_TRACKING_GET,
+        ];
+        const ACTIVE: [u32; 5] = [
+            function::GRANULE_RANGE_DELEGATE,
+            function::GRANULE_RANGE_UNDELEGATE,
+            function::RMM_DEACTIVATE,
+            function::GPT_L1_CREATE,
+            function::GPT_INFO,
+        ];
+        if !self.active && !IN_INIT.contains(&number) {
+            return [if ACTIVE.contains(&number) { ERROR_GLOBAL } else { UNKNOWN }, 0, 0, 0];
+        }
         match (self.dialect, number) {
             (_, function::VERSION) => {
                 let version = self.dialect.version();
                 [if x1 == version { SUCCESS } else { ERROR_INPUT }, version, version, 0]
             }
-            // 40 bits of address, SHA-256 and SHA-512, 2^10 - 1 RECs; the other fields are not
+            // 40 bits of address, SHA-256 and SHA-512, 2^9 - 1 RECs; the other fields are not
             // modelled.
             (Dialect::V1_0, function::FEATURES) => {
-                [SUCCESS, if x1 == 0 { 40 | 3 << 32 | 10 << 38 } else { 0 }, 0, 0]
+                [SUCCESS, if x1 == 0 { 40 | 3 << 32 | 9 << 38 } else { 0 }, 0, 0]
             }
             (Dialect::V2_0, function::FEATURES) => {
-                [SUCCESS, [40, 1 | 2 << 14, 0][usize::try_from(x1.min(2)).unwrap_or(2)], 0, 0]
+                let values = [40, 1 | 1 << 3 | 1 << 5 | 9 << 6 | 2 << 14, 0];
+                [SUCCESS, values[usize::try_from(x1.min(2)).unwrap_or(2)], 0, 0]
             }
             (Dialect::V1_0, function::GRANULE_DELEGATE) => [status(self.delegate(x1)), 0, 0, 0],
             (Dialect::V1_0, function::GRANULE_UNDELEGATE) => [status(self.undelegate(x1)), 0, 0, 0],
@@ -69,6 +89,21 @@ impl Model {
                 0,
                 0,
             ],
+            (Dialect::V2_0, function::RMM_DEACTIVATE) => {
+                self.active = false;
+                [SUCCESS, 0, 0, 0]
+            }
+            (Dialect::V2_0, function::GPT_L1_CREATE) => {
+                [if x1.is_multiple_of(1 << 30) { ERROR_GPT } else { ERROR_INPUT }, 0, 0, 0]
+            }
+            (Dialect::V2_0, function::GPT_INFO) => {
+                let aligned = x1.is_multiple_of(GRANULE) && x2.is_multiple_of(GRANULE);
+                if aligned && x1 < x2 && x2 <= self.physical_end {
+                    [SUCCESS, x2, 1, 0]
+                } else {
+                    [ERROR_INPUT, 0, 0, 0]
+                }
+            }
             (Dialect::V2_0, function::RMM_CONFIG_SET) if self.active => [ERROR_GLOBAL, 0, 0, 0],
             (Dialect::V2_0, function::RMM_CONFIG_SET) => {
                 [status(self.hosts(x1).is_some_and(|granule| granule.content == 0)), 0, 0, 0]
@@ -84,9 +119,22 @@ impl Model {
     /// Whether a call is a command that works on a Realm, of which this model knows nothing.
     pub fn is_realm_command(&self, x0: u64) -> bool {
         let number = x0 & 0xffff_ffff & !(1 << 16);
-        let granules_or_features = [0xC400_0151, 0xC400_0152, 0xC400_0165].contains(&number);
-        let commands = 0xC400_0151..0xC400_016A;
-        self.dialect == Dialect::V1_0 && commands.contains(&number) && !granules_or_features
+        const OTHERS: [u32; 3] =
+            [function::GRANULE_DELEGATE, function::GRANULE_UNDELEGATE, function::FEATURES];
+        const SECOND: [u32; 9] = [
+            function::RTT_DATA_MAP,
+            function::RTT_DATA_UNMAP,
+            function::RTT_UNPROT_MAP,
+            function::RTT_UNPROT_UNMAP,
+            function::REALM_TERMINATE,
+            function::OP_CONTINUE,
+            function::OP_MEM_DONATE,
+            function::OP_MEM_RECLAIM,
+            function::OP_CANCEL,
+        ];
+        let Ok(number) = u32::try_from(number) else { return false };
+        let common = (0xC400_0151..0xC400_016A).contains(&number) && !OTHERS.contains(&number);
+        common || self.dialect == Dialect::V2_0 && SECOND.contains(&number)
     }
 
     fn delegate(&mut self, address: u64) -> bool {

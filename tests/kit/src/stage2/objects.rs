@@ -21,7 +21,7 @@ const ADDRESS_BITS_WITHOUT_LPA2: u32 = 48;
 /// Auxiliary granules of a REC.
 pub const AUXILIARY: u64 = 11;
 /// RECs of a Realm.
-const MOST_RECS: u64 = 1023;
+const MOST_RECS: u64 = 511;
 /// Bits of RmiRecMpidr: Aff0 to Aff3.
 const MPIDR: u64 = 0xffff_ff0f;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A Realm that runs the payload, and how a host enters its RECs (RMI 1.0).
+//! A Realm that runs the payload, and how a host enters its RECs.
 
 use core::cell::Cell;
 
@@ -13,7 +13,7 @@ use crate::check;
 use crate::memory::granule;
 use crate::probe;
 use crate::realm::{self, Shape};
-use crate::rmi::Status;
+use crate::rmi::{self, Status};
 use crate::tables::{self, Pool};
 
 /// Granules, by their index in test memory.
@@ -165,6 +165,7 @@ impl Guest {
     /// Whether a Realm can be created with parameters that `adjust` has changed. None is left.
     pub fn can_be_created(adjust: impl FnOnce(&mut RealmAttributes)) -> bool {
         let (rd, page, root) = (granule(RD), granule(PARAMETERS), granule(ROOT));
+        rmi::activate();
         let delegated = realm::delegate(rd, 1) && realm::delegate(root, 2);
         check::that("granules are delegated", delegated);
         let created = realm::create_with(rd, page, Shape::USUAL, root, 1, adjust);
@@ -176,6 +177,7 @@ impl Guest {
 
     /// Builds it; no REC has run.
     fn build_with(recs: u64, adjust: impl FnOnce(&mut RealmAttributes)) -> Self {
+        rmi::activate();
         let delegated = realm::delegate(granule(RD), 1)
             && realm::delegate(granule(ROOT), 2)
             && realm::delegate(granule(TABLES), Pool::GRANULES as u64)

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Realms and RECs as a host builds them with RMI 1.0: the structures of the ABI, written to test
-//! memory, and the commands.
+//! Realms and RECs as a host builds them in the dialect of this run: the structures of the ABI,
+//! written to test memory, and the commands.
 
 use rmm_abi::rmi::{function as fid, status};
 use rmm_abi::rmi_v1::{RealmAttributes, RealmFlags, RecFlags, RmiRealmParams, RmiRecParams};
+use rmm_abi::rmi_v2::DONATE_COUNT_SHIFT;
 use rmm_test_firmware::options::GRANULE;
 use zerocopy::{FromZeros, transmute_ref};
 
 use crate::check;
+use crate::memory::granule;
 use crate::probe;
-use crate::rmi::{self, Status};
+use crate::rmi::{self, Dialect, Status};
+use crate::tables;
 
 /// RMI_ERROR_REALM: the Realm is NEW where it should not be, or ACTIVE, or has something left.
 pub const ERROR_REALM: Status = Status(status::ERROR_REALM as u64);
@@ -133,12 +136,66 @@ pub fn rec_create_at(
         *place = *granule;
     }
     write_page(page, transmute_ref!(&parameters));
-    rec_create_from(rd, rec, page)
+    rec_create_from(rd, rec, page, auxiliary)
 }
 
-/// RMI_REC_CREATE with what is in `page`.
-pub fn rec_create_from(rd: u64, rec: u64, page: u64) -> Status {
-    Status(rmi::call(fid::REC_CREATE, &[rd, rec, page], 0)[0])
+/// RMI_REC_CREATE with what is in `page`: of RMI 1.0, or the operation of RMI 2.0, which is given the
+/// auxiliary granules.
+pub fn rec_create_from(rd: u64, rec: u64, page: u64, auxiliary: &[u64]) -> Status {
+    if Dialect::current() == Dialect::One {
+        return Status(rmi::call(fid::REC_CREATE, &[rd, rec, page], 0)[0]);
+    }
+    let (mut status, handle, mut request) = rmi::operation(fid::REC_CREATE, &[rd, rec, page]);
+    let mut auxiliary = auxiliary.iter();
+    while status == Status::DONATE {
+        // Fewer than it wants at first.
+        let wanted = (request >> DONATE_COUNT_SHIFT).div_ceil(2);
+        let mut given = 0;
+        let donated = auxiliary.by_ref().take(usize::try_from(wanted).unwrap_or(usize::MAX));
+        for (place, granule) in (LIST..).step_by(8).zip(donated) {
+            write_word(page + place, tables::range(3, *granule, 0));
+            given += 1;
+        }
+        if given == 0 {
+            // There are no more.
+            status = rmi::operation(fid::OP_CANCEL, &[handle]).0;
+            break;
+        }
+        let consumed;
+        (status, consumed, request) =
+            rmi::operation(fid::OP_MEM_DONATE, &[handle, page + LIST, given]);
+        if status != Status::RECLAIM {
+            check::equal("all that is donated is taken", consumed, given);
+        }
+    }
+    end(status, handle, page)
+}
+
+/// Where lists are in the page of the parameters, and entries that fit.
+const LIST: u64 = 0x900;
+const LIST_CAPACITY: u64 = 3;
+
+/// Ends an operation that wants no more memory; the last status.
+fn end(mut status: Status, handle: u64, page: u64) -> Status {
+    while status == Status::RECLAIM {
+        let arguments = &[handle, page + LIST, LIST_CAPACITY];
+        let count;
+        (status, count, _) = rmi::operation(fid::OP_MEM_RECLAIM, arguments);
+        check::that("no more entries than fit", count <= LIST_CAPACITY);
+    }
+    if status == Status::CONTINUE || status == Status::CONTINUE_OR_CANCEL {
+        status = rmi::operation(fid::OP_CONTINUE, &[handle, 0]).0;
+        if status == Status::RECLAIM {
+            return end(status, handle, page);
+        }
+    }
+    status
+}
+
+fn write_word(address: u64, word: u64) {
+    if probe::write(address, word).is_err() {
+        check::that("the host writes its own memory", false);
+    }
 }
 
 /// RMI_REALM_ACTIVATE.
@@ -146,14 +203,25 @@ pub fn activate(rd: u64) -> Status {
     Status(rmi::call(fid::REALM_ACTIVATE, &[rd], 0)[0])
 }
 
-/// RMI_REALM_DESTROY.
+/// RMI_REALM_DESTROY, in RMI 2.0 of a Realm that is terminated first.
 pub fn destroy(rd: u64) -> Status {
+    if Dialect::current() == Dialect::Two {
+        let status = Status(rmi::call(fid::REALM_TERMINATE, &[rd], 0)[0]);
+        if status != Status::SUCCESS {
+            return status;
+        }
+    }
     Status(rmi::call(fid::REALM_DESTROY, &[rd], 0)[0])
 }
 
-/// RMI_REC_DESTROY.
+/// RMI_REC_DESTROY: of RMI 1.0, or the operation of RMI 2.0, which gives back the auxiliary granules
+/// by a list in the first page of test memory.
 pub fn rec_destroy(rec: u64) -> Status {
-    Status(rmi::call(fid::REC_DESTROY, &[rec], 0)[0])
+    if Dialect::current() == Dialect::One {
+        return Status(rmi::call(fid::REC_DESTROY, &[rec], 0)[0]);
+    }
+    let (status, handle, _) = rmi::operation(fid::REC_DESTROY, &[rec]);
+    end(status, handle, granule(0))
 }
 
 /// RMI_REC_ENTER with the run page at an address.
@@ -172,8 +240,11 @@ pub fn psci_complete(calling: u64, target: u64, status: u64) -> Status {
     Status(rmi::call(fid::PSCI_COMPLETE, &[calling, target, status], 0)[0])
 }
 
-/// RMI_REC_AUX_COUNT: status and count.
+/// RMI_REC_AUX_COUNT: status and count. RMI 2.0 tells it when a REC is created.
 pub fn rec_aux_count(rd: u64) -> (Status, u64) {
+    if Dialect::current() == Dialect::Two {
+        return (Status::SUCCESS, AUXILIARY as u64);
+    }
     let returned = rmi::call(fid::REC_AUX_COUNT, &[rd], 1);
     (Status(returned[0]), returned[1])
 }

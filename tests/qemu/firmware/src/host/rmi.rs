@@ -4,8 +4,10 @@
 //! results.
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use rmm_abi::rmi::{status, version};
+use rmm_abi::rmi_v2::ADDRESS_SINGLE;
 use rmm_test_firmware::smccc;
 
 use crate::smc::{self, ARGUMENTS};
@@ -26,6 +28,14 @@ impl Status {
     pub const SUCCESS: Self = Self(status::SUCCESS as u64);
     /// RMI_ERROR_INPUT.
     pub const ERROR_INPUT: Self = Self(status::ERROR_INPUT as u64);
+    /// RMI_INCOMPLETE (2.0): the host is to continue.
+    pub const CONTINUE: Self = Self(status::INCOMPLETE as u64);
+    /// RMI_INCOMPLETE (2.0): the host is to continue, or may cancel.
+    pub const CONTINUE_OR_CANCEL: Self = Self(status::INCOMPLETE as u64 | 1 << 10);
+    /// RMI_INCOMPLETE (2.0): the host is to donate memory, or may cancel.
+    pub const DONATE: Self = Self(status::INCOMPLETE as u64 | 1 << 8 | 1 << 10);
+    /// RMI_INCOMPLETE (2.0): the host is to reclaim memory.
+    pub const RECLAIM: Self = Self(status::INCOMPLETE as u64 | 2 << 8);
     /// RMI_ERROR_GLOBAL (2.0): not in this state of the RMM.
     pub const ERROR_GLOBAL: Self = Self(status::ERROR_GLOBAL as u64);
     /// What the RMM's test image answers when it survived a fault that it was asked for.
@@ -157,9 +167,35 @@ pub fn rmm_config_get(page: u64) -> Status {
     Status(call(fid::RMM_CONFIG_GET, &[page], 0)[0])
 }
 
+/// RMI_RTT_DATA_MAP or RMI_RTT_UNPROT_MAP (2.0) of the memory in a descriptor: status, and the first
+/// IPA not mapped.
+pub fn map(fid: u32, rd: u64, base: u64, top: u64, flags: u64, descriptor: u64) -> (Status, u64) {
+    let returned = call(fid, &[rd, base, top, flags, descriptor], 1);
+    (Status(returned[0]), returned[1])
+}
+
+/// RMI_RTT_DATA_UNMAP or RMI_RTT_UNPROT_UNMAP (2.0): status, the first IPA that may be mapped, and a
+/// descriptor of what was unmapped.
+pub fn unmap(fid: u32, rd: u64, base: u64, top: u64) -> (Status, u64, u64) {
+    let returned = call(fid, &[rd, base, top, ADDRESS_SINGLE, 0], 3);
+    (Status(returned[0]), returned[1], returned[2])
+}
+
+/// An answer of a stateful operation (2.0): status; handle, granules or entries; a request.
+pub fn operation(fid: u32, arguments: &[u64]) -> (Status, u64, u64) {
+    let returned = call(fid, arguments, 2);
+    (Status(returned[0]), returned[1], returned[2])
+}
+
 /// RMI_RMM_ACTIVATE (2.0).
 pub fn rmm_activate() -> Status {
     Status(call(fid::RMM_ACTIVATE, &[], 0)[0])
+}
+
+/// RMI_RMM_DEACTIVATE (2.0).
+pub fn rmm_deactivate() -> Status {
+    ACTIVE.store(false, Ordering::Release);
+    Status(call(fid::RMM_DEACTIVATE, &[], 0)[0])
 }
 
 /// Delegates one granule in the dialect of this run.
@@ -198,9 +234,12 @@ pub fn self_test_for(request: &[u64]) -> (Status, u64) {
     (Status(returned[0]), returned[1])
 }
 
-/// Activates an RMM of the 2.0 dialect, which can be done once in a run; RMI 1.0 has no such state.
+/// Whether the host has activated the RMM.
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+
+/// Activates an RMM of the 2.0 dialect, unless it is active; RMI 1.0 has no such state.
 pub fn activate() {
-    if Dialect::current() == Dialect::Two {
+    if Dialect::current() == Dialect::Two && !ACTIVE.swap(true, Ordering::AcqRel) {
         crate::check::equal("RMI_RMM_ACTIVATE succeeds", rmm_activate(), Status::SUCCESS);
         crate::check::equal("RMI_RMM_ACTIVATE succeeds once", rmm_activate(), Status::ERROR_GLOBAL);
     }

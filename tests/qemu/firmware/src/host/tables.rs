@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The tables and the memory of a Realm as a host builds them with RMI 1.0: the commands, and what
-//! a host does with several of them.
+//! The tables and the memory of a Realm as a host builds them: the commands, those of the dialect of
+//! this run for what both can do, and what a host does with several of them.
 
 use rmm_abi::rmi::{function as fid, status};
+use rmm_abi::rmi_v2::{
+    ADDRESS_SINGLE, MEMORY_ATTRIBUTES_SHIFT, PERMISSIONS_SHIFT, RANGE_ADDRESS, RANGE_COUNT_SHIFT,
+};
 use rmm_test_firmware::options::GRANULE;
 
-use crate::rmi::{self, Status};
+use crate::rmi::{self, Dialect, Status};
 
 /// RMI_ERROR_RTT with a level.
 pub fn error_rtt(level: i64) -> Status {
@@ -56,13 +59,36 @@ pub fn read_entry(rd: u64, ipa: u64, level: i64) -> (Status, (i64, u64, u64, u64
     (Status(returned[0]), (returned[1].cast_signed(), returned[2], returned[3], returned[4]))
 }
 
-/// RMI_RTT_MAP_UNPROTECTED.
+/// The address range descriptor of RMI 2.0 for one block at a level, or page, in a state.
+pub fn range(level: i64, address: u64, state: u64) -> u64 {
+    let size = (3 - level).cast_unsigned();
+    size | 1 << RANGE_COUNT_SHIFT | address | state
+}
+
+/// The address in such a descriptor, if it is of one page.
+fn page_of(range: u64) -> Option<u64> {
+    let address = range & RANGE_ADDRESS;
+    (range == self::range(3, address, 0)).then_some(address)
+}
+
+/// RMI_RTT_MAP_UNPROTECTED, or RMI_RTT_UNPROT_MAP.
 pub fn map_unprotected(rd: u64, ipa: u64, level: i64, descriptor: u64) -> Status {
+    if Dialect::current() == Dialect::Two {
+        let attributes = (descriptor >> 2 & 7) << MEMORY_ATTRIBUTES_SHIFT
+            | (descriptor >> 6 & 3) << PERMISSIONS_SHIFT;
+        let address = range(level, descriptor & RANGE_ADDRESS, 1 << 63);
+        let flags = ADDRESS_SINGLE | attributes;
+        return rmi::map(fid::RTT_UNPROT_MAP, rd, ipa, ipa + size(level), flags, address).0;
+    }
     Status(rmi::call(fid::RTT_MAP_UNPROTECTED, &[rd, ipa, level.cast_unsigned(), descriptor], 0)[0])
 }
 
-/// RMI_RTT_UNMAP_UNPROTECTED: status and the next IPA to look at.
+/// RMI_RTT_UNMAP_UNPROTECTED, or RMI_RTT_UNPROT_UNMAP: status and the next IPA to look at.
 pub fn unmap_unprotected(rd: u64, ipa: u64, level: i64) -> (Status, u64) {
+    if Dialect::current() == Dialect::Two {
+        let (status, next, _) = rmi::unmap(fid::RTT_UNPROT_UNMAP, rd, ipa, ipa + size(level));
+        return (status, next);
+    }
     let returned = rmi::call(fid::RTT_UNMAP_UNPROTECTED, &[rd, ipa, level.cast_unsigned()], 1);
     (Status(returned[0]), returned[1])
 }
@@ -84,13 +110,21 @@ pub fn data_create(rd: u64, data: u64, ipa: u64, source: u64, measure: bool) -> 
     Status(rmi::call(fid::DATA_CREATE, &[rd, data, ipa, source, u64::from(measure)], 0)[0])
 }
 
-/// RMI_DATA_CREATE_UNKNOWN.
+/// RMI_DATA_CREATE_UNKNOWN, or RMI_RTT_DATA_MAP.
 pub fn data_create_unknown(rd: u64, data: u64, ipa: u64) -> Status {
+    if Dialect::current() == Dialect::Two {
+        let address = range(3, data, 0);
+        return rmi::map(fid::RTT_DATA_MAP, rd, ipa, ipa + GRANULE, ADDRESS_SINGLE, address).0;
+    }
     Status(rmi::call(fid::DATA_CREATE_UNKNOWN, &[rd, data, ipa], 0)[0])
 }
 
-/// RMI_DATA_DESTROY: status, granule and the next IPA to look at.
+/// RMI_DATA_DESTROY, or RMI_RTT_DATA_UNMAP: status, granule and the next IPA to look at.
 pub fn data_destroy(rd: u64, ipa: u64) -> (Status, u64, u64) {
+    if Dialect::current() == Dialect::Two {
+        let (status, next, unmapped) = rmi::unmap(fid::RTT_DATA_UNMAP, rd, ipa, ipa + GRANULE);
+        return (status, page_of(unmapped).unwrap_or(!0), next);
+    }
     let returned = rmi::call(fid::DATA_DESTROY, &[rd, ipa], 2);
     (Status(returned[0]), returned[1], returned[2])
 }

@@ -9,6 +9,20 @@ use crate::scenario::Scenario;
 pub fn realms() -> Vec<Scenario> {
     let mut rows = vec![
         Scenario::new(
+            "rmi2-realm-runs",
+            "realm-runs",
+            "and the same Realm of a host that speaks RMI 2.0",
+        )
+        .interface("2.0")
+        .expect(r"^the Realm called the host: immediate 0x5a01$"),
+        Scenario::new(
+            "rmi2-realm-exits",
+            "realm-exits",
+            "each kind of exit under RMI 2.0, with the whole exit record and what comes back",
+        )
+        .interface("2.0")
+        .option("host-interrupts=1"),
+        Scenario::new(
             "realm-life",
             "realm-life",
             "a Realm with two RECs is built and leaves nothing behind",

@@ -42,6 +42,7 @@ pub fn holes() {
 fn two() {
     refused("RMI_RMM_CONFIG_SET of a hole", rmi::rmm_config_set(hole(0)));
     refused("RMI_RMM_CONFIG_GET to a hole", rmi::rmm_config_get(hole(0)));
+    rmi::activate();
     let (status, top) = rmi::range_delegate(hole(0), hole(1));
     check::equal("EL3 delegates a hole", (status, top), (Status::SUCCESS, hole(1)));
     refused("and nobody undelegates it", rmi::range_undelegate(hole(0), hole(1)).0);
@@ -71,7 +72,7 @@ fn one() {
     with_hole[realm::AUXILIARY - 1] = hole(0);
     refused("RMI_REC_CREATE of a hole", rec(hole(0), auxiliary));
     refused("with an auxiliary granule in a hole", rec(good, with_hole));
-    refused("with parameters in a hole", realm::rec_create_from(rd, good, hole(8)));
+    refused("with parameters in a hole", realm::rec_create_from(rd, good, hole(8), &auxiliary));
     check::equal("RMI_REC_CREATE succeeds then", rec(good, auxiliary), Status::SUCCESS);
 
     refused("RMI_RTT_CREATE of a hole", tables::create(rd, hole(0), 0, 2));

@@ -69,7 +69,9 @@ pub fn configuration() {
     }
 
     let delegated = granule(9);
+    rmi::activate();
     check::equal("a granule is delegated", rmi::delegate(delegated), Status::SUCCESS);
+    check::equal("RMI_RMM_DEACTIVATE succeeds", rmi::rmm_deactivate(), Status::SUCCESS);
     let options = crate::options();
     let kept =
         |range: Option<rmm_test_firmware::options::Range>| range.map_or(0, |range| range.base);
@@ -95,9 +97,9 @@ pub fn configuration() {
         }
     }
     drop(every);
+    rmi::activate();
     check::equal("the granule comes back", rmi::undelegate(delegated), Status::SUCCESS);
     check::equal("and is as good as any", rmi::rmm_config_get(delegated), Status::SUCCESS);
-    rmi::activate();
     check::equal(
         "the configuration is read afterwards",
         rmi::rmm_config_get(page),

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Ranges of physical addresses as RMI 2.0 passes them: descriptors, and lists of descriptors in
+//! the host's memory.
+
+use crate::abi::rmi_v2::{
+    MAX_RANGE_COUNT, RANGE_ADDRESS, RANGE_COUNT_SHIFT, RANGE_SIZE, RANGE_STATE,
+};
+use crate::address::{GRANULE_SIZE, PhysAddr, native};
+use crate::granule::{GranuleAddress, GranuleTable, NsGranule};
+use crate::mem::{NsAccessError, NsMapping};
+use crate::rmi::call::Status;
+use crate::xlat::Level;
+
+/// Bytes of an entry of a list.
+const ENTRY: u64 = size_of::<u64>() as u64;
+
+/// RmiAddressRangeDescriptor: blocks that lie side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RangeDescriptor {
+    /// The level at which an entry maps a block.
+    pub(super) level: Level,
+    /// How many blocks.
+    pub(super) count: u64,
+    /// Where the first begins.
+    pub(super) base: PhysAddr,
+    state: u64,
+}
+
+impl RangeDescriptor {
+    pub(super) const fn decode(word: u64) -> Self {
+        let level = match word & RANGE_SIZE {
+            0 => Level::Three,
+            1 => Level::Two,
+            2 => Level::One,
+            _ => Level::Zero,
+        };
+        Self {
+            level,
+            count: word >> RANGE_COUNT_SHIFT & MAX_RANGE_COUNT,
+            base: PhysAddr::new(word & RANGE_ADDRESS),
+            state: word & RANGE_STATE,
+        }
+    }
+
+    pub(super) const fn encode(self) -> u64 {
+        let size = match self.level {
+            Level::Three => 0,
+            Level::Two => 1,
+            Level::One => 2,
+            Level::Zero | Level::MinusOne => 3,
+        };
+        size | self.count << RANGE_COUNT_SHIFT | self.base.get() & RANGE_ADDRESS | self.state
+    }
+
+    /// One block of delegated memory, or of the host's.
+    pub(super) const fn block(level: Level, base: PhysAddr) -> Self {
+        Self { level, count: 1, base, state: 0 }
+    }
+
+    /// One delegated granule.
+    pub(super) const fn page(granule: GranuleAddress) -> Self {
+        Self::block(Level::Three, granule.get())
+    }
+
+    /// Whether the host says that the memory is delegated.
+    pub(super) const fn is_delegated(self) -> bool {
+        self.state == 0
+    }
+
+    /// Appends a block at `level` that begins where this ends. Whether it does, and fits.
+    pub(super) fn append_block(&mut self, level: Level, base: PhysAddr) -> bool {
+        let end = self.base.checked_add(self.count * self.level.entry_size());
+        let fits = level == self.level && Some(base) == end && self.count < MAX_RANGE_COUNT;
+        self.count += u64::from(fits);
+        fits
+    }
+
+    /// Appends the granule that begins where this ends. Whether it does, and fits.
+    pub(super) fn append(&mut self, granule: GranuleAddress) -> bool {
+        self.append_block(Level::Three, granule.get())
+    }
+
+    /// The granules of a range of pages; `None` if it is one of blocks.
+    pub(super) fn granules(self) -> Option<impl Iterator<Item = GranuleAddress>> {
+        let first = GranuleAddress::new(self.base).filter(|_| self.level == Level::Three)?;
+        let granules = core::iter::successors(Some(first), |granule| granule.next());
+        Some(granules.take(usize::try_from(self.count).ok()?))
+    }
+}
+
+/// A list of descriptors in the host's memory, clipped to its page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AddressList {
+    page: NsGranule,
+    offset: u64,
+    len: usize,
+}
+
+impl AddressList {
+    /// The list of `len` entries at `address`, which is a multiple of 8 in a page of the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Status::Input`].
+    pub(super) fn new(
+        granules: &GranuleTable<'_>,
+        address: PhysAddr,
+        len: u64,
+    ) -> Result<Self, Status> {
+        let granule = GranuleAddress::containing(address);
+        let page = granules.ns_granule(granule.get()).ok_or(Status::Input)?;
+        if !address.is_aligned(ENTRY) {
+            return Err(Status::Input);
+        }
+        let offset = address.get() % GRANULE_SIZE;
+        Ok(Self { page, offset, len: native(len.min((GRANULE_SIZE - offset) / ENTRY)) })
+    }
+
+    /// The page that it is in.
+    pub(super) fn page(&self) -> NsGranule {
+        self.page
+    }
+
+    /// How many entries it has.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn entry(&self, index: usize) -> u64 {
+        self.offset + u64::try_from(index).unwrap_or(u64::MAX / ENTRY) * ENTRY
+    }
+
+    /// Reads an entry through its page.
+    pub(super) fn read(&self, page: &NsMapping<'_>, index: usize) -> Result<u64, NsAccessError> {
+        let mut words = [0];
+        page.read(self.entry(index), &mut words)?;
+        let [word] = words;
+        Ok(word)
+    }
+
+    /// Writes an entry through its page.
+    pub(super) fn write(
+        &self,
+        page: &NsMapping<'_>,
+        index: usize,
+        word: u64,
+    ) -> Result<(), NsAccessError> {
+        page.write(self.entry(index), &[word])
+    }
+}

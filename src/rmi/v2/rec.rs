@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The commands on RECs. The host donates and reclaims their auxiliary granules by a stateful
+//! operation.
+
+use arrayvec::ArrayVec;
+
+use super::operation::{Operation, Stage, Work};
+use crate::address::PhysAddr;
+use crate::granule::GranuleAddress;
+use crate::percpu::Cpu;
+use crate::realm::rec::gic::GicOwner;
+use crate::realm::rec::lifecycle::{self, Retired};
+use crate::realm::rec::parameters::HostRecParameters;
+use crate::rmi::call::{Outcome, Status};
+use crate::rmi::state::Rmm;
+use crate::run::{self, EnterError};
+
+/// RMI_REC_CREATE. `params` is a Non-secure page with an RmiRecParams, read when the work is done.
+pub(super) fn create(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    rd: GranuleAddress,
+    rec: GranuleAddress,
+    params: PhysAddr,
+) -> Outcome<2> {
+    lifecycle::reserve(&rmm.granules, cpu, rec)?;
+    let reserved = rmm.operations.reserve().inspect_err(|_| {
+        lifecycle::release(&rmm.granules, cpu, rec);
+    })?;
+    Err(reserved.begin(Operation {
+        work: Work::CreateRec { rd, params },
+        partial: Some(rec),
+        held: ArrayVec::new(),
+        stage: Stage::Donate,
+    }))
+}
+
+/// RMI_REC_DESTROY.
+pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rec: GranuleAddress) -> Outcome<2> {
+    let reserved = rmm.operations.reserve()?;
+    let Retired { partial, auxiliary } = lifecycle::retire(&rmm.granules, cpu, rec)?;
+    let stage = Stage::Work;
+    let mut operation = Operation { work: Work::Nothing, partial, held: auxiliary, stage };
+    operation.give_back(Ok(()));
+    Err(reserved.begin(operation))
+}
+
+/// Makes the PARTIAL granule `rec` a REC, from auxiliary granules that were donated.
+///
+/// # Errors
+///
+/// Then it is Delegated, and the auxiliary granules are as they were.
+pub(super) fn complete(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    rd: GranuleAddress,
+    rec: GranuleAddress,
+    params: PhysAddr,
+    auxiliary: &[GranuleAddress],
+) -> Result<(), Status> {
+    let parameters = read_parameters(rmm, cpu, params);
+    match (parameters, auxiliary.try_into()) {
+        (Ok(parameters), Ok(auxiliary)) => {
+            Ok(lifecycle::complete(&rmm.granules, cpu, rd, rec, auxiliary, &parameters)?)
+        }
+        _ => {
+            lifecycle::release(&rmm.granules, cpu, rec);
+            Err(Status::Input)
+        }
+    }
+}
+
+fn read_parameters(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    params: PhysAddr,
+) -> Result<HostRecParameters, Status> {
+    let page = rmm.granules.ns_granule(params).ok_or(Status::Input)?;
+    let page = cpu.slots.ns.map(page);
+    Ok(HostRecParameters::read(|offset, words| page.read(offset as u64, words))?)
+}
+
+/// RMI_REC_ENTER. `run_page` is a Non-secure page with an RmiRecRun.
+pub(super) fn enter(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    rec: GranuleAddress,
+    run_page: PhysAddr,
+    no_live_sve: bool,
+) -> Outcome {
+    let entered = run::enter(&rmm.granules, cpu, rec, run_page, no_live_sve, GicOwner::Host);
+    entered.map_err(|error| match error {
+        // The index does not tell states apart.
+        EnterError::RealmNew | EnterError::RealmOff => Status::Realm(0),
+        error => error.into(),
+    })?;
+    Ok([])
+}

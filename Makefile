@@ -14,7 +14,7 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 .DEFAULT_GOAL := help
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
-.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run linux test stress bench \
+.PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run linux linux-test test stress bench \
 	lint host-test system-test mutation-proof mutants miri tsan coverage report diagrams clean
 .PHONY: map size profile addr2line debug
 
@@ -67,6 +67,10 @@ LINUX ?=
 linux: setup-qemu build firmware ## boot Debian's Linux in a Realm on QEMU, and give a shell; Ctrl-A X ends QEMU
 	scripts/linux.sh
 	target/tools/linux $(LINUX)
+
+linux-test: setup-qemu build firmware ## Linux in Realms, unattended: load, preemption, two Realms; a few minutes
+	scripts/linux.sh
+	target/tools/linux --test
 
 # The images, whose last step has one thread each, are built beside the tests of this machine.
 test: setup-qemu ## everything that is tested, here and on QEMU

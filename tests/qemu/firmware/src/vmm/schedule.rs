@@ -123,7 +123,9 @@ fn wait(cpu: u64, first: usize) {
     IDLE.fetch_or(1 << cpu, Ordering::SeqCst);
     // Whoever makes work after this look sees that this CPU is idle.
     if work(first).is_none() && !vm::all_off() {
-        let waiting = vm::all().flat_map(Vm::vcpus).filter(|vcpu| !vcpu.completion.is_locked());
+        let waiting = vm::all()
+            .flat_map(Vm::vcpus)
+            .filter(|vcpu| vcpu.is_on() && !vcpu.completion.is_locked());
         let next = waiting.map(|vcpu| vcpu.wake_at.load(Ordering::Relaxed)).min();
         machine::set_tick(next.unwrap_or(u64::MAX));
         machine::wait();

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Boots Linux in a Realm on QEMU, and leaves the terminal to it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use rmm_test_system::linux::Guest;
+use rmm_test_system::linux::session::Session;
+use rmm_test_system::linux::test::CASES;
 
 /// Boot Linux in a Realm on QEMU.
 #[derive(Parser)]
@@ -53,6 +56,18 @@ struct Arguments {
     /// The emulator to use
     #[arg(long, default_value = "qemu-system-aarch64")]
     qemu: PathBuf,
+    /// Type this command for the guest, and power it off when it has ended
+    #[arg(long, value_name = "COMMAND")]
+    run: Option<String>,
+    /// Run the tests instead
+    #[arg(long)]
+    test: bool,
+    /// Those whose names contain this text only
+    #[arg(long, requires = "test")]
+    filter: Option<String>,
+    /// Print all that the tests print
+    #[arg(long, requires = "test")]
+    live: bool,
     /// Words for the emulator
     #[arg(last = true)]
     more: Vec<String>,
@@ -87,9 +102,41 @@ fn run(arguments: Arguments) -> Result<bool> {
         arguments: arguments.append,
     };
     let folder = guest.initrd.parent().context("the initial file system is in no folder")?;
+    if arguments.test {
+        let text = arguments.filter.unwrap_or_default();
+        return Ok(test(&guest, &arguments.qemu, folder, &text, arguments.live));
+    }
     let mut command = guest.command(&arguments.qemu, folder)?;
     command.args(arguments.more);
+    if let Some(typed) = arguments.run {
+        let mut session = Session::start(command, true)?;
+        session.command(&typed)?;
+        return Ok(session.power_off()?.success());
+    }
     let status =
         command.status().with_context(|| format!("cannot run {}", arguments.qemu.display()))?;
     Ok(status.success())
+}
+
+/// Runs the tests whose names contain `text`; false when one failed. The last line is always
+/// `N passed, M failed`.
+fn test(guest: &Guest, qemu: &Path, folder: &Path, text: &str, live: bool) -> bool {
+    let (mut passed, mut failed) = (0, 0);
+    for case in CASES.iter().filter(|case| case.name.contains(text)) {
+        let started = Instant::now();
+        let result = case.run(guest, qemu, folder, live);
+        let seconds = started.elapsed().as_secs();
+        match result {
+            Ok(()) => {
+                passed += 1;
+                println!("PASS linux-{} ({seconds} s)", case.name);
+            }
+            Err(error) => {
+                failed += 1;
+                println!("FAIL linux-{} ({seconds} s): {error:#}", case.name);
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed");
+    failed == 0 && passed > 0
 }

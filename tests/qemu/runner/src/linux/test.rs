@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What Linux guests must show, unattended.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use super::Guest;
+use super::session::Session;
+
+/// A machine and the Realms on it.
+pub struct Case {
+    /// Its name.
+    pub name: &'static str,
+    realms: u32,
+    recs: u32,
+    cpus: u32,
+    preempt: u32,
+    /// Rounds of the load.
+    rounds: u32,
+}
+
+/// All of them.
+pub const CASES: &[Case] = &[
+    Case { name: "four-recs", realms: 1, recs: 4, cpus: 4, preempt: 0, rounds: 12 },
+    Case { name: "preempted", realms: 1, recs: 4, cpus: 2, preempt: 200, rounds: 12 },
+    Case { name: "two-realms", realms: 2, recs: 2, cpus: 2, preempt: 50, rounds: 4 },
+];
+
+/// Severities of the kernel's log that the guest must not use: warning and graver.
+const WARNINGS: &str = "dmesg -r | grep -E '^<[0-4]>'";
+
+impl Case {
+    /// Boots the guest, has it work, and powers it off. The log is left in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// What the guest did not show.
+    pub fn run(&self, guest: &Guest, qemu: &Path, folder: &Path, live: bool) -> Result<()> {
+        let guest = Guest {
+            realms: self.realms,
+            recs: self.recs,
+            cpus: self.cpus,
+            preempt: self.preempt,
+            ..guest.clone()
+        };
+        let mut session = Session::start(guest.command(qemu, folder)?, live)?;
+        let result = self.follow(&mut session);
+        let log = folder.join(format!("{}.log", self.name));
+        std::fs::write(&log, &session.log)
+            .with_context(|| format!("cannot write {}", log.display()))?;
+        result.with_context(|| format!("{}, see {}", self.name, log.display()))
+    }
+
+    fn follow(&self, session: &mut Session) -> Result<()> {
+        let knows = session.command("dmesg | grep -c 'RME: Using RSI'")?;
+        ensure!(knows.trim() == "1", "the kernel does not know that it is in a Realm");
+        let cpus = session.command("nproc")?;
+        ensure!(cpus.trim() == self.recs.to_string(), "the guest has {} CPUs", cpus.trim());
+        let load = session.command(&format!("load {}", self.rounds))?;
+        ensure!(load.contains("\nload: 0 wrong\n"), "the load went wrong: {load}");
+        let interrupts = session.command("cat /proc/interrupts")?;
+        self.check_interrupts(&interrupts)?;
+        let warnings = session.command(WARNINGS)?;
+        ensure!(warnings.trim().is_empty(), "the guest's log has warnings: {warnings}");
+        let status = session.power_off()?;
+        ensure!(status.success(), "the monitor found something wrong: {status}");
+        for wrong in ["FAILED", "FATAL", "Call trace"] {
+            ensure!(!session.log.contains(wrong), "the log has a line with {wrong}");
+        }
+        Ok(())
+    }
+
+    /// Every CPU has had its timer's interrupts and those of the others, and the console has had
+    /// some.
+    fn check_interrupts(&self, table: &str) -> Result<()> {
+        for (name, on_each) in [("arch_timer", true), ("Rescheduling", true), ("uart-pl011", false)]
+        {
+            let line = table
+                .lines()
+                .find(|line| line.contains(name))
+                .with_context(|| format!("no interrupt is {name}: {table}"))?;
+            let counts: Vec<u64> = line
+                .split_whitespace()
+                .skip(1)
+                .take(self.recs as usize)
+                .map_while(|word| word.parse().ok())
+                .collect();
+            let enough = counts.iter().filter(|count| **count > 0).count();
+            let needed = if on_each { self.recs as usize } else { 1 };
+            ensure!(enough >= needed, "too few CPUs had the interrupt: {line}");
+        }
+        Ok(())
+    }
+}

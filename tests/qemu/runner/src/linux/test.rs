@@ -42,6 +42,11 @@ impl Case {
             recs: self.recs,
             cpus: self.cpus,
             preempt: self.preempt,
+            arguments: if self.realms > 1 {
+                format!("{} load={}", guest.arguments, self.rounds)
+            } else {
+                guest.arguments.clone()
+            },
             ..guest.clone()
         };
         let mut session = Session::start(guest.command(qemu, folder)?, live)?;
@@ -53,6 +58,23 @@ impl Case {
     }
 
     fn follow(&self, session: &mut Session) -> Result<()> {
+        if self.realms == 1 {
+            self.type_commands(session)?;
+        }
+        let status = if self.realms == 1 { session.power_off()? } else { session.end()? };
+        ensure!(status.success(), "the monitor found something wrong: {status}");
+        for wrong in ["FAILED", "FATAL", "Call trace"] {
+            ensure!(!session.log.contains(wrong), "the log has a line with {wrong}");
+        }
+        let right = session.log.matches("load: 0 wrong").count();
+        ensure!(right == self.realms as usize, "{right} of {} loads went well", self.realms);
+        let silent = session.log.matches("warnings: 0").count();
+        ensure!(self.realms == 1 || silent == self.realms as usize, "a guest's log has warnings");
+        Ok(())
+    }
+
+    /// What the guest of a single Realm is asked for.
+    fn type_commands(&self, session: &mut Session) -> Result<()> {
         let knows = session.command("dmesg | grep -c 'RME: Using RSI'")?;
         ensure!(knows.trim() == "1", "the kernel does not know that it is in a Realm");
         let cpus = session.command("nproc")?;
@@ -63,11 +85,6 @@ impl Case {
         self.check_interrupts(&interrupts)?;
         let warnings = session.command(WARNINGS)?;
         ensure!(warnings.trim().is_empty(), "the guest's log has warnings: {warnings}");
-        let status = session.power_off()?;
-        ensure!(status.success(), "the monitor found something wrong: {status}");
-        for wrong in ["FAILED", "FATAL", "Call trace"] {
-            ensure!(!session.log.contains(wrong), "the log has a line with {wrong}");
-        }
         Ok(())
     }
 

@@ -37,6 +37,28 @@ const EARLY_SIZE: usize = 2048;
 
 static CONSOLE: Console = Console::new();
 
+/// How often something has happened that a host can bring about as often as it likes. The first
+/// time is worth a line; later ones are only counted.
+#[derive(Debug, Default)]
+pub struct Occurrences(AtomicU64);
+
+impl Occurrences {
+    /// None yet.
+    pub const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Counts one. Whether it is the first.
+    pub fn is_first(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) == 0
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Sends the lines of the crate `log` to the console.
 pub fn init_log() {
     // A second call fails and changes nothing.

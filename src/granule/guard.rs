@@ -13,6 +13,7 @@ use super::address::GranuleAddress;
 use super::lock::{CountError, GranuleEntry, StateAndCount, Waiters};
 use super::lock_order;
 use super::state::{Delegated, GranuleState, Lockable, Transition, Unused, Wiped};
+use crate::console::Occurrences;
 use crate::cpu::CpuIndex;
 
 /// A granule could not be zeroed: its memory does not answer. Some of it may be zero.
@@ -133,8 +134,24 @@ impl<'a> LockedGranule<'a, Delegated> {
     /// [`WipeError`]. The granule is unlocked and stays Delegated, of no use to anyone.
     #[inline(always)]
     pub fn wipe(self, by: &mut impl Wipe) -> Result<LockedGranule<'a, Wiped>, WipeError> {
-        by.wipe(&self)?;
-        Ok(self.retype())
+        match by.wipe(&self) {
+            Ok(()) => Ok(self.retype()),
+            Err(error) => {
+                report_unanswered(self.address);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Memory that was delegated and does not answer.
+static UNANSWERED: Occurrences = Occurrences::new();
+
+/// Reports a granule that is put aside: its memory does not answer.
+#[cold]
+fn report_unanswered(granule: GranuleAddress) {
+    if UNANSWERED.is_first() {
+        log::error!("memory does not answer, its granule stays Delegated: {}", granule.get());
     }
 }
 

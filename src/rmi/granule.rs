@@ -32,12 +32,9 @@ pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) 
 }
 
 /// Reports that EL3 disagrees about a granule that was just written as Realm memory.
-///
-/// The first time goes to the console; later ones are only counted, since a host can ask as often
-/// as it likes.
 #[cold]
 fn report_refused(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) {
-    if rmm.count_refused_undelegate() == 0 {
+    if rmm.refused_undelegates.is_first() {
         log::error!("EL3 refuses to take back the granule at {}: {refusal:?}", granule.get());
     }
 }

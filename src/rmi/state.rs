@@ -4,8 +4,9 @@
 use super::call::Dialect;
 use super::features::Features;
 use super::v2::OperationPool;
-use crate::arch::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::arch::atomic::{AtomicBool, Ordering};
 use crate::attest::platform::Platform;
+use crate::console::Occurrences;
 use crate::cpu::CpuFeatures;
 use crate::granule::GranuleTable;
 use crate::realm::vmid::VmidTable;
@@ -23,7 +24,8 @@ pub struct Rmm<'a> {
     active: AtomicBool,
     /// What hosts have begun and not finished (RMI 2.0).
     pub(super) operations: &'a OperationPool,
-    refused_undelegates: AtomicU64,
+    /// How often EL3 refused to take back a granule: never unless EL3 and the RMM disagree.
+    pub(super) refused_undelegates: Occurrences,
 }
 
 impl<'a> Rmm<'a> {
@@ -46,7 +48,7 @@ impl<'a> Rmm<'a> {
             attestation,
             active: AtomicBool::new(false),
             operations,
-            refused_undelegates: AtomicU64::new(0),
+            refused_undelegates: Occurrences::new(),
         }
     }
 
@@ -82,11 +84,6 @@ impl<'a> Rmm<'a> {
 
     /// How often EL3 refused to take back a granule: 0 unless EL3 and the RMM disagree.
     pub fn refused_undelegates(&self) -> u64 {
-        self.refused_undelegates.load(Ordering::Relaxed)
-    }
-
-    /// Counts a refusal of EL3 to take back a granule. Returns the count before.
-    pub(super) fn count_refused_undelegate(&self) -> u64 {
-        self.refused_undelegates.fetch_add(1, Ordering::Relaxed)
+        self.refused_undelegates.count()
     }
 }

@@ -122,7 +122,7 @@ const CALLS: &[(&str, &str)] = &[
 
 /// The commands in which a CPU dies with locks that all others want, in the order of
 /// `tests/qemu/firmware/src/host/scenarios/deaths.rs`.
-const DEATHS: [&str; 10] = [
+const DEATHS: [&str; 16] = [
     "granule-undelegate",
     "realm-create",
     "realm-activate",
@@ -133,6 +133,12 @@ const DEATHS: [&str; 10] = [
     "data-create",
     "data-destroy",
     "realm-destroy",
+    "rtt-destroy",
+    "rtt-fold",
+    "rtt-map-unprotected",
+    "rtt-set-ripas",
+    "psci-complete",
+    "rec-enter",
 ];
 
 /// One scenario for each command in which a CPU dies.
@@ -164,6 +170,7 @@ pub fn holes() -> Vec<Scenario> {
             .interface(interface)
             .memory_gib(2)
             .option("memory=3G")
+            .expect(r"^\[RMM cpu0 ERROR\] memory does not answer, its granule stays Delegated: 0x")
         })
         .into()
 }

@@ -24,6 +24,7 @@ const RD: u64 = 1;
 const REC: u64 = 2;
 const AUXILIARY: u64 = 0x80;
 const SECOND_AUXILIARY: u64 = 0x90;
+const THIRD_AUXILIARY: u64 = 0xA0;
 const TABLES: u64 = 6;
 const DATA: u64 = 8;
 const IMAGE: u64 = 12;
@@ -34,15 +35,15 @@ const OTHER: u64 = 20;
 struct Victim(&'static str, u64, fn() -> Status);
 
 /// The families, by the number in the option `argument`.
-const VICTIMS: [Victim; 10] = [
+const VICTIMS: [Victim; 16] = [
     Victim("RMI_GRANULE_UNDELEGATE", 1, || rmi::undelegate(granule(OTHER))),
     Victim("RMI_REALM_CREATE", 1, || {
         realm::create(granule(OTHER), granule(PARAMETERS), Shape::USUAL, granule(ROOT + 2), 7)
     }),
     Victim("RMI_REALM_ACTIVATE", 1, || realm::activate(granule(RD))),
     Victim("RMI_REC_CREATE", 3, || {
-        let auxiliary = realm::auxiliary(granule(SECOND_AUXILIARY));
-        realm::rec_create(granule(RD), granule(REC + 1), granule(PARAMETERS), 1, &auxiliary)
+        let auxiliary = realm::auxiliary(granule(THIRD_AUXILIARY));
+        realm::rec_create(granule(RD), granule(REC + 2), granule(PARAMETERS), 2, &auxiliary)
     }),
     Victim("RMI_REC_DESTROY", 2, || realm::rec_destroy(granule(REC))),
     Victim("RMI_RTT_CREATE", 3, || tables::create(granule(RD), granule(OTHER), 0x20_0000, 3)),
@@ -52,6 +53,14 @@ const VICTIMS: [Victim; 10] = [
     }),
     Victim("RMI_DATA_DESTROY", 3, || tables::data_destroy(granule(RD), 0).0),
     Victim("RMI_REALM_DESTROY", 1, || realm::destroy(granule(RD))),
+    Victim("RMI_RTT_DESTROY", 3, || tables::destroy(granule(RD), 0, 3).0),
+    Victim("RMI_RTT_FOLD", 4, || tables::fold(granule(RD), 0, 3).0),
+    Victim("RMI_RTT_MAP_UNPROTECTED", 2, || {
+        tables::map_unprotected(granule(RD), 1 << 39, 1, tables::UNPROTECTED)
+    }),
+    Victim("RMI_RTT_SET_RIPAS", 2, || tables::set_ripas(granule(RD), granule(REC), 0, GRANULE).0),
+    Victim("RMI_PSCI_COMPLETE", 2, || realm::psci_complete(granule(REC), granule(REC + 1), 0)),
+    Victim("RMI_REC_ENTER", 1, || realm::rec_enter(granule(REC), granule(IMAGE))),
 ];
 
 /// CPUs that want locks.
@@ -84,13 +93,16 @@ pub fn deaths() {
 fn build() -> bool {
     let rd = granule(RD);
     let auxiliary = realm::auxiliary(granule(AUXILIARY));
+    let second = realm::auxiliary(granule(SECOND_AUXILIARY));
     realm::delegate(rd, 11)
         && realm::delegate(granule(AUXILIARY), realm::AUXILIARY as u64)
         && realm::delegate(granule(SECOND_AUXILIARY), realm::AUXILIARY as u64)
+        && realm::delegate(granule(THIRD_AUXILIARY), realm::AUXILIARY as u64)
         && realm::delegate(granule(ROOT), 5)
         && [
             realm::create(rd, granule(PARAMETERS), Shape::USUAL, granule(ROOT), 1),
             realm::rec_create(rd, granule(REC), granule(PARAMETERS), 0, &auxiliary),
+            realm::rec_create(rd, granule(REC + 1), granule(PARAMETERS), 1, &second),
             tables::create(rd, granule(TABLES), 0, 2),
             tables::create(rd, granule(TABLES + 1), 0, 3),
             tables::init_ripas(rd, 0, GRANULE).0,

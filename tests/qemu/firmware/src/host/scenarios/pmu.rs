@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The host's PMU, which nobody switches: it counts nothing inside the RMM, however it is set up.
 
+use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::{read_register, write_register};
 
 use crate::check::{self, Every};
 use crate::memory::granule;
 use crate::realm::{self, Shape};
 use crate::rmi::Status;
+use crate::tables;
 
-/// More than the host itself takes to write the parameters, and less than the RMM takes to hash.
-const MOST: u64 = 30_000;
+/// More than the host itself takes for a call, and less than the RMM takes to hash a page.
+const MOST: u64 = 3_000;
 
 /// PMCR_EL0: counting is on, 64 bits, from 0; with `DP` the cycle counter stops where events do.
 const ENABLE_FROM_ZERO: u64 = 1 << 7 | 1 << 6 | 1 << 2 | 1 << 1 | 1;
@@ -40,12 +42,18 @@ fn counted(control: u64, filter: u64, event: u64, call: impl FnOnce()) -> [u64; 
     counts
 }
 
-/// Creates and destroys a Realm, whose parameters the RMM hashes, under every filter.
+/// Gives a Realm a page of memory, which the RMM hashes, and takes it away, under every filter.
 pub fn pmu() {
     let (parameters, rd, root) = (granule(0), granule(1), granule(16));
-    check::that("the granules are delegated", realm::delegate(rd, 1) && realm::delegate(root, 2));
+    let (image, data, table) = (granule(2), granule(3), granule(4));
+    let delegated = realm::delegate(rd, 1) && realm::delegate(root, 2) && realm::delegate(data, 3);
+    check::that("the granules are delegated", delegated);
+    let built = realm::create(rd, parameters, Shape::USUAL, root, 1) == Status::SUCCESS
+        && tables::create(rd, table, 0, 2) == Status::SUCCESS
+        && tables::create(rd, table + GRANULE, 0, 3) == Status::SUCCESS;
+    check::that("there is a Realm with a table", built);
     let mut few = Every::new("the PMU counts nothing inside the RMM");
-    let mut made = Every::new("RMI_REALM_CREATE succeeds");
+    let mut made = Every::new("RMI_DATA_CREATE succeeds");
     for control in [ENABLE_FROM_ZERO, ENABLE_FROM_ZERO | DP] {
         for event in EVENTS {
             for chosen in 0..1_usize << FILTERS.len() {
@@ -54,10 +62,11 @@ pub fn pmu() {
                     .fold(0, |filter, bit| filter | FILTERS[bit]);
                 let mut status = Status::UNKNOWN;
                 let counts = counted(control, filter, event, || {
-                    status = realm::create(rd, parameters, Shape::USUAL, root, 1);
+                    status = tables::data_create(rd, data, 0, image, true);
                 });
                 made.equal(format_args!("filter {filter:#x}"), status, Status::SUCCESS);
-                made.equal(format_args!("its end"), realm::destroy(rd), Status::SUCCESS);
+                let destroyed = tables::data_destroy(rd, 0).0;
+                made.equal(format_args!("its end"), destroyed, Status::SUCCESS);
                 few.equal(
                     format_args!("control {control:#x}, filter {filter:#x}, {counts:?}"),
                     counts.map(|count| count < MOST),

@@ -10,6 +10,7 @@ use core::mem::MaybeUninit;
 use crate::address::{PhysAddr, native};
 use crate::arch::barrier;
 use crate::cpu::CpuIndex;
+use crate::cpu::pmu::PmuRegisters;
 use crate::cpu::simd::HostSimd;
 use crate::mem::SlotBuffer;
 use crate::mem::high_va::{self, CONTEXT, EXCEPTION_STACK, Regions, STACK};
@@ -24,6 +25,8 @@ pub struct Cpu {
     pub slots: SlotBuffer,
     /// The host's SIMD registers while a REC has them.
     pub host_simd: HostSimd,
+    /// The host's PMU while a REC has it.
+    pub host_pmu: PmuRegisters,
 }
 
 /// What a CPU has of its own. Any bytes are one before [`init_all`].
@@ -82,7 +85,12 @@ impl CpuMemory {
         let regions = self.regions.write(Regions::new());
         let context = self.context.write(high_va::build(&mut self.table, regions, memory, max_pa)?);
         let slots = SlotBuffer::new(context)?;
-        self.cpu.0.write(Cpu { index, slots, host_simd: HostSimd::NONE });
+        self.cpu.0.write(Cpu {
+            index,
+            slots,
+            host_simd: HostSimd::NONE,
+            host_pmu: PmuRegisters::ZERO,
+        });
         Ok(context)
     }
 }

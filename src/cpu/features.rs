@@ -135,6 +135,8 @@ cpu_features! {
         mtpmu [51:48],
         /// FEAT_BRBE.
         brbe [55:52],
+        /// FEAT_HPMN0.
+        hpmn0 [63:60],
     }
     ID_AA64ISAR0_EL1 {
         /// FEAT_SHA256 and FEAT_SHA512.

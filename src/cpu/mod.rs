@@ -12,6 +12,7 @@
 
 mod features;
 mod index;
+pub mod pmu;
 pub mod simd;
 mod stage;
 

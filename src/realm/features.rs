@@ -9,6 +9,10 @@ pub struct RealmFeatures {
     pub has_sve: bool,
     /// Its greatest vector length, as ZCR_EL2.LEN has it.
     pub sve_length: u8,
+    /// Whether the Realm has a PMU.
+    pub has_pmu: bool,
+    /// Its event counters, beside the cycle counter.
+    pub pmu_counters: u8,
     /// Breakpoints, less one.
     pub breakpoints: u8,
     /// Watchpoints, less one.

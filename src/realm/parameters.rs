@@ -35,6 +35,10 @@ pub struct RealmLimits {
     pub lpa2: bool,
     /// The greatest vector length of SVE, as ZCR_EL2.LEN has it; `None` without SVE.
     pub sve_length: Option<u8>,
+    /// Event counters of the PMU; `None` without one.
+    pub pmu_counters: Option<u8>,
+    /// Whether a PMU may have no event counter (FEAT_HPMN0).
+    pub pmu_may_be_empty: bool,
     /// Breakpoints, less one.
     pub breakpoints: u8,
     /// Watchpoints, less one.
@@ -54,6 +58,8 @@ pub enum RealmParametersError {
     IpaBits,
     /// The vector length is more than the CPUs have.
     SveLength,
+    /// The PMU has not so many event counters, or must have one.
+    PmuCounters,
     /// Breakpoints are 0, which is reserved, or too many.
     Breakpoints,
     /// Watchpoints are 0, which is reserved, or too many.
@@ -135,6 +141,7 @@ impl HostRealmParameters {
         let mut supported = RealmFlags::empty();
         supported.set(RealmFlags::LPA2, limits.lpa2);
         supported.set(RealmFlags::SVE, limits.sve_length.is_some());
+        supported.set(RealmFlags::PMU, limits.pmu_counters.is_some());
         let flags = RealmFlags::from_bits(host.flags & !rules.inert_flags)
             .filter(|flags| supported.contains(*flags))
             .ok_or(RealmParametersError::Flags)?;
@@ -143,6 +150,14 @@ impl HostRealmParameters {
                 .ok()
                 .filter(|length| *length <= most)
                 .ok_or(RealmParametersError::SveLength)?,
+            _ => 0,
+        };
+        let pmu_counters = match limits.pmu_counters {
+            Some(most) if flags.contains(RealmFlags::PMU) => u8::try_from(host.pmu_num_ctrs)
+                .ok()
+                .filter(|counters| *counters <= most)
+                .filter(|counters| *counters > 0 || limits.pmu_may_be_empty)
+                .ok_or(RealmParametersError::PmuCounters)?,
             _ => 0,
         };
         let breakpoints = debug_registers(host.num_bps, limits.breakpoints, rules)
@@ -177,6 +192,8 @@ impl HostRealmParameters {
             features: RealmFeatures {
                 has_sve: flags.contains(RealmFlags::SVE),
                 sve_length,
+                has_pmu: flags.contains(RealmFlags::PMU),
+                pmu_counters,
                 breakpoints,
                 watchpoints,
             },

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI_FEATURES: what this RMM does on this CPU.
 //!
-//! Nothing is claimed that is not implemented: no PMU, no devices, no
-//! MEC.
+//! Nothing is claimed that is not implemented: no devices, no MEC.
 
 use super::call::{Dialect, Outcome};
 use super::state::Rmm;
 use crate::address::PhysAddr;
-use crate::cpu::{CpuFeatures, simd};
+use crate::cpu::{CpuFeatures, pmu, simd};
 use crate::percpu::Cpu;
 use crate::realm::parameters::RealmLimits;
 use crate::realm::rd::MAX_RECS_ORDER;
@@ -33,6 +32,8 @@ mod field {
     pub(super) const SVE_VL: u32 = 10;
     pub(super) const NUM_BPS: u32 = 14;
     pub(super) const NUM_WPS: u32 = 20;
+    pub(super) const PMU_EN: u32 = 26;
+    pub(super) const PMU_NUM_CTRS: u32 = 27;
     pub(super) const HASH_SHA_256: u32 = 32;
     pub(super) const HASH_SHA_512: u32 = 33;
     pub(super) const GICV3_NUM_LRS: u32 = 34;
@@ -61,6 +62,8 @@ impl Features {
             physical_bits,
             lpa2,
             sve_length: simd::greatest_length(),
+            pmu_counters: cpu.has_pmu().then(pmu::event_counters),
+            pmu_may_be_empty: cpu.hpmn0() != 0,
             breakpoints: cpu.breakpoints(),
             watchpoints: cpu.watchpoints(),
             vmid_bits: cpu.vmid_bits(),
@@ -70,6 +73,8 @@ impl Features {
             | u64::from(lpa2) << field::LPA2
             | u64::from(limits.sve_length.is_some()) << field::SVE_EN
             | u64::from(limits.sve_length.unwrap_or(0)) << field::SVE_VL
+            | u64::from(limits.pmu_counters.is_some()) << field::PMU_EN
+            | u64::from(limits.pmu_counters.unwrap_or(0)) << field::PMU_NUM_CTRS
             | u64::from(limits.breakpoints) << field::NUM_BPS
             | u64::from(limits.watchpoints) << field::NUM_WPS;
         let (register0, register1) = match dialect {

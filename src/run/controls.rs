@@ -77,13 +77,14 @@ pub fn cptr(open: OpenSimd) -> u64 {
         | flag(open == OpenSimd::Sve, CPTR_EL2::ZEN::None)
 }
 
-/// MDCR_EL2: debug, trace, profiling and PMU registers trap, and nothing is counted at EL2.
+/// MDCR_EL2: debug, trace, profiling and, until the REC has them, PMU registers trap, and nothing is
+/// counted at EL2.
 ///
-/// `counters` are the event counters of the CPU: with fewer in HPMN the others would count for EL2.
-pub fn mdcr(counters: u64) -> u64 {
-    (MDCR_EL2::HPMN.val(counters)
-        + MDCR_EL2::TPMCR::SET
-        + MDCR_EL2::TPM::SET
+/// `counters` are the event counters of EL1. Those of the CPU beyond are EL2's and do not count
+/// (HPME = 0).
+pub fn mdcr(counters: u64, has_pmu: bool) -> u64 {
+    let traps = (MDCR_EL2::TPMCR::SET + MDCR_EL2::TPM::SET).value;
+    let fixed = (MDCR_EL2::HPMN.val(counters)
         + MDCR_EL2::TDA::SET
         + MDCR_EL2::TDOSA::SET
         + MDCR_EL2::TDRA::SET
@@ -93,7 +94,8 @@ pub fn mdcr(counters: u64) -> u64 {
         + MDCR_EL2::HCCD::SET
         + MDCR_EL2::TDCC::SET
         + MDCR_EL2::MTPME::SET)
-        .value
+        .value;
+    fixed | if has_pmu { 0 } else { traps }
 }
 
 /// CNTHCTL_EL2: the Realm has both counters and timers; an asserted timer is masked.
@@ -137,7 +139,8 @@ mod tests {
         assert_eq!(cptr(OpenSimd::Vectors), 0x5030_0000);
         assert_eq!(cptr(OpenSimd::Sve), 0x5033_0000);
         let traps = [5, 6, 9, 10, 11, 14, 17, 19, 23, 27, 28];
-        assert_eq!(mdcr(6), traps.iter().fold(6, |bits, bit| bits | 1 << bit));
+        assert_eq!(mdcr(6, false), traps.iter().fold(6, |bits, bit| bits | 1 << bit));
+        assert_eq!(mdcr(6, true), mdcr(6, false) & !(1 << 5 | 1 << 6));
         assert_eq!(cnthctl([false, false]), 0xc00);
         assert_eq!(cnthctl([true, false]), 0x8_0c00);
         assert_eq!(cnthctl([false, true]), 0x4_0c00);

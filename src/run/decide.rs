@@ -23,6 +23,8 @@ pub struct View<'a> {
     pub protected_end: u64,
     /// Whether it has SVE.
     pub has_sve: bool,
+    /// Whether it has a PMU that is not open to it yet.
+    pub has_closed_pmu: bool,
 }
 
 impl View<'_> {
@@ -65,6 +67,8 @@ pub enum Action {
     Call,
     /// The Realm's SIMD registers are to be loaded, and the instruction tried again.
     Simd,
+    /// The Realm's PMU is to be loaded, and the instruction tried again.
+    Pmu,
     /// A fault on a protected IPA: if its RIPAS is EMPTY the Realm takes an External abort, else
     /// this exit.
     CheckRipas(Ipa, Exit),
@@ -113,6 +117,9 @@ fn system_register(syndrome: &Syndrome, view: &View<'_>) -> Action {
             return Action::ReadId { crm, op2, register };
         }
         return Action::Inject(Injected::Undefined);
+    }
+    if view.has_closed_pmu && access.is_pmu() {
+        return Action::Pmu;
     }
     if access.is_hidden() {
         return Action::Inject(Injected::Undefined);

@@ -54,7 +54,7 @@ fn visible(crm: u64, op2: u64, hardware: u64, realm: RealmFeatures) -> u64 {
         // THE, MTEX, DF2, PFAR.
         (4, 1) => hardware & fields([0, 4, 12, 32, 36]),
         (4, 4) if realm.has_sve => hardware,
-        (5, 0) => dfr0(hardware),
+        (5, 0) => dfr0(hardware, realm.has_pmu),
         (6, 0) => hardware,
         // LS64 traps.
         (6, 1) => hardware & !field(60),
@@ -82,10 +82,14 @@ fn pfr0(hardware: u64, has_sve: bool) -> u64 {
     hardware & !hidden | AARCH64_ONLY << EL0 | AARCH64_ONLY << EL1 | csv2 << CSV2
 }
 
-/// ID_AA64DFR0_EL1: DebugVer, and as many breakpoints and watchpoints as the architecture demands.
-fn dfr0(hardware: u64) -> u64 {
+/// ID_AA64DFR0_EL1: DebugVer, and as many breakpoints and watchpoints as the architecture demands;
+/// the PMU if the Realm has it, without what PMUv3p9 added, which traps.
+fn dfr0(hardware: u64, has_pmu: bool) -> u64 {
     const ONE_MORE_THAN_ONE: u64 = 1;
-    hardware & field(0) | ONE_MORE_THAN_ONE << 12 | ONE_MORE_THAN_ONE << 20
+    const PMU: u32 = 8;
+    const PMU_V3P8: u64 = 8;
+    let version = if has_pmu { (hardware >> PMU & 0xf).min(PMU_V3P8) } else { 0 };
+    hardware & field(0) | version << PMU | ONE_MORE_THAN_ONE << 12 | ONE_MORE_THAN_ONE << 20
 }
 
 #[cfg(test)]

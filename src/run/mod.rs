@@ -27,7 +27,7 @@ use crate::address::PhysAddr;
 use crate::arch::interrupt;
 use crate::arch::sysreg::HCR_EL2;
 use crate::arch::sysreg::el1::ID_AA64PFR1_EL1;
-use crate::arch::sysreg::el1::{CPTR_EL2, VSESR_EL2};
+use crate::arch::sysreg::el1::{CPTR_EL2, MDCR_EL2, VSESR_EL2};
 use crate::granule::state::{self, Rd};
 use crate::granule::{GranuleAddress, GranuleTable, LockError};
 use crate::mem::{NsAccessError, RunningRec, SlotBuffer};
@@ -36,6 +36,7 @@ use crate::realm::features::RealmFeatures;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec::exit::{Exit, ExitReason, Report};
 use crate::realm::rec::gic::{GicEntry, GicFeatures, GicOwner};
+use crate::realm::rec::pmu::PmuOwner;
 use crate::realm::rec::simd::SimdOwner;
 use crate::realm::rec::syndrome::{ISV, Syndrome, class};
 use crate::realm::rec::{PendingRequest, Rec, RecIdentity, RecState};
@@ -78,6 +79,7 @@ struct Entry {
 struct Lent<'r, 'g> {
     realm: RunningRealm<'r, 'g>,
     simd: SimdOwner<'r>,
+    pmu: PmuOwner<'r>,
     features: RealmFeatures,
 }
 
@@ -87,6 +89,12 @@ impl Lent<'_, '_> {
         self.simd.take(&state.simd, self.features, &mut self.realm.auxiliary);
         let open = if self.features.has_sve { OpenSimd::Sve } else { OpenSimd::Vectors };
         CPTR_EL2.set(controls::cptr(open));
+    }
+
+    /// Gives the REC the PMU.
+    fn open_pmu(&mut self) {
+        self.pmu.take(&mut self.realm.auxiliary);
+        MDCR_EL2.set(controls::mdcr(u64::from(self.features.pmu_counters), true));
     }
 }
 
@@ -109,7 +117,7 @@ pub fn enter(
     let locked = granules.lock::<state::Rec>(cpu.index, rec)?;
     let mut running = RunningRec::new(&locked).map_err(|_| EnterError::Rec)?;
     drop(locked);
-    let Cpu { index, slots, host_simd } = cpu;
+    let Cpu { index, slots, host_simd, host_pmu } = cpu;
     let index = *index;
     let SlotBuffer { ns, rec, rec_aux, rd, rtt, realm_data, .. } = slots;
     let mut mapping = rec.map_running(&mut running);
@@ -149,11 +157,12 @@ pub fn enter(
             rec_aux.running(auxiliary),
         ),
         simd: SimdOwner::host(host_simd, no_live_sve),
+        pmu: PmuOwner::host(host_pmu),
         features: identity.features,
     };
     let report = complete(&entry, &gprs, state, &features, &mut lent.realm)
         .unwrap_or_else(|| run_until_exit(flags, state, &features, &mut lent, &mut gprs));
-    Ok(record::write_exit(&page, &report, &gprs, &state.gic, &features, &state.timers)?)
+    Ok(record::write_exit(&page, &report, &gprs, &state.gic, &features, &state.timers, state.pmu)?)
 }
 
 /// Whether the host may complete the last exit in the way that the flags say.
@@ -222,7 +231,11 @@ fn run_until_exit(
     if lent.simd.is_needed_at_once(lent.features) {
         lent.open_simd(state);
     }
+    if state.pmu.is_counting {
+        lent.open_pmu();
+    }
     let report = run(flags, state, lent, gprs);
+    state.pmu = lent.pmu.give_back(&mut lent.realm.auxiliary);
     lent.simd.give_back(&mut state.simd, lent.features, &mut lent.realm.auxiliary);
     world::unload(state, features);
     host.restore();
@@ -260,6 +273,7 @@ fn run(
             ipa_end: lent.realm.stage2().ipa_end(),
             protected_end: lent.realm.stage2().protected_end(),
             has_sve: lent.features.has_sve,
+            has_closed_pmu: lent.features.has_pmu && !lent.pmu.is_rec(),
         };
         let action = decide(vector, &syndrome, &view);
         if let Some(report) = act(action, &syndrome, state, lent, gprs) {
@@ -311,6 +325,10 @@ fn act(
             } else {
                 lent.open_simd(state);
             }
+            None
+        }
+        Action::Pmu => {
+            lent.open_pmu();
             None
         }
         Action::CheckRipas(ipa, exit) => {

@@ -12,6 +12,7 @@ use crate::abi::rmi_v1::{GPRS, MAX_LRS, RecEnter, RecEnterFlags, RecExit, RmiRec
 use crate::mem::{NsAccessError, NsMapping};
 use crate::realm::rec::exit::{ExitReason, Report};
 use crate::realm::rec::gic::{GicEntry, GicFeatures, GicOwner, GicState};
+use crate::realm::rec::pmu::PmuStatus;
 use crate::realm::rec::timer::Timers;
 
 /// The byte offset of a field of the exit half in the page.
@@ -69,6 +70,7 @@ pub fn write_exit(
     gic: &GicState,
     features: &GicFeatures,
     timers: &Timers,
+    pmu: PmuStatus,
 ) -> Result<(), NsAccessError> {
     page.zero(exit_offset!(exit_reason), size_of::<RecExit>() as u64)?;
     let reason = |reason: ExitReason| page.write(exit_offset!(exit_reason), &[reason as u64]);
@@ -100,7 +102,11 @@ pub fn write_exit(
         write_gic(page, gic, features)?;
     }
     let (p, v) = (timers.physical, timers.virtual_);
-    page.write(exit_offset!(cntp_ctl), &[p.ctl, p.cval, v.ctl, v.cval])
+    page.write(exit_offset!(cntp_ctl), &[p.ctl, p.cval, v.ctl, v.cval])?;
+    if pmu.has_overflowed {
+        page.write(exit_offset!(pmu_ovf_status), &[1])?;
+    }
+    Ok(())
 }
 
 /// Writes what the host is told of virtual interrupts.

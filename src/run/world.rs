@@ -49,7 +49,7 @@ pub(super) fn load(identity: &RecIdentity, state: &RecState, features: &GicFeatu
     VMPIDR_EL2.set(vmpidr(identity.mpidr.get()));
     VPIDR_EL2.set(MIDR_EL1.get());
     CNTVOFF_EL2.set(0);
-    MDCR_EL2.set(mdcr(PMCR_EL0.get() >> PMCR_N & 0x1f));
+    MDCR_EL2.set(mdcr(PMCR_EL0.get() >> PMCR_N & 0x1f, false));
     CPTR_EL2.set(cptr(OpenSimd::None));
     HSTR_EL2.set(0);
     HCRX_EL2.set(controls::hcrx());

@@ -102,6 +102,150 @@ system_registers! {
     MIDR_EL1: () = "midr_el1";
     /// PMU control.
     PMCR_EL0: () = "pmcr_el0";
+    /// Counters that count.
+    PMCNTENSET_EL0: () = "pmcntenset_el0";
+    /// The same, to be cleared.
+    PMCNTENCLR_EL0: () = "pmcntenclr_el0";
+    /// Counters whose overflow interrupts.
+    PMINTENSET_EL1: () = "pmintenset_el1";
+    /// The same, to be cleared.
+    PMINTENCLR_EL1: () = "pmintenclr_el1";
+    /// Counters that have overflowed.
+    PMOVSSET_EL0: () = "pmovsset_el0";
+    /// The same, to be cleared.
+    PMOVSCLR_EL0: () = "pmovsclr_el0";
+    /// Selection of an event counter.
+    PMSELR_EL0: () = "pmselr_el0";
+    /// Access to the PMU at EL0.
+    PMUSERENR_EL0: () = "pmuserenr_el0";
+    /// Cycle counter.
+    PMCCNTR_EL0: () = "pmccntr_el0";
+    /// Where cycles count.
+    PMCCFILTR_EL0: () = "pmccfiltr_el0";
+    /// Event counter 0.
+    PMEVCNTR0_EL0: () = "s3_3_c14_c8_0";
+    /// Event counter 1.
+    PMEVCNTR1_EL0: () = "s3_3_c14_c8_1";
+    /// Event counter 2.
+    PMEVCNTR2_EL0: () = "s3_3_c14_c8_2";
+    /// Event counter 3.
+    PMEVCNTR3_EL0: () = "s3_3_c14_c8_3";
+    /// Event counter 4.
+    PMEVCNTR4_EL0: () = "s3_3_c14_c8_4";
+    /// Event counter 5.
+    PMEVCNTR5_EL0: () = "s3_3_c14_c8_5";
+    /// Event counter 6.
+    PMEVCNTR6_EL0: () = "s3_3_c14_c8_6";
+    /// Event counter 7.
+    PMEVCNTR7_EL0: () = "s3_3_c14_c8_7";
+    /// Event counter 8.
+    PMEVCNTR8_EL0: () = "s3_3_c14_c9_0";
+    /// Event counter 9.
+    PMEVCNTR9_EL0: () = "s3_3_c14_c9_1";
+    /// Event counter 10.
+    PMEVCNTR10_EL0: () = "s3_3_c14_c9_2";
+    /// Event counter 11.
+    PMEVCNTR11_EL0: () = "s3_3_c14_c9_3";
+    /// Event counter 12.
+    PMEVCNTR12_EL0: () = "s3_3_c14_c9_4";
+    /// Event counter 13.
+    PMEVCNTR13_EL0: () = "s3_3_c14_c9_5";
+    /// Event counter 14.
+    PMEVCNTR14_EL0: () = "s3_3_c14_c9_6";
+    /// Event counter 15.
+    PMEVCNTR15_EL0: () = "s3_3_c14_c9_7";
+    /// Event counter 16.
+    PMEVCNTR16_EL0: () = "s3_3_c14_c10_0";
+    /// Event counter 17.
+    PMEVCNTR17_EL0: () = "s3_3_c14_c10_1";
+    /// Event counter 18.
+    PMEVCNTR18_EL0: () = "s3_3_c14_c10_2";
+    /// Event counter 19.
+    PMEVCNTR19_EL0: () = "s3_3_c14_c10_3";
+    /// Event counter 20.
+    PMEVCNTR20_EL0: () = "s3_3_c14_c10_4";
+    /// Event counter 21.
+    PMEVCNTR21_EL0: () = "s3_3_c14_c10_5";
+    /// Event counter 22.
+    PMEVCNTR22_EL0: () = "s3_3_c14_c10_6";
+    /// Event counter 23.
+    PMEVCNTR23_EL0: () = "s3_3_c14_c10_7";
+    /// Event counter 24.
+    PMEVCNTR24_EL0: () = "s3_3_c14_c11_0";
+    /// Event counter 25.
+    PMEVCNTR25_EL0: () = "s3_3_c14_c11_1";
+    /// Event counter 26.
+    PMEVCNTR26_EL0: () = "s3_3_c14_c11_2";
+    /// Event counter 27.
+    PMEVCNTR27_EL0: () = "s3_3_c14_c11_3";
+    /// Event counter 28.
+    PMEVCNTR28_EL0: () = "s3_3_c14_c11_4";
+    /// Event counter 29.
+    PMEVCNTR29_EL0: () = "s3_3_c14_c11_5";
+    /// Event counter 30.
+    PMEVCNTR30_EL0: () = "s3_3_c14_c11_6";
+    /// What event counter 0 counts.
+    PMEVTYPER0_EL0: () = "s3_3_c14_c12_0";
+    /// What event counter 1 counts.
+    PMEVTYPER1_EL0: () = "s3_3_c14_c12_1";
+    /// What event counter 2 counts.
+    PMEVTYPER2_EL0: () = "s3_3_c14_c12_2";
+    /// What event counter 3 counts.
+    PMEVTYPER3_EL0: () = "s3_3_c14_c12_3";
+    /// What event counter 4 counts.
+    PMEVTYPER4_EL0: () = "s3_3_c14_c12_4";
+    /// What event counter 5 counts.
+    PMEVTYPER5_EL0: () = "s3_3_c14_c12_5";
+    /// What event counter 6 counts.
+    PMEVTYPER6_EL0: () = "s3_3_c14_c12_6";
+    /// What event counter 7 counts.
+    PMEVTYPER7_EL0: () = "s3_3_c14_c12_7";
+    /// What event counter 8 counts.
+    PMEVTYPER8_EL0: () = "s3_3_c14_c13_0";
+    /// What event counter 9 counts.
+    PMEVTYPER9_EL0: () = "s3_3_c14_c13_1";
+    /// What event counter 10 counts.
+    PMEVTYPER10_EL0: () = "s3_3_c14_c13_2";
+    /// What event counter 11 counts.
+    PMEVTYPER11_EL0: () = "s3_3_c14_c13_3";
+    /// What event counter 12 counts.
+    PMEVTYPER12_EL0: () = "s3_3_c14_c13_4";
+    /// What event counter 13 counts.
+    PMEVTYPER13_EL0: () = "s3_3_c14_c13_5";
+    /// What event counter 14 counts.
+    PMEVTYPER14_EL0: () = "s3_3_c14_c13_6";
+    /// What event counter 15 counts.
+    PMEVTYPER15_EL0: () = "s3_3_c14_c13_7";
+    /// What event counter 16 counts.
+    PMEVTYPER16_EL0: () = "s3_3_c14_c14_0";
+    /// What event counter 17 counts.
+    PMEVTYPER17_EL0: () = "s3_3_c14_c14_1";
+    /// What event counter 18 counts.
+    PMEVTYPER18_EL0: () = "s3_3_c14_c14_2";
+    /// What event counter 19 counts.
+    PMEVTYPER19_EL0: () = "s3_3_c14_c14_3";
+    /// What event counter 20 counts.
+    PMEVTYPER20_EL0: () = "s3_3_c14_c14_4";
+    /// What event counter 21 counts.
+    PMEVTYPER21_EL0: () = "s3_3_c14_c14_5";
+    /// What event counter 22 counts.
+    PMEVTYPER22_EL0: () = "s3_3_c14_c14_6";
+    /// What event counter 23 counts.
+    PMEVTYPER23_EL0: () = "s3_3_c14_c14_7";
+    /// What event counter 24 counts.
+    PMEVTYPER24_EL0: () = "s3_3_c14_c15_0";
+    /// What event counter 25 counts.
+    PMEVTYPER25_EL0: () = "s3_3_c14_c15_1";
+    /// What event counter 26 counts.
+    PMEVTYPER26_EL0: () = "s3_3_c14_c15_2";
+    /// What event counter 27 counts.
+    PMEVTYPER27_EL0: () = "s3_3_c14_c15_3";
+    /// What event counter 28 counts.
+    PMEVTYPER28_EL0: () = "s3_3_c14_c15_4";
+    /// What event counter 29 counts.
+    PMEVTYPER29_EL0: () = "s3_3_c14_c15_5";
+    /// What event counter 30 counts.
+    PMEVTYPER30_EL0: () = "s3_3_c14_c15_6";
 
     /// Virtual interrupts: control.
     ICH_HCR_EL2: () = "s3_4_c12_c11_0";

@@ -10,6 +10,7 @@ pub mod gic;
 mod identity;
 pub mod lifecycle;
 pub mod parameters;
+pub mod pmu;
 mod registers;
 pub mod simd;
 pub mod syndrome;
@@ -19,6 +20,7 @@ pub use identity::{Mpidr, RecIdentity};
 pub use registers::{El1Registers, Registers};
 
 use self::gic::GicState;
+use self::pmu::PmuStatus;
 use self::simd::RecSimd;
 use self::syndrome::Syndrome;
 use self::timer::Timers;
@@ -114,6 +116,8 @@ pub struct RecState {
     pub last_exit: Syndrome,
     /// Its virtual interrupts.
     pub gic: GicState,
+    /// What its PMU was like at its last exit.
+    pub pmu: PmuStatus,
     /// Its SIMD registers.
     pub simd: RecSimd,
 }

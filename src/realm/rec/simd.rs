@@ -6,12 +6,12 @@
 
 use tock_registers::interfaces::{Readable, Writeable};
 
-use super::auxiliary::FeaturePage;
+use super::auxiliary::{FeaturePage, HighVectors, LowVectors};
 use crate::arch::barrier;
-use crate::arch::simd::{self, FirstFault, Predicates, ScalableVectors, Vectors};
+use crate::arch::simd::{self, Vectors};
 use crate::arch::sysreg::el1::{FPCR, FPSR, ZCR_EL2, ZCR_EL12};
 use crate::cpu::simd::{HostSimd, SimdFeatures, is_streaming, open};
-use crate::mem::{AuxiliaryContent, RunningAuxiliary};
+use crate::mem::RunningAuxiliary;
 use crate::realm::features::RealmFeatures;
 
 /// The SIMD registers of a REC: V0 to V31 only if it has no SVE.
@@ -21,33 +21,6 @@ pub struct RecSimd {
     v: Vectors,
     fpsr: u64,
     fpcr: u64,
-}
-
-/// Z0 to Z15 of a REC.
-#[repr(transparent)]
-struct LowVectors(ScalableVectors);
-
-// SAFETY: bytes; the only content of the first granule.
-unsafe impl AuxiliaryContent for LowVectors {
-    const GRANULE: usize = 0;
-}
-
-/// Z16 to Z31 of a REC.
-#[repr(transparent)]
-struct HighVectors(ScalableVectors);
-
-// SAFETY: bytes; the only content of the second granule.
-unsafe impl AuxiliaryContent for HighVectors {
-    const GRANULE: usize = 1;
-}
-
-/// The registers of SVE beside the vectors.
-#[derive(Clone, Debug)]
-#[repr(C)]
-pub struct SveRegisters {
-    p: Predicates,
-    ffr: FirstFault,
-    zcr_el1: u64,
 }
 
 /// Who has the SIMD registers of this CPU during a run: the host, until the REC uses them.

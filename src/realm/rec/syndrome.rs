@@ -217,6 +217,13 @@ impl SystemAccess {
         (self.is_in(3, 0, 12) && self.crm() >= 8) || self.encoding == Self::encode(3, 0, 4, 6, 0)
     }
 
+    /// Whether it is a register of the PMU that MDCR_EL2.TPM traps.
+    pub const fn is_pmu(self) -> bool {
+        let control = self.is_in(3, 3, 9) && matches!(self.crm(), 12..=14);
+        let counter = self.is_in(3, 3, 14) && self.crm() >= 8;
+        control || counter || (self.is_in(3, 0, 9) && self.crm() == 14)
+    }
+
     /// Whether it belongs to a feature that Realms do not have: branch record buffer, MPAM, and
     /// stage-2 overlays.
     pub const fn is_hidden(self) -> bool {
@@ -274,6 +281,14 @@ mod tests {
         assert!(named(2, 1, 8, 0, 0).is_hidden());
         assert!(named(3, 0, 10, 2, 5).is_hidden());
         assert!(!named(3, 0, 10, 2, 0).is_hidden());
+        // PMCR_EL0, PMOVSSET_EL0, PMINTENCLR_EL1, PMEVCNTR0_EL0, PMCCFILTR_EL0; and CNTKCTL_EL1 and
+        // CNTFRQ_EL0.
+        assert!(named(3, 3, 9, 12, 0).is_pmu());
+        assert!(named(3, 3, 9, 14, 3).is_pmu());
+        assert!(named(3, 0, 9, 14, 2).is_pmu());
+        assert!(named(3, 3, 14, 8, 0).is_pmu());
+        assert!(named(3, 3, 14, 15, 7).is_pmu());
+        assert!(!named(3, 0, 14, 1, 0).is_pmu() && !named(3, 3, 14, 0, 0).is_pmu());
         assert_eq!(named(3, 0, 0, 4, 1).id_register(), Some((4, 1)));
         assert_eq!(named(3, 1, 0, 0, 1).id_register(), None);
     }

@@ -2,6 +2,7 @@
 //! Which stage-2 translations a Realm may ask for, against the rules written down once more: by the
 //! sizes that a walk from each level translates.
 
+use rmm::realm::features::RealmFeatures;
 use rmm::realm::parameters::{
     HostRealmParameters, ParameterRules, RealmLimits, RealmParametersError,
 };
@@ -13,6 +14,8 @@ const LIMITS: RealmLimits = RealmLimits {
     physical_bits: 52,
     lpa2: true,
     sve_length: Some(3),
+    pmu_counters: Some(6),
+    pmu_may_be_empty: false,
     breakpoints: 15,
     watchpoints: 15,
     vmid_bits: 16,
@@ -43,32 +46,50 @@ fn validate(
     fields.expect("it can be read").validate(limits, &RULES).map(|parameters| parameters.stage2)
 }
 
-/// What the parameters with these flags and this vector length come to, on CPUs with vectors of 64
-/// bytes.
-fn validate_sve(flags: u64, sve_vl: u64) -> Result<(bool, u8), RealmParametersError> {
+/// What the parameters with these flags, vector length and counters come to, on CPUs with vectors of
+/// 64 bytes and 6 counters.
+fn validate_features(
+    flags: u64,
+    sve_vl: u64,
+    counters: u64,
+) -> Result<RealmFeatures, RealmParametersError> {
     let fields = HostRealmParameters::read(|offset, words: &mut [u64]| {
         match offset {
-            0x0 => words.copy_from_slice(&[flags, 40, sve_vl, 1, 1, 0, 0]),
+            0x0 => words.copy_from_slice(&[flags, 40, sve_vl, 1, 1, counters, 0]),
             0x800 => words.copy_from_slice(&[3, 0x4000_0000, 1, 2]),
             _ => words.fill(0),
         }
         Ok::<(), ()>(())
     });
-    let parameters = fields.expect("it can be read").validate(&LIMITS, &RULES)?;
-    Ok((parameters.features.has_sve, parameters.features.sve_length))
+    Ok(fields.expect("it can be read").validate(&LIMITS, &RULES)?.features)
 }
 
 #[test]
 fn a_realm_has_vectors_no_longer_than_the_cpus() {
     const SVE: u64 = 1 << 1;
     for length in 0..4 {
-        assert_eq!(validate_sve(SVE, length), Ok((true, u8::try_from(length).unwrap())));
+        let features = validate_features(SVE, length, 0).unwrap();
+        assert_eq!((features.has_sve, u64::from(features.sve_length)), (true, length));
     }
     for length in [4, 15, 16, 256, 0xffff_ffff] {
-        assert_eq!(validate_sve(SVE, length), Err(RealmParametersError::SveLength));
+        assert_eq!(validate_features(SVE, length, 0), Err(RealmParametersError::SveLength));
     }
     // Without the flag the length means nothing.
-    assert_eq!(validate_sve(0, 7), Ok((false, 0)));
+    assert!(!validate_features(0, 7, 0).unwrap().has_sve);
+}
+
+#[test]
+fn a_realm_has_no_more_counters_than_the_cpus() {
+    const PMU: u64 = 1 << 2;
+    for counters in 1..=6 {
+        let features = validate_features(PMU, 0, counters).unwrap();
+        assert_eq!((features.has_pmu, u64::from(features.pmu_counters)), (true, counters));
+    }
+    for counters in [0, 7, 31, 256, 0xffff_ffff] {
+        assert_eq!(validate_features(PMU, 0, counters), Err(RealmParametersError::PmuCounters));
+    }
+    // Without the flag the number means nothing.
+    assert!(!validate_features(0, 0, 31).unwrap().has_pmu);
 }
 
 /// The number of tables that a walk of `bits` from `level` begins with, if it can: a table resolves

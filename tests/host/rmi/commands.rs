@@ -140,6 +140,11 @@ fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
     preset_register("VECTOR_BYTES", 64);
     assert_eq!(features(&boot(Dialect::V1_0), 0) >> 9 & 0x1f, 3 << 1 | 1);
     preset_register("ID_AA64PFR0_EL1", 0);
+    // A PMU with 6 event counters.
+    preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12 | 1 << 8);
+    preset_register("PMCR_EL0", 6 << 11);
+    assert_eq!(features(&boot(Dialect::V1_0), 0) >> 26 & 0x3f, 6 << 1 | 1);
+    preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
     // As stage 1, which has it.
     preset_register("ID_AA64MMFR0_EL1", 1 << 28 | 6);
     assert_eq!(features(&boot(Dialect::V1_0), 0) & 0x1ff, 52 | 1 << 8);

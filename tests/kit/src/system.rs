@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::machine::{Machine, attach};
 use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
+use rmm::cpu::pmu::PmuRegisters;
 use rmm::cpu::simd::HostSimd;
 use rmm::cpu::{CpuFeatures, CpuIndex};
 use rmm::granule::{BankError, GranuleEntry, GranuleTable, MemoryRange, Waiters};
@@ -73,6 +74,7 @@ impl<'a> System<'a> {
             index: CpuIndex::new(index).expect("an index of a CPU"),
             slots: slots(),
             host_simd: HostSimd::NONE,
+            host_pmu: PmuRegisters::ZERO,
         }
     }
 

@@ -11,6 +11,7 @@ const GROUP_1_AND_ROUTING: u32 = 1 << 4 | 1 << 1;
 const SGI_FRAME: u64 = 0x080b_0000;
 const GROUPS: u64 = SGI_FRAME + 0x80;
 const SET_ENABLED: u64 = SGI_FRAME + 0x100;
+const CLEAR_ENABLED: u64 = SGI_FRAME + 0x180;
 const SET_PENDING: u64 = SGI_FRAME + 0x200;
 const CLEAR_PENDING: u64 = SGI_FRAME + 0x280;
 /// The interrupt: an SGI.
@@ -34,6 +35,14 @@ pub fn enable() {
         write_register!("icc_igrpen1_el1", 1);
         core::arch::asm!("isb", options(nostack, preserves_flags));
     }
+}
+
+/// Lets CPU 0 see the interrupt of its PMU, or no longer.
+pub fn enable_pmu(enabled: bool) {
+    const PMU: u32 = 1 << 23;
+    write(if enabled { SET_ENABLED } else { CLEAR_ENABLED }, PMU);
+    // SAFETY: as below.
+    unsafe { core::arch::asm!("dsb sy", "isb", options(nostack, preserves_flags)) };
 }
 
 /// Makes the interrupt pending, or no longer so.

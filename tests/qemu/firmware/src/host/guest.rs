@@ -58,6 +58,8 @@ pub mod field {
     pub const RIPAS: u64 = 0x500;
     /// imm.
     pub const IMMEDIATE: u64 = 0x600;
+    /// pmu_ovf_status.
+    pub const PMU_OVERFLOW: u64 = 0x700;
 }
 
 /// Flags of an entry.

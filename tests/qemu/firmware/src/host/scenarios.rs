@@ -19,6 +19,7 @@ mod pmu;
 mod ranges;
 mod realms;
 mod running;
+mod running_pmu;
 mod running_simd;
 mod session;
 mod slots;
@@ -82,6 +83,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-power", run: calls::power },
     Scenario { name: "realm-simd", run: running_simd::simd },
     Scenario { name: "realm-sve", run: running_simd::sve },
+    Scenario { name: "realm-pmu", run: running_pmu::pmu },
     Scenario { name: "realm-sessions", run: tables::sessions },
     Scenario { name: "interrupts", run: interrupts::interrupts },
     Scenario { name: "table-instructions", run: tables::instructions },

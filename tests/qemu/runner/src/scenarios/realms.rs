@@ -67,6 +67,13 @@ pub fn realms() -> Vec<Scenario> {
         )
         .expect("^Realms have SVE with vectors of up to 256 bytes$"),
         Scenario::new(
+            "realm-pmu",
+            "realm-pmu",
+            "the PMU of the host and of a Realm are apart, and overflows are reported",
+        )
+        .option("host-interrupts=1")
+        .expect(r"^a Realm has \d+ event counters$"),
+        Scenario::new(
             "realm-instructions",
             "realm-instructions",
             "RMI_REALM_CREATE keeps its bound",

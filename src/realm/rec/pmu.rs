@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The PMU of a REC, and who has that of the CPU during a run.
+//!
+//! While the REC's counters do not count they need not be in the CPU: then they are loaded when the
+//! REC first accesses the PMU. The host's count nothing of a Realm in either case.
+
+use super::auxiliary::FeaturePage;
+use crate::cpu::pmu::{self, PmuRegisters};
+use crate::mem::RunningAuxiliary;
+
+/// Who has the PMU of this CPU during a run.
+#[derive(Debug)]
+pub struct PmuOwner<'c> {
+    host: &'c mut PmuRegisters,
+    is_rec: bool,
+}
+
+impl<'c> PmuOwner<'c> {
+    /// The host has it, and it is stopped; `host` is where it is kept.
+    pub fn host(host: &'c mut PmuRegisters) -> Self {
+        Self { host, is_rec: false }
+    }
+
+    /// Whether the REC has it.
+    pub fn is_rec(&self) -> bool {
+        self.is_rec
+    }
+
+    /// Gives it to the REC.
+    pub fn take(&mut self, auxiliary: &mut RunningAuxiliary<'_>) {
+        if !self.is_rec {
+            let counters = pmu::event_counters();
+            self.host.save(counters);
+            auxiliary.get::<FeaturePage>().pmu.load(counters);
+            self.is_rec = true;
+        }
+    }
+
+    /// Gives it back to the host, stopped. What the REC's was like at its exit.
+    pub fn give_back(&mut self, auxiliary: &mut RunningAuxiliary<'_>) -> PmuStatus {
+        if !self.is_rec {
+            return PmuStatus::default();
+        }
+        let counters = pmu::event_counters();
+        let registers = &mut auxiliary.get::<FeaturePage>().pmu;
+        registers.save(counters);
+        self.host.load(counters);
+        self.is_rec = false;
+        PmuStatus {
+            is_counting: registers.is_counting(),
+            has_overflowed: registers.is_interrupting(),
+        }
+    }
+}
+
+/// What is known of a REC's PMU without looking at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct PmuStatus {
+    /// Whether its counters count: the REC needs them in the CPU.
+    pub is_counting: bool,
+    /// Whether an overflow asserts the interrupt (pmu_ovf_status).
+    pub has_overflowed: bool,
+}

@@ -360,7 +360,7 @@ impl Guest {
         let rd = granule(RD);
         let (_, auxiliary) = realm::rec_aux_count(rd);
         for index in 0..self.recs {
-            let destroyed = realm::rec_destroy(granule(RECS + index));
+            let destroyed = realm::rec_destroy(granule(RECS + index), granule(PARAMETERS));
             check::equal("a REC is destroyed", destroyed, Status::SUCCESS);
             let back = realm::undelegate(granule(RECS + index), 1)
                 && realm::undelegate(granule(AUXILIARY + index * auxiliary), auxiliary);

@@ -9,7 +9,6 @@ use rmm_test_firmware::options::GRANULE;
 use zerocopy::{FromZeros, transmute_ref};
 
 use crate::check;
-use crate::memory::granule;
 use crate::probe;
 use crate::rmi::{self, Dialect, Status};
 use crate::tables;
@@ -215,13 +214,13 @@ pub fn destroy(rd: u64) -> Status {
 }
 
 /// RMI_REC_DESTROY: of RMI 1.0, or the operation of RMI 2.0, which gives back the auxiliary granules
-/// by a list in the first page of test memory.
-pub fn rec_destroy(rec: u64) -> Status {
+/// by a list in `page`.
+pub fn rec_destroy(rec: u64, page: u64) -> Status {
     if Dialect::current() == Dialect::One {
         return Status(rmi::call(fid::REC_DESTROY, &[rec], 0)[0]);
     }
     let (status, handle, _) = rmi::operation(fid::REC_DESTROY, &[rec]);
-    end(status, handle, granule(0))
+    end(status, handle, page)
 }
 
 /// RMI_REC_ENTER with the run page at an address.

@@ -118,7 +118,7 @@ impl Vm {
 
     fn destroy(&self) {
         for vcpu in self.vcpus() {
-            let destroyed = realm::rec_destroy(vcpu.rec);
+            let destroyed = realm::rec_destroy(vcpu.rec, vcpu.run.0);
             check::equal("a REC is destroyed", destroyed, Status::SUCCESS);
             vcpu.auxiliary().iter().chain([&vcpu.rec]).for_each(|one| pool::give_delegated(*one));
             pool::give(vcpu.run.0);
@@ -152,8 +152,8 @@ fn create_rec(rd: u64, index: usize, page: u64) -> Vcpu {
         *granule = pool::take_delegated();
     }
     realm::write_page(page, transmute_ref!(&parameters));
-    let created = realm::rec_create_from(rd, rec, page);
-    check::equal("a REC is created", created, Status::SUCCESS);
     let auxiliary = &parameters.aux.granules[..auxiliary as usize];
+    let created = realm::rec_create_from(rd, rec, page, auxiliary);
+    check::equal("a REC is created", created, Status::SUCCESS);
     Vcpu::new(rec, auxiliary, index == 0)
 }

@@ -45,7 +45,7 @@ const VICTIMS: [Victim; 16] = [
         let auxiliary = realm::auxiliary(granule(THIRD_AUXILIARY));
         realm::rec_create(granule(RD), granule(REC + 2), granule(PARAMETERS), 2, &auxiliary)
     }),
-    Victim("RMI_REC_DESTROY", 2, || realm::rec_destroy(granule(REC))),
+    Victim("RMI_REC_DESTROY", 2, || realm::rec_destroy(granule(REC), granule(PARAMETERS))),
     Victim("RMI_RTT_CREATE", 3, || tables::create(granule(RD), granule(OTHER), 0x20_0000, 3)),
     Victim("RMI_RTT_INIT_RIPAS", 3, || tables::init_ripas(granule(RD), 0, GRANULE).0),
     Victim("RMI_DATA_CREATE", 4, || {

@@ -93,7 +93,7 @@ fn one() {
     refused("RMI_REC_ENTER with its page in a hole", realm::rec_enter(good, hole(8)));
     check::equal("RMI_DATA_DESTROY succeeds", tables::data_destroy(rd, 0).0, OK);
     check::equal("and again", tables::data_destroy(rd, GRANULE).0, OK);
-    check::equal("RMI_REC_DESTROY succeeds", realm::rec_destroy(good), OK);
+    check::equal("RMI_REC_DESTROY succeeds", realm::rec_destroy(good, page), OK);
     for level in [3, 2] {
         check::equal("RMI_RTT_DESTROY succeeds", tables::destroy(rd, 0, level).0, OK);
     }

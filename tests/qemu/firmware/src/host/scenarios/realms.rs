@@ -64,9 +64,17 @@ pub fn life() {
     check::equal("none has a PSCI call pending", complete, Status::ERROR_INPUT);
 
     check::equal("a Realm with RECs stays", realm::destroy(rd), ERROR_REALM);
-    check::equal("RMI_REC_DESTROY succeeds", realm::rec_destroy(recs[1]), Status::SUCCESS);
+    check::equal(
+        "RMI_REC_DESTROY succeeds",
+        realm::rec_destroy(recs[1], parameters),
+        Status::SUCCESS,
+    );
     check::equal("a Realm with a REC stays", realm::destroy(rd), ERROR_REALM);
-    check::equal("RMI_REC_DESTROY succeeds again", realm::rec_destroy(recs[0]), Status::SUCCESS);
+    check::equal(
+        "RMI_REC_DESTROY succeeds again",
+        realm::rec_destroy(recs[0], parameters),
+        Status::SUCCESS,
+    );
     check::equal("RMI_REALM_DESTROY succeeds", realm::destroy(rd), Status::SUCCESS);
     check::equal("and not twice", realm::destroy(rd), Status::ERROR_INPUT);
     let back = AUXILIARY
@@ -129,6 +137,6 @@ pub fn instructions() {
     figure("RMI_REC_AUX_COUNT", realm::rec_aux_count(rd).0);
     figure("RMI_REC_CREATE", realm::rec_create(rd, rec, parameters, 0, &auxiliary));
     figure("RMI_REALM_ACTIVATE", realm::activate(rd));
-    figure("RMI_REC_DESTROY", realm::rec_destroy(rec));
+    figure("RMI_REC_DESTROY", realm::rec_destroy(rec, parameters));
     figure("RMI_REALM_DESTROY", realm::destroy(rd));
 }

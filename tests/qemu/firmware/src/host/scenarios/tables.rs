@@ -259,7 +259,11 @@ impl Session {
         every.equal("a Realm that has something stays", realm::destroy(rd), ERROR_REALM);
         let destroy_recs = |every: &mut Every<'_>| {
             for rec in RECS {
-                every.equal("a REC goes", realm::rec_destroy(granule(rec)), Status::SUCCESS);
+                every.equal(
+                    "a REC goes",
+                    realm::rec_destroy(granule(rec), granule(PARAMETERS)),
+                    Status::SUCCESS,
+                );
             }
         };
         match order {

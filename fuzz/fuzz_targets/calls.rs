@@ -73,9 +73,13 @@ fn argument(bytes: &Bytes) -> u64 {
 /// What a REC does until it takes an exception, which is the vector.
 fn act(bytes: &Bytes, registers: &mut Registers, called: &Cell<Option<[u64; 20]>>) -> u64 {
     const SYNCHRONOUS: u64 = 0;
+    const IRQ: u64 = 1;
     let marks = |registers: &Registers| core::array::from_fn(|index| registers.gprs[11 + index]);
     if let Some(before) = called.take() {
         assert_eq!(before, marks(registers), "X11 and up are the Realm's");
+    }
+    if bytes.is_empty() {
+        return IRQ;
     }
     let choice = bytes.take();
     match choice % 8 {
@@ -106,7 +110,7 @@ fn act(bytes: &Bytes, registers: &mut Registers, called: &Cell<Option<[u64; 20]>
             preset_register("ESR_EL2", bytes.word() & 0xffff_ffff);
             SYNCHRONOUS
         }
-        _ => 1 + choice / 8 % 3,
+        _ => IRQ + choice / 8 % 3,
     }
 }
 

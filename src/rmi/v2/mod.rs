@@ -15,7 +15,7 @@ mod tracking;
 pub use operation::OperationPool;
 
 use super::call::{self, Serve, Status};
-use super::{features, version};
+use super::version;
 use crate::abi::rmi::function;
 use crate::abi::rmi_v1::DataFlags;
 use crate::address::PhysAddr;
@@ -26,7 +26,7 @@ use crate::xlat::Level;
 commands! {
     call(rmm, cpu):
     VERSION(requested: u64) -> [lower, higher] = version::version;
-    FEATURES(index: u64) -> [value] = features::features;
+    FEATURES(index: u64) -> [value] = version::features;
     RMM_CONFIG_SET(config: PhysAddr) = configuration::set;
     RMM_CONFIG_GET(config: PhysAddr) = configuration::get;
     RMM_ACTIVATE() = configuration::activate;

@@ -30,7 +30,7 @@ setup-qemu: ## install QEMU 9.2 or newer, if need be
 	@scripts/qemu.sh
 
 tools: ## the test runner and elf2bin, for this machine
-	cargo build -q --profile tools -p rmm-test-system
+	cargo build -q --profile tools -p rmm-test-system -p rmm-test-counter
 
 build: tools ## the RMM: build/rmm.elf and build/rmm.bin
 	$(IMAGE) build -p rmm --bin rmm
@@ -70,7 +70,7 @@ linux: setup-qemu build firmware ## boot Debian's Linux in a Realm on QEMU, and 
 
 linux-test: setup-qemu build firmware ## Linux in Realms, unattended: load, preemption, two Realms; a few minutes
 	scripts/linux.sh
-	target/tools/linux --test
+	target/tools/linux --counter target/tools/librmm_test_counter.so --test
 
 # The images, whose last step has one thread each, are built beside the tests of this machine.
 test: setup-qemu ## everything that is tested, here and on QEMU

@@ -80,8 +80,9 @@ extern "C" fn host_main() -> ! {
     let (version, ..) = rmi::version(rmi::Version::V1_0);
     check::equal("the RMM speaks RMI 1.0", version, rmi::Status::SUCCESS);
     pool::set_up();
+    schedule::start_others();
     vm::build_all();
-    cpus::on_every_cpu(schedule::run);
+    schedule::run_all();
     vm::destroy_all();
     counts::print();
     check::equal("granules that are still out", pool::outstanding(), 0);

@@ -2,8 +2,9 @@
 //! Which REC each CPU runs. A REC that waits for an interrupt is left alone until one comes; with
 //! fewer CPUs than RECs, or if the options ask for it, RECs are preempted and go on elsewhere.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use rmm_abi::psci;
 use rmm_abi::rmi_v1::RecEnterFlags;
 use rmm_test_firmware::registers::linear_index_of_this_cpu;
 use spin::Once;
@@ -12,7 +13,7 @@ use crate::gic::{MAX_LRS, MAX_RECS};
 use crate::random::Random;
 use crate::vcpu::Next;
 use crate::vm::{self, MAX_REALMS, Vm};
-use crate::{cpus, machine, options, rmi};
+use crate::{cpus, give_up, machine, options, rmi};
 
 /// CPUs that wait for work, a bit for each.
 static IDLE: AtomicU64 = AtomicU64::new(0);
@@ -61,9 +62,46 @@ fn take_input() {
     }
 }
 
-/// Runs RECs on the calling CPU until all Realms are off.
-pub fn run(cpu: u64) {
+/// The Realms are there.
+static BUILT: AtomicBool = AtomicBool::new(false);
+/// CPUs besides the first that run no Realm any more.
+static FINISHED: AtomicU64 = AtomicU64::new(0);
+
+/// Turns all other CPUs on. They wait for the Realms here: a CPU that is off keeps QEMU busy.
+pub fn start_others() {
+    for cpu in cpus::others() {
+        let status = cpus::start(cpu, run_other);
+        if status != psci::SUCCESS {
+            give_up(format_args!("CPU {cpu} does not come on: {status:#x}"));
+        }
+    }
+}
+
+fn run_other(cpu: u64) {
     machine::set_up_cpu();
+    while !BUILT.load(Ordering::SeqCst) {
+        machine::wait();
+        machine::acknowledge();
+    }
+    run(cpu);
+    FINISHED.fetch_add(1, Ordering::SeqCst);
+    loop {
+        machine::wait();
+        machine::acknowledge();
+    }
+}
+
+/// Runs the Realms that were built on all CPUs until all are off.
+pub fn run_all() {
+    machine::set_up_cpu();
+    BUILT.store(true, Ordering::SeqCst);
+    kick_all();
+    run(0);
+    cpus::wait_until(|| FINISHED.load(Ordering::SeqCst) == cpus::count() - 1);
+}
+
+/// Runs RECs on the calling CPU until all Realms are off.
+fn run(cpu: u64) {
     let recs = options().recs * options().realms;
     let is_crowded = recs > cpus::count();
     let preempts = options().preempt;

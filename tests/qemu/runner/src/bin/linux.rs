@@ -50,6 +50,9 @@ struct Arguments {
     /// Count instructions instead of time
     #[arg(long)]
     icount: bool,
+    /// The plugin of QEMU that counts whose instructions are executed
+    #[arg(long)]
+    counter: Option<PathBuf>,
     /// Words for the kernel
     #[arg(long, default_value = "")]
     append: String,
@@ -99,6 +102,7 @@ fn run(arguments: Arguments) -> Result<bool> {
         preempt: arguments.preempt,
         seed: arguments.seed,
         instruction_count: arguments.icount,
+        counter: arguments.counter,
         arguments: arguments.append,
     };
     let folder = guest.initrd.parent().context("the initial file system is in no folder")?;

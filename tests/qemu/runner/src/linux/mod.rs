@@ -55,6 +55,8 @@ pub struct Guest {
     pub seed: u64,
     /// Count instructions instead of time.
     pub instruction_count: bool,
+    /// The plugin that counts whose instructions are executed, if they are to be counted.
+    pub counter: Option<PathBuf>,
     /// Words for the kernel, besides the usual.
     pub arguments: String,
 }
@@ -114,6 +116,9 @@ impl Guest {
         }
         if self.instruction_count {
             command.args(["-icount", "shift=0,sleep=off"]);
+        }
+        if let Some(counter) = &self.counter {
+            command.arg("-plugin").arg(counter);
         }
         Ok(command)
     }

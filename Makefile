@@ -70,7 +70,7 @@ linux: setup-qemu build firmware ## boot Debian's Linux in a Realm on QEMU, and 
 
 linux-test: setup-qemu build firmware ## Linux in Realms, unattended: load, preemption, two Realms; a few minutes
 	scripts/linux.sh
-	target/tools/linux --counter target/tools/librmm_test_counter.so --test
+	target/tools/linux --count --test
 
 # The images, whose last step has one thread each, are built beside the tests of this machine.
 test: setup-qemu ## everything that is tested, here and on QEMU

@@ -251,6 +251,9 @@ pub struct Options {
     pub dtb: Range,
     /// `preempt=0`: how often in a second RECs of a guest are preempted, at random; 0 for never.
     pub preempt: u64,
+    /// `patience=0`: exits without a byte for the console after which a guest has failed; 0 for any
+    /// number.
+    pub patience: u64,
     scenario: [u8; NAME],
     scenario_length: usize,
     /// `argument=0`: a number for the scenario.
@@ -301,6 +304,7 @@ impl Options {
             initrd: Range::default(),
             dtb: Range::default(),
             preempt: 0,
+            patience: 0,
             scenario: [0; NAME],
             scenario_length: 0,
             argument: 0,
@@ -407,6 +411,7 @@ impl Options {
             "initrd" => range(value).map(|value| self.initrd = value),
             "dtb" => range(value).map(|value| self.dtb = value),
             "preempt" => number(value).map(|value| self.preempt = value),
+            "patience" => number(value).map(|value| self.patience = value),
             "scenario" => self.set_scenario(value),
             "argument" => number(value).map(|value| self.argument = value),
             _ => return None,

@@ -5,6 +5,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use rmm_test_firmware::say;
 
+use crate::{give_up, options};
+
 macro_rules! reasons {
     ($($(#[$about:meta])* $name:ident = $text:literal,)*) => {
         /// Why a Realm left.
@@ -40,9 +42,22 @@ reasons! {
 
 static COUNTS: [AtomicU64; NAMES.len()] = [const { AtomicU64::new(0) }; NAMES.len()];
 
-/// Counts an exit.
+/// Exits since a Realm last wrote to its console.
+static SILENT: AtomicU64 = AtomicU64::new(0);
+
+/// Counts an exit. Ends the run if Realms have nothing to say for too long.
 pub fn count(reason: Reason) {
     COUNTS[reason as usize].fetch_add(1, Ordering::Relaxed);
+    let silent = SILENT.fetch_add(1, Ordering::Relaxed) + 1;
+    if silent == options().patience {
+        print();
+        give_up(format_args!("{silent} exits without a byte for the console"));
+    }
+}
+
+/// A Realm writes to its console.
+pub fn note_output() {
+    SILENT.store(0, Ordering::Relaxed);
 }
 
 /// Prints the table.

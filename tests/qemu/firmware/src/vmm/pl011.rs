@@ -3,7 +3,7 @@
 
 use rmm_test_firmware::say;
 
-use crate::machine;
+use crate::{counts, machine};
 
 /// Where it is in the protected half.
 pub const BASE: u64 = 0x0900_0000;
@@ -107,6 +107,7 @@ impl Pl011 {
     }
 
     fn send(&mut self, byte: u8) {
+        counts::note_output();
         if self.realm == 0 {
             machine::put(byte);
             return;

@@ -50,9 +50,9 @@ struct Arguments {
     /// Count instructions instead of time
     #[arg(long)]
     icount: bool,
-    /// The plugin of QEMU that counts whose instructions are executed
+    /// Count whose instructions are executed
     #[arg(long)]
-    counter: Option<PathBuf>,
+    count: bool,
     /// Words for the kernel
     #[arg(long, default_value = "")]
     append: String,
@@ -89,6 +89,10 @@ fn main() -> ExitCode {
 
 /// Boots what the arguments name; false when something failed.
 fn run(arguments: Arguments) -> Result<bool> {
+    // It was built together with this program.
+    let counter = std::env::current_exe()
+        .context("where this program is")?
+        .with_file_name("librmm_test_counter.so");
     let guest = Guest {
         rmm: arguments.rmm,
         el3: arguments.el3,
@@ -100,9 +104,10 @@ fn run(arguments: Arguments) -> Result<bool> {
         cpus: arguments.cpus,
         ram_mib: arguments.ram,
         preempt: arguments.preempt,
+        patience: 0,
         seed: arguments.seed,
         instruction_count: arguments.icount,
-        counter: arguments.counter,
+        counter: arguments.count.then_some(counter),
         arguments: arguments.append,
     };
     let folder = guest.initrd.parent().context("the initial file system is in no folder")?;

@@ -51,6 +51,8 @@ pub struct Guest {
     pub ram_mib: u64,
     /// How often in a second a REC is preempted.
     pub preempt: u32,
+    /// Exits after which a guest that has printed nothing has failed; 0 for any number.
+    pub patience: u64,
     /// What the random choices of the monitor begin with.
     pub seed: u64,
     /// Count instructions instead of time.
@@ -92,6 +94,7 @@ impl Guest {
             format!("recs={}", self.recs),
             format!("ram={}M", self.ram_mib),
             format!("preempt={}", self.preempt),
+            format!("patience={}", self.patience),
             format!("seed={}", self.seed),
             range("kernel", KERNEL, kernel),
             range("initrd", INITRD, initrd),

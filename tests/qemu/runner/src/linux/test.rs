@@ -27,6 +27,10 @@ pub const CASES: &[Case] = &[
     Case { name: "two-realms", realms: 2, recs: 2, cpus: 2, preempt: 50, rounds: 4 },
 ];
 
+/// A guest that has left so often since it printed something has failed: the load of a test takes
+/// about a tenth of that.
+const PATIENCE: u64 = 1_000_000;
+
 /// Severities of the kernel's log that the guest must not use: warning and graver.
 const WARNINGS: &str = "dmesg -r | grep -E '^<[0-4]>'";
 
@@ -42,6 +46,7 @@ impl Case {
             recs: self.recs,
             cpus: self.cpus,
             preempt: self.preempt,
+            patience: PATIENCE,
             arguments: if self.realms > 1 {
                 format!("{} load={}", guest.arguments, self.rounds)
             } else {

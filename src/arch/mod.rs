@@ -9,6 +9,7 @@
 pub mod atomic;
 pub mod barrier;
 pub mod cache;
+pub mod fiber;
 pub mod frame;
 mod instruction;
 pub mod interrupt;

@@ -5,10 +5,7 @@ use zerocopy::IntoBytes;
 
 use super::cbor::{Encoder, NoRoom};
 use super::key::PublicKey;
-use crate::realm::measurement::{HashAlgorithm, MEASUREMENT_SLOTS, Measurement};
 
-/// Bytes of the challenge.
-pub const CHALLENGE_SIZE: usize = 64;
 /// Bytes of the identity of a Realm.
 pub const INSTANCE_SIZE: usize = 33;
 
@@ -31,16 +28,16 @@ pub enum Profile {
 pub struct Claims<'a> {
     /// The kind of token.
     pub profile: Profile,
-    /// What the Realm wants to find in it.
-    pub challenge: &'a [u8; CHALLENGE_SIZE],
+    /// What the Realm wants to find in it, as little-endian words.
+    pub challenge: &'a [u64; 8],
     /// The Realm Personalization Value, as little-endian words.
     pub personalization: &'a [u64; 8],
-    /// What measurements are computed with.
-    pub algorithm: HashAlgorithm,
-    /// The initial measurement.
-    pub initial: &'a Measurement,
+    /// The name of what measurements are computed with (IANA, Named Information Hash Algorithms).
+    pub algorithm: &'static str,
+    /// The initial measurement, as long as a hash is.
+    pub initial: &'a [u8],
     /// The extensible ones.
-    pub extensible: &'a [Measurement; MEASUREMENT_SLOTS - 1],
+    pub extensible: [&'a [u8]; 4],
     /// What verifies the token.
     pub key: &'a PublicKey,
 }
@@ -59,14 +56,6 @@ mod label {
     pub(super) const MEC_POLICY: i64 = 44243;
 }
 
-/// The name of an algorithm (IANA, Named Information Hash Algorithms), and bytes of its digest.
-fn named(algorithm: HashAlgorithm) -> (&'static str, usize) {
-    match algorithm {
-        HashAlgorithm::Sha256 => ("sha-256", 32),
-        HashAlgorithm::Sha512 => ("sha-512", 64),
-    }
-}
-
 impl Claims<'_> {
     /// Encodes them as a map: the order is that of TF-RMM.
     ///
@@ -74,34 +63,26 @@ impl Claims<'_> {
     ///
     /// [`NoRoom`].
     pub fn encode(&self, cbor: &mut Encoder<'_>) -> Result<(), NoRoom> {
-        let (algorithm, size) = named(self.algorithm);
         let (entries, profile) = match self.profile {
             Profile::Realm1_0 => (8, "tag:arm.com,2023:realm#1.0.0"),
             Profile::Realm2_0 { .. } => (10, "tag:arm.com,2024:realm#2.0.0"),
         };
-        let digest = |measurement: &Measurement| {
-            let mut digest = [0; size_of::<Measurement>()];
-            digest.copy_from_slice(measurement.as_bytes());
-            digest
-        };
-        cbor.map(entries)?.int(label::CHALLENGE)?.bytes(self.challenge)?;
+        cbor.map(entries)?.int(label::CHALLENGE)?.bytes(self.challenge.as_bytes())?;
         if let Profile::Realm2_0 { instance, .. } = &self.profile {
             cbor.int(label::INSTANCE)?.bytes(instance)?;
         }
         cbor.int(label::PERSONALIZATION)?.bytes(self.personalization.as_bytes())?;
         cbor.int(label::PUBLIC_KEY)?.bytes(self.key.cose_key())?;
-        cbor.int(label::ALGORITHM)?.text(algorithm)?;
+        cbor.int(label::ALGORITHM)?.text(self.algorithm)?;
         cbor.int(label::BINDING_ALGORITHM)?.text("sha-256")?;
         if let Profile::Realm2_0 { private_mec, .. } = self.profile {
             cbor.int(label::MEC_POLICY)?.int(i64::from(private_mec))?;
         }
         cbor.int(label::PROFILE)?.text(profile)?;
-        let hash = digest(self.initial);
-        cbor.int(label::INITIAL)?.bytes(hash.get(..size).unwrap_or_default())?;
+        cbor.int(label::INITIAL)?.bytes(self.initial)?;
         cbor.int(label::EXTENSIBLE)?.array(self.extensible.len() as u64)?;
         for measurement in self.extensible {
-            let hash = digest(measurement);
-            cbor.bytes(hash.get(..size).unwrap_or_default())?;
+            cbor.bytes(measurement)?;
         }
         Ok(())
     }

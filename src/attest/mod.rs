@@ -9,4 +9,5 @@ pub mod cbor;
 pub mod claims;
 pub mod key;
 pub mod platform;
+pub mod session;
 pub mod token;

@@ -5,8 +5,9 @@
 use p384::elliptic_curve::zeroize::Zeroizing;
 
 use super::key::{PublicKey, RealmKey, SCALAR_SIZE};
+use super::token::Format;
 use crate::el3::services::{self, Hunk, Refusal};
-use crate::el3::version::InterfaceVersion;
+use crate::el3::version::{Dialect, InterfaceVersion};
 use crate::mem::{LentBuffer, SHARED_BUFFER_SIZE, SharedBuffer};
 
 /// The longest platform token.
@@ -41,6 +42,7 @@ pub struct Platform {
     public: PublicKey,
     token: [u8; MAX_PLATFORM_TOKEN],
     token_size: usize,
+    format: Format,
 }
 
 impl Platform {
@@ -55,7 +57,8 @@ impl Platform {
         let mut token = [0; MAX_PLATFORM_TOKEN];
         let token_size =
             buffer.lend(|buffer| platform_token(buffer, &public.binding(), version, &mut token))?;
-        Ok(Self { key, public, token, token_size })
+        let format = format(version.dialect());
+        Ok(Self { key, public, token, token_size, format })
     }
 
     /// The key that signs.
@@ -68,10 +71,32 @@ impl Platform {
         &self.public
     }
 
+    /// How CCA tokens hold their tokens.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     /// The platform token.
     pub fn token(&self) -> &[u8] {
         self.token.get(..self.token_size).unwrap_or_default()
     }
+}
+
+/// How CCA tokens are to hold their tokens: as the dialect says, or a build option, the environment
+/// variable RMM_CCA_TOKEN.
+fn format(dialect: Dialect) -> Format {
+    const CHOSEN: Option<Format> = match option_env!("RMM_CCA_TOKEN") {
+        Some(tag) => match u32::from_str_radix(tag, 10) {
+            Ok(399) => Some(Format::Tag399),
+            Ok(907) => Some(Format::Tag907),
+            _ => panic!("RMM_CCA_TOKEN is 399 or 907"),
+        },
+        None => None,
+    };
+    CHOSEN.unwrap_or(match dialect {
+        Dialect::V1_0 => Format::Tag399,
+        Dialect::V2_0 => Format::Tag907,
+    })
 }
 
 fn realm_key(buffer: &mut LentBuffer<'_>) -> Result<RealmKey, Unavailable> {

@@ -16,7 +16,7 @@ const PROTECTED: [u8; 4] = [0xa1, 0x01, 0x38, 0x22];
 const SIGN1: u64 = 18;
 
 /// A Realm token in the making: complete but for its signature, which is zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct RealmToken {
     bytes: [u8; MAX_REALM_TOKEN],
@@ -37,23 +37,25 @@ impl RealmToken {
     ///
     /// [`NoRoom`].
     pub fn build(&mut self, claims: &Claims<'_>) -> Result<(), NoRoom> {
-        *self = Self::EMPTY;
-        // The claims first, to know their length.
-        let payload_size = {
-            let mut payload = Encoder::new(&mut self.bytes);
-            claims.encode(&mut payload)?;
-            payload.used()
-        };
+        /// The head of a payload of 256 to 65,535 bytes, which all are.
+        const PAYLOAD_HEAD: usize = 3;
         let mut cbor = Encoder::new(&mut self.bytes);
         cbor.tag(SIGN1)?.array(4)?.bytes(&PROTECTED)?.map(0)?;
         let payload = cbor.used();
-        cbor.bytes_head(payload_size)?;
+        // The claims first: their length comes before them.
+        cbor.encoded(&[0; PAYLOAD_HEAD])?;
         claims.encode(&mut cbor)?;
         let payload_end = cbor.used();
         cbor.bytes(&[0; SIGNATURE_SIZE])?;
         self.used = u16::try_from(cbor.used()).map_err(|_| NoRoom)?;
         self.payload = u16::try_from(payload).map_err(|_| NoRoom)?;
         self.payload_end = u16::try_from(payload_end).map_err(|_| NoRoom)?;
+        let head = self.bytes.get_mut(payload..payload + PAYLOAD_HEAD).ok_or(NoRoom)?;
+        let mut cbor = Encoder::new(head);
+        cbor.bytes_head(payload_end - payload - PAYLOAD_HEAD)?;
+        if cbor.used() != PAYLOAD_HEAD {
+            return Err(NoRoom);
+        }
         Ok(())
     }
 
@@ -107,9 +109,9 @@ pub struct CcaToken<'a> {
 }
 
 impl CcaToken<'_> {
-    /// Copies from byte `offset` of the token to `to`, as much as there is of it and room for it.
-    /// Returns the number of bytes.
-    pub fn read(&self, offset: usize, to: &mut [u8]) -> usize {
+    /// Has `take` see the token from byte `offset` on, `room` bytes at most, piece by piece, each with
+    /// its distance from `offset`. Returns the number of bytes.
+    pub fn read(&self, offset: usize, room: usize, mut take: impl FnMut(usize, &[u8])) -> usize {
         const PLATFORM: i64 = 44234;
         const REALM: i64 = 44241;
         let mut heads = [[0; MAX_HEAD]; 2];
@@ -122,10 +124,9 @@ impl CcaToken<'_> {
         for piece in [first, self.platform, second, self.realm] {
             let rest = piece.get(skipped..).unwrap_or_default();
             skipped = skipped.saturating_sub(piece.len());
-            for (to, from) in to.iter_mut().skip(done).zip(rest) {
-                *to = *from;
-                done += 1;
-            }
+            let (now, _) = rest.split_at(rest.len().min(room - done));
+            take(done, now);
+            done += now.len();
         }
         done
     }

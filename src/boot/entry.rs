@@ -8,6 +8,7 @@ use tock_registers::interfaces::Readable;
 use super::handover::{BootConfiguration, FAULT_TOKEN};
 use super::stacks::{BOOT_STACKS, BootStacks, GUARDS, boot_stacks, sections};
 use super::{cold, registers, rmi_entry, warm};
+use crate::arch::fiber;
 use crate::arch::recovery;
 use crate::arch::sysreg::HCR_EL2;
 use crate::arch::wait::{self, GIVE_UP_SYNDROME};
@@ -15,14 +16,19 @@ use crate::cpu;
 use crate::el3::error::{BootError, BootStatus};
 use crate::el3::services;
 use crate::fault::{self, ExceptionFrame, backtrace, recoverable};
-use crate::mem::high_va;
+use crate::mem::{high_va, slot_layout};
 use crate::percpu;
 
 core::arch::global_asm!(
     include_str!("vectors.S"),
     handle_exception = sym handle_exception,
     online_bit = const cpu::ONLINE_BIT,
+    resumer_sp_el0 = const fiber::RESUMER_SP_EL0,
 );
+
+// How vectors tell the stack of a fiber, which is in the range of the slots, from another.
+static_assertions::const_assert!(slot_layout::BASE.get() >> 20 == u64::MAX >> 20);
+static_assertions::const_assert!(high_va::EXCEPTION_STACK.top & 1 << 20 == 0);
 core::arch::global_asm!(
     include_str!("entry.S"),
     mair_early = const 0xff,

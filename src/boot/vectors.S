@@ -25,19 +25,39 @@
     b       realm_exit
     .endm
 
-    .macro  nested
+    // On SP_EL0: of a fiber, whose stack is at the top of the High VA range, above 2^20 from its
+    // beginning, or of a report on an exception stack, which is not.
+    .macro  nested number
     .balign 128
-    b       nested_exception
+    msr     spsel, #0
+    add     sp, sp, x0
+    sub     x0, sp, x0                  // SP
+    tbz     x0, #63, nested_exception
+    tbz     x0, #20, nested_exception
+    sub     x0, sp, x0
+    sub     sp, sp, x0                  // both as they were
+    msr     spsel, #1
+    stp     x0, x1, [sp]
+    mov     x0, #\number
+    b       fiber_fault
+    .endm
+
+    // Of a fiber, as arch/fiber.S says: all else runs with interrupts masked.
+    .macro  fiber number
+    .balign 128
+    stp     x0, x1, [sp]
+    mov     x0, #\number
+    b       fiber_interrupted
     .endm
 
     .section .text.vectors, "ax"
     .balign 2048
     .global exception_vectors
 exception_vectors:
-    nested
-    nested
-    nested
-    nested
+    nested  0
+    fiber   1
+    fiber   2
+    nested  3
     vector  4
     vector  5
     vector  6
@@ -52,7 +72,19 @@ exception_vectors:
     lower   2
     lower   3
 
+    // A fault of a fiber is reported on the exception stack.
     .balign 128
+fiber_fault:
+    stp     x0, x1, [sp, #-16]!
+    ldr     x1, [sp, #16 + {resumer_sp_el0}]
+    msr     sp_el0, x1
+    ldp     x0, x1, [sp, #16]
+    msr     spsel, #0
+    sub     sp, sp, #FRAME
+    stp     x0, x1, [sp]
+    msr     spsel, #1
+    ldp     x0, x1, [sp], #16
+    msr     spsel, #0
 save_and_handle:
     stp     x2, x3, [sp, #16]
     stp     x4, x5, [sp, #32]

@@ -3,8 +3,8 @@
 //!
 //! What CPUs share in the RMM is behind shared references, so that nothing but an atomic can write
 //! to it: to know the atomic accesses of a call is to know every cache line that it can take away
-//! from another CPU. Granule locks, the state of the RMM as a whole and the memory of Realms use
-//! these; translation tables, which the events of [`record`](super::record) tell of, use the core library's.
+//! from another CPU. Only granule locks and the state of the RMM as a whole use these; translation
+//! tables, which the events of [`record`](super::record) tell of, use the core library's.
 
 use core::sync::atomic::Ordering;
 use std::cell::RefCell;
@@ -86,5 +86,5 @@ macro_rules! atomic {
 
 atomic!(AtomicBool, bool, swap);
 atomic!(AtomicU16, u16, fetch_add, fetch_and, fetch_or, fetch_xor);
-atomic!(AtomicU64, u64, fetch_add, swap);
+atomic!(AtomicU64, u64, fetch_add);
 atomic!(AtomicUsize, usize, fetch_max, swap);

@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::address::native;
 use crate::arch::smc::Registers;
 use crate::arch::window::Aborted;
 
@@ -75,6 +76,7 @@ struct Cpu {
     monitor: Option<Monitor>,
     memory: Option<Rc<dyn PhysicalMemory>>,
     realm: Option<Realm>,
+    fiber_interrupts: usize,
 }
 
 thread_local! {
@@ -211,6 +213,32 @@ pub(crate) fn run_realm(registers: &mut crate::realm::rec::Registers) -> u64 {
     let vector = realm(registers);
     CPU.with_borrow_mut(|cpu| cpu.realm = Some(realm));
     vector
+}
+
+/// Has the next `count` attempts of this CPU to run a fiber end with an interrupt.
+pub fn interrupt_fibers(count: usize) {
+    CPU.with_borrow_mut(|cpu| cpu.fiber_interrupts = count);
+}
+
+/// Runs a fiber on the stack of its caller, or has it interrupted: the vector, or 0 at its end.
+///
+/// # Safety
+///
+/// The first registers of the fiber are what `FiberContext::init` put there.
+pub(crate) unsafe fn run_fiber(gprs: &[u64; 31]) -> u64 {
+    let interrupted = CPU.with_borrow_mut(|cpu| {
+        let interrupted = cpu.fiber_interrupts != 0;
+        cpu.fiber_interrupts = cpu.fiber_interrupts.saturating_sub(1);
+        interrupted
+    });
+    if interrupted {
+        return 1;
+    }
+    let [argument, entry, ..] = gprs.map(|x| core::ptr::with_exposed_provenance_mut(native(x)));
+    // SAFETY: it was made of such a function.
+    let entry: crate::arch::fiber::Entry = unsafe { core::mem::transmute(entry) };
+    entry(argument);
+    0
 }
 
 pub(crate) fn wait_for_event() {

@@ -193,14 +193,28 @@ impl RunningAuxiliary<'_> {
         unsafe { (&mut *a, &mut *b) }
     }
 
-    /// Where the content of a granule is. Maps its part if that is not mapped yet.
-    fn content<T: AuxiliaryContent>(&mut self) -> *mut T {
+    /// Where the content of a granule is: mapped until `self` is dropped, aligned, large enough, and
+    /// a value of its type. Maps its part if that is not mapped yet.
+    pub(super) fn content<T: AuxiliaryContent>(&mut self) -> *mut T {
         let () = T::FITS;
         let part = const { AuxiliaryPart::of(T::GRANULE) };
         let index = const { (T::GRANULE - AuxiliaryPart::of(T::GRANULE).extent().granule) as u64 };
         let base = self.map(part).start.get() + index * GRANULE_SIZE;
         let Some(granule) = self.granules.get(T::GRANULE) else { panic!("checked by `FITS`") };
         Window::new(VirtAddr::new(base), granule.get()).pointer().cast()
+    }
+
+    /// Zeroes the granules of a part. Memory that does not answer is as good as zero.
+    ///
+    /// Nothing that Rust knows of lives in them.
+    pub(super) fn zero(&mut self, part: AuxiliaryPart) {
+        let pages = self.map(part);
+        let pages = (pages.start.get()..pages.end.get()).step_by(native(GRANULE_SIZE));
+        for (page, granule) in pages.zip(self.granules.iter().skip(part.extent().granule)) {
+            let window = Window::new(VirtAddr::new(page), granule.get());
+            // SAFETY: mapped as Realm memory until `self` is dropped, and this CPU's alone.
+            let _ = unsafe { window.zero() };
+        }
     }
 }
 

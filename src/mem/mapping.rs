@@ -49,14 +49,15 @@
 //! ```
 
 use core::marker::PhantomData;
+use core::sync::atomic::AtomicU64;
 
 use super::auxiliary::{AUXILIARY, AuxiliaryOf};
-use super::page::MappedPage;
+use super::slots::Slot;
 use crate::address::{GRANULE_SIZE, native};
-use crate::arch::atomic::AtomicU64;
 use crate::arch::window::{Aborted, Window};
 use crate::granule::state::{Delegated, GranuleState, Mappable, Rec, Untyped};
 use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};
+use crate::xlat::{El2And0, TransientPage};
 
 /// 64-bit words of a granule.
 pub const GRANULE_WORDS: usize = native(GRANULE_SIZE) / size_of::<u64>();
@@ -88,6 +89,38 @@ pub unsafe trait Content: Sized {
             && !core::mem::needs_drop::<Self>(),
         "the content of a granule fits into it, and is never dropped"
     );
+}
+
+/// A page that is mapped to a granule until this is dropped.
+#[derive(Debug)]
+pub(super) struct MappedPage<'m> {
+    page: &'m TransientPage<'static, El2And0>,
+    granule: GranuleAddress,
+}
+
+impl<'m> MappedPage<'m> {
+    /// Maps the granule. The caller proves that it may.
+    #[inline]
+    pub(super) fn new(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
+        // The slot is borrowed, hence not mapped, and banks lie in the physical address range: this
+        // cannot fail. If it did, going on would access something else.
+        if slot.page.map(granule.get(), slot.template).is_err() {
+            panic!("a slot is in use, or cannot show its granule");
+        }
+        Self { page: &slot.page, granule }
+    }
+
+    pub(super) fn window(&self) -> Window {
+        Window::new(self.page.address(), self.granule.get())
+    }
+}
+
+impl Drop for MappedPage<'_> {
+    fn drop(&mut self) {
+        if self.page.unmap().is_err() {
+            panic!("a slot was unmapped already");
+        }
+    }
 }
 
 /// The content at `window`, as type `T`.

@@ -8,10 +8,10 @@ pub mod linker;
 pub mod low_va;
 mod mapping;
 mod ns_access;
-mod page;
 mod shared_buffer;
 pub mod slot_layout;
 mod slots;
+mod work;
 
 pub use auxiliary::{
     AUXILIARY, AuxiliaryContent, AuxiliaryOf, AuxiliaryPart, AuxiliarySlots, RunningAuxiliary,
@@ -20,6 +20,6 @@ pub use mapping::{
     Content, GRANULE_WORDS, Mapping, RunningContent, RunningMapping, RunningRec, SharedMapping,
 };
 pub use ns_access::{NsAccessError, NsMapping, NsSlot, words_of};
-pub use page::Slot;
 pub use shared_buffer::{LentBuffer, SHARED_BUFFER_SIZE, SharedBuffer};
-pub use slots::SlotBuffer;
+pub use slots::{Slot, SlotBuffer};
+pub use work::Work;

@@ -62,16 +62,16 @@
 //! ```
 
 use super::auxiliary::AuxiliarySlots;
-use super::mapping::{Mapping, RunningMapping, RunningRec, SharedMapping};
+use super::mapping::{MappedPage, Mapping, RunningMapping, RunningRec, SharedMapping};
 use super::ns_access::NsSlot;
-use super::page::{MappedPage, Slot};
 use super::slot_layout::{self, SlotIndex};
 use crate::arch::barrier;
 use crate::granule::state::{Delegated, Mappable};
 use crate::granule::{LockedGranule, Reference, Wipe, WipeError};
-#[cfg(feature = "self-test")]
-use crate::xlat::TransientPage;
-use crate::xlat::{Attributes, Context, El2And0, Error, PhysicalAddressSpace, TransientRange};
+use crate::xlat::{
+    Attributes, Context, El2And0, Error, PageTemplate, PhysicalAddressSpace, TransientPage,
+    TransientRange,
+};
 
 /// The slots of one CPU, a field for each, so that several can be mapped at once and none twice.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl SlotBuffer {
         let non_secure = all.template(attributes.in_pas(PhysicalAddressSpace::NonSecure))?;
         let slot = |index: SlotIndex, template| {
             let page = all.page(index as usize).ok_or(Error::NoSuchPage)?;
-            Ok::<_, Error>(Slot::new(page, template))
+            Ok::<_, Error>(Slot { page, template })
         };
         Ok(Self {
             ns: NsSlot::new(slot(SlotIndex::Ns, non_secure)?),
@@ -140,6 +140,13 @@ impl SlotBuffer {
         (0..self.all.pages())
             .all(|index| self.all.page(index).is_some_and(|page| !page.is_mapped()))
     }
+}
+
+/// A slot: one page for one granule.
+#[derive(Debug)]
+pub struct Slot {
+    pub(super) page: TransientPage<'static, El2And0>,
+    pub(super) template: PageTemplate<El2And0>,
 }
 
 impl Slot {

@@ -24,6 +24,14 @@ pub enum HashAlgorithm {
 }
 
 impl HashAlgorithm {
+    /// Its name (IANA, Named Information Hash Algorithms), and bytes of its hash.
+    pub const fn name_and_size(self) -> (&'static str, usize) {
+        match self {
+            Self::Sha256 => ("sha-256", 32),
+            Self::Sha512 => ("sha-512", 64),
+        }
+    }
+
     /// The algorithm with this number; `None` for those not supported.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {

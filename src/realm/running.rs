@@ -6,6 +6,7 @@ use super::rec::{RecIdentity, RecState};
 use super::stage2::Stage2;
 use super::stage2::memory::RealmMemory;
 use crate::abi::rmi_v1::GPRS;
+use crate::attest::platform::Platform;
 use crate::cpu::CpuIndex;
 use crate::granule::GranuleTable;
 use crate::granule::state::Rd;
@@ -20,6 +21,8 @@ pub struct RunningRealm<'m, 'g> {
     pub memory: RealmMemory<'m, 'g>,
     /// The auxiliary granules of the REC.
     pub auxiliary: RunningAuxiliary<'m>,
+    /// What tokens need; `None`: there are none.
+    pub platform: Option<&'static Platform>,
     granules: &'m GranuleTable<'g>,
     cpu: CpuIndex,
     rd: &'m mut Slot,
@@ -33,9 +36,10 @@ impl<'m, 'g> RunningRealm<'m, 'g> {
         identity: &'m RecIdentity,
         [rd, rtt, data]: [&'m mut Slot; 3],
         auxiliary: RunningAuxiliary<'m>,
+        platform: Option<&'static Platform>,
     ) -> Self {
         let memory = RealmMemory::new(granules, cpu, &identity.stage2, rtt, data);
-        Self { identity, memory, auxiliary, granules, cpu, rd }
+        Self { identity, memory, auxiliary, platform, granules, cpu, rd }
     }
 
     /// The stage-2 translation.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The state of the RMM as a whole: a plain value, one on the target, many in tests.
 
+use super::call::Dialect;
 use super::features::Features;
 use super::v2::OperationPool;
 use crate::arch::atomic::{AtomicBool, Ordering};
 use crate::attest::platform::Platform;
 use crate::console::Occurrences;
 use crate::cpu::CpuFeatures;
-use crate::el3::version::Dialect;
 use crate::granule::GranuleTable;
 use crate::realm::vmid::VmidTable;
 
@@ -19,7 +19,7 @@ pub struct Rmm<'a> {
     pub(super) features: Features,
     pub(super) vmids: &'a VmidTable,
     /// `None`: Realms get no tokens.
-    pub(super) attestation: Option<&'a Platform>,
+    pub(super) attestation: Option<&'static Platform>,
     /// Whether the host has activated the RMM (RMI 2.0): its global state, INIT or ACTIVE.
     active: AtomicBool,
     /// What hosts have begun and not finished (RMI 2.0).
@@ -38,7 +38,7 @@ impl<'a> Rmm<'a> {
         operations: &'a OperationPool,
         dialect: Dialect,
         cpu: &CpuFeatures,
-        attestation: Option<&'a Platform>,
+        attestation: Option<&'static Platform>,
     ) -> Self {
         Self {
             granules,
@@ -58,7 +58,7 @@ impl<'a> Rmm<'a> {
     }
 
     /// What tokens of Realms need, if EL3 gave it.
-    pub fn attestation(&self) -> Option<&'a Platform> {
+    pub fn attestation(&self) -> Option<&'static Platform> {
         self.attestation
     }
 

@@ -21,6 +21,12 @@ pub(super) const INVALID_ARGUMENT: Status = Status::Input;
 pub(super) enum Status {
     /// An argument is wrong.
     Input,
+    /// Not now.
+    State,
+    /// There is more to do.
+    Incomplete,
+    /// The RMM cannot do it.
+    Unknown,
 }
 
 impl Status {
@@ -28,6 +34,9 @@ impl Status {
     pub(super) const fn word(self) -> u64 {
         match self {
             Self::Input => status::ERROR_INPUT,
+            Self::State => status::ERROR_STATE,
+            Self::Incomplete => status::INCOMPLETE,
+            Self::Unknown => status::ERROR_UNKNOWN,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! register has a defined answer. What a command reads in the Realm's memory it reads once: other
 //! RECs may change it meanwhile.
 
+mod attestation;
 mod call;
 mod config;
 mod features;
@@ -34,6 +35,11 @@ commands! {
         index: u64, size: u64,
         v0: u64, v1: u64, v2: u64, v3: u64, v4: u64, v5: u64, v6: u64, v7: u64
     ) = measurement::extend;
+    ATTESTATION_TOKEN_INIT(
+        c0: u64, c1: u64, c2: u64, c3: u64, c4: u64, c5: u64, c6: u64, c7: u64
+    ) -> [max_size] = attestation::init;
+    ATTESTATION_TOKEN_CONTINUE(address: u64, offset: u64, size: u64) -> [written]
+        = attestation::proceed;
     REALM_CONFIG(address: u64) = config::realm_config;
     IPA_STATE_SET(base: u64, top: u64, ripas: u64, flags: u64) -> [new_base, response]
         = ripas::set;

@@ -28,6 +28,7 @@ use crate::arch::interrupt;
 use crate::arch::sysreg::HCR_EL2;
 use crate::arch::sysreg::el1::ID_AA64PFR1_EL1;
 use crate::arch::sysreg::el1::{CPTR_EL2, MDCR_EL2, VSESR_EL2};
+use crate::attest::platform::Platform;
 use crate::granule::state::{self, Rd};
 use crate::granule::{GranuleAddress, GranuleTable, LockError};
 use crate::mem::{NsAccessError, RunningRec, SlotBuffer};
@@ -99,14 +100,15 @@ impl Lent<'_, '_> {
 }
 
 /// Runs the REC at `rec` until it leaves, and tells the host in the page at `run` why. With
-/// `no_live_sve` the host needs nothing of its SIMD registers beyond V0 to V31.
-/// `gic_owner` says where its virtual interrupts are.
+/// `no_live_sve` the host needs nothing of its SIMD registers beyond V0 to V31. Tokens need
+/// `attestation`. `gic_owner` says where its virtual interrupts are.
 ///
 /// # Errors
 ///
 /// [`EnterError`]. If it is not about the exit half of the page nothing has changed.
 pub fn enter(
     granules: &GranuleTable<'_>,
+    attestation: Option<&'static Platform>,
     cpu: &mut Cpu,
     rec: GranuleAddress,
     run: PhysAddr,
@@ -155,6 +157,7 @@ pub fn enter(
             identity,
             [rd, rtt, realm_data],
             rec_aux.running(auxiliary),
+            attestation,
         ),
         simd: SimdOwner::host(host_simd, no_live_sve),
         pmu: PmuOwner::host(host_pmu),

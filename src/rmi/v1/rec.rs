@@ -42,7 +42,7 @@ pub(super) fn enter(
     run_page: PhysAddr,
     no_live_sve: bool,
 ) -> Outcome {
-    run::enter(&rmm.granules, cpu, rec, run_page, no_live_sve, GicOwner::Rmm)?;
+    run::enter(&rmm.granules, rmm.attestation(), cpu, rec, run_page, no_live_sve, GicOwner::Rmm)?;
     Ok([])
 }
 

@@ -15,7 +15,7 @@ mod tracking;
 pub use operation::OperationPool;
 
 use super::call::{self, Serve, Status};
-use super::version;
+use super::{features, version};
 use crate::abi::rmi::function;
 use crate::abi::rmi_v1::DataFlags;
 use crate::address::PhysAddr;
@@ -26,7 +26,7 @@ use crate::xlat::Level;
 commands! {
     call(rmm, cpu):
     VERSION(requested: u64) -> [lower, higher] = version::version;
-    FEATURES(index: u64) -> [value] = version::features;
+    FEATURES(index: u64) -> [value] = features::features;
     RMM_CONFIG_SET(config: PhysAddr) = configuration::set;
     RMM_CONFIG_GET(config: PhysAddr) = configuration::get;
     RMM_ACTIVATE() = configuration::activate;
@@ -46,8 +46,6 @@ commands! {
         = rec::create;
     REC_DESTROY(rec: GranuleAddress) -> [handle, donate] = rec::destroy;
     REC_ENTER(rec: GranuleAddress, run: PhysAddr) = rec::enter, with no_live_sve;
-    PSCI_COMPLETE(calling: GranuleAddress, target_or_status: u64, status: u64)
-        = rec::psci_complete;
     RTT_CREATE(rd: GranuleAddress, rtt: GranuleAddress, ipa: u64, level: Level)
         = super::rtt::create;
     RTT_DESTROY(rd: GranuleAddress, ipa: u64, level: Level) -> [rtt, top] = super::rtt::destroy;

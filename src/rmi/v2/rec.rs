@@ -5,11 +5,9 @@
 use arrayvec::ArrayVec;
 
 use super::operation::{Operation, Stage, Work};
-use crate::abi::psci::SUCCESS;
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
 use crate::percpu::Cpu;
-use crate::psci;
 use crate::realm::rec::gic::GicOwner;
 use crate::realm::rec::lifecycle::{self, Retired};
 use crate::realm::rec::parameters::HostRecParameters;
@@ -90,29 +88,19 @@ pub(super) fn enter(
     run_page: PhysAddr,
     no_live_sve: bool,
 ) -> Outcome {
-    let entered = run::enter(&rmm.granules, cpu, rec, run_page, no_live_sve, GicOwner::Host);
+    let entered = run::enter(
+        &rmm.granules,
+        rmm.attestation(),
+        cpu,
+        rec,
+        run_page,
+        no_live_sve,
+        GicOwner::Host,
+    );
     entered.map_err(|error| match error {
         // The index does not tell states apart.
         EnterError::RealmNew | EnterError::RealmOff => Status::Realm(0),
         error => error.into(),
     })?;
-    Ok([])
-}
-
-/// RMI_PSCI_COMPLETE. Betas differ: the REC that the call is on comes before the host's answer, or
-/// is left to the RMM. No answer is the address of a granule.
-pub(super) fn psci_complete(
-    rmm: &Rmm<'_>,
-    cpu: &mut Cpu,
-    calling: GranuleAddress,
-    target_or_status: u64,
-    status: u64,
-) -> Outcome {
-    match GranuleAddress::new(PhysAddr::new(target_or_status)) {
-        Some(target) if target_or_status != SUCCESS => {
-            psci::complete_call(&rmm.granules, cpu, calling, target, status)?;
-        }
-        _ => psci::complete_named_call(&rmm.granules, cpu, calling, target_or_status)?,
-    }
     Ok([])
 }

@@ -5,34 +5,38 @@
 use rmm::attest::claims::{Claims, Profile};
 use rmm::attest::key::RealmKey;
 use rmm::attest::token::{CcaToken, Format, RealmToken};
-use rmm::realm::measurement::HashAlgorithm;
 use verifier::{Refused, verify};
 
 use super::SAMPLE_KEY;
 use super::platform_token::{TOKEN, platform_key};
 
+const SHA256: (&str, usize) = ("sha-256", 32);
 const CHALLENGE: [u8; 64] = [0xc4; 64];
 const PERSONALIZATION: [u64; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
-fn token(profile: Profile, algorithm: HashAlgorithm, format: Format, scalar: &[u8; 48]) -> Vec<u8> {
+fn token(
+    profile: Profile,
+    (algorithm, size): (&'static str, usize),
+    format: Format,
+    scalar: &[u8; 48],
+) -> Vec<u8> {
     let key = RealmKey::new(scalar).unwrap();
     let public = key.public().unwrap();
     let claims = Claims {
         profile,
-        challenge: &CHALLENGE,
+        challenge: &[0xc4c4_c4c4_c4c4_c4c4; 8],
         personalization: &PERSONALIZATION,
         algorithm,
-        initial: &[0x1111_1111_1111_1111; 8],
-        extensible: &[[2; 8], [3; 8], [4; 8], [5; 8]],
+        initial: &[0x11; 64][..size],
+        extensible: [&[2; 64][..size], &[3; 64][..size], &[4; 64][..size], &[5; 64][..size]],
         key: &public,
     };
     let mut realm = RealmToken::EMPTY;
     realm.build(&claims).unwrap();
     realm.set_signature(&key.sign(&realm.digest()).unwrap());
     let cca = CcaToken { platform: TOKEN, realm: realm.bytes(), format };
-    let mut bytes = vec![0; 4096];
-    let size = cca.read(0, &mut bytes);
-    bytes.truncate(size);
+    let mut bytes = Vec::new();
+    cca.read(0, 4096, |_, piece| bytes.extend_from_slice(piece));
     bytes
 }
 
@@ -40,11 +44,9 @@ fn token(profile: Profile, algorithm: HashAlgorithm, format: Format, scalar: &[u
 fn tokens_of_both_profiles_and_hashes_in_both_formats_are_verified_with_every_claim() {
     let v2 = Profile::Realm2_0 { instance: [1; 33], private_mec: true };
     for profile in [Profile::Realm1_0, v2] {
-        for (algorithm, name, size) in
-            [(HashAlgorithm::Sha256, "sha-256", 32), (HashAlgorithm::Sha512, "sha-512", 64)]
-        {
+        for (name, size) in [SHA256, ("sha-512", 64)] {
             for format in [Format::Tag399, Format::Tag907] {
-                let bytes = token(profile, algorithm, format, &SAMPLE_KEY);
+                let bytes = token(profile, (name, size), format, &SAMPLE_KEY);
                 let verified = verify(&bytes, &platform_key()).unwrap();
                 assert_eq!(verified.challenge, CHALLENGE);
                 let words = PERSONALIZATION.map(u64::to_le_bytes).concat();
@@ -52,8 +54,7 @@ fn tokens_of_both_profiles_and_hashes_in_both_formats_are_verified_with_every_cl
                 assert_eq!(verified.algorithm, name);
                 assert_eq!(verified.initial, vec![0x11; size]);
                 for (index, value) in verified.extensible.iter().zip(2..) {
-                    let words = [u64::to_le_bytes(value); 8].concat();
-                    assert_eq!(*index, words[..size]);
+                    assert_eq!(*index, vec![value; size]);
                 }
                 let (instance, mec) = match profile {
                     Profile::Realm1_0 => (None, None),
@@ -79,7 +80,7 @@ fn refuse_changes(bytes: &[u8], bits: impl Iterator<Item = usize>) {
 
 #[test]
 fn a_token_with_any_one_bit_changed_is_refused() {
-    let token = |format| token(Profile::Realm1_0, HashAlgorithm::Sha256, format, &SAMPLE_KEY);
+    let token = |format| token(Profile::Realm1_0, SHA256, format, &SAMPLE_KEY);
     let bytes = token(Format::Tag399);
     std::thread::scope(|scope| {
         for first in 0..2 {
@@ -101,6 +102,6 @@ fn a_token_with_any_one_bit_changed_is_refused() {
 
 #[test]
 fn a_realm_token_by_another_key_is_not_bound_to_the_platform_token() {
-    let bytes = token(Profile::Realm1_0, HashAlgorithm::Sha256, Format::Tag399, &[7; 48]);
+    let bytes = token(Profile::Realm1_0, SHA256, Format::Tag399, &[7; 48]);
     assert_eq!(verify(&bytes, &platform_key()), Err(Refused::Binding));
 }

@@ -2,12 +2,10 @@
 //! The objects of a Realm, and the commands on Realms and RECs called as the host calls them, on
 //! the model machine.
 
-mod calls;
 mod hostile;
 mod life;
 mod measurement;
 mod measurement_reference;
-mod operations;
 mod parameters;
 mod psci;
 mod refused;

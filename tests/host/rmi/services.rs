@@ -73,7 +73,8 @@ fn every_status_but_zero_is_a_refusal_that_leaves_the_granule_as_it_was() {
         (status::BAD_ADDRESS, Refusal::BadAddress),
         (status::BAD_PAS, Refusal::BadPas),
         (status::NO_MEMORY, Refusal::NoMemory),
-        (-6, Refusal::Other(-6)),
+        (-6, Refusal::Again),
+        (-7, Refusal::Other(-7)),
         (1, Refusal::Other(1)),
         (i64::MIN, Refusal::Other(i64::MIN)),
     ] {

@@ -50,7 +50,15 @@ pub mod program {
     pub const SET_RIPAS: u64 = 2;
     /// Asks for RIPAS of a range: base, top.
     pub const GET_RIPAS: u64 = 3;
+    /// Shows [`WORDS`](super::WORDS) words from an address on.
+    pub const READ_MEMORY: u64 = 4;
 }
+
+/// Words that a program gives.
+pub const WORDS: usize = 30;
+
+/// A page that the payload does not use: for tokens.
+pub const TOKEN_PAGE: u64 = BASE + 30 * 4096;
 
 /// Registers of a [`CALL`](command::CALL) that the host chooses and sees: X0 to X17.
 pub const CALL_REGISTERS: usize = 18;

@@ -47,6 +47,8 @@ pub struct Scenario {
     pub expected: Vec<String>,
     /// Regular expressions that no line may match.
     pub forbidden: Vec<String>,
+    /// What the log as a whole must hold.
+    pub judge: Option<fn(&[String]) -> anyhow::Result<()>>,
     /// Say in the log which functions the addresses in the RMM's reports are in.
     pub symbolized: bool,
     /// Run under a debugger that follows this script, from the root of the tree.
@@ -72,6 +74,7 @@ impl Scenario {
             expected: Vec::new(),
             // No scenario but those with deliberate faults may kill the RMM.
             forbidden: vec![r"\[RMM .*FATAL\]".into()],
+            judge: None,
             symbolized: false,
             debugger: None,
             time_limit: TIME_LIMIT,
@@ -98,6 +101,12 @@ impl Scenario {
     /// No line may match.
     pub fn forbid(mut self, pattern: impl Into<String>) -> Self {
         self.forbidden.push(pattern.into());
+        self
+    }
+
+    /// The log as a whole must pass `judge`.
+    pub fn judge(mut self, judge: fn(&[String]) -> anyhow::Result<()>) -> Self {
+        self.judge = Some(judge);
         self
     }
 

@@ -41,6 +41,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(faults::deaths());
     rows.extend(faults::holes());
     rows.extend(realms::realms());
+    rows.extend(attestation::tokens());
     rows.extend(debugger::debugger());
     rows.extend(faults::stack_use());
     rows.extend(boot::costs());

@@ -110,6 +110,9 @@ pub fn judge(scenario: &Scenario, run: Result<Run>) -> Verdict {
             Err(error) => complaints.push(error.to_string()),
         }
     }
+    if let Some(Err(error)) = scenario.judge.map(|judge| judge(&run.log)) {
+        complaints.push(format!("{error:#}"));
+    }
     Verdict { ending, complaints, log: run.log, duration: run.duration }
 }
 

@@ -3,6 +3,7 @@
 //! and checks.
 
 mod agreement;
+mod attestation;
 mod banks;
 mod boot;
 mod calls;
@@ -41,6 +42,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "boots", run: boot::boots },
     Scenario { name: "refused", run: boot::refused },
     Scenario { name: "boot-costs", run: boot::costs },
+    Scenario { name: "token", run: attestation::token },
     Scenario { name: "version", run: commands::version },
     Scenario { name: "features", run: commands::features },
     Scenario { name: "unknown", run: commands::unknown },

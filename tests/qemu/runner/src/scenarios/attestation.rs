@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Attestation: what EL3 gives at boot, and the tokens of Realms.
 
+use anyhow::{Context, Result, ensure};
+use verifier::{Verified, verify};
+
 use crate::scenario::Scenario;
 
 /// What EL3 may answer when the RMM asks for key and platform token. The RMM boots whatever it is,
@@ -38,4 +41,68 @@ pub fn platform() -> Vec<Scenario> {
         refused("attestation-key-short", "the key is too short", "the key is not one of P-384")
             .option("realm-key=short"),
     ]
+}
+
+/// The public half of the key that signs the platform token of the test EL3.
+const PLATFORM_KEY: &str = "04676f66e93c91d20d236dd6a22806d0ee1f86b2fae40f2bb774852ba237a030eb852f2137efa3202c4612294b992ec85cd0a44c97b6f8801b319ce564324c4f4b9b2c446deabeff84c77800aa2e1635ee51fb4b78972681212797b8c023162164";
+
+/// Tokens of Realms.
+pub fn tokens() -> Vec<Scenario> {
+    vec![
+        Scenario::new(
+            "token",
+            "token",
+            "a Realm gets tokens, which software that is not ours verifies",
+        )
+        .option("host-interrupts=1")
+        .instruction_count()
+        .judge(judge_tokens),
+    ]
+}
+
+fn bytes(digits: &str) -> Result<Vec<u8>> {
+    let pairs = (0..digits.len()).step_by(2);
+    let byte =
+        |at| Ok(u8::from_str_radix(digits.get(at..at + 2).context("digits are in pairs")?, 16)?);
+    pairs.map(byte).collect()
+}
+
+/// What follows `name` in the lines of the log that begin with it, one item for each run of lines.
+fn named(log: &[String], name: &str) -> Result<Vec<Vec<u8>>> {
+    let mut items: Vec<String> = Vec::new();
+    let mut continues = false;
+    for line in log {
+        match line.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")) {
+            Some(digits) if continues => items.last_mut().context("an item")?.push_str(digits),
+            Some(digits) => items.push(digits.into()),
+            None => {}
+        }
+        continues = line.starts_with(name);
+    }
+    items.iter().map(|digits| bytes(digits)).collect()
+}
+
+/// The host prints of each token what it must say, and then the token.
+fn judge_tokens(log: &[String]) -> Result<()> {
+    let expected = |name: &str| named(log, name);
+    let tokens = expected("token")?;
+    ensure!(!tokens.is_empty(), "no token in the log");
+    let key = bytes(PLATFORM_KEY)?;
+    let (challenges, values) = (expected("challenge")?, expected("RPV")?);
+    let measurements = [0, 1, 2, 3, 4].map(|index| expected(&format!("measurement {index}")));
+    for (number, token) in tokens.iter().enumerate() {
+        let Verified {
+            profile, challenge, personalization, algorithm, initial, extensible, ..
+        } = verify(token, &key).with_context(|| format!("token {number}"))?;
+        ensure!(profile == "tag:arm.com,2023:realm#1.0.0", "profile {profile}");
+        ensure!(algorithm == "sha-256", "algorithm {algorithm}");
+        ensure!(Some(&challenge) == challenges.get(number), "challenge of token {number}");
+        ensure!(Some(&personalization) == values.get(number), "RPV of token {number}");
+        for (value, read) in std::iter::once(&initial).chain(&extensible).zip(&measurements) {
+            let read = read.as_ref().ok().and_then(|read| read.get(number)).context("measured")?;
+            ensure!(read.starts_with(value), "measurement in token {number}");
+            ensure!(read.iter().skip(value.len()).all(|byte| *byte == 0), "zeros behind a hash");
+        }
+    }
+    Ok(())
 }

@@ -2,18 +2,19 @@
 //! Programs that the host has a REC run: each has a number in `realm_protocol` and a file here.
 
 mod config;
+mod memory;
 mod ripas;
 
 use rmm_test_firmware::realm_protocol::program;
 
-/// Words that a program gets and gives.
-pub const WORDS: usize = 30;
+pub use rmm_test_firmware::realm_protocol::WORDS;
 
 /// Runs a program. An unknown one gives all ones.
 pub fn run(number: u64, arguments: &[u64]) -> [u64; WORDS] {
     match number {
         program::CONFIG => config::run(),
         program::SET_RIPAS => ripas::set(arguments),
+        program::READ_MEMORY => memory::read(arguments),
         program::GET_RIPAS => ripas::get(arguments),
         _ => [!0; WORDS],
     }

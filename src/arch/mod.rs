@@ -16,6 +16,7 @@ pub mod interrupt;
 pub mod memory;
 
 pub mod recovery;
+pub mod sha2;
 pub mod simd;
 pub mod smc;
 pub mod speculation;

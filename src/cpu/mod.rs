@@ -11,6 +11,7 @@
 //! it, for reports.
 
 mod features;
+pub mod hash;
 mod index;
 pub mod pmu;
 pub mod simd;

@@ -52,7 +52,7 @@ pub fn open() {
 }
 
 /// Has `body` look at SIMD registers, with traps as they were after it.
-fn while_open<R>(body: impl FnOnce() -> R) -> R {
+pub fn while_open<R>(body: impl FnOnce() -> R) -> R {
     let traps = CPTR_EL2.get();
     open();
     let result = body();

@@ -4,10 +4,9 @@
 //! The Realm Initial Measurement starts as the hash of the parameters. Each command that adds
 //! something to the Realm extends it: it hashes a descriptor that holds the measurement so far.
 
-use sha2::digest::Output;
-use sha2::{Digest, Sha256, Sha512};
 use zerocopy::IntoBytes;
 
+use crate::cpu::hash::{HashFunction, Hasher, Sha256, Sha512};
 use crate::mem::GRANULE_WORDS;
 
 /// Measurement slots: the initial one and four that the Realm extends itself.
@@ -54,44 +53,43 @@ const PARAMETERS_SIZE: usize = 0x1000;
 /// zeros.
 fn hash(algorithm: HashAlgorithm, fields: &[(usize, &[u64])], size: usize) -> Measurement {
     match algorithm {
-        HashAlgorithm::Sha256 => measurement(&digest::<Sha256>(fields, size)),
-        HashAlgorithm::Sha512 => measurement(&digest::<Sha512>(fields, size)),
+        HashAlgorithm::Sha256 => digest::<Sha256, 64>(fields, size),
+        HashAlgorithm::Sha512 => digest::<Sha512, 128>(fields, size),
     }
 }
 
-fn digest<D: Digest>(fields: &[(usize, &[u64])], size: usize) -> Output<D> {
+fn digest<F: HashFunction<BLOCK>, const BLOCK: usize>(
+    fields: &[(usize, &[u64])],
+    size: usize,
+) -> Measurement {
     static ZEROS: [u8; PARAMETERS_SIZE] = [0; PARAMETERS_SIZE];
     let zeros = |from: usize, to: usize| &ZEROS[..to.saturating_sub(from).min(ZEROS.len())];
-    let mut digest = D::new();
+    let mut hasher = Hasher::<F, BLOCK>::default();
     let mut end = 0;
     for (offset, words) in fields {
-        digest.update(zeros(end, *offset));
-        digest.update(words.as_bytes());
+        hasher.update(zeros(end, *offset));
+        hasher.update(words.as_bytes());
         end = offset + size_of_val(*words);
     }
-    digest.update(zeros(end, size));
-    digest.finalize()
-}
-
-/// A digest, filled up with zeros.
-fn measurement(digest: &[u8]) -> Measurement {
-    let mut measurement = [0_u64; 8];
-    for (to, from) in measurement.as_mut_bytes().iter_mut().zip(digest) {
-        *to = *from;
-    }
-    measurement
+    hasher.update(zeros(end, size));
+    zerocopy::transmute!(hasher.finish())
 }
 
 /// Extends a measurement of the Realm's own: hashes it, as long as a hash is, with `value` behind it.
 pub fn extend(algorithm: HashAlgorithm, extended: &mut Measurement, value: &[u8]) {
-    fn digest<D: Digest>(before: &Measurement, value: &[u8]) -> Output<D> {
+    fn digest<F: HashFunction<BLOCK>, const BLOCK: usize>(
+        before: &Measurement,
+        value: &[u8],
+    ) -> Measurement {
         let before = before.as_bytes();
-        let before = before.get(..<D as Digest>::output_size()).unwrap_or(before);
-        D::new().chain_update(before).chain_update(value).finalize()
+        let mut hasher = Hasher::<F, BLOCK>::default();
+        hasher.update(before.get(..F::SIZE).unwrap_or(before));
+        hasher.update(value);
+        zerocopy::transmute!(hasher.finish())
     }
     *extended = match algorithm {
-        HashAlgorithm::Sha256 => measurement(&digest::<Sha256>(extended, value)),
-        HashAlgorithm::Sha512 => measurement(&digest::<Sha512>(extended, value)),
+        HashAlgorithm::Sha256 => digest::<Sha256, 64>(extended, value),
+        HashAlgorithm::Sha512 => digest::<Sha512, 128>(extended, value),
     };
 }
 

@@ -85,6 +85,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-power", run: calls::power },
     Scenario { name: "realm-simd", run: running_simd::simd },
     Scenario { name: "realm-sve", run: running_simd::sve },
+    Scenario { name: "hashing", run: running_simd::hashing },
     Scenario { name: "realm-pmu", run: running_pmu::pmu },
     Scenario { name: "realm-sessions", run: tables::sessions },
     Scenario { name: "interrupts", run: interrupts::interrupts },

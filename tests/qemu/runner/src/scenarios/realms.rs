@@ -67,6 +67,13 @@ pub fn realms() -> Vec<Scenario> {
         )
         .expect("^Realms have SVE with vectors of up to 256 bytes$"),
         Scenario::new(
+            "hashing",
+            "hashing",
+            "digests by instructions are those of sha2, and the host keeps its SIMD registers",
+        )
+        .self_test_image()
+        .expect("^2400 digests by instructions are right$"),
+        Scenario::new(
             "realm-pmu",
             "realm-pmu",
             "the PMU of the host and of a Realm are apart, and overflows are reported",

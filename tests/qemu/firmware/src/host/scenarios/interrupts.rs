@@ -16,7 +16,7 @@ use crate::{gic, smc};
 const TABLE: u64 = 512 * GRANULE;
 /// Instructions within which a command ends when an interrupt is pending: more than one measured
 /// entry takes, and less than two do.
-const BOUND: u64 = 13_000;
+const BOUND: u64 = 4_000;
 
 /// Long commands of the dialect of this run, with an interrupt pending and without.
 pub fn interrupts() {

@@ -11,6 +11,8 @@ use rmm_test_firmware::{read_register, say, write_register};
 
 use crate::check;
 use crate::guest::Guest;
+use crate::rmi::Status;
+use crate::scenarios::slots::request;
 
 /// Instructions of the payload.
 mod instruction {
@@ -204,4 +206,41 @@ fn at_length(length: u64) {
     }
     check::equal("EL1's greatest length is its own", id(instruction::GET_ZCR), 0xf);
     guest.destroy();
+}
+
+/// The RMM hashes by instructions while the host's registers are filled, at each vector length and in
+/// each mode.
+pub fn hashing() {
+    // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
+    unsafe { write_register!("cptr_el2", 0x2ff) };
+    isb();
+    // SAFETY: CPU 0 alone uses the buffers, and this function is not entered again meanwhile.
+    let [before, after] = unsafe { &mut *BUFFERS.0.get() };
+    let mut by_instructions = 0;
+    for (mark, (streaming, length)) in (1..).zip([(0, 0), (0, 1), (0, 15), (1, 0), (1, 15)]) {
+        // SAFETY: vector lengths of this image, and as in `round`.
+        unsafe {
+            write_register!("s3_4_c1_c2_0", length);
+            write_register!("s3_4_c1_c2_6", length);
+            write_register!("s3_3_c4_c2_2", streaming);
+            isb();
+            fill(mark * 0x21, streaming != 0);
+            show(before, streaming != 0);
+        }
+        let (status, result) = crate::rmi::self_test_for(&[request::HASH, 0x1234_5678 * mark]);
+        check::equal("digests are compared", status, Status::SUCCESS);
+        check::equal("and are those of sha2", result & 0xffff_ffff, 0);
+        let expected = if streaming == 0 { 800 } else { 0 };
+        check::equal("by instructions outside streaming mode", result >> 32, expected);
+        by_instructions += result >> 32;
+        // SAFETY: as above.
+        unsafe { show(after, streaming != 0) };
+        check::that("vectors are the host's", before.vectors == after.vectors);
+        check::that("and predicates", before.predicates == after.predicates);
+        check::equal("and the vector length", read_register!("s3_4_c1_c2_0"), length);
+        check::equal("and the mode", read_register!("s3_3_c4_c2_2"), streaming);
+    }
+    // SAFETY: back to what the image began with.
+    unsafe { write_register!("s3_3_c4_c2_2", 0) };
+    say!("{by_instructions} digests by instructions are right");
 }

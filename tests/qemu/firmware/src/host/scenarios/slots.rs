@@ -26,6 +26,7 @@ pub mod request {
     pub const WRITE_HOST: u64 = 0x108;
     pub const FILL: u64 = 0x109;
     pub const HOLDS: u64 = 0x10A;
+    pub const HASH: u64 = 0x10D;
 }
 
 /// The slots for Realm memory that are no group, by the numbers of their pages.

@@ -103,7 +103,7 @@ addr2line: tools ## name the functions in a fatal report: of a console log in LO
 	@target/tools/addr2line $(ELF) $(LOG)
 
 # Twice, because an instruction count has to repeat.
-MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions realm-instructions table-instructions \
+MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions realm-instructions table-instructions run-instructions \
 	xlat-costs lock-waits
 bench: setup-qemu images ## every figure, compared with docs/performance.md; BENCH=--update writes them there
 	for scenario in $(MEASURED) $(MEASURED); do $(SYSTEM) --show $$scenario || exit; done >build/figures.log

@@ -7,6 +7,7 @@
 
 use core::mem::MaybeUninit;
 
+use crate::abi::rmi_v1::{GPRS, MAX_LRS};
 use crate::address::{PhysAddr, native};
 use crate::arch::barrier;
 use crate::cpu::CpuIndex;
@@ -27,6 +28,10 @@ pub struct Cpu {
     pub host_simd: HostSimd,
     /// The host's PMU while a REC has it.
     pub host_pmu: PmuRegisters,
+    /// General registers of a host call, on their way between the host's page and the Realm's.
+    pub call_gprs: [u64; GPRS],
+    /// gicv3_hcr and gicv3_lrs of an entry that may yet be refused.
+    pub gic_entry: [u64; 1 + MAX_LRS],
 }
 
 /// What a CPU has of its own. Any bytes are one before [`init_all`].
@@ -90,6 +95,8 @@ impl CpuMemory {
             slots,
             host_simd: HostSimd::NONE,
             host_pmu: PmuRegisters::ZERO,
+            call_gprs: [0; GPRS],
+            gic_entry: [0; 1 + MAX_LRS],
         });
         Ok(context)
     }

@@ -73,3 +73,56 @@ pub unsafe fn write_device(address: u64, value: u32) {
             options(nostack, preserves_flags))
     };
 }
+
+/// Copies words that a Realm may write at the same time. Each is read once.
+pub fn copy_from_shared<const N: usize>(from: &[AtomicU64; N], to: &mut [u64; N]) {
+    #[cfg(target_os = "none")]
+    // SAFETY: reads as many words as there are; single copies of words are atomic, as relaxed loads.
+    unsafe {
+        copy_words::<N>(from.as_ptr().cast(), to.as_mut_ptr());
+    }
+    #[cfg(not(target_os = "none"))]
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = from.load(Ordering::Relaxed);
+    }
+}
+
+/// Copies words to where a Realm may read and write them at the same time. Each is written once.
+pub fn copy_to_shared<const N: usize>(from: &[u64; N], to: &[AtomicU64; N]) {
+    #[cfg(target_os = "none")]
+    // SAFETY: as above; atomics may be written through a shared reference.
+    unsafe {
+        copy_words::<N>(from.as_ptr(), to.as_ptr().cast_mut().cast());
+    }
+    #[cfg(not(target_os = "none"))]
+    for (from, to) in from.iter().zip(to) {
+        to.store(*from, Ordering::Relaxed);
+    }
+}
+
+/// Copies `N` words, two an instruction.
+///
+/// # Safety
+///
+/// As many words may be read at `from` and written at `to`.
+#[cfg(target_os = "none")]
+unsafe fn copy_words<const N: usize>(from: *const u64, to: *mut u64) {
+    // SAFETY: as the caller says.
+    unsafe {
+        core::arch::asm!(
+            ".set copy_offset, 0",
+            ".rept {pairs}",
+            "ldp {a}, {b}, [{from}, #copy_offset]",
+            "stp {a}, {b}, [{to}, #copy_offset]",
+            ".set copy_offset, copy_offset + 16",
+            ".endr",
+            ".rept {odd}",
+            "ldr {a}, [{from}, #copy_offset]",
+            "str {a}, [{to}, #copy_offset]",
+            ".endr",
+            pairs = const N / 2, odd = const N % 2,
+            from = in(reg) from, to = in(reg) to, a = out(reg) _, b = out(reg) _,
+            options(nostack, preserves_flags)
+        );
+    }
+}

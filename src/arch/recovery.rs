@@ -55,14 +55,19 @@ pub fn accesses() -> &'static [RecoverableAccess] {
 }
 
 /// An access instruction and, beside it, its entry of the table. The assembly around it goes on at
-/// its label 9 after an abort.
+/// its label 9 after an abort, or at the label that is named.
 #[cfg(target_os = "none")]
 macro_rules! recoverable {
     ($access:literal) => {
+        recoverable!($access, "9f")
+    };
+    ($access:literal, $resume:literal) => {
         concat!(
             "8: ",
             $access,
-            "\n.pushsection .recovery, \"a\"\n.word 8b - .\n.word 9f - .\n.popsection\n"
+            "\n.pushsection .recovery, \"a\"\n.word 8b - .\n.word ",
+            $resume,
+            " - .\n.popsection\n"
         )
     };
 }
@@ -171,7 +176,47 @@ pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), Aborted> 
     if aborted == 0 { Ok(()) } else { Err(Aborted) }
 }
 
-/// Zeroes `lines` of 64 bytes at virtual address `to`.
+/// Reads `N` words at virtual address `from`, each once, two an instruction.
+///
+/// # Errors
+///
+/// As for [`read_words`].
+///
+/// # Safety
+///
+/// As for [`read_words`].
+#[cfg(target_os = "none")]
+pub(super) unsafe fn read_array<const N: usize>(
+    from: u64,
+    words: &mut [u64; N],
+) -> Result<(), Aborted> {
+    let mut aborted = 0_u64;
+    // SAFETY: as in `read_words`.
+    unsafe {
+        core::arch::asm!(
+            ".set array_offset, 0",
+            ".rept {pairs}",
+            recoverable!("ldp {a}, {b}, [{from}, #array_offset]"),
+            "stp {a}, {b}, [{to}, #array_offset]",
+            ".set array_offset, array_offset + 16",
+            ".endr",
+            ".rept {odd}",
+            recoverable!("ldr {a}, [{from}, #array_offset]"),
+            "str {a}, [{to}, #array_offset]",
+            ".endr",
+            "b 7f",
+            "9: mov {aborted}, #1",
+            "7:",
+            pairs = const N / 2, odd = const N % 2,
+            from = in(reg) from, to = in(reg) words.as_mut_ptr(), a = out(reg) _, b = out(reg) _,
+            aborted = inout(reg) aborted,
+            options(nostack, preserves_flags)
+        );
+    }
+    if aborted == 0 { Ok(()) } else { Err(Aborted) }
+}
+
+/// Writes `N` words at virtual address `to`, two an instruction.
 ///
 /// # Errors
 ///
@@ -179,31 +224,107 @@ pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), Aborted> 
 ///
 /// # Safety
 ///
-/// The page of the Non-secure slot is mapped there, and the lines are all in it; `to` is a multiple
-/// of 64.
+/// As for [`read_words`].
 #[cfg(target_os = "none")]
-pub(super) unsafe fn zero_lines(to: u64, lines: u64) -> Result<(), Aborted> {
-    let mut fault = 0_u64;
-    // SAFETY: writes where the caller says that the host's memory is; a fault ends it at label 9.
+pub(super) unsafe fn write_array<const N: usize>(to: u64, words: &[u64; N]) -> Result<(), Aborted> {
+    // SAFETY: as in `write_words`; an abort goes on at the last operand.
     unsafe {
         core::arch::asm!(
-            "cbz {lines}, 7f",
-            "2:",
-            recoverable!("stp xzr, xzr, [{to}]"),
-            recoverable!("stp xzr, xzr, [{to}, #16]"),
-            recoverable!("stp xzr, xzr, [{to}, #32]"),
-            recoverable!("stp xzr, xzr, [{to}, #48]"),
-            "add {to}, {to}, #64",
-            "sub {lines}, {lines}, #1",
-            "cbnz {lines}, 2b",
-            "b 7f",
-            "9: mov {fault}, #1",
-            "7:",
-            to = inout(reg) to => _, lines = inout(reg) lines => _, fault = inout(reg) fault,
+            ".set array_offset, 0",
+            ".rept {pairs}",
+            "ldp {a}, {b}, [{from}, #array_offset]",
+            recoverable!("stp {a}, {b}, [{to}, #array_offset]", "{aborted}"),
+            ".set array_offset, array_offset + 16",
+            ".endr",
+            ".rept {odd}",
+            "ldr {a}, [{from}, #array_offset]",
+            recoverable!("str {a}, [{to}, #array_offset]", "{aborted}"),
+            ".endr",
+            pairs = const N / 2, odd = const N % 2,
+            from = in(reg) words.as_ptr(), to = in(reg) to, a = out(reg) _, b = out(reg) _,
+            aborted = label { return Err(Aborted) },
             options(nostack, preserves_flags)
         );
     }
-    if fault == 0 { Ok(()) } else { Err(Aborted) }
+    Ok(())
+}
+
+/// Writes two words at virtual address `to`.
+///
+/// # Errors
+///
+/// As for [`write_words`].
+///
+/// # Safety
+///
+/// As for [`read_words`].
+#[cfg(target_os = "none")]
+pub(super) unsafe fn write_pair(to: u64, [first, second]: [u64; 2]) -> Result<(), Aborted> {
+    // SAFETY: as in `write_words`; an abort goes on at the last operand.
+    unsafe {
+        core::arch::asm!(
+            recoverable!("stp {first}, {second}, [{to}]", "{aborted}"),
+            to = in(reg) to, first = in(reg) first, second = in(reg) second,
+            aborted = label { return Err(Aborted) },
+            options(nostack, preserves_flags)
+        );
+    }
+    Ok(())
+}
+
+/// Zeroes the half granule that is mapped at virtual address `half`, as [`zero_granule`] does.
+///
+/// # Errors
+///
+/// As for [`write_words`].
+///
+/// # Safety
+///
+/// The page of the Non-secure slot is mapped there, and `half` is one of its two halves.
+#[cfg(target_os = "none")]
+pub(super) unsafe fn zero_half(half: u64) -> Result<(), Aborted> {
+    use super::sysreg::{DCZID_EL0, fields};
+    use crate::address::GRANULE_SIZE;
+    use tock_registers::interfaces::Readable;
+
+    const HALF: u64 = GRANULE_SIZE / 2;
+    let mut aborted = 0_u64;
+    let block = 4 << DCZID_EL0.read(fields::DCZID_EL0::BS);
+    if block == USUAL_ZERO_BLOCK {
+        // SAFETY: 32 blocks of 64 bytes are the half; an abort ends it at label 9.
+        unsafe {
+            core::arch::asm!(
+                recoverable!("ldr xzr, [{at}]"),
+                ".rept 32",
+                recoverable!("dc zva, {at}"),
+                "add {at}, {at}, #64",
+                ".endr",
+                "b 7f",
+                "9: mov {aborted}, #1",
+                "7:",
+                at = inout(reg) half => _, aborted = inout(reg) aborted,
+                options(nostack, preserves_flags)
+            );
+        }
+    } else {
+        // SAFETY: as above, in words.
+        unsafe {
+            core::arch::asm!(
+                "2:",
+                recoverable!("stp xzr, xzr, [{at}]"),
+                "add {at}, {at}, #16",
+                "sub {count}, {count}, #1",
+                "cbnz {count}, 2b",
+                "b 7f",
+                "9: mov {aborted}, #1",
+                "7:",
+                at = inout(reg) half => _, count = inout(reg) HALF / 16 => _,
+                aborted = inout(reg) aborted,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+    if aborted == 0 { Ok(()) } else { Err(Aborted) }
 }
 
 /// Bytes that one DC ZVA zeroes where DCZID_EL0.BS is 4, as on the CPUs this firmware is for.

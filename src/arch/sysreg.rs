@@ -14,6 +14,7 @@ use tock_registers::interfaces::{Readable, Writeable};
 
 /// Defines a zero-sized handle for each register. The assembler's name is the encoding where it
 /// knows no other.
+// `nomem`: as in the architecture, a barrier orders an access to a register with accesses to memory.
 macro_rules! system_registers {
     ($($(#[$doc:meta])* $name:ident: $fields:ty = $encoding:literal;)*) => {$(
         $(#[$doc])*
@@ -33,7 +34,7 @@ macro_rules! system_registers {
                     // or control flow.
                     unsafe {
                         core::arch::asm!(concat!("mrs {0}, ", $encoding), out(reg) value,
-                            options(nostack, preserves_flags))
+                            options(nomem, nostack, preserves_flags))
                     };
                     value
                 }
@@ -52,7 +53,7 @@ macro_rules! system_registers {
                 // tested functions.
                 unsafe {
                     core::arch::asm!(concat!("msr ", $encoding, ", {0}"), in(reg) value,
-                        options(nostack, preserves_flags))
+                        options(nomem, nostack, preserves_flags))
                 };
                 #[cfg(not(target_os = "none"))]
                 crate::host::write_register(stringify!($name), value);

@@ -105,7 +105,30 @@ impl Window {
         }
     }
 
-    /// Zeroes `bytes` of the granule from byte `offset` on.
+    /// Reads `N` words of the granule from byte `offset` on, as [`ns_read`](Self::ns_read).
+    ///
+    /// # Errors
+    ///
+    /// As for [`ns_read`](Self::ns_read).
+    ///
+    /// # Safety
+    ///
+    /// As for [`ns_read`](Self::ns_read).
+    pub unsafe fn ns_read_array<const N: usize>(
+        self,
+        offset: u64,
+        words: &mut [u64; N],
+    ) -> Result<(), Aborted> {
+        #[cfg(not(target_os = "none"))]
+        return crate::host::ns_read(self.granule + offset, words);
+        #[cfg(target_os = "none")]
+        // SAFETY: as the caller says.
+        unsafe {
+            super::recovery::read_array(self.page + offset, words)
+        }
+    }
+
+    /// Writes `N` words to the granule from byte `offset` on.
     ///
     /// # Errors
     ///
@@ -113,18 +136,57 @@ impl Window {
     ///
     /// # Safety
     ///
-    /// The granule is mapped as Non-secure memory, `offset` and `bytes` are multiples of 64, and the
-    /// bytes are all in the granule.
-    pub unsafe fn ns_zero(self, offset: u64, bytes: u64) -> Result<(), Aborted> {
+    /// As for [`ns_read`](Self::ns_read).
+    pub unsafe fn ns_write_array<const N: usize>(
+        self,
+        offset: u64,
+        words: &[u64; N],
+    ) -> Result<(), Aborted> {
         #[cfg(not(target_os = "none"))]
-        return crate::host::ns_write(
-            self.granule + offset,
-            &vec![0; crate::address::native(bytes / 8)],
-        );
+        return crate::host::ns_write(self.granule + offset, words);
         #[cfg(target_os = "none")]
         // SAFETY: as the caller says.
         unsafe {
-            super::recovery::zero_lines(self.page + offset, bytes / 64)
+            super::recovery::write_array(self.page + offset, words)
+        }
+    }
+
+    /// Writes two words to the granule from byte `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ns_write`](Self::ns_write).
+    ///
+    /// # Safety
+    ///
+    /// As for [`ns_read`](Self::ns_read).
+    pub unsafe fn ns_write_pair(self, offset: u64, words: [u64; 2]) -> Result<(), Aborted> {
+        #[cfg(not(target_os = "none"))]
+        return crate::host::ns_write(self.granule + offset, &words);
+        #[cfg(target_os = "none")]
+        // SAFETY: as the caller says.
+        unsafe {
+            super::recovery::write_pair(self.page + offset, words)
+        }
+    }
+
+    /// Zeroes the second half of the granule.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ns_write`](Self::ns_write).
+    ///
+    /// # Safety
+    ///
+    /// The granule is mapped as Non-secure memory.
+    pub unsafe fn ns_zero_second_half(self) -> Result<(), Aborted> {
+        const HALF: u64 = crate::address::GRANULE_SIZE / 2;
+        #[cfg(not(target_os = "none"))]
+        return crate::host::ns_write(self.granule + HALF, &[0; crate::address::native(HALF / 8)]);
+        #[cfg(target_os = "none")]
+        // SAFETY: as the caller says.
+        unsafe {
+            super::recovery::zero_half(self.page + HALF)
         }
     }
 }

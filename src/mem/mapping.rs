@@ -51,7 +51,7 @@
 use core::marker::PhantomData;
 use core::sync::atomic::AtomicU64;
 
-use super::auxiliary::{AUXILIARY, AuxiliaryOf};
+use super::auxiliary::AUXILIARY;
 use super::slots::Slot;
 use crate::address::{GRANULE_SIZE, native};
 use crate::arch::window::{Aborted, Window};
@@ -108,6 +108,25 @@ impl<'m> MappedPage<'m> {
             panic!("a slot is in use, or cannot show its granule");
         }
         Self { page: &slot.page, granule }
+    }
+
+    /// Maps two granules with the barriers of one.
+    pub(super) fn new_pair(
+        [(slot, granule), (other_slot, other)]: [(&'m mut Slot, GranuleAddress); 2],
+    ) -> [Self; 2] {
+        let (to, other_to) = ((granule.get(), slot.template), (other.get(), other_slot.template));
+        // As in `new`.
+        if slot.page.map_with(to, &other_slot.page, other_to).is_err() {
+            panic!("a slot of a pair is in use, or cannot show its granule");
+        }
+        [Self { page: &slot.page, granule }, Self { page: &other_slot.page, granule: other }]
+    }
+
+    /// Unmaps this page and another, with the barriers of one. Neither may be dropped after it.
+    pub(super) fn unmap_with(&self, other: &Self) {
+        if self.page.unmap_with(other.page).is_err() {
+            panic!("a slot of a pair was unmapped already");
+        }
     }
 
     pub(super) fn window(&self) -> Window {
@@ -263,30 +282,4 @@ pub unsafe trait RunningContent: Content<State = Rec> {
 
     /// Its auxiliary granules.
     fn auxiliary(identity: &Self::Identity) -> &[GranuleAddress; AUXILIARY];
-}
-
-/// A REC that this CPU runs, mapped.
-#[derive(Debug)]
-#[must_use = "dropping the mapping unmaps the granule"]
-pub struct RunningMapping<'m> {
-    page: MappedPage<'m>,
-}
-
-impl<'m> RunningMapping<'m> {
-    /// Wraps a page that maps a REC which this CPU runs for `'m`.
-    pub(super) fn new(page: MappedPage<'m>) -> Self {
-        Self { page }
-    }
-
-    /// Identity, state, and the right to the auxiliary granules.
-    pub fn parts<T: RunningContent>(&mut self) -> (&T::Identity, &mut T::Running, AuxiliaryOf<'_>) {
-        let () = T::FITS;
-        let start = self.page.window().pointer().cast::<u8>();
-        // SAFETY: mapped, aligned and large enough (`FITS`), with the parts where `RunningContent`
-        // says. Nobody writes the identity. The state is this CPU's alone: `RunningRec` is unique,
-        // and what maps a locked REC does not look at the state while there is one.
-        let (identity, running): (&T::Identity, _) =
-            unsafe { (&*start.cast(), &mut *start.add(T::RUNNING_OFFSET).cast()) };
-        (identity, running, AuxiliaryOf::new(T::auxiliary(identity)))
-    }
 }

@@ -8,6 +8,7 @@ pub mod linker;
 pub mod low_va;
 mod mapping;
 mod ns_access;
+mod run_mapping;
 mod shared_buffer;
 pub mod slot_layout;
 mod slots;
@@ -16,10 +17,9 @@ mod work;
 pub use auxiliary::{
     AUXILIARY, AuxiliaryContent, AuxiliaryOf, AuxiliaryPart, AuxiliarySlots, RunningAuxiliary,
 };
-pub use mapping::{
-    Content, GRANULE_WORDS, Mapping, RunningContent, RunningMapping, RunningRec, SharedMapping,
-};
+pub use mapping::{Content, GRANULE_WORDS, Mapping, RunningContent, RunningRec, SharedMapping};
 pub use ns_access::{NsAccessError, NsMapping, NsSlot, words_of};
+pub use run_mapping::RunMapping;
 pub use shared_buffer::{LentBuffer, SHARED_BUFFER_SIZE, SharedBuffer};
 pub use slots::{Slot, SlotBuffer};
 pub use work::Work;

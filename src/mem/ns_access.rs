@@ -42,9 +42,14 @@ impl NsSlot {
         Self(slot)
     }
 
+    /// The slot.
+    pub(super) fn slot(&mut self) -> &mut Slot {
+        &mut self.0
+    }
+
     /// Maps the granule for several accesses.
     pub fn map(&mut self, granule: NsGranule) -> NsMapping<'_> {
-        NsMapping(MappedPage::new(&mut self.0, granule.address()))
+        NsMapping::new(MappedPage::new(&mut self.0, granule.address()))
     }
 
     /// Reads words of the granule from byte `offset` on, each once. The host may write them at the
@@ -125,7 +130,17 @@ impl NsSlot {
 #[must_use = "dropping the mapping unmaps the granule"]
 pub struct NsMapping<'m>(MappedPage<'m>);
 
-impl NsMapping<'_> {
+impl<'m> NsMapping<'m> {
+    /// Wraps a page that maps a granule of the host's with its attributes.
+    pub(super) const fn new(page: MappedPage<'m>) -> Self {
+        Self(page)
+    }
+
+    /// The page.
+    pub(super) const fn page(&self) -> &MappedPage<'m> {
+        &self.0
+    }
+
     /// As [`NsSlot::read`].
     ///
     /// # Errors
@@ -149,19 +164,55 @@ impl NsMapping<'_> {
         unsafe { self.0.window().ns_write(offset, words) }.map_err(|_| NsAccessError::Aborted)
     }
 
-    /// Zeroes `bytes` of the granule from byte `offset` on, both multiples of 64.
+    /// Reads a few words, as [`NsSlot::read`].
     ///
     /// # Errors
     ///
-    /// [`NsAccessError`]; some bytes may have been zeroed.
-    pub fn zero(&self, offset: u64, bytes: u64) -> Result<(), NsAccessError> {
-        if offset.checked_add(bytes).is_none_or(|end| end > GRANULE_SIZE)
-            || !(offset | bytes).is_multiple_of(64)
-        {
-            return Err(NsAccessError::Bounds);
-        }
-        // SAFETY: the page is mapped as Non-secure, and the bytes are all in it, in whole lines.
-        unsafe { self.0.window().ns_zero(offset, bytes) }.map_err(|_| NsAccessError::Aborted)
+    /// [`NsAccessError`]; some words may have been read.
+    pub fn read_array<const N: usize>(
+        &self,
+        offset: u64,
+        words: &mut [u64; N],
+    ) -> Result<(), NsAccessError> {
+        check(offset, N)?;
+        // SAFETY: as for `read`.
+        unsafe { self.0.window().ns_read_array(offset, words) }.map_err(|_| NsAccessError::Aborted)
+    }
+
+    /// Writes a few words, as [`NsSlot::write`].
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been written.
+    pub fn write_array<const N: usize>(
+        &self,
+        offset: u64,
+        words: &[u64; N],
+    ) -> Result<(), NsAccessError> {
+        check(offset, N)?;
+        // SAFETY: as for `read`.
+        unsafe { self.0.window().ns_write_array(offset, words) }.map_err(|_| NsAccessError::Aborted)
+    }
+
+    /// Writes two words, as [`NsSlot::write`].
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; one may have been written.
+    pub fn write_pair(&self, offset: u64, words: [u64; 2]) -> Result<(), NsAccessError> {
+        check(offset, words.len())?;
+        // SAFETY: as for `read`.
+        unsafe { self.0.window().ns_write_pair(offset, words) }.map_err(|_| NsAccessError::Aborted)
+    }
+
+    /// Zeroes the second half of the granule.
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError::Aborted`]; some of it may have been zeroed.
+    pub fn zero_second_half(&self) -> Result<(), NsAccessError> {
+        // SAFETY: the page is mapped as Non-secure.
+        unsafe { self.0.window().ns_zero_second_half() }.map_err(|_| NsAccessError::Aborted)
     }
 }
 

@@ -62,7 +62,7 @@
 //! ```
 
 use super::auxiliary::AuxiliarySlots;
-use super::mapping::{MappedPage, Mapping, RunningMapping, RunningRec, SharedMapping};
+use super::mapping::{MappedPage, Mapping, SharedMapping};
 use super::ns_access::NsSlot;
 use super::slot_layout::{self, SlotIndex};
 use crate::arch::barrier;
@@ -163,11 +163,6 @@ impl Slot {
         reference: &'m Reference<'_, S>,
     ) -> SharedMapping<'m, S> {
         SharedMapping::new(MappedPage::new(self, reference.address()))
-    }
-
-    /// Maps the REC that this CPU runs.
-    pub fn map_running<'m>(&'m mut self, running: &'m mut RunningRec<'_>) -> RunningMapping<'m> {
-        RunningMapping::new(MappedPage::new(self, running.address()))
     }
 }
 

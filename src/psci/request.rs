@@ -90,7 +90,7 @@ pub(super) fn affinity_info(
 
 /// SYSTEM_OFF, SYSTEM_RESET: no REC of the Realm is entered again.
 pub(super) fn system_off(caller: &mut Caller<'_, '_, '_>) -> Outcome {
-    caller.realm.with_descriptor(|realm| realm.state = RealmState::SystemOff);
+    caller.realm.with_descriptor(|realm| realm.set_state(RealmState::SystemOff));
     Ok(Answer::ReturnLater)
 }
 

@@ -69,10 +69,10 @@ pub fn activate(
     let rd = granules.lock::<Rd>(cpu.index, rd)?;
     let mut mapping = cpu.slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
-    if realm.state != RealmState::New {
+    if realm.state() != RealmState::New {
         return Err(RealmError::State);
     }
-    realm.state = RealmState::Active;
+    realm.set_state(RealmState::Active);
     Ok(())
 }
 
@@ -89,7 +89,7 @@ pub fn terminate(
     let rd = granules.lock::<Rd>(cpu.index, rd)?;
     let mut mapping = cpu.slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
-    realm.state = RealmState::Zombie;
+    realm.set_state(RealmState::Zombie);
     Ok(())
 }
 
@@ -109,7 +109,7 @@ pub fn destroy(
     let rd = granules.lock::<Rd>(cpu.index, rd)?;
     let mapping = cpu.slots.rd.map(&rd);
     let realm: &RealmDescriptor = mapping.get();
-    let (stage2, state) = (realm.stage2, realm.state);
+    let (stage2, state) = (realm.stage2, realm.state());
     drop(mapping);
     // Its references are its RECs, those of a root table its live entries.
     let rd = rd.into_unused().map_err(|_| RealmError::Live)?;

@@ -3,6 +3,7 @@
 //!
 //! `rmi` says how the host asks for it, and what it is told.
 
+pub mod epoch;
 pub mod features;
 pub mod lifecycle;
 pub mod measurement;

@@ -3,6 +3,7 @@
 //!
 //! It is read and written under the lock of that granule. The granule's references count the RECs.
 
+use super::epoch;
 use super::features::RealmFeatures;
 use super::measurement::{InitialMeasurement, MEASUREMENT_SLOTS, Measurement, extend};
 use super::parameters::RealmParameters;
@@ -34,8 +35,7 @@ pub enum RealmState {
 /// A Realm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RealmDescriptor {
-    /// Its state.
-    pub state: RealmState,
+    state: RealmState,
     /// The index of the next REC: how many have been created, destroyed ones included.
     pub next_rec: u16,
     /// The Realm Initial Measurement.
@@ -83,5 +83,18 @@ impl RealmDescriptor {
         let measurement = self.extensible_measurements.get_mut(index.checked_sub(1)?)?;
         extend(self.initial_measurement.algorithm(), measurement, value);
         Some(())
+    }
+
+    /// Its state.
+    pub const fn state(&self) -> RealmState {
+        self.state
+    }
+
+    /// Changes its state. RECs of a Realm that is switched off are not entered again.
+    pub fn set_state(&mut self, state: RealmState) {
+        self.state = state;
+        if state != RealmState::Active {
+            epoch::end(self.stage2.vmid);
+        }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn create(
     // The RD stays locked, because its measurement changes with the entry.
     let mut mapping = slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
-    if realm.state != RealmState::New {
+    if realm.state() != RealmState::New {
         return Err(Status::Realm(0).into());
     }
     let ipa = realm.stage2.protected_granule(ipa)?;

@@ -80,7 +80,7 @@ impl Features {
         let (register0, register1) = match dialect {
             Dialect::V1_0 => {
                 let hashes = 1 << field::HASH_SHA_256 | 1 << field::HASH_SHA_512;
-                let list_registers = GicFeatures::read().list_registers as u64 - 1;
+                let list_registers = GicFeatures::read().list_registers() as u64 - 1;
                 let recs = u64::from(MAX_RECS_ORDER) << field::MAX_RECS_ORDER;
                 (both | hashes | list_registers << field::GICV3_NUM_LRS | recs, 0)
             }

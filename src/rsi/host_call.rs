@@ -2,36 +2,48 @@
 //! RSI_HOST_CALL: a Realm passes general registers to the host and gets them back.
 
 use core::mem::offset_of;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::call::{Answer, Failure, Outcome, Status};
 use super::memory::missing;
 use crate::abi::rmi_v1::GPRS;
 use crate::abi::rsi::{RsiHostCall, status};
 use crate::address::{GRANULE_SIZE, Ipa};
+use crate::arch::memory::{copy_from_shared, copy_to_shared};
+use crate::mem::GRANULE_WORDS;
+use crate::realm::epoch::Learned;
 use crate::realm::rec::exit::Report;
 use crate::realm::rec::{PendingRequest, RecState};
 use crate::realm::running::{Caller, RunningRealm};
 use crate::realm::stage2::Stage2;
 
-/// The word of the structure at which the general registers begin.
-const FIRST_GPR: usize = offset_of!(RsiHostCall, gprs) / 8;
+// The general registers follow the word with the immediate.
+static_assertions::const_assert_eq!(offset_of!(RsiHostCall, gprs), size_of::<u64>());
 
 /// RSI_HOST_CALL.
 pub(super) fn call(caller: &mut Caller<'_, '_, '_>, address: u64) -> Outcome {
     let (page, first) = place(caller.realm.stage2(), address).ok_or(Status::Input)?;
     let gprs = &mut *caller.gprs;
-    let copied = caller.realm.memory.with_page(page, |words| {
-        let mut words = words.iter().skip(first).map(|word| word.load(Ordering::Relaxed));
-        let [b0, b1, ..] = words.next().unwrap_or(0).to_le_bytes();
-        for (to, from) in gprs.iter_mut().zip(words) {
-            *to = from;
-        }
+    let learned = &mut caller.state.learned;
+    let copied = caller.realm.memory.with_call_page(page, learned, |words| {
+        let Some((immediate, registers)) = parts(words, first) else { return 0 };
+        copy_from_shared(registers, gprs);
+        let [b0, b1, ..] = immediate.load(Ordering::Relaxed).to_le_bytes();
         u16::from_le_bytes([b0, b1])
     });
     let immediate = copied.map_err(|reason| missing(page, reason))?;
     caller.state.pending = PendingRequest::HostCall;
     Ok(Answer::Exit(Report::HostCall { immediate }))
+}
+
+/// The RsiHostCall that begins with word `first` of a page: the word with the immediate, and the
+/// general registers. It does not cross a page.
+fn parts(
+    words: &[AtomicU64; GRANULE_WORDS],
+    first: usize,
+) -> Option<(&AtomicU64, &[AtomicU64; GPRS])> {
+    let (immediate, registers) = words.get(first..)?.split_first()?;
+    Some((immediate, registers.first_chunk()?))
 }
 
 /// The page that an RsiHostCall is in, and the index of its first word there.
@@ -54,7 +66,8 @@ pub fn complete_host_call(
     state: &mut RecState,
     realm: &mut RunningRealm<'_, '_>,
 ) -> Result<(), Report> {
-    let result = match write(gprs, state.registers.x(1), realm) {
+    let address = state.registers.x(1);
+    let result = match write(gprs, address, &mut state.learned, realm) {
         Ok(()) => status::SUCCESS,
         Err(Failure::Status(status, _)) => status.word(),
         Err(Failure::Memory(report)) => return Err(report),
@@ -67,13 +80,14 @@ pub fn complete_host_call(
 fn write(
     gprs: &[u64; GPRS],
     address: u64,
+    learned: &mut Learned,
     realm: &mut RunningRealm<'_, '_>,
 ) -> Result<(), Failure> {
     // X1 was checked by the call, and nobody has changed it.
     let (page, first) = place(realm.stage2(), address).ok_or(Status::Input)?;
-    let written = realm.memory.with_page(page, |words| {
-        for (word, value) in words.iter().skip(first + FIRST_GPR).zip(gprs) {
-            word.store(*value, Ordering::Relaxed);
+    let written = realm.memory.with_call_page(page, learned, |words| {
+        if let Some((_, registers)) = parts(words, first) {
+            copy_to_shared(gprs, registers);
         }
     });
     written.map_err(|reason| missing(page, reason))

@@ -29,14 +29,16 @@ use crate::arch::sysreg::HCR_EL2;
 use crate::arch::sysreg::el1::ID_AA64PFR1_EL1;
 use crate::arch::sysreg::el1::{CPTR_EL2, MDCR_EL2, VSESR_EL2};
 use crate::attest::platform::Platform;
+use crate::cpu::CpuIndex;
 use crate::granule::state::{self, Rd};
 use crate::granule::{GranuleAddress, GranuleTable, LockError};
-use crate::mem::{NsAccessError, RunningRec, SlotBuffer};
+use crate::mem::{NsAccessError, RunMapping, RunningRec, Slot, SlotBuffer};
 use crate::percpu::Cpu;
+use crate::realm::epoch::{self, CallPage, Learned};
 use crate::realm::features::RealmFeatures;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec::exit::{Exit, ExitReason, Report};
-use crate::realm::rec::gic::{GicEntry, GicFeatures, GicOwner};
+use crate::realm::rec::gic::{self, GicFeatures, GicOwner};
 use crate::realm::rec::pmu::PmuOwner;
 use crate::realm::rec::simd::SimdOwner;
 use crate::realm::rec::syndrome::{ISV, Syndrome, class};
@@ -68,12 +70,6 @@ impl From<NsAccessError> for EnterError {
     fn from(_: NsAccessError) -> Self {
         Self::Input
     }
-}
-
-/// What the host says with an entry, read once and found valid.
-struct Entry {
-    flags: RecEnterFlags,
-    gic: GicEntry,
 }
 
 /// What a REC uses of this CPU during a run, each part from its first need on.
@@ -119,37 +115,37 @@ pub fn enter(
     let locked = granules.lock::<state::Rec>(cpu.index, rec)?;
     let mut running = RunningRec::new(&locked).map_err(|_| EnterError::Rec)?;
     drop(locked);
-    let Cpu { index, slots, host_simd, host_pmu } = cpu;
+    let Cpu { index, slots, host_simd, host_pmu, call_gprs: gprs, gic_entry } = cpu;
     let index = *index;
     let SlotBuffer { ns, rec, rec_aux, rd, rtt, realm_data, .. } = slots;
-    let mut mapping = rec.map_running(&mut running);
-    let (identity, state, auxiliary): (&RecIdentity, &mut RecState, _) = mapping.parts::<Rec>();
-    let page = ns.map(page);
-    let flags = record::read_flags(&page)?;
-    let locked = granules.lock::<Rd>(index, identity.realm)?;
-    let realm = rd.map(&locked).get::<RealmDescriptor>().state;
-    drop(locked);
-    match realm {
-        RealmState::New => return Err(EnterError::RealmNew),
-        RealmState::SystemOff | RealmState::Zombie => return Err(EnterError::RealmOff),
-        RealmState::Active => {}
-    }
+    let mut mapping = RunMapping::new(rec, &mut running, ns, page);
+    let (identity, state, auxiliary, page) = mapping.parts::<Rec>();
+    let flags = record::read_flags(page)?;
+    let news = learn(granules, index, rd, identity, &state.learned)?;
     if !state.runnable || state.pending.is_psci() {
         return Err(EnterError::Rec);
     }
     let features = GicFeatures::read();
-    let gic = match gic_owner {
-        GicOwner::Rmm => record::read_gic(&page, &features)?,
-        GicOwner::Host => GicEntry::read(&features),
-    };
-    if !gic.is_valid(&features) || !may_complete(flags, state, identity.stage2.protected_end()) {
+    match gic_owner {
+        GicOwner::Rmm => record::read_gic(page, features, gic_entry)?,
+        GicOwner::Host => gic::read_entry(gic_entry, features),
+    }
+    if !gic::is_valid_entry(gic_entry, features, gic_owner)
+        || !may_complete(flags, state, identity.stage2.protected_end())
+    {
         return Err(EnterError::Rec);
     }
-    let mut gprs = [0; GPRS];
-    let needed = if state.pending == PendingRequest::HostCall { GPRS } else { 1 };
-    record::read_gprs(&page, gprs.get_mut(..needed).unwrap_or_default())?;
-    let entry = Entry { flags, gic };
-
+    if state.pending == PendingRequest::HostCall {
+        record::read_gprs(page, gprs)?;
+    } else if matches!(state.last_exit.class(), class::DATA_ABORT | class::SYSTEM_REGISTER) {
+        let [gpr0, ..] = &mut *gprs;
+        *gpr0 = record::read_gpr0(page)?;
+    }
+    // From here on nothing is refused.
+    if let Some(learned) = news {
+        state.learned = learned;
+    }
+    state.gic.accept(gic_entry, features, gic_owner);
     let mut lent = Lent {
         realm: RunningRealm::new(
             granules,
@@ -163,9 +159,38 @@ pub fn enter(
         pmu: PmuOwner::host(host_pmu),
         features: identity.features,
     };
-    let report = complete(&entry, &gprs, state, &features, &mut lent.realm)
-        .unwrap_or_else(|| run_until_exit(flags, state, &features, &mut lent, &mut gprs));
-    Ok(record::write_exit(&page, &report, &gprs, &state.gic, &features, &state.timers, state.pmu)?)
+    let report = complete(flags, gprs, state, &mut lent.realm)
+        .unwrap_or_else(|| run_until_exit(flags, state, features, &mut lent, gprs));
+    Ok(record::write_exit(page, &report, gprs, &state.gic, features, &state.timers, state.pmu)?)
+}
+
+/// What is new to a REC of its Realm, whose RECs may run. The RD is locked for it only if something
+/// was taken from the Realm since `learned`.
+///
+/// # Errors
+///
+/// [`EnterError::RealmNew`], [`EnterError::RealmOff`].
+fn learn(
+    granules: &GranuleTable<'_>,
+    index: CpuIndex,
+    rd: &mut Slot,
+    identity: &RecIdentity,
+    learned: &Learned,
+) -> Result<Option<Learned>, EnterError> {
+    let epoch = epoch::now(identity.stage2.vmid);
+    if learned.epoch == epoch {
+        return Ok(None);
+    }
+    let locked = granules.lock::<Rd>(index, identity.realm)?;
+    let realm = rd.map(&locked).get::<RealmDescriptor>().state();
+    match realm {
+        RealmState::New => Err(EnterError::RealmNew),
+        RealmState::SystemOff | RealmState::Zombie => Err(EnterError::RealmOff),
+        RealmState::Active => {
+            let (vtcr, vttbr) = (identity.stage2.vtcr(), identity.stage2.vttbr());
+            Ok(Some(Learned { epoch, call_page: CallPage::None, vtcr, vttbr }))
+        }
+    }
 }
 
 /// Whether the host may complete the last exit in the way that the flags say.
@@ -184,18 +209,17 @@ fn may_complete(flags: RecEnterFlags, state: &RecState, protected_end: u64) -> b
 /// Completes what the last exit left open, in the REC's saved registers. `Some` if the REC leaves
 /// again before it has run.
 fn complete(
-    entry: &Entry,
+    flags: RecEnterFlags,
     gprs: &[u64; GPRS],
     state: &mut RecState,
-    features: &GicFeatures,
     realm: &mut RunningRealm<'_, '_>,
 ) -> Option<Report> {
     let last = core::mem::take(&mut state.last_exit);
     let [gpr0, ..] = *gprs;
-    if entry.flags.contains(RecEnterFlags::INJECT_SEA) {
+    if flags.contains(RecEnterFlags::INJECT_SEA) {
         let features = PstateFeatures::new(ID_AA64PFR1_EL1.get());
         inject(Injected::ExternalAbort(last), &mut state.registers, features);
-    } else if entry.flags.contains(RecEnterFlags::EMUL_MMIO) {
+    } else if flags.contains(RecEnterFlags::EMUL_MMIO) {
         let access = last.access();
         if !access.is_write {
             state.registers.set_x(access.register(), access.loaded(gpr0));
@@ -204,7 +228,6 @@ fn complete(
     } else if last.class() == class::SYSTEM_REGISTER && last.system_register().is_read() {
         state.registers.set_x(last.system_register().register(), gpr0);
     }
-    state.gic.accept(&entry.gic, features);
     match state.pending {
         PendingRequest::HostCall => {
             if let Err(report) = rsi::complete_host_call(gprs, state, realm) {
@@ -212,7 +235,7 @@ fn complete(
             }
         }
         PendingRequest::Ripas { .. } => {
-            rsi::complete_ripas_change(state, entry.flags.contains(RecEnterFlags::RIPAS_RESPONSE));
+            rsi::complete_ripas_change(state, flags.contains(RecEnterFlags::RIPAS_RESPONSE));
         }
         PendingRequest::None
         | PendingRequest::CpuOn { .. }
@@ -225,10 +248,13 @@ fn complete(
 fn run_until_exit(
     flags: RecEnterFlags,
     state: &mut RecState,
-    features: &GicFeatures,
+    features: GicFeatures,
     lent: &mut Lent<'_, '_>,
     gprs: &mut [u64; GPRS],
 ) -> Report {
+    if world::timers_to_report(state) {
+        return Report::Exception(Exit::new(ExitReason::Irq));
+    }
     let host = HostRegisters::save();
     world::load(lent.realm.identity, state, features);
     if lent.simd.is_needed_at_once(lent.features) {
@@ -258,9 +284,6 @@ fn run(
         serror: false,
     };
     loop {
-        if world::timers_changed(state.timers_reported) {
-            return Report::Exception(Exit::new(ExitReason::Irq));
-        }
         if state.serror {
             VSESR_EL2.set(state.vsesr);
         }
@@ -283,7 +306,7 @@ fn run(
             return report;
         }
         // A Realm that does nothing but take exceptions must not keep the host's interrupt waiting.
-        if interrupt::is_pending() {
+        if interrupt::is_pending() || world::timers_changed(state.timers_reported) {
             return Report::Exception(Exit::new(ExitReason::Irq));
         }
     }

@@ -7,13 +7,17 @@
 
 use core::mem::offset_of;
 
-use crate::abi::rmi_v1::{GPRS, MAX_LRS, RecEnter, RecEnterFlags, RecExit, RmiRecRun};
-
+use crate::abi::rmi_v1::{GPRS, RecEnter, RecEnterFlags, RecExit, RmiRecRun};
+use crate::address::{GRANULE_SIZE, native};
 use crate::mem::{NsAccessError, NsMapping};
 use crate::realm::rec::exit::{ExitReason, Report};
-use crate::realm::rec::gic::{GicEntry, GicFeatures, GicOwner, GicState};
+use crate::realm::rec::gic::{GicEntry, GicFeatures, GicOwner, GicState, USUAL_LISTS};
 use crate::realm::rec::pmu::PmuStatus;
 use crate::realm::rec::timer::Timers;
+
+// The exit half is zeroed as what it is: the second half of the page.
+static_assertions::const_assert_eq!(offset_of!(RmiRecRun, exit), native(GRANULE_SIZE) / 2);
+static_assertions::const_assert_eq!(size_of::<RecExit>(), native(GRANULE_SIZE) / 2);
 
 /// The byte offset of a field of the exit half in the page.
 macro_rules! exit_offset {
@@ -29,18 +33,30 @@ macro_rules! exit_offset {
 /// [`NsAccessError`].
 pub fn read_flags(page: &NsMapping<'_>) -> Result<RecEnterFlags, NsAccessError> {
     let mut flags = [0];
-    page.read(offset_of!(RecEnter, flags) as u64, &mut flags)?;
+    page.read_array(offset_of!(RecEnter, flags) as u64, &mut flags)?;
     let [flags] = flags;
     Ok(RecEnterFlags::from_bits_truncate(flags))
 }
 
-/// Reads the first `gprs.len()` general registers.
+/// Reads all general registers.
 ///
 /// # Errors
 ///
 /// [`NsAccessError`].
-pub fn read_gprs(page: &NsMapping<'_>, gprs: &mut [u64]) -> Result<(), NsAccessError> {
-    page.read(offset_of!(RecEnter, gprs) as u64, gprs)
+pub fn read_gprs(page: &NsMapping<'_>, gprs: &mut [u64; GPRS]) -> Result<(), NsAccessError> {
+    page.read_array(offset_of!(RecEnter, gprs) as u64, gprs)
+}
+
+/// Reads the first general register.
+///
+/// # Errors
+///
+/// [`NsAccessError`].
+pub fn read_gpr0(page: &NsMapping<'_>) -> Result<u64, NsAccessError> {
+    let mut gpr0 = [0];
+    page.read_array(offset_of!(RecEnter, gprs) as u64, &mut gpr0)?;
+    let [gpr0] = gpr0;
+    Ok(gpr0)
 }
 
 /// Reads what the host says of virtual interrupts, as far as there are list registers.
@@ -48,14 +64,17 @@ pub fn read_gprs(page: &NsMapping<'_>, gprs: &mut [u64]) -> Result<(), NsAccessE
 /// # Errors
 ///
 /// [`NsAccessError`].
-pub fn read_gic(page: &NsMapping<'_>, features: &GicFeatures) -> Result<GicEntry, NsAccessError> {
-    let mut words = [0; 1 + MAX_LRS];
-    page.read(
-        offset_of!(RecEnter, gicv3_hcr) as u64,
-        words.get_mut(..=features.list_registers).unwrap_or_default(),
-    )?;
-    let [hcr, list @ ..] = words;
-    Ok(GicEntry { owner: GicOwner::Rmm, hcr, list })
+pub fn read_gic(
+    page: &NsMapping<'_>,
+    features: GicFeatures,
+    entry: &mut GicEntry,
+) -> Result<(), NsAccessError> {
+    const GIC: u64 = offset_of!(RecEnter, gicv3_hcr) as u64;
+    const USUAL: usize = 1 + USUAL_LISTS;
+    match (features.list_registers(), entry.first_chunk_mut::<USUAL>()) {
+        (USUAL_LISTS, Some(words)) => page.read_array(GIC, words),
+        (lists, _) => page.read(GIC, entry.get_mut(..=lists).unwrap_or_default()),
+    }
 }
 
 /// Writes the exit half; `gprs` are those of a host call.
@@ -68,43 +87,46 @@ pub fn write_exit(
     report: &Report,
     gprs: &[u64; GPRS],
     gic: &GicState,
-    features: &GicFeatures,
+    features: GicFeatures,
     timers: &Timers,
     pmu: PmuStatus,
 ) -> Result<(), NsAccessError> {
-    page.zero(exit_offset!(exit_reason), size_of::<RecExit>() as u64)?;
-    let reason = |reason: ExitReason| page.write(exit_offset!(exit_reason), &[reason as u64]);
+    page.zero_second_half()?;
+    // What follows the reason is reserved, and 0.
+    let reason =
+        |reason: ExitReason| page.write_pair(exit_offset!(exit_reason), [reason as u64, 0]);
     match report {
         Report::Exception(exit) => {
             reason(exit.reason)?;
             if exit.esr != 0 {
-                page.write(exit_offset!(esr), &[exit.esr, exit.far, exit.hpfar])?;
-            }
-            if exit.gpr0 != 0 {
-                page.write(exit_offset!(gprs), &[exit.gpr0])?;
+                page.write_array(exit_offset!(esr), &[exit.esr, exit.far, exit.hpfar])?;
+                if exit.gpr0 != 0 {
+                    page.write_array(exit_offset!(gprs), &[exit.gpr0])?;
+                }
             }
         }
         Report::HostCall { immediate } => {
             reason(ExitReason::HostCall)?;
-            page.write(exit_offset!(imm), &[u64::from(*immediate)])?;
-            page.write(exit_offset!(gprs), gprs)?;
+            page.write_pair(exit_offset!(imm), [u64::from(*immediate), 0])?;
+            page.write_array(exit_offset!(gprs), gprs)?;
         }
         Report::Psci(gprs) => {
             reason(ExitReason::Psci)?;
-            page.write(exit_offset!(gprs), gprs)?;
+            page.write_array(exit_offset!(gprs), gprs)?;
         }
         Report::RipasChange { base, top, ripas } => {
             reason(ExitReason::RipasChange)?;
-            page.write(exit_offset!(ripas_base), &[*base, *top, *ripas])?;
+            page.write_array(exit_offset!(ripas_base), &[*base, *top, *ripas])?;
         }
     }
     if gic.owner == GicOwner::Rmm {
         write_gic(page, gic, features)?;
     }
     let (p, v) = (timers.physical, timers.virtual_);
-    page.write(exit_offset!(cntp_ctl), &[p.ctl, p.cval, v.ctl, v.cval])?;
+    page.write_pair(exit_offset!(cntp_ctl), [p.ctl, p.cval])?;
+    page.write_pair(exit_offset!(cntv_ctl), [v.ctl, v.cval])?;
     if pmu.has_overflowed {
-        page.write(exit_offset!(pmu_ovf_status), &[1])?;
+        page.write_pair(exit_offset!(pmu_ovf_status), [1, 0])?;
     }
     Ok(())
 }
@@ -113,12 +135,13 @@ pub fn write_exit(
 fn write_gic(
     page: &NsMapping<'_>,
     gic: &GicState,
-    features: &GicFeatures,
+    features: GicFeatures,
 ) -> Result<(), NsAccessError> {
-    let mut words = [0; 1 + MAX_LRS];
-    let [hcr, list @ ..] = &mut words;
-    *hcr = gic.reported_hcr();
-    *list = gic.list;
-    page.write(exit_offset!(gicv3_hcr), words.get(..=features.list_registers).unwrap_or_default())?;
-    page.write(exit_offset!(gicv3_misr), &[gic.misr, gic.vmcr])
+    let list = gic.list.get(..features.list_registers()).unwrap_or_default();
+    let [first, ..] = gic.list;
+    page.write_pair(exit_offset!(gicv3_hcr), [gic.reported_hcr(), first])?;
+    if list.iter().any(|register| *register != 0) {
+        page.write(exit_offset!(gicv3_lrs), list)?;
+    }
+    page.write_pair(exit_offset!(gicv3_misr), [gic.misr, gic.vmcr])
 }

@@ -26,8 +26,7 @@ pub(super) struct HostRegisters {
 impl HostRegisters {
     /// Reads them. The host's counters stop: they do not count a Realm.
     pub(super) fn save() -> Self {
-        let mut el1 = El1Registers::ZERO;
-        el1.save();
+        let el1 = El1Registers::read();
         let pmcr = PMCR_EL0.get();
         PMCR_EL0.set(pmcr & !PMCR_E);
         Self { el1, timers: Timers::save(), pmcr }
@@ -42,45 +41,43 @@ impl HostRegisters {
 }
 
 /// Puts the registers of a REC into the CPU, with the controls under which it runs.
-pub(super) fn load(identity: &RecIdentity, state: &RecState, features: &GicFeatures) {
-    let stage2 = &identity.stage2;
-    VTCR_EL2.set(stage2.vtcr());
-    VTTBR_EL2.set(stage2.vttbr());
+pub(super) fn load(identity: &RecIdentity, state: &RecState, features: GicFeatures) {
+    VTCR_EL2.set(state.learned.vtcr);
+    VTTBR_EL2.set(state.learned.vttbr);
     VMPIDR_EL2.set(vmpidr(identity.mpidr.get()));
     VPIDR_EL2.set(MIDR_EL1.get());
-    CNTVOFF_EL2.set(0);
     MDCR_EL2.set(mdcr(PMCR_EL0.get() >> PMCR_N & 0x1f, false));
     CPTR_EL2.set(cptr(OpenSimd::None));
-    HSTR_EL2.set(0);
+    // The fine-grained traps are zero since boot: they trap every register and instruction of a
+    // feature that has a trap of its own. None of them is switched.
     HCRX_EL2.set(controls::hcrx());
-    // Zero traps every register and instruction of a feature that has a fine-grained trap of its
-    // own: none of them is switched.
-    HFGRTR_EL2.set(0);
-    HFGWTR_EL2.set(0);
-    HFGITR_EL2.set(0);
-    HDFGRTR_EL2.set(0);
-    HDFGWTR_EL2.set(0);
     VDISR_EL2.set(state.registers.vdisr);
     state.registers.el1.restore();
     CNTHCTL_EL2.set(cnthctl(state.timers.asserted()));
     state.timers.restore();
     state.gic.restore(features);
-    // The timers' outputs, and the interrupts that the GIC makes of them, are those of the REC.
-    barrier::isb();
 }
 
 /// Takes the registers of a REC out of the CPU, and leaves nothing of it there that the host could
 /// read.
-pub(super) fn unload(state: &mut RecState, features: &GicFeatures) {
+pub(super) fn unload(state: &mut RecState, features: GicFeatures) {
     state.timers = Timers::save();
     state.timers_reported = state.timers.asserted();
-    state.gic.save(features);
+    state.gic.take(features);
     state.registers.el1.save();
     state.registers.vdisr = VDISR_EL2.get();
     VDISR_EL2.set(0);
     VSESR_EL2.set(0);
     CPTR_EL2.set(0);
     HCR_EL2.set(controls::hcr_of_rmm());
+}
+
+/// Brings the timers of a REC that is not in the CPU up to date. Whether the host has to be told of
+/// an output.
+pub(super) fn timers_to_report(state: &mut RecState) -> bool {
+    state.timers.update();
+    let now = state.timers.asserted();
+    core::mem::replace(&mut state.timers_reported, now) != now
 }
 
 /// Masks each timer whose output is asserted. Whether an output is not as it was last reported to

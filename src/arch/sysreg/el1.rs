@@ -64,6 +64,8 @@ system_registers! {
     CNTV_CTL_EL02: () = "cntv_ctl_el02";
     /// EL1 virtual timer: compare value.
     CNTV_CVAL_EL02: () = "cntv_cval_el02";
+    /// The counter.
+    CNTPCT_EL0: () = "cntpct_el0";
     /// Offset of the virtual counter.
     CNTVOFF_EL2: () = "cntvoff_el2";
     /// Counters and timers of lower levels, in the layout of E2H = 1.

@@ -4,7 +4,7 @@
 
 /// RmiRecExitReason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
+#[repr(u64)]
 pub enum ExitReason {
     /// A synchronous exception.
     #[default]

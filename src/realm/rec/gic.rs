@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The virtual interrupt controller of a REC (GICv3 architecture (IHI 0069 H.b) 12.4). In RMI 1.0
-//! the host gives list registers with each entry and gets them back with each exit; in RMI 2.0 it
-//! has them in the CPU.
+//! The virtual interrupt controller of a REC (RMI 1.0): the host gives list registers with each
+//! entry and gets them back with each exit (GICv3 architecture (IHI 0069 H.b) 12.4).
 
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -35,43 +34,50 @@ pub enum GicOwner {
     Host = 1,
 }
 
-/// What this CPU implements.
+/// What this CPU implements, as ICH_VTR_EL2 says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GicFeatures {
-    /// List registers, 1 to 16.
-    pub list_registers: usize,
-    /// Bits of a priority.
-    pub priority_bits: u64,
-    /// Active priority registers of each group: 1, 2 or 4.
-    pub active_priorities: usize,
-    /// The first INTID that there is not.
-    pub intid_end: u64,
-    /// Extended PPIs and SPIs.
-    pub extended_range: bool,
-}
+pub struct GicFeatures(u64);
 
 impl GicFeatures {
-    /// From ICH_VTR_EL2 and ICC_CTLR_EL1.
-    pub const fn new(vtr: u64, icc_ctlr: u64) -> Self {
-        const EXT_RANGE: u64 = 1 << 19;
-        let preemption_bits = (vtr >> 26 & 7) + 1;
-        Self {
-            list_registers: native(vtr & 0xf) + 1,
-            priority_bits: (vtr >> 29 & 7) + 1,
-            active_priorities: match preemption_bits {
-                7.. => 4,
-                6 => 2,
-                _ => 1,
-            },
-            intid_end: if vtr >> 23 & 7 == 0 { 1 << 16 } else { 1 << 24 },
-            extended_range: icc_ctlr & EXT_RANGE != 0,
+    /// From ICH_VTR_EL2.
+    pub const fn new(vtr: u64) -> Self {
+        Self(vtr)
+    }
+
+    /// Reads the register of this CPU.
+    pub fn read() -> Self {
+        Self(ICH_VTR_EL2.get())
+    }
+
+    /// List registers, 1 to 16.
+    pub const fn list_registers(self) -> usize {
+        native(self.0 & 0xf) + 1
+    }
+
+    /// Bits of a priority.
+    const fn priority_bits(self) -> u64 {
+        (self.0 >> 29 & 7) + 1
+    }
+
+    /// Active priority registers of each group: 1, 2 or 4.
+    const fn active_priorities(self) -> usize {
+        match (self.0 >> 26 & 7) + 1 {
+            7.. => 4,
+            6 => 2,
+            _ => 1,
         }
     }
 
-    /// Reads the registers of this CPU.
-    pub fn read() -> Self {
-        Self::new(ICH_VTR_EL2.get(), ICC_CTLR_EL1.get())
+    /// The first INTID that there is not.
+    const fn intid_end(self) -> u64 {
+        if self.0 >> 23 & 7 == 0 { 1 << 16 } else { 1 << 24 }
     }
+}
+
+/// Whether there are extended PPIs and SPIs (ICC_CTLR_EL1.ExtRange).
+fn has_extended_range() -> bool {
+    const EXT_RANGE: u64 = 1 << 19;
+    ICC_CTLR_EL1.get() & EXT_RANGE != 0
 }
 
 /// A virtual interrupt as a list register holds it.
@@ -95,74 +101,19 @@ impl ListRegister {
 
     /// Whether a host may have it loaded: inactive, or without a physical interrupt and with fields
     /// that are implemented.
-    pub const fn is_valid(self, features: &GicFeatures) -> bool {
+    pub fn is_valid(self, features: GicFeatures) -> bool {
         let priority = self.0 >> 48 & 0xff;
         let intid = self.intid();
-        let exists = intid < 1020
-            || (intid >= 8192 && intid < features.intid_end)
-            || (features.extended_range
-                && ((intid >= 1056 && intid < 1120) || (intid >= 4096 && intid < 5120)));
+        let exists = || match intid {
+            0..1020 => true,
+            1056..1120 | 4096..5120 => has_extended_range(),
+            8192.. => intid < features.intid_end(),
+            _ => false,
+        };
         self.is_inactive()
             || (self.0 & (Self::HW | Self::PINTID_REFUSED) == 0
-                && priority & (0xff >> features.priority_bits) == 0
-                && exists)
-    }
-}
-
-/// Reads as many of these registers as there are places.
-macro_rules! read_registers {
-    ($to:expr; $($register:ident)*) => {{
-        let mut places = $to.iter_mut();
-        'all: {
-            $(let Some(place) = places.next() else { break 'all };
-            *place = $register.get();)*
-        }
-    }};
-}
-
-/// Writes as many of these registers as there are values.
-macro_rules! write_registers {
-    ($from:expr; $($register:ident)*) => {{
-        let mut values = $from.iter();
-        'all: {
-            $(let Some(value) = values.next() else { break 'all };
-            $register.set(*value);)*
-        }
-    }};
-}
-
-/// What the host says of the virtual interrupts of a REC that it enters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GicEntry {
-    /// Whether that is in the run page, or in registers.
-    pub owner: GicOwner,
-    /// gicv3_hcr.
-    pub hcr: u64,
-    /// gicv3_lrs, of which as many count as there are list registers.
-    pub list: [u64; MAX_LIST_REGISTERS],
-}
-
-impl GicEntry {
-    /// Reads what the host has loaded into this CPU.
-    pub fn read(features: &GicFeatures) -> Self {
-        let mut list = [0; MAX_LIST_REGISTERS];
-        read_list(&mut list, features);
-        Self { owner: GicOwner::Host, hcr: ICH_HCR_EL2.get(), list }
-    }
-
-    /// Whether the host may enter a REC with this.
-    pub fn is_valid(&self, features: &GicFeatures) -> bool {
-        let list = self.list.get(..features.list_registers).unwrap_or(&self.list);
-        let active = |list: &&u64| !ListRegister(**list).is_inactive();
-        // What the host has in the register is its own, but for what `restore` adds.
-        (self.owner == GicOwner::Host || self.hcr & !HCR_OF_HOST == 0)
-            && list.iter().all(|list| ListRegister(*list).is_valid(features))
-            && list.iter().enumerate().filter(|(_, list)| active(list)).all(|(index, first)| {
-                let others = list.iter().skip(index + 1).filter(active);
-                let same =
-                    |other: &u64| ListRegister(*other).intid() == ListRegister(*first).intid();
-                !others.clone().any(same)
-            })
+                && priority & (0xff >> features.priority_bits()) == 0
+                && exists())
     }
 }
 
@@ -178,7 +129,7 @@ pub struct GicState {
     pub vmcr: u64,
     /// ICH_MISR_EL2 as it was when the REC last left.
     pub misr: u64,
-    /// List registers.
+    /// List registers: the host gives them with each entry. Those beyond what is implemented are 0.
     pub list: [u64; MAX_LIST_REGISTERS],
     /// ICH_AP0R0_EL2 and up.
     active_0: [u64; MAX_ACTIVE_PRIORITIES],
@@ -186,17 +137,80 @@ pub struct GicState {
     active_1: [u64; MAX_ACTIVE_PRIORITIES],
 }
 
+fn read_register(register: &impl Readable<T = u64>, place: &mut u64) {
+    *place = register.get();
+}
+
+fn restore_register(register: &impl Writeable<T = u64>, value: &u64) {
+    register.set(*value);
+}
+
+/// Reads a register and leaves zero.
+fn take_register(register: &(impl Readable<T = u64> + Writeable<T = u64>), place: &mut u64) {
+    *place = register.get();
+    register.set(0);
+}
+
+/// Calls a function with each of the first `$count` registers and its word in `$words`. Counts that
+/// CPUs usually have, which begin the list, are without a branch for each register.
+macro_rules! implemented {
+    ($count:expr, [1]: $words:expr => $act:ident, $first:ident $($register:ident)*) => {{
+        let [first, rest @ ..] = $words;
+        $act(&$first, first);
+        if $count > 1 {
+            implemented!(@each $count - 1, rest => $act, $($register)*);
+        }
+    }};
+    ($count:expr, [4]: $words:expr => $act:ident,
+        $first:ident $second:ident $third:ident $fourth:ident $($register:ident)*) => {{
+        if $count == 4 {
+            let [first, second, third, fourth, ..] = $words;
+            $act(&$first, first);
+            $act(&$second, second);
+            $act(&$third, third);
+            $act(&$fourth, fourth);
+        } else {
+            implemented!(@each $count, $words => $act,
+                $first $second $third $fourth $($register)*);
+        }
+    }};
+    (@each $count:expr, $words:expr => $act:ident, $($register:ident)*) => {{
+        let mut words = $words.into_iter().take($count);
+        'all: {
+            $(let Some(word) = words.next() else { break 'all };
+            $act(&$register, word);)*
+        }
+    }};
+}
+
+/// As `implemented`, for the list registers.
+macro_rules! list_registers {
+    ($count:ident: $words:expr => $act:ident) => {
+        implemented!($count, [4]: $words => $act,
+            ICH_LR0_EL2 ICH_LR1_EL2 ICH_LR2_EL2 ICH_LR3_EL2 ICH_LR4_EL2 ICH_LR5_EL2 ICH_LR6_EL2
+            ICH_LR7_EL2 ICH_LR8_EL2 ICH_LR9_EL2 ICH_LR10_EL2 ICH_LR11_EL2 ICH_LR12_EL2
+            ICH_LR13_EL2 ICH_LR14_EL2 ICH_LR15_EL2)
+    };
+}
+
 impl GicState {
-    /// Takes over what the host says, which is valid.
-    pub fn accept(&mut self, entry: &GicEntry, features: &GicFeatures) {
-        self.owner = entry.owner;
-        if self.owner == GicOwner::Host {
-            self.hcr = entry.hcr;
+    /// Takes over what the host gives, which is valid.
+    pub fn accept(&mut self, [hcr, list @ ..]: &GicEntry, features: GicFeatures, owner: GicOwner) {
+        self.owner = owner;
+        if owner == GicOwner::Host {
+            self.hcr = *hcr;
             return;
         }
-        self.hcr = (self.hcr & HCR_EOI_COUNT) | entry.hcr;
-        for (index, (to, from)) in self.list.iter_mut().zip(entry.list).enumerate() {
-            *to = if index < features.list_registers { from } else { 0 };
+        self.hcr = (self.hcr & HCR_EOI_COUNT) | hcr;
+        let lists = features.list_registers();
+        if lists == USUAL_LISTS {
+            // One by one: a copy of all four is a call of `memcpy`.
+            let ([a, b, c, d, ..], [e, f, g, h, ..]) = (&mut self.list, list);
+            (*a, *b, *c, *d) = (*e, *f, *g, *h);
+        } else {
+            for (to, from) in self.list.iter_mut().zip(list).take(lists) {
+                *to = *from;
+            }
         }
     }
 
@@ -206,20 +220,18 @@ impl GicState {
     }
 
     /// Loads the registers of this CPU.
-    pub fn restore(&self, features: &GicFeatures) {
+    pub fn restore(&self, features: GicFeatures) {
         if self.owner == GicOwner::Host {
             ICH_HCR_EL2.set(self.hcr | HCR_DVIM);
             return;
         }
-        let aprs = features.active_priorities;
-        write_registers!(self.active_0.get(..aprs).unwrap_or_default();
+        let (aprs, lists) = (features.active_priorities(), features.list_registers());
+        let (active_0, active_1) = (&self.active_0, &self.active_1);
+        implemented!(aprs, [1]: active_0 => restore_register,
             ICH_AP0R0_EL2 ICH_AP0R1_EL2 ICH_AP0R2_EL2 ICH_AP0R3_EL2);
-        write_registers!(self.active_1.get(..aprs).unwrap_or_default();
+        implemented!(aprs, [1]: active_1 => restore_register,
             ICH_AP1R0_EL2 ICH_AP1R1_EL2 ICH_AP1R2_EL2 ICH_AP1R3_EL2);
-        write_registers!(self.list.get(..features.list_registers).unwrap_or_default();
-            ICH_LR0_EL2 ICH_LR1_EL2 ICH_LR2_EL2 ICH_LR3_EL2 ICH_LR4_EL2 ICH_LR5_EL2 ICH_LR6_EL2
-            ICH_LR7_EL2 ICH_LR8_EL2 ICH_LR9_EL2 ICH_LR10_EL2 ICH_LR11_EL2 ICH_LR12_EL2
-            ICH_LR13_EL2 ICH_LR14_EL2 ICH_LR15_EL2);
+        list_registers!(lists: &self.list => restore_register);
         ICH_VMCR_EL2.set(self.vmcr);
         let host_bits = self.hcr & (HCR_EOI_COUNT | HCR_OF_HOST);
         ICH_HCR_EL2.set(host_bits | HCR_EN | HCR_VSGI_EOI_COUNT | HCR_DVIM);
@@ -227,76 +239,78 @@ impl GicState {
 
     /// Reads the registers of this CPU and turns the virtual interface off. MISR is read before: a
     /// maintenance interrupt drops with En. What is not the host's is zeroed.
-    pub fn save(&mut self, features: &GicFeatures) {
+    pub fn take(&mut self, features: GicFeatures) {
         if self.owner == GicOwner::Host {
             // The host reads what has become of its interrupts. DVIM is as it had it.
             let added = HCR_DVIM & !self.hcr;
             ICH_HCR_EL2.set(ICH_HCR_EL2.get() & !(added | HCR_EN));
             return;
         }
-        let aprs = features.active_priorities;
-        read_registers!(self.active_0.get_mut(..aprs).unwrap_or_default();
-            ICH_AP0R0_EL2 ICH_AP0R1_EL2 ICH_AP0R2_EL2 ICH_AP0R3_EL2);
-        read_registers!(self.active_1.get_mut(..aprs).unwrap_or_default();
-            ICH_AP1R0_EL2 ICH_AP1R1_EL2 ICH_AP1R2_EL2 ICH_AP1R3_EL2);
-        read_list(&mut self.list, features);
         self.vmcr = ICH_VMCR_EL2.get();
         self.misr = ICH_MISR_EL2.get();
         self.hcr = ICH_HCR_EL2.get();
         ICH_HCR_EL2.set(0);
-        clear(features);
+        let (aprs, lists) = (features.active_priorities(), features.list_registers());
+        let (active_0, active_1) = (&mut self.active_0, &mut self.active_1);
+        implemented!(aprs, [1]: active_0 => take_register,
+            ICH_AP0R0_EL2 ICH_AP0R1_EL2 ICH_AP0R2_EL2 ICH_AP0R3_EL2);
+        implemented!(aprs, [1]: active_1 => take_register,
+            ICH_AP1R0_EL2 ICH_AP1R1_EL2 ICH_AP1R2_EL2 ICH_AP1R3_EL2);
+        list_registers!(lists: &mut self.list => take_register);
     }
 }
 
-/// Reads the list registers of this CPU.
-fn read_list(list: &mut [u64; MAX_LIST_REGISTERS], features: &GicFeatures) {
-    read_registers!(list.get_mut(..features.list_registers).unwrap_or_default();
-        ICH_LR0_EL2 ICH_LR1_EL2 ICH_LR2_EL2 ICH_LR3_EL2 ICH_LR4_EL2 ICH_LR5_EL2 ICH_LR6_EL2
-        ICH_LR7_EL2 ICH_LR8_EL2 ICH_LR9_EL2 ICH_LR10_EL2 ICH_LR11_EL2 ICH_LR12_EL2
-        ICH_LR13_EL2 ICH_LR14_EL2 ICH_LR15_EL2);
+/// gicv3_hcr of an entry, and gicv3_lrs, of which as many count as there are list registers.
+pub type GicEntry = [u64; 1 + MAX_LIST_REGISTERS];
+
+/// List registers that CPUs usually have.
+pub const USUAL_LISTS: usize = 4;
+
+/// Reads what the host has loaded into this CPU.
+pub fn read_entry([hcr, list @ ..]: &mut GicEntry, features: GicFeatures) {
+    *hcr = ICH_HCR_EL2.get();
+    let lists = features.list_registers();
+    list_registers!(lists: list => read_register);
 }
 
-/// Zeroes the list and active priority registers of this CPU: the host sees nothing of a REC in
-/// them.
-fn clear(features: &GicFeatures) {
-    const ZERO: [u64; MAX_LIST_REGISTERS] = [0; MAX_LIST_REGISTERS];
-    let aprs = ZERO.get(..features.active_priorities).unwrap_or_default();
-    write_registers!(aprs; ICH_AP0R0_EL2 ICH_AP0R1_EL2 ICH_AP0R2_EL2 ICH_AP0R3_EL2);
-    write_registers!(aprs; ICH_AP1R0_EL2 ICH_AP1R1_EL2 ICH_AP1R2_EL2 ICH_AP1R3_EL2);
-    write_registers!(ZERO.get(..features.list_registers).unwrap_or_default();
-        ICH_LR0_EL2 ICH_LR1_EL2 ICH_LR2_EL2 ICH_LR3_EL2 ICH_LR4_EL2 ICH_LR5_EL2 ICH_LR6_EL2
-        ICH_LR7_EL2 ICH_LR8_EL2 ICH_LR9_EL2 ICH_LR10_EL2 ICH_LR11_EL2 ICH_LR12_EL2
-        ICH_LR13_EL2 ICH_LR14_EL2 ICH_LR15_EL2);
+/// Whether the host may enter a REC with this.
+pub fn is_valid_entry([hcr, list @ ..]: &GicEntry, features: GicFeatures, owner: GicOwner) -> bool {
+    let list = list.get(..features.list_registers()).unwrap_or(list);
+    // What the host has in the register is its own, but for what `restore` adds.
+    (owner == GicOwner::Host || hcr & !HCR_OF_HOST == 0)
+        && (list.iter().all(|register| *register == 0) || is_valid_list(list, features))
+}
+
+/// Whether each list register may be loaded, and no interrupt is in two.
+fn is_valid_list(list: &[u64], features: GicFeatures) -> bool {
+    let active = || list.iter().map(|word| ListRegister(*word)).filter(|word| !word.is_inactive());
+    active().all(|word| word.is_valid(features))
+        && active().enumerate().all(|(index, word)| {
+            active().skip(index + 1).all(|other| other.intid() != word.intid())
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FEATURES: GicFeatures = GicFeatures {
-        list_registers: 4,
-        priority_bits: 5,
-        active_priorities: 1,
-        intid_end: 1 << 16,
-        extended_range: false,
-    };
+    /// 4 list registers, 5 bits of priority, 16-bit INTIDs.
+    const FEATURES: GicFeatures = GicFeatures::new(3 | 4 << 29);
 
     #[test]
     fn the_features_are_the_fields_of_the_registers() {
         // As on QEMU: 4 list registers, 5 bits of priority and preemption, 24-bit INTIDs.
-        let features = GicFeatures::new(0x9090_0003 | 4 << 26, 0);
-        assert_eq!((features.list_registers, features.priority_bits), (4, 5));
-        assert_eq!((features.active_priorities, features.intid_end), (1, 1 << 24));
-        assert!(!features.extended_range);
-        assert!(GicFeatures::new(0, 1 << 19).extended_range);
-        let active = |pre: u64| GicFeatures::new((pre - 1) << 26, 0).active_priorities;
+        let features = GicFeatures::new(0x9090_0003 | 4 << 26);
+        assert_eq!((features.list_registers(), features.priority_bits()), (4, 5));
+        assert_eq!((features.active_priorities(), features.intid_end()), (1, 1 << 24));
+        let active = |pre: u64| GicFeatures::new((pre - 1) << 26).active_priorities();
         assert_eq!([5, 6, 7].map(active), [1, 2, 4]);
-        assert_eq!(GicFeatures::new(0xf, 0).list_registers, 16);
+        assert_eq!(GicFeatures::new(0xf).list_registers(), 16);
     }
 
     #[test]
     fn a_list_register_is_valid_when_every_field_is_the_hosts_to_choose() {
-        let valid = |word: u64| ListRegister(word).is_valid(&FEATURES);
+        let valid = |word: u64| ListRegister(word).is_valid(FEATURES);
         // Nothing of an inactive one counts.
         assert!(valid(0) && valid(u64::MAX >> 2));
         for state in 1..4_u64 {
@@ -327,47 +341,90 @@ mod tests {
                 assert_eq!(valid(state | intid), expected, "{intid}");
             }
         }
-        let extended = GicFeatures { extended_range: true, ..FEATURES };
+        crate::host::preset_register("ICC_CTLR_EL1", 1 << 19);
         for (intid, expected) in
             [(1055, false), (1056, true), (1119, true), (1120, false), (4096, true), (5120, false)]
         {
-            assert_eq!(ListRegister(1 << 62 | intid).is_valid(&extended), expected, "{intid}");
+            assert_eq!(ListRegister(1 << 62 | intid).is_valid(FEATURES), expected, "{intid}");
         }
+    }
+
+    fn state(hcr: u64) -> GicState {
+        let (list, active_0) = ([0; MAX_LIST_REGISTERS], [0; MAX_ACTIVE_PRIORITIES]);
+        GicState { owner: GicOwner::Rmm, hcr, vmcr: 0, misr: 0, list, active_0, active_1: active_0 }
     }
 
     #[test]
     fn an_entry_is_valid_when_no_interrupt_is_listed_twice_and_hcr_is_the_hosts() {
-        let mut entry =
-            GicEntry { owner: GicOwner::Rmm, hcr: HCR_OF_HOST, list: [0; MAX_LIST_REGISTERS] };
-        assert!(entry.is_valid(&FEATURES));
+        let mut entry = [0; 1 + MAX_LIST_REGISTERS];
         for bit in 0..64 {
-            let hcr = GicEntry { hcr: 1 << bit, ..entry };
-            assert_eq!(hcr.is_valid(&FEATURES), (1..8).contains(&bit) || bit == 14, "{bit}");
+            entry[0] = 1 << bit;
+            let valid = (1..8).contains(&bit) || bit == 14;
+            assert_eq!(is_valid_entry(&entry, FEATURES, GicOwner::Rmm), valid, "{bit}");
         }
-        entry.list[0] = 1 << 62 | 40;
-        entry.list[3] = 2 << 62 | 40;
-        assert!(!entry.is_valid(&FEATURES));
-        entry.list[3] = 40;
-        assert!(entry.is_valid(&FEATURES), "an inactive one is none");
-        entry.list[3] = 2 << 62 | 41;
+        entry[0] = HCR_OF_HOST;
+        assert!(is_valid_entry(&entry, FEATURES, GicOwner::Rmm));
+        entry[1] = 1 << 62 | 40;
+        entry[4] = 2 << 62 | 40;
+        assert!(!is_valid_entry(&entry, FEATURES, GicOwner::Rmm));
+        entry[4] = 40;
+        assert!(is_valid_entry(&entry, FEATURES, GicOwner::Rmm), "an inactive one is none");
+        entry[4] = 2 << 62 | 41;
         // Beyond those implemented nothing is looked at.
-        entry.list[4] = 1 << 62 | 40;
-        entry.list[5] = 1 << 61 | 1 << 62;
-        assert!(entry.is_valid(&FEATURES));
+        entry[5] = 1 << 62 | 40;
+        entry[6] = 1 << 61 | 1 << 62;
+        assert!(is_valid_entry(&entry, FEATURES, GicOwner::Rmm));
+    }
+
+    #[test]
+    fn as_many_registers_are_used_as_there_are() {
+        use crate::host::{preset_register, read_register};
+
+        let name = |index: usize| -> &'static str { format!("ICH_LR{index}_EL2").leak() };
+        for lists in [1, 3, 4, 5, 16] {
+            for (preemption, aprs) in [(5, 1), (6, 2), (7, 4)] {
+                let features = GicFeatures::new((preemption - 1) << 26 | (lists - 1));
+                let lists = features.list_registers();
+                let mut state = state(0);
+                state.list = core::array::from_fn(|index| 0x100 + index as u64);
+                state.active_1 = [1, 2, 3, 4];
+                for index in 0..16 {
+                    preset_register(name(index), 7);
+                }
+                for register in ["ICH_AP1R0_EL2", "ICH_AP1R1_EL2", "ICH_AP1R2_EL2"] {
+                    preset_register(register, 7);
+                }
+                state.restore(features);
+                for index in 0..16 {
+                    let expected = if index < lists { 0x100 + index as u64 } else { 7 };
+                    assert_eq!(read_register(name(index)), expected);
+                }
+                let second = if aprs > 1 { 2 } else { 7 };
+                assert_eq!(read_register("ICH_AP1R1_EL2"), second, "{aprs}");
+                let third = if aprs > 2 { 3 } else { 7 };
+                assert_eq!(read_register("ICH_AP1R2_EL2"), third, "{aprs}");
+                preset_register("ICH_LR0_EL2", 0x99);
+                state.take(features);
+                assert_eq!(state.list[0], 0x99);
+                for index in 0..16 {
+                    let expected = if index < lists { 0 } else { 7 };
+                    assert_eq!(read_register(name(index)), expected);
+                }
+                assert_eq!(read_register("ICH_AP1R0_EL2"), 0);
+            }
+        }
     }
 
     #[test]
     fn the_count_of_eois_is_not_the_hosts_to_change() {
-        let zero = [0; MAX_ACTIVE_PRIORITIES];
-        let list = [0; MAX_LIST_REGISTERS];
-        let hcr = 3 << 27 | HCR_EN | HCR_DVIM;
-        let owner = GicOwner::Rmm;
-        let mut state =
-            GicState { owner, hcr, vmcr: 0, misr: 0, list, active_0: zero, active_1: zero };
-        let entry = GicEntry { owner, hcr: 1 << 1, list: [1; MAX_LIST_REGISTERS] };
-        state.accept(&entry, &FEATURES);
-        assert_eq!(state.reported_hcr(), 3 << 27 | 1 << 1);
-        assert_eq!(state.list[..4], [1; 4]);
-        assert_eq!(state.list[4..], [0; 12], "those that are not implemented read as 0");
+        for lists in [3, 4, 5, 16] {
+            let mut state = state(3 << 27 | HCR_EN | HCR_DVIM);
+            let mut entry = [1; 1 + MAX_LIST_REGISTERS];
+            entry[0] = 1 << 1;
+            state.accept(&entry, GicFeatures::new(lists as u64 - 1), GicOwner::Rmm);
+            assert_eq!(state.reported_hcr(), 3 << 27 | 1 << 1);
+            assert_eq!(state.list[..lists], [1; 16][..lists]);
+            assert_eq!(state.list[lists..], [0; 16][lists..], "those not implemented are 0");
+        }
     }
 }

@@ -161,7 +161,7 @@ fn next_rec(realm: &RealmDescriptor, parameters: &HostRecParameters) -> Result<M
     if realm.next_rec >= MAX_RECS {
         return Err(RealmError::Full);
     }
-    if realm.state != RealmState::New {
+    if realm.state() != RealmState::New {
         return Err(RealmError::State);
     }
     let is_next = |mpidr: &Mpidr| mpidr.index() == u32::from(realm.next_rec);

@@ -26,6 +26,7 @@ use self::syndrome::Syndrome;
 use self::timer::Timers;
 use crate::granule::{GranuleAddress, state};
 use crate::mem::{AUXILIARY, Content, RunningContent};
+use crate::realm::epoch::Learned;
 use crate::realm::measurement::MeasuredRecParameters;
 
 /// RIPAS as a Realm asks for it (RSI_IPA_STATE_SET).
@@ -118,6 +119,8 @@ pub struct RecState {
     pub gic: GicState,
     /// What its PMU was like at its last exit.
     pub pmu: PmuStatus,
+    /// What it has learned of its Realm.
+    pub learned: Learned,
     /// Its SIMD registers.
     pub simd: RecSimd,
 }

@@ -24,6 +24,11 @@ macro_rules! el1_registers {
             /// The names of the registers, in order.
             pub const NAMES: &[&'static str] = &[$(stringify!($register)),*];
 
+            /// What this CPU holds.
+            pub fn read() -> Self {
+                Self { $($field: el1::$register.get(),)* }
+            }
+
             /// Reads every register of this CPU.
             pub fn save(&mut self) {
                 $(self.$field = el1::$register.get();)*

@@ -3,7 +3,9 @@
 
 use tock_registers::interfaces::{Readable, Writeable};
 
-use crate::arch::sysreg::el1::{CNTP_CTL_EL02, CNTP_CVAL_EL02, CNTV_CTL_EL02, CNTV_CVAL_EL02};
+use crate::arch::sysreg::el1::{
+    CNTP_CTL_EL02, CNTP_CVAL_EL02, CNTPCT_EL0, CNTV_CTL_EL02, CNTV_CVAL_EL02,
+};
 
 /// CNTx_CTL: ENABLE (0), IMASK (1), ISTATUS (2). The output is asserted when the timer is enabled,
 /// not masked, and its condition met.
@@ -21,6 +23,17 @@ pub struct Timer {
 }
 
 impl Timer {
+    /// Sets ISTATUS to what it is when the counter is at `counter`.
+    const fn update(&mut self, counter: u64) {
+        const ENABLE: u64 = 1 << 0;
+        const ISTATUS: u64 = 1 << 2;
+        if self.ctl & ENABLE != 0 && counter >= self.cval {
+            self.ctl |= ISTATUS;
+        } else {
+            self.ctl &= !ISTATUS;
+        }
+    }
+
     /// Whether the timer's output is asserted.
     pub const fn is_asserted(self) -> bool {
         self.ctl & ASSERTED_BITS == ASSERTED
@@ -53,6 +66,14 @@ impl Timers {
         CNTP_CTL_EL02.set(self.physical.ctl);
         CNTV_CVAL_EL02.set(self.virtual_.cval);
         CNTV_CTL_EL02.set(self.virtual_.ctl);
+    }
+
+    /// Brings the status of timers that are not in the CPU up to date. Neither counter has an
+    /// offset.
+    pub fn update(&mut self) {
+        let counter = CNTPCT_EL0.get();
+        self.physical.update(counter);
+        self.virtual_.update(counter);
     }
 
     /// Which outputs are asserted: physical, virtual.

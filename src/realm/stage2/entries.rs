@@ -12,6 +12,7 @@ use crate::arch::{barrier, cache};
 use crate::granule::state::{Data, Delegated};
 use crate::granule::{GranuleAddress, LockedGranule};
 use crate::mem::Slot;
+use crate::realm::epoch;
 use crate::xlat::Level;
 
 /// Invalidates what instruction caches hold of the former content of a granule, where fetches do not
@@ -138,6 +139,10 @@ impl<'g> Walk<'_, 'g> {
                     None
                 }
             };
+            if memory.is_some() {
+                // Before its granules are locked to be taken.
+                epoch::end(reached.stage2.vmid);
+            }
             reached.dec_live();
             Ok(Unmapped::Mapping { memory, next })
         })
@@ -168,6 +173,8 @@ impl<'g> Walk<'_, 'g> {
                 reached.store_entry(Entry::Unassigned(before));
             }
             reached.dec_live();
+            // Before the granule is unlocked: RECs that lock it see it.
+            epoch::end(reached.stage2.vmid);
             drop(memory.transition::<Delegated>());
             Ok((granule, reached.next_live()))
         })

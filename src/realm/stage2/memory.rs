@@ -9,6 +9,7 @@ use crate::cpu::CpuIndex;
 use crate::granule::state::Data;
 use crate::granule::{GranuleAddress, GranuleTable};
 use crate::mem::{GRANULE_WORDS, Slot};
+use crate::realm::epoch::{self, CallPage, Learned};
 use crate::xlat::Level;
 
 /// Why there is no memory at a protected IPA.
@@ -65,6 +66,34 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
         walk.ripas_range(self.rtt, top)
     }
 
+    /// As [`with_page`](Self::with_page), for the page that a REC calls the host with time and
+    /// again. It is walked for only when it is another one, or the Realm's epoch has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`NoMemory`].
+    pub fn with_call_page<R>(
+        &mut self,
+        page: Ipa,
+        learned: &mut Learned,
+        then: impl FnOnce(&[AtomicU64; GRANULE_WORDS]) -> R,
+    ) -> Result<R, NoMemory> {
+        let Self { granules, cpu, stage2, data, .. } = self;
+        if let CallPage::At(known, granule) = learned.call_page
+            && known == page
+            && let Ok(locked) = granules.lock::<Data>(*cpu, granule)
+            // While it is locked nobody takes it from the Realm.
+            && learned.epoch == epoch::now(stage2.vmid)
+        {
+            return Ok(then(data.map(&locked).words()));
+        }
+        // Before the walk: what ends this epoch may happen at any time after it.
+        let is_current = learned.epoch == epoch::now(stage2.vmid);
+        let (granule, result) = self.with_granule(page, |granule, words| (granule, then(words)))?;
+        learned.call_page = if is_current { CallPage::At(page, granule) } else { CallPage::None };
+        Ok(result)
+    }
+
     /// Has `then` see the words of the page at `page`, a protected IPA, while its table is locked.
     /// The Realm may change them at the same time.
     ///
@@ -75,6 +104,14 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
         &mut self,
         page: Ipa,
         then: impl FnOnce(&[AtomicU64; GRANULE_WORDS]) -> R,
+    ) -> Result<R, NoMemory> {
+        self.with_granule(page, |_, words| then(words))
+    }
+
+    fn with_granule<R>(
+        &mut self,
+        page: Ipa,
+        then: impl FnOnce(GranuleAddress, &[AtomicU64; GRANULE_WORDS]) -> R,
     ) -> Result<R, NoMemory> {
         let Self { granules, cpu, stage2, rtt, data } = self;
         Walk::new(granules, *cpu, stage2, page).to(rtt, Level::Three, |reached| {
@@ -91,7 +128,7 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
             let Ok(locked) = reached.lock::<Data>(granule) else {
                 super::corrupt("memory of a Realm is referred to");
             };
-            Ok(then(data.map(&locked).words()))
+            Ok(then(granule, data.map(&locked).words()))
         })
     }
 }

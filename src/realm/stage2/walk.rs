@@ -16,6 +16,7 @@ use crate::granule::state::{Lockable, Rtt};
 use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule};
 use crate::mem::Slot;
 use crate::operation::{Operation, Step};
+use crate::realm::epoch;
 use crate::realm::stage2::Stage2;
 use crate::xlat::Level;
 
@@ -213,6 +214,9 @@ impl<'g> Reached<'_, 'g> {
         let mut range =
             RangeChange { reached: self, top, change, next, index, unmapped: Unmapped::Nothing };
         range.run();
+        if !matches!(range.unmapped, Unmapped::Nothing) {
+            epoch::end(self.stage2.vmid);
+        }
         match range.unmapped {
             Unmapped::Nothing => barrier::dsb_ishst(),
             Unmapped::One(ipa) => invalidate_entry(self.stage2, ipa),

@@ -63,7 +63,7 @@ pub(super) fn init_ripas(
     let mut mapping = slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
     let (base, top) = realm.stage2.protected_range(base, top)?;
-    if realm.state != RealmState::New {
+    if realm.state() != RealmState::New {
         return Err(Status::Realm(0).into());
     }
     let walk = Walk::new(&rmm.granules, cpu.index, &realm.stage2, base);

@@ -38,7 +38,7 @@ impl<'g> Realm<'g> {
         let rd = rmm.granules.lock::<Rd>(cpu.index, rd)?;
         let mapping = cpu.slots.rd.map(&rd);
         let realm: &RealmDescriptor = mapping.get();
-        let (stage2, state) = (realm.stage2, realm.state);
+        let (stage2, state) = (realm.stage2, realm.state());
         drop(mapping);
         let reference = rd.reference().map_err(|_| Status::Busy)?;
         Ok(Self { _rd: reference, stage2, state })

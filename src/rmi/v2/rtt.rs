@@ -20,7 +20,7 @@ pub(super) fn init_ripas(
     let rd = rmm.granules.lock::<Rd>(cpu.index, rd)?;
     let mapping = cpu.slots.rd.map(&rd);
     let realm: &RealmDescriptor = mapping.get();
-    let (stage2, state) = (realm.stage2, realm.state);
+    let (stage2, state) = (realm.stage2, realm.state());
     drop(mapping);
     let (base, top) = stage2.protected_range(base, top)?;
     if state != RealmState::New {

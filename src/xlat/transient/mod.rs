@@ -222,6 +222,41 @@ impl<R: Regime> TransientPage<'_, R> {
         Ok(())
     }
 
+    /// Maps this page and another of its context, with the barriers of one.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
+    pub fn map_with(
+        &self,
+        (pa, template): (PhysAddr, PageTemplate<R>),
+        other: &Self,
+        (other_pa, other_template): (PhysAddr, PageTemplate<R>),
+    ) -> Result<(), Error> {
+        self.check_mappable(pa, template)?;
+        other.check_mappable(other_pa, other_template)?;
+        store_descriptor(self.entry, template.page.at(pa));
+        store_descriptor(other.entry, other_template.page.at(other_pa));
+        self.maintenance.publish();
+        Ok(())
+    }
+
+    /// Unmaps this page and another of its context, with the barriers of one.
+    ///
+    /// # Errors
+    /// [`Error::Unmapped`].
+    pub fn unmap_with(&self, other: &Self) -> Result<(), Error> {
+        self.check_mapped()?;
+        other.check_mapped()?;
+        store_descriptor(self.entry, TRANSIENT_UNMAPPED);
+        store_descriptor(other.entry, TRANSIENT_UNMAPPED);
+        self.maintenance.complete_stores();
+        self.invalidate();
+        other.invalidate();
+        self.maintenance.complete_invalidations();
+        self.maintenance.synchronize();
+        Ok(())
+    }
+
     fn check_mappable(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         if self.is_mapped() {
             return Err(Error::AlreadyMapped(self.va));

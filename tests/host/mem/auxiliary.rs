@@ -5,11 +5,13 @@
 use std::sync::atomic::Ordering;
 
 use kit::system::System;
+use rmm::address::PhysAddr;
 use rmm::granule::state::{Rec, RecAux};
-use rmm::granule::{GranuleAddress, LockedGranule};
+use rmm::granule::{GranuleAddress, LockedGranule, NsGranule};
 use rmm::host::record;
 use rmm::mem::{
-    AUXILIARY, AuxiliaryContent, AuxiliaryPart, Content, RunningContent, RunningRec, slot_layout,
+    AUXILIARY, AuxiliaryContent, AuxiliaryPart, Content, RunMapping, RunningContent, RunningRec,
+    SlotBuffer, slot_layout,
 };
 use rmm::percpu::Cpu;
 use rmm::rmi::Dialect;
@@ -54,6 +56,12 @@ fn auxiliary(index: usize) -> u64 {
     REC + 0x1000 * (AUXILIARY - index) as u64
 }
 
+/// A page of the host.
+fn run_page(system: &System<'_>) -> NsGranule {
+    let page = PhysAddr::new(FIRST.0);
+    system.rmm.granules().ns_granule(page).expect("memory of the host")
+}
+
 /// A REC with its auxiliary granules.
 fn rec<'a>(system: &System<'a>, cpu: &mut Cpu) -> LockedGranule<'a, Rec> {
     for index in 0..AUXILIARY {
@@ -71,13 +79,14 @@ fn a_part_is_mapped_when_it_is_first_needed_and_unmapped_when_the_run_ends() {
     let mut cpu = System::cpu(0);
     let rec = rec(&system, &mut cpu);
     let mut running = RunningRec::new(&rec).expect("it does not run");
-    let (mut mapping, slots) = (cpu.slots.rec.map_running(&mut running), &mut cpu.slots.rec_aux);
+    let SlotBuffer { ns, rec, rec_aux: slots, .. } = &mut cpu.slots;
+    let mut mapping = RunMapping::new(rec, &mut running, ns, run_page(&system));
     for (part, slot, granules) in [
         (AuxiliaryPart::Features, 0, 0..3),
         (AuxiliaryPart::Stack, 4, 3..9),
         (AuxiliaryPart::Token, 11, 9..11),
     ] {
-        let (_, (), auxiliary_of) = mapping.parts::<TestRec>();
+        let (_, (), auxiliary_of, _) = mapping.parts::<TestRec>();
         let (mut run, events) = record(|| slots.running(auxiliary_of));
         assert_eq!(steps(&events), []);
         let (addresses, events) = record(|| run.map(part));
@@ -110,8 +119,9 @@ fn each_content_is_in_its_own_granule() {
     let mut cpu = System::cpu(0);
     let rec = rec(&system, &mut cpu);
     let mut running = RunningRec::new(&rec).expect("it does not run");
-    let mut mapping = cpu.slots.rec.map_running(&mut running);
-    let mut run = cpu.slots.rec_aux.running(mapping.parts::<TestRec>().2);
+    let SlotBuffer { ns, rec, rec_aux, .. } = &mut cpu.slots;
+    let mut mapping = RunMapping::new(rec, &mut running, ns, run_page(&system));
+    let mut run = rec_aux.running(mapping.parts::<TestRec>().2);
     macro_rules! mark {
         ($($number:literal)*) => {
             $(run.get::<Page<$number>>().0[511] = 0x100 + $number;)*

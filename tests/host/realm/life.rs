@@ -27,14 +27,14 @@ fn a_realm_is_built_and_taken_down_and_leaves_nothing() {
     assert_eq!(fixture.state(RD), Some(State::Rd));
     assert_eq!(fixture.state(ROOT), Some(State::Rtt));
     assert_eq!(fixture.state(ROOT + 0x1000), Some(State::Rtt));
-    assert_eq!(fixture.with_realm(RD, |realm| realm.state), RealmState::New);
+    assert_eq!(fixture.with_realm(RD, |realm| realm.state()), RealmState::New);
 
     fixture.rec(RD, REC, AUX, 0);
     fixture.rec(RD, SECOND_REC, SECOND_AUX, 1);
     assert_eq!(fixture.state(REC), Some(State::Rec));
     assert_eq!(fixture.state(AUX), Some(State::RecAux));
     assert_eq!(fixture.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
-    assert_eq!(fixture.with_realm(RD, |realm| realm.state), RealmState::Active);
+    assert_eq!(fixture.with_realm(RD, |realm| realm.state()), RealmState::Active);
 
     fixture.refused(function::REALM_DESTROY, &[RD], ERROR_REALM, "a Realm with two RECs");
     assert_eq!(fixture.call(function::REC_DESTROY, &[REC]), SUCCESS);
@@ -191,7 +191,7 @@ fn a_rec_is_entered_in_an_active_realm_alone() {
     fixture.refused(function::REC_ENTER, &[REC, HOSTS], ERROR_REALM, "a Realm that is NEW");
     assert_eq!(fixture.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
     assert_eq!(fixture.call(function::REC_ENTER, &[REC, HOSTS]), SUCCESS);
-    fixture.with_realm(RD, |realm| realm.state = RealmState::SystemOff);
+    fixture.with_realm(RD, |realm| realm.set_state(RealmState::SystemOff));
     fixture.refused(
         function::REC_ENTER,
         &[REC, HOSTS],

@@ -75,6 +75,8 @@ impl<'a> System<'a> {
             slots: slots(),
             host_simd: HostSimd::NONE,
             host_pmu: PmuRegisters::ZERO,
+            call_gprs: [0; rmm::abi::rmi_v1::GPRS],
+            gic_entry: [0; 1 + rmm::abi::rmi_v1::MAX_LRS],
         }
     }
 

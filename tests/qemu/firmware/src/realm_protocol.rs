@@ -15,6 +15,8 @@ pub const RECS: usize = 8;
 
 /// The immediate of the payload's calls: it waits for something to do.
 pub const WAITING: u16 = 0x5a01;
+/// The immediate of calls between which the payload does nothing.
+pub const CALLING: u16 = 0x5a02;
 
 /// Commands: gprs\[0\] of an answer.
 pub mod command {
@@ -40,6 +42,8 @@ pub mod command {
     /// Runs the program gprs\[1\] with gprs\[2\] and up, and comes back with its results in
     /// gprs\[1\] and up.
     pub const PROGRAM: u64 = 3;
+    /// Calls the host gprs\[1\] times with nothing in between, whatever it answers.
+    pub const CALL_HOST: u64 = 4;
 }
 
 /// Numbers of programs of the payload.

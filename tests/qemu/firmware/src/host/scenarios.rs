@@ -20,6 +20,7 @@ mod pmu;
 mod ranges;
 mod realms;
 mod running;
+mod running_costs;
 mod running_pmu;
 mod running_simd;
 mod session;
@@ -83,6 +84,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-exits", run: running::exits },
     Scenario { name: "realm-calls", run: calls::commands },
     Scenario { name: "realm-power", run: calls::power },
+    Scenario { name: "run-instructions", run: running_costs::instructions },
     Scenario { name: "realm-simd", run: running_simd::simd },
     Scenario { name: "realm-sve", run: running_simd::sve },
     Scenario { name: "hashing", run: running_simd::hashing },

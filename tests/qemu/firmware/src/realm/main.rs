@@ -18,7 +18,7 @@ use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
 
-use rmm_test_firmware::realm_protocol::{CALL_REGISTERS, RECS, RESULTS, WAITING, command};
+use rmm_test_firmware::realm_protocol::{CALL_REGISTERS, CALLING, RECS, RESULTS, WAITING, command};
 
 use crate::execute::Execution;
 use crate::rsi::HostCall;
@@ -70,6 +70,10 @@ extern "C" fn realm_main(index: usize) -> ! {
             command::PROGRAM => {
                 let [number, arguments @ ..] = arguments;
                 results.copy_from_slice(&programs::run(number, &arguments));
+            }
+            command::CALL_HOST => {
+                let [count, ..] = arguments;
+                rsi::host_calls(call, CALLING, count);
             }
             _ => simd::serve(what, &arguments, &mut call.gprs),
         }

@@ -24,6 +24,23 @@ pub fn host_call(call: &mut HostCall, immediate: u16) -> u64 {
     smc::call(function::HOST_CALL, &[(&raw mut *call).addr() as u64])[0]
 }
 
+/// RSI_HOST_CALL `count` times, with as few instructions in between as can be.
+pub fn host_calls(call: &mut HostCall, immediate: u16, count: u64) {
+    call.immediate = u64::from(immediate);
+    for _ in 0..count {
+        // SAFETY: the RMM and the host read and write the structure. Results are X0 to X3 at most.
+        unsafe {
+            core::arch::asm!(
+                "smc #0",
+                inout("x0") u64::from(function::HOST_CALL) => _,
+                inout("x1") &raw mut *call => _,
+                out("x2") _, out("x3") _,
+                options(nostack)
+            );
+        }
+    }
+}
+
 /// RSI_REALM_CONFIG: the status.
 pub fn realm_config(config: &mut RsiRealmConfig) -> u64 {
     smc::call(function::REALM_CONFIG, &[(&raw mut *config).addr() as u64])[0]

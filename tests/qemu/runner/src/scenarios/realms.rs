@@ -88,6 +88,16 @@ pub fn realms() -> Vec<Scenario> {
         .instruction_count()
         .expect(r"^figure: Instructions, RMI 1\.0 \| RMI_REALM_CREATE \| \d+$"),
         Scenario::new(
+            "run-instructions",
+            "run-instructions",
+            "RMI_REC_ENTER keeps its bound, by host call and by interrupt",
+        )
+        .instruction_count()
+        .option("host-interrupts=1")
+        .expect(
+            r"^figure: Instructions, RMI 1\.0 \| RMI_REC_ENTER, host call to host call \| \d+$",
+        ),
+        Scenario::new(
             "table-instructions",
             "table-instructions",
             "the commands on tables and data keep their bounds",

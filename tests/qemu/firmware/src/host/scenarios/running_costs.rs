@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What RMI_REC_ENTER costs, from EL3's return into the RMM to its SMC back. The few instructions of
+//! the Realm that are executed in between count as well.
+
+use rmm_test_firmware::realm_protocol::{CALLING, command};
+use rmm_test_firmware::say;
+
+use crate::check;
+use crate::gic;
+use crate::guest::{Guest, field, reason};
+use crate::rmi::Status;
+use crate::smc;
+
+/// Instructions of a round trip, without SIMD registers, PMU and SVE, with the list registers that
+/// the CPU has.
+const BOUND: u64 = 1_400;
+/// With a call of the host, whose registers go to the Realm's page and come from there. Yet to be
+/// brought below the bound.
+const CALL_LIMIT: u64 = 1_850;
+
+/// Entries that end with a call of the host, and with an interrupt.
+pub fn instructions() {
+    const CALLS: u64 = 4;
+    let guest = Guest::start(1);
+    let run = guest.run(0);
+    run.prepare(0, &[command::CALL_HOST, CALLS]);
+    let calls = [0; CALLS as usize].map(|_| {
+        check::equal("the REC is entered", guest.enter(0), Status::SUCCESS);
+        let cost = smc::last_visit().last;
+        let why = (run.reason(), run.exit(field::IMMEDIATE));
+        check::equal("it calls the host", why, (reason::HOST_CALL, CALLING.into()));
+        cost
+    });
+    figure("RMI_REC_ENTER, host call to host call", calls, CALL_LIMIT);
+    gic::enable();
+    gic::set_pending(true);
+    let interrupts = [0; CALLS as usize].map(|_| {
+        check::equal("the REC is entered", guest.enter(0), Status::SUCCESS);
+        let cost = smc::last_visit().last;
+        check::equal("an interrupt ends its run", run.reason(), reason::IRQ);
+        cost
+    });
+    gic::set_pending(false);
+    // The first of them completed the last call of the host.
+    figure("RMI_REC_ENTER, interrupt to interrupt", interrupts, BOUND);
+    run.prepare(0, &[command::NOTHING]);
+    check::equal("the REC goes on", guest.enter(0), Status::SUCCESS);
+    guest.destroy();
+}
+
+fn figure(name: &str, costs: [u64; 4], limit: u64) {
+    let [.., before, last] = costs;
+    check::equal(format_args!("{name} costs the same again"), last, before);
+    check::that(format_args!("{name} keeps its bound"), last <= limit);
+    say!("figure: Instructions, RMI 1.0 | {name} | {last}");
+}

@@ -9,8 +9,8 @@ source "$(dirname "$0")/common.sh"
 # The first suites whose kernel knows that it is in a Realm (6.13 and newer).
 SUITES=(trixie trixie-backports)
 NEED="Debian's arm64 kernel and busybox are needed for a Linux guest"
-# In the order of loading: what an attestation report takes.
-MODULES=(configfs tsm_report arm-cca-guest)
+# In the order of loading: what an attestation report takes, and a device that shares memory with the guest.
+MODULES=(configfs tsm_report arm-cca-guest virtio_mmio virtio-rng)
 
 out=build/linux
 root=$out/root
@@ -40,7 +40,6 @@ fetch() {
         dpkg-deb --fsys-tarfile "$package" | tar -x -C "$root" --wildcards --no-anchored vmlinuz\* busybox \
             "${MODULES[@]/%/.ko.*}" 2>>"$out/log" || true
     done
-    cp "$(find "$root" -name 'vmlinuz*' -type f)" "$out/Image"
     rm -rf "$out/packages"
 }
 
@@ -73,6 +72,8 @@ archive() {
         esac
         entry "lib/$name.ko" 0100644 "$out/$name.ko"
     done
+    printf '%s\n' "${MODULES[@]}" >"$out/modules"
+    entry etc/modules 0100644 "$out/modules"
     for file in tests/qemu/linux/*; do
         name=${file##*/}
         [[ $name == init ]] || name=bin/$name
@@ -81,7 +82,15 @@ archive() {
     entry 'TRAILER!!!' 0
 }
 
-[[ -f $out/Image && -d $root ]] || fetch || fail "$NEED: they cannot be fetched"
-[[ -z ${LINUX_IMAGE:-} ]] || cp "$LINUX_IMAGE" "$out/Image"
+# Whether all was fetched, and with these modules.
+have() {
+    local name
+    for name in vmlinuz\* busybox "${MODULES[@]/%/.ko*}"; do
+        [[ -n $(find "$root" -name "$name" -print -quit 2>/dev/null) ]] || return
+    done
+}
+
+have || fetch || fail "$NEED: they cannot be fetched"
+cp "${LINUX_IMAGE:-$(find "$root" -name 'vmlinuz*' -type f)}" "$out/Image"
 archive >"$out/initrd.new"
 mv "$out/initrd.new" "$out/initrd"

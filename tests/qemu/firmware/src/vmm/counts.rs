@@ -28,6 +28,8 @@ reasons! {
     GicAccess = "GICv3 register",
     /// A register of the PL011.
     Pl011Access = "PL011 register",
+    /// A register of the virtio device.
+    VirtioAccess = "virtio register",
     /// Nothing is there.
     External = "no memory, no device",
     /// An SGI.
@@ -55,6 +57,14 @@ pub fn count(reason: Reason) {
     }
 }
 
+/// Shared pages that were unmapped under a Realm.
+static WITHHELD: AtomicU64 = AtomicU64::new(0);
+
+/// A shared page was unmapped under a Realm.
+pub fn note_withheld() {
+    WITHHELD.fetch_add(1, Ordering::Relaxed);
+}
+
 /// A Realm writes to its console.
 pub fn note_output() {
     SILENT.store(0, Ordering::Relaxed);
@@ -67,4 +77,5 @@ pub fn print() {
         say!("exits: {name}: {count}");
     }
     say!("exits: all: {}", counts().sum::<u64>());
+    say!("shared pages unmapped: {}", WITHHELD.load(Ordering::Relaxed));
 }

@@ -41,6 +41,7 @@ mod pl011;
 mod pool;
 mod schedule;
 mod vcpu;
+mod virtio;
 mod vm;
 
 use core::arch::global_asm;

@@ -2,12 +2,13 @@
 //! The memory of a Realm: what it begins with, what it is given when it touches it, and what it
 //! shares with the host.
 
+use arrayvec::ArrayVec;
 use rmm_abi::rmi::status;
 use rmm_test_firmware::check;
 use rmm_test_firmware::options::GRANULE;
 
 use crate::rmi::Status;
-use crate::{give_up, pool, probe, tables};
+use crate::{counts, give_up, pool, probe, tables};
 
 /// Bits of an IPA. The topmost says that memory is unprotected.
 pub const IPA_BITS: u64 = 33;
@@ -18,17 +19,29 @@ pub const START_LEVEL: i64 = 2;
 /// See `START_LEVEL`.
 pub const ROOTS: u64 = 8;
 const PAGE_LEVEL: i64 = 3;
+/// The output address in a descriptor.
+const OUTPUT_ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 /// Where RAM begins in the protected half.
 pub const RAM: u64 = 0x8000_0000;
+
+/// Pages that a Realm shares: more are not remembered.
+const MAX_SHARED: usize = 512;
+/// Shared pages that are unmapped at the same time.
+const MAX_WITHHELD: usize = 16;
 
 /// The tables of a Realm. A command that needs more of them than there are gets them.
 pub struct Memory {
     rd: u64,
+    /// Unprotected IPAs of pages that are shared.
+    shared: ArrayVec<u64, MAX_SHARED>,
+    /// Those that are unmapped for now, with what was mapped there.
+    withheld: ArrayVec<(u64, u64), MAX_WITHHELD>,
 }
 
 impl Memory {
-    pub const fn new(rd: u64) -> Self {
-        Self { rd }
+    /// Those of a Realm that has none yet.
+    pub fn new(rd: u64) -> Self {
+        Self { rd, shared: ArrayVec::new(), withheld: ArrayVec::new() }
     }
 
     /// Repeats a command until tables are no longer missing for it. True if it succeeded, false
@@ -100,22 +113,71 @@ impl Memory {
         }
     }
 
-    /// Shares a page at an unprotected IPA.
-    pub fn share(&self, ipa: u64) {
-        let granule = pool::take();
-        if probe::fill_granule(granule, 0).is_err() {
-            check::that("the host writes its own memory", false);
-        }
+    /// Shares a page at an unprotected IPA: the one that was there before, or one of zeroes.
+    pub fn share(&mut self, ipa: u64) {
+        let before = self.withheld.iter().position(|(withheld, _)| *withheld == ipa);
+        let granule = match before {
+            Some(place) => self.withheld.swap_remove(place).1,
+            None => {
+                let granule = pool::take();
+                if probe::fill_granule(granule, 0).is_err() {
+                    check::that("the host writes its own memory", false);
+                }
+                granule
+            }
+        };
         let descriptor = granule | tables::UNPROTECTED;
         let mapped =
             self.with_tables(ipa, || tables::map_unprotected(self.rd, ipa, PAGE_LEVEL, descriptor));
         if !mapped {
             pool::give(granule);
+        } else if before.is_none() {
+            // One that is not remembered is never withheld.
+            let _ = self.shared.try_push(ipa);
         }
     }
 
+    /// The host's address of what the Realm sees at an IPA, which it shares.
+    pub fn shared_address(&mut self, ipa: u64) -> u64 {
+        let page = (ipa | ALIAS) & !(GRANULE - 1);
+        loop {
+            let (status, (level, state, descriptor, _)) =
+                tables::read_entry(self.rd, page, PAGE_LEVEL);
+            if status != Status::SUCCESS {
+                give_up(format_args!("IPA {ipa:#x} cannot be shared: {status:?}"));
+            }
+            if level == PAGE_LEVEL && state == tables::ASSIGNED {
+                return descriptor & OUTPUT_ADDRESS | ipa & (GRANULE - 1);
+            }
+            self.share(page);
+        }
+    }
+
+    /// Unmaps one of the shared pages until the Realm, or the host, accesses it again.
+    pub fn withhold(&mut self, choice: u64) {
+        let Some(ipa) = self.shared.get(choice as usize % self.shared.len().max(1)).copied() else {
+            return;
+        };
+        let is_withheld = self.withheld.iter().any(|(withheld, _)| *withheld == ipa);
+        if is_withheld || self.withheld.is_full() {
+            return;
+        }
+        self.withheld.push((ipa, self.unmap(ipa)));
+        counts::note_withheld();
+    }
+
+    /// Unmaps what is mapped at an unprotected IPA, and returns it.
+    fn unmap(&self, ipa: u64) -> u64 {
+        let (_, (.., descriptor, _)) = tables::read_entry(self.rd, ipa, PAGE_LEVEL);
+        let (status, _) = tables::unmap_unprotected(self.rd, ipa, PAGE_LEVEL);
+        if status != Status::SUCCESS {
+            give_up(format_args!("IPA {ipa:#x} is not unmapped: {status:?}"));
+        }
+        descriptor & OUTPUT_ADDRESS
+    }
+
     /// Changes RIPAS as the REC asked for, and takes back what the Realm has no use for any more.
-    pub fn set_ripas(&self, rec: u64, base: u64, top: u64, ripas: u64) {
+    pub fn set_ripas(&mut self, rec: u64, base: u64, top: u64, ripas: u64) {
         let mut at = base;
         while at < top {
             let done = self.with_tables(at, || {
@@ -153,18 +215,21 @@ impl Memory {
     }
 
     /// Unmaps what is shared in a range of the unprotected half.
-    pub fn reclaim_shared(&self, base: u64, top: u64) {
+    pub fn reclaim_shared(&mut self, base: u64, top: u64) {
+        let range = base..top;
+        self.withheld.retain(|(ipa, granule)| {
+            if range.contains(ipa) {
+                pool::give(*granule);
+            }
+            !range.contains(ipa)
+        });
+        self.shared.retain(|ipa| !range.contains(ipa));
         let mut at = base;
         while at < top {
-            let (status, (level, state, descriptor, _)) =
-                tables::read_entry(self.rd, at, PAGE_LEVEL);
+            let (status, (level, state, ..)) = tables::read_entry(self.rd, at, PAGE_LEVEL);
             let size = tables::size(level);
             if status == Status::SUCCESS && level == PAGE_LEVEL && state == tables::ASSIGNED {
-                let (status, _) = tables::unmap_unprotected(self.rd, at, PAGE_LEVEL);
-                if status != Status::SUCCESS {
-                    give_up(format_args!("IPA {at:#x} is not unmapped: {status:?}"));
-                }
-                pool::give(descriptor & 0x0000_ffff_ffff_f000);
+                pool::give(self.unmap(at));
             }
             at = (at & !(size - 1)) + size;
         }

@@ -127,6 +127,9 @@ fn run(cpu: u64) {
         while !vm.is_off() && vcpu.enter(vm, rec, cpu, &mut completion, flags) == Next::Again {}
         drop(completion);
         machine::stop_tick();
+        if preempts != 0 {
+            vm.memory.lock().withhold(random.next());
+        }
         first = if preempts != 0 { random.below(64) as usize } else { place + 1 };
     }
     kick_all();

@@ -15,7 +15,7 @@ use crate::gic::{self, MAX_LRS, PHYSICAL_TIMER, VIRTUAL_TIMER};
 use crate::memory::{ALIAS, RAM};
 use crate::rmi::Status;
 use crate::vm::Vm;
-use crate::{give_up, machine, options, pl011, pool, probe, realm, schedule};
+use crate::{give_up, machine, options, pl011, pool, probe, realm, schedule, virtio};
 
 /// Exit reasons.
 mod reason {
@@ -311,6 +311,25 @@ impl Vcpu {
                 };
                 let target = vm.gic.lock().set_line(0, pl011::INTID, uart.line());
                 drop(uart);
+                if let Some(target) = target.filter(|target| *target != index) {
+                    vm.vcpu(target)?.wake();
+                }
+                Some(value)
+            }
+            virtio::BASE.. if address < virtio::BASE + virtio::SIZE => {
+                counts::count(Reason::VirtioAccess);
+                let mut device = vm.virtio.lock();
+                let offset = address - virtio::BASE;
+                let value = match written {
+                    Some(value) => {
+                        let value = (value & 0xffff_ffff) as u32;
+                        device.write(offset, value, &mut vm.memory.lock());
+                        0
+                    }
+                    None => device.read(offset).into(),
+                };
+                let target = vm.gic.lock().set_line(0, virtio::INTID, device.line());
+                drop(device);
                 if let Some(target) = target.filter(|target| *target != index) {
                     vm.vcpu(target)?.wake();
                 }

@@ -16,6 +16,7 @@ use crate::pl011::Pl011;
 use crate::realm::{self, Shape};
 use crate::rmi::Status;
 use crate::vcpu::Vcpu;
+use crate::virtio::Virtio;
 use crate::{give_up, options, pool};
 
 /// Realms that run at the same time at most.
@@ -33,6 +34,8 @@ pub struct Vm {
     pub gic: Mutex<Gic>,
     /// What its console is.
     pub uart: Mutex<Pl011>,
+    /// Locked before the memory and the GIC, if they are.
+    pub virtio: Mutex<Virtio>,
     vcpus: [Once<Vcpu>; MAX_RECS],
     off: AtomicBool,
 }
@@ -84,6 +87,7 @@ impl Vm {
             memory: Mutex::new(memory),
             gic: Mutex::new(Gic::new(recs)),
             uart: Mutex::new(Pl011::new(index)),
+            virtio: Mutex::new(Virtio::new()),
             vcpus: [const { Once::new() }; MAX_RECS],
             off: AtomicBool::new(false),
         };
@@ -123,7 +127,7 @@ impl Vm {
             vcpu.auxiliary().iter().chain([&vcpu.rec]).for_each(|one| pool::give_delegated(*one));
             pool::give(vcpu.run.0);
         }
-        let memory = self.memory.lock();
+        let mut memory = self.memory.lock();
         memory.reclaim_shared(RAM | ALIAS, (RAM + options().ram) | ALIAS);
         memory.reclaim_protected(RAM, RAM + options().ram);
         memory.destroy_tables();

@@ -44,6 +44,9 @@ struct Arguments {
     /// How often in a second a REC is preempted, at random
     #[arg(long, default_value_t = 0)]
     preempt: u32,
+    /// Give it a virtio device, whose entropy is the letter Z
+    #[arg(long)]
+    virtio: bool,
     /// What the random choices begin with
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -105,6 +108,7 @@ fn run(arguments: Arguments) -> Result<bool> {
         ram_mib: arguments.ram,
         preempt: arguments.preempt,
         patience: 0,
+        virtio: arguments.virtio,
         seed: arguments.seed,
         instruction_count: arguments.icount,
         counter: arguments.count.then_some(counter),

@@ -27,6 +27,7 @@ const DISTRIBUTOR: u64 = 0x0800_0000;
 const REDISTRIBUTORS: u64 = 0x080a_0000;
 const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 const PL011: u64 = 0x0900_0000;
+const VIRTIO: u64 = 0x0a00_0000;
 
 /// What runs, and on what.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub struct Guest {
     pub ram_mib: u64,
     /// How often in a second a REC is preempted.
     pub preempt: u32,
+    /// Whether there is the virtio device, whose entropy is the letter Z.
+    pub virtio: bool,
     /// Exits after which a guest that has printed nothing has failed; 0 for any number.
     pub patience: u64,
     /// What the random choices of the monitor begin with.
@@ -203,6 +206,15 @@ impl Guest {
         fdt.property_array_u32("clocks", &[CLOCK, CLOCK])?;
         fdt.property_string_list("clock-names", vec!["uartclk".into(), "apb_pclk".into()])?;
         fdt.end_node(pl011)?;
+
+        if self.virtio {
+            let virtio = fdt.begin_node(&format!("virtio_mmio@{VIRTIO:x}"))?;
+            fdt.property_string("compatible", "virtio,mmio")?;
+            fdt.property_array_u64("reg", &[VIRTIO, 0x200])?;
+            fdt.property_array_u32("interrupts", &[SPI, 2, LEVEL_HIGH])?;
+            fdt.property_null("dma-coherent")?;
+            fdt.end_node(virtio)?;
+        }
 
         fdt.end_node(root)?;
         Ok(fdt.finish()?)

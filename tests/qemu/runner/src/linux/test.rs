@@ -47,6 +47,7 @@ impl Case {
             cpus: self.cpus,
             preempt: self.preempt,
             patience: PATIENCE,
+            virtio: true,
             arguments: if self.realms > 1 {
                 format!("{} load={}", guest.arguments, self.rounds)
             } else {
@@ -73,6 +74,8 @@ impl Case {
         }
         let right = session.log.matches("load: 0 wrong").count();
         ensure!(right == self.realms as usize, "{right} of {} loads went well", self.realms);
+        let withheld = session.log.contains("shared pages unmapped: 0\n");
+        ensure!(self.preempt == 0 || !withheld, "no shared page was unmapped under a Realm");
         let silent = session.log.matches("warnings: 0").count();
         ensure!(self.realms == 1 || silent == self.realms as usize, "a guest's log has warnings");
         Ok(())
@@ -96,8 +99,12 @@ impl Case {
     /// Every CPU has had its timer's interrupts and those of the others, and the console has had
     /// some.
     fn check_interrupts(&self, table: &str) -> Result<()> {
-        for (name, on_each) in [("arch_timer", true), ("Rescheduling", true), ("uart-pl011", false)]
-        {
+        for (name, on_each) in [
+            ("arch_timer", true),
+            ("Rescheduling", true),
+            ("uart-pl011", false),
+            ("virtio0", false),
+        ] {
             let line = table
                 .lines()
                 .find(|line| line.contains(name))

@@ -17,4 +17,7 @@ pub mod test_service {
     /// The Granule Protection Information of physical address x1: returns x0 = GPI, or
     /// [`super::UNKNOWN`] when the address is outside the Granule Protection Table.
     pub const GRANULE_GPI: u64 = 0xC700_0002;
+    /// Looks through the granule at physical address x1, which is in the Realm PAS: returns x0 =
+    /// words that are not zero, x1 = words that are a part of the Realm attestation key.
+    pub const GRANULE_SCAN: u64 = 0xC700_0003;
 }

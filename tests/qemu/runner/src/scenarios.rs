@@ -54,6 +54,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
 pub fn long() -> Vec<Scenario> {
     let mut rows = stress::long();
     rows.extend(slots::long());
+    rows.extend(attestation::long());
     rows
 }
 

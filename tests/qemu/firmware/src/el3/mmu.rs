@@ -84,3 +84,20 @@ extern "C" fn el3_build_translation_tables() {
 pub fn shared_page() -> *mut u64 {
     core::ptr::with_exposed_provenance_mut(usize::try_from(WINDOW).unwrap_or(0))
 }
+
+/// Has `then` see the words of a granule in the Realm PAS, from the second page of the window on.
+/// One CPU at a time.
+pub fn with_realm_granule<R>(address: u64, then: impl FnOnce(*const u64) -> R) -> R {
+    let store = |descriptor: u64| {
+        // SAFETY: this entry is used here alone, by one CPU at a time; what TLBs hold of it goes.
+        unsafe {
+            (&raw mut (*LEVEL_3_WINDOW.0.get())[1]).write_volatile(descriptor);
+            core::arch::asm!("dsb sy", "tlbi alle3", "dsb sy", "isb", options(nostack));
+        }
+    };
+    store(address & !0xfff | REALM | EXECUTE_NEVER | NORMAL | PAGE);
+    let page = usize::try_from(WINDOW + 0x1000).unwrap_or(0);
+    let result = then(core::ptr::with_exposed_provenance(page));
+    store(0);
+    result
+}

@@ -14,7 +14,7 @@ use crate::world::Frame;
 
 mod attestation;
 
-pub use attestation::shared_page_is_zero;
+pub use attestation::{scan, shared_page_is_zero};
 
 /// Status of a service, for the RMM's x0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,6 +17,11 @@ const CLEAR_PENDING: u64 = SGI_FRAME + 0x280;
 /// The interrupt: an SGI.
 const INTERRUPT: u32 = 1 << 3;
 
+/// A redistributor for each CPU, each with an SGI frame.
+const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
+/// The interrupt of CNTHP, the EL2 physical timer: PPI 10.
+const TIMER: u32 = 1 << 26;
+
 fn write(register: u64, value: u32) {
     let register: *mut u32 = core::ptr::with_exposed_provenance_mut(register as usize);
     // SAFETY: registers of the interrupt controller, mapped as a device, which only this module
@@ -55,4 +60,44 @@ pub fn set_pending(pending: bool) {
 /// Whether an interrupt is pending, as this CPU sees it.
 pub fn is_pending() -> bool {
     rmm_test_firmware::read_register!("isr_el1") != 0
+}
+
+/// Lets the CPU with this index, which this is to run on, see the interrupt of its EL2 timer.
+pub fn enable_timer(cpu: u64) {
+    let frame = cpu * REDISTRIBUTOR_SIZE;
+    write(DISTRIBUTOR_CONTROL, GROUP_1_AND_ROUTING);
+    write(GROUPS + frame, u32::MAX);
+    write(SET_ENABLED + frame, TIMER);
+    // SAFETY: the CPU interface only forwards what stays masked in PSTATE.
+    unsafe {
+        write_register!("icc_pmr_el1", 0xff);
+        write_register!("icc_igrpen1_el1", 1);
+        core::arch::asm!("isb", options(nostack, preserves_flags));
+    }
+}
+
+/// Has this CPU's EL2 timer interrupt in so many ticks; its deadline.
+pub fn arm_timer(ticks: u64) -> u64 {
+    let deadline = now() + ticks;
+    // SAFETY: the timer is used here alone.
+    unsafe {
+        write_register!("cnthp_cval_el2", deadline);
+        write_register!("cnthp_ctl_el2", 1);
+        core::arch::asm!("isb", options(nostack, preserves_flags));
+    }
+    deadline
+}
+
+/// Ends the interrupt of this CPU's EL2 timer.
+pub fn disarm_timer() {
+    // SAFETY: as for arming.
+    unsafe {
+        write_register!("cnthp_ctl_el2", 0);
+        core::arch::asm!("isb", options(nostack, preserves_flags));
+    }
+}
+
+/// The counter.
+pub fn now() -> u64 {
+    rmm_test_firmware::read_register!("cntpct_el0")
 }

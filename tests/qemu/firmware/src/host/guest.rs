@@ -235,6 +235,17 @@ impl Guest {
         granule(RECS + rec)
     }
 
+    /// The auxiliary granules of a REC.
+    pub fn auxiliary(&self, rec: u64) -> impl Iterator<Item = u64> + use<> {
+        let (_, count) = realm::rec_aux_count(self.rd());
+        (0..count).map(move |index| granule(AUXILIARY + rec * count + index))
+    }
+
+    /// Gives up a REC that was destroyed: it is not destroyed with the rest.
+    pub fn forget_rec(&mut self) {
+        self.recs -= 1;
+    }
+
     /// The run page of a REC.
     pub fn run(&self, rec: u64) -> Run {
         Run(granule(RUN_PAGES + rec))

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Attestation: what EL3 gives at boot, and the tokens of Realms.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use verifier::{Verified, verify};
 
@@ -48,15 +50,38 @@ const PLATFORM_KEY: &str = "04676f66e93c91d20d236dd6a22806d0ee1f86b2fae40f2bb774
 
 /// Tokens of Realms.
 pub fn tokens() -> Vec<Scenario> {
+    let row = |name: &str, host: &str, what: &str| {
+        Scenario::new(name, host, what).option("host-interrupts=1").instruction_count()
+    };
+    let interrupts = [1, 2, 4].map(|cpus| {
+        let what = "tokens are signed while thousands of interrupts move the REC from CPU to CPU";
+        row(&format!("token-interrupts-{cpus}"), "token-interrupts", what)
+            .option("argument=2")
+            .cpus(cpus)
+            .judge(judge_tokens)
+    });
+    let mut rows = vec![
+        row("token", "token", "a Realm gets tokens, which software that is not ours verifies")
+            .judge(judge_tokens),
+        row("token-abandoned", "token-abandoned", "nothing of key and nonce outlives a token"),
+        row("token-timing", "token-timing", "signatures take as many instructions as each other")
+            .option("argument=20"),
+    ];
+    rows.extend(interrupts);
+    rows
+}
+
+/// The long ones.
+pub fn long() -> Vec<Scenario> {
     vec![
         Scenario::new(
-            "token",
-            "token",
-            "a Realm gets tokens, which software that is not ours verifies",
+            "token-timing-1000",
+            "token-timing",
+            "1,000 signatures take as many instructions",
         )
-        .option("host-interrupts=1")
         .instruction_count()
-        .judge(judge_tokens),
+        .option("argument=1000")
+        .time_limit(Duration::from_secs(1200)),
     ]
 }
 

@@ -58,6 +58,25 @@ pub fn shared_page_is_zero() -> bool {
     holds(0, (0..GRANULE).map(|_| 0))
 }
 
+/// Words of a Realm granule that are not zero, and those that are a part of the key, in either byte
+/// order.
+pub fn scan(address: u64) -> [u64; 2] {
+    let words = GRANULE / 8;
+    mmu::with_realm_granule(address, |granule| {
+        let mut found = [0; 2];
+        for index in 0..words as usize {
+            // SAFETY: the granule is mapped meanwhile; the RMM does not run on this CPU.
+            let word = unsafe { granule.add(index).read_volatile() };
+            let is_of_key = REALM_KEY
+                .chunks_exact(8)
+                .any(|part| part == word.to_le_bytes() || part == word.to_be_bytes());
+            found[0] += u64::from(word != 0);
+            found[1] += u64::from(is_of_key);
+        }
+        found
+    })
+}
+
 pub fn realm_key(address: u64, size: u64, curve: u64, length: &mut u64) -> Status {
     const P384: u64 = 0;
     let key = match options().realm_key {

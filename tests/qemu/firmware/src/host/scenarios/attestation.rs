@@ -2,15 +2,20 @@
 //! Tokens of Realms. The host prints each, and what it must say, for the runner to verify.
 
 use core::fmt::Write;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use rmm_abi::rsi::{function as rsi, status};
 use rmm_test_firmware::options::GRANULE;
-use rmm_test_firmware::realm_protocol::{CALL_REGISTERS, TOKEN_PAGE, WORDS, program};
+use rmm_test_firmware::realm_protocol::{CALL_REGISTERS, TOKEN_PAGE, WORDS, command, program};
 use rmm_test_firmware::say;
 
 use crate::check;
+use crate::cpus;
 use crate::gic;
 use crate::guest::{Guest, field, reason};
+use crate::memory::granule;
+use crate::random::Random;
+use crate::realm;
 use crate::rmi::Status;
 use crate::smc;
 
@@ -190,4 +195,187 @@ fn interrupted(guest: &Guest) {
     }
     check::equal("CONTINUE", answer[0], status::SUCCESS);
     print_token(guest, 0, answer[1]);
+}
+
+/// What CPUs share that take turns with a REC.
+struct Turns {
+    guest: AtomicPtr<Guest>,
+    /// Entries so far: the CPU whose turn it is follows from it.
+    entries: AtomicU64,
+    interrupted: AtomicU64,
+    /// The most ticks from an interrupt to the host.
+    latency: AtomicU64,
+    /// Bytes of the token, once it is there.
+    size: AtomicU64,
+}
+
+static TURNS: Turns = Turns {
+    guest: AtomicPtr::new(core::ptr::null_mut()),
+    entries: AtomicU64::new(0),
+    interrupted: AtomicU64::new(0),
+    latency: AtomicU64::new(0),
+    size: AtomicU64::new(0),
+};
+
+/// Ticks within which the next interrupt comes: more than an entry takes, so that there is progress.
+const MOST_TICKS: u64 = 9_000;
+
+/// The registers of a call, for the run page of a REC that waits.
+fn call_gprs(x: &[u64; 9]) -> [u64; 10] {
+    let mut gprs = [0; 10];
+    gprs[0] = command::CALL;
+    gprs[1..].copy_from_slice(x);
+    gprs
+}
+
+/// A token is signed while an interrupt ends each run of its REC after a few instructions, each time
+/// on the next CPU.
+pub fn interrupted_everywhere() {
+    let mut guest = Guest::start(1);
+    for number in 0..crate::options().argument {
+        print_expected(&guest, 0, number);
+        check::equal("INIT", init(&guest, 0, number)[0], status::SUCCESS);
+        guest.run(0).prepare(0, &call_gprs(&continuing(TOKEN_PAGE, 0, GRANULE)));
+        TURNS.guest.store(&raw mut guest, Ordering::Release);
+        TURNS.size.store(0, Ordering::Release);
+        cpus::on_every_cpu(take_turns);
+        print_token(&guest, 0, TURNS.size.load(Ordering::Acquire));
+    }
+    let [entries, interrupted, latency] = [&TURNS.entries, &TURNS.interrupted, &TURNS.latency]
+        .map(|counter| counter.load(Ordering::Acquire));
+    let cpus = cpus::count();
+    say!("{entries} entries on {cpus} CPUs, {interrupted} ended by an interrupt");
+    check::that("thousands of interrupts", interrupted > 1_000);
+    // Of several CPUs the counter counts all, which take turns.
+    if cpus == 1 {
+        let name = "from an interrupt in mid-signature to the host, at most";
+        say!("figure: Attestation, instructions | {name} | {latency}");
+        check::that("each is served soon", latency < BOUND);
+    }
+    guest.destroy();
+}
+
+/// Enters the REC whenever it is this CPU's turn, until the token is there.
+fn take_turns(cpu: u64) {
+    gic::enable_timer(cpu);
+    let mut random = Random::for_this_cpu(cpu + 1);
+    loop {
+        let entries = || TURNS.entries.load(Ordering::Acquire);
+        let is_over = || TURNS.size.load(Ordering::Acquire) != 0;
+        cpus::wait_until(|| is_over() || entries() % cpus::count() == cpu);
+        if is_over() {
+            return;
+        }
+        // SAFETY: the other CPUs wait for their turn.
+        let guest = unsafe { &*TURNS.guest.load(Ordering::Acquire) };
+        let (rec, run) = (guest.rec(0), guest.run(0).address());
+        let deadline = gic::arm_timer(random.next() % MOST_TICKS);
+        let entered = realm::rec_enter(rec, run);
+        let late = gic::now().saturating_sub(deadline);
+        gic::disarm_timer();
+        if entered != Status::SUCCESS {
+            check::equal("the REC is entered", entered, Status::SUCCESS);
+        }
+        if guest.run(0).reason() == reason::IRQ {
+            TURNS.interrupted.fetch_add(1, Ordering::Relaxed);
+            TURNS.latency.fetch_max(late, Ordering::Relaxed);
+        } else {
+            came_back(guest);
+        }
+        TURNS.entries.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// The REC has come back from a call: it is to call again, or the token is there.
+fn came_back(guest: &Guest) {
+    let x = continuing(TOKEN_PAGE, 0, GRANULE);
+    let [result, size] = head(guest.called(0, &x, 1));
+    if [result, size] == [status::INCOMPLETE, 0] {
+        guest.run(0).prepare(0, &call_gprs(&x));
+        return;
+    }
+    check::equal("CONTINUE", result, status::SUCCESS);
+    // 0 would be no token.
+    TURNS.size.store(size.max(1), Ordering::Release);
+}
+
+/// A REC is destroyed, or asks for another token, while a token is being signed: nothing of it is
+/// left.
+pub fn abandoned() {
+    let mut guest = Guest::start(2);
+    gic::enable_timer(0);
+    let scan = |guest: &Guest, rec: u64| {
+        guest
+            .auxiliary(rec)
+            .map(smc::granule_scan)
+            .fold([0; 2], |sum, one| [sum[0] + one[0], sum[1] + one[1]])
+    };
+    check::equal("auxiliary granules are zero at first", scan(&guest, 1), [0, 0]);
+    let mut with_key = 0;
+    let mut random = Random::for_this_cpu(7);
+    for round in 0..ABANDONED {
+        check::equal("INIT", init(&guest, 1, round)[0], status::SUCCESS);
+        let idle = scan(&guest, 1);
+        check::that("only the token is there", idle[0] < 300 && idle[1] == 0);
+        // Somewhere in mid-signature.
+        guest.run(1).prepare(0, &call_gprs(&continuing(TOKEN_PAGE, 0, GRANULE)));
+        gic::arm_timer(20_000 + random.next() % 6_000_000);
+        let entered = guest.enter(1);
+        gic::disarm_timer();
+        let left = (entered, guest.run(1).reason());
+        check::equal("signing is interrupted", left, (Status::SUCCESS, reason::IRQ));
+        let [words, of_key] = scan(&guest, 1);
+        check::that("there is something on the stack", words > idle[0]);
+        with_key += u64::from(of_key != 0);
+        guest.run(1).prepare(0, &[]);
+        check::equal("the REC goes on", guest.enter(1), Status::SUCCESS);
+        let answer = head(guest.called(1, &continuing(TOKEN_PAGE, 0, GRANULE), 1));
+        check::equal("and is to call again", answer, [status::INCOMPLETE, 0]);
+    }
+    say!("{with_key} of {ABANDONED} stacks had words of the key");
+    check::that("the scan finds the key where it is", with_key != 0);
+    let granules = guest.auxiliary(1).chain([guest.rec(1)]);
+    check::equal("RMI_REC_DESTROY", realm::rec_destroy(guest.rec(1), granule(0)), Status::SUCCESS);
+    let words: u64 = granules.map(|one| smc::granule_scan(one)[0]).sum();
+    check::equal("words that are left", words, 0);
+    let auxiliary = guest.auxiliary(1).next().unwrap_or(0);
+    let count = guest.auxiliary(1).count() as u64;
+    let back = realm::undelegate(guest.rec(1), 1) && realm::undelegate(auxiliary, count);
+    check::that("its granules come back", back);
+    guest.forget_rec();
+
+    // A token that was handed out leaves nothing either.
+    check::equal("INIT", init(&guest, 0, 9)[0], status::SUCCESS);
+    let answer = head(guest.call(0, &continuing(TOKEN_PAGE, 0, GRANULE), 1));
+    check::equal("CONTINUE", answer[0], status::SUCCESS);
+    check::that("little is left", scan(&guest, 0)[0] <= 1);
+    check::equal("and nothing of the key", scan(&guest, 0)[1], 0);
+    guest.destroy();
+}
+
+/// Tokens that are abandoned.
+const ABANDONED: u64 = 20;
+
+/// A signature takes the same number of instructions whatever is signed, with whatever nonce.
+pub fn timing() {
+    let guest = Guest::start(1);
+    let count = crate::options().argument;
+    let mut random = Random::for_this_cpu(1);
+    let (mut least, mut most) = (!0, 0);
+    for _ in 0..count {
+        let number = random.next();
+        if init(&guest, 0, number)[0] != status::SUCCESS {
+            check::that("INIT", false);
+        }
+        // No room: it signs and comes back.
+        let answer = head(guest.call(0, &continuing(TOKEN_PAGE, 0, 0), 1));
+        if answer != [status::INCOMPLETE, 0] {
+            check::equal("CONTINUE", answer, [status::INCOMPLETE, 0]);
+        }
+        let instructions = smc::last_visit().last;
+        (least, most) = (instructions.min(least), instructions.max(most));
+    }
+    say!("{count} signatures took {least} to {most} instructions");
+    check::equal("each takes as many as any other", least, most);
+    guest.destroy();
 }

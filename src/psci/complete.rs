@@ -2,10 +2,11 @@
 //! Completing a call of one REC on another (RMI_PSCI_COMPLETE).
 
 use crate::abi::psci;
-use crate::granule::state::{self, Unused};
+use crate::granule::state::{self, Rd, Unused};
 use crate::granule::{GranuleAddress, GranuleTable, LockError};
 use crate::percpu::Cpu;
-use crate::realm::rec::{PendingRequest, Rec, RecIdentity};
+use crate::realm::rd::RealmDescriptor;
+use crate::realm::rec::{Mpidr, PendingRequest, Rec, RecIdentity};
 
 /// Why a call is not completed. Both RECs are as they were, but for one case: a REC that is on is
 /// denied.
@@ -80,6 +81,42 @@ pub fn complete_call(
     }
 }
 
+/// As [`complete_call`], on the REC that the call names.
+///
+/// # Errors
+///
+/// [`PsciError`].
+pub fn complete_named_call(
+    granules: &GranuleTable<'_>,
+    cpu: &mut Cpu,
+    calling: GranuleAddress,
+    status: u64,
+) -> Result<(), PsciError> {
+    let locked = granules.lock::<Unused<state::Rec>>(cpu.index, calling)?;
+    let mapping = cpu.slots.rec.map(&locked);
+    let rec: &Rec = mapping.get();
+    let (realm, target) = (rec.identity.realm, named(rec)?);
+    drop(mapping);
+    drop(locked);
+    let rd = granules.lock::<Rd>(cpu.index, realm)?;
+    let target = cpu.slots.rd.map(&rd).get::<RealmDescriptor>().rec(target.index());
+    drop(rd);
+    // Whatever has become of them meanwhile is found out.
+    complete_call(granules, cpu, calling, target.ok_or(PsciError::OtherTarget)?, status)
+}
+
+/// The REC that the pending call of `calling` names.
+fn named(calling: &Rec) -> Result<Mpidr, PsciError> {
+    match calling.state.pending {
+        PendingRequest::CpuOn { target, .. } | PendingRequest::AffinityInfo { target } => {
+            Ok(target)
+        }
+        PendingRequest::None | PendingRequest::Ripas { .. } | PendingRequest::HostCall => {
+            Err(PsciError::NotPending)
+        }
+    }
+}
+
 /// Completes the call that `calling`, which does not run, waits for, on `target`, with the `status`
 /// that the host gives it.
 ///
@@ -87,12 +124,7 @@ pub fn complete_call(
 ///
 /// [`PsciError`].
 fn complete(calling: &mut Rec, target: Target<'_>, status: u64) -> Result<(), PsciError> {
-    let named = match calling.state.pending {
-        PendingRequest::CpuOn { target, .. } | PendingRequest::AffinityInfo { target } => target,
-        PendingRequest::None | PendingRequest::Ripas { .. } | PendingRequest::HostCall => {
-            return Err(PsciError::NotPending);
-        }
-    };
+    let named = named(calling)?;
     let identity = target.identity();
     if calling.identity.realm != identity.realm {
         return Err(PsciError::OtherRealm);

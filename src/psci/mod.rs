@@ -11,7 +11,7 @@ mod request;
 use crate::command::{Command, Dispatch, commands};
 
 pub use call::Serve;
-pub use complete::{PsciError, complete_call};
+pub use complete::{PsciError, complete_call, complete_named_call};
 
 /// The functions with 32-bit arguments, or none.
 pub mod smc32 {

@@ -8,8 +8,9 @@ use super::features::RealmFeatures;
 use super::measurement::{InitialMeasurement, MEASUREMENT_SLOTS, Measurement, extend};
 use super::parameters::RealmParameters;
 use super::stage2::Stage2;
-use crate::granule::LockedGranule;
+use crate::address::{GRANULE_SHIFT, PhysAddr};
 use crate::granule::state::Rd;
+use crate::granule::{GranuleAddress, LockedGranule};
 use crate::mem::{Content, Slot};
 
 /// RECs that a Realm may have: 2^[`MAX_RECS_ORDER`] - 1.
@@ -32,12 +33,18 @@ pub enum RealmState {
     Zombie = 3,
 }
 
+/// The address of a granule without its low bits, which are 0: 40 bits for 52 bits of address.
+type PageNumber = [u8; 5];
+static_assertions::const_assert!(size_of::<RealmDescriptor>() <= 4096);
+
 /// A Realm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RealmDescriptor {
     state: RealmState,
     /// The index of the next REC: how many have been created, destroyed ones included.
     pub next_rec: u16,
+    /// Where they were created, by index.
+    recs: [PageNumber; MAX_RECS as usize],
     /// The Realm Initial Measurement.
     pub initial_measurement: InitialMeasurement,
     /// The Realm Extensible Measurements.
@@ -69,6 +76,24 @@ impl RealmDescriptor {
         self.personalization = parameters.personalization;
         self.features = parameters.features;
     }
+
+    /// Counts a REC: the next one is at this granule.
+    pub fn add_rec(&mut self, rec: GranuleAddress) {
+        if let Some(place) = self.recs.get_mut(usize::from(self.next_rec)) {
+            let [n0, n1, n2, n3, n4, ..] = (rec.get().get() >> GRANULE_SHIFT).to_le_bytes();
+            *place = [n0, n1, n2, n3, n4];
+        }
+        self.next_rec += 1;
+    }
+
+    /// Where the REC with this index was created. It may be no more.
+    pub fn rec(&self, index: u32) -> Option<GranuleAddress> {
+        let index = usize::try_from(index).ok().filter(|index| *index < self.next_rec.into())?;
+        let [n0, n1, n2, n3, n4] = *self.recs.get(index)?;
+        let number = u64::from_le_bytes([n0, n1, n2, n3, n4, 0, 0, 0]);
+        GranuleAddress::new(PhysAddr::new(number << GRANULE_SHIFT))
+    }
+
     /// The measurement with this index: 0 the initial one, from 1 on those that the Realm extends.
     pub fn measurement(&self, index: usize) -> Option<&Measurement> {
         match index.checked_sub(1) {

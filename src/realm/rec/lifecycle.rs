@@ -53,7 +53,7 @@ pub fn create(
             drop(granule.transition::<RecAux>());
         }
     }
-    count(realm, parameters);
+    count(realm, rec, parameters);
     Ok(())
 }
 
@@ -71,11 +71,11 @@ fn init(
 }
 
 /// Counts a REC of a Realm, and measures one that is runnable.
-fn count(realm: &mut RealmDescriptor, parameters: &HostRecParameters) {
+fn count(realm: &mut RealmDescriptor, rec: GranuleAddress, parameters: &HostRecParameters) {
     if parameters.is_runnable() {
         realm.initial_measurement.extend_with_rec(&parameters.measured());
     }
-    realm.next_rec += 1;
+    realm.add_rec(rec);
 }
 
 /// Keeps a Delegated granule for a REC that will be created.
@@ -151,8 +151,9 @@ pub fn complete(
     // From here on nothing fails.
     let (features, stage2) = (realm.features, realm.stage2);
     let identity = RecIdentity { realm: reference.keep(), auxiliary, mpidr, features, stage2 };
+    let address = rec.address();
     init(&mut cpu.slots.rec, rec, identity, parameters);
-    count(realm, parameters);
+    count(realm, address, parameters);
     Ok(())
 }
 

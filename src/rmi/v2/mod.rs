@@ -46,6 +46,8 @@ commands! {
         = rec::create;
     REC_DESTROY(rec: GranuleAddress) -> [handle, donate] = rec::destroy;
     REC_ENTER(rec: GranuleAddress, run: PhysAddr) = rec::enter, with no_live_sve;
+    PSCI_COMPLETE(calling: GranuleAddress, target_or_status: u64, status: u64)
+        = rec::psci_complete;
     RTT_CREATE(rd: GranuleAddress, rtt: GranuleAddress, ipa: u64, level: Level)
         = super::rtt::create;
     RTT_DESTROY(rd: GranuleAddress, ipa: u64, level: Level) -> [rtt, top] = super::rtt::destroy;

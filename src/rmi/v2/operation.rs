@@ -209,14 +209,13 @@ pub(super) fn op_continue(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64)
 /// RMI_OP_CANCEL, of an operation that has not done its work. The host reclaims what it has donated.
 pub(super) fn op_cancel(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64) -> Outcome {
     let mut reserved = named(rmm, handle, flags)?;
-    let handle = reserved.handle();
     let operation = reserved.context.operation.as_mut().ok_or(Status::Input)?;
     if !matches!(operation.stage, Stage::Donate | Stage::Work) {
         return Err(Status::Input.into());
     }
     operation.release(rmm, cpu);
     operation.give_back(Err(Status::Input));
-    Err(operation.incomplete(handle))
+    Err(operation.incomplete(0))
 }
 
 /// RMI_OP_MEM_DONATE. `list` is an address list of the host, `count` its length. `consumed` is the

@@ -5,9 +5,11 @@
 use arrayvec::ArrayVec;
 
 use super::operation::{Operation, Stage, Work};
+use crate::abi::psci::SUCCESS;
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
 use crate::percpu::Cpu;
+use crate::psci;
 use crate::realm::rec::gic::GicOwner;
 use crate::realm::rec::lifecycle::{self, Retired};
 use crate::realm::rec::parameters::HostRecParameters;
@@ -102,5 +104,23 @@ pub(super) fn enter(
         EnterError::RealmNew | EnterError::RealmOff => Status::Realm(0),
         error => error.into(),
     })?;
+    Ok([])
+}
+
+/// RMI_PSCI_COMPLETE. Betas differ: the REC that the call is on comes before the host's answer, or
+/// is left to the RMM. No answer is the address of a granule.
+pub(super) fn psci_complete(
+    rmm: &Rmm<'_>,
+    cpu: &mut Cpu,
+    calling: GranuleAddress,
+    target_or_status: u64,
+    status: u64,
+) -> Outcome {
+    match GranuleAddress::new(PhysAddr::new(target_or_status)) {
+        Some(target) if target_or_status != SUCCESS => {
+            psci::complete_call(&rmm.granules, cpu, calling, target, status)?;
+        }
+        _ => psci::complete_named_call(&rmm.granules, cpu, calling, target_or_status)?,
+    }
     Ok([])
 }

@@ -6,6 +6,7 @@ mod hostile;
 mod life;
 mod measurement;
 mod measurement_reference;
+mod operations;
 mod parameters;
 mod psci;
 mod refused;

@@ -4,7 +4,7 @@
 use kit::system::System;
 use rmm::granule::state::Rec;
 use rmm::realm::rec::{Mpidr, PendingRequest};
-use rmm::rmi::function;
+use rmm::rmi::{Dialect, function};
 
 use kit::realm_fixture::*;
 use kit::rmi::fixture::{ERROR_INPUT, SUCCESS, granule};
@@ -15,7 +15,15 @@ const BIG_ENDIAN: u64 = 1 << 25;
 
 /// A Realm whose first REC waits for `pending`, and whose second one is on or off.
 fn waiting(pending: impl FnOnce(Mpidr) -> PendingRequest, second_is_on: bool) -> RealmFixture {
-    let fixture = RealmFixture::new();
+    waiting_in(Dialect::V1_0, pending, second_is_on)
+}
+
+fn waiting_in(
+    dialect: Dialect,
+    pending: impl FnOnce(Mpidr) -> PendingRequest,
+    second_is_on: bool,
+) -> RealmFixture {
+    let fixture = RealmFixture::in_dialect(dialect);
     fixture.realm(RD, ROOT, 1);
     fixture.rec(RD, REC, AUX, 0);
     fixture.rec(RD, SECOND_REC, SECOND_AUX, 1);
@@ -115,5 +123,25 @@ fn a_rec_that_runs_is_on() {
 fn affinity_info_says_whether_the_rec_is_on() {
     for (is_on, result) in [(true, 0), (false, 1)] {
         completes(&waiting(affinity_info, is_on), SUCCESS, result);
+    }
+}
+
+#[test]
+fn hosts_of_rmi_2_0_complete_a_call_with_the_other_rec_or_without() {
+    for (arguments, second_is_on, result) in [
+        (&[REC, SECOND_REC, SUCCESS][..], false, SUCCESS),
+        (&[REC, SUCCESS], false, SUCCESS),
+        (&[REC, DENIED], false, DENIED),
+        (&[REC, SECOND_REC, DENIED], false, DENIED),
+        (&[REC, SUCCESS], true, ALREADY_ON),
+    ] {
+        let fixture = waiting_in(Dialect::V2_0, cpu_on, second_is_on);
+        for wrong in [&[REC, 5][..], &[REC, REC, SUCCESS], &[SECOND_REC, SUCCESS], &[RD, SUCCESS]] {
+            fixture.refused(function::PSCI_COMPLETE, wrong, ERROR_INPUT, "wrong");
+        }
+        assert_eq!(fixture.call(function::PSCI_COMPLETE, arguments), SUCCESS, "{arguments:x?}");
+        fixture.with_rec(REC, |rec| assert_eq!(rec.state.registers.gprs[0], result));
+        let runnable = fixture.with_rec(SECOND_REC, |rec| rec.state.runnable);
+        assert_eq!(runnable, result != DENIED);
     }
 }

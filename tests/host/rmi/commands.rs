@@ -83,6 +83,7 @@ fn functions_of_the_other_dialect_and_unassigned_ones_are_unknown() {
         function::REC_CREATE,
         function::REC_DESTROY,
         function::REC_ENTER,
+        function::PSCI_COMPLETE,
         function::RTT_CREATE,
         function::RTT_DESTROY,
         function::RTT_READ_ENTRY,

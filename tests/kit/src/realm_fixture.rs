@@ -14,11 +14,13 @@ use rmm::realm::rd::RealmDescriptor;
 use rmm::realm::rec::Rec as RecContent;
 use rmm::rmi::{Dialect, function};
 
-use crate::rmi::fixture::{FIRST, SECOND, SUCCESS, boot, call, granule, state};
+use crate::rmi::fixture::{FIRST, SECOND, SUCCESS, boot, boot_active, call, granule, state};
 
 pub const ERROR_REALM: u64 = 2;
 pub const ERROR_REALM_OFF: u64 = 0x102;
 pub const ERROR_REC: u64 = 3;
+/// RMI_INCOMPLETE (2.0), in bits 7:0 of the result.
+pub const INCOMPLETE: u64 = 13;
 
 /// Where things are unless a test says otherwise: in different orders of address, so that locks are
 /// taken in either.
@@ -153,6 +155,16 @@ impl RealmFixture {
         Self { system: boot(Dialect::V1_0) }
     }
 
+    /// The usual machine, with an RMM that speaks this dialect and is active.
+    pub fn in_dialect(dialect: Dialect) -> Self {
+        let Self { .. } = Self::new();
+        Self { system: boot_active(dialect) }
+    }
+
+    fn is_2_0(&self) -> bool {
+        self.system.rmm.dialect() == Dialect::V2_0
+    }
+
     /// Calls, with marks in all registers that are no arguments; gives x0.
     pub fn call(&self, function: u32, arguments: &[u64]) -> u64 {
         let (x0, outputs) = call(&self.system, function, arguments);
@@ -162,17 +174,25 @@ impl RealmFixture {
 
     pub fn delegate(&self, granules: &[u64]) {
         for granule in granules {
+            if self.is_2_0() {
+                let range = [*granule, granule + 0x1000];
+                let (x0, _) = call(&self.system, function::GRANULE_RANGE_DELEGATE, &range);
+                assert_eq!(x0, SUCCESS, "{granule:#x}");
+                continue;
+            }
             assert_eq!(self.call(function::GRANULE_DELEGATE, &[*granule]), SUCCESS, "{granule:#x}");
         }
     }
 
     pub fn undelegate(&self, granules: &[u64]) {
         for granule in granules {
-            assert_eq!(
-                self.call(function::GRANULE_UNDELEGATE, &[*granule]),
-                SUCCESS,
-                "{granule:#x}"
-            );
+            let range = [*granule, granule + 0x1000];
+            let x0 = if self.is_2_0() {
+                call(&self.system, function::GRANULE_RANGE_UNDELEGATE, &range).0
+            } else {
+                self.call(function::GRANULE_UNDELEGATE, &[*granule])
+            };
+            assert_eq!(x0, SUCCESS, "{granule:#x}");
             assert!(self.system.machine.memory.granule_is(*granule, 0));
         }
     }
@@ -185,6 +205,11 @@ impl RealmFixture {
         // What is reserved holds marks: nobody looks at them.
         for offset in (0..0x1000).step_by(8) {
             self.write(page, offset, 0xdead_0000_0000_0000 | offset);
+        }
+        if self.is_2_0() {
+            for field in [0x38, 0x440, 0x820] {
+                self.write(page, field, 0);
+            }
         }
         let high = 0xdead_beef << 32;
         self.write(page, 0x0, parameters.flags);
@@ -226,7 +251,26 @@ impl RealmFixture {
 
     pub fn rec_create(&self, rd: u64, rec: u64, parameters: &RecParams) -> u64 {
         self.write_rec(PARAMETERS, parameters);
+        if self.is_2_0() {
+            return self.rec_operation(rd, rec, parameters);
+        }
         self.call(function::REC_CREATE, &[rd, rec, PARAMETERS])
+    }
+
+    /// RMI_REC_CREATE of RMI 2.0, which is given all auxiliary granules at once.
+    fn rec_operation(&self, rd: u64, rec: u64, parameters: &RecParams) -> u64 {
+        let count = parameters.num_aux;
+        let (x0, [handle, ..]) = call(&self.system, function::REC_CREATE, &[rd, rec, PARAMETERS]);
+        if x0 & 0xff != INCOMPLETE {
+            return x0;
+        }
+        for (index, granule) in (0..count).zip(parameters.aux) {
+            self.write(PARAMETERS, 0xe00 + 8 * index, granule | 1 << 2);
+        }
+        let donate = [handle, PARAMETERS + 0xe00, count];
+        let (x0, [consumed, ..]) = call(&self.system, function::OP_MEM_DONATE, &donate);
+        assert_eq!((x0 & 0xff, consumed), (INCOMPLETE, count));
+        call(&self.system, function::OP_CONTINUE, &[handle, 0]).0
     }
 
     /// Delegates an RD and two root tables and makes a Realm of them.

@@ -3,14 +3,17 @@
 //! memory that it shows to it.
 //!
 //! A range is done block by block until it ends, a block cannot be done, or an interrupt is pending.
-//! If at least one was done the command succeeds, and the host goes on at `out_top`.
+//! If at least one was done the command succeeds, and the host goes on at `out_top`. Only a block of
+//! 2 MiB or 1 GiB, which takes long, is parked in its midst as a stateful operation.
 
 use super::list::{AddressList, RangeDescriptor};
+use super::operation::{self as parked, Reserved};
 use crate::abi::rmi_v2::{
     ADDRESS_LIST, ADDRESS_NONE, ADDRESS_SINGLE, ADDRESS_TYPE, LIST_COUNT_SHIFT, MAX_LIST_COUNT,
     MEMORY_ATTRIBUTES_SHIFT, PERMISSIONS_SHIFT,
 };
 use crate::address::{GRANULE_SIZE, Ipa, PhysAddr};
+use crate::arch::interrupt;
 use crate::granule::state::Rd;
 use crate::granule::{GranuleAddress, Reference};
 use crate::operation::{Operation, Step};
@@ -28,7 +31,7 @@ const STAGE2_READ: u32 = 6;
 
 /// A Realm that is not destroyed meanwhile, so that its tables stay, too.
 struct Realm<'g> {
-    _rd: Reference<'g, Rd>,
+    rd: Reference<'g, Rd>,
     stage2: Stage2,
     state: RealmState,
 }
@@ -41,7 +44,7 @@ impl<'g> Realm<'g> {
         let (stage2, state) = (realm.stage2, realm.state());
         drop(mapping);
         let reference = rd.reference().map_err(|_| Status::Busy)?;
-        Ok(Self { _rd: reference, stage2, state })
+        Ok(Self { rd: reference, stage2, state })
     }
 
     /// Memory may be mapped only before the end of a Realm.
@@ -50,6 +53,11 @@ impl<'g> Realm<'g> {
             RealmState::New | RealmState::Active => Ok(()),
             RealmState::SystemOff | RealmState::Zombie => Err(Status::Realm(0)),
         }
+    }
+
+    /// Leaves the reference for an operation that is parked.
+    fn keep(self) -> Option<GranuleAddress> {
+        Some(self.rd.keep())
     }
 
     fn walk<'r>(&self, rmm: &'r Rmm<'g>, cpu: &Cpu, ipa: Ipa) -> Walk<'r, 'g> {
@@ -127,20 +135,35 @@ fn blocks(base: u64, top: u64, level: Level, stage2: &Stage2) -> Result<(Ipa, Ip
     Ok((base, Ipa::new(top)))
 }
 
+/// What came of one step of a range.
+enum Stepped {
+    /// It is done up to here.
+    To(Ipa),
+    /// Nothing more can be done.
+    Stopped,
+    /// A block that is not done yet, because an interrupt is pending.
+    Unfinished(BlockOperation),
+}
+
 /// A range that is being mapped or unmapped, one block or hole a step.
 struct Range<F> {
     next: Ipa,
     top: Ipa,
-    /// Does what begins at an IPA. Gives the next IPA, or `None` to stop.
+    /// Does what begins at an IPA.
     each: F,
     error: Option<Status>,
+    unfinished: Option<BlockOperation>,
 }
 
-impl<F: FnMut(Ipa) -> Result<Option<Ipa>, Status>> Operation for Range<F> {
+impl<F: FnMut(Ipa) -> Result<Stepped, Status>> Operation for Range<F> {
     fn step(&mut self) -> Step {
         match (self.each)(self.next) {
-            Ok(Some(next)) => self.next = next,
-            Ok(None) => return Step::Done,
+            Ok(Stepped::To(next)) => self.next = next,
+            Ok(Stepped::Stopped) => return Step::Done,
+            Ok(Stepped::Unfinished(block)) => {
+                self.unfinished = Some(block);
+                return Step::Done;
+            }
             Err(error) => {
                 self.error = Some(error);
                 return Step::Done;
@@ -150,17 +173,17 @@ impl<F: FnMut(Ipa) -> Result<Option<Ipa>, Status>> Operation for Range<F> {
     }
 }
 
-/// Does a range. Gives the first IPA that was not done.
+/// Does a range. Gives the first IPA that was not done, and a block that is unfinished.
 fn run_range(
     base: Ipa,
     top: Ipa,
-    each: impl FnMut(Ipa) -> Result<Option<Ipa>, Status>,
-) -> Result<Ipa, Failure> {
-    let mut range = Range { next: base, top, each, error: None };
+    each: impl FnMut(Ipa) -> Result<Stepped, Status>,
+) -> Result<(Ipa, Option<BlockOperation>), Failure> {
+    let mut range = Range { next: base, top, each, error: None, unfinished: None };
     range.run();
     match range.error {
         Some(status) if range.next == base => Err(Failure { status, outputs: [base.get(), 0, 0] }),
-        _ => Ok(range.next),
+        _ => Ok((range.next, range.unfinished)),
     }
 }
 
@@ -186,53 +209,144 @@ pub(super) fn data_map(
     if !source.range.is_delegated() || top.get() > realm.stage2.protected_end() {
         return Err(Status::Input.into());
     }
-    let reached = run_range(base, top, |ipa| {
-        let Some(block) = source.block() else { return Ok(None) };
+    // Pages are not parked.
+    let reserved = match level {
+        Level::Three => None,
+        _ => Some(rmm.operations.reserve()?),
+    };
+    let (reached, unfinished) = run_range(base, top, |ipa| {
+        let Some(block) = source.block() else { return Ok(Stepped::Stopped) };
         let next = ipa.checked_add(level.entry_size()).filter(|next| *next <= top);
         let next = next.filter(|_| block.level == level).ok_or(Status::Rtt(level))?;
         if !block.is_delegated() || !block.base.is_aligned(level.entry_size()) {
             return Err(Status::Input);
         }
-        map_block(rmm, cpu, &realm, ipa, block.base, level)?;
+        realm.stage2.check_reach(GranuleAddress::containing(block.base))?;
+        let mut block = BlockOperation::map(&realm, base, ipa, next, block.base, level);
+        match block.run(rmm, cpu) {
+            None => return Ok(Stepped::Unfinished(block)),
+            Some(Err(failure)) => return Err(failure.status),
+            Some(Ok([reached, ..])) if reached != next.get() => return Ok(Stepped::Stopped),
+            Some(Ok(_)) => {}
+        }
         source.advance(cpu)?;
-        Ok(Some(next))
+        Ok(Stepped::To(next))
     })?;
+    park(reserved, unfinished, || realm.keep())?;
     Ok([reached.get()])
 }
 
-/// Maps one page or block of delegated memory. One that is mapped there already stays.
-fn map_block<'g>(
-    rmm: &Rmm<'g>,
-    cpu: &mut Cpu,
-    realm: &Realm<'g>,
-    ipa: Ipa,
-    base: PhysAddr,
-    level: Level,
-) -> Result<(), Status> {
-    realm.stage2.check_reach(GranuleAddress::containing(base))?;
-    let mut memory = BlockMemory::new(base, level);
-    let taken = loop {
-        match memory.take(&rmm.granules, cpu) {
-            Ok(Step::Continue) => {}
-            Ok(Step::Done) => break Ok(()),
-            Err(error) => break Err(Status::from(error)),
+/// Leaves an unfinished block to RMI_OP_CONTINUE.
+fn park(
+    reserved: Option<Reserved<'_>>,
+    unfinished: Option<BlockOperation>,
+    keep: impl FnOnce() -> Option<GranuleAddress>,
+) -> Result<(), Failure> {
+    match (reserved, unfinished) {
+        (Some(reserved), Some(mut block)) => {
+            block.rd = keep();
+            Err(reserved.begin(parked::Operation::Block(block)))
         }
-    };
-    let error = match taken {
-        Ok(()) => match realm.walk(rmm, cpu, ipa).assign_block(&mut cpu.slots.rtt, memory) {
-            Ok(()) => return Ok(()),
-            Err((returned, error)) => {
-                memory = returned;
-                error.into()
+        // One that is not parked is finished.
+        _ => Ok(()),
+    }
+}
+
+/// A page or block of protected memory on its way into a Realm, or out of one.
+///
+/// If an interrupt of the host is pending meanwhile it is parked as a stateful operation.
+#[derive(Debug)]
+pub(super) struct BlockOperation {
+    /// The RD to which it has a reference while it is parked.
+    rd: Option<GranuleAddress>,
+    stage2: Stage2,
+    memory: BlockMemory,
+    way: Way,
+}
+
+/// Which way a block goes.
+#[derive(Debug)]
+enum Way {
+    /// To this IPA. `base` is where the command began.
+    In { base: Ipa, ipa: Ipa, next: Ipa },
+    /// To the host, which is then told this.
+    Out(Outcome<3>),
+}
+
+impl BlockOperation {
+    fn map(
+        realm: &Realm<'_>,
+        base: Ipa,
+        ipa: Ipa,
+        next: Ipa,
+        memory: PhysAddr,
+        level: Level,
+    ) -> Self {
+        let memory = BlockMemory::new(memory, level);
+        Self { rd: None, stage2: realm.stage2, memory, way: Way::In { base, ipa, next } }
+    }
+
+    /// Goes on until it ends or an interrupt is pending, by one granule at least. Gives the end.
+    pub(super) fn run(&mut self, rmm: &Rmm<'_>, cpu: &mut Cpu) -> Option<Outcome<3>> {
+        loop {
+            match (self.step(rmm, cpu), &self.way) {
+                (Step::Continue, _) if interrupt::is_pending() => return None,
+                (Step::Continue, _) => {}
+                (Step::Done, Way::In { next, .. }) => return Some(Ok([next.get(), 0, 0])),
+                (Step::Done, Way::Out(outcome)) => return Some(*outcome),
             }
-        },
-        Err(error) => error,
-    };
-    while memory.give_back(&rmm.granules, cpu) == Step::Continue {}
-    match realm.walk(rmm, cpu, ipa).read(&mut cpu.slots.rtt, level) {
-        (reached, Entry::Assigned(_, same)) if reached == level && same == base => Ok(()),
-        (reached, Entry::Unassigned(_)) if reached == level => Err(error),
-        (reached, _) => Err(Status::Rtt(reached)),
+        }
+    }
+
+    /// Ends a parked one.
+    pub(super) fn end(&mut self, rmm: &Rmm<'_>) {
+        if let Some(rd) = self.rd.take() {
+            drop(rmm.granules.adopt_reference::<Rd>(rd));
+        }
+    }
+
+    fn step(&mut self, rmm: &Rmm<'_>, cpu: &mut Cpu) -> Step {
+        let Way::In { base, ipa, next } = self.way else {
+            return self.memory.give_back(&rmm.granules, cpu);
+        };
+        let error = match self.memory.take(&rmm.granules, cpu) {
+            Ok(Step::Continue) => return Step::Continue,
+            Ok(Step::Done) => match self.assign(rmm, cpu, ipa) {
+                Ok(()) => return Step::Done,
+                Err(error) => error,
+            },
+            Err(error) => error.into(),
+        };
+        let level = self.memory.level();
+        let walk = Walk::new(&rmm.granules, cpu.index, &self.stage2, ipa);
+        let status = match walk.read(&mut cpu.slots.rtt, level) {
+            (reached, Entry::Assigned(_, same))
+                if reached == level && same == self.memory.base() =>
+            {
+                // It is mapped there already. What was taken is none of it.
+                None
+            }
+            (reached, Entry::Unassigned(_)) if reached == level => Some(error),
+            (reached, _) => Some(Status::Rtt(reached)),
+        };
+        self.way = Way::Out(match status {
+            None => Ok([next.get(), 0, 0]),
+            // What was mapped before counts.
+            Some(_) if ipa > base => Ok([ipa.get(), 0, 0]),
+            Some(status) => Err(Failure { status, outputs: [base.get(), 0, 0] }),
+        });
+        self.memory.give_back(&rmm.granules, cpu)
+    }
+
+    /// Has an entry lead to the memory, which is whole.
+    fn assign(&mut self, rmm: &Rmm<'_>, cpu: &mut Cpu, ipa: Ipa) -> Result<(), Status> {
+        let (base, level) = (self.memory.base(), self.memory.level());
+        let memory = core::mem::replace(&mut self.memory, BlockMemory::new(base, level));
+        let walk = Walk::new(&rmm.granules, cpu.index, &self.stage2, ipa);
+        walk.assign_block(&mut cpu.slots.rtt, memory).map_err(|(memory, error)| {
+            self.memory = memory;
+            error.into()
+        })
     }
 }
 
@@ -260,8 +374,8 @@ pub(super) fn unprot_map(
     }
     let attributes = (flags >> MEMORY_ATTRIBUTES_SHIFT & 0x7) << STAGE2_MEMORY_ATTRIBUTES
         | (flags >> PERMISSIONS_SHIFT & 0xf) << STAGE2_READ;
-    let reached = run_range(base, top, |ipa| {
-        let Some(block) = source.block() else { return Ok(None) };
+    let (reached, _) = run_range(base, top, |ipa| {
+        let Some(block) = source.block() else { return Ok(Stepped::Stopped) };
         let next = ipa.checked_add(level.entry_size()).filter(|next| *next <= top);
         let next = next.filter(|_| block.level == level).ok_or(Status::Rtt(level))?;
         let descriptor = encode_address(block.base.get()) | attributes;
@@ -276,7 +390,7 @@ pub(super) fn unprot_map(
             }
         }
         source.advance(cpu)?;
-        Ok(Some(next))
+        Ok(Stepped::To(next))
     })?;
     Ok([reached.get()])
 }
@@ -396,7 +510,8 @@ fn unmap<'g>(
     top: Ipa,
     mut report: Report,
 ) -> Outcome<3> {
-    let reached = run_range(base, top, |ipa| {
+    let reserved = rmm.operations.reserve()?;
+    let (reached, unfinished) = run_range(base, top, |ipa| {
         let unmap = |cpu: &mut Cpu, report: &mut Report| {
             let walk = realm.walk(rmm, cpu, ipa);
             walk.unmap(&mut cpu.slots.rtt, top, |level, base| report.add(level, base))
@@ -406,16 +521,29 @@ fn unmap<'g>(
             unmapped = unmap(cpu, &mut report)?;
         }
         match unmapped {
-            Unmapped::Refused => Ok(None),
-            Unmapped::Hole { next } => Ok(Some(next)),
-            Unmapped::Mapping { memory, next } => {
-                if let Some(mut memory) = memory {
-                    while memory.give_back(&rmm.granules, cpu) == Step::Continue {}
+            Unmapped::Refused => Ok(Stepped::Stopped),
+            Unmapped::Hole { next } | Unmapped::Mapping { memory: None, next } => {
+                Ok(Stepped::To(next))
+            }
+            Unmapped::Mapping { memory: Some(memory), next } => {
+                let way = Way::Out(Ok([next.get(), 0, 0]));
+                let mut block = BlockOperation { rd: None, stage2: realm.stage2, memory, way };
+                match block.run(rmm, cpu) {
+                    Some(_) => Ok(Stepped::To(next)),
+                    None => Ok(Stepped::Unfinished(block)),
                 }
-                Ok(Some(next))
             }
         }
     })?;
     let [range, count] = report.outputs(cpu);
-    Ok([reached.get(), range, count])
+    match unfinished {
+        Some(mut block) => {
+            // The entry leads to the memory no more, but not all of it is Delegated.
+            if let Way::Out(Ok([_, to_range, to_count])) = &mut block.way {
+                (*to_range, *to_count) = (range, count);
+            }
+            Err(reserved.begin(parked::Operation::Block(block)))
+        }
+        None => Ok([reached.get(), range, count]),
+    }
 }

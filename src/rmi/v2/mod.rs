@@ -68,7 +68,7 @@ commands! {
         -> [out_top] = memory::unprot_map;
     RTT_UNPROT_UNMAP(rd: GranuleAddress, base: u64, top: u64, flags: u64, addresses: u64)
         -> [out_top, range, count] = memory::unprot_unmap;
-    OP_CONTINUE(handle: u64, flags: u64) -> [handle, donate] = operation::op_continue;
+    OP_CONTINUE(handle: u64, flags: u64) -> [x1, x2, x3] = operation::op_continue;
     OP_CANCEL(handle: u64, flags: u64) = operation::op_cancel;
     OP_MEM_DONATE(handle: u64, list: PhysAddr, count: u64) -> [consumed, donate]
         = operation::op_mem_donate;

@@ -10,6 +10,7 @@ use arrayvec::ArrayVec;
 use spin::{Mutex, MutexGuard};
 
 use super::list::{AddressList, RangeDescriptor};
+use super::memory::BlockOperation;
 use super::rec;
 use crate::abi::rmi_v2::DONATE_COUNT_SHIFT;
 use crate::address::PhysAddr;
@@ -41,7 +42,40 @@ pub(super) struct Context {
 
 /// An operation that the host has not finished.
 #[derive(Debug)]
-pub(super) struct Operation {
+pub(super) enum Operation {
+    /// On a REC.
+    Rec(RecOperation),
+    /// On a block of memory.
+    Block(BlockOperation),
+}
+
+impl Operation {
+    /// What the host is told first.
+    fn incomplete(&self, handle: u64) -> Failure {
+        match self {
+            Self::Rec(operation) => operation.incomplete(handle),
+            Self::Block(_) => go_on(handle),
+        }
+    }
+
+    /// The operation on a REC, if it is one: only these take or give back memory.
+    fn on_rec(&mut self) -> Result<&mut RecOperation, Status> {
+        match self {
+            Self::Rec(operation) => Ok(operation),
+            Self::Block(_) => Err(Status::Input),
+        }
+    }
+}
+
+/// The answer that has the host continue.
+fn go_on(handle: u64) -> Failure {
+    let status = Status::Incomplete { request: MemoryRequest::None, can_cancel: false };
+    Failure { status, outputs: [handle, 0, 0] }
+}
+
+/// The creation or destruction of a REC.
+#[derive(Debug)]
+pub(super) struct RecOperation {
     /// What is done when it has all it needs.
     pub(super) work: Work,
     /// The PARTIAL granule of a REC that is being created or destroyed.
@@ -73,8 +107,8 @@ pub(super) enum Stage {
     End(Result<(), Status>),
 }
 
-impl Operation {
-    /// An operation that ends with `result` when all that it holds is reclaimed.
+impl RecOperation {
+    /// Has the operation end with `result` when all that it holds is reclaimed.
     pub(super) fn give_back(&mut self, result: Result<(), Status>) {
         self.stage = if self.held.is_empty() { Stage::End(result) } else { Stage::Reclaim(result) };
     }
@@ -86,6 +120,36 @@ impl Operation {
                 rec::complete(rmm, cpu, rd, rec, params, &self.held)
             }
             _ => Err(Status::Input),
+        }
+    }
+
+    /// Continues. Gives the end.
+    ///
+    /// # Errors
+    ///
+    /// The answer of an operation that has not ended.
+    fn go_on(
+        &mut self,
+        rmm: &Rmm<'_>,
+        cpu: &mut Cpu,
+        handle: u64,
+    ) -> Result<Result<(), Status>, Failure> {
+        match self.stage {
+            Stage::Donate | Stage::Reclaim(_) => Err(Status::Input.into()),
+            Stage::Work => match self.work(rmm, cpu) {
+                Ok(()) => Ok(Ok(())),
+                Err(error) => {
+                    self.give_back(Err(error));
+                    match self.stage {
+                        Stage::End(result) => Ok(result),
+                        _ => Err(self.incomplete(handle)),
+                    }
+                }
+            },
+            Stage::End(result) => {
+                self.release(rmm, cpu);
+                Ok(result)
+            }
         }
     }
 
@@ -180,36 +244,28 @@ fn named<'a>(rmm: &Rmm<'a>, first: u64, second: u64) -> Result<Reserved<'a>, Sta
 
 /// RMI_OP_CONTINUE. One of the arguments is the handle, the other flags: whether to stop early,
 /// which no operation does.
-pub(super) fn op_continue(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64) -> Outcome<2> {
+pub(super) fn op_continue(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64) -> Outcome<3> {
     let mut reserved = named(rmm, handle, flags)?;
     let handle = reserved.handle();
     let slot = &mut reserved.context.operation;
-    let operation = slot.as_mut().ok_or(Status::Input)?;
-    let result = match operation.stage {
-        Stage::Donate | Stage::Reclaim(_) => return Err(Status::Input.into()),
-        Stage::Work => match operation.work(rmm, cpu) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                operation.give_back(Err(error));
-                match operation.stage {
-                    Stage::End(result) => result,
-                    _ => return Err(operation.incomplete(handle)),
-                }
-            }
-        },
-        Stage::End(result) => {
-            operation.release(rmm, cpu);
-            result
+    let outcome = match slot.as_mut().ok_or(Status::Input)? {
+        Operation::Rec(operation) => {
+            operation.go_on(rmm, cpu, handle)?.map(|()| [0; 3]).map_err(Failure::from)
+        }
+        Operation::Block(operation) => {
+            let outcome = operation.run(rmm, cpu).ok_or(go_on(handle))?;
+            operation.end(rmm);
+            outcome
         }
     };
     *slot = None;
-    result.map(|()| [0; 2]).map_err(Failure::from)
+    outcome
 }
 
 /// RMI_OP_CANCEL, of an operation that has not done its work. The host reclaims what it has donated.
 pub(super) fn op_cancel(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64) -> Outcome {
     let mut reserved = named(rmm, handle, flags)?;
-    let operation = reserved.context.operation.as_mut().ok_or(Status::Input)?;
+    let operation = reserved.context.operation.as_mut().ok_or(Status::Input)?.on_rec()?;
     if !matches!(operation.stage, Stage::Donate | Stage::Work) {
         return Err(Status::Input.into());
     }
@@ -228,7 +284,7 @@ pub(super) fn op_mem_donate(
     count: u64,
 ) -> Outcome<2> {
     let mut reserved = rmm.operations.find(handle).ok_or(Status::Input)?;
-    let operation = reserved.context.operation.as_mut().ok_or(Status::Input)?;
+    let operation = reserved.context.operation.as_mut().ok_or(Status::Input)?.on_rec()?;
     if operation.stage != Stage::Donate {
         return Err(Status::Input.into());
     }
@@ -276,7 +332,7 @@ pub(super) fn op_mem_reclaim(
     capacity: u64,
 ) -> Outcome<1> {
     let mut reserved = rmm.operations.find(handle).ok_or(Status::Input)?;
-    let operation = reserved.context.operation.as_mut().ok_or(Status::Input)?;
+    let operation = reserved.context.operation.as_mut().ok_or(Status::Input)?.on_rec()?;
     let Stage::Reclaim(result) = operation.stage else { return Err(Status::Input.into()) };
     let list = AddressList::new(&rmm.granules, list, capacity)?;
     let page = cpu.slots.ns.map(list.page());

@@ -4,7 +4,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::operation::{Operation, Stage, Work};
+use super::operation::{Operation, RecOperation, Stage, Work};
 use crate::abi::psci::SUCCESS;
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
@@ -29,12 +29,12 @@ pub(super) fn create(
     let reserved = rmm.operations.reserve().inspect_err(|_| {
         lifecycle::release(&rmm.granules, cpu, rec);
     })?;
-    Err(reserved.begin(Operation {
+    Err(reserved.begin(Operation::Rec(RecOperation {
         work: Work::CreateRec { rd, params },
         partial: Some(rec),
         held: ArrayVec::new(),
         stage: Stage::Donate,
-    }))
+    })))
 }
 
 /// RMI_REC_DESTROY.
@@ -42,9 +42,9 @@ pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rec: GranuleAddress) -> Outc
     let reserved = rmm.operations.reserve()?;
     let Retired { partial, auxiliary } = lifecycle::retire(&rmm.granules, cpu, rec)?;
     let stage = Stage::Work;
-    let mut operation = Operation { work: Work::Nothing, partial, held: auxiliary, stage };
+    let mut operation = RecOperation { work: Work::Nothing, partial, held: auxiliary, stage };
     operation.give_back(Ok(()));
-    Err(reserved.begin(operation))
+    Err(reserved.begin(Operation::Rec(operation)))
 }
 
 /// Makes the PARTIAL granule `rec` a REC, from auxiliary granules that were donated.

@@ -9,6 +9,7 @@ mod lifecycle;
 mod maintenance;
 mod properties;
 mod random_session;
+mod ranges;
 mod refusals;
 mod registers;
 mod table;

@@ -53,7 +53,7 @@ use core::sync::atomic::AtomicU64;
 
 use super::auxiliary::AUXILIARY;
 use super::slots::Slot;
-use crate::address::{GRANULE_SIZE, native};
+use crate::address::{GRANULE_SIZE, VirtAddr, native};
 use crate::arch::window::{Aborted, Window};
 use crate::granule::state::{Delegated, GranuleState, Mappable, Rec, Untyped};
 use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};
@@ -127,6 +127,10 @@ impl<'m> MappedPage<'m> {
         if self.page.unmap_with(other.page).is_err() {
             panic!("a slot of a pair was unmapped already");
         }
+    }
+
+    pub(super) fn address(&self) -> VirtAddr {
+        self.page.address()
     }
 
     pub(super) fn window(&self) -> Window {

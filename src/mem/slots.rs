@@ -65,8 +65,12 @@ use super::auxiliary::AuxiliarySlots;
 use super::mapping::{MappedPage, Mapping, SharedMapping};
 use super::ns_access::NsSlot;
 use super::slot_layout::{self, SlotIndex};
-use crate::arch::barrier;
-use crate::granule::state::{Delegated, Mappable};
+use crate::address::GRANULE_SIZE;
+use tock_registers::interfaces::Readable;
+
+use crate::arch::sysreg::CTR_EL0;
+use crate::arch::{barrier, cache};
+use crate::granule::state::{Data, Delegated, Mappable};
 use crate::granule::{LockedGranule, Reference, Wipe, WipeError};
 use crate::xlat::{
     Attributes, Context, El2And0, Error, PageTemplate, PhysicalAddressSpace, TransientPage,
@@ -163,6 +167,25 @@ impl Slot {
         reference: &'m Reference<'_, S>,
     ) -> SharedMapping<'m, S> {
         SharedMapping::new(MappedPage::new(self, reference.address()))
+    }
+
+    /// Cleans the granule to where instruction caches fill from, if fetches do not see what is in
+    /// data caches (CTR_EL0.IDC = 0). Complete after a DSB.
+    pub fn clean_for_fetches(&mut self, granule: &LockedGranule<'_, Data>) {
+        const IDC: u64 = 1 << 28;
+        let ctr = CTR_EL0.get();
+        if ctr & IDC != 0 {
+            return;
+        }
+        /// DminLine: the binary logarithm of the words of the smallest line.
+        const MIN_LINE: u32 = 16;
+        let line = 4 << (ctr >> MIN_LINE & 0xf);
+        let page = MappedPage::new(self, granule.address());
+        let start = page.address().get();
+        for offset in (0..GRANULE_SIZE).step_by(line) {
+            cache::dc_cvau(start + offset);
+        }
+        barrier::dsb_ish();
     }
 }
 

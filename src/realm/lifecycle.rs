@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use super::RealmError;
 use super::parameters::RealmParameters;
 use super::rd::{RealmDescriptor, RealmState};
-use super::stage2::{MAX_ROOT_TABLES, Stage2, invalidate_realm};
+use super::stage2::{MAX_ROOT_TABLES, Stage2, forget_instructions, invalidate_realm};
 use super::vmid::VmidTable;
 use crate::granule::state::{Delegated, Rd, Rtt, Unused};
 use crate::granule::{GranuleAddress, GranuleTable, LockedGranule, MAX_SET, wipe_set};
@@ -72,6 +72,8 @@ pub fn activate(
     if realm.state() != RealmState::New {
         return Err(RealmError::State);
     }
+    // Its memory was filled since it was created, and is executed from now on.
+    forget_instructions();
     realm.set_state(RealmState::Active);
     Ok(())
 }

@@ -48,6 +48,7 @@ pub(super) fn create(
         let measured = is_measured.then(|| content.plain_words());
         measurement.extend_with_data(ipa.get(), flags.bits(), measured);
         drop(content);
+        slots.realm_data.clean_for_fetches(&data);
         Ok(data)
     })?;
     Ok([])

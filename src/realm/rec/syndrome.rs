@@ -228,8 +228,7 @@ impl SystemAccess {
     /// stage-2 overlays.
     pub const fn is_hidden(self) -> bool {
         let mpam = self.is_in(3, 0, 10) && matches!(self.crm(), 4 | 5);
-        let brbe = self.encoding & SystemAccess::encode(3, 7, 8, 0, 0)
-            == SystemAccess::encode(2, 1, 8, 0, 0);
+        let brbe = self.is_in(2, 1, 8) || self.is_in(2, 1, 9);
         mpam || brbe || self.encoding == Self::encode(3, 0, 10, 2, 5)
     }
 }

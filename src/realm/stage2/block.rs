@@ -62,7 +62,9 @@ impl BlockMemory {
     pub fn take(&mut self, granules: &GranuleTable<'_>, cpu: &mut Cpu) -> Result<Step, RealmError> {
         if self.taken * GRANULE_SIZE < self.level.entry_size() {
             let granule = granules.lock::<Delegated>(cpu.index, self.granule(self.taken))?;
-            drop(granule.wipe(&mut cpu.slots.delegated)?.transition::<Data>());
+            let granule = granule.wipe(&mut cpu.slots.delegated)?.transition::<Data>();
+            cpu.slots.realm_data.clean_for_fetches(&granule);
+            drop(granule);
             self.taken += 1;
         }
         let is_whole = self.taken * GRANULE_SIZE == self.level.entry_size();

@@ -15,11 +15,12 @@ use crate::mem::Slot;
 use crate::realm::epoch;
 use crate::xlat::Level;
 
-/// Invalidates what instruction caches hold of the former content of a granule, where fetches do not
+/// Invalidates what instruction caches hold of the former content of granules, where fetches do not
 /// see writes by themselves (CTR_EL0.DIC = 0). The Realm would execute the former owner's.
 ///
 /// The host cannot do it for Realm memory, and EL3 does not when a granule stays in the Realm PAS.
-fn forget_instructions() {
+/// The content was cleaned before ([`Slot::clean_for_fetches`]).
+pub fn forget_instructions() {
     const DIC: u64 = 1 << 29;
     if CTR_EL0.get() & DIC == 0 {
         // The content is visible before the caches are filled again.
@@ -68,7 +69,11 @@ impl<'g> Walk<'_, 'g> {
                 return Err(WalkError::NotUnassigned(Level::Three).into());
             };
             let memory = memory()?;
-            forget_instructions();
+            // RMI_DATA_CREATE names a RIPAS. Its Realm cannot run before RMI_REALM_ACTIVATE, which
+            // invalidates once for all its memory.
+            if ripas.is_none() {
+                forget_instructions();
+            }
             reached.inc_live();
             reached.store_entry(Entry::Assigned(ripas.unwrap_or(before), memory.address().get()));
             Ok(())

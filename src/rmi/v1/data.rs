@@ -26,7 +26,9 @@ pub(super) fn create_unknown(
     let walk = Walk::new(&rmm.granules, cpu.index, &stage2, ipa);
     drop(rd);
     walk.assign(&mut slots.rtt, None, || {
-        Ok::<_, Failure>(data.wipe(&mut slots.delegated)?.transition())
+        let data = data.wipe(&mut slots.delegated)?.transition();
+        slots.realm_data.clean_for_fetches(&data);
+        Ok::<_, Failure>(data)
     })?;
     Ok([])
 }

@@ -9,10 +9,12 @@ use kit::stage2::host::{Host, LOW};
 use kit::stage2::model::{SUCCESS, size};
 
 const RD: u64 = LOW.0 + 0x10_0000;
+/// A page of the host.
+const SOURCE: u64 = LOW.0;
 const ROOT: u64 = RD + 0x1_0000;
 const VMID: u64 = 0x12ab;
-/// CTR_EL0.DIC: instruction fetch sees writes without maintenance.
-const DIC: u64 = 1 << 29;
+/// CTR_EL0.DIC and IDC: instruction fetch sees writes without maintenance.
+const DIC: u64 = 1 << 29 | 1 << 28;
 /// What the registers hold before: somebody else's.
 const VTCR: u64 = 0x8000_1111;
 const VTTBR: u64 = 0x7777_0000_4000_0000;
@@ -151,4 +153,30 @@ fn instructions_of_a_former_owner_are_gone_before_a_realm_can_execute_its_memory
         let found = events.iter().filter(|event| **event == invalidate).count();
         assert_eq!(found, expected, "CTR_EL0 = {ctr:#x}");
     }
+}
+
+#[test]
+fn what_a_realm_executes_is_cleaned_for_fetches_and_invalidated_once_it_can_run() {
+    const IDC: u64 = 1 << 28;
+    let mut host = realm();
+    for level in [2, 3] {
+        let table = RD + 0x1000 * (level + 8);
+        assert_eq!(host.call(function::RTT_CREATE, [RD, table, 0, level, 0]), SUCCESS);
+    }
+    let count = |events: &[Event], name: &str| {
+        let named = |event: &&Event| matches!(event, Event::Instruction(text, _) if *text == name);
+        events.iter().filter(named).count()
+    };
+    // Lines of 64 bytes, and of 128.
+    for (ctr, page, cleaned) in [(4 << 16, 0, 64), (5 << 16, 1, 32), (IDC, 2, 0)] {
+        preset_register("CTR_EL0", ctr);
+        let arguments = [RD, RD + 0x1000 * (13 + page), page << 12, SOURCE, 0];
+        let ([status, ..], events) = record(|| host.raw_call(function::DATA_CREATE, &arguments));
+        assert_eq!(status, SUCCESS);
+        assert_eq!(count(&events, "dc cvau"), cleaned, "CTR_EL0 = {ctr:#x}");
+        assert_eq!(count(&events, "ic ialluis"), 0, "the Realm cannot run yet");
+    }
+    preset_register("CTR_EL0", 0);
+    let (_, events) = record(|| host.raw_call(function::REALM_ACTIVATE, &[RD]));
+    assert_eq!(count(&events, "ic ialluis"), 1);
 }

@@ -56,7 +56,14 @@ pub mod program {
     pub const GET_RIPAS: u64 = 3;
     /// Shows [`WORDS`](super::WORDS) words from an address on.
     pub const READ_MEMORY: u64 = 4;
+    /// Makes the same call many times: how often, and X0 to X3 of it.
+    pub const COUNT: u64 = 5;
+    /// Has another REC turned on, and asks whether it is, many times: the REC, and how often.
+    pub const POWER: u64 = 6;
 }
+
+/// Instructions of the Realm in each turn of [`COUNT`](program::COUNT).
+pub const TURN: u64 = 7;
 
 /// Words that a program gives.
 pub const WORDS: usize = 30;

@@ -225,6 +225,17 @@ impl Guest {
         Self { recs, pool, hints: Cell::new(false) }
     }
 
+    /// Granules for more tables. All are to be back before it is destroyed.
+    pub fn pool(&mut self) -> &mut Pool {
+        &mut self.pool
+    }
+
+    /// The granule and the run page of a REC of the one such Realm that there is, for CPUs that
+    /// enter it at once.
+    pub fn of_rec(rec: u64) -> (u64, Run) {
+        (granule(RECS + rec), Run(granule(RUN_PAGES + rec)))
+    }
+
     /// Its RD.
     pub fn rd(&self) -> u64 {
         granule(RD)

@@ -7,6 +7,8 @@ mod attestation;
 mod banks;
 mod boot;
 mod calls;
+mod calls_race;
+mod calls_ripas;
 mod commands;
 mod cpus;
 mod deaths;
@@ -88,6 +90,9 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-calls", run: calls::commands },
     Scenario { name: "realm-power", run: calls::power },
     Scenario { name: "run-instructions", run: running_costs::instructions },
+    Scenario { name: "realm-power-race", run: calls_race::race },
+    Scenario { name: "realm-ripas", run: calls_ripas::ripas },
+    Scenario { name: "realm-call-instructions", run: calls::instructions },
     Scenario { name: "realm-simd", run: running_simd::simd },
     Scenario { name: "realm-sve", run: running_simd::sve },
     Scenario { name: "hashing", run: running_simd::hashing },

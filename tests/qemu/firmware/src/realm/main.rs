@@ -2,7 +2,7 @@
 //! The payload of a Realm: runs at EL1 of each REC, asks the host by RSI_HOST_CALL what to do, does
 //! it, and says what came of it. See `realm_protocol`.
 //!
-//! `rsi` is what a Realm can call, for the programs in `programs`: a file each, and a
+//! `rsi` and `psci` are what a Realm can call, for the programs in `programs`: a file each, and a
 //! row in its list.
 
 #![no_std]
@@ -10,6 +10,7 @@
 
 mod execute;
 mod programs;
+mod psci;
 mod rsi;
 mod simd;
 mod smc;

@@ -55,6 +55,26 @@ pub fn realms() -> Vec<Scenario> {
             "RECs go off and on by PSCI, and so does their Realm, and the host takes part",
         ),
         Scenario::new(
+            "realm-power-race",
+            "realm-power-race",
+            "RECs on three CPUs go off and turn each other on; the host completes their calls late, wrongly, twice or never",
+        )
+        .cpus(3)
+        .expect(r"^race: the target went off \d+ times and on \d+ times; "),
+        Scenario::new(
+            "realm-ripas",
+            "realm-ripas",
+            "RIPAS of 2 GiB in few calls, of every kind of entry, and calls on memory that is not there",
+        )
+        .expect("^2 GiB, no tables: 1 exits, 1 calls, 0 tables$"),
+        Scenario::new(
+            "realm-call-instructions",
+            "realm-call-instructions",
+            "calls of a Realm keep their bounds",
+        )
+        .instruction_count()
+        .expect(r"^figure: Instructions, calls of a Realm \| RSI_VERSION \| \d+$"),
+        Scenario::new(
             "realm-simd",
             "realm-simd",
             "SIMD registers of the host at each vector length and of a Realm are apart",

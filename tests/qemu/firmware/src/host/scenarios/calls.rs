@@ -5,12 +5,14 @@ use rmm_abi::psci::{self, function as power};
 use rmm_abi::rsi::{function as rsi, status};
 use rmm_abi::smccc;
 use rmm_test_firmware::options::GRANULE;
-use rmm_test_firmware::realm_protocol::{BASE, CALL_REGISTERS, PAGES, program};
+use rmm_test_firmware::realm_protocol::{BASE, CALL_REGISTERS, PAGES, TURN, program};
+use rmm_test_firmware::say;
 
 use crate::check::{self, Every};
 use crate::guest::{Guest, field, reason};
 use crate::realm::{self, ERROR_REALM, ERROR_REC};
 use crate::rmi::Status;
+use crate::smc;
 use crate::tables;
 
 /// The first unprotected IPA.
@@ -236,5 +238,43 @@ pub fn power() {
         let off = Status(ERROR_REALM.0 | 1 << 8);
         check::equal("no REC is entered again", guest.enter(rec), off);
     }
+    guest.destroy();
+}
+
+/// Instructions inside the RMM for calls of a Realm that are answered without its host, and for a
+/// call of the host from its entry to its exit.
+pub fn instructions() {
+    let guest = Guest::start(1);
+    let run = |times, x: [u64; 4]| {
+        let [x0, x1, x2, x3] = x;
+        let begun = guest.begin_program(0, program::COUNT, &[times, x0, x1, x2, x3]);
+        let instructions = smc::last_visit().last;
+        check::equal("a call is counted", begun, Status::SUCCESS);
+        check::equal("and answered", guest.program_results(0), [0]);
+        instructions
+    };
+    let figure = |name: &str, x: [u64; 4], bound: Option<u64>| {
+        const TIMES: u64 = 100;
+        // The first turn is paid for in both.
+        let (one, many) = (run(1, x), run(1 + TIMES, x));
+        let each = (many - one) / TIMES - TURN;
+        say!("figure: Instructions, calls of a Realm | {name} | {each}");
+        if let Some(bound) = bound {
+            check::that(format_args!("{name} keeps its bound"), each <= bound);
+        }
+    };
+    figure("RSI_VERSION", [word(rsi::VERSION), 0x1_0000, 0, 0], Some(300));
+    figure("RSI_FEATURES", [word(rsi::FEATURES), 0, 0, 0], None);
+    figure("RSI_MEASUREMENT_READ", [word(rsi::MEASUREMENT_READ), 1, 0, 0], None);
+    figure("RSI_MEASUREMENT_EXTEND of 64 bytes", [word(rsi::MEASUREMENT_EXTEND), 1, 64, 0], None);
+    figure(
+        "RSI_IPA_STATE_GET of a page",
+        [word(rsi::IPA_STATE_GET), BASE, BASE + GRANULE, 0],
+        Some(900),
+    );
+    let whole = [word(rsi::IPA_STATE_GET), BASE + PAGES * GRANULE, BASE + (2 << 20), 0];
+    figure("RSI_IPA_STATE_GET of 480 pages", whole, None);
+    figure("AFFINITY_INFO of the caller", [word(power::AFFINITY_INFO_64), 0, 0, 0], None);
+    figure("a function that does not exist", [0xC400_0150, 0, 0, 0], None);
     guest.destroy();
 }

@@ -2,7 +2,9 @@
 //! Programs that the host has a REC run: each has a number in `realm_protocol` and a file here.
 
 mod config;
+mod count;
 mod memory;
+mod power;
 mod ripas;
 
 use rmm_test_firmware::realm_protocol::program;
@@ -16,6 +18,8 @@ pub fn run(number: u64, arguments: &[u64]) -> [u64; WORDS] {
         program::SET_RIPAS => ripas::set(arguments),
         program::READ_MEMORY => memory::read(arguments),
         program::GET_RIPAS => ripas::get(arguments),
+        program::COUNT => count::run(arguments),
+        program::POWER => power::run(arguments),
         _ => [!0; WORDS],
     }
 }

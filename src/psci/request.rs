@@ -47,7 +47,7 @@ pub(super) fn cpu_suspend<W>(_: &mut Caller<'_, '_, '_>, _: W, _: W, _: W) -> Ou
 
 /// CPU_OFF of the caller.
 pub(super) fn cpu_off(caller: &mut Caller<'_, '_, '_>) -> Outcome {
-    caller.state.runnable = false;
+    *caller.runnable = false;
     Ok(Answer::ReturnLater)
 }
 
@@ -66,7 +66,7 @@ pub(super) fn cpu_on(
     if mpidr == caller.realm.identity.mpidr {
         return Err(Failure(ALREADY_ON));
     }
-    caller.state.pending = PendingRequest::CpuOn { target: mpidr, entry, context };
+    *caller.pending = PendingRequest::CpuOn { target: mpidr, entry, context };
     Ok(Answer::Pend(target))
 }
 
@@ -84,7 +84,7 @@ pub(super) fn affinity_info(
     if mpidr == caller.realm.identity.mpidr {
         return Ok(Answer::Return([AFFINITY_ON]));
     }
-    caller.state.pending = PendingRequest::AffinityInfo { target: mpidr };
+    *caller.pending = PendingRequest::AffinityInfo { target: mpidr };
     Ok(Answer::Pend(target))
 }
 

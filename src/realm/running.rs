@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A Realm as a REC that runs reaches it by its calls: its memory and its RD.
 
+use super::epoch::Learned;
 use super::rd::RealmDescriptor;
-use super::rec::{RecIdentity, RecState};
+use super::rec::{PendingRequest, RecIdentity};
 use super::stage2::Stage2;
 use super::stage2::memory::RealmMemory;
 use crate::abi::rmi_v1::GPRS;
@@ -60,8 +61,12 @@ impl<'m, 'g> RunningRealm<'m, 'g> {
 /// A REC that calls the RMM.
 #[derive(Debug)]
 pub struct Caller<'c, 'm, 'g> {
-    /// What changes of it.
-    pub state: &'c mut RecState,
+    /// What it waits for.
+    pub pending: &'c mut PendingRequest,
+    /// Whether the host may have it run.
+    pub runnable: &'c mut bool,
+    /// What it has learned of its Realm.
+    pub learned: &'c mut Learned,
     /// Its Realm.
     pub realm: &'c mut RunningRealm<'m, 'g>,
     /// The general registers that it passes to the host, if that is why it leaves.

@@ -24,7 +24,7 @@ static_assertions::const_assert_eq!(offset_of!(RsiHostCall, gprs), size_of::<u64
 pub(super) fn call(caller: &mut Caller<'_, '_, '_>, address: u64) -> Outcome {
     let (page, first) = place(caller.realm.stage2(), address).ok_or(Status::Input)?;
     let gprs = &mut *caller.gprs;
-    let learned = &mut caller.state.learned;
+    let learned = &mut *caller.learned;
     let copied = caller.realm.memory.with_call_page(page, learned, |words| {
         let Some((immediate, registers)) = parts(words, first) else { return 0 };
         copy_from_shared(registers, gprs);
@@ -32,7 +32,7 @@ pub(super) fn call(caller: &mut Caller<'_, '_, '_>, address: u64) -> Outcome {
         u16::from_le_bytes([b0, b1])
     });
     let immediate = copied.map_err(|reason| missing(page, reason))?;
-    caller.state.pending = PendingRequest::HostCall;
+    *caller.pending = PendingRequest::HostCall;
     Ok(Answer::Exit(Report::HostCall { immediate }))
 }
 

@@ -18,8 +18,8 @@ use crate::abi::rmi_v1::GPRS;
 use crate::abi::smccc::NOT_SUPPORTED;
 use crate::command::{self, Command, Dispatch, TRACES, Trace, commands};
 use crate::psci;
-use crate::realm::rec::RecState;
-use crate::realm::rec::exit::{CallRegisters, Next, Report};
+use crate::realm::rec::exit::{Next, Report};
+use crate::realm::rec::{RecState, Registers};
 use crate::realm::running::{Caller, RunningRealm};
 
 pub use call::Serve;
@@ -56,14 +56,16 @@ pub fn call(
     realm: &mut RunningRealm<'_, '_>,
     gprs: &mut [u64; GPRS],
 ) -> Option<Report> {
-    let mut registers: CallRegisters = core::array::from_fn(|index| state.registers.x(index));
-    let before = TRACES.then_some(registers);
+    let RecState {
+        registers: Registers { gprs: registers, .. }, pending, runnable, learned, ..
+    } = state;
+    let before = TRACES.then_some(*registers);
     let function = command::function(registers[0]);
     let serve = RSI.find(function).or_else(|| psci::find(function));
     let next = match serve {
-        Some(serve) => serve(&mut Caller { state, realm, gprs }, &mut registers),
+        Some(serve) => serve(&mut Caller { pending, runnable, learned, realm, gprs }, registers),
         None => {
-            let [r0, r1, r2, r3, ..] = &mut registers;
+            let [r0, r1, r2, r3, ..] = registers;
             (*r0, *r1, *r2, *r3) = (NOT_SUPPORTED, 0, 0, 0);
             Next::Resume
         }
@@ -71,16 +73,13 @@ pub fn call(
     if let Some(before) = &before {
         let has = |table: &&[Command<Serve>]| table.iter().any(|row| row.function == function);
         let commands = [COMMANDS].into_iter().chain(psci::TABLES).find(has).unwrap_or_default();
-        log::debug!("Realm: {}, {next:x?}", Trace { commands, before, after: &registers });
+        log::debug!("Realm: {}, {next:x?}", Trace { commands, before, after: registers });
     }
     let report = match next {
         Next::Resume => None,
         Next::Exit(report) => Some(report),
         Next::Replay(report) => return Some(report),
     };
-    for (register, value) in state.registers.gprs.iter_mut().zip(registers) {
-        *register = value;
-    }
     state.registers.skip_instruction();
     report
 }

@@ -25,7 +25,7 @@ pub(super) fn set(
     };
     caller.realm.stage2().protected_range(base, top)?;
     let change_destroyed = flags & CHANGE_DESTROYED != 0;
-    caller.state.pending = PendingRequest::Ripas { base, top, ripas: requested, change_destroyed };
+    *caller.pending = PendingRequest::Ripas { base, top, ripas: requested, change_destroyed };
     Ok(Answer::Exit(Report::RipasChange { base, top, ripas }))
 }
 

@@ -2,6 +2,8 @@
 //! What a REC tells the host when it leaves (RMM specification 1.0, RmiRecExit), apart from the
 //! state of its interrupts and timers.
 
+use crate::abi::rmi_v1::GPRS;
+
 /// RmiRecExitReason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u64)]
@@ -69,8 +71,8 @@ pub enum Report {
     },
 }
 
-/// X0 to X10, the registers of a call and of its answer.
-pub type CallRegisters = [u64; 11];
+/// X0 to X30, the registers of a call and of its answer.
+pub type CallRegisters = [u64; GPRS];
 
 /// What follows from a call of the Realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

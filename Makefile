@@ -98,6 +98,10 @@ map: setup-qemu firmware ## the live VA maps of a booted image: the Low VA range
 size: build ## the sections of the image and its largest symbols
 	scripts/size.sh build/rmm.elf
 
+REALM ?=
+rim: tools ## the Realm Initial Measurement of a Realm that is built as REALM says, or how to say it
+	@target/tools/rim $(REALM)
+
 ELF ?= build/rmm.elf
 addr2line: tools ## name the functions in a fatal report: of a console log in LOG, or standard input; ELF is the image that printed it
 	@target/tools/addr2line $(ELF) $(LOG)

@@ -4,7 +4,8 @@
 //! again; `elf2bin` uses [`flatten`] to turn an ELF image into the flat binary that firmware
 //! loaders expect; `performance` compares the figures of a run, by [`performance`], with those that
 //! are kept; `profile` prints the [`profile`] of what an image executes; `addr2line` reads a
-//! [`backtrace`] by the image's [`symbols`]; `linux` boots a guest of [`linux`].
+//! [`backtrace`] by the image's [`symbols`]; `linux` boots a guest of [`linux`]; `rim`
+//! computes the measurement of a Realm by [`rim`].
 
 pub mod backtrace;
 pub mod flatten;
@@ -14,6 +15,7 @@ pub mod performance;
 pub mod profile;
 pub mod protection;
 pub mod qemu;
+pub mod rim;
 pub mod scenario;
 pub mod scenarios;
 pub mod symbols;

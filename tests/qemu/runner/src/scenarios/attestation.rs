@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use verifier::{Verified, verify};
 
+use crate::rim::of_the_test_realm;
 use crate::scenario::Scenario;
 
 /// What EL3 may answer when the RMM asks for key and platform token. The RMM boots whatever it is,
@@ -115,12 +116,14 @@ fn judge_tokens(log: &[String]) -> Result<()> {
     let key = bytes(PLATFORM_KEY)?;
     let (challenges, values) = (expected("challenge")?, expected("RPV")?);
     let measurements = [0, 1, 2, 3, 4].map(|index| expected(&format!("measurement {index}")));
+    let rim = of_the_test_realm("build/realm.bin")?;
     for (number, token) in tokens.iter().enumerate() {
         let Verified {
             profile, challenge, personalization, algorithm, initial, extensible, ..
         } = verify(token, &key).with_context(|| format!("token {number}"))?;
         ensure!(profile == "tag:arm.com,2023:realm#1.0.0", "profile {profile}");
         ensure!(algorithm == "sha-256", "algorithm {algorithm}");
+        ensure!(initial == rim, "the RIM of token {number} is not the one computed here");
         ensure!(Some(&challenge) == challenges.get(number), "challenge of token {number}");
         ensure!(Some(&personalization) == values.get(number), "RPV of token {number}");
         for (value, read) in std::iter::once(&initial).chain(&extensible).zip(&measurements) {

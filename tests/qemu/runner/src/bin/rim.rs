@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Prints the Realm Initial Measurement of a Realm that a host builds as the arguments say.
+
+use anyhow::{Result, ensure};
+use rmm_test_system::rim;
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    ensure!(!words.is_empty(), "what the Realm is built of, in order:\n{}", rim::USAGE);
+    for byte in rim::compute(words.iter().map(String::as_str))? {
+        print!("{byte:02x}");
+    }
+    println!();
+    Ok(())
+}

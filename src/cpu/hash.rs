@@ -11,8 +11,13 @@ use super::simd::{self, SimdFeatures};
 use crate::arch::sha2 as instructions;
 use crate::arch::sysreg::ID_AA64ISAR0_EL1;
 
-/// Bytes of the longest digest.
-pub const MAX_DIGEST: usize = 64;
+/// A digest, with zeros behind it, as little-endian words.
+pub type Digest = [u64; 8];
+
+/// Bytes of blocks, aligned so that they are copied by words.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+struct Aligned<T>(T);
 
 /// What compresses blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +62,8 @@ pub trait HashFunction<const BLOCK: usize> {
 
     /// Adds blocks.
     fn compress(state: &mut Self::State, blocks: &[[u8; BLOCK]], by: Engine);
-    /// The digest, with zeros behind it.
-    fn digest(state: &Self::State) -> [u8; MAX_DIGEST];
+    /// The digest.
+    fn digest(state: &Self::State) -> Digest;
 }
 
 /// SHA-256.
@@ -94,12 +99,9 @@ impl HashFunction<64> for Sha256 {
         }
     }
 
-    fn digest(state: &[u32; 8]) -> [u8; MAX_DIGEST] {
-        let mut digest = [0; MAX_DIGEST];
-        for (to, from) in digest.chunks_exact_mut(4).zip(state) {
-            to.copy_from_slice(&from.to_be_bytes());
-        }
-        digest
+    fn digest(state: &[u32; 8]) -> Digest {
+        let [a, b, c, d, e, f, g, h] = state.map(|word| u64::from(word.swap_bytes()));
+        [a | b << 32, c | d << 32, e | f << 32, g | h << 32, 0, 0, 0, 0]
     }
 }
 
@@ -128,12 +130,8 @@ impl HashFunction<128> for Sha512 {
         }
     }
 
-    fn digest(state: &[u64; 8]) -> [u8; MAX_DIGEST] {
-        let mut digest = [0; MAX_DIGEST];
-        for (to, from) in digest.chunks_exact_mut(8).zip(state) {
-            to.copy_from_slice(&from.to_be_bytes());
-        }
-        digest
+    fn digest(state: &[u64; 8]) -> Digest {
+        state.map(u64::swap_bytes)
     }
 }
 
@@ -143,7 +141,7 @@ pub struct Hasher<F: HashFunction<BLOCK>, const BLOCK: usize> {
     state: F::State,
     engine: Engine,
     /// The bytes that do not fill a block yet.
-    rest: [u8; BLOCK],
+    rest: Aligned<[u8; BLOCK]>,
     filled: usize,
     bytes: u64,
 }
@@ -157,7 +155,7 @@ impl<F: HashFunction<BLOCK>, const BLOCK: usize> Default for Hasher<F, BLOCK> {
 impl<F: HashFunction<BLOCK>, const BLOCK: usize> Hasher<F, BLOCK> {
     /// The empty message. The CPU can do what `engine` says.
     pub fn by(engine: Engine) -> Self {
-        Self { state: F::INITIAL, engine, rest: [0; BLOCK], filled: 0, bytes: 0 }
+        Self { state: F::INITIAL, engine, rest: Aligned([0; BLOCK]), filled: 0, bytes: 0 }
     }
 
     /// What compresses its blocks.
@@ -166,65 +164,71 @@ impl<F: HashFunction<BLOCK>, const BLOCK: usize> Hasher<F, BLOCK> {
     }
 
     /// Adds bytes to the message.
-    pub fn update(&mut self, mut bytes: &[u8]) {
+    pub fn update(&mut self, bytes: &[u8]) {
         self.bytes = self.bytes.wrapping_add(bytes.len() as u64);
-        if self.filled != 0 {
-            let count = bytes.len().min(BLOCK - self.filled);
-            let (first, others) = bytes.split_at(count);
-            for (to, from) in self.rest.iter_mut().skip(self.filled).zip(first) {
-                *to = *from;
-            }
-            self.filled += count;
-            bytes = others;
-            if self.filled < BLOCK {
-                return;
-            }
-            F::compress(&mut self.state, core::slice::from_ref(&self.rest), self.engine);
-        }
+        let bytes = if self.filled == 0 { bytes } else { self.fill(bytes) };
         let (blocks, others) = bytes.as_chunks::<BLOCK>();
-        F::compress(&mut self.state, blocks, self.engine);
-        for (to, from) in self.rest.iter_mut().zip(others) {
-            *to = *from;
-        }
-        self.filled = others.len();
+        self.compress(blocks);
+        self.fill(others);
     }
 
-    /// The digest of the message, with zeros behind it.
-    pub fn finish(mut self) -> [u8; MAX_DIGEST] {
+    /// Fills the block that is not full yet; gives the bytes beyond it.
+    fn fill<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let (first, others) = bytes.split_at(bytes.len().min(BLOCK - self.filled));
+        let end = self.filled + first.len();
+        if let Some(room) = self.rest.0.get_mut(self.filled..end) {
+            room.copy_from_slice(first);
+        }
+        self.filled = end % BLOCK;
+        if end == BLOCK {
+            F::compress(&mut self.state, core::slice::from_ref(&self.rest.0), self.engine);
+        }
+        others
+    }
+
+    fn compress(&mut self, blocks: &[[u8; BLOCK]]) {
+        if !blocks.is_empty() {
+            F::compress(&mut self.state, blocks, self.engine);
+        }
+    }
+
+    /// The digest of the message.
+    pub fn finish(mut self) -> Digest {
         const END: u8 = 0x80;
         let bits = self.bytes.wrapping_mul(8);
-        let mut last = [[0; BLOCK]; 2];
-        let [first, second] = &mut last;
-        for (to, from) in first.iter_mut().zip(self.rest.iter().take(self.filled).chain(&[END])) {
-            *to = *from;
+        let mut last = Aligned([self.rest.0, [0; BLOCK]]);
+        let message = last.0.as_flattened_mut();
+        let (_, end) = message.split_at_mut(self.filled);
+        end.fill(0);
+        if let Some(first) = end.first_mut() {
+            *first = END;
         }
         let count = if self.filled + 1 + F::LENGTH <= BLOCK { 1 } else { 2 };
-        let end = if count == 1 { first } else { second };
-        for (to, from) in end.iter_mut().rev().zip(bits.to_le_bytes()) {
-            *to = from;
+        if let Some(length) = message.get_mut(count * BLOCK - 8..count * BLOCK) {
+            length.copy_from_slice(&bits.to_be_bytes());
         }
-        F::compress(&mut self.state, last.get(..count).unwrap_or_default(), self.engine);
+        self.compress(last.0.get(..count).unwrap_or_default());
         F::digest(&self.state)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sha2::Digest;
+    use sha2::Digest as _;
 
     use super::*;
 
-    fn hash<F: HashFunction<B>, const B: usize>(message: &[u8], cut: usize) -> [u8; MAX_DIGEST] {
+    fn hash<F: HashFunction<B>, const B: usize>(message: &[u8], cut: usize) -> [u8; 64] {
         let mut hasher = Hasher::<F, B>::default();
         let (first, second) = message.split_at(cut);
         hasher.update(first);
         hasher.update(second);
-        hasher.finish()
+        zerocopy::transmute!(hasher.finish())
     }
 
     #[test]
     fn digests_are_those_of_sha2_for_every_length_up_to_three_blocks_and_every_cut() {
-        let message: Vec<u8> = (0..3 * 128 + 1).map(|byte: u32| (byte * 37 >> 2) as u8).collect();
+        let message: Vec<u8> = (0..385_u32).map(|byte| (byte * 0x9e37).to_le_bytes()[1]).collect();
         for length in 0..=message.len() {
             let message = &message[..length];
             let expected = (sha2::Sha256::digest(message), sha2::Sha512::digest(message));

@@ -19,16 +19,20 @@ pub const MAX_SET: usize = 17;
 /// Up to [`MAX_SET`] locked granules in the same state, in ascending order of address.
 pub type LockedSet<'a, S> = ArrayVec<LockedGranule<'a, S>, MAX_SET>;
 
-/// Wipes all of a set.
+/// Wipes all of a set into `wiped`, which is empty.
 ///
 /// # Errors
 ///
 /// [`WipeError`]. All are unlocked and stay Delegated.
 pub fn wipe_set<'a>(
-    set: LockedSet<'a, Delegated>,
+    set: &mut LockedSet<'a, Delegated>,
     by: &mut impl Wipe,
-) -> Result<ArrayVec<LockedGranule<'a, Wiped>, MAX_SET>, WipeError> {
-    set.into_iter().map(|granule| granule.wipe(by)).collect()
+    wiped: &mut ArrayVec<LockedGranule<'a, Wiped>, MAX_SET>,
+) -> Result<(), WipeError> {
+    for granule in set.drain(..) {
+        wiped.push(granule.wipe(by)?);
+    }
+    Ok(())
 }
 
 impl<'a> GranuleTable<'a> {

@@ -40,11 +40,12 @@ pub fn create(
 ) -> Result<(), RealmError> {
     let stage2 = &mut parameters.stage2;
     let named: ArrayVec<_, MAX_SET> = core::iter::once(rd).chain(roots(stage2)).collect();
-    let locked = granules.lock_set::<Delegated>(cpu.index, &named)?;
-    let wiped = wipe_set(locked, &mut cpu.slots.delegated)?;
+    let mut locked = granules.lock_set::<Delegated>(cpu.index, &named)?;
+    let mut wiped = ArrayVec::new();
+    wipe_set(&mut locked, &mut cpu.slots.delegated, &mut wiped)?;
     // Last, because it is the only check that has to be undone.
     stage2.vmid = vmids.take(parameters.vmid).ok_or(RealmError::VmidInUse)?;
-    for granule in wiped {
+    for granule in wiped.drain(..) {
         if granule.address() == rd {
             let rd: LockedGranule<'_, Rd> = granule.transition();
             cpu.slots.rd.map(&rd).get_mut::<RealmDescriptor>().init(&parameters);

@@ -53,26 +53,45 @@ const PARAMETERS_SIZE: usize = 0x1000;
 /// zeros.
 fn hash(algorithm: HashAlgorithm, fields: &[(usize, &[u64])], size: usize) -> Measurement {
     match algorithm {
-        HashAlgorithm::Sha256 => digest::<Sha256, 64>(fields, size),
-        HashAlgorithm::Sha512 => digest::<Sha512, 128>(fields, size),
+        HashAlgorithm::Sha256 => message_digest::<Sha256, 64>(fields, size),
+        HashAlgorithm::Sha512 => message_digest::<Sha512, 128>(fields, size),
     }
 }
 
-fn digest<F: HashFunction<BLOCK>, const BLOCK: usize>(
+fn message_digest<F: HashFunction<BLOCK>, const BLOCK: usize>(
+    fields: &[(usize, &[u64])],
+    size: usize,
+) -> Measurement {
+    if size == DESCRIPTOR_SIZE {
+        digest::<F, BLOCK, { DESCRIPTOR_SIZE / 8 }>(fields, size)
+    } else {
+        digest::<F, BLOCK, 0x80>(fields, size)
+    }
+}
+
+/// The digest of a message whose fields lie within the first `HEAD` words, or are all of it.
+fn digest<F: HashFunction<BLOCK>, const BLOCK: usize, const HEAD: usize>(
     fields: &[(usize, &[u64])],
     size: usize,
 ) -> Measurement {
     static ZEROS: [u8; PARAMETERS_SIZE] = [0; PARAMETERS_SIZE];
-    let zeros = |from: usize, to: usize| &ZEROS[..to.saturating_sub(from).min(ZEROS.len())];
     let mut hasher = Hasher::<F, BLOCK>::default();
-    let mut end = 0;
-    for (offset, words) in fields {
-        hasher.update(zeros(end, *offset));
-        hasher.update(words.as_bytes());
-        end = offset + size_of_val(*words);
+    if let [(0, whole)] = fields
+        && size_of_val(*whole) == size
+    {
+        hasher.update(whole.as_bytes());
+        return hasher.finish();
     }
-    hasher.update(zeros(end, size));
-    zerocopy::transmute!(hasher.finish())
+    let mut head = [0_u64; HEAD];
+    for (offset, words) in fields {
+        if let Some(place) = head.get_mut(offset / 8..offset / 8 + words.len()) {
+            place.copy_from_slice(words);
+        }
+    }
+    let (head, zeros) = (head.as_bytes(), size.saturating_sub(8 * HEAD));
+    hasher.update(head.get(..size).unwrap_or(head));
+    hasher.update(ZEROS.get(..zeros).unwrap_or(&ZEROS));
+    hasher.finish()
 }
 
 /// Extends a measurement of the Realm's own: hashes it, as long as a hash is, with `value` behind it.
@@ -85,7 +104,7 @@ pub fn extend(algorithm: HashAlgorithm, extended: &mut Measurement, value: &[u8]
         let mut hasher = Hasher::<F, BLOCK>::default();
         hasher.update(before.get(..F::SIZE).unwrap_or(before));
         hasher.update(value);
-        zerocopy::transmute!(hasher.finish())
+        hasher.finish()
     }
     *extended = match algorithm {
         HashAlgorithm::Sha256 => digest::<Sha256, 64>(extended, value),

@@ -34,7 +34,7 @@ pub fn create(
 ) -> Result<(), RealmError> {
     let auxiliary = parameters.auxiliary().map_err(|_| RealmError::Rec)?;
     let named: ArrayVec<_, MAX_SET> = core::iter::once(rec).chain(auxiliary.clone()).collect();
-    let (locked, rd) = granules.lock_set_with::<Delegated, Rd>(cpu.index, &named, rd)?;
+    let (mut locked, rd) = granules.lock_set_with::<Delegated, Rd>(cpu.index, &named, rd)?;
     let mut mapping = cpu.slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
     let mpidr = next_rec(realm, parameters)?;
@@ -42,11 +42,12 @@ pub fn create(
     let auxiliary: [GranuleAddress; AUXILIARY] =
         auxiliary.as_slice().try_into().map_err(|_| RealmError::Rec)?;
     let reference = rd.reference().map_err(|_| RealmError::Full)?;
-    let wiped = wipe_set(locked, &mut cpu.slots.delegated)?;
+    let mut wiped = ArrayVec::new();
+    wipe_set(&mut locked, &mut cpu.slots.delegated, &mut wiped)?;
     // From here on nothing fails.
     let (features, stage2) = (realm.features, realm.stage2);
     let identity = RecIdentity { realm: reference.keep(), auxiliary, mpidr, features, stage2 };
-    for granule in wiped {
+    for granule in wiped.drain(..) {
         if granule.address() == rec {
             init(&mut cpu.slots.rec, granule, identity, parameters);
         } else {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Tables of commands: what a caller of the RMM can ask for, one row a function.
 //!
-//! RMI, RSI and PSCI each have tables made by [`commands!`](commands). A row holds a command's name,
+//! RMI, RSI and PSCI each have tables made by `commands!`. A row holds a command's name,
 //! its arguments with their types, its outputs and its handler. The handler takes decoded arguments;
 //! the interface says what it returns, and puts that into registers.
 

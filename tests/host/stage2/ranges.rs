@@ -42,7 +42,7 @@ fn rtt(level: u64) -> u64 {
 
 /// The descriptor of blocks at a level.
 fn range(level: u64, address: u64, count: u64) -> u64 {
-    3 - level | count << 2 | address
+    (3 - level) | count << 2 | address
 }
 
 struct Host {

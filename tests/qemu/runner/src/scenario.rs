@@ -19,6 +19,9 @@ pub enum Image {
 /// A scenario that takes longer hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
+/// Judges the lines of a log.
+pub type Judge = fn(&[String]) -> anyhow::Result<()>;
+
 /// A run of QEMU and what must come of it. Every scenario must end with status 0 and print no
 /// failed check.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ pub struct Scenario {
     /// Regular expressions that no line may match.
     pub forbidden: Vec<String>,
     /// What the log as a whole must hold.
-    pub judge: Option<fn(&[String]) -> anyhow::Result<()>>,
+    pub judge: Option<Judge>,
     /// Say in the log which functions the addresses in the RMM's reports are in.
     pub symbolized: bool,
     /// Run under a debugger that follows this script, from the root of the tree.
@@ -105,7 +108,7 @@ impl Scenario {
     }
 
     /// The log as a whole must pass `judge`.
-    pub fn judge(mut self, judge: fn(&[String]) -> anyhow::Result<()>) -> Self {
+    pub fn judge(mut self, judge: Judge) -> Self {
         self.judge = Some(judge);
         self
     }

@@ -24,7 +24,7 @@ const BOUND: u64 = 10_000;
 
 /// The challenge of token `number`.
 fn challenge(number: u64) -> [u64; 8] {
-    core::array::from_fn(|index| 0x1111_1111_1111_1111 * (index as u64 + 1) ^ number << 56)
+    core::array::from_fn(|index| (0x1111_1111_1111_1111 * (index as u64 + 1)) ^ (number << 56))
 }
 
 /// Words as hexadecimal digits, in the order of their bytes.

@@ -26,7 +26,7 @@ use crate::mem::{SharedBuffer, linker, low_va};
 use crate::percpu::{self, CpuMemory};
 use crate::realm::vmid::VmidTable;
 use crate::rmi::Rmm;
-use crate::rmi::v2::OperationPool;
+use crate::rmi::operations::OperationPool;
 use crate::xlat::mmu::{self, MmuFeatures, TableSharing};
 use crate::xlat::{Context, El2And0, RegionStorage, Table};
 

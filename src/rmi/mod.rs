@@ -7,10 +7,12 @@
 //! [`v1`] and [`v2`] are the dialects: tables of commands, the order of their arguments, the
 //! structures in the host's memory. What a command does is in the rooms below.
 
+mod answer;
 mod call;
 mod data;
 mod features;
 mod granule;
+pub mod operations;
 mod realm;
 mod rtt;
 mod state;

@@ -3,7 +3,7 @@
 
 use super::call::Dialect;
 use super::features::Features;
-use super::v2::OperationPool;
+use super::operations::OperationPool;
 use crate::arch::atomic::{AtomicBool, Ordering};
 use crate::attest::platform::Platform;
 use crate::console::Occurrences;

@@ -8,7 +8,7 @@ use crate::abi::rmi_v2::{
 use crate::address::{GRANULE_SIZE, PhysAddr, native};
 use crate::granule::{GranuleAddress, GranuleTable, NsGranule};
 use crate::mem::{NsAccessError, NsMapping};
-use crate::rmi::call::Status;
+use crate::rmi::answer::Status;
 use crate::xlat::Level;
 
 /// Bytes of an entry of a list.

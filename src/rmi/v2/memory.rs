@@ -7,7 +7,6 @@
 //! 2 MiB or 1 GiB, which takes long, is parked in its midst as a stateful operation.
 
 use super::list::{AddressList, RangeDescriptor};
-use super::operation::{self as parked, Reserved};
 use crate::abi::rmi_v2::{
     ADDRESS_LIST, ADDRESS_NONE, ADDRESS_SINGLE, ADDRESS_TYPE, LIST_COUNT_SHIFT, MAX_LIST_COUNT,
     MEMORY_ATTRIBUTES_SHIFT, PERMISSIONS_SHIFT,
@@ -21,6 +20,7 @@ use crate::percpu::Cpu;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::stage2::{BlockMemory, Entry, Stage2, Unmapped, UnprotectedMapping, Walk};
 use crate::rmi::call::{Failure, Outcome, Status};
+use crate::rmi::operations::{BlockOperation, Operation as Parked, Reserved, Way};
 use crate::rmi::state::Rmm;
 use crate::xlat::{Level, encode_address};
 
@@ -245,32 +245,11 @@ fn park(
     match (reserved, unfinished) {
         (Some(reserved), Some(mut block)) => {
             block.rd = keep();
-            Err(reserved.begin(parked::Operation::Block(block)))
+            Err(reserved.begin(Parked::Block(block)))
         }
         // One that is not parked is finished.
         _ => Ok(()),
     }
-}
-
-/// A page or block of protected memory on its way into a Realm, or out of one.
-///
-/// If an interrupt of the host is pending meanwhile it is parked as a stateful operation.
-#[derive(Debug)]
-pub(super) struct BlockOperation {
-    /// The RD to which it has a reference while it is parked.
-    rd: Option<GranuleAddress>,
-    stage2: Stage2,
-    memory: BlockMemory,
-    way: Way,
-}
-
-/// Which way a block goes.
-#[derive(Debug)]
-enum Way {
-    /// To this IPA. `base` is where the command began.
-    In { base: Ipa, ipa: Ipa, next: Ipa },
-    /// To the host, which is then told this.
-    Out(Outcome<3>),
 }
 
 impl BlockOperation {
@@ -542,7 +521,7 @@ fn unmap<'g>(
             if let Way::Out(Ok([_, to_range, to_count])) = &mut block.way {
                 (*to_range, *to_count) = (range, count);
             }
-            Err(reserved.begin(parked::Operation::Block(block)))
+            Err(reserved.begin(Parked::Block(block)))
         }
         None => Ok([reached.get(), range, count]),
     }

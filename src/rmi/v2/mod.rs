@@ -12,8 +12,6 @@ mod rec;
 mod rtt;
 mod tracking;
 
-pub use operation::OperationPool;
-
 use super::call::{self, Serve, Status};
 use super::{features, version};
 use crate::abi::rmi::function;

@@ -4,7 +4,6 @@
 
 use arrayvec::ArrayVec;
 
-use super::operation::{Operation, RecOperation, Stage, Work};
 use crate::abi::psci::SUCCESS;
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
@@ -14,6 +13,7 @@ use crate::realm::rec::gic::GicOwner;
 use crate::realm::rec::lifecycle::{self, Retired};
 use crate::realm::rec::parameters::HostRecParameters;
 use crate::rmi::call::{Outcome, Status};
+use crate::rmi::operations::{Operation, RecOperation, Stage, Work};
 use crate::rmi::state::Rmm;
 use crate::run::{self, EnterError};
 

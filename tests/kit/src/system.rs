@@ -13,7 +13,7 @@ use rmm::granule::{BankError, GranuleEntry, GranuleTable, MemoryRange, Waiters};
 use rmm::mem::{SlotBuffer, slot_layout};
 use rmm::percpu::Cpu;
 use rmm::realm::vmid::VmidTable;
-use rmm::rmi::v2::OperationPool;
+use rmm::rmi::operations::OperationPool;
 use rmm::rmi::{self, Dialect, Rmm};
 use rmm::xlat::{
     AddressSpace, ContextBuilder, DescriptorFormat, Maintenance, Region, RegionStorage, Table,

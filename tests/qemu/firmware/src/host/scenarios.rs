@@ -5,6 +5,7 @@
 mod agreement;
 mod attestation;
 mod banks;
+mod blocks;
 mod boot;
 mod calls;
 mod calls_race;
@@ -60,6 +61,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "refused-by-el3", run: granules::refused_by_el3 },
     Scenario { name: "random-granules", run: granules::random_walk },
     Scenario { name: "ranges", run: ranges::ranges },
+    Scenario { name: "blocks", run: blocks::blocks },
     Scenario { name: "bad-ranges", run: ranges::bad_ranges },
     Scenario { name: "configuration", run: slots::configuration },
     Scenario { name: "slot-contents", run: slots::contents },

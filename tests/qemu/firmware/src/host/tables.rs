@@ -105,9 +105,13 @@ pub fn set_ripas(rd: u64, rec: u64, base: u64, top: u64) -> (Status, u64) {
     (Status(returned[0]), returned[1])
 }
 
-/// RMI_DATA_CREATE.
+/// RMI_DATA_CREATE, or RMI_RTT_DATA_MAP_INIT.
 pub fn data_create(rd: u64, data: u64, ipa: u64, source: u64, measure: bool) -> Status {
-    Status(rmi::call(fid::DATA_CREATE, &[rd, data, ipa, source, u64::from(measure)], 0)[0])
+    let function = match Dialect::current() {
+        Dialect::One => fid::DATA_CREATE,
+        Dialect::Two => fid::RTT_DATA_MAP_INIT,
+    };
+    Status(rmi::call(function, &[rd, data, ipa, source, u64::from(measure)], 0)[0])
 }
 
 /// RMI_DATA_CREATE_UNKNOWN, or RMI_RTT_DATA_MAP.

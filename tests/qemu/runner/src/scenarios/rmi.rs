@@ -2,6 +2,8 @@
 //! What the host asks of a booted RMM, in both dialects: RMI 1.0 under interface 0.8, RMI 2.0 under
 //! 2.0.
 
+use std::time::Duration;
+
 use crate::protection::Protection;
 use crate::scenario::Scenario;
 
@@ -98,6 +100,16 @@ pub fn commands() -> Vec<Scenario> {
             "ranges go and come back, and stop where a granule is in their way",
         )
         .interface("2.0"),
+        Scenario::new(
+            "rmi2-blocks",
+            "blocks",
+            "a GiB is mapped and unmapped in blocks, each parked by an interrupt that is pending",
+        )
+        .interface("2.0")
+        .option("host-interrupts=1")
+        .instruction_count()
+        .time_limit(Duration::from_secs(300))
+        .expect(r"^figure: Instructions, RMI 2\.0 \| RMI_RTT_DATA_MAP, a block of 1 GiB \| \d+$"),
         Scenario::new(
             "rmi2-bad-ranges",
             "bad-ranges",

@@ -13,8 +13,4 @@ pub struct RealmFeatures {
     pub has_pmu: bool,
     /// Its event counters, beside the cycle counter.
     pub pmu_counters: u8,
-    /// Breakpoints, less one.
-    pub breakpoints: u8,
-    /// Watchpoints, less one.
-    pub watchpoints: u8,
 }

@@ -97,15 +97,13 @@ pub struct ParameterRules {
     pub host_chooses_vmid: bool,
 }
 
-/// The fewest breakpoints or watchpoints, less one (Arm ARM D24.2.79, ID_AA64DFR0_EL1.BRPs).
-const FEWEST_DEBUG_REGISTERS: u8 = 1;
+/// The fewest breakpoints or watchpoints, less one (Arm ARM D24.2.79, ID_AA64DFR0_EL1.BRPs). A
+/// Realm has no more: they read as zero.
+pub const FEWEST_DEBUG_REGISTERS: u8 = 1;
 
-/// A number of breakpoints or watchpoints, less one: 1 to `most`.
-fn debug_registers(number: u32, most: u8, rules: &ParameterRules) -> Option<u8> {
-    match number {
-        0 if rules.zero_debug_registers => Some(FEWEST_DEBUG_REGISTERS.min(most)),
-        _ => u8::try_from(number).ok().filter(|number| (1..=most).contains(number)),
-    }
+/// Whether a number of breakpoints or watchpoints, less one, is legal: 1 to `most`.
+fn are_debug_registers(number: u32, most: u8, rules: &ParameterRules) -> bool {
+    (number == 0 && rules.zero_debug_registers) || (1..=u32::from(most)).contains(&number)
 }
 
 impl HostRealmParameters {
@@ -160,10 +158,12 @@ impl HostRealmParameters {
                 .ok_or(RealmParametersError::PmuCounters)?,
             _ => 0,
         };
-        let breakpoints = debug_registers(host.num_bps, limits.breakpoints, rules)
-            .ok_or(RealmParametersError::Breakpoints)?;
-        let watchpoints = debug_registers(host.num_wps, limits.watchpoints, rules)
-            .ok_or(RealmParametersError::Watchpoints)?;
+        if !are_debug_registers(host.num_bps, limits.breakpoints, rules) {
+            return Err(RealmParametersError::Breakpoints);
+        }
+        if !are_debug_registers(host.num_wps, limits.watchpoints, rules) {
+            return Err(RealmParametersError::Watchpoints);
+        }
         let algorithm =
             HashAlgorithm::from_number(host.algorithm).ok_or(RealmParametersError::Algorithm)?;
         let measured = MeasuredRealmParameters {
@@ -194,8 +194,6 @@ impl HostRealmParameters {
                 sve_length,
                 has_pmu: flags.contains(RealmFlags::PMU),
                 pmu_counters,
-                breakpoints,
-                watchpoints,
             },
         })
     }

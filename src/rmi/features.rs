@@ -8,7 +8,7 @@ use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::cpu::{CpuFeatures, pmu, simd};
 use crate::percpu::Cpu;
-use crate::realm::parameters::RealmLimits;
+use crate::realm::parameters::{FEWEST_DEBUG_REGISTERS, RealmLimits};
 use crate::realm::rd::MAX_RECS_ORDER;
 use crate::realm::rec::gic::GicFeatures;
 
@@ -64,8 +64,8 @@ impl Features {
             sve_length: simd::greatest_length(),
             pmu_counters: cpu.has_pmu().then(pmu::event_counters),
             pmu_may_be_empty: cpu.hpmn0() != 0,
-            breakpoints: cpu.breakpoints(),
-            watchpoints: cpu.watchpoints(),
+            breakpoints: cpu.breakpoints().min(FEWEST_DEBUG_REGISTERS),
+            watchpoints: cpu.watchpoints().min(FEWEST_DEBUG_REGISTERS),
             vmid_bits: cpu.vmid_bits(),
             stage2: cpu.into(),
         };

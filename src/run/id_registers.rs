@@ -11,6 +11,7 @@ use crate::arch::sysreg::{
     ID_AA64DFR0_EL1, ID_AA64ISAR1_EL1, ID_AA64MMFR0_EL1, ID_AA64MMFR1_EL1, ID_AA64MMFR2_EL1,
 };
 use crate::realm::features::RealmFeatures;
+use crate::realm::parameters::FEWEST_DEBUG_REGISTERS;
 
 /// A field of four bits.
 const fn field(low: u32) -> u64 {
@@ -85,11 +86,11 @@ fn pfr0(hardware: u64, has_sve: bool) -> u64 {
 /// ID_AA64DFR0_EL1: DebugVer, and as many breakpoints and watchpoints as the architecture demands;
 /// the PMU if the Realm has it, without what PMUv3p9 added, which traps.
 fn dfr0(hardware: u64, has_pmu: bool) -> u64 {
-    const ONE_MORE_THAN_ONE: u64 = 1;
+    const FEWEST: u64 = FEWEST_DEBUG_REGISTERS as u64;
     const PMU: u32 = 8;
     const PMU_V3P8: u64 = 8;
     let version = if has_pmu { (hardware >> PMU & 0xf).min(PMU_V3P8) } else { 0 };
-    hardware & field(0) | version << PMU | ONE_MORE_THAN_ONE << 12 | ONE_MORE_THAN_ONE << 20
+    hardware & field(0) | version << PMU | FEWEST << 12 | FEWEST << 20
 }
 
 #[cfg(test)]

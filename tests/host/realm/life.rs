@@ -100,8 +100,8 @@ fn the_measurement_follows_the_commands() {
         let parameters = RealmParams {
             flags: 1,
             sve_vl: 3,
-            num_bps: 5,
-            num_wps: 6,
+            num_bps: 1,
+            num_wps: 1,
             pmu_num_ctrs: 7,
             algorithm: number,
             rpv: 0x4242,
@@ -113,7 +113,7 @@ fn the_measurement_follows_the_commands() {
                 measurement_reference::bytes(realm.initial_measurement.value())
             })
         };
-        let expected = measurement_reference::initial(algorithm, (1, [40, 3, 5, 6, 7]));
+        let expected = measurement_reference::initial(algorithm, (1, [40, 3, 1, 1, 7]));
         assert_eq!(measured(), expected);
         assert_eq!(
             fixture.with_realm(RD, |realm| realm.personalization),

@@ -92,7 +92,7 @@ fn realm_create() {
                 call.parameters.flags |= 1 << 1;
             }),
             realm_create_fault("no breakpoints", |_, call| call.parameters.num_bps = 0),
-            realm_create_fault("too many breakpoints", |_, call| call.parameters.num_bps = 16),
+            realm_create_fault("too many breakpoints", |_, call| call.parameters.num_bps = 2),
             realm_create_fault("no watchpoints", |_, call| call.parameters.num_wps = 0),
             realm_create_fault("256 watchpoints too many", |_, call| call.parameters.num_wps = 257),
             realm_create_fault("an unknown hash", |_, call| call.parameters.algorithm = 2),

@@ -124,7 +124,8 @@ fn functions_of_the_other_dialect_and_unassigned_ones_are_unknown() {
 
 #[test]
 fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
-    // PARange 6 and TGran4_2 3: 52-bit addresses at stage 2. 6 breakpoints, 4 watchpoints.
+    // PARange 6 and TGran4_2 3: 52-bit addresses at stage 2. 6 breakpoints, 4 watchpoints, of
+    // which a Realm has two each.
     preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 6);
     preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
     // 4 list registers.
@@ -132,7 +133,7 @@ fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
     let features = |system: &System<'_>, index| call(system, function::FEATURES, &[index]).1[0];
     let lpa2 = boot(Dialect::V1_0);
     // SHA-256 and SHA-512; 2^9 - 1 RECs.
-    assert_eq!(features(&lpa2, 0), 52 | 1 << 8 | 5 << 14 | 3 << 20 | 3 << 32 | 3 << 34 | 9 << 38);
+    assert_eq!(features(&lpa2, 0), 52 | 1 << 8 | 1 << 14 | 1 << 20 | 3 << 32 | 3 << 34 | 9 << 38);
     for index in [1, 4, 5, u64::MAX] {
         assert_eq!(features(&lpa2, index), 0);
     }
@@ -167,7 +168,7 @@ fn feature_registers_of_rmi_2_0_report_this_cpu() {
     preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
     let system = boot(Dialect::V2_0);
     let features = |index| call(&system, function::FEATURES, &[index]);
-    assert_eq!(features(0), (SUCCESS, [40 | 5 << 14 | 3 << 20, 0, 0]));
+    assert_eq!(features(0), (SUCCESS, [40 | 1 << 14 | 1 << 20, 0, 0]));
     // 4 KiB granules, SHA-256 and SHA-512, 2^9 - 1 RECs, protected physical addresses as wide as
     // the CPU's.
     assert_eq!(features(1), (SUCCESS, [1 | 5 << 3 | 9 << 6 | 2 << 14, 0, 0]));

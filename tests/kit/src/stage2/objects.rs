@@ -11,10 +11,10 @@ use super::model::{
     ERROR_INPUT, ERROR_REALM, ERROR_REC, GRANULE, Measured, Model, Realm, Rec, SUCCESS,
 };
 
-/// What the identification registers of the model machine make of feature register 0: breakpoints
-/// and watchpoints, less one; bits of an address.
-const BREAKPOINTS: u32 = 5;
-const WATCHPOINTS: u32 = 3;
+/// Breakpoints and watchpoints of a Realm, less one, and what the identification registers of the
+/// model machine make of feature register 0: bits of an address.
+const BREAKPOINTS: u32 = 1;
+const WATCHPOINTS: u32 = 1;
 const ADDRESS_BITS: u32 = 52;
 const ADDRESS_BITS_WITHOUT_LPA2: u32 = 48;
 

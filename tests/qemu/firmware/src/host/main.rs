@@ -8,6 +8,7 @@
 #![no_std]
 #![no_main]
 
+mod canaries;
 mod cpus;
 mod gic;
 mod guest;

@@ -24,6 +24,7 @@ mod ranges;
 mod realms;
 mod running;
 mod running_costs;
+mod running_moves;
 mod running_pmu;
 mod running_simd;
 mod session;
@@ -91,6 +92,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-exits", run: running::exits },
     Scenario { name: "realm-calls", run: calls::commands },
     Scenario { name: "realm-power", run: calls::power },
+    Scenario { name: "realm-moves", run: running_moves::moves },
+    Scenario { name: "realm-registers", run: running_moves::registers },
     Scenario { name: "run-instructions", run: running_costs::instructions },
     Scenario { name: "realm-power-race", run: calls_race::race },
     Scenario { name: "realm-ripas", run: calls_ripas::ripas },

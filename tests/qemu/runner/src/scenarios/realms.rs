@@ -108,6 +108,12 @@ pub fn realms() -> Vec<Scenario> {
         .instruction_count()
         .expect(r"^figure: Instructions, RMI 1\.0 \| RMI_REALM_CREATE \| \d+$"),
         Scenario::new(
+            "realm-registers",
+            "realm-registers",
+            "a Realm reads every system register and finds nothing of its host",
+        )
+        .expect("^registers: [1-9]"),
+        Scenario::new(
             "run-instructions",
             "run-instructions",
             "RMI_REC_ENTER keeps its bound, by host call and by interrupt",
@@ -125,6 +131,15 @@ pub fn realms() -> Vec<Scenario> {
         .instruction_count()
         .expect(r"^figure: Instructions, RMI 1\.0 \| RMI_RTT_READ_ENTRY \| \d+$"),
     ];
+    rows.extend([1, 2, 4].map(|cpus| {
+        let sentence = format!(
+            "RECs move between {cpus} CPUs while timers interrupt them, and no register is lost"
+        );
+        Scenario::new(format!("realm-moves-{cpus}"), "realm-moves", sentence)
+            .cpus(cpus)
+            .option("host-interrupts=1")
+            .expect("^RECs moved, and were interrupted$")
+    }));
     rows.extend(SESSIONS.map(|(name, argument, realms)| {
         let sentence = "Realms of 16 MiB of each size are built, folded, unfolded, shared, and taken down in three orders";
         Scenario::new(name, "realm-sessions", sentence)

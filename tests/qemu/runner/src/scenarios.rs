@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The table of scenarios, in the order they run: what is booted, and then what is called.
 
-mod attestation;
+pub mod attestation;
 mod boot;
 mod cpus;
 mod debugger;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A Linux guest: its device tree, where its parts lie, and the machine that runs it.
 
+pub mod attestation;
 pub mod session;
 pub mod test;
 

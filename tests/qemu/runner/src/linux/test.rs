@@ -6,7 +6,9 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::Guest;
+use super::attestation::{appraise, challenge, initial_measurement};
 use super::session::Session;
+use crate::scenarios::attestation::bytes;
 
 /// A machine and the Realms on it.
 pub struct Case {
@@ -18,21 +20,36 @@ pub struct Case {
     preempt: u32,
     /// Rounds of the load.
     rounds: u32,
+    /// Whether a bit of the kernel is changed, which only a verifier notices.
+    changed: bool,
 }
 
 /// All of them.
 pub const CASES: &[Case] = &[
-    Case { name: "four-recs", realms: 1, recs: 4, cpus: 4, preempt: 0, rounds: 12 },
-    Case { name: "preempted", realms: 1, recs: 4, cpus: 2, preempt: 200, rounds: 12 },
-    Case { name: "two-realms", realms: 2, recs: 2, cpus: 2, preempt: 50, rounds: 4 },
+    Case { name: "four-recs", realms: 1, recs: 4, cpus: 4, preempt: 0, rounds: 12, changed: false },
+    Case {
+        name: "preempted",
+        realms: 1,
+        recs: 4,
+        cpus: 2,
+        preempt: 200,
+        rounds: 12,
+        changed: true,
+    },
+    Case {
+        name: "two-realms",
+        realms: 2,
+        recs: 2,
+        cpus: 2,
+        preempt: 50,
+        rounds: 4,
+        changed: false,
+    },
 ];
 
 /// A guest that has left so often since it printed something has failed: the load of a test takes
 /// about a tenth of that.
 const PATIENCE: u64 = 1_000_000;
-
-/// Severities of the kernel's log that the guest must not use: warning and graver.
-const WARNINGS: &str = "dmesg -r | grep -E '^<[0-4]>'";
 
 impl Case {
     /// Boots the guest, has it work, and powers it off. The log is left in `folder`.
@@ -55,17 +72,21 @@ impl Case {
             },
             ..guest.clone()
         };
+        let changed = with_changed_kernel(&guest, folder)?;
+        let (guest, other) = if self.changed { (changed, guest) } else { (guest, changed) };
         let mut session = Session::start(guest.command(qemu, folder)?, live)?;
-        let result = self.follow(&mut session);
+        let measure = |guest| initial_measurement(guest, folder);
+        let result = self.follow(&mut session, &measure(&guest)?, &measure(&other)?);
         let log = folder.join(format!("{}.log", self.name));
         std::fs::write(&log, &session.log)
             .with_context(|| format!("cannot write {}", log.display()))?;
         result.with_context(|| format!("{}, see {}", self.name, log.display()))
     }
 
-    fn follow(&self, session: &mut Session) -> Result<()> {
+    fn follow(&self, session: &mut Session, rim: &[u8], other: &[u8]) -> Result<()> {
         if self.realms == 1 {
             self.type_commands(session)?;
+            check_token(session, rim, other)?;
         }
         let status = if self.realms == 1 { session.power_off()? } else { session.end()? };
         ensure!(status.success(), "the monitor found something wrong: {status}");
@@ -91,7 +112,7 @@ impl Case {
         ensure!(load.contains("\nload: 0 wrong\n"), "the load went wrong: {load}");
         let interrupts = session.command("cat /proc/interrupts")?;
         self.check_interrupts(&interrupts)?;
-        let warnings = session.command(WARNINGS)?;
+        let warnings = session.command("warnings")?;
         ensure!(warnings.trim().is_empty(), "the guest's log has warnings: {warnings}");
         Ok(())
     }
@@ -121,4 +142,31 @@ impl Case {
         }
         Ok(())
     }
+}
+
+/// The guest with another kernel: a reserved bit of the header of its image is set.
+fn with_changed_kernel(guest: &Guest, folder: &Path) -> Result<Guest> {
+    const RESERVED: usize = 0x20;
+    let mut image = std::fs::read(&guest.image).context("the kernel")?;
+    *image.get_mut(RESERVED).context("the kernel is too short")? ^= 1;
+    let changed = folder.join("Image.changed");
+    std::fs::write(&changed, image).context("the changed kernel")?;
+    Ok(Guest { image: changed, ..guest.clone() })
+}
+
+/// The guest gets a token for a challenge from outside. A verifier that knows the RIM of what was
+/// booted accepts it; one that expects the other kernel, or another challenge, does not.
+fn check_token(session: &mut Session, rim: &[u8], other: &[u8]) -> Result<()> {
+    let challenge = challenge()?;
+    let digits: String = challenge.iter().map(|byte| format!("{byte:02x}")).collect();
+    let report = "/sys/kernel/config/tsm/report/test";
+    let printed = session.command(&format!(
+        "mkdir {report}; echo {digits} | xxd -r -p >{report}/inblob; xxd -p -c 64 {report}/outblob"
+    ))?;
+    let token: String = printed.lines().map(str::trim).collect();
+    let token = bytes(&token).with_context(|| format!("no token: {printed}"))?;
+    appraise(&token, &challenge, rim)?;
+    ensure!(appraise(&token, &challenge, other).is_err(), "any RIM is accepted");
+    ensure!(appraise(&token, &[0; 64], rim).is_err(), "any challenge is accepted");
+    Ok(())
 }

@@ -86,7 +86,21 @@ pub fn long() -> Vec<Scenario> {
     ]
 }
 
-fn bytes(digits: &str) -> Result<Vec<u8>> {
+/// The same, as bytes.
+///
+/// # Errors
+///
+/// It is not hexadecimal.
+pub fn platform_key() -> Result<Vec<u8>> {
+    bytes(PLATFORM_KEY)
+}
+
+/// What pairs of hexadecimal digits stand for.
+///
+/// # Errors
+///
+/// They are no digits, or not in pairs.
+pub fn bytes(digits: &str) -> Result<Vec<u8>> {
     let pairs = (0..digits.len()).step_by(2);
     let byte =
         |at| Ok(u8::from_str_radix(digits.get(at..at + 2).context("digits are in pairs")?, 16)?);
@@ -113,7 +127,7 @@ fn judge_tokens(log: &[String]) -> Result<()> {
     let expected = |name: &str| named(log, name);
     let tokens = expected("token")?;
     ensure!(!tokens.is_empty(), "no token in the log");
-    let key = bytes(PLATFORM_KEY)?;
+    let key = platform_key()?;
     let (challenges, values) = (expected("challenge")?, expected("RPV")?);
     let measurements = [0, 1, 2, 3, 4].map(|index| expected(&format!("measurement {index}")));
     let rim = of_the_test_realm("build/realm.bin")?;

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What a relying party knows of a guest before it boots: its Realm Initial Measurement.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
+use verifier::verify;
+
+use super::{DTB, Guest, INITRD, KERNEL, RAM};
+use crate::scenarios::attestation::platform_key;
+
+const GRANULE: usize = 4096;
+/// What an entry of the root tables maps.
+const BLOCK: u64 = 2 << 20;
+
+/// A measurement under way, by SHA-256 (RMM specification 1.0, Realm measurement).
+struct Measurement([u8; 64]);
+
+impl Measurement {
+    /// The hash of a structure of `size` bytes with these fields, and zeroes.
+    fn hash(fields: &[(usize, &[u8])], size: usize) -> [u8; 64] {
+        let mut structure = vec![0; size];
+        for (offset, field) in fields {
+            structure[*offset..offset + field.len()].copy_from_slice(field);
+        }
+        let mut padded = [0; 64];
+        padded[..32].copy_from_slice(&Sha256::digest(&structure));
+        padded
+    }
+
+    fn extend(&mut self, kind: u64, fields: &[&[u8]]) {
+        const SIZE: usize = 0x100;
+        let fields = fields.concat();
+        self.0 = Self::hash(
+            &[
+                (0x0, &kind.to_le_bytes()),
+                (0x8, &(SIZE as u64).to_le_bytes()),
+                (0x10, &self.0.clone()),
+                (0x50, &fields),
+            ],
+            SIZE,
+        );
+    }
+
+    /// RMI_DATA_CREATE of all granules of a file, measured.
+    fn data(&mut self, ipa: u64, file: &Path) -> Result<()> {
+        const MEASURED: u64 = 1;
+        let content =
+            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        for (granule, at) in content.chunks(GRANULE).zip((ipa..).step_by(GRANULE)) {
+            let hash = Self::hash(&[(0, granule)], GRANULE);
+            self.extend(0, &[&at.to_le_bytes(), &MEASURED.to_le_bytes(), &hash]);
+        }
+        Ok(())
+    }
+}
+
+/// The Realm Initial Measurement of a guest whose device tree has been written to `folder`.
+///
+/// # Errors
+///
+/// A part cannot be read.
+pub fn initial_measurement(guest: &Guest, folder: &Path) -> Result<Vec<u8>> {
+    const IPA_BITS: u32 = 33;
+    const BREAKPOINTS: u32 = 1;
+    const WATCHPOINTS: u32 = 1;
+    const RUNNABLE: u64 = 1;
+    let mut rim = Measurement(Measurement::hash(
+        &[
+            (0x8, &IPA_BITS.to_le_bytes()),
+            (0x18, &BREAKPOINTS.to_le_bytes()),
+            (0x20, &WATCHPOINTS.to_le_bytes()),
+        ],
+        GRANULE,
+    ));
+    for base in (RAM..RAM + (guest.ram_mib << 20)).step_by(BLOCK as usize) {
+        rim.extend(2, &[&base.to_le_bytes(), &(base + BLOCK).to_le_bytes()]);
+    }
+    let dtb = folder.join("guest.dtb");
+    for (file, place) in [(&guest.image, KERNEL), (&guest.initrd, INITRD), (&dtb, DTB)] {
+        rim.data(RAM + (place - KERNEL), file)?;
+    }
+    // The first REC alone is runnable.
+    let content = Measurement::hash(
+        &[
+            (0x0, &RUNNABLE.to_le_bytes()),
+            (0x200, &RAM.to_le_bytes()),
+            (0x300, &(RAM + DTB - KERNEL).to_le_bytes()),
+        ],
+        GRANULE,
+    );
+    rim.extend(1, &[&content]);
+    Ok(rim.0[..32].to_vec())
+}
+
+/// Whether a token is one of this guest, made for this challenge.
+///
+/// # Errors
+///
+/// Why it is refused.
+pub fn appraise(token: &[u8], challenge: &[u8], rim: &[u8]) -> Result<()> {
+    let verified = verify(token, &platform_key()?)?;
+    ensure!(verified.challenge == challenge, "the token is for another challenge");
+    ensure!(verified.initial == rim, "the token is of a Realm with another RIM");
+    Ok(())
+}
+
+/// A challenge that nobody knows before.
+///
+/// # Errors
+///
+/// This machine has no random numbers.
+pub fn challenge() -> Result<[u8; 64]> {
+    use std::io::Read;
+    let mut bytes = [0; 64];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}

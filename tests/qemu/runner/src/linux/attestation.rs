@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a relying party knows of a guest before it boots: its Realm Initial Measurement.
+//! What a relying party knows of a guest before it boots: its Realm Initial Measurement, computed
+//! from the specification with no code of the firmware (`crate::rim` does it with that code).
 
 use std::path::Path;
 

@@ -15,6 +15,7 @@ pub mod frame;
 mod instruction;
 pub mod interrupt;
 pub mod memory;
+pub mod random;
 
 pub mod recovery;
 pub mod sha2;

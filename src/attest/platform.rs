@@ -43,6 +43,7 @@ pub struct Platform {
     token: [u8; MAX_PLATFORM_TOKEN],
     token_size: usize,
     format: Format,
+    dialect: Dialect,
 }
 
 impl Platform {
@@ -57,8 +58,9 @@ impl Platform {
         let mut token = [0; MAX_PLATFORM_TOKEN];
         let token_size =
             buffer.lend(|buffer| platform_token(buffer, &public.binding(), version, &mut token))?;
-        let format = format(version.dialect());
-        Ok(Self { key, public, token, token_size, format })
+        let dialect = version.dialect();
+        let format = format(dialect);
+        Ok(Self { key, public, token, token_size, format, dialect })
     }
 
     /// The key that signs.
@@ -69,6 +71,11 @@ impl Platform {
     /// Its public half.
     pub fn public(&self) -> &PublicKey {
         &self.public
+    }
+
+    /// What Realms are told of: what tokens say follows from it.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// How CCA tokens hold their tokens.

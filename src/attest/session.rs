@@ -16,6 +16,7 @@ use super::key::RealmKey;
 use super::platform::Platform;
 use super::token::{CcaToken, RealmToken};
 use crate::arch::fiber::Stopped;
+use crate::arch::interrupt;
 use crate::mem::{AuxiliaryContent, RunningAuxiliary, Work};
 
 /// How far a token has come.
@@ -92,7 +93,7 @@ pub fn begin(
     Ok(())
 }
 
-/// Goes on with signing. Whether the token is ready; if not an interrupt is pending.
+/// Goes on with signing. Whether the token is ready, and no interrupt has come meanwhile.
 ///
 /// # Errors
 ///
@@ -106,9 +107,11 @@ pub fn sign(auxiliary: &mut RunningAuxiliary<'_>) -> Result<bool, TokenError> {
     if auxiliary.continue_work::<Signing>() == Stopped::ByInterrupt {
         return Ok(false);
     }
+    // An interrupt of the last moment does not wait until the token is copied, too.
+    let is_pending = interrupt::is_pending();
     let signed = auxiliary.work().is_some_and(|signing: &mut Signing| signing.is_signed);
     auxiliary.get::<Session>().phase = if signed { Phase::Ready } else { Phase::None };
-    if signed { Ok(true) } else { Err(TokenError::Unsigned) }
+    if signed { Ok(!is_pending) } else { Err(TokenError::Unsigned) }
 }
 
 /// Hands out the next bytes of a token that is ready, `room` at most: `take` gets them piece by

@@ -3,12 +3,18 @@
 //!
 //! It is read and written under the lock of that granule. The granule's references count the RECs.
 
+use sha2::{Digest, Sha256};
+use tock_registers::interfaces::Readable;
+use zerocopy::IntoBytes;
+
 use super::epoch;
 use super::features::RealmFeatures;
 use super::measurement::{InitialMeasurement, MEASUREMENT_SLOTS, Measurement, extend};
 use super::parameters::RealmParameters;
 use super::stage2::Stage2;
 use crate::address::{GRANULE_SHIFT, PhysAddr};
+use crate::arch::random::random;
+use crate::arch::sysreg::el1::CNTPCT_EL0;
 use crate::granule::state::Rd;
 use crate::granule::{GranuleAddress, LockedGranule};
 use crate::mem::{Content, Slot};
@@ -55,6 +61,8 @@ pub struct RealmDescriptor {
     pub personalization: [u64; 8],
     /// The optional features that its RECs have.
     pub features: RealmFeatures,
+    /// What tells it from all other Realms; zero until it is first asked for.
+    instance: [u8; 32],
 }
 
 // SAFETY: zero is a value of each field; no other type is the content of an RD.
@@ -67,6 +75,21 @@ impl RealmDescriptor {
     #[inline(always)]
     pub fn stage2_of(slot: &mut Slot, rd: &LockedGranule<'_, Rd>) -> Stage2 {
         slot.map(rd).get::<Self>().stage2
+    }
+
+    /// What tells this Realm from all others: a hash of random numbers, if the CPU has any, of the
+    /// time, and of what no other Realm has now. Made when it is first asked for.
+    pub fn instance(&mut self) -> [u8; 32] {
+        if self.instance == [0; 32] {
+            let random = core::array::from_fn::<_, 4, _>(|_| random().unwrap_or(0));
+            let digest = Sha256::new()
+                .chain_update(random.as_bytes())
+                .chain_update(CNTPCT_EL0.get().to_le_bytes())
+                .chain_update(self.stage2.vttbr().to_le_bytes())
+                .chain_update(self.initial_measurement.value().as_bytes());
+            self.instance = digest.finalize().into();
+        }
+        self.instance
     }
 
     /// Initializes a descriptor that is zero for a new Realm with these parameters.

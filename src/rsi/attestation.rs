@@ -9,8 +9,10 @@ use zerocopy::IntoBytes;
 use super::call::{Answer, Failure, Outcome, Status};
 use super::memory::missing;
 use crate::address::{GRANULE_SIZE, native};
-use crate::attest::claims::{Claims, Profile};
+use crate::attest::claims::{Claims, INSTANCE_SIZE, Profile};
 use crate::attest::session::{self, TokenError};
+use crate::el3::version::Dialect;
+use crate::realm::rd::RealmDescriptor;
 use crate::realm::running::Caller;
 
 /// Bytes that a token has at most, as Realms are told: it is handed out page by page, and Realms
@@ -41,14 +43,19 @@ pub(super) fn init(
 ) -> Outcome<1> {
     let realm = &mut *caller.realm;
     let platform = realm.platform.ok_or(Status::Unknown)?;
-    let (initial, extensible, personalization) = realm.with_descriptor(|realm| {
-        (realm.initial_measurement, realm.extensible_measurements, realm.personalization)
+    let (initial, extensible, personalization, profile) = realm.with_descriptor(|realm| {
+        let profile = match platform.dialect() {
+            Dialect::V1_0 => Profile::Realm1_0,
+            Dialect::V2_0 => profile_2_0(realm),
+        };
+        let measurements = (realm.initial_measurement, realm.extensible_measurements);
+        (measurements.0, measurements.1, realm.personalization, profile)
     });
     let (algorithm, size) = initial.algorithm().name_and_size();
     let hash = |value| <[u64]>::as_bytes(value).get(..size).unwrap_or_default();
     let [r0, r1, r2, r3] = &extensible;
     let claims = Claims {
-        profile: Profile::Realm1_0,
+        profile,
         challenge: &[c0, c1, c2, c3, c4, c5, c6, c7],
         personalization: &personalization,
         algorithm,
@@ -58,6 +65,14 @@ pub(super) fn init(
     };
     session::begin(&mut realm.auxiliary, platform, &claims).map_err(|_| Status::Unknown)?;
     Ok(Answer::Return([MAX_TOKEN]))
+}
+
+/// The profile of RMM 2.0. Memory encryption contexts are shared: the RMM gives none to Realms.
+fn profile_2_0(realm: &mut RealmDescriptor) -> Profile {
+    let mut instance = [1; INSTANCE_SIZE];
+    let [_, random @ ..] = &mut instance;
+    *random = realm.instance();
+    Profile::Realm2_0 { instance, private_mec: false }
 }
 
 /// RSI_ATTESTATION_TOKEN_CONTINUE. Signs until an interrupt comes, then copies what there is room for

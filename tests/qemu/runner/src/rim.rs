@@ -16,7 +16,7 @@ const MEASURE_CONTENT: u64 = 1;
 /// What [`compute`] understands, a word each, in the order in which the host builds the Realm.
 pub const USAGE: &str = "\
 hash=sha-256|sha-512 s2sz=BITS flags=N sve=VL bps=N wps=N pmu=N   parameters of the Realm, first
-ripas=BASE+SIZE           RMI_RTT_INIT_RIPAS, page by page
+ripas=BASE+SIZE           RMI_RTT_INIT_RIPAS of RMI 1.0, page by page; 2.0 does not measure it
 data=IPA:FILE             RMI_DATA_CREATE with its content measured, page by page, zeros behind the file
 data=IPA+SIZE:FILE        the same for SIZE bytes
 unmeasured=IPA+SIZE       RMI_DATA_CREATE without the content, page by page
@@ -137,16 +137,16 @@ fn number(text: &str) -> Result<u64> {
     })
 }
 
-/// The Realm of the test firmware that has one REC, made of its payload.
+/// The Realm of the test firmware that has one REC, made of its payload. RMI 1.0 measures RIPAS.
 ///
 /// # Errors
 ///
 /// As [`compute`].
-pub fn of_the_test_realm(payload: &str) -> Result<Vec<u8>> {
+pub fn of_the_test_realm(payload: &str, measures_ripas: bool) -> Result<Vec<u8>> {
     let data = format!("data=0x80000000+0x20000:{payload}");
-    let words =
-        ["s2sz=40", "bps=1", "wps=1", "ripas=0x80000000+0x20000", &data, "rec=0x80000000:0"];
-    compute(words)
+    let ripas = measures_ripas.then_some("ripas=0x80000000+0x20000");
+    let parameters = ["s2sz=40", "bps=1", "wps=1"];
+    compute(parameters.into_iter().chain(ripas).chain([&*data, "rec=0x80000000:0"]))
 }
 
 #[cfg(test)]

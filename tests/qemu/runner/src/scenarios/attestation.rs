@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Attestation: what EL3 gives at boot, and the tokens of Realms.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use verifier::{Verified, verify};
+use verifier::{Format, Verified, verify};
 
 use crate::rim::of_the_test_realm;
 use crate::scenario::Scenario;
@@ -64,6 +65,9 @@ pub fn tokens() -> Vec<Scenario> {
     let mut rows = vec![
         row("token", "token", "a Realm gets tokens, which software that is not ours verifies")
             .judge(judge_tokens),
+        row("token-2.0", "token", "the same with RMI 2.0: tokens of its profile and format")
+            .interface("2.0")
+            .judge(judge_tokens_2_0),
         row("token-abandoned", "token-abandoned", "nothing of key and nonce outlives a token"),
         row("token-timing", "token-timing", "signatures take as many instructions as each other")
             .option("argument=20"),
@@ -122,20 +126,49 @@ fn named(log: &[String], name: &str) -> Result<Vec<Vec<u8>>> {
     items.iter().map(|digits| bytes(digits)).collect()
 }
 
-/// The host prints of each token what it must say, and then the token.
+/// Tokens of RMM 1.0.
 fn judge_tokens(log: &[String]) -> Result<()> {
+    judge_each(log, true, |token| {
+        ensure!(token.profile == "tag:arm.com,2023:realm#1.0.0", "profile {}", token.profile);
+        ensure!(token.format == Format::Tag399, "format {:?}", token.format);
+        ensure!((token.instance.as_ref(), token.mec_policy) == (None, None), "claims of 2.0");
+        Ok(())
+    })
+}
+
+/// Tokens of RMM 2.0, all of one Realm.
+fn judge_tokens_2_0(log: &[String]) -> Result<()> {
+    let mut instances = BTreeSet::new();
+    judge_each(log, false, |token| {
+        ensure!(token.profile == "tag:arm.com,2024:realm#2.0.0", "profile {}", token.profile);
+        ensure!(token.format == Format::Tag907, "format {:?}", token.format);
+        ensure!(token.mec_policy == Some(0), "MEC policy {:?}", token.mec_policy);
+        let instance = token.instance.as_ref().context("an instance")?;
+        ensure!(instance.len() == 33 && instance.starts_with(&[1]), "instance {instance:?}");
+        instances.insert(instance.clone());
+        Ok(())
+    })?;
+    ensure!(instances.len() == 1, "one Realm, several instances");
+    Ok(())
+}
+
+/// The host prints of each token what it must say, and then the token.
+fn judge_each(
+    log: &[String],
+    measures_ripas: bool,
+    mut judge: impl FnMut(&Verified) -> Result<()>,
+) -> Result<()> {
     let expected = |name: &str| named(log, name);
     let tokens = expected("token")?;
     ensure!(!tokens.is_empty(), "no token in the log");
     let key = platform_key()?;
     let (challenges, values) = (expected("challenge")?, expected("RPV")?);
     let measurements = [0, 1, 2, 3, 4].map(|index| expected(&format!("measurement {index}")));
-    let rim = of_the_test_realm("build/realm.bin")?;
+    let rim = of_the_test_realm("build/realm.bin", measures_ripas)?;
     for (number, token) in tokens.iter().enumerate() {
-        let Verified {
-            profile, challenge, personalization, algorithm, initial, extensible, ..
-        } = verify(token, &key).with_context(|| format!("token {number}"))?;
-        ensure!(profile == "tag:arm.com,2023:realm#1.0.0", "profile {profile}");
+        let verified = verify(token, &key).with_context(|| format!("token {number}"))?;
+        judge(&verified).with_context(|| format!("token {number}"))?;
+        let Verified { challenge, personalization, algorithm, initial, extensible, .. } = verified;
         ensure!(algorithm == "sha-256", "algorithm {algorithm}");
         ensure!(initial == rim, "the RIM of token {number} is not the one computed here");
         ensure!(Some(&challenge) == challenges.get(number), "challenge of token {number}");

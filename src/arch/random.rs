@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Random numbers of the CPU (FEAT_RNG).
+
+use tock_registers::interfaces::Readable;
+
+use super::sysreg::ID_AA64ISAR0_EL1;
+
+/// 64 random bits; `None` if the CPU has no source of them, or it delivers none now.
+pub fn random() -> Option<u64> {
+    /// ID_AA64ISAR0_EL1.RNDR.
+    const RNDR: u32 = 60;
+    if ID_AA64ISAR0_EL1.get() >> RNDR == 0 {
+        return None;
+    }
+    #[cfg(target_os = "none")]
+    {
+        let (bits, is_valid): (u64, u64);
+        // SAFETY: RNDR is there. A read gives 0 and sets Z if there is no number.
+        unsafe {
+            core::arch::asm!("mrs {0}, s3_3_c2_c4_0", "cset {1}, ne", out(reg) bits,
+                out(reg) is_valid, options(nomem, nostack))
+        };
+        (is_valid != 0).then_some(bits)
+    }
+    #[cfg(not(target_os = "none"))]
+    Some(crate::host::read_register("RNDR"))
+}

@@ -9,6 +9,12 @@ use crate::scenario::Scenario;
 pub fn realms() -> Vec<Scenario> {
     let mut rows = vec![
         Scenario::new(
+            "rmi2-realm-life",
+            "realm-life",
+            "a Realm with two RECs is built by a host of RMI 2.0 and leaves nothing behind",
+        )
+        .interface("2.0"),
+        Scenario::new(
             "rmi2-realm-runs",
             "realm-runs",
             "and the same Realm of a host that speaks RMI 2.0",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Realms and RECs, created and destroyed (RMI 1.0).
+//! Realms and RECs, created and destroyed.
 
 use rmm_test_firmware::say;
 
@@ -24,6 +24,7 @@ fn delegate_auxiliary() -> bool {
 
 /// The life of a Realm with two RECs, and what is refused on the way.
 pub fn life() {
+    crate::rmi::activate();
     let (parameters, rd, root) = (granule(PARAMETERS), granule(RD), granule(ROOT));
     let recs = RECS.map(granule);
     let auxiliary = AUXILIARY.map(|first| realm::auxiliary(granule(first)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The atomic types that locks are built from.
+//! The atomic types that locks are built from, and that memory of Realms is seen as.
 //!
 //! They are the core library's. The name is here so that a model checker can put its own in this
 //! place and run the very same lock under every interleaving, and that the host can tell which

@@ -4,6 +4,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::atomic;
+
 /// Stores a translation table descriptor in one single-copy atomic access.
 ///
 /// The table walker of this and other CPUs observes it like another CPU would; what makes it
@@ -75,7 +77,7 @@ pub unsafe fn write_device(address: u64, value: u32) {
 }
 
 /// Copies words that a Realm may write at the same time. Each is read once.
-pub fn copy_from_shared<const N: usize>(from: &[AtomicU64; N], to: &mut [u64; N]) {
+pub fn copy_from_shared<const N: usize>(from: &[atomic::AtomicU64; N], to: &mut [u64; N]) {
     #[cfg(target_os = "none")]
     // SAFETY: reads as many words as there are; single copies of words are atomic, as relaxed loads.
     unsafe {
@@ -88,7 +90,7 @@ pub fn copy_from_shared<const N: usize>(from: &[AtomicU64; N], to: &mut [u64; N]
 }
 
 /// Copies words to where a Realm may read and write them at the same time. Each is written once.
-pub fn copy_to_shared<const N: usize>(from: &[u64; N], to: &[AtomicU64; N]) {
+pub fn copy_to_shared<const N: usize>(from: &[u64; N], to: &[atomic::AtomicU64; N]) {
     #[cfg(target_os = "none")]
     // SAFETY: as above; atomics may be written through a shared reference.
     unsafe {

@@ -3,8 +3,8 @@
 //!
 //! What CPUs share in the RMM is behind shared references, so that nothing but an atomic can write
 //! to it: to know the atomic accesses of a call is to know every cache line that it can take away
-//! from another CPU. Only granule locks and the state of the RMM as a whole use these; translation
-//! tables, which the events of [`record`](super::record) tell of, use the core library's.
+//! from another CPU. Granule locks, the state of the RMM as a whole and the memory of Realms use
+//! these; translation tables, which the events of [`record`](super::record) tell of, use the core library's.
 
 use core::sync::atomic::Ordering;
 use std::cell::RefCell;
@@ -76,6 +76,16 @@ macro_rules! atomic {
                 self.0.compare_exchange(current, new, success, failure)
             }
 
+            pub fn fetch_update(
+                &self,
+                success: Ordering,
+                failure: Ordering,
+                change: impl FnMut($value) -> Option<$value>,
+            ) -> Result<$value, $value> {
+                accessed(self, true);
+                self.0.fetch_update(success, failure, change)
+            }
+
             $(pub fn $change(&self, value: $value, order: Ordering) -> $value {
                 accessed(self, true);
                 self.0.$change(value, order)
@@ -86,5 +96,5 @@ macro_rules! atomic {
 
 atomic!(AtomicBool, bool, swap);
 atomic!(AtomicU16, u16, fetch_add, fetch_and, fetch_or, fetch_xor);
-atomic!(AtomicU64, u64, fetch_add);
+atomic!(AtomicU64, u64, fetch_add, swap);
 atomic!(AtomicUsize, usize, fetch_max, swap);

@@ -49,11 +49,11 @@
 //! ```
 
 use core::marker::PhantomData;
-use core::sync::atomic::AtomicU64;
 
 use super::auxiliary::AUXILIARY;
 use super::slots::Slot;
 use crate::address::{GRANULE_SIZE, VirtAddr, native};
+use crate::arch::atomic::AtomicU64;
 use crate::arch::window::{Aborted, Window};
 use crate::granule::state::{Delegated, GranuleState, Mappable, Rec, Untyped};
 use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};

@@ -2,13 +2,12 @@
 //! RSI_ATTESTATION_TOKEN_INIT, RSI_ATTESTATION_TOKEN_CONTINUE: a Realm has a token made, and copies
 //! it to its memory.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
 use zerocopy::IntoBytes;
 
 use super::call::{Answer, Failure, Outcome, Status};
 use super::memory::missing;
 use crate::address::{GRANULE_SIZE, native};
+use crate::arch::atomic::{AtomicU64, Ordering};
 use crate::attest::claims::{Claims, INSTANCE_SIZE, Profile};
 use crate::attest::session::{self, TokenError};
 use crate::el3::version::Dialect;

@@ -2,11 +2,11 @@
 //! RSI_REALM_CONFIG: what a Realm learns of itself.
 
 use core::mem::offset_of;
-use core::sync::atomic::Ordering;
 
 use super::call::{Answer, Outcome};
 use super::memory::missing;
 use crate::abi::rsi::RsiRealmConfig;
+use crate::arch::atomic::Ordering;
 use crate::realm::running::Caller;
 
 /// RSI_REALM_CONFIG. Of the page at `address` only the fields are written.

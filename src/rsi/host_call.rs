@@ -2,13 +2,13 @@
 //! RSI_HOST_CALL: a Realm passes general registers to the host and gets them back.
 
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::call::{Answer, Failure, Outcome, Status};
 use super::memory::missing;
 use crate::abi::rmi_v1::GPRS;
 use crate::abi::rsi::{RsiHostCall, status};
 use crate::address::{GRANULE_SIZE, Ipa};
+use crate::arch::atomic::{AtomicU64, Ordering};
 use crate::arch::memory::{copy_from_shared, copy_to_shared};
 use crate::mem::GRANULE_WORDS;
 use crate::realm::epoch::Learned;

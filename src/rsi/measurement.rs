@@ -5,11 +5,13 @@
 use zerocopy::IntoBytes;
 
 use super::call::{Answer, Outcome, Status};
+use crate::arch::speculation::bounded;
+use crate::realm::measurement::{MEASUREMENT_SLOTS, Measurement};
 use crate::realm::running::Caller;
 
 /// RSI_MEASUREMENT_READ. Outputs are the bytes of the measurement, zeros behind a shorter hash.
 pub(super) fn read(caller: &mut Caller<'_, '_, '_>, index: u64) -> Outcome<8> {
-    let index = usize::try_from(index).map_err(|_| Status::Input)?;
+    let index = slot(index)?;
     let value = caller.realm.with_descriptor(|realm| realm.measurement(index).copied());
     Ok(Answer::Return(value.ok_or(Status::Input)?))
 }
@@ -30,10 +32,17 @@ pub(super) fn extend(
     v7: u64,
 ) -> Outcome {
     let value = [v0, v1, v2, v3, v4, v5, v6, v7];
-    let index = usize::try_from(index).map_err(|_| Status::Input)?;
+    let index = slot(index)?;
     let size = usize::try_from(size).map_err(|_| Status::Input)?;
+    let size = bounded(size, size_of::<Measurement>() + 1);
     let value = value.as_bytes().get(..size).ok_or(Status::Input)?;
     let extended = caller.realm.with_descriptor(|realm| realm.extend_measurement(index, value));
     extended.ok_or(Status::Input)?;
     Ok(Answer::Return([]))
+}
+
+/// The index of a measurement as a Realm chooses it.
+fn slot(index: u64) -> Result<usize, Status> {
+    let index = usize::try_from(index).map_err(|_| Status::Input)?;
+    Ok(bounded(index, MEASUREMENT_SLOTS))
 }

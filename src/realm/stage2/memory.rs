@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Memory of a Realm as the Realm itself names it, by IPA, while one of its RECs runs.
 
-use core::sync::atomic::AtomicU64;
-
 use super::{Entry, Ripas, Stage2, Walk};
 use crate::address::{GRANULE_SIZE, Ipa};
+use crate::arch::atomic::AtomicU64;
 use crate::cpu::CpuIndex;
 use crate::granule::state::Data;
 use crate::granule::{GranuleAddress, GranuleTable};

@@ -2,6 +2,7 @@
 //! What the tests of this machine share: the model machine behind the host seam, the table walker,
 //! callers of the RMI, models of the ABI, and seeds.
 
+pub mod calls;
 pub mod el3;
 pub mod machine;
 pub mod manifest;

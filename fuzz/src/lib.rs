@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What the targets on Realms share: a machine with a Realm and a REC, and arguments of calls.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use kit::el3::Pas;
+use kit::machine::Machine;
+use kit::system::{Storage, System};
+use rmm::address::PhysAddr;
+use rmm::granule::{GranuleAddress, State};
+use rmm::host::preset_register;
+use rmm::percpu::Cpu;
+use rmm::rmi::{Dialect, function};
+
+pub const BASE: u64 = 0x4000_0000;
+pub const GRANULE: u64 = 0x1000;
+pub const GRANULES: u64 = 64;
+/// Non-secure pages with the parameters of a Realm and of a REC.
+pub const REALM_PARAMETERS: u64 = BASE;
+pub const REC_PARAMETERS: u64 = BASE + GRANULE;
+/// Delegated to begin with: from here on.
+pub const FIRST_DELEGATED: u64 = BASE + 8 * GRANULE;
+pub const RD: u64 = FIRST_DELEGATED;
+pub const REC: u64 = RD + GRANULE;
+pub const SECOND_REC: u64 = RD + 2 * GRANULE;
+/// The first auxiliary granule of each REC.
+pub const AUXILIARY: [u64; 2] = [RD + 8 * GRANULE, RD + 24 * GRANULE];
+/// Two concatenated root tables.
+pub const ROOT: u64 = RD + 4 * GRANULE;
+pub const IPA_BITS: u64 = 40;
+
+/// The fuzzer's bytes, taken as choices; zeros once they are used up. Clones take the same ones.
+#[derive(Clone)]
+pub struct Bytes(Rc<RefCell<VecDeque<u8>>>);
+
+impl Bytes {
+    pub fn new(input: &[u8]) -> Self {
+        Self(Rc::new(RefCell::new(input.iter().copied().collect())))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
+    pub fn take(&self) -> u64 {
+        self.0.borrow_mut().pop_front().unwrap_or(0).into()
+    }
+
+    pub fn word(&self) -> u64 {
+        (0..8).fold(0, |word, byte| word | self.take() << (8 * byte))
+    }
+
+    /// One of several.
+    pub fn of<T: Copy>(&self, all: &[T]) -> T {
+        all[usize::try_from(self.take()).expect("a byte") % all.len()]
+    }
+
+    /// An argument: most often something that there is.
+    pub fn argument(&self) -> u64 {
+        let choice = self.take();
+        match choice % 16 {
+            0..5 => BASE + choice / 16 * 4 % GRANULES * GRANULE,
+            5 | 6 => BASE + self.take() % GRANULES * GRANULE,
+            7 => [RD, REC, SECOND_REC, ROOT][usize::try_from(choice / 16 % 4).expect("small")],
+            8 | 9 => self.take() % 8 * GRANULE,
+            10 => self.take() << 21,
+            11 => {
+                1 << (IPA_BITS - 1)
+                    | self.take() << [12, 21, 30][usize::try_from(choice / 16 % 3).expect("small")]
+            }
+            12 => choice / 16 % 6,
+            13 => BASE + 0x20_0000 * (choice / 16) | 0xd8,
+            14 => 1_u64
+                .wrapping_shl(u32::try_from(self.take()).expect("a byte"))
+                .wrapping_sub(choice / 16),
+            _ => self.word(),
+        }
+    }
+}
+
+pub fn store(system: &System<'_>, address: u64, value: u64) {
+    system.machine.memory.word(address).expect("there is memory").store(value, Ordering::Relaxed);
+}
+
+pub fn call(system: &System<'_>, cpu: &mut Cpu, function: u32, arguments: [u64; 5]) -> u64 {
+    let [x1, x2, x3, x4, x5] = arguments;
+    let before = [u64::from(function), x1, x2, x3, x4, x5, 0xa6a6, 0xa7a7];
+    let after = system.call(cpu, before);
+    assert_eq!(after[5..], before[5..], "x5 to x7 come back");
+    if function != function::RTT_READ_ENTRY || after[0] != 0 {
+        assert_eq!(after[4], before[4], "x4 comes back");
+    }
+    assert!(cpu.slots.is_empty(), "a slot is left mapped");
+    after[0]
+}
+
+/// The state table and EL3's Granule Protection Table agree.
+pub fn check(system: &System<'_>) {
+    for address in (0..GRANULES).map(|index| BASE + index * GRANULE) {
+        let granule = GranuleAddress::new(PhysAddr::new(address)).expect("aligned");
+        let is_hosts = system.rmm.granules().state(granule) == Some(State::Ns);
+        assert_eq!(is_hosts, system.machine.el3.pas(address) == Pas::NonSecure, "{address:#x}");
+    }
+}
+
+/// A machine, with all granules Delegated that can be.
+pub fn boot<'s>(cpu: &mut Cpu, storage: &'s mut Storage) -> System<'s> {
+    // PARange 48 bits, TGran4_2 48 bits, VMIDs of 16 bits, some breakpoints and watchpoints.
+    preset_register("ID_AA64MMFR0_EL1", 5);
+    preset_register("ID_AA64MMFR1_EL1", 2 << 4);
+    preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
+    let bank = (BASE, GRANULES * GRANULE);
+    let banks = [(PhysAddr::new(bank.0), bank.1)];
+    let system = System::boot(storage, Machine::with_dram(&[bank]), Dialect::V1_0, &banks, &[])
+        .expect("the layout is right");
+    for address in (FIRST_DELEGATED..BASE + GRANULES * GRANULE).step_by(0x1000) {
+        done(&system, cpu, function::GRANULE_DELEGATE, &[address]);
+    }
+    system
+}
+
+/// Creates a Realm that is NEW.
+pub fn create_realm(system: &System<'_>, cpu: &mut Cpu) {
+    for (offset, word) in
+        [(0x8, IPA_BITS), (0x18, 1), (0x20, 1), (0x800, 1), (0x808, ROOT), (0x810, 1), (0x818, 2)]
+    {
+        store(system, REALM_PARAMETERS + offset, word);
+    }
+    done(system, cpu, function::REALM_CREATE, &[RD, REALM_PARAMETERS]);
+}
+
+/// Creates the next REC of the Realm.
+pub fn create_rec(system: &System<'_>, cpu: &mut Cpu, rec: u64, mpidr: u64) {
+    let first = AUXILIARY[usize::try_from(mpidr).expect("small")];
+    let granules = (0..rmm::mem::AUXILIARY as u64).map(|index| (index, first + index * GRANULE));
+    let auxiliary = granules.map(|(index, granule)| (0x808 + 8 * index, granule));
+    let count = rmm::mem::AUXILIARY as u64;
+    for (offset, word) in
+        [(0, 1), (0x100, mpidr), (0x200, 0x1000), (0x800, count)].into_iter().chain(auxiliary)
+    {
+        store(system, REC_PARAMETERS + offset, word);
+    }
+    done(system, cpu, function::REC_CREATE, &[RD, rec, REC_PARAMETERS]);
+}
+
+/// A call of the host that succeeds.
+pub fn done(system: &System<'_>, cpu: &mut Cpu, function: u32, arguments: &[u64]) {
+    let mut all = [0; 5];
+    all[..arguments.len()].copy_from_slice(arguments);
+    assert_eq!(call(system, cpu, function, all), 0, "{function:#x} {arguments:x?}");
+}

@@ -90,6 +90,20 @@ address! {
     Ipa
 }
 
+/// Bits of a physical address, by the code of ID_AA64MMFR0_EL1.PARange, TCR_EL2.IPS and
+/// VTCR_EL2.PS. A code of more than 52 bits, or a reserved one, gives 52.
+pub const fn physical_address_bits(code: u64) -> u8 {
+    match code {
+        0 => 32,
+        1 => 36,
+        2 => 40,
+        3 => 42,
+        4 => 44,
+        5 => 48,
+        _ => 52,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

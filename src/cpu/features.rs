@@ -6,6 +6,7 @@
 
 use tock_registers::interfaces::Readable;
 
+use crate::address::physical_address_bits;
 use crate::arch::sysreg;
 
 /// Makes of each register a word with its listed fields, and of each field a function.
@@ -197,15 +198,7 @@ impl CpuFeatures {
 
     /// Bits of a physical address, 52 at most.
     pub const fn physical_bits(&self) -> u8 {
-        match self.physical_range_code() {
-            0 => 32,
-            1 => 36,
-            2 => 40,
-            3 => 42,
-            4 => 44,
-            5 => 48,
-            _ => 52,
-        }
+        physical_address_bits(self.physical_range_code() as u64)
     }
 
     /// Whether stage 1 has 52-bit descriptors for the 4 KiB granule. The field is signed.

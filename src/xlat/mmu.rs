@@ -20,7 +20,7 @@ use super::descriptor::{DescriptorFormat, attribute_index, shareability_bits};
 use super::error::Error;
 use super::regime::Regime;
 use super::space::{AddressSpace, VaRange};
-use crate::address::{GRANULE_SIZE, PhysAddr};
+use crate::address::{GRANULE_SIZE, PhysAddr, physical_address_bits};
 use crate::arch::sysreg::fields::TCR_EL2;
 
 /// MAIR_EL2: the memory types by AttrIndx of descriptors.
@@ -104,16 +104,7 @@ impl MmuFeatures {
 
     /// The highest physical address of this CPU that tables in `format` can map.
     pub const fn max_pa(&self, format: DescriptorFormat) -> PhysAddr {
-        let bits = match self.reachable_range(format) {
-            0 => 32,
-            1 => 36,
-            2 => 40,
-            3 => 42,
-            4 => 44,
-            PARANGE_48_BITS => 48,
-            _ => 52,
-        };
-        PhysAddr::new((1 << bits) - 1)
+        PhysAddr::new((1 << physical_address_bits(self.reachable_range(format))) - 1)
     }
 
     /// Checks that this CPU supports `space`.

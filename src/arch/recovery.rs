@@ -5,8 +5,10 @@
 //! looks the aborted instruction up in `accesses` and resumes where its entry says, with all
 //! registers as they were; the code there returns `Aborted`.
 
-#[cfg(target_os = "none")]
-use super::window::Aborted;
+/// An access was aborted, and recovered: a Granule Protection Fault, or an External abort of memory
+/// that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aborted;
 
 /// An entry of the table: two addresses, each relative to the field it is in, so that the image may
 /// be loaded anywhere.

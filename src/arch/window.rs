@@ -4,12 +4,8 @@
 //! On the target it is at the page's virtual address. On a host it is memory of the model machine,
 //! which aborts as the real one does.
 
+pub use super::recovery::Aborted;
 use crate::address::{PhysAddr, VirtAddr};
-
-/// An access was aborted, and recovered: a Granule Protection Fault, or an External abort of memory
-/// that does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Aborted;
 
 /// A mapped granule.
 #[derive(Clone, Copy, Debug)]

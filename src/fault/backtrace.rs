@@ -7,7 +7,7 @@
 
 use core::ops::Range;
 
-use super::Sink;
+use super::sink::Sink;
 use crate::address::native;
 use crate::mem::high_va::{EXCEPTION_STACK, STACK};
 

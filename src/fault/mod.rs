@@ -9,6 +9,7 @@
 pub mod address;
 pub mod backtrace;
 pub mod recoverable;
+mod sink;
 
 use core::fmt;
 use core::panic::PanicInfo;
@@ -26,6 +27,7 @@ use crate::mem::low_va::Sections;
 use crate::{console, cpu};
 use address::{FaultAddress, StackPointer};
 use backtrace::Memory;
+use sink::Sink;
 
 /// What the exception vectors save before they call [`report_exception`]. Their assembly knows this
 /// layout.
@@ -98,9 +100,6 @@ pub fn report_panic(info: &PanicInfo<'_>, memory: Memory<'_>) -> ! {
         backtrace::describe(memory, frame::record(), line);
     })
 }
-
-/// What takes the text of each line of a report.
-type Sink<'a> = &'a mut dyn FnMut(fmt::Arguments<'_>);
 
 fn report(body: impl FnOnce(Sink<'_>)) -> ! {
     // A CPU that has no index yet reads 0 here, which never counts as a second report.

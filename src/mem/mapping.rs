@@ -51,13 +51,12 @@
 use core::marker::PhantomData;
 
 use super::auxiliary::AUXILIARY;
-use super::slots::Slot;
-use crate::address::{GRANULE_SIZE, VirtAddr, native};
+use super::page::MappedPage;
+use crate::address::{GRANULE_SIZE, native};
 use crate::arch::atomic::AtomicU64;
 use crate::arch::window::{Aborted, Window};
 use crate::granule::state::{Delegated, GranuleState, Mappable, Rec, Untyped};
 use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};
-use crate::xlat::{El2And0, TransientPage};
 
 /// 64-bit words of a granule.
 pub const GRANULE_WORDS: usize = native(GRANULE_SIZE) / size_of::<u64>();
@@ -89,61 +88,6 @@ pub unsafe trait Content: Sized {
             && !core::mem::needs_drop::<Self>(),
         "the content of a granule fits into it, and is never dropped"
     );
-}
-
-/// A page that is mapped to a granule until this is dropped.
-#[derive(Debug)]
-pub(super) struct MappedPage<'m> {
-    page: &'m TransientPage<'static, El2And0>,
-    granule: GranuleAddress,
-}
-
-impl<'m> MappedPage<'m> {
-    /// Maps the granule. The caller proves that it may.
-    #[inline]
-    pub(super) fn new(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
-        // The slot is borrowed, hence not mapped, and banks lie in the physical address range: this
-        // cannot fail. If it did, going on would access something else.
-        if slot.page.map(granule.get(), slot.template).is_err() {
-            panic!("a slot is in use, or cannot show its granule");
-        }
-        Self { page: &slot.page, granule }
-    }
-
-    /// Maps two granules with the barriers of one.
-    pub(super) fn new_pair(
-        [(slot, granule), (other_slot, other)]: [(&'m mut Slot, GranuleAddress); 2],
-    ) -> [Self; 2] {
-        let (to, other_to) = ((granule.get(), slot.template), (other.get(), other_slot.template));
-        // As in `new`.
-        if slot.page.map_with(to, &other_slot.page, other_to).is_err() {
-            panic!("a slot of a pair is in use, or cannot show its granule");
-        }
-        [Self { page: &slot.page, granule }, Self { page: &other_slot.page, granule: other }]
-    }
-
-    /// Unmaps this page and another, with the barriers of one. Neither may be dropped after it.
-    pub(super) fn unmap_with(&self, other: &Self) {
-        if self.page.unmap_with(other.page).is_err() {
-            panic!("a slot of a pair was unmapped already");
-        }
-    }
-
-    pub(super) fn address(&self) -> VirtAddr {
-        self.page.address()
-    }
-
-    pub(super) fn window(&self) -> Window {
-        Window::new(self.page.address(), self.granule.get())
-    }
-}
-
-impl Drop for MappedPage<'_> {
-    fn drop(&mut self) {
-        if self.page.unmap().is_err() {
-            panic!("a slot was unmapped already");
-        }
-    }
 }
 
 /// The content at `window`, as type `T`.

@@ -8,6 +8,7 @@ pub mod linker;
 pub mod low_va;
 mod mapping;
 mod ns_access;
+mod page;
 mod run_mapping;
 mod shared_buffer;
 pub mod slot_layout;
@@ -19,7 +20,8 @@ pub use auxiliary::{
 };
 pub use mapping::{Content, GRANULE_WORDS, Mapping, RunningContent, RunningRec, SharedMapping};
 pub use ns_access::{NsAccessError, NsMapping, NsSlot, words_of};
+pub use page::Slot;
 pub use run_mapping::RunMapping;
 pub use shared_buffer::{LentBuffer, SHARED_BUFFER_SIZE, SharedBuffer};
-pub use slots::{Slot, SlotBuffer};
+pub use slots::SlotBuffer;
 pub use work::Work;

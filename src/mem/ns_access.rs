@@ -7,8 +7,8 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::mapping::{MappedPage, Mapping};
-use super::slots::Slot;
+use super::mapping::Mapping;
+use super::page::{MappedPage, Slot};
 use crate::address::GRANULE_SIZE;
 use crate::granule::NsGranule;
 use crate::granule::state::Untyped;

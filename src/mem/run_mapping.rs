@@ -4,9 +4,9 @@
 use core::mem::ManuallyDrop;
 
 use super::auxiliary::AuxiliaryOf;
-use super::mapping::{MappedPage, RunningContent, RunningRec};
+use super::mapping::{RunningContent, RunningRec};
 use super::ns_access::{NsMapping, NsSlot};
-use super::slots::Slot;
+use super::page::{MappedPage, Slot};
 use crate::granule::NsGranule;
 
 /// The two pages.

@@ -62,8 +62,9 @@
 //! ```
 
 use super::auxiliary::AuxiliarySlots;
-use super::mapping::{MappedPage, Mapping, SharedMapping};
+use super::mapping::{Mapping, SharedMapping};
 use super::ns_access::NsSlot;
+use super::page::{MappedPage, Slot};
 use super::slot_layout::{self, SlotIndex};
 use crate::address::GRANULE_SIZE;
 use tock_registers::interfaces::Readable;
@@ -72,10 +73,9 @@ use crate::arch::sysreg::CTR_EL0;
 use crate::arch::{barrier, cache};
 use crate::granule::state::{Data, Delegated, Mappable};
 use crate::granule::{LockedGranule, Reference, Wipe, WipeError};
-use crate::xlat::{
-    Attributes, Context, El2And0, Error, PageTemplate, PhysicalAddressSpace, TransientPage,
-    TransientRange,
-};
+#[cfg(feature = "self-test")]
+use crate::xlat::TransientPage;
+use crate::xlat::{Attributes, Context, El2And0, Error, PhysicalAddressSpace, TransientRange};
 
 /// The slots of one CPU, a field for each, so that several can be mapped at once and none twice.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl SlotBuffer {
         let non_secure = all.template(attributes.in_pas(PhysicalAddressSpace::NonSecure))?;
         let slot = |index: SlotIndex, template| {
             let page = all.page(index as usize).ok_or(Error::NoSuchPage)?;
-            Ok::<_, Error>(Slot { page, template })
+            Ok::<_, Error>(Slot::new(page, template))
         };
         Ok(Self {
             ns: NsSlot::new(slot(SlotIndex::Ns, non_secure)?),
@@ -144,13 +144,6 @@ impl SlotBuffer {
         (0..self.all.pages())
             .all(|index| self.all.page(index).is_some_and(|page| !page.is_mapped()))
     }
-}
-
-/// A slot: one page for one granule.
-#[derive(Debug)]
-pub struct Slot {
-    pub(super) page: TransientPage<'static, El2And0>,
-    pub(super) template: PageTemplate<El2And0>,
 }
 
 impl Slot {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RMI_FEATURES: what this RMM does on this CPU.
+//! The feature registers: what this RMM does on this CPU.
 //!
 //! Nothing is claimed that is not implemented: no devices, no MEC.
 
-use super::call::{Dialect, Outcome};
-use super::state::Rmm;
 use crate::address::PhysAddr;
 use crate::cpu::{CpuFeatures, pmu, simd};
-use crate::percpu::Cpu;
+use crate::el3::version::Dialect;
 use crate::realm::parameters::{FEWEST_DEBUG_REGISTERS, RealmLimits};
 use crate::realm::rd::MAX_RECS_ORDER;
 use crate::realm::rec::gic::GicFeatures;
@@ -109,16 +107,11 @@ impl Features {
     }
 
     /// A register by its index; those not defined are 0 (RMM specification 1.0, RMI_FEATURES).
-    fn get(&self, index: u64) -> u64 {
+    pub(super) fn get(&self, index: u64) -> u64 {
         usize::try_from(index)
             .ok()
             .and_then(|index| self.registers.get(index))
             .copied()
             .unwrap_or(0)
     }
-}
-
-/// RMI_FEATURES.
-pub(super) fn features(rmm: &Rmm<'_>, _: &mut Cpu, index: u64) -> Outcome<1> {
-    Ok([rmm.features.get(index)])
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The state of the RMM as a whole: a plain value, one on the target, many in tests.
 
-use super::call::Dialect;
 use super::features::Features;
 use super::operations::OperationPool;
 use crate::arch::atomic::{AtomicBool, Ordering};
 use crate::attest::platform::Platform;
 use crate::console::Occurrences;
 use crate::cpu::CpuFeatures;
+use crate::el3::version::Dialect;
 use crate::granule::GranuleTable;
 use crate::realm::vmid::VmidTable;
 

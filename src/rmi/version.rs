@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RMI_VERSION: one version, that of the dialect chosen at boot.
+//! What the RMM is: one version, that of the dialect chosen at boot, and its features.
 
 use super::call::{Failure, Outcome, Status};
 use super::state::Rmm;
@@ -13,4 +13,9 @@ pub(super) fn version(rmm: &Rmm<'_>, _: &mut Cpu, requested: u64) -> Outcome<2> 
     } else {
         Err(Failure { status: Status::Input, outputs: [supported, supported, 0] })
     }
+}
+
+/// RMI_FEATURES.
+pub(super) fn features(rmm: &Rmm<'_>, _: &mut Cpu, index: u64) -> Outcome<1> {
+    Ok([rmm.features.get(index)])
 }

@@ -7,7 +7,7 @@ mod rec;
 mod rtt;
 
 use super::call;
-use super::{features, granule, version};
+use super::{granule, version};
 use crate::abi::rmi_v1::DataFlags;
 use crate::address::PhysAddr;
 use crate::command::commands;
@@ -17,7 +17,7 @@ use crate::xlat::Level;
 commands! {
     call(rmm, cpu):
     VERSION(requested: u64) -> [lower, higher] = version::version;
-    FEATURES(index: u64) -> [value] = features::features;
+    FEATURES(index: u64) -> [value] = version::features;
     GRANULE_DELEGATE(granule: GranuleAddress) = granule::delegate;
     GRANULE_UNDELEGATE(granule: GranuleAddress) = granule::undelegate;
     REALM_CREATE(rd: GranuleAddress, params: PhysAddr) = realm::create;

@@ -13,7 +13,7 @@ mod rtt;
 mod tracking;
 
 use super::call::{self, Serve, Status};
-use super::{features, version};
+use super::version;
 use crate::abi::rmi::function;
 use crate::abi::rmi_v1::DataFlags;
 use crate::address::PhysAddr;
@@ -24,7 +24,7 @@ use crate::xlat::Level;
 commands! {
     call(rmm, cpu):
     VERSION(requested: u64) -> [lower, higher] = version::version;
-    FEATURES(index: u64) -> [value] = features::features;
+    FEATURES(index: u64) -> [value] = version::features;
     RMM_CONFIG_SET(config: PhysAddr) = configuration::set;
     RMM_CONFIG_GET(config: PhysAddr) = configuration::get;
     RMM_ACTIVATE() = configuration::activate;

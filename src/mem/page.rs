@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A slot's page, and the page while it is mapped.
+
+use crate::address::VirtAddr;
+use crate::arch::window::Window;
+use crate::granule::GranuleAddress;
+use crate::xlat::{El2And0, PageTemplate, TransientPage};
+
+/// A slot: one page for one granule.
+#[derive(Debug)]
+pub struct Slot {
+    page: TransientPage<'static, El2And0>,
+    template: PageTemplate<El2And0>,
+}
+
+impl Slot {
+    /// The slot that is `page`, mapped with `template`.
+    pub(super) const fn new(
+        page: TransientPage<'static, El2And0>,
+        template: PageTemplate<El2And0>,
+    ) -> Self {
+        Self { page, template }
+    }
+}
+
+/// A page that is mapped to a granule until this is dropped.
+#[derive(Debug)]
+pub(super) struct MappedPage<'m> {
+    page: &'m TransientPage<'static, El2And0>,
+    granule: GranuleAddress,
+}
+
+impl<'m> MappedPage<'m> {
+    /// Maps the granule. The caller proves that it may.
+    #[inline]
+    pub(super) fn new(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
+        // The slot is borrowed, hence not mapped, and banks lie in the physical address range: this
+        // cannot fail. If it did, going on would access something else.
+        if slot.page.map(granule.get(), slot.template).is_err() {
+            panic!("a slot is in use, or cannot show its granule");
+        }
+        Self { page: &slot.page, granule }
+    }
+
+    /// Maps two granules with the barriers of one.
+    pub(super) fn new_pair(
+        [(slot, granule), (other_slot, other)]: [(&'m mut Slot, GranuleAddress); 2],
+    ) -> [Self; 2] {
+        let (to, other_to) = ((granule.get(), slot.template), (other.get(), other_slot.template));
+        // As in `new`.
+        if slot.page.map_with(to, &other_slot.page, other_to).is_err() {
+            panic!("a slot of a pair is in use, or cannot show its granule");
+        }
+        [Self { page: &slot.page, granule }, Self { page: &other_slot.page, granule: other }]
+    }
+
+    /// Unmaps this page and another, with the barriers of one. Neither may be dropped after it.
+    pub(super) fn unmap_with(&self, other: &Self) {
+        if self.page.unmap_with(other.page).is_err() {
+            panic!("a slot of a pair was unmapped already");
+        }
+    }
+
+    pub(super) fn address(&self) -> VirtAddr {
+        self.page.address()
+    }
+
+    pub(super) fn window(&self) -> Window {
+        Window::new(self.page.address(), self.granule.get())
+    }
+}
+
+impl Drop for MappedPage<'_> {
+    fn drop(&mut self) {
+        if self.page.unmap().is_err() {
+            panic!("a slot was unmapped already");
+        }
+    }
+}

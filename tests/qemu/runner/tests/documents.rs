@@ -304,6 +304,21 @@ fn each_page_says_which_files_it_describes_and_they_exist() {
 }
 
 #[test]
+fn sentences_are_at_most_100_wide() {
+    let mut wide = Vec::new();
+    for (path, text) in documents() {
+        // Tables have their rows on one line, and programs their own widths.
+        let prose = text.split("```").step_by(2).flat_map(str::lines);
+        wide.extend(
+            prose
+                .filter(|line| !line.starts_with('|') && line.chars().count() > 100)
+                .map(|line| format!("{}: {line}", path.display())),
+        );
+    }
+    assert!(wide.is_empty(), "{wide:#?}");
+}
+
+#[test]
 fn each_document_begins_with_its_license() {
     let has_not = |(_, text): &(_, String)| {
         !text.starts_with("<!-- SPDX-License-Identifier: BSD-3-Clause -->\n")

@@ -13,8 +13,8 @@ const HEAD: &str = "<!-- SPDX-License-Identifier: BSD-3-Clause -->
 
 Describes `tests/host/` and `tests/qemu/`. Written by `make report`; do not edit.
 
-`cargo test --test ROOM` runs the tests of a room on this machine. What each scenario on QEMU asserts
-is printed by `target/tools/rmm-test-system --list`.
+`cargo test --test ROOM` runs the tests of a room on this machine. What each scenario on QEMU
+asserts is printed by `target/tools/rmm-test-system --list`.
 ";
 
 fn root() -> PathBuf {

@@ -157,6 +157,7 @@ host-test: ## the tests that run on this machine
 	cargo test -q --profile loom -p rmm-test-loom
 
 system-test: setup-qemu images ## the tests that run on QEMU
+	target/tools/mutation-proof --check
 	$(SYSTEM) $(addprefix --gdb ,$(shell scripts/gdb.sh))
 
 mutation-proof: setup-qemu tools ## break the tree in every listed way and see the emulated tests fail (about a minute for each)

@@ -16,7 +16,6 @@ use super::key::RealmKey;
 use super::platform::Platform;
 use super::token::{CcaToken, RealmToken};
 use crate::arch::fiber::Stopped;
-use crate::arch::interrupt;
 use crate::mem::{AuxiliaryContent, RunningAuxiliary, Work};
 
 /// How far a token has come.
@@ -93,7 +92,8 @@ pub fn begin(
     Ok(())
 }
 
-/// Goes on with signing. Whether the token is ready, and no interrupt has come meanwhile.
+/// Goes on with signing. Whether the token was ready before: the call in which signing ends copies
+/// nothing, so that an interrupt waits for one of the two at most.
 ///
 /// # Errors
 ///
@@ -107,11 +107,9 @@ pub fn sign(auxiliary: &mut RunningAuxiliary<'_>) -> Result<bool, TokenError> {
     if auxiliary.continue_work::<Signing>() == Stopped::ByInterrupt {
         return Ok(false);
     }
-    // An interrupt of the last moment does not wait until the token is copied, too.
-    let is_pending = interrupt::is_pending();
     let signed = auxiliary.work().is_some_and(|signing: &mut Signing| signing.is_signed);
     auxiliary.get::<Session>().phase = if signed { Phase::Ready } else { Phase::None };
-    if signed { Ok(!is_pending) } else { Err(TokenError::Unsigned) }
+    if signed { Ok(false) } else { Err(TokenError::Unsigned) }
 }
 
 /// Hands out the next bytes of a token that is ready, `room` at most: `take` gets them piece by

@@ -10,6 +10,7 @@ use spin::{Mutex, MutexGuard};
 use super::answer::{Failure, MemoryRequest, Outcome, Status};
 use crate::abi::rmi_v2::DONATE_COUNT_SHIFT;
 use crate::address::{Ipa, PhysAddr};
+use crate::arch::speculation::bounded;
 use crate::granule::GranuleAddress;
 use crate::mem::AUXILIARY;
 use crate::realm::stage2::{BlockMemory, Stage2};
@@ -174,7 +175,7 @@ impl OperationPool {
     /// The operation with this handle, unless another CPU works on it.
     pub(super) fn find(&self, handle: u64) -> Option<Reserved<'_>> {
         let index = usize::try_from(handle & ((1 << INDEX_BITS) - 1)).ok()?;
-        let context = self.0.get(index)?.try_lock()?;
+        let context = self.0.get(bounded(index, CONTEXTS))?.try_lock()?;
         let found = Reserved { context, index };
         (found.context.operation.is_some() && found.handle() == handle).then_some(found)
     }

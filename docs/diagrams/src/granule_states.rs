@@ -20,6 +20,8 @@ struct Use {
     known: &'static StateType,
     into: &'static TransitionRow,
     out: &'static TransitionRow,
+    /// The way into it of a granule that is not wiped.
+    unwiped: Option<&'static TransitionRow>,
 }
 
 impl Use {
@@ -32,12 +34,18 @@ impl Use {
         if self.known.max_references > 0 {
             labels[1].push((Type::Faint, "unreferenced"));
         }
+        if let Some(unwiped) = self.unwiped {
+            labels[1].push((Type::Faint, "and back by"));
+            labels[1].extend(unwiped.by.iter().map(|command| (Type::Code, *command)));
+        }
         labels
     }
 
     fn width(&self) -> i32 {
         let labels = self.labels().into_iter().flatten();
-        labels.map(|(style, label)| style.width(label) + 26).max().unwrap_or(0).max(106)
+        let labels = labels.map(|(style, label)| style.width(label) + 22).max().unwrap_or(0);
+        // Room for the arrow of the way back.
+        labels.max(90) + if self.unwiped.is_some() { 18 } else { 0 }
     }
 }
 
@@ -63,15 +71,16 @@ pub fn draw() -> Canvas {
         .filter(|known| ![ns.state, delegated.state].contains(&known.state))
         .map(|known| Use {
             known,
-            into: step(|step| step.to.state == known.state),
+            into: step(|step| step.to.state == known.state && step.from == *wiped),
             out: step(|step| step.from.state == known.state),
+            unwiped: TRANSITIONS
+                .iter()
+                .find(|step| step.to.state == known.state && step.from == *delegated),
         })
         .collect();
-    assert!(
-        uses.iter().all(|way| way.into.from == *wiped && way.out.to == *delegated),
-        "ways that are not drawn"
-    );
-    assert_eq!(TRANSITIONS.len(), 2 * uses.len() + 2, "ways that are not drawn");
+    assert!(uses.iter().all(|way| way.out.to == *delegated), "ways that are not drawn");
+    let unwiped = uses.iter().filter(|way| way.unwiped.is_some()).count();
+    assert_eq!(TRANSITIONS.len(), 2 * uses.len() + 2 + unwiped, "ways that are not drawn");
 
     let mut canvas = Canvas::new(
         TOP + 2 * (BAR_HEIGHT + GAP) + BOX_HEIGHT + 64,
@@ -133,6 +142,10 @@ pub fn draw() -> Canvas {
             for (y, (style, label)) in (from + 26..).step_by(LINE).zip(labels) {
                 canvas.text((x + 16, y), Align::Start, style, label);
             }
+        }
+        if way.unwiped.is_some() {
+            let x = area.right() - 8;
+            canvas.arrow(&[(x, bottom_bar.y), (x, area.bottom())]);
         }
         x += way.width();
     }

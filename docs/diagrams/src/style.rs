@@ -14,7 +14,7 @@ use svg::node::element::{
 use svg::node::{Node, Text as Words};
 
 /// The width of every picture.
-pub const WIDTH: i32 = 880;
+pub const WIDTH: i32 = 960;
 /// What is left free at the edges.
 pub const MARGIN: i32 = 24;
 /// The first row below title and subtitle.

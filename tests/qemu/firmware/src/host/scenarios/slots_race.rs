@@ -73,8 +73,7 @@ fn access(index: u64) {
         let (status, faults) = match random.below(8) {
             // By the commands of the ABI, which do not say why they refuse.
             0 => (rmi::rmm_config_get(page()), None),
-            1 => (rmi::rmm_config_set(page()), None),
-            2..5 => (rmi::self_test_for(&[request::READ_HOST, page(), MARK]).0, Some(&READ_FAULTS)),
+            1..5 => (rmi::self_test_for(&[request::READ_HOST, page(), MARK]).0, Some(&READ_FAULTS)),
             _ => (rmi::self_test_for(&[request::WRITE_HOST, page(), MARK]).0, Some(&WRITE_FAULTS)),
         };
         match (status, faults) {
@@ -98,6 +97,7 @@ fn access(index: u64) {
 /// CPU 0 flips the page; all others access it.
 pub fn race() {
     say!("seed={}", crate::options().seed);
+    rmi::activate();
     for index in 1..=racers() {
         check::equal(
             format_args!("CPU {index} comes on"),

@@ -33,7 +33,7 @@ pub const CASES: &[Case] = &[
         recs: 4,
         cpus: 2,
         preempt: 200,
-        rounds: 12,
+        rounds: 40,
         changed: true,
     },
     Case {

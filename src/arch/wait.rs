@@ -53,7 +53,7 @@ pub fn until_equal(word: &AtomicUsize, value: usize, end: &AtomicBool) {
     }
 }
 
-/// Gives up what this CPU does, by an exception: whoever handles it goes on elsewhere.
+/// Raises an exception that ends what this CPU does. Its handler goes on elsewhere.
 #[cfg(target_os = "none")]
 fn give_up() -> ! {
     // SAFETY: the handler never comes back to this place.

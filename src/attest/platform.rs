@@ -73,7 +73,7 @@ impl Platform {
         &self.public
     }
 
-    /// What Realms are told of: what tokens say follows from it.
+    /// The dialect of the RMI. It decides the profile and the format of tokens.
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }

@@ -31,8 +31,8 @@ const MDCR: u64 = MDCR_EL2::MTPME::SET.value
     | MDCR_EL2::TPM::SET.value
     | MDCR_EL2::TPMCR::SET.value;
 
-/// SCTLR_EL2 of the early identity map, all of which is writable and executable: MMU and caches on,
-/// alignment of data and stack checked, exceptions synchronize context and errors.
+/// SCTLR_EL2 of the early identity map: MMU and caches on, alignment of data and stack checked,
+/// exceptions synchronize context and errors. WXN is off, since this map is writable and executable.
 pub const SCTLR_EARLY: u64 = SCTLR_EL2::M::SET.value
     | SCTLR_EL2::A::SET.value
     | SCTLR_EL2::C::SET.value

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! SHA-256 and SHA-512 by whatever is fastest on this CPU: its instructions, or the crate `sha2`.
 //!
-//! Whoever has the SIMD registers keeps them. Only where interrupts are masked: what is kept lies on
-//! the stack.
+//! The SIMD registers that it uses are saved on the stack and restored, so that their owner notices
+//! nothing. It must be called with interrupts masked.
 
 use sha2::block_api;
 use tock_registers::interfaces::Readable;

@@ -217,9 +217,9 @@ impl<'a> RunningRec<'a> {
 ///
 /// # Safety
 ///
-/// An `Identity` is at offset 0, never changes while the granule is a REC, and is all that is seen
-/// of a REC that runs by whoever does not run it. A `Running` is at `RUNNING_OFFSET`. The granules
-/// that `auxiliary` gives are in state REC_AUX, and no other REC's.
+/// An `Identity` is at offset 0 and never changes while the granule is a REC. While the REC runs,
+/// other CPUs look at the identity only. A `Running` is at `RUNNING_OFFSET`. The granules that
+/// `auxiliary` gives are in state REC_AUX, and no other REC's.
 pub unsafe trait RunningContent: Content<State = Rec> {
     /// What never changes.
     type Identity: Content<State = Rec>;

@@ -41,7 +41,7 @@ impl SharedBuffer {
 pub struct LentBuffer<'a>(&'a mut SharedBuffer);
 
 impl LentBuffer<'_> {
-    /// Its address, as services of EL3 are told.
+    /// Its physical address, which services of EL3 take.
     pub fn address(&self) -> PhysAddr {
         self.0.address
     }

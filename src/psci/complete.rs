@@ -138,8 +138,8 @@ fn complete(calling: &mut Rec, target: Target<'_>, status: u64) -> Result<(), Ps
             off.state.switch_on(entry, context, &calling.state.registers);
             (psci::SUCCESS, None)
         }
-        // A REC that is on already cannot be denied to be switched on: the host is told so, and the
-        // caller that the REC is on.
+        // The REC is on already, so the host cannot deny it. The host gets an error, the caller
+        // ALREADY_ON.
         (PendingRequest::CpuOn { .. }, psci::DENIED, None) => {
             (psci::ALREADY_ON, Some(PsciError::Status))
         }

@@ -106,8 +106,9 @@ impl Source {
         (self.range.count != 0).then_some(self.range)
     }
 
-    /// Goes on to the next block.
-    fn advance(&mut self, cpu: &mut Cpu) -> Result<(), Status> {
+    /// Goes on to the next block. A list that cannot be read any more ends here, so that what was
+    /// done is told; the host meets the error when it goes on.
+    fn advance(&mut self, cpu: &mut Cpu) {
         let range = &mut self.range;
         range.count = range.count.saturating_sub(1);
         if let Some(next) = range.base.checked_add(range.level.entry_size()) {
@@ -115,7 +116,9 @@ impl Source {
         } else {
             range.count = 0;
         }
-        self.fill(cpu)
+        if self.fill(cpu).is_err() {
+            self.list = None;
+        }
     }
 }
 
@@ -229,7 +232,7 @@ pub(super) fn data_map(
             Some(Ok([reached, ..])) if reached != next.get() => return Ok(Stepped::Stopped),
             Some(Ok(_)) => {}
         }
-        source.advance(cpu)?;
+        source.advance(cpu);
         Ok(Stepped::To(next))
     })?;
     park(reserved, unfinished, || realm.keep())?;
@@ -368,7 +371,7 @@ pub(super) fn unprot_map(
                 _ => return Err(error.into()),
             }
         }
-        source.advance(cpu)?;
+        source.advance(cpu);
         Ok(Stepped::To(next))
     })?;
     Ok([reached.get()])

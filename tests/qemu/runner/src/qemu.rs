@@ -64,6 +64,8 @@ impl Images {
 pub enum End {
     /// QEMU exited by itself.
     Exited(ExitStatus),
+    /// The last lines that its scenario waits for were there.
+    Complete,
     /// The time limit passed.
     Hung,
     /// The log grew beyond bounds.
@@ -179,6 +181,7 @@ impl Qemu {
         );
 
         let mut log = Vec::new();
+        let mut awaited = patterns(&scenario.last_lines)?;
         let cut = loop {
             let left = scenario.time_limit.saturating_sub(start.elapsed());
             match lines.recv_timeout(left) {
@@ -186,7 +189,11 @@ impl Qemu {
                     if live {
                         println!("{line}");
                     }
+                    awaited.retain(|pattern| !pattern.is_match(&line));
                     log.push(line);
+                    if awaited.is_empty() && !scenario.last_lines.is_empty() {
+                        break Some(End::Complete);
+                    }
                     if log.len() >= LONGEST_LOG {
                         break Some(End::Flooded);
                     }
@@ -357,6 +364,11 @@ fn check_version(text: &str) -> Result<()> {
 /// A comma inside a value of a QEMU option is written twice.
 fn escape(value: &str) -> String {
     value.replace(',', ",,")
+}
+
+/// Regular expressions, made ready.
+fn patterns(sources: &[String]) -> Result<Vec<Regex>> {
+    sources.iter().map(|source| Ok(Regex::new(source)?)).collect()
 }
 
 /// Ends a QEMU that does not end by itself.

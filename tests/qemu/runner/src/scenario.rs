@@ -22,8 +22,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Judges the lines of a log.
 pub type Judge = fn(&[String]) -> anyhow::Result<()>;
 
-/// A run of QEMU and what must come of it. Every scenario must end with status 0 and print no
-/// failed check.
+/// A run of QEMU and what must come of it. Every scenario must end with status 0, or with
+/// its last lines, and print no failed check.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// Unique name; `--filter` looks here.
@@ -50,6 +50,9 @@ pub struct Scenario {
     pub expected: Vec<String>,
     /// Regular expressions that no line may match.
     pub forbidden: Vec<String>,
+    /// Regular expressions of the last lines, where the machine does not end by itself: once each
+    /// has matched a line, it is ended.
+    pub last_lines: Vec<String>,
     /// What the log as a whole must hold.
     pub judge: Option<Judge>,
     /// Say in the log which functions the addresses in the RMM's reports are in.
@@ -77,6 +80,7 @@ impl Scenario {
             expected: Vec::new(),
             // No scenario but those with deliberate faults may kill the RMM.
             forbidden: vec![r"\[RMM .*FATAL\]".into()],
+            last_lines: Vec::new(),
             judge: None,
             symbolized: false,
             debugger: None,
@@ -105,6 +109,14 @@ impl Scenario {
     pub fn forbid(mut self, pattern: impl Into<String>) -> Self {
         self.forbidden.push(pattern.into());
         self
+    }
+
+    /// The run lasts until this line and every other such line are there, whichever CPU is first.
+    pub fn ends_with(self, pattern: impl Into<String>) -> Self {
+        let pattern = pattern.into();
+        let mut row = self.expect(pattern.clone());
+        row.last_lines.push(pattern);
+        row
     }
 
     /// The log as a whole must pass `judge`.

@@ -79,10 +79,11 @@ pub fn judge(scenario: &Scenario, run: Result<Run>) -> Verdict {
     };
     let mut complaints = Vec::new();
     let ending = match run.end {
-        End::Exited(_) => Ending::Finished,
+        End::Exited(_) | End::Complete => Ending::Finished,
         End::Hung | End::Flooded => Ending::Cut,
     };
     match run.end {
+        End::Complete => {}
         End::Exited(status) if status.success() => {}
         End::Exited(status) => complaints.push(format!("ended with {status}")),
         End::Hung => {
@@ -187,6 +188,12 @@ mod tests {
     #[test]
     fn a_run_that_does_all_that_is_asked_passes() {
         assert!(passes(exited(0), &["RMM: hello", "ok: one"]));
+    }
+
+    #[test]
+    fn a_run_that_was_ended_at_its_last_lines_passes_unless_a_check_failed() {
+        assert!(passes(End::Complete, &["RMM: hello", "ok: one"]));
+        assert!(!passes(End::Complete, &["RMM: hello", "ok: one", "FAILED: two"]));
     }
 
     #[test]

@@ -20,12 +20,7 @@
 fiber_resume:
     hint    #25                         // PACIASP
     sub     sp, sp, #FIBER_FRAME
-    stp     x19, x20, [sp, #FIBER_SAVED]
-    stp     x21, x22, [sp, #FIBER_SAVED + 16]
-    stp     x23, x24, [sp, #FIBER_SAVED + 32]
-    stp     x25, x26, [sp, #FIBER_SAVED + 48]
-    stp     x27, x28, [sp, #FIBER_SAVED + 64]
-    stp     x29, x30, [sp, #FIBER_SAVED + 80]
+    save_preserved FIBER_SAVED
     mrs     x1, sp_el0
     stp     x0, x1, [sp, #FIBER_CONTEXT]
     mrs     x1, s3_0_c2_c1_0            // APIAKeyLo_EL1
@@ -40,21 +35,7 @@ fiber_resume:
     msr     s3_0_c2_c1_1, x2
     ldr     x1, [x0, #{sp}]
     msr     sp_el0, x1
-    ldp     x2, x3, [x0, #16]
-    ldp     x4, x5, [x0, #32]
-    ldp     x6, x7, [x0, #48]
-    ldp     x8, x9, [x0, #64]
-    ldp     x10, x11, [x0, #80]
-    ldp     x12, x13, [x0, #96]
-    ldp     x14, x15, [x0, #112]
-    ldp     x16, x17, [x0, #128]
-    ldp     x18, x19, [x0, #144]
-    ldp     x20, x21, [x0, #160]
-    ldp     x22, x23, [x0, #176]
-    ldp     x24, x25, [x0, #192]
-    ldp     x26, x27, [x0, #208]
-    ldp     x28, x29, [x0, #224]
-    ldr     x30, [x0, #240]
+    load_context x0
     ldp     x0, x1, [x0]
     eret
     dsb     nsh                         // no speculation past the ERET
@@ -73,21 +54,7 @@ fiber_start:
     .global fiber_interrupted
 fiber_interrupted:
     ldr     x1, [sp, #FIBER_CONTEXT]
-    stp     x2, x3, [x1, #16]
-    stp     x4, x5, [x1, #32]
-    stp     x6, x7, [x1, #48]
-    stp     x8, x9, [x1, #64]
-    stp     x10, x11, [x1, #80]
-    stp     x12, x13, [x1, #96]
-    stp     x14, x15, [x1, #112]
-    stp     x16, x17, [x1, #128]
-    stp     x18, x19, [x1, #144]
-    stp     x20, x21, [x1, #160]
-    stp     x22, x23, [x1, #176]
-    stp     x24, x25, [x1, #192]
-    stp     x26, x27, [x1, #208]
-    stp     x28, x29, [x1, #224]
-    str     x30, [x1, #240]
+    store_context x1
     ldp     x2, x3, [sp, #FIBER_LAST]
     stp     x2, x3, [x1]
     mrs     x2, sp_el0
@@ -104,12 +71,7 @@ fiber_leave:
     .inst   0xd503415f                  // MSR DIT, #1
     .inst   0xd500409f                  // MSR PAN, #0
     isb
-    ldp     x19, x20, [sp, #FIBER_SAVED]
-    ldp     x21, x22, [sp, #FIBER_SAVED + 16]
-    ldp     x23, x24, [sp, #FIBER_SAVED + 32]
-    ldp     x25, x26, [sp, #FIBER_SAVED + 48]
-    ldp     x27, x28, [sp, #FIBER_SAVED + 64]
-    ldp     x29, x30, [sp, #FIBER_SAVED + 80]
+    restore_preserved FIBER_SAVED
     // What a fiber computes with may be secret: neither stack nor registers keep any of it.
     stp     xzr, xzr, [sp, #FIBER_LAST]
     .irp    number, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18

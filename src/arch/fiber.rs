@@ -26,6 +26,7 @@ pub const RESUMER_SP_EL0: usize = 24;
 
 #[cfg(target_os = "none")]
 core::arch::global_asm!(
+    include_str!("registers.S"),
     include_str!("fiber.S"),
     sp = const core::mem::offset_of!(FiberContext, sp),
     pc = const core::mem::offset_of!(FiberContext, pc),

@@ -13,6 +13,47 @@
     .arch_extension sha2
     .arch_extension sha3
 
+// Stores or loads the vectors that a function uses, 0 to 7 and 16 to \last, which are \count.
+    .macro  sha2_z operation, last
+    .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+    .if     \number < 8
+    \operation z\number, [sp, #\number, mul vl]
+    .elseif \number <= \last
+    \operation z\number, [sp, #(\number - 8), mul vl]
+    .endif
+    .endr
+    .endm
+
+    .macro  sha2_q operation, last
+    .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
+    .if     \number < 8
+    \operation q\number, [sp, #(16 * \number)]
+    .elseif \number <= \last
+    \operation q\number, [sp, #(16 * (\number - 8))]
+    .endif
+    .endr
+    .endm
+
+    .macro  keep_vectors count, last
+    cbz     x3, 1f
+    addvl   sp, sp, #-\count
+    sha2_z  str, \last
+    b       2f
+1:  sub     sp, sp, #(16 * \count)
+    sha2_q  str, \last
+2:
+    .endm
+
+    .macro  give_back_vectors count, last
+    cbz     x3, 1f
+    sha2_z  ldr, \last
+    addvl   sp, sp, #\count
+    b       2f
+1:  sha2_q  ldr, \last
+    add     sp, sp, #(16 * \count)
+2:
+    .endm
+
 // Four rounds of SHA-256: v0 = a to d, v1 = e to h; the message words in \m0, the twelve that
 // follow them in \m1 to \m3, which make those 16 further on if \more is 1.
     .macro  quad m0, m1, m2, m3, k, more
@@ -49,29 +90,7 @@
     .section .text.sha2, "ax"
     .global sha256_compress
 sha256_compress:
-    cbz     x3, 1f
-    addvl   sp, sp, #-12
-    str     z0, [sp, #0, mul vl]
-    str     z1, [sp, #1, mul vl]
-    str     z2, [sp, #2, mul vl]
-    str     z3, [sp, #3, mul vl]
-    str     z4, [sp, #4, mul vl]
-    str     z5, [sp, #5, mul vl]
-    str     z6, [sp, #6, mul vl]
-    str     z7, [sp, #7, mul vl]
-    str     z16, [sp, #8, mul vl]
-    str     z17, [sp, #9, mul vl]
-    str     z18, [sp, #10, mul vl]
-    str     z19, [sp, #11, mul vl]
-    b       2f
-1:  sub     sp, sp, #192
-    stp     q0, q1, [sp, #0]
-    stp     q2, q3, [sp, #32]
-    stp     q4, q5, [sp, #64]
-    stp     q6, q7, [sp, #96]
-    stp     q16, q17, [sp, #128]
-    stp     q18, q19, [sp, #160]
-2:
+    keep_vectors 12, 19
     ld1     {v0.4s, v1.4s}, [x0]
 3:  adrp    x4, sha256_constants
     add     x4, x4, :lo12:sha256_constants
@@ -106,68 +125,12 @@ sha256_compress:
     st1     {v0.4s, v1.4s}, [x0]
     subs    x2, x2, #1
     b.ne    3b
-    cbz     x3, 4f
-    ldr     z0, [sp, #0, mul vl]
-    ldr     z1, [sp, #1, mul vl]
-    ldr     z2, [sp, #2, mul vl]
-    ldr     z3, [sp, #3, mul vl]
-    ldr     z4, [sp, #4, mul vl]
-    ldr     z5, [sp, #5, mul vl]
-    ldr     z6, [sp, #6, mul vl]
-    ldr     z7, [sp, #7, mul vl]
-    ldr     z16, [sp, #8, mul vl]
-    ldr     z17, [sp, #9, mul vl]
-    ldr     z18, [sp, #10, mul vl]
-    ldr     z19, [sp, #11, mul vl]
-    addvl   sp, sp, #12
-    ret
-4:
-    ldp     q0, q1, [sp, #0]
-    ldp     q2, q3, [sp, #32]
-    ldp     q4, q5, [sp, #64]
-    ldp     q6, q7, [sp, #96]
-    ldp     q16, q17, [sp, #128]
-    ldp     q18, q19, [sp, #160]
-    add     sp, sp, #192
+    give_back_vectors 12, 19
     ret
 
     .global sha512_compress
 sha512_compress:
-    cbz     x3, 1f
-    addvl   sp, sp, #-20
-    str     z0, [sp, #0, mul vl]
-    str     z1, [sp, #1, mul vl]
-    str     z2, [sp, #2, mul vl]
-    str     z3, [sp, #3, mul vl]
-    str     z4, [sp, #4, mul vl]
-    str     z5, [sp, #5, mul vl]
-    str     z6, [sp, #6, mul vl]
-    str     z7, [sp, #7, mul vl]
-    str     z16, [sp, #8, mul vl]
-    str     z17, [sp, #9, mul vl]
-    str     z18, [sp, #10, mul vl]
-    str     z19, [sp, #11, mul vl]
-    str     z20, [sp, #12, mul vl]
-    str     z21, [sp, #13, mul vl]
-    str     z22, [sp, #14, mul vl]
-    str     z23, [sp, #15, mul vl]
-    str     z24, [sp, #16, mul vl]
-    str     z25, [sp, #17, mul vl]
-    str     z26, [sp, #18, mul vl]
-    str     z27, [sp, #19, mul vl]
-    b       2f
-1:  sub     sp, sp, #320
-    stp     q0, q1, [sp, #0]
-    stp     q2, q3, [sp, #32]
-    stp     q4, q5, [sp, #64]
-    stp     q6, q7, [sp, #96]
-    stp     q16, q17, [sp, #128]
-    stp     q18, q19, [sp, #160]
-    stp     q20, q21, [sp, #192]
-    stp     q22, q23, [sp, #224]
-    stp     q24, q25, [sp, #256]
-    stp     q26, q27, [sp, #288]
-2:
+    keep_vectors 20, 27
     ld1     {v0.2d-v3.2d}, [x0]
 3:  adrp    x4, sha512_constants
     add     x4, x4, :lo12:sha512_constants
@@ -234,41 +197,7 @@ sha512_compress:
     st1     {v0.2d-v3.2d}, [x0]
     subs    x2, x2, #1
     b.ne    3b
-    cbz     x3, 4f
-    ldr     z0, [sp, #0, mul vl]
-    ldr     z1, [sp, #1, mul vl]
-    ldr     z2, [sp, #2, mul vl]
-    ldr     z3, [sp, #3, mul vl]
-    ldr     z4, [sp, #4, mul vl]
-    ldr     z5, [sp, #5, mul vl]
-    ldr     z6, [sp, #6, mul vl]
-    ldr     z7, [sp, #7, mul vl]
-    ldr     z16, [sp, #8, mul vl]
-    ldr     z17, [sp, #9, mul vl]
-    ldr     z18, [sp, #10, mul vl]
-    ldr     z19, [sp, #11, mul vl]
-    ldr     z20, [sp, #12, mul vl]
-    ldr     z21, [sp, #13, mul vl]
-    ldr     z22, [sp, #14, mul vl]
-    ldr     z23, [sp, #15, mul vl]
-    ldr     z24, [sp, #16, mul vl]
-    ldr     z25, [sp, #17, mul vl]
-    ldr     z26, [sp, #18, mul vl]
-    ldr     z27, [sp, #19, mul vl]
-    addvl   sp, sp, #20
-    ret
-4:
-    ldp     q0, q1, [sp, #0]
-    ldp     q2, q3, [sp, #32]
-    ldp     q4, q5, [sp, #64]
-    ldp     q6, q7, [sp, #96]
-    ldp     q16, q17, [sp, #128]
-    ldp     q18, q19, [sp, #160]
-    ldp     q20, q21, [sp, #192]
-    ldp     q22, q23, [sp, #224]
-    ldp     q24, q25, [sp, #256]
-    ldp     q26, q27, [sp, #288]
-    add     sp, sp, #320
+    give_back_vectors 20, 27
     ret
 
     .section .rodata.sha2, "a"

@@ -33,12 +33,7 @@
 realm_enter:
     hint    #25                         // PACIASP
     sub     sp, sp, #SWITCH_FRAME
-    stp     x19, x20, [sp, #SWITCH_SAVED]
-    stp     x21, x22, [sp, #SWITCH_SAVED + 16]
-    stp     x23, x24, [sp, #SWITCH_SAVED + 32]
-    stp     x25, x26, [sp, #SWITCH_SAVED + 48]
-    stp     x27, x28, [sp, #SWITCH_SAVED + 64]
-    stp     x29, x30, [sp, #SWITCH_SAVED + 80]
+    save_preserved SWITCH_SAVED
     mrs     x1, sp_el0
     stp     x0, x1, [sp, #SWITCH_CONTEXT]
     mrs     x1, s3_0_c2_c1_0            // APIAKeyLo_EL1
@@ -56,21 +51,7 @@ realm_enter:
     ldp     x2, x3, [x0]
     stp     x2, x3, [sp, #SWITCH_LAST]
     ldr     x1, [x0, #{sp_el0}]
-    ldp     x2, x3, [x0, #16]
-    ldp     x4, x5, [x0, #32]
-    ldp     x6, x7, [x0, #48]
-    ldp     x8, x9, [x0, #64]
-    ldp     x10, x11, [x0, #80]
-    ldp     x12, x13, [x0, #96]
-    ldp     x14, x15, [x0, #112]
-    ldp     x16, x17, [x0, #128]
-    ldp     x18, x19, [x0, #144]
-    ldp     x20, x21, [x0, #160]
-    ldp     x22, x23, [x0, #176]
-    ldp     x24, x25, [x0, #192]
-    ldp     x26, x27, [x0, #208]
-    ldp     x28, x29, [x0, #224]
-    ldr     x30, [x0, #240]
+    load_context x0
     msr     sp_el0, x1
     ldp     x0, x1, [sp, #SWITCH_LAST]
     eret
@@ -84,21 +65,7 @@ realm_exit:
     stp     x0, x1, [sp, #SWITCH_TAKEN]
     ldp     x0, x1, [sp, #SWITCH_CONTEXT]
     msr     sp_el0, x1
-    stp     x2, x3, [x0, #16]
-    stp     x4, x5, [x0, #32]
-    stp     x6, x7, [x0, #48]
-    stp     x8, x9, [x0, #64]
-    stp     x10, x11, [x0, #80]
-    stp     x12, x13, [x0, #96]
-    stp     x14, x15, [x0, #112]
-    stp     x16, x17, [x0, #128]
-    stp     x18, x19, [x0, #144]
-    stp     x20, x21, [x0, #160]
-    stp     x22, x23, [x0, #176]
-    stp     x24, x25, [x0, #192]
-    stp     x26, x27, [x0, #208]
-    stp     x28, x29, [x0, #224]
-    str     x30, [x0, #240]
+    store_context x0
     ldp     x2, x3, [sp, #SWITCH_LAST]
     stp     x2, x3, [x0]
     ldp     x3, x4, [sp, #SWITCH_TAKEN]
@@ -118,12 +85,7 @@ realm_exit:
     .inst   0xd500409f                  // MSR PAN, #0
     isb
     mov     x0, x3
-    ldp     x19, x20, [sp, #SWITCH_SAVED]
-    ldp     x21, x22, [sp, #SWITCH_SAVED + 16]
-    ldp     x23, x24, [sp, #SWITCH_SAVED + 32]
-    ldp     x25, x26, [sp, #SWITCH_SAVED + 48]
-    ldp     x27, x28, [sp, #SWITCH_SAVED + 64]
-    ldp     x29, x30, [sp, #SWITCH_SAVED + 80]
+    restore_preserved SWITCH_SAVED
     add     sp, sp, #SWITCH_FRAME
     hint    #29                         // AUTIASP
     ret

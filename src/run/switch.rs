@@ -6,6 +6,7 @@ use crate::realm::rec::syndrome::Vector;
 
 #[cfg(target_os = "none")]
 core::arch::global_asm!(
+    include_str!("../arch/registers.S"),
     include_str!("switch.S"),
     sp_el0 = const core::mem::offset_of!(Registers, sp_el0),
     pc = const core::mem::offset_of!(Registers, pc),

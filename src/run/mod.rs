@@ -159,8 +159,13 @@ pub fn enter(
         pmu: PmuOwner::host(host_pmu),
         features: identity.features,
     };
-    let report = complete(flags, gprs, state, &mut lent.realm)
-        .unwrap_or_else(|| run_until_exit(flags, state, features, &mut lent, gprs));
+    let report = match complete(flags, gprs, state, &mut lent.realm) {
+        Some(report) => {
+            state.gic.leave_unrun();
+            report
+        }
+        None => run_until_exit(flags, state, features, &mut lent, gprs),
+    };
     Ok(record::write_exit(page, &report, gprs, &state.gic, features, &state.timers, state.pmu)?)
 }
 
@@ -253,6 +258,7 @@ fn run_until_exit(
     gprs: &mut [u64; GPRS],
 ) -> Report {
     if world::timers_to_report(state) {
+        state.gic.leave_unrun();
         return Report::Exception(Exit::new(ExitReason::Irq));
     }
     let host = HostRegisters::save();

@@ -237,6 +237,13 @@ impl GicState {
         ICH_HCR_EL2.set(host_bits | HCR_EN | HCR_VSGI_EOI_COUNT | HCR_DVIM);
     }
 
+    /// Turns the virtual interface off as an exit does, after an entry that has run nothing.
+    pub fn leave_unrun(&self) {
+        if self.owner == GicOwner::Host {
+            ICH_HCR_EL2.set(ICH_HCR_EL2.get() & !HCR_EN);
+        }
+    }
+
     /// Reads the registers of this CPU and turns the virtual interface off. MISR is read before: a
     /// maintenance interrupt drops with En. What is not the host's is zeroed.
     pub fn take(&mut self, features: GicFeatures) {

@@ -13,4 +13,5 @@ mod parameters;
 mod psci;
 mod refused;
 mod run;
+mod run_2_0;
 mod threads;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A virtual machine monitor at Non-secure EL2: boots Linux in one or two Realms and serves their
-//! exits, on all CPUs of the machine (RMI 1.0).
+//! exits, on all CPUs of the machine, in the dialect that the RMM speaks.
 //!
 //! QEMU has loaded kernel, initial file system and device tree where the options say. A Realm
 //! sees RAM from 2 GiB on, a GICv3 and a PL011; what it writes to the PL011 of the first Realm
@@ -33,8 +33,10 @@ mod smc;
 #[allow(dead_code, reason = "shared with the host")]
 mod tables;
 
+mod activation;
 mod counts;
 mod gic;
+mod interrupts;
 mod machine;
 mod memory;
 mod pl011;
@@ -78,9 +80,8 @@ pub fn give_up(what: core::fmt::Arguments<'_>) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn host_main() -> ! {
     machine::set_up();
-    let (version, ..) = rmi::version(rmi::Version::V1_0);
-    check::equal("the RMM speaks RMI 1.0", version, rmi::Status::SUCCESS);
     pool::set_up();
+    activation::run();
     schedule::start_others();
     vm::build_all();
     schedule::run_all();

@@ -4,10 +4,11 @@
 
 use arrayvec::ArrayVec;
 use rmm_abi::rmi::status;
+use rmm_abi::rmi_v2::{MAX_RANGE_COUNT, RANGE_ADDRESS, RANGE_COUNT_SHIFT, RANGE_SIZE};
 use rmm_test_firmware::check;
 use rmm_test_firmware::options::GRANULE;
 
-use crate::rmi::Status;
+use crate::rmi::{self, Dialect, Status, fid};
 use crate::{counts, give_up, pool, probe, tables};
 
 /// Bits of an IPA. The topmost says that memory is unprotected.
@@ -198,8 +199,32 @@ impl Memory {
         }
     }
 
+    /// Unmaps a range by one call for as much as it takes, and hands over each granule (RMI 2.0).
+    fn unmap_range(&self, function: u32, base: u64, top: u64, give: fn(u64)) {
+        let mut at = base;
+        while at < top {
+            let (status, next, range) = rmi::unmap(function, self.rd, at, top);
+            if status != Status::SUCCESS || next <= at {
+                give_up(format_args!("IPA {at:#x} is not unmapped: {status:?}"));
+            }
+            if range != 0 {
+                let count = range >> RANGE_COUNT_SHIFT & MAX_RANGE_COUNT;
+                if range & RANGE_SIZE != 0 {
+                    give_up(format_args!("a block comes back: {range:#x}"));
+                }
+                let first = range & RANGE_ADDRESS;
+                (0..count).for_each(|granule| give(first + granule * GRANULE));
+            }
+            at = next;
+        }
+    }
+
     /// Destroys the protected memory in a range.
     pub fn reclaim_protected(&self, base: u64, top: u64) {
+        if Dialect::current() == Dialect::Two {
+            self.unmap_range(fid::RTT_DATA_UNMAP, base, top, pool::give_delegated);
+            return;
+        }
         let mut at = base;
         while at < top {
             let (status, granule, next) = tables::data_destroy(self.rd, at);
@@ -224,6 +249,10 @@ impl Memory {
             !range.contains(ipa)
         });
         self.shared.retain(|ipa| !range.contains(ipa));
+        if Dialect::current() == Dialect::Two {
+            self.unmap_range(fid::RTT_UNPROT_UNMAP, base, top, pool::give);
+            return;
+        }
         let mut at = base;
         while at < top {
             let (status, (level, state, ..)) = tables::read_entry(self.rd, at, PAGE_LEVEL);

@@ -76,7 +76,7 @@ pub fn take_delegated() -> u64 {
 
 /// Delegates a granule of the pool.
 pub fn delegate(granule: u64) {
-    let status = rmi::granule_delegate(granule);
+    let status = rmi::delegate(granule);
     if status != Status::SUCCESS {
         check::equal(format_args!("{granule:#x} is delegated"), status, Status::SUCCESS);
     }
@@ -84,7 +84,7 @@ pub fn delegate(granule: u64) {
 
 /// Undelegates a granule, checks that nothing of the Realm is in it, and gives it back.
 pub fn give_delegated(granule: u64) {
-    let status = rmi::granule_undelegate(granule);
+    let status = rmi::undelegate(granule);
     let is_zero = probe::granule_holds(granule, 0);
     if (status, is_zero) != (Status::SUCCESS, Ok(true)) {
         let expected = (Status::SUCCESS, Ok(true));

@@ -9,22 +9,19 @@ use rmm_abi::rmi_v1::RecEnterFlags;
 use rmm_test_firmware::registers::linear_index_of_this_cpu;
 use spin::Once;
 
-use crate::gic::{MAX_LRS, MAX_RECS};
+use crate::gic::MAX_RECS;
 use crate::random::Random;
 use crate::vcpu::Next;
 use crate::vm::{self, MAX_REALMS, Vm};
-use crate::{cpus, give_up, machine, options, rmi};
+use crate::{cpus, give_up, interrupts, machine, options};
 
 /// CPUs that wait for work, a bit for each.
 static IDLE: AtomicU64 = AtomicU64::new(0);
 
-/// The list registers that the RMM lets the host use.
+/// The list registers that the monitor uses.
 pub fn list_registers() -> usize {
     static COUNT: Once<usize> = Once::new();
-    *COUNT.call_once(|| {
-        let (_, features) = rmi::features(0);
-        ((features >> 34 & 0xf) as usize + 1).min(MAX_LRS)
-    })
+    *COUNT.call_once(interrupts::count_list_registers)
 }
 
 /// Has the CPUs that wait look for work.

@@ -12,8 +12,9 @@ use spin::Mutex;
 
 use crate::counts::{self, Reason};
 use crate::gic::{self, MAX_LRS, PHYSICAL_TIMER, VIRTUAL_TIMER};
+use crate::interrupts::Interface;
 use crate::memory::{ALIAS, RAM};
-use crate::rmi::Status;
+use crate::rmi::{self, Dialect, Status, fid};
 use crate::vm::Vm;
 use crate::{give_up, machine, options, pl011, pool, probe, realm, schedule, virtio};
 
@@ -46,12 +47,14 @@ macro_rules! exit {
 }
 
 impl RunPage {
-    fn read(self, offset: usize) -> u64 {
+    /// Reads a word.
+    pub fn read(self, offset: usize) -> u64 {
         probe::read(self.0 + offset as u64)
             .unwrap_or_else(|fault| give_up(format_args!("{fault:?}")))
     }
 
-    fn write(self, offset: usize, value: u64) {
+    /// Writes a word.
+    pub fn write(self, offset: usize, value: u64) {
         if let Err(fault) = probe::write(self.0 + offset as u64, value) {
             give_up(format_args!("{fault:?}"));
         }
@@ -62,11 +65,25 @@ impl RunPage {
     }
 }
 
-/// What the next entry completes.
+/// What goes into the next entry.
 #[derive(Default)]
 pub struct Completion {
     flags: u64,
     gpr0: u64,
+    interface: Interface,
+}
+
+impl Completion {
+    /// Has the next entry complete the last exit.
+    fn set(&mut self, flags: RecEnterFlags, gpr0: u64) {
+        (self.flags, self.gpr0) = (flags.bits(), gpr0);
+    }
+
+    /// Has the next entry inject an External abort.
+    fn set_external_abort(&mut self) {
+        counts::count(Reason::External);
+        self.set(RecEnterFlags::INJECT_SEA, 0);
+    }
 }
 
 /// A REC.
@@ -145,7 +162,6 @@ impl Vcpu {
         completion: &mut Completion,
         flags: RecEnterFlags,
     ) -> Next {
-        const UNDERFLOW: u64 = 1 << 1;
         let run = self.run;
         let power = self.power.load(Ordering::Acquire);
         let mut entered = [0; MAX_LRS];
@@ -156,22 +172,17 @@ impl Vcpu {
             self.running_on.store(cpu + 1, Ordering::SeqCst);
             gic.list(index, &mut entered[..lrs])
         };
-        let Completion { flags: completed, gpr0 } = core::mem::take(completion);
-        run.write(offset_of!(RecEnter, flags), completed | flags.bits());
-        run.write(offset_of!(RecEnter, gprs), gpr0);
-        run.write(offset_of!(RecEnter, gicv3_hcr), if more { UNDERFLOW } else { 0 });
-        for (lr, value) in entered[..lrs].iter().enumerate() {
-            run.write(offset_of!(RecEnter, gicv3_lrs) + lr * 8, *value);
-        }
+        run.write(offset_of!(RecEnter, flags), completion.flags | flags.bits());
+        run.write(offset_of!(RecEnter, gprs), completion.gpr0);
+        completion.set(RecEnterFlags::empty(), 0);
+        completion.interface.load(run, &entered[..lrs], more);
 
         let answer = realm::rec_enter(self.rec, run.0);
 
         let ran = answer == Status::SUCCESS;
         let mut left = entered;
-        if ran {
-            for (lr, value) in left[..lrs].iter_mut().enumerate() {
-                *value = run.read(exit!(gicv3_lrs) + lr * 8);
-            }
+        if ran && !completion.interface.store(run, &mut left[..lrs]) {
+            give_up(format_args!("the virtual interface of REC {index} is still on"));
         }
         {
             let mut gic = vm.gic.lock();
@@ -274,14 +285,11 @@ impl Vcpu {
                 let size = 1 << (esr >> 22 & 0b11);
                 let written = (esr & 1 << 6 != 0).then(|| run.gpr(0));
                 match self.emulate(vm, index, address, size, written) {
-                    Some(value) => {
-                        *completion =
-                            Completion { flags: RecEnterFlags::EMUL_MMIO.bits(), gpr0: value };
-                    }
-                    None => *completion = external_abort(),
+                    Some(value) => completion.set(RecEnterFlags::EMUL_MMIO, value),
+                    None => completion.set_external_abort(),
                 }
             }
-            (true, false) => *completion = external_abort(),
+            (true, false) => completion.set_external_abort(),
             (false, false) => {
                 give_up(format_args!("REC {index} touches IPA {address:#x}, ESR {esr:#x}"))
             }
@@ -397,7 +405,7 @@ impl Vcpu {
                 let Some(target) = usize::try_from(mpidr).ok().and_then(|rec| vm.vcpu(rec)) else {
                     give_up(format_args!("REC {index} asks for CPU {mpidr:#x}"))
                 };
-                let completed = realm::psci_complete(self.rec, target.rec, psci::SUCCESS);
+                let completed = complete_psci(self.rec, target.rec);
                 if completed != Status::SUCCESS {
                     give_up(format_args!("RMI_PSCI_COMPLETE of {function:#x}: {completed:?}"));
                 }
@@ -412,7 +420,10 @@ impl Vcpu {
     }
 }
 
-fn external_abort() -> Completion {
-    counts::count(Reason::External);
-    Completion { flags: RecEnterFlags::INJECT_SEA.bits(), gpr0: 0 }
+/// RMI_PSCI_COMPLETE with SUCCESS, in RMI 2.0 as the beta has it that leaves the target to the RMM.
+fn complete_psci(calling: u64, target: u64) -> Status {
+    match Dialect::current() {
+        Dialect::One => realm::psci_complete(calling, target, psci::SUCCESS),
+        Dialect::Two => Status(rmi::call(fid::PSCI_COMPLETE, &[calling, psci::SUCCESS], 0)[0]),
+    }
 }

@@ -14,7 +14,7 @@ use crate::gic::{Gic, MAX_RECS};
 use crate::memory::{ALIAS, IPA_BITS, Memory, RAM, ROOTS, START_LEVEL};
 use crate::pl011::Pl011;
 use crate::realm::{self, Shape};
-use crate::rmi::Status;
+use crate::rmi::{Dialect, Status};
 use crate::vcpu::Vcpu;
 use crate::virtio::Virtio;
 use crate::{give_up, options, pool};
@@ -63,6 +63,7 @@ pub fn destroy_all() {
 }
 
 impl Vm {
+    /// Builds it in the order in which Linux does in each dialect.
     fn build(index: usize) -> Self {
         let options = options();
         let recs = options.recs as usize;
@@ -72,14 +73,30 @@ impl Vm {
         (0..ROOTS).for_each(|root| pool::delegate(roots + root * GRANULE));
         let shape = Shape { lpa2: false, ipa_bits: IPA_BITS, level: START_LEVEL, roots: ROOTS };
         let vmid = index as u16;
-        let created = realm::create(rd, page, shape, roots, vmid);
+        let created = match Dialect::current() {
+            Dialect::One => realm::create(rd, page, shape, roots, vmid),
+            // Linux leaves them 0.
+            Dialect::Two => realm::create_with(rd, page, shape, roots, 0, |attributes| {
+                (attributes.num_bps, attributes.num_wps) = (0, 0);
+            }),
+        };
         check::equal("a Realm is created", created, Status::SUCCESS);
         let memory = Memory::new(rd);
-        memory.init_ripas(RAM, RAM + options.ram);
+        let init_ripas = || memory.init_ripas(RAM, RAM + options.ram);
+        if Dialect::current() == Dialect::One {
+            init_ripas();
+        }
         let (dtb, initrd, kernel) = (options.dtb, options.initrd, options.kernel);
         // They are as far apart here as the Realm sees them.
         for part in [kernel, initrd, dtb] {
             memory.load(RAM + (part.base - kernel.base), part.base, part.size);
+        }
+        let vcpus = [const { Once::new() }; MAX_RECS];
+        for (rec, vcpu) in vcpus.iter().enumerate().take(recs) {
+            vcpu.call_once(|| create_rec(rd, rec, page));
+        }
+        if Dialect::current() == Dialect::Two {
+            init_ripas();
         }
         let vm = Self {
             rd,
@@ -88,12 +105,9 @@ impl Vm {
             gic: Mutex::new(Gic::new(recs)),
             uart: Mutex::new(Pl011::new(index)),
             virtio: Mutex::new(Virtio::new()),
-            vcpus: [const { Once::new() }; MAX_RECS],
+            vcpus,
             off: AtomicBool::new(false),
         };
-        for (rec, vcpu) in vm.vcpus.iter().enumerate().take(recs) {
-            vcpu.call_once(|| create_rec(rd, rec, page));
-        }
         check::equal("the Realm is activated", realm::activate(rd), Status::SUCCESS);
         pool::give(page);
         say!("Realm {index}: {recs} RECs, {} MiB of RAM", options.ram >> 20);

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use rmm_test_system::linux::Guest;
 use rmm_test_system::linux::session::Session;
 use rmm_test_system::linux::test::CASES;
+use rmm_test_system::linux::{Guest, Rmi};
 
 /// Boot Linux in a Realm on QEMU.
 #[derive(Parser)]
@@ -29,6 +29,9 @@ struct Arguments {
     /// The initial file system
     #[arg(long, default_value = "build/linux/initrd")]
     initrd: PathBuf,
+    /// The RMI that host and RMM speak
+    #[arg(long, value_enum, default_value = "1.0")]
+    rmi: Rmi,
     /// Realms that run it
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2))]
     realms: u32,
@@ -102,6 +105,7 @@ fn run(arguments: Arguments) -> Result<bool> {
         vmm: arguments.vmm,
         image: arguments.image,
         initrd: arguments.initrd,
+        rmi: arguments.rmi,
         realms: arguments.realms,
         recs: arguments.recs,
         cpus: arguments.cpus,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 use verifier::verify;
 
-use super::{DTB, Guest, INITRD, KERNEL, RAM};
+use super::{DTB, Guest, INITRD, KERNEL, RAM, Rmi};
 use crate::scenarios::attestation::platform_key;
 
 const GRANULE: usize = 4096;
@@ -64,18 +64,23 @@ impl Measurement {
 /// A part cannot be read.
 pub fn initial_measurement(guest: &Guest, folder: &Path) -> Result<Vec<u8>> {
     const IPA_BITS: u32 = 33;
-    const BREAKPOINTS: u32 = 1;
-    const WATCHPOINTS: u32 = 1;
     const RUNNABLE: u64 = 1;
+    // As the monitor sends them in each dialect.
+    let (breakpoints, watchpoints): (u32, u32) = match guest.rmi {
+        Rmi::One => (1, 1),
+        Rmi::Two => (0, 0),
+    };
     let mut rim = Measurement(Measurement::hash(
         &[
             (0x8, &IPA_BITS.to_le_bytes()),
-            (0x18, &BREAKPOINTS.to_le_bytes()),
-            (0x20, &WATCHPOINTS.to_le_bytes()),
+            (0x18, &breakpoints.to_le_bytes()),
+            (0x20, &watchpoints.to_le_bytes()),
         ],
         GRANULE,
     ));
-    for base in (RAM..RAM + (guest.ram_mib << 20)).step_by(BLOCK as usize) {
+    // RMI 2.0 does not measure RIPAS.
+    let measured = if guest.rmi == Rmi::One { guest.ram_mib << 20 } else { 0 };
+    for base in (RAM..RAM + measured).step_by(BLOCK as usize) {
         rim.extend(2, &[&base.to_le_bytes(), &(base + BLOCK).to_le_bytes()]);
     }
     let dtb = folder.join("guest.dtb");

@@ -30,6 +30,26 @@ const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 const PL011: u64 = 0x0900_0000;
 const VIRTIO: u64 = 0x0a00_0000;
 
+/// The version of the RMI, which follows from that of the interface between RMM and EL3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Rmi {
+    /// RMI 1.0.
+    #[value(name = "1.0")]
+    One,
+    /// RMI 2.0.
+    #[value(name = "2.0")]
+    Two,
+}
+
+impl Rmi {
+    fn interface(self) -> &'static str {
+        match self {
+            Self::One => "0.8",
+            Self::Two => "2.0",
+        }
+    }
+}
+
 /// What runs, and on what.
 #[derive(Clone, Debug)]
 pub struct Guest {
@@ -43,6 +63,8 @@ pub struct Guest {
     pub image: PathBuf,
     /// The initial file system.
     pub initrd: PathBuf,
+    /// The RMI that the monitor speaks.
+    pub rmi: Rmi,
     /// Realms that run it.
     pub realms: u32,
     /// RECs of each.
@@ -92,6 +114,7 @@ impl Guest {
         let words = [
             format!("memory={MEMORY_GIB}G"),
             format!("machine-cpus={}", self.cpus),
+            format!("interface={}", self.rmi.interface()),
             "host-interrupts=1".into(),
             format!("test-memory={POOL:#x}"),
             format!("realms={}", self.realms),

@@ -5,15 +5,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Guest;
 use super::attestation::{appraise, challenge, initial_measurement};
 use super::session::Session;
+use super::{Guest, Rmi};
 use crate::scenarios::attestation::bytes;
 
 /// A machine and the Realms on it.
 pub struct Case {
     /// Its name.
     pub name: &'static str,
+    rmi: Rmi,
     realms: u32,
     recs: u32,
     cpus: u32,
@@ -26,9 +27,29 @@ pub struct Case {
 
 /// All of them.
 pub const CASES: &[Case] = &[
-    Case { name: "four-recs", realms: 1, recs: 4, cpus: 4, preempt: 0, rounds: 12, changed: false },
+    Case {
+        name: "four-recs",
+        rmi: Rmi::One,
+        realms: 1,
+        recs: 4,
+        cpus: 4,
+        preempt: 0,
+        rounds: 12,
+        changed: false,
+    },
+    Case {
+        name: "rmi-2.0",
+        rmi: Rmi::Two,
+        realms: 1,
+        recs: 4,
+        cpus: 2,
+        preempt: 50,
+        rounds: 4,
+        changed: true,
+    },
     Case {
         name: "preempted",
+        rmi: Rmi::One,
         realms: 1,
         recs: 4,
         cpus: 2,
@@ -38,6 +59,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "two-realms",
+        rmi: Rmi::One,
         realms: 2,
         recs: 2,
         cpus: 2,
@@ -59,6 +81,7 @@ impl Case {
     /// What the guest did not show.
     pub fn run(&self, guest: &Guest, qemu: &Path, folder: &Path, live: bool) -> Result<()> {
         let guest = Guest {
+            rmi: self.rmi,
             realms: self.realms,
             recs: self.recs,
             cpus: self.cpus,

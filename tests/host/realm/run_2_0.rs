@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! RECs that run under RMI 2.0: their virtual interrupts are in the CPU, and the host's to load and
+//! read.
+
+use kit::realm_fixture::*;
+use kit::rmi::fixture::SUCCESS;
+use rmm::host::{preset_register, read_register, set_realm};
+use rmm::rmi::{Dialect, function};
+
+/// The vector of interrupts.
+const IRQ: u64 = 1;
+const EN: u64 = 1 << 0;
+const UIE: u64 = 1 << 1;
+const DVIM: u64 = 1 << 15;
+
+fn realm() -> RealmFixture {
+    preset_register("ICH_VTR_EL2", 3 | 4 << 29 | 4 << 26);
+    let fixture = RealmFixture::in_dialect(Dialect::V2_0);
+    fixture.realm(RD, ROOT, 1);
+    fixture.rec(RD, REC, AUX, 0);
+    assert_eq!(fixture.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
+    for offset in (0..0x1000).step_by(8) {
+        fixture.write(HOSTS, offset, 0);
+    }
+    fixture
+}
+
+fn enter(fixture: &RealmFixture) -> u64 {
+    fixture.call(function::REC_ENTER, &[REC, HOSTS])
+}
+
+#[test]
+fn list_registers_stay_in_the_cpu_and_an_exit_turns_the_interface_off() {
+    let fixture = realm();
+    let of_host = 1 << 62 | 1 << 60 | 0xa0 << 48 | 33;
+    for (given, seen) in [(EN | UIE, DVIM | EN | UIE), (DVIM | EN, DVIM | EN), (0, DVIM)] {
+        preset_register("ICH_LR0_EL2", of_host);
+        preset_register("ICH_VMCR_EL2", 0xf800_0002);
+        preset_register("ICH_AP1R0_EL2", 0);
+        preset_register("ICH_HCR_EL2", given);
+        set_realm(move |_| {
+            assert_eq!(read_register("ICH_LR0_EL2"), of_host);
+            assert_eq!(read_register("ICH_HCR_EL2"), seen);
+            preset_register("ICH_LR0_EL2", 2 << 62 | 33);
+            preset_register("ICH_AP1R0_EL2", 8);
+            IRQ
+        });
+        assert_eq!(enter(&fixture), SUCCESS);
+        let left = ["ICH_LR0_EL2", "ICH_VMCR_EL2", "ICH_AP1R0_EL2", "ICH_HCR_EL2"];
+        assert_eq!(left.map(read_register), [2 << 62 | 33, 0xf800_0002, 8, given & !EN]);
+    }
+}
+
+#[test]
+fn an_exit_before_the_realm_has_run_turns_the_interface_off_too() {
+    let fixture = realm();
+    set_realm(|_| IRQ);
+    assert_eq!(enter(&fixture), SUCCESS);
+    fixture.with_rec(REC, |rec| rec.state.timers.physical.ctl = 5);
+    preset_register("ICH_HCR_EL2", EN | UIE);
+    set_realm(|_| panic!("the REC leaves before it runs"));
+    assert_eq!(enter(&fixture), SUCCESS);
+    assert_eq!(read_register("ICH_HCR_EL2"), UIE);
+}
+
+#[test]
+fn an_entry_that_is_refused_leaves_the_interface_as_it_is() {
+    let fixture = realm();
+    set_realm(|_| panic!("the REC does not run"));
+    preset_register("ICH_HCR_EL2", EN | UIE);
+    for wrong in [3 << 61 | 33, 1 << 62 | 1020, 1 << 62 | 1 << 32 | 33] {
+        preset_register("ICH_LR2_EL2", wrong);
+        assert_eq!(enter(&fixture), ERROR_REC, "{wrong:#x}");
+        assert_eq!(["ICH_HCR_EL2", "ICH_LR2_EL2"].map(read_register), [EN | UIE, wrong]);
+    }
+    // One interrupt twice.
+    preset_register("ICH_LR2_EL2", 1 << 62 | 33);
+    preset_register("ICH_LR3_EL2", 2 << 62 | 33);
+    assert_eq!(enter(&fixture), ERROR_REC);
+}

@@ -89,7 +89,7 @@ pub(super) fn proceed(
         return Err(Status::Input.into());
     }
     let platform = realm.platform.ok_or(Status::State)?;
-    if !session::sign(&mut realm.auxiliary)? || size == 0 {
+    if !session::sign(&mut realm.auxiliary)? {
         return Err(INCOMPLETE);
     }
     let auxiliary = &mut realm.auxiliary;

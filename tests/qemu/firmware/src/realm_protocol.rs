@@ -60,10 +60,22 @@ pub mod program {
     pub const COUNT: u64 = 5;
     /// Has another REC turned on, and asks whether it is, many times: the REC, and how often.
     pub const POWER: u64 = 6;
+    /// Fills the words of an RsiHostCall with [`pattern`](super::pattern)s in turn: its address, and
+    /// how often.
+    pub const FLIP: u64 = 7;
+    /// Says in the second word at an address that it is there, waits until the first is not 0, and
+    /// comes back with what RSI_VERSION and RSI_MEASUREMENT_EXTEND say.
+    pub const WAIT: u64 = 8;
 }
 
 /// Instructions of the Realm in each turn of [`COUNT`](program::COUNT).
 pub const TURN: u64 = 7;
+
+/// What [`FLIP`](program::FLIP) writes to word `index` of an RsiHostCall in a turn.
+#[must_use]
+pub const fn pattern(turn: u64, index: usize) -> u64 {
+    0x1111_1111_0000_1111 * (turn % 2 + 1) | (index as u64) << 16
+}
 
 /// Words that a program gives.
 pub const WORDS: usize = 30;

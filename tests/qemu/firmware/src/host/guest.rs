@@ -144,6 +144,7 @@ fn mark(index: usize) -> u64 {
 pub struct Guest {
     recs: u64,
     pool: Pool,
+    shape: Shape,
     /// Whether it is entered with the hint that nothing of SVE is live.
     hints: Cell<bool>,
 }
@@ -156,7 +157,16 @@ impl Guest {
 
     /// Builds it with parameters that `adjust` has changed, each REC as by [`start`](Self::start).
     pub fn start_with(recs: u64, adjust: impl FnOnce(&mut RealmAttributes)) -> Self {
-        let guest = Self::build_with(recs, adjust);
+        Self::start_shaped(recs, Shape::USUAL, adjust)
+    }
+
+    /// As [`start_with`](Self::start_with), with a stage 2 of this shape.
+    pub fn start_shaped(
+        recs: u64,
+        shape: Shape,
+        adjust: impl FnOnce(&mut RealmAttributes),
+    ) -> Self {
+        let guest = Self::build_with(recs, shape, adjust);
         for rec in 0..recs {
             check::equal("a REC is entered", guest.enter(rec), Status::SUCCESS);
             guest.expect_waiting(rec);
@@ -178,7 +188,7 @@ impl Guest {
     }
 
     /// Builds it; no REC has run.
-    fn build_with(recs: u64, adjust: impl FnOnce(&mut RealmAttributes)) -> Self {
+    fn build_with(recs: u64, shape: Shape, adjust: impl FnOnce(&mut RealmAttributes)) -> Self {
         rmi::activate();
         let delegated = realm::delegate(granule(RD), 1)
             && realm::delegate(granule(ROOT), 2)
@@ -187,7 +197,7 @@ impl Guest {
         check::that("granules are delegated", delegated);
         let mut pool = Pool::new(granule(TABLES));
         let (rd, page, root) = (granule(RD), granule(PARAMETERS), granule(ROOT));
-        let created = realm::create_with(rd, page, Shape::USUAL, root, 1, adjust);
+        let created = realm::create_with(rd, page, shape, root, 1, adjust);
         check::equal("a Realm is created", created, Status::SUCCESS);
         check::equal("with tables", tables::bring_tables(rd, &mut pool, BASE, 3), Status::SUCCESS);
         let top = BASE + PAGES * GRANULE;
@@ -222,7 +232,7 @@ impl Guest {
             }
         }
         check::equal("the Realm is activated", realm::activate(rd), Status::SUCCESS);
-        Self { recs, pool, hints: Cell::new(false) }
+        Self { recs, pool, shape, hints: Cell::new(false) }
     }
 
     /// Granules for more tables. All are to be back before it is destroyed.
@@ -391,7 +401,7 @@ impl Guest {
         let emptied = (0..PAGES)
             .all(|page| tables::data_destroy(rd, BASE + page * GRANULE).0 == Status::SUCCESS);
         check::that("its memory is destroyed", emptied);
-        let tables = tables::destroy_tables(rd, &mut self.pool, BASE, 3, Shape::USUAL.level);
+        let tables = tables::destroy_tables(rd, &mut self.pool, BASE, 3, self.shape.level);
         check::equal("and its tables", tables, Status::SUCCESS);
         check::equal("and the Realm", realm::destroy(rd), Status::SUCCESS);
         let back = realm::undelegate(rd, 1)

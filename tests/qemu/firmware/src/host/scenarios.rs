@@ -8,8 +8,11 @@ mod banks;
 mod blocks;
 mod boot;
 mod calls;
+mod calls_failures;
+mod calls_levels;
 mod calls_race;
 mod calls_ripas;
+mod calls_together;
 mod commands;
 mod cpus;
 mod deaths;
@@ -91,12 +94,16 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-runs", run: running::life },
     Scenario { name: "realm-exits", run: running::exits },
     Scenario { name: "realm-calls", run: calls::commands },
+    Scenario { name: "realm-call-failures", run: calls_failures::failures },
     Scenario { name: "realm-power", run: calls::power },
     Scenario { name: "realm-moves", run: running_moves::moves },
     Scenario { name: "realm-registers", run: running_moves::registers },
     Scenario { name: "run-instructions", run: running_costs::instructions },
     Scenario { name: "realm-power-race", run: calls_race::race },
     Scenario { name: "realm-ripas", run: calls_ripas::ripas },
+    Scenario { name: "realm-call-race", run: calls_together::race },
+    Scenario { name: "realm-off-inside", run: calls_together::off },
+    Scenario { name: "realm-ripas-levels", run: calls_levels::levels },
     Scenario { name: "realm-call-instructions", run: calls::instructions },
     Scenario { name: "realm-simd", run: running_simd::simd },
     Scenario { name: "realm-sve", run: running_simd::sve },

@@ -56,6 +56,11 @@ pub fn realms() -> Vec<Scenario> {
             "each call of a Realm that is answered without its host, and a change of RIPAS",
         ),
         Scenario::new(
+            "realm-call-failures",
+            "realm-call-failures",
+            "each failure condition of a Realm's calls alone and each two of them, in order",
+        ),
+        Scenario::new(
             "realm-power",
             "realm-power",
             "RECs go off and on by PSCI, and so does their Realm, and the host takes part",
@@ -73,6 +78,26 @@ pub fn realms() -> Vec<Scenario> {
             "RIPAS of 2 GiB in few calls, of every kind of entry, and calls on memory that is not there",
         )
         .expect("^2 GiB, no tables: 1 exits, 1 calls, 0 tables$"),
+        Scenario::new(
+            "realm-call-race",
+            "realm-call-race",
+            "a REC changes memory that the RMM reads and writes for another one",
+        )
+        .cpus(2),
+        Scenario::new(
+            "realm-off-inside",
+            "realm-off-inside",
+            "a Realm goes off while another REC runs, which goes on until it leaves, and no further",
+        )
+        .cpus(2),
+        Scenario::new(
+            "rmi2-realm-ripas-levels",
+            "realm-ripas-levels",
+            "RSI_IPA_STATE_GET of every kind of entry at every level, a GiB with memory included",
+        )
+        .interface("2.0")
+        .time_limit(Duration::from_secs(300))
+        .expect(r"^ok: a Realm sees the RIPAS of each entry \(594 cases\)$"),
         Scenario::new(
             "realm-call-instructions",
             "realm-call-instructions",

@@ -20,6 +20,8 @@ pub fn run(number: u64, arguments: &[u64]) -> [u64; WORDS] {
         program::GET_RIPAS => ripas::get(arguments),
         program::COUNT => count::run(arguments),
         program::POWER => power::run(arguments),
+        program::FLIP => memory::flip(arguments),
+        program::WAIT => power::wait(arguments),
         _ => [!0; WORDS],
     }
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Calls of PSCI on another REC, many times, whatever that REC does meanwhile.
+//! Calls of PSCI on another REC, many times, whatever that REC does meanwhile; and calls of a REC
+//! whose Realm has gone off.
 
 use rmm_abi::psci;
+use rmm_abi::rsi::function as rsi;
 use rmm_test_firmware::realm_protocol::BASE;
 
 use super::{WORDS, results};
 use crate::psci::{affinity_info, cpu_on};
+use crate::smc;
 
 /// CPU_ON and AFFINITY_INFO of REC `target` in turn, as often as the second argument says: how often
 /// CPU_ON said SUCCESS, ALREADY_ON, DENIED and anything else, and AFFINITY_INFO on, off and anything
@@ -30,4 +33,20 @@ pub fn run(arguments: &[u64]) -> [u64; WORDS] {
         }
     }
     results(tally)
+}
+
+/// Waits for the host in memory that it shares, and calls then.
+pub fn wait(arguments: &[u64]) -> [u64; WORDS] {
+    let [address, ..] = *arguments else { return [!0; WORDS] };
+    let word: *mut u64 = core::ptr::with_exposed_provenance_mut(address as usize);
+    // SAFETY: the host names memory that it shares with the Realm for this.
+    unsafe {
+        word.add(1).write_volatile(1);
+        while word.read_volatile() == 0 {
+            core::hint::spin_loop();
+        }
+    }
+    let [version, ..] = smc::call(rsi::VERSION, &[0x1_0000]);
+    let [extended, ..] = smc::call(rsi::MEASUREMENT_EXTEND, &[1, 8, 7]);
+    results([version, extended])
 }

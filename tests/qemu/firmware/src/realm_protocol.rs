@@ -7,7 +7,7 @@
 /// The IPA that the payload is linked at, in the protected half.
 pub const BASE: u64 = 0x8000_0000;
 /// Granules of the payload, all that it uses included.
-pub const PAGES: u64 = 32;
+pub const PAGES: u64 = 64;
 /// Where QEMU loads the payload for the host.
 pub const LOADED_AT: u64 = 0x6800_0000;
 /// RECs that the payload has stacks for.
@@ -42,6 +42,9 @@ pub mod command {
     /// Runs the program gprs\[1\] with gprs\[2\] and up, and comes back with its results in
     /// gprs\[1\] and up.
     pub const PROGRAM: u64 = 3;
+    /// Executes an instruction as [`EXECUTE`] does, gprs\[6\] times, and comes back as it does with
+    /// what came of the last.
+    pub const STORM: u64 = 5;
     /// Calls the host gprs\[1\] times with nothing in between, whatever it answers.
     pub const CALL_HOST: u64 = 4;
 }
@@ -66,7 +69,19 @@ pub mod program {
     /// Says in the second word at an address that it is there, waits until the first is not 0, and
     /// comes back with what RSI_VERSION and RSI_MEASUREMENT_EXTEND say.
     pub const WAIT: u64 = 8;
+    /// Executes random instructions: a seed, and how many blocks of
+    /// [`BLOCK`](super::BLOCK) instructions. Comes back with the exceptions that the Realm took.
+    pub const RANDOM: u64 = 0x20;
+    /// Writes to system registers, by their encodings from one on: seed, the first encoding, and how
+    /// many. Comes back with the exceptions that the Realm took.
+    pub const WRITE_REGISTERS: u64 = 0x21;
+    /// Turns the MMU on and changes its tables at random while they are used: seed, and how often.
+    /// Comes back with the exceptions that the Realm took.
+    pub const TABLES: u64 = 0x22;
 }
+
+/// Instructions of a block that [`RANDOM`](program::RANDOM) executes.
+pub const BLOCK: u64 = 16;
 
 /// Instructions of the Realm in each turn of [`COUNT`](program::COUNT).
 pub const TURN: u64 = 7;
@@ -81,7 +96,7 @@ pub const fn pattern(turn: u64, index: usize) -> u64 {
 pub const WORDS: usize = 30;
 
 /// A page that the payload does not use: for tokens.
-pub const TOKEN_PAGE: u64 = BASE + 30 * 4096;
+pub const TOKEN_PAGE: u64 = BASE + (PAGES - 2) * 4096;
 
 /// Registers of a [`CALL`](command::CALL) that the host chooses and sees: X0 to X17.
 pub const CALL_REGISTERS: usize = 18;

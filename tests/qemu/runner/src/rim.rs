@@ -143,8 +143,8 @@ fn number(text: &str) -> Result<u64> {
 ///
 /// As [`compute`].
 pub fn of_the_test_realm(payload: &str, measures_ripas: bool) -> Result<Vec<u8>> {
-    let data = format!("data=0x80000000+0x20000:{payload}");
-    let ripas = measures_ripas.then_some("ripas=0x80000000+0x20000");
+    let data = format!("data=0x80000000+0x40000:{payload}");
+    let ripas = measures_ripas.then_some("ripas=0x80000000+0x40000");
     let parameters = ["s2sz=40", "bps=1", "wps=1"];
     compute(parameters.into_iter().chain(ripas).chain([&*data, "rec=0x80000000:0"]))
 }

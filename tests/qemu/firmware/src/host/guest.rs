@@ -28,6 +28,8 @@ const DATA: u64 = 512;
 
 /// Exit reasons.
 pub mod reason {
+    /// A synchronous exception.
+    pub const SYNC: u64 = 0;
     /// An IRQ.
     pub const IRQ: u64 = 1;
     /// A PSCI call.

@@ -35,6 +35,7 @@ mod slots;
 mod slots_race;
 mod stress;
 mod tables;
+mod worst;
 
 /// A named list of checks.
 pub struct Scenario {
@@ -110,6 +111,10 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "hashing", run: running_simd::hashing },
     Scenario { name: "realm-pmu", run: running_pmu::pmu },
     Scenario { name: "realm-sessions", run: tables::sessions },
+    Scenario { name: "realm-storms", run: worst::storms },
+    Scenario { name: "realm-random-instructions", run: worst::random_instructions },
+    Scenario { name: "realm-register-writes", run: worst::register_writes },
+    Scenario { name: "realm-changing-tables", run: worst::tables },
     Scenario { name: "interrupts", run: interrupts::interrupts },
     Scenario { name: "table-instructions", run: tables::instructions },
 ];

@@ -57,6 +57,11 @@ impl Execution {
         }
     }
 
+    /// Exceptions that the Realm took for the last instruction.
+    pub fn exceptions(&self) -> u64 {
+        self.exceptions
+    }
+
     /// What came of it, as the host wants it.
     pub fn results(&self) -> [u64; RESULTS] {
         let [x0, x1, x2, x3] = self.x;

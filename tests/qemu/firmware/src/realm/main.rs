@@ -8,6 +8,7 @@
 #![no_std]
 #![no_main]
 
+mod cage;
 mod execute;
 mod programs;
 mod psci;
@@ -60,6 +61,13 @@ extern "C" fn realm_main(index: usize) -> ! {
                 execution.execute(instruction, [x0, x1, x2, x3]);
                 results[..RESULTS].copy_from_slice(&execution.results());
             }
+            command::STORM => {
+                let [instruction, x0, x1, x2, x3, times, ..] = arguments;
+                for _ in 0..times {
+                    execution.execute(instruction, [x0, x1, x2, x3]);
+                }
+                results[..RESULTS].copy_from_slice(&execution.results());
+            }
             command::CALL => {
                 let [answer, changed] = results
                     .get_disjoint_mut([0..CALL_REGISTERS, CALL_REGISTERS..CALL_REGISTERS + 1])
@@ -70,7 +78,7 @@ extern "C" fn realm_main(index: usize) -> ! {
             }
             command::PROGRAM => {
                 let [number, arguments @ ..] = arguments;
-                results.copy_from_slice(&programs::run(number, &arguments));
+                results.copy_from_slice(&programs::run(number, &arguments, execution));
             }
             command::CALL_HOST => {
                 let [count, ..] = arguments;

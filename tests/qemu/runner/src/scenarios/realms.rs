@@ -162,6 +162,13 @@ pub fn realms() -> Vec<Scenario> {
         .instruction_count()
         .expect(r"^figure: Instructions, RMI 1\.0 \| RMI_RTT_READ_ENTRY \| \d+$"),
     ];
+    rows.extend(WORST.map(|(name, asserts, expected)| {
+        let scenario = Scenario::new(name, name, asserts);
+        // A fetch that never gets to an instruction takes no time when instructions are counted.
+        let counts = name != "realm-register-writes";
+        let scenario = if counts { scenario.instruction_count() } else { scenario };
+        scenario.option("host-interrupts=1").time_limit(Duration::from_secs(300)).expect(expected)
+    }));
     rows.extend([1, 2, 4].map(|cpus| {
         let sentence = format!(
             "RECs move between {cpus} CPUs while timers interrupt them, and no register is lost"
@@ -180,6 +187,30 @@ pub fn realms() -> Vec<Scenario> {
     }));
     rows
 }
+
+/// Realms that do their worst, with a line that says how much of it.
+const WORST: [(&str, &str, &str); 4] = [
+    (
+        "realm-storms",
+        "a Realm does each thing that leaves it again and again, and an interrupt of the host waits no longer than 10,000 instructions",
+        r"^storms: the host had its CPU back within \d+ instructions$",
+    ),
+    (
+        "realm-random-instructions",
+        "a Realm executes a million random instructions, and nothing waits for it",
+        r"^1\d{6} random instructions, \d+ exceptions in the Realm$",
+    ),
+    (
+        "realm-register-writes",
+        "a Realm writes anything to every system register, and nothing waits for it",
+        "^98304 writes to system registers, ",
+    ),
+    (
+        "realm-changing-tables",
+        "a Realm changes its tables while it uses them, and nothing waits for it",
+        "^25600 accesses by tables that change, ",
+    ),
+];
 
 /// A run for each start level and kind of descriptors, with the argument that says so, and how many
 /// sizes there are.

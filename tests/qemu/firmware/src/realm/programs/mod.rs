@@ -5,20 +5,27 @@ mod config;
 mod count;
 mod memory;
 mod power;
+mod random;
 mod ripas;
+mod tables;
 
 use rmm_test_firmware::realm_protocol::program;
 
 pub use rmm_test_firmware::realm_protocol::WORDS;
 
+use crate::execute::Execution;
+
 /// Runs a program. An unknown one gives all ones.
-pub fn run(number: u64, arguments: &[u64]) -> [u64; WORDS] {
+pub fn run(number: u64, arguments: &[u64], execution: &mut Execution) -> [u64; WORDS] {
     match number {
         program::CONFIG => config::run(),
         program::SET_RIPAS => ripas::set(arguments),
         program::READ_MEMORY => memory::read(arguments),
         program::GET_RIPAS => ripas::get(arguments),
         program::COUNT => count::run(arguments),
+        program::RANDOM => random::blocks(arguments),
+        program::WRITE_REGISTERS => random::registers(arguments),
+        program::TABLES => tables::run(arguments, execution),
         program::POWER => power::run(arguments),
         program::FLIP => memory::flip(arguments),
         program::WAIT => power::wait(arguments),

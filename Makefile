@@ -38,8 +38,8 @@ build: tools ## the RMM: build/rmm.elf and build/rmm.bin
 	target/tools/elf2bin --pie build/rmm.elf build/rmm.bin
 
 build-self-test: tools ## the RMM with its deliberate faults: build/rmm-self-test.bin
-	$(IMAGE) build -p rmm --bin rmm --features self-test
-	cp build/image/rmm build/rmm-self-test.elf
+	$(IMAGE) build -p rmm --bin rmm-self-test --features self-test
+	cp build/image/rmm-self-test build/rmm-self-test.elf
 	target/tools/elf2bin --pie build/rmm-self-test.elf build/rmm-self-test.bin
 
 build-debian-core: ## the RMM with core from Debian's sources, to show that this way works
@@ -145,7 +145,7 @@ lint-host:
 
 lint-target:
 	$(IMAGE) clippy -p rmm --bin rmm -- -D warnings
-	$(IMAGE) clippy -p rmm --bin rmm --features self-test -- -D warnings
+	$(IMAGE) clippy -p rmm --bin rmm-self-test --features self-test -- -D warnings
 	$(IMAGE) clippy -p rmm-test-xlat -- -D warnings
 	$(FIRMWARE) clippy -p rmm-test-firmware -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(IMAGE) doc --no-deps -p rmm

@@ -10,6 +10,8 @@ use log::{debug, info, warn};
 
 use super::handover::{self, Booted, CommonValues};
 use super::memory_plan::{Allocation, MemoryInputs, MemoryPlan, POOL_SIZE};
+#[cfg(feature = "self-test")]
+use super::self_test::{self, Moment};
 use super::{registers, stacks};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
@@ -223,7 +225,7 @@ pub(super) fn finish() -> Result<(), BootError> {
     announce(&arguments, &header);
     debug!("Low VA map:\n{}", prepared.low);
     #[cfg(feature = "self-test")]
-    super::self_test::after_maps();
+    self_test::at(Moment::AfterMaps);
 
     cpu::enter_stage(Stage::HighMaps);
     let plan = prepared.plan.as_ref().map_err(|refusal| *refusal)?;

@@ -19,7 +19,7 @@
     .endm
 
     // In images with deliberate faults only: one if the activation token asks for a fault at this
-    // place (see self_test.rs).
+    // place (tests/qemu/self_test/faults.rs).
     .macro  deliberate_fault token, place
     .if     {self_test}
     ldr     x2, ={fault_token}

@@ -6,6 +6,8 @@ use core::panic::PanicInfo;
 use tock_registers::interfaces::Readable;
 
 use super::handover::{BootConfiguration, FAULT_TOKEN};
+#[cfg(feature = "self-test")]
+use super::self_test::{self, Moment};
 use super::stacks::{BOOT_STACKS, BootStacks, GUARDS, boot_stacks, sections};
 use super::{cold, registers, rmi_entry, warm};
 use crate::arch::fiber;
@@ -116,7 +118,9 @@ fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
 /// Called once, under the early map, with EL3's x0-x4. The status to report.
 extern "C" fn prepare(x0: u64, x1: u64, x2: u64, x3: u64, x4: u64) -> u64 {
     #[cfg(feature = "self-test")]
-    let x4 = super::self_test::before_maps(x4);
+    let mut x4 = x4;
+    #[cfg(feature = "self-test")]
+    self_test::at(Moment::BeforeMaps(&mut x4));
     status(cold::prepare([x0, x1, x2, x3, x4]))
 }
 

@@ -19,7 +19,7 @@ pub mod registers;
 #[cfg(target_os = "none")]
 mod rmi_entry;
 #[cfg(all(target_os = "none", feature = "self-test"))]
-mod self_test;
+pub mod self_test;
 #[cfg(test)]
 mod tests;
 #[cfg(target_os = "none")]

@@ -8,6 +8,8 @@
 use core::mem::MaybeUninit;
 
 use super::handover::{self, Booted};
+#[cfg(feature = "self-test")]
+use super::self_test::{self, Moment};
 use crate::abi::smccc::NOT_SUPPORTED;
 use crate::arch::smc::Registers;
 use crate::percpu::{self, Cpu};
@@ -47,11 +49,9 @@ extern "C" fn handle_2_0(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &
 }
 
 /// Serves a call. Once a CPU has died, every call is answered as an unknown one.
-fn handle(dialect: Dialect, rmm: &Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers) {
+fn handle(dialect: Dialect, rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers) {
     #[cfg(feature = "self-test")]
-    if super::self_test::intercept(registers)
-        || super::self_test::slots::intercept(rmm, cpu, registers)
-    {
+    if self_test::at(Moment::Call(rmm, cpu, registers)) {
         return;
     }
     if rmm.granules().is_abandoned() {

@@ -1,161 +1,47 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Deliberate faults for the system tests: only in images built with the feature `self-test`, never
-//! in a product.
-
-mod hashing;
-pub(super) mod slots;
-
-use core::sync::atomic::{AtomicU64, Ordering};
+//! The hook of the image that tests the RMM from within (`tests/qemu/self_test/`): only with the
+//! feature `self-test`, never in a product.
 
 use super::handover;
-use crate::address::{GRANULE_SIZE, native};
+use crate::address::native;
 use crate::arch::smc::Registers;
-use crate::mem::slot_layout::SlotIndex;
-use crate::mem::{high_va, linker};
-use crate::percpu::{CpuMemory, stack_use};
+use crate::percpu::stack_use::{self, Use};
+use crate::percpu::{Cpu, CpuMemory};
+use crate::rmi::Rmm;
 
-/// An RMI function identifier that no version of the RMI has.
-const FAULT: u64 = 0xc400_018e;
-/// With this in x1, digests of messages that follow from x2 are compared: x1 = how many were wrong,
-/// and above bit 32 how many were computed by instructions.
-const HASH: u64 = 0x10d;
-/// Another one: how much of its stacks has CPU x1 used?
-const STACK_USE: u64 = 0xc400_018d;
-/// The answer when the fault was none, as a branch to no landing pad is in a plain image.
-const SURVIVED: u64 = u64::MAX - 1;
+/// What tells a token that asks for a fault from any other.
+pub const FAULT_TOKEN: u64 = handover::FAULT_TOKEN;
 
-unsafe extern "C" {
-    /// A function that does nothing, and begins with no landing pad.
-    static no_landing_pad: [u32; 2];
-}
-core::arch::global_asm!(
-    ".pushsection .text.no_landing_pad, \"ax\"",
-    "no_landing_pad: nop",
-    "ret",
-    ".popsection"
-);
-
-static READ_ONLY: u64 = 1;
-
-/// Where in boot an activation token asks for a fault. In `entry.S`, before the MMU is on, it is an
-/// undefined instruction at place 1.
-mod place {
-    pub(super) const BEFORE_MAPS: u64 = 2;
-    pub(super) const AFTER_MAPS: u64 = 3;
+/// Where the RMM asks the hook whether there is something to do.
+#[derive(Debug)]
+pub enum Moment<'a> {
+    /// In cold boot, before its maps, with the activation token, which may be replaced.
+    BeforeMaps(&'a mut u64),
+    /// In cold boot, under its maps.
+    AfterMaps,
+    /// In a warm boot, with the activation token.
+    WarmBoot(u64),
+    /// At a call of the host, before the RMM looks at it.
+    Call(&'a Rmm<'static>, &'a mut Cpu, &'a mut Registers),
 }
 
-/// The token of the cold boot, when it asks for a fault.
-static TOKEN: AtomicU64 = AtomicU64::new(0);
-
-/// The number of the fault that `token` asks for at `place`.
-fn asked(token: u64, place: u64) -> Option<u64> {
-    let request = token ^ handover::FAULT_TOKEN;
-    (request >> 8 == place).then_some(request & 0xff)
+unsafe extern "Rust" {
+    /// Whether a call was answered; of no meaning at other moments. Defined by the image.
+    safe fn rmm_self_test(moment: Moment<'_>) -> bool;
 }
 
-/// Commits the fault of a cold boot before its maps. The token that is left to be checked.
-pub(super) fn before_maps(token: u64) -> u64 {
-    asked(token, place::BEFORE_MAPS).map(commit);
-    if asked(token, place::AFTER_MAPS).is_none() {
-        return token;
-    }
-    TOKEN.store(token, Ordering::Relaxed);
-    0
+/// Asks the hook.
+pub(super) fn at(moment: Moment<'_>) -> bool {
+    rmm_self_test(moment)
 }
 
-/// Commits the fault of a cold boot under its maps.
-pub(super) fn after_maps() {
-    asked(TOKEN.load(Ordering::Relaxed), place::AFTER_MAPS).map(commit);
-}
-
-/// Commits the fault of a warm boot.
-pub(super) fn warm(token: u64) {
-    asked(token, place::AFTER_MAPS).map(commit);
-}
-
-/// Answers a call that only this image knows. Whether it was one.
-pub(super) fn intercept(registers: &mut Registers) -> bool {
-    let [function, x1, x2, ..] = *registers;
-    match function {
-        FAULT if x1 == HASH => (registers[0], registers[1]) = (0, hashing::compare(x2)),
-        // Most do not come back.
-        FAULT if commit(x1) => registers[0] = SURVIVED,
-        STACK_USE => tell_stack_use(x1, registers),
-        _ => return false,
-    }
-    true
-}
-
-/// x0 0, x1 and x2 used and all bytes of the stack, x3 and x4 of the exception stack; x0 -1 where
+/// How much the CPU with this index has used of its stack and of its exception stack; `None` if
 /// there is no such CPU.
-fn tell_stack_use(cpu: u64, registers: &mut Registers) {
-    if native(cpu) >= handover::booted().map_or(0, |booted| booted.arguments.cpu_count()) {
-        registers[0] = u64::MAX;
-        return;
-    }
-    let first = handover::first_cpu().get();
-    let memory =
-        core::ptr::with_exposed_provenance::<CpuMemory>(native(first)).wrapping_add(native(cpu));
+pub fn stack_use(cpu: u64) -> Option<[Use; 2]> {
+    let cpus = handover::booted()?.arguments.cpu_count();
+    let cpu = usize::try_from(cpu).ok().filter(|cpu| *cpu < cpus)?;
+    let first = native(handover::first_cpu().get());
+    let memory = core::ptr::with_exposed_provenance::<CpuMemory>(first).wrapping_add(cpu);
     // SAFETY: cold boot has built the maps of so many CPUs.
-    let [stack, exceptions] = unsafe { stack_use::of(memory) };
-    registers[..5].copy_from_slice(&[
-        0,
-        stack.0 as u64,
-        stack.1 as u64,
-        exceptions.0 as u64,
-        exceptions.1 as u64,
-    ]);
-}
-
-/// Commits a fault by its number. Whether there is such a fault; most do not come back.
-fn commit(fault: u64) -> bool {
-    let write = |address: u64| {
-        // SAFETY: none: this is the fault.
-        unsafe { core::ptr::with_exposed_provenance_mut::<u64>(native(address)).write_volatile(1) }
-    };
-    let execute = |address: u64| {
-        // SAFETY: none: this is the fault.
-        let function: extern "C" fn() = unsafe { core::mem::transmute(native(address)) };
-        // By a register: a direct branch needs no landing pad.
-        core::hint::black_box(function)();
-    };
-    match fault {
-        1 => write(linker::sections([]).code.start.get()),
-        2 => write(core::ptr::from_ref(&READ_ONLY).addr() as u64),
-        3 => write(linker::sections([]).low_tables.start.get()),
-        4 => execute(linker::sections([]).read_write.start.get()),
-        // SAFETY: none: this is the fault.
-        5 => unsafe { core::arch::asm!("udf #0") },
-        6 => panic!("asked for by a self-test"),
-        // SAFETY: none: this is the fault.
-        7 => unsafe {
-            let _ = core::ptr::without_provenance::<u64>(0x10).read_volatile();
-        },
-        8 => execute((&raw const no_landing_pad).addr() as u64),
-        9 => drop(core::hint::black_box(recurse(0))),
-        10 => drop(core::hint::black_box(huge_frame())),
-        // SAFETY: none: this is the fault.
-        11 => unsafe {
-            core::arch::asm!("mov sp, {top}", "ldr {top}, [sp], #16", top = in(reg) high_va::STACK.top, options(noreturn))
-        },
-        12 => execute(high_va::STACK.base),
-        13 => write(SlotIndex::Delegated.address().get()),
-        14 => write(high_va::BASE - GRANULE_SIZE),
-        _ => return false,
-    }
-    true
-}
-
-/// Calls itself until the stack ends.
-#[inline(never)]
-fn recurse(depth: u64) -> u64 {
-    let frame = core::hint::black_box([depth; 8]);
-    if depth == u64::MAX { 0 } else { recurse(depth + 1) + frame[7] }
-}
-
-/// Has a frame larger than all the High VA range. Inlined, it would be the frame of cold boot.
-#[inline(never)]
-fn huge_frame() -> u8 {
-    let frame = core::hint::black_box([1; 4 << 20]);
-    frame[native(READ_ONLY)]
+    Some(unsafe { stack_use::of(memory) })
 }

@@ -2,6 +2,8 @@
 //! Warm boot in Rust.
 
 use super::handover;
+#[cfg(feature = "self-test")]
+use super::self_test::{self, Moment};
 use crate::cpu::{self, CpuFeatures, CpuIndex, Stage};
 use crate::el3::arguments::WarmBootArguments;
 use crate::el3::error::BootError;
@@ -14,7 +16,7 @@ pub(super) fn boot(registers: [u64; 2]) -> Result<(), BootError> {
         cpu::identify(index, Stage::Warm);
     }
     #[cfg(feature = "self-test")]
-    super::self_test::warm(registers[1]);
+    self_test::at(Moment::WarmBoot(registers[1]));
     let booted =
         handover::booted().ok_or(BootError::Unsupported("a warm boot before a cold one"))?;
     WarmBootArguments::check(registers, &booted.arguments)?;

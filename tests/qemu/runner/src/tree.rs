@@ -46,7 +46,8 @@ impl Target {
         let is_in = |folders: &[&str]| folders.iter().any(|folder| file.starts_with(folder));
         let is_product = !is_in(&["tests/"]);
         match self {
-            Self::Rmm | Self::SelfTest => is_product,
+            Self::Rmm => is_product,
+            Self::SelfTest => is_product || is_in(&["tests/qemu/self_test/"]),
             Self::Firmware => is_in(&["tests/qemu/firmware/", "plat/", "src/abi/"]),
             Self::Xlat => is_product || is_in(&["tests/qemu/firmware/src/", "tests/qemu/xlat/"]),
         }

@@ -53,7 +53,7 @@ const FAULTS: &[Fault] = &[
         name: "panic",
         what: "a panic",
         report: &[
-            r"^\[RMM cpu0 FATAL\] panic at src/boot/self_test.rs:\d+:\d+: asked for by a self-test$",
+            r"^\[RMM cpu0 FATAL\] panic at tests/qemu/self_test/faults.rs:\d+:\d+: asked for by a self-test$",
         ],
     },
     Fault {
@@ -112,12 +112,15 @@ const FAULTS: &[Fault] = &[
 /// Lines that the functions of a backtrace must give.
 const CALLS: &[(&str, &str)] = &[
     ("panic", r"^    #\d+ +core::panicking::panic_fmt at "),
-    ("panic", r"rmm::boot::self_test::commit at src/boot/self_test.rs:\d+"),
-    ("panic", r"rmm::boot::self_test::intercept at src/boot/self_test.rs:\d+$"),
-    ("undefined", r"^    at +rmm::boot::self_test::commit at src/boot/self_test.rs:\d+"),
-    ("undefined", r"rmm::boot::self_test::intercept at src/boot/self_test.rs:\d+$"),
+    ("panic", r"rmm_self_test::faults::commit at tests/qemu/self_test/faults.rs:\d+"),
+    ("panic", r"rmm_self_test::intercept at tests/qemu/self_test/main.rs:\d+$"),
+    ("undefined", r"^    at +rmm_self_test::faults::commit at tests/qemu/self_test/faults.rs:\d+"),
+    ("undefined", r"rmm_self_test::intercept at tests/qemu/self_test/main.rs:\d+$"),
     ("undefined", r"^    #\d +rmi_loop \+ 0x[0-9a-f]+$"),
-    ("stack-recursion", r"^    #32 +rmm::boot::self_test::recurse at src/boot/self_test.rs:\d+"),
+    (
+        "stack-recursion",
+        r"^    #32 +rmm_self_test::faults::recurse at tests/qemu/self_test/faults.rs:\d+",
+    ),
 ];
 
 /// The commands in which a CPU dies with locks that all others want, in the order of

@@ -5,7 +5,7 @@
 use sha2::Digest;
 use zerocopy::IntoBytes;
 
-use crate::cpu::hash::{Engine, HashFunction, Hasher, Sha256, Sha512};
+use rmm::cpu::hash::{Engine, HashFunction, Hasher, Sha256, Sha512};
 
 /// More than three blocks of SHA-512.
 const LONGEST: usize = 400;
@@ -15,7 +15,7 @@ const LONGEST: usize = 400;
 ///
 /// Not inlined, for its buffers.
 #[inline(never)]
-pub(super) fn compare(seed: u64) -> u64 {
+pub fn compare(seed: u64) -> u64 {
     let mut message = [0; LONGEST];
     let mut state = seed | 1;
     for byte in &mut message {

@@ -7,51 +7,51 @@
 
 use tock_registers::interfaces::Readable;
 
-use crate::address::{GRANULE_SIZE, PhysAddr, native};
-use crate::arch::barrier;
-use crate::arch::smc::Registers;
-use crate::arch::sysreg::TTBR1_EL2;
-use crate::granule::state::Delegated;
-use crate::granule::{GranuleAddress, LockedGranule};
-use crate::mem::slot_layout::{BASE, COUNT, SlotIndex};
-use crate::mem::{
+use rmm::address::{GRANULE_SIZE, PhysAddr, native};
+use rmm::arch::barrier;
+use rmm::arch::smc::Registers;
+use rmm::arch::sysreg::TTBR1_EL2;
+use rmm::granule::state::Delegated;
+use rmm::granule::{GranuleAddress, LockedGranule};
+use rmm::mem::slot_layout::{BASE, COUNT, SlotIndex};
+use rmm::mem::{
     AUXILIARY, AuxiliaryOf, AuxiliaryPart, GRANULE_WORDS, NsAccessError, Slot, SlotBuffer,
 };
-use crate::percpu::Cpu;
-use crate::rmi::Rmm;
+use rmm::percpu::Cpu;
+use rmm::rmi::Rmm;
 
 /// Numbers of the commands, x1.
 mod command {
     /// Maps Delegated granule x3 in slot x2, and leaves it so.
-    pub(super) const KEEP: u64 = 0x100;
+    pub const KEEP: u64 = 0x100;
     /// x1 = the word at byte x3 of slot x2, mapped or not.
-    pub(super) const LOOK: u64 = 0x101;
+    pub const LOOK: u64 = 0x101;
     /// Stores x4 at byte x3 of slot x2, mapped or not.
-    pub(super) const STORE: u64 = 0x102;
+    pub const STORE: u64 = 0x102;
     /// Unmaps slot x2.
-    pub(super) const RELEASE: u64 = 0x103;
+    pub const RELEASE: u64 = 0x103;
     /// Shows Delegated granules x3 and x4 in slot x2 by turns, x5 times; x1 = how often the wrong
     /// one was seen. With x6 = 1 the TLB is not invalidated.
-    pub(super) const ALTERNATE: u64 = 0x104;
+    pub const ALTERNATE: u64 = 0x104;
     /// Shows the 11 Delegated granules from x2 on in the slots for auxiliary granules, in changing
     /// order, x3 times; x1 = how often a wrong one was seen.
-    pub(super) const ALTERNATE_GROUP: u64 = 0x105;
+    pub const ALTERNATE_GROUP: u64 = 0x105;
     /// Shows the host's pages x2 and x3, whose words are all their own address, in the Non-secure
     /// slot by turns, x4 times; x1 = how often a wrong word was seen.
-    pub(super) const ALTERNATE_HOST: u64 = 0x106;
+    pub const ALTERNATE_HOST: u64 = 0x106;
     /// Reads the host's page x2, whose words are 0 or x3 less their index.
-    pub(super) const READ_HOST: u64 = 0x107;
+    pub const READ_HOST: u64 = 0x107;
     /// Writes the host's page x2: x3 less the index, in every word.
-    pub(super) const WRITE_HOST: u64 = 0x108;
+    pub const WRITE_HOST: u64 = 0x108;
     /// Fills Delegated granule x2 with x3.
-    pub(super) const FILL: u64 = 0x109;
+    pub const FILL: u64 = 0x109;
     /// Looks whether Delegated granule x2 still holds x3 in every word.
-    pub(super) const HOLDS: u64 = 0x10A;
+    pub const HOLDS: u64 = 0x10A;
     /// x1 = how often CPUs have waited for a granule, above bit 32, and how many critical sections
     /// of other CPUs the longest wait was, below.
-    pub(super) const WAITS: u64 = 0x10B;
+    pub const WAITS: u64 = 0x10B;
     /// Has this CPU die with the lock that it takes as number x2 from now on.
-    pub(super) const DIE: u64 = 0x10C;
+    pub const DIE: u64 = 0x10C;
 }
 
 /// How a command went, x0.
@@ -67,9 +67,9 @@ enum Outcome {
 }
 
 /// Carries out the command in `registers`, if there is one. Whether there was.
-pub(in crate::boot) fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) -> bool {
+pub fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) -> bool {
     let [function, number, arguments @ ..] = *registers;
-    if function != super::FAULT {
+    if function != crate::FUNCTION {
         return false;
     }
     let Some(result) = run(rmm, cpu, number, arguments) else { return false };
@@ -110,11 +110,11 @@ fn run(
         }),
         command::HOLDS => with_delegated(rmm, cpu, x2, |word| look(word) == x3),
         command::WAITS => {
-            let (waits, longest) = crate::granule::wait_stats::waits();
+            let (waits, longest) = rmm::granule::wait_stats::waits();
             Ok(waits << 32 | longest)
         }
         command::DIE => {
-            crate::granule::deliberate_death::arrange(cpu.index, x2);
+            rmm::granule::deliberate_death::arrange(cpu.index, x2);
             Ok(0)
         }
         _ => return None,

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! The RMM with tests from within: deliberate faults, and calls that only this image answers.
+//!
+//! It is the product but for the hook that `rmm::boot::self_test` describes.
+#![no_std]
+#![no_main]
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+
+mod faults;
+mod hashing;
+mod slots;
+
+use rmm::arch::smc::Registers;
+use rmm::boot::self_test::{self, Moment};
+
+/// An RMI function identifier that no version of the RMI has; x1 says what is wanted.
+const FUNCTION: u64 = 0xc400_018e;
+/// Another one: how much of its stacks has CPU x1 used?
+const STACK_USE: u64 = 0xc400_018d;
+/// With this in x1, digests of messages that follow from x2 are compared: x1 = how many were wrong,
+/// and above bit 32 how many were computed by instructions.
+const HASH: u64 = 0x10d;
+/// The answer when the fault was none, as a branch to no landing pad is in a plain image.
+const SURVIVED: u64 = u64::MAX - 1;
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    rmm::boot::report_panic(info)
+}
+
+// Keeps the entry point of the library in the image.
+#[used]
+static BOOT: fn() = rmm::boot::keep;
+
+// SAFETY: the one definition of what `rmm::boot::self_test` declares.
+#[unsafe(no_mangle)]
+fn rmm_self_test(moment: Moment<'_>) -> bool {
+    match moment {
+        Moment::BeforeMaps(token) => faults::before_maps(token),
+        Moment::AfterMaps => faults::after_maps(),
+        Moment::WarmBoot(token) => faults::warm(token),
+        Moment::Call(rmm, cpu, registers) => {
+            return intercept(registers) || slots::intercept(rmm, cpu, registers);
+        }
+    }
+    false
+}
+
+/// Answers a call that needs nothing of the RMM. Whether it was one.
+fn intercept(registers: &mut Registers) -> bool {
+    let [function, x1, x2, ..] = *registers;
+    match function {
+        FUNCTION if x1 == HASH => (registers[0], registers[1]) = (0, hashing::compare(x2)),
+        // Most do not come back.
+        FUNCTION if faults::commit(x1) => registers[0] = SURVIVED,
+        STACK_USE => tell_stack_use(x1, registers),
+        _ => return false,
+    }
+    true
+}
+
+/// x0 0, x1 and x2 used and all bytes of the stack, x3 and x4 of the exception stack; x0 -1 where
+/// there is no such CPU.
+fn tell_stack_use(cpu: u64, registers: &mut Registers) {
+    registers[0] = match self_test::stack_use(cpu) {
+        Some([stack, exceptions]) => {
+            let bytes = [stack.0, stack.1, exceptions.0, exceptions.1].map(|bytes| bytes as u64);
+            registers[1..5].copy_from_slice(&bytes);
+            0
+        }
+        None => u64::MAX,
+    };
+}

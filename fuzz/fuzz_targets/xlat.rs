@@ -63,7 +63,7 @@ fn op(u: &mut Unstructured<'_>) -> arbitrary::Result<Op> {
 fn run(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let setup = setup(u)?.build(TABLES as u64);
     let maintenance =
-        *u.choose(&[Maintenance::None, Maintenance::Local, Maintenance::InnerShareable])?;
+        *u.choose(&[Maintenance::None, Maintenance::Local, Maintenance::InnerShareable, Maintenance::InnerShareableTwice])?;
     let regions = (0..u.int_in_range(0..=6)?)
         .map(|_| {
             Ok((region(u)?, if u.arbitrary()? { Lifetime::Static } else { Lifetime::Dynamic }))

@@ -128,6 +128,7 @@ fn translation(cpu: &CpuFeatures) -> MmuFeatures {
 pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     console::init_log();
     cpu::enter_stage(Stage::Arguments);
+    cpu::errata::note_this_cpu();
     let features = CpuFeatures::read();
     let mmu = translation(&features);
     let max_pa = mmu.max_pa(low_va::FORMAT);

@@ -15,6 +15,7 @@ pub(super) fn boot(registers: [u64; 2]) -> Result<(), BootError> {
     if let Some(index) = usize::try_from(index).ok().and_then(CpuIndex::new) {
         cpu::identify(index, Stage::Warm);
     }
+    cpu::errata::note_this_cpu();
     #[cfg(feature = "self-test")]
     self_test::at(Moment::WarmBoot(registers[1]));
     let booted =

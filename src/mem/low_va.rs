@@ -138,6 +138,8 @@ pub fn build<'a, const GUARDS: usize>(
     // TxSZ fits the highest mapping.
     let bits = (u64::BITS - (highest.get() - 1).leading_zeros()).max(LEAST_ADDRESS_BITS);
     let space = AddressSpace::new(VaRange::Low, bits, max_pa, FORMAT)?;
+    // Whatever CPUs come online later: the tables do not change again.
+    let space = space.without_contiguous_hint();
     let pool = TablePool::new(tables, sections.low_tables.start)?;
     // Dynamic regions: unlike static ones they must not overlap anything.
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
 use super::maintenance::Maintenance;
 use super::pool::TableIndex;
-use super::regime::Regime;
+use super::regime::{Invalidation, Regime};
 use super::space::tlbi_operand;
 use super::table_tree::{OutOfTables, TableTree, WalkEnd};
 use crate::address::PhysAddr;
@@ -26,6 +26,7 @@ use crate::arch::memory::store_descriptor;
 struct AttributeChange {
     range: Span,
     bits: LeafBits,
+    contiguous_hint: bool,
 }
 
 impl AttributeChange {
@@ -44,7 +45,7 @@ impl AttributeChange {
     /// The Contiguous hint for a leaf of `unit` at `level`, unless the change cuts its group.
     fn hint(&self, unit: Span, level: Level) -> u64 {
         let group = Span::unit(unit.first, level.entry_size() * CONTIGUOUS_ENTRIES);
-        if descriptor::contiguous_at(level) && !self.cuts(group) {
+        if self.contiguous_hint && descriptor::contiguous_at(level) && !self.cuts(group) {
             DescriptorFlags::CONTIGUOUS.bits()
         } else {
             0
@@ -87,7 +88,8 @@ impl TableTree<'_> {
         let extent = self.space.extent(range);
         let bits = LeafBits::new::<R>(attributes, format, self.space.walks())
             .map_err(|rule| Error::Attributes(extent, rule))?;
-        let change = AttributeChange { range, bits };
+        let change =
+            AttributeChange { range, bits, contiguous_hint: self.space.has_contiguous_hint() };
         self.check_change::<R>(range, attributes)?;
         let edges = [self.find(range.first), self.find(range.last)];
         if self.tables_for_edges(&change, &edges) > self.pool.free() {
@@ -107,14 +109,18 @@ impl TableTree<'_> {
             Ok(())
         });
         maintenance.complete_stores();
+        let mut last = None;
         let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
             if let Descriptor::ParkedLeaf(_) = visited.descriptor {
                 let va = self.space.address(visited.span.first);
-                maintenance.invalidate_leaf::<R>(tlbi_operand(va, self.space.asid()));
+                let invalidation = Invalidation::Leaf(tlbi_operand(va, self.space.asid()));
+                maintenance.invalidate::<R>(invalidation);
+                last = Some(invalidation);
             }
             Ok(())
         });
-        maintenance.complete_invalidations();
+        let Some(last) = last else { return Ok(()) };
+        maintenance.complete_invalidations::<R>(last);
         self.make(&change, broken).map_err(|OutOfTables| Error::OutOfTables(extent))?;
         maintenance.publish();
         Ok(())

@@ -3,7 +3,7 @@
 //!
 //! `docs/design/xlat.md` lists the sequence of each operation and why it needs each instruction.
 
-use super::regime::Regime;
+use super::regime::{Invalidation, Regime};
 use crate::arch::barrier::{dsb_ish, dsb_ishst, dsb_nsh, dsb_nshst, isb};
 
 /// The CPUs that may be walking the tables of a context.
@@ -15,6 +15,9 @@ pub enum Maintenance {
     Local,
     /// The CPUs of the Inner Shareable domain.
     InnerShareable,
+    /// The same, where one of them may be concerned by CVE-2025-10263: the last TLBI and its DSB
+    /// are done twice.
+    InnerShareableTwice,
 }
 
 impl Maintenance {
@@ -26,7 +29,7 @@ impl Maintenance {
         match self {
             Self::None => {}
             Self::Local => dsb_nshst(),
-            Self::InnerShareable => dsb_ishst(),
+            Self::InnerShareable | Self::InnerShareableTwice => dsb_ishst(),
         }
     }
 
@@ -37,12 +40,18 @@ impl Maintenance {
         self.synchronize();
     }
 
-    /// Waits until earlier TLB invalidations have completed on every CPU concerned.
-    pub(super) fn complete_invalidations(self) {
+    /// Waits until earlier TLB invalidations, of which `last` was the last, have completed on every
+    /// CPU concerned.
+    pub(super) fn complete_invalidations<R: Regime>(self, last: Invalidation) {
         match self {
             Self::None => {}
             Self::Local => dsb_nsh(),
             Self::InnerShareable => dsb_ish(),
+            Self::InnerShareableTwice => {
+                dsb_ish();
+                self.invalidate::<R>(last);
+                dsb_ish();
+            }
         }
     }
 
@@ -53,21 +62,12 @@ impl Maintenance {
         }
     }
 
-    /// Invalidates last-level TLB entries for the operand's page.
-    pub(super) fn invalidate_leaf<R: Regime>(self, operand: u64) {
+    /// Invalidates TLB entries.
+    pub(super) fn invalidate<R: Regime>(self, invalidation: Invalidation) {
         match self {
             Self::None => {}
-            Self::Local => R::invalidate_leaf_local(operand),
-            Self::InnerShareable => R::invalidate_leaf_shared(operand),
-        }
-    }
-
-    /// Invalidates TLB entries of every level for the operand's page.
-    pub(super) fn invalidate_walk<R: Regime>(self, operand: u64) {
-        match self {
-            Self::None => {}
-            Self::Local => R::invalidate_walk_local(operand),
-            Self::InnerShareable => R::invalidate_walk_shared(operand),
+            Self::Local => R::invalidate(invalidation, false),
+            Self::InnerShareable | Self::InnerShareableTwice => R::invalidate(invalidation, true),
         }
     }
 }

@@ -9,6 +9,15 @@ use super::attributes::PhysicalAddressSpace;
 use super::descriptor_flags::DescriptorFlags;
 use crate::arch::tlbi;
 
+/// Which TLB entries are invalidated, with the operand of the TLBI.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Invalidation {
+    /// Those of the last level for a page.
+    Leaf(u64),
+    /// Those of every level for a page.
+    Walk(u64),
+}
+
 mod sealed {
     pub trait Sealed {}
 }
@@ -27,15 +36,9 @@ pub trait Regime: sealed::Sealed + Copy + Debug {
     #[doc(hidden)]
     fn pas_flags(pas: PhysicalAddressSpace) -> Option<DescriptorFlags>;
 
-    /// Invalidates last-level TLB entries for the operand's page, on this CPU.
-    fn invalidate_leaf_local(operand: u64);
-    /// Invalidates last-level TLB entries for the operand's page, in the Inner Shareable domain.
-    fn invalidate_leaf_shared(operand: u64);
-    /// Invalidates TLB entries of every level for the operand's page, on this CPU.
-    fn invalidate_walk_local(operand: u64);
-    /// Invalidates TLB entries of every level for the operand's page, in the Inner Shareable
-    /// domain.
-    fn invalidate_walk_shared(operand: u64);
+    /// Invalidates TLB entries on this CPU, or in the Inner Shareable domain if `shared`.
+    #[doc(hidden)]
+    fn invalidate(invalidation: Invalidation, shared: bool);
 }
 
 macro_rules! regimes {
@@ -64,20 +67,13 @@ macro_rules! regimes {
                 }
             }
 
-            fn invalidate_leaf_local(operand: u64) {
-                tlbi::$leaf_local(operand);
-            }
-
-            fn invalidate_leaf_shared(operand: u64) {
-                tlbi::$leaf_shared(operand);
-            }
-
-            fn invalidate_walk_local(operand: u64) {
-                tlbi::$walk_local(operand);
-            }
-
-            fn invalidate_walk_shared(operand: u64) {
-                tlbi::$walk_shared(operand);
+            fn invalidate(invalidation: Invalidation, shared: bool) {
+                match (invalidation, shared) {
+                    (Invalidation::Leaf(operand), false) => tlbi::$leaf_local(operand),
+                    (Invalidation::Leaf(operand), true) => tlbi::$leaf_shared(operand),
+                    (Invalidation::Walk(operand), false) => tlbi::$walk_local(operand),
+                    (Invalidation::Walk(operand), true) => tlbi::$walk_shared(operand),
+                }
             }
         }
     )*};

@@ -29,6 +29,7 @@ pub struct AddressSpace {
     format: DescriptorFormat,
     asid: u16,
     walks: Shareability,
+    contiguous_hint: bool,
 }
 
 impl AddressSpace {
@@ -52,7 +53,15 @@ impl AddressSpace {
         {
             return Err(Error::MaxPhysicalAddress(max_pa));
         }
-        Ok(Self { range, address_bits, max_pa, format, asid: 0, walks: Shareability::Inner })
+        Ok(Self {
+            range,
+            address_bits,
+            max_pa,
+            format,
+            asid: 0,
+            walks: Shareability::Inner,
+            contiguous_hint: true,
+        })
     }
 
     /// This configuration, with the ASID that tags its non-global translations.
@@ -64,6 +73,12 @@ impl AddressSpace {
     /// write-back mappings have it as well.
     pub const fn with_walks(self, walks: Shareability) -> Self {
         Self { walks, ..self }
+    }
+
+    /// This configuration, without the Contiguous hint: for machines whose CPUs have errata with it
+    /// (`docs/security/errata.md`).
+    pub const fn without_contiguous_hint(self) -> Self {
+        Self { contiguous_hint: false, ..self }
     }
 
     /// The range.
@@ -99,6 +114,11 @@ impl AddressSpace {
     /// The shareability of its table walks.
     pub const fn walks(&self) -> Shareability {
         self.walks
+    }
+
+    /// Whether groups of leaves have the Contiguous hint.
+    pub const fn has_contiguous_hint(&self) -> bool {
+        self.contiguous_hint
     }
 
     /// The first address of the range.

@@ -55,6 +55,7 @@ pub(super) struct MapRequest {
     target: MapTarget,
     /// Bytes of the largest page, block or Contiguous group allowed.
     largest_unit: u64,
+    contiguous_hint: bool,
 }
 
 #[derive(Debug)]
@@ -77,6 +78,7 @@ impl MapRequest {
                 span,
                 target: MapTarget::Transient,
                 largest_unit: Level::Three.entry_size(),
+                contiguous_hint: false,
             });
         };
         let bits = LeafBits::new::<R>(attributes, space.format(), space.walks())
@@ -87,6 +89,7 @@ impl MapRequest {
             span,
             target: MapTarget::Memory(base, bits),
             largest_unit: region.largest_unit(),
+            contiguous_hint: space.has_contiguous_hint(),
         })
     }
 
@@ -120,7 +123,8 @@ impl MapRequest {
         // Exclusive, as there may be no group.
         let end = (self.span.last + 1) & !(group - 1);
         let whole = first < end && self.maps_as_unit(Span::unit(first, group));
-        (descriptor::contiguous_at(level) && whole).then(|| Span { first, last: end - 1 })
+        (self.contiguous_hint && descriptor::contiguous_at(level) && whole)
+            .then(|| Span { first, last: end - 1 })
     }
 
     /// The descriptor at `level` for `offset`, with the hint if `hinted` holds it.

@@ -13,7 +13,7 @@ use super::descriptor::{Descriptor, EMPTY, park};
 use super::level::{Level, Span};
 use super::maintenance::Maintenance;
 use super::pool::TableIndex;
-use super::regime::Regime;
+use super::regime::{Invalidation, Regime};
 use super::space::tlbi_operand;
 use super::table_tree::TableTree;
 use crate::arch::memory::store_descriptor;
@@ -24,14 +24,16 @@ impl TableTree<'_> {
         let (root, level) = (self.root, self.space.initial_level());
         self.break_in(root, level, span);
         maintenance.complete_stores();
+        let mut last = Invalidation::Walk(0);
         if maintenance != Maintenance::None {
             let Ok(()) = self.visit::<Infallible>(span, &mut |visited| {
                 let va = self.space.address(visited.span.first);
-                maintenance.invalidate_walk::<R>(tlbi_operand(va, self.space.asid()));
+                last = Invalidation::Walk(tlbi_operand(va, self.space.asid()));
+                maintenance.invalidate::<R>(last);
                 Ok(())
             });
         }
-        maintenance.complete_invalidations();
+        maintenance.complete_invalidations::<R>(last);
         maintenance.synchronize();
         self.give_back_in(root, level, span);
     }

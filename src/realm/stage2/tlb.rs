@@ -13,34 +13,40 @@ use tock_registers::interfaces::{Readable, Writeable};
 use crate::address::{GRANULE_SHIFT, Ipa};
 use crate::arch::sysreg::{VTCR_EL2, VTTBR_EL2};
 use crate::arch::{barrier, tlbi};
+use crate::cpu::errata::repeats_invalidations;
 use crate::realm::stage2::Stage2;
 
 /// Invalidates the TLB entries for the one entry that maps `ipa`: a block, a page, or a table
 /// without mappings.
 pub fn invalidate_entry(stage2: &Stage2, ipa: Ipa) {
-    with_vmid(stage2, || {
+    let stage_2 = || {
         tlbi::ipas2e1is(ipa.get() >> GRANULE_SHIFT);
         // Stage 2 first, or a walk of stage 1 could combine with it again (Arm ARM D8.17.5).
         barrier::dsb_ish();
-        tlbi::vmalle1is();
-    });
+    };
+    with_vmid(stage2, stage_2, tlbi::vmalle1is);
 }
 
 /// Invalidates all TLB entries of the Realm.
 pub fn invalidate_realm(stage2: &Stage2) {
-    with_vmid(stage2, tlbi::vmalls12e1is);
+    with_vmid(stage2, || {}, tlbi::vmalls12e1is);
 }
 
-/// Runs `invalidate` with the Realm's VMID, between the barriers that it needs.
-fn with_vmid(stage2: &Stage2, invalidate: impl FnOnce()) {
+/// Runs `first` and the TLBI `last` with the Realm's VMID, between the barriers that they need.
+fn with_vmid(stage2: &Stage2, first: impl FnOnce(), last: impl Fn()) {
     let (vtcr, vttbr) = (VTCR_EL2.get(), VTTBR_EL2.get());
     VTCR_EL2.set(stage2.vtcr());
     VTTBR_EL2.set(stage2.vttbr());
     barrier::isb();
     // All walkers see the invalid descriptor before anything is invalidated.
     barrier::dsb_ishst();
-    invalidate();
+    first();
+    last();
     barrier::dsb_ish();
+    if repeats_invalidations() {
+        last();
+        barrier::dsb_ish();
+    }
     VTCR_EL2.set(vtcr);
     VTTBR_EL2.set(vttbr);
     barrier::isb();

@@ -17,7 +17,7 @@ use super::descriptor::{Descriptor, DescriptorFormat, LeafBits, PageBits, TRANSI
 use super::error::{Error, Extent};
 use super::level::Level;
 use super::maintenance::Maintenance;
-use super::regime::{El2And0, Regime};
+use super::regime::{El2And0, Invalidation, Regime};
 use super::space::{AddressSpace, tlbi_operand};
 use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, VirtAddr};
 use crate::arch::memory::{load_descriptor, store_descriptor};
@@ -152,10 +152,12 @@ impl<'a, R: Regime> TransientRange<'a, R> {
             store_descriptor(page.entry, TRANSIENT_UNMAPPED);
         }
         self.maintenance.complete_stores();
+        let mut last = Invalidation::Leaf(0);
         for page in group.iter() {
             page.invalidate();
+            last = page.invalidation();
         }
-        self.maintenance.complete_invalidations();
+        self.maintenance.complete_invalidations::<R>(last);
         self.maintenance.synchronize();
         Ok(())
     }
@@ -217,7 +219,7 @@ impl<R: Regime> TransientPage<'_, R> {
         store_descriptor(self.entry, TRANSIENT_UNMAPPED);
         self.maintenance.complete_stores();
         self.invalidate();
-        self.maintenance.complete_invalidations();
+        self.maintenance.complete_invalidations::<R>(self.invalidation());
         self.maintenance.synchronize();
         Ok(())
     }
@@ -252,7 +254,7 @@ impl<R: Regime> TransientPage<'_, R> {
         self.maintenance.complete_stores();
         self.invalidate();
         other.invalidate();
-        self.maintenance.complete_invalidations();
+        self.maintenance.complete_invalidations::<R>(other.invalidation());
         self.maintenance.synchronize();
         Ok(())
     }
@@ -275,6 +277,10 @@ impl<R: Regime> TransientPage<'_, R> {
     }
 
     fn invalidate(&self) {
-        self.maintenance.invalidate_leaf::<R>(self.operand);
+        self.maintenance.invalidate::<R>(self.invalidation());
+    }
+
+    fn invalidation(&self) -> Invalidation {
+        Invalidation::Leaf(self.operand)
     }
 }

@@ -96,7 +96,12 @@ fn check_case<R: Regime>(
     let mut builder = builder;
     let regions = add_all(&mut builder, setup, drafts)?;
     let runs = regions.runs();
-    let leaves = model::leaves(&runs, setup.space.format(), setup.space.address_bits());
+    let leaves = model::leaves(
+        &runs,
+        setup.space.format(),
+        setup.space.address_bits(),
+        setup.space.has_contiguous_hint(),
+    );
     let transient = regions.transient_pages();
     let units = leaves.iter().map(|&(first, size, _)| (first, size));
     let needed = 1 + model::tables(

@@ -11,13 +11,19 @@ use proptest::prelude::*;
 use rmm::xlat::{Lifetime, Maintenance};
 
 fn op() -> impl Strategy<Value = Op> {
+    let rarely = || prop::bool::weighted(0.1);
+    let attributes = region_strategy::attributes;
     prop_oneof![
         4 => region_strategy::region().prop_map(Op::Add),
-        3 => (any::<u8>(), prop::bool::weighted(0.1)).prop_map(|(which, wrong)| Op::Remove(which, wrong)),
-        4 => (any::<u8>(), any::<u64>(), any::<u64>(), region_strategy::attributes(), prop::bool::weighted(0.1))
-            .prop_map(|(which, from, pages, attributes, new)| Op::Change { which, from, pages, attributes, new }),
-        3 => (any::<u16>(), 1u8..5, any::<u64>(), region_strategy::attributes())
-            .prop_map(|(page, count, pa, attributes)| Op::Map { page, count, pa, attributes }),
+        3 => (any::<u8>(), rarely()).prop_map(|(which, wrong)| Op::Remove(which, wrong)),
+        4 => (any::<u8>(), any::<u64>(), any::<u64>(), attributes(), rarely()).prop_map(
+            |(which, from, pages, attributes, new)| Op::Change {
+                which, from, pages, attributes, new,
+            }
+        ),
+        3 => (any::<u16>(), 1u8..5, any::<u64>(), attributes()).prop_map(
+            |(page, count, pa, attributes)| Op::Map { page, count, pa, attributes }
+        ),
         2 => (any::<u16>(), 1u8..5).prop_map(|(page, count)| Op::Unmap { page, count }),
     ]
 }
@@ -35,12 +41,16 @@ fn every_step_of_a_sequence_is_right_for_every_walker() {
         1 => Just(Maintenance::None),
         3 => Just(Maintenance::Local),
         3 => Just(Maintenance::InnerShareable),
+        1 => Just(Maintenance::InnerShareableTwice),
     ];
     let ops = prop::collection::vec(op(), 1..20);
+    let cases = (region_strategy::setup(TABLES as u64), drafts, maintenance, ops);
     let (total, succeeded) = (Cell::new(0), Cell::new(0));
     kit::xlat::runner(4000)
-        .run(&(region_strategy::setup(TABLES as u64), drafts, maintenance, ops), |(setup, drafts, maintenance, ops)| {
-            let done = with_regime!(setup.regime, R => check_case::<R>(&setup, &drafts, maintenance, &ops))?;
+        .run(&cases, |(setup, drafts, maintenance, ops)| {
+            let done = with_regime!(setup.regime, R => {
+                check_case::<R>(&setup, &drafts, maintenance, &ops)
+            })?;
             total.set(total.get() + ops.len());
             succeeded.set(succeeded.get() + done);
             Ok(())

@@ -120,6 +120,10 @@ pub struct TlbMachine {
     cpus: Vec<CpuTlb>,
     old: Mapped,
     new: Mapped,
+    /// CPUs are concerned by CVE-2025-10263: the last TLBI and its DSB must be done twice.
+    pub completes_early: bool,
+    last_tlbi: Option<Event>,
+    unrepeated: Option<Event>,
     /// What went wrong, the first thing only.
     pub fault: Option<String>,
 }
@@ -152,6 +156,9 @@ impl TlbMachine {
             cpus: (0..cpus).map(|_| empty()).collect(),
             old: mapped.clone(),
             new: mapped,
+            completes_early: false,
+            last_tlbi: None,
+            unrepeated: None,
             fault: None,
         };
         let root = machine.table_at(config.root());
@@ -197,7 +204,12 @@ impl TlbMachine {
                 }
                 self.memory[table] = [0; 512];
             }
-            Event::Instruction(text, operand) => self.execute(text, operand),
+            Event::Instruction(text, operand) => {
+                if text.starts_with("tlbi") {
+                    self.last_tlbi = Some(event.clone());
+                }
+                self.execute(text, operand);
+            }
             ref other => self.wrong(format!("{other:?} is no business of a context")),
         }
     }
@@ -296,10 +308,16 @@ impl TlbMachine {
             ["dsb", kind] => {
                 let everywhere = kind.starts_with("ish") || kind == "sy";
                 let stores_only = kind.ends_with("st");
+                if !stores_only && let Some(last) = self.last_tlbi.take() {
+                    let repeated = self.unrepeated.as_ref() == Some(&last);
+                    self.unrepeated = (!repeated).then_some(last);
+                }
+                let completes =
+                    !stores_only && !(self.completes_early && self.unrepeated.is_some());
                 let reached = if everywhere { self.cpus.len() } else { 1 };
                 for cpu in &mut self.cpus[..reached] {
                     cpu.unseen.clear();
-                    if !stores_only {
+                    if completes {
                         cpu.fetched.append(&mut cpu.dropping);
                         cpu.dropping_tables.clear();
                     }
@@ -404,6 +422,9 @@ impl TlbMachine {
             if needs_isb {
                 self.wrong(format!("CPU {cpu} may be running instructions from before the change"));
             }
+        }
+        if let Some(last) = self.unrepeated.take().filter(|_| self.completes_early) {
+            self.wrong(format!("{last:x?} may have completed early, and was not repeated"));
         }
         let tables: BTreeSet<_> = self.reachable().into_iter().collect();
         for cpu in 0..self.cpus.len() {

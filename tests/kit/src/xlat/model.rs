@@ -131,6 +131,7 @@ pub fn leaves(
     runs: &[MappedRun],
     format: DescriptorFormat,
     address_bits: u32,
+    with_hint: bool,
 ) -> Vec<(u64, u64, bool)> {
     let sizes: &[u64] = match format {
         DescriptorFormat::Bits48 => &[1 << 30, 1 << 21, 1 << 12],
@@ -151,7 +152,8 @@ pub fn leaves(
             let size = *sizes.iter().find(|&&size| fits(size)).expect("a page always fits");
             let group = 16 * size;
             let start = first / group * group;
-            let hint = size < 1 << 39
+            let hint = with_hint
+                && size < 1 << 39
                 && group <= run.cap
                 && start >= run.first
                 && run.last - start >= group - 1

@@ -92,7 +92,9 @@ impl SetupDraft {
             [usize::from(self.walks % 3)];
         let asid = if regime.has_el0() { self.asid } else { 0 };
         let pool = self.pool % ((1 << pa_bits) / PAGE - tables) * PAGE;
-        Setup { regime, space: space.with_asid(asid).with_walks(walks), pa_bits, pool }
+        let space = space.with_asid(asid).with_walks(walks);
+        let space = if self.walks < 192 { space } else { space.without_contiguous_hint() };
+        Setup { regime, space, pa_bits, pool }
     }
 }
 

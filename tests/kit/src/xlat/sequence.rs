@@ -281,7 +281,7 @@ impl<R: Regime> Case<'_, '_, R> {
                 errors.push(is!(Error::OutOfRegions(_)));
             }
             let bits = self.setup.space.address_bits();
-            let leaves = model::leaves(&new.runs(), self.setup.space.format(), bits);
+            let leaves = model::leaves(&new.runs(), self.setup.space.format(), bits, true);
             let pages = new.transient_pages().into_iter().map(|first| (first, PAGE));
             let needed = model::tables(
                 leaves.iter().map(|&(first, size, _)| (first, size)).chain(pages),
@@ -416,7 +416,8 @@ impl<R: Regime> Case<'_, '_, R> {
         let mut at: Option<(u64, u64, walker::Output)> = None;
         for walked in machine.leaves() {
             let (mut first, end) = (walked.first, walked.first + walked.size);
-            let Some((mut output, _)) = walked.leaf else { continue };
+            let Some((mut output, joined)) = walked.leaf else { continue };
+            prop_assert!(!joined || self.setup.space.has_contiguous_hint(), "{:x?}", walked);
             while first < end {
                 let run = match at.take().or_else(|| mapped.next()) {
                     Some(run) => run,
@@ -450,7 +451,7 @@ impl<R: Regime> Case<'_, '_, R> {
         prop_assert!(machine.no_table_is_empty(), "an empty table is kept");
         if !self.changed {
             let bits = self.setup.space.address_bits();
-            let leaves = model::leaves(&self.model.runs, self.setup.space.format(), bits);
+            let leaves = model::leaves(&self.model.runs, self.setup.space.format(), bits, true);
             let pages = self.model.regions.transient_pages().into_iter().map(|first| (first, PAGE));
             let units = leaves.iter().map(|&(first, size, _)| (first, size)).chain(pages);
             prop_assert_eq!(
@@ -499,7 +500,7 @@ pub fn check_case<R: Regime>(
     let cpus = match maintenance {
         Maintenance::None => 0,
         Maintenance::Local => 1,
-        Maintenance::InnerShareable => 2,
+        Maintenance::InnerShareable | Maintenance::InnerShareableTwice => 2,
     };
     let machine = Rc::new(RefCell::new(TlbMachine::new(
         setup.walk(region_strategy::ttbr(&context)),
@@ -509,6 +510,7 @@ pub fn check_case<R: Regime>(
         cpus,
         model.mapped(setup),
     )));
+    machine.borrow_mut().completes_early = maintenance == Maintenance::InnerShareableTwice;
     let watching = Rc::clone(&machine);
     observe(Some(Box::new(move |event| watching.borrow_mut().event(event))));
     let mut case = Case { setup: *setup, context: &mut context, machine, model, changed: false };

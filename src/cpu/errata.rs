@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Errata of CPUs that the RMM works around while it runs, by MIDR_EL1.
+//!
+//! `docs/security/errata.md` lists every erratum that concerns a firmware of this kind.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use tock_registers::interfaces::Readable;
+
+use crate::arch::barrier::dsb_ish;
+use crate::arch::sysreg::el1::MIDR_EL1;
+
+/// Implementer, architecture and part number in MIDR_EL1: all but variant and revision.
+const PART: u64 = 0xff0f_fff0;
+
+/// The parts that CVE-2025-10263 concerns. Every revision counts as concerned.
+const TLBI_COMPLETES_EARLY: [u64; 21] = [
+    0x410f_d0b0, // Cortex-A76
+    0x410f_d0c0, // Neoverse N1
+    0x410f_d0d0, // Cortex-A77
+    0x410f_d0e0, // Cortex-A76AE
+    0x410f_d400, // Neoverse V1
+    0x410f_d410, // Cortex-A78
+    0x410f_d420, // Cortex-A78AE
+    0x410f_d440, // Cortex-X1
+    0x410f_d470, // Cortex-A710
+    0x410f_d480, // Cortex-X2
+    0x410f_d490, // Neoverse N2
+    0x410f_d4b0, // Cortex-A78C
+    0x410f_d4c0, // Cortex-X1C
+    0x410f_d4e0, // Cortex-X3
+    0x410f_d4f0, // Neoverse V2
+    0x410f_d820, // Cortex-X4
+    0x410f_d830, // Neoverse V3AE
+    0x410f_d840, // Neoverse V3
+    0x410f_d850, // Cortex-X925
+    0x410f_d8c0, // C1-Ultra
+    0x410f_d900, // C1-Premium
+];
+
+/// Whether shared TLB invalidations are repeated: a build option, the environment variable
+/// `RMM_REPEAT_TLBI`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repetition {
+    /// From when on a CPU has booted that needs it.
+    Auto,
+    /// Always.
+    Always,
+    /// Never: for machines whose CPUs have the erratum fixed.
+    Never,
+}
+
+const REPETITION: Repetition = match option_env!("RMM_REPEAT_TLBI") {
+    None => Repetition::Auto,
+    Some(word) => match word.as_bytes() {
+        b"auto" => Repetition::Auto,
+        b"always" => Repetition::Always,
+        b"never" => Repetition::Never,
+        _ => panic!("RMM_REPEAT_TLBI is auto, always or never"),
+    },
+};
+
+/// Whether a CPU has booted that CVE-2025-10263 concerns.
+static CONCERNED: AtomicBool = AtomicBool::new(false);
+
+/// Notes the errata of the running CPU. Each CPU does so in its boot, before it runs a Realm.
+pub fn note_this_cpu() {
+    if has_early_tlbi_completion(MIDR_EL1.get()) {
+        CONCERNED.store(true, Ordering::Relaxed);
+        // Before this CPU translates an address for a Realm: an invalidation that misses the store
+        // above is then complete before the translation that it would have to wait for.
+        dsb_ish();
+    }
+}
+
+/// Whether CVE-2025-10263 concerns the CPU with this MIDR_EL1.
+fn has_early_tlbi_completion(midr: u64) -> bool {
+    TLBI_COMPLETES_EARLY.contains(&(midr & PART))
+}
+
+/// Whether the last TLBI for other CPUs, and its DSB, are to be done a second time.
+///
+/// Ask after the first DSB: the barrier in [`note_this_cpu`] is the other half.
+pub fn repeats_invalidations() -> bool {
+    match REPETITION {
+        Repetition::Auto => CONCERNED.load(Ordering::Relaxed),
+        Repetition::Always => true,
+        Repetition::Never => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_concerned_in_every_variant_and_revision_and_its_neighbors_are_not() {
+        // Neoverse V3 r0p0 and r0p1, C1-Premium r1p0.
+        for midr in [0x410f_d840, 0x410f_d841, 0x411f_d900] {
+            assert!(has_early_tlbi_completion(midr), "{midr:#x}");
+        }
+        // QEMU's max, Neoverse E1 and N3, Cortex-A720, and the number of V3 by another implementer.
+        for midr in [0x000f_0510, 0x410f_d4a0, 0x410f_d8e0, 0x410f_d810, 0x480f_d840] {
+            assert!(!has_early_tlbi_completion(midr), "{midr:#x}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Errata of CPUs that are worked around from when on a CPU with them has booted. That lasts as
+//! long as the program, so it has a program of its own, and one test.
+
+use kit::stage2::host::{Host, LOW};
+use kit::stage2::model::{SUCCESS, size};
+use rmm::cpu::errata::{note_this_cpu, repeats_invalidations};
+use rmm::host::{Event, preset_register, record};
+use rmm::rmi::function;
+
+const RD: u64 = LOW.0 + 0x10_0000;
+const ROOT: u64 = RD + 0x1_0000;
+const UNPROTECTED: u64 = 1 << 39;
+
+fn realm() -> Host {
+    let mut host = Host::boot();
+    for address in (RD..RD + 0x2_0000).step_by(0x1000) {
+        host.delegate(address);
+    }
+    host.create_realm(RD, ROOT, (40, 1, false), 0x12ab);
+    for level in [2, 3] {
+        let table = RD + 0x1000 * level;
+        assert_eq!(host.call(function::RTT_CREATE, [RD, table, UNPROTECTED, level, 0]), SUCCESS);
+    }
+    host
+}
+
+/// The invalidations of stage 2 that a call does, and the DSBs after the first.
+fn invalidations(host: &mut Host, function: u32, arguments: &[u64]) -> Vec<&'static str> {
+    let ([status, ..], events) = record(|| host.raw_call(function, arguments));
+    assert_eq!(status, SUCCESS);
+    let texts = events.into_iter().filter_map(|event| match event {
+        Event::Instruction(text, _) => Some(text),
+        _ => None,
+    });
+    texts
+        .skip_while(|text| !text.starts_with("tlbi"))
+        .filter(|text| text.ends_with("1is") || *text == "dsb ish")
+        .collect()
+}
+
+/// What the host does when it maps and unmaps a page, and when it folds a table of a block.
+fn unmap_and_fold(host: &mut Host) -> [Vec<&'static str>; 2] {
+    let (page, block) = (UNPROTECTED + 0x5000, UNPROTECTED + size(2));
+    let map = [RD, page, 3, 0x4000_00d8];
+    assert_eq!(host.raw_call(function::RTT_MAP_UNPROTECTED, &map)[0], SUCCESS);
+    let unmapped = invalidations(host, function::RTT_UNMAP_UNPROTECTED, &map[..3]);
+    let map = [RD, block, 2, 0x4000_00d8];
+    assert_eq!(host.raw_call(function::RTT_MAP_UNPROTECTED, &map)[0], SUCCESS);
+    let table = [RD, RD + 0x9000, block, 3];
+    assert_eq!(host.raw_call(function::RTT_CREATE, &table)[0], SUCCESS);
+    let folded = invalidations(host, function::RTT_FOLD, &[RD, block, 3]);
+    assert_eq!(host.raw_call(function::RTT_UNMAP_UNPROTECTED, &map[..3])[0], SUCCESS);
+    [unmapped, folded]
+}
+
+#[test]
+fn from_the_boot_of_a_concerned_cpu_on_the_last_invalidation_of_stage_2_is_done_twice() {
+    const ONE: [&str; 4] = ["tlbi ipas2e1is", "dsb ish", "tlbi vmalle1is", "dsb ish"];
+    const ALL: [&str; 2] = ["tlbi vmalls12e1is", "dsb ish"];
+    let mut host = realm();
+    // QEMU's model of no CPU in particular.
+    preset_register("MIDR_EL1", 0x000f_0510);
+    let ((), events) = record(note_this_cpu);
+    assert_eq!((events, repeats_invalidations()), (vec![], false));
+    assert_eq!(unmap_and_fold(&mut host), [ONE.to_vec(), ALL.to_vec()]);
+
+    // A Neoverse V3 comes online.
+    preset_register("MIDR_EL1", 0x410f_d841);
+    let ((), events) = record(note_this_cpu);
+    assert_eq!(events, [Event::Instruction("dsb ish", None)], "complete before a Realm runs there");
+    let twice = [[&ONE[..], &ONE[2..]].concat(), [&ALL[..], &ALL[..]].concat()];
+    assert_eq!(unmap_and_fold(&mut host), twice);
+
+    // It stays so, whichever CPU comes next.
+    preset_register("MIDR_EL1", 0x000f_0510);
+    note_this_cpu();
+    assert_eq!(unmap_and_fold(&mut host), twice);
+}

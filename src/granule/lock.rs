@@ -67,6 +67,12 @@ impl StateAndCount {
         Self((self.0 & STATE) | (other.0 & COUNT))
     }
 
+    /// Whether the state has number `state`, with at most `limit` references.
+    pub(super) const fn is(self, state: u8, limit: u16) -> bool {
+        // One comparison: the count is below the state in the word.
+        self.0.wrapping_sub(Self::unreferenced(state).0) <= limit
+    }
+
     /// The number of references.
     pub(super) const fn count(self) -> u16 {
         self.0 & COUNT

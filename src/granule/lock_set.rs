@@ -58,21 +58,21 @@ impl<'a> GranuleTable<'a> {
         }
     }
 
-    /// Locks all of `granules`, given in any order, as [`lock`](Self::lock) does one.
+    /// Locks all of `granules`, given in any order, into `set`, as [`lock`](Self::lock) does one.
+    /// Sorts them: those that are in order already cost nothing more.
     ///
     /// # Errors
     ///
-    /// Those of [`lock`](Self::lock), [`LockError::SameGranule`], and [`LockError::TooMany`] for
-    /// more than [`MAX_SET`]. Then none is locked.
-    #[inline(always)]
+    /// Those of [`lock`](Self::lock), [`LockError::SameGranule`], and [`LockError::TooMany`] if
+    /// `set` has no room for them. Then `set` is empty.
     pub fn lock_set<S: Lockable>(
         &self,
         cpu: CpuIndex,
-        granules: &[GranuleAddress],
-    ) -> Result<LockedSet<'a, S>, LockError> {
-        let mut set = LockedSet::new();
-        self.lock_between(cpu, granules, None, None, &mut set)?;
-        if set.len() == granules.len() { Ok(set) } else { Err(LockError::SameGranule) }
+        granules: &mut [GranuleAddress],
+        set: &mut LockedSet<'a, S>,
+    ) -> Result<(), LockError> {
+        sort(granules)?;
+        self.add_to_set(cpu, granules, set)
     }
 
     /// As [`lock_set`](Self::lock_set), and locks `other`, which is in another state, at its place
@@ -80,40 +80,55 @@ impl<'a> GranuleTable<'a> {
     ///
     /// # Errors
     ///
-    /// As [`lock_set`](Self::lock_set). Then none is locked.
+    /// As [`lock_set`](Self::lock_set). Then `other` is not locked.
     pub fn lock_set_with<S: Lockable, O: Lockable>(
         &self,
         cpu: CpuIndex,
-        granules: &[GranuleAddress],
+        granules: &mut [GranuleAddress],
         other: GranuleAddress,
-    ) -> Result<(LockedSet<'a, S>, LockedGranule<'a, O>), LockError> {
-        let mut set = LockedSet::new();
-        self.lock_between(cpu, granules, None, Some(other), &mut set)?;
-        let locked = self.lock(cpu, other)?;
-        self.lock_between(cpu, granules, Some(other), None, &mut set)?;
-        // One that is `other` is in neither part.
-        if set.len() == granules.len() { Ok((set, locked)) } else { Err(LockError::SameGranule) }
+        set: &mut LockedSet<'a, S>,
+    ) -> Result<LockedGranule<'a, O>, LockError> {
+        sort(granules)?;
+        let (below, above) = granules.split_at(granules.partition_point(|one| *one < other));
+        if above.first() == Some(&other) {
+            return Err(LockError::SameGranule);
+        }
+        self.add_to_set(cpu, below, set)?;
+        let locked = self.lock(cpu, other).inspect_err(|_| set.clear())?;
+        self.add_to_set(cpu, above, set)?;
+        Ok(locked)
     }
 
-    /// Adds those of `granules` above `low` and below `high`, each once, to `set`.
-    fn lock_between<S: Lockable>(
+    /// Locks `granules`, in their order, into `set`, or empties it.
+    fn add_to_set<S: Lockable>(
         &self,
         cpu: CpuIndex,
         granules: &[GranuleAddress],
-        low: Option<GranuleAddress>,
-        high: Option<GranuleAddress>,
         set: &mut LockedSet<'a, S>,
     ) -> Result<(), LockError> {
-        if granules.len() > MAX_SET {
-            return Err(LockError::TooMany);
-        }
-        let is_below = |granule: GranuleAddress| high.is_none_or(|high| granule < high);
-        let mut last = low;
-        let next = |last| granules.iter().copied().filter(|next| Some(*next) > last).min();
-        while let Some(granule) = next(last).filter(|next| is_below(*next)) {
-            set.try_push(self.lock(cpu, granule)?).map_err(|_| LockError::TooMany)?;
-            last = Some(granule);
-        }
-        Ok(())
+        let mut lock = |granule: &GranuleAddress| {
+            set.try_push(self.lock(cpu, *granule)?).map_err(|_| LockError::TooMany)
+        };
+        let locked = granules.iter().try_for_each(&mut lock);
+        locked.inspect_err(|_| set.clear())
     }
+}
+
+/// Puts granules into ascending order.
+///
+/// # Errors
+///
+/// [`LockError::SameGranule`], [`LockError::TooMany`].
+fn sort(granules: &mut [GranuleAddress]) -> Result<(), LockError> {
+    if granules.len() > MAX_SET {
+        return Err(LockError::TooMany);
+    }
+    // Hosts name what they allocated in a row: in order.
+    if !granules.is_sorted_by(|one, next| one < next) {
+        granules.sort_unstable();
+        if !granules.is_sorted_by(|one, next| one < next) {
+            return Err(LockError::SameGranule);
+        }
+    }
+    Ok(())
 }

@@ -192,12 +192,14 @@ impl<'a> GranuleTable<'a> {
     /// The entry of the granule at `address`.
     #[inline]
     fn find(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
+        let begins_below = |bank: &Bank<'_>| bank.base <= address.get().get();
         let mut banks = self.banks.as_slice();
-        while banks.len() > 1 {
+        // Most machines have a few, which one after the other finds sooner than halves.
+        while banks.len() > 4 {
             let (below, above) = banks.split_at(banks.len() / 2);
-            banks = if above.first()?.base <= address.get().get() { above } else { below };
+            banks = if above.first().is_some_and(begins_below) { above } else { below };
         }
-        banks.first()?.entry(address)
+        banks.iter().rfind(|bank| begins_below(bank))?.entry(address)
     }
 
     /// The state of the granule at `address` at some moment of the call. It may have changed since.
@@ -249,16 +251,13 @@ impl<'a> GranuleTable<'a> {
         let held = entry.lock(self.waiters, cpu);
         #[cfg(feature = "self-test")]
         super::deliberate_death::taken(cpu, self.waiters);
-        let refusal = if held.state() != S::STATE as u16 {
-            LockError::WrongState
-        } else if held.count() > S::MAX_REFERENCES {
-            LockError::InUse
-        } else {
+        if held.is(S::STATE as u8, S::MAX_REFERENCES) {
             return Ok(LockedGranule::new(entry, self.waiters, cpu, address, held));
-        };
+        }
         entry.unlock(self.waiters, cpu, held, held);
         lock_order::released(cpu.get(), table, granule);
-        Err(refusal)
+        let is_in_state = held.state() == S::STATE as u16;
+        Err(if is_in_state { LockError::InUse } else { LockError::WrongState })
     }
 
     /// Whether a CPU has died: see [`Waiters::abandon`].

@@ -51,11 +51,11 @@
 use core::marker::PhantomData;
 
 use super::auxiliary::AUXILIARY;
-use super::page::MappedPage;
+use super::page::{MappedPage, Slot};
 use crate::address::{GRANULE_SIZE, native};
 use crate::arch::atomic::AtomicU64;
 use crate::arch::window::{Aborted, Window};
-use crate::granule::state::{Delegated, GranuleState, Mappable, Rec, Untyped};
+use crate::granule::state::{Delegated, GranuleState, Lockable, Mappable, Rec, Untyped, Unused};
 use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};
 
 /// 64-bit words of a granule.
@@ -133,6 +133,40 @@ impl<'m, S: Mappable> Mapping<'m, S> {
     }
 }
 
+/// A locked granule, mapped together with the lock: unmapped before it is unlocked.
+#[derive(Debug)]
+#[must_use = "dropping the mapping unmaps and unlocks the granule"]
+pub struct LockedMapping<'m, 'g, S: Mappable> {
+    page: MappedPage<'m>,
+    granule: LockedGranule<'g, S>,
+}
+
+impl<'m, 'g, S: Mappable> LockedMapping<'m, 'g, S> {
+    /// Maps `granule` through `slot`.
+    #[inline]
+    pub fn new(slot: &'m mut Slot, granule: LockedGranule<'g, S>) -> Self {
+        Self { page: MappedPage::new(slot, granule.address()), granule }
+    }
+
+    /// Maps another granule in its place, then unlocks the one that was mapped.
+    #[inline]
+    pub fn replace(&mut self, granule: LockedGranule<'g, S>) {
+        self.page.replace(granule.address());
+        self.granule = granule;
+    }
+
+    /// The granule.
+    pub fn granule(&self) -> &LockedGranule<'g, S> {
+        &self.granule
+    }
+
+    /// The content.
+    pub fn get<T: Content<State = S::ContentState>>(&self) -> &T {
+        // SAFETY: as for `Mapping::get`; the granule is locked for as long as `self` lives.
+        unsafe { content(self.page.window()) }
+    }
+}
+
 impl Mapping<'_, Delegated> {
     /// Zeroes the granule; complete after a DSB.
     ///
@@ -142,6 +176,19 @@ impl Mapping<'_, Delegated> {
     pub(super) fn zero(&mut self) -> Result<(), Aborted> {
         // SAFETY: a Delegated granule is not in use, and it is locked.
         unsafe { self.page.window().zero() }
+    }
+}
+
+impl<S: Lockable> Mapping<'_, Unused<S>>
+where
+    Unused<S>: Mappable,
+{
+    /// Zeroes a granule that goes out of use, so that its content does not wait for the next use.
+    pub fn erase(&mut self) {
+        // SAFETY: it is locked and nobody refers to it. Zero is a value of any `Content`.
+        let erased = unsafe { self.page.window().zero() };
+        // Memory that does not answer holds nothing.
+        let _ = erased;
     }
 }
 

@@ -18,7 +18,9 @@ mod work;
 pub use auxiliary::{
     AUXILIARY, AuxiliaryContent, AuxiliaryOf, AuxiliaryPart, AuxiliarySlots, RunningAuxiliary,
 };
-pub use mapping::{Content, GRANULE_WORDS, Mapping, RunningContent, RunningRec, SharedMapping};
+pub use mapping::{
+    Content, GRANULE_WORDS, LockedMapping, Mapping, RunningContent, RunningRec, SharedMapping,
+};
 pub use ns_access::{NsAccessError, NsMapping, NsSlot, words_of};
 pub use page::Slot;
 pub use run_mapping::RunMapping;

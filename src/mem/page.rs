@@ -26,7 +26,7 @@ impl Slot {
 /// A page that is mapped to a granule until this is dropped.
 #[derive(Debug)]
 pub(super) struct MappedPage<'m> {
-    page: &'m TransientPage<'static, El2And0>,
+    slot: &'m Slot,
     granule: GranuleAddress,
 }
 
@@ -39,7 +39,18 @@ impl<'m> MappedPage<'m> {
         if slot.page.map(granule.get(), slot.template).is_err() {
             panic!("a slot is in use, or cannot show its granule");
         }
-        Self { page: &slot.page, granule }
+        Self { slot, granule }
+    }
+
+    /// Maps another granule in its place, with one ISB less than unmapping and mapping. The caller
+    /// proves that it may.
+    #[inline]
+    pub(super) fn replace(&mut self, granule: GranuleAddress) {
+        // As in `new`.
+        if self.slot.page.remap(granule.get(), self.slot.template).is_err() {
+            panic!("a slot is not mapped, or cannot show its granule");
+        }
+        self.granule = granule;
     }
 
     /// Maps two granules with the barriers of one.
@@ -51,28 +62,28 @@ impl<'m> MappedPage<'m> {
         if slot.page.map_with(to, &other_slot.page, other_to).is_err() {
             panic!("a slot of a pair is in use, or cannot show its granule");
         }
-        [Self { page: &slot.page, granule }, Self { page: &other_slot.page, granule: other }]
+        [Self { slot, granule }, Self { slot: other_slot, granule: other }]
     }
 
     /// Unmaps this page and another, with the barriers of one. Neither may be dropped after it.
     pub(super) fn unmap_with(&self, other: &Self) {
-        if self.page.unmap_with(other.page).is_err() {
+        if self.slot.page.unmap_with(&other.slot.page).is_err() {
             panic!("a slot of a pair was unmapped already");
         }
     }
 
     pub(super) fn address(&self) -> VirtAddr {
-        self.page.address()
+        self.slot.page.address()
     }
 
     pub(super) fn window(&self) -> Window {
-        Window::new(self.page.address(), self.granule.get())
+        Window::new(self.address(), self.granule.get())
     }
 }
 
 impl Drop for MappedPage<'_> {
     fn drop(&mut self) {
-        if self.page.unmap().is_err() {
+        if self.slot.page.unmap().is_err() {
             panic!("a slot was unmapped already");
         }
     }

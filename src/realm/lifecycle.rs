@@ -12,7 +12,9 @@ use super::rd::{RealmDescriptor, RealmState};
 use super::stage2::{MAX_ROOT_TABLES, Stage2, forget_instructions, invalidate_realm};
 use super::vmid::VmidTable;
 use crate::granule::state::{Delegated, Rd, Rtt, Unused};
-use crate::granule::{GranuleAddress, GranuleTable, LockedGranule, MAX_SET, wipe_set};
+use crate::granule::{
+    GranuleAddress, GranuleTable, LockError, LockedGranule, LockedSet, MAX_SET, wipe_set,
+};
 use crate::percpu::Cpu;
 
 // An RD and its root tables are locked as one set.
@@ -39,8 +41,9 @@ pub fn create(
     mut parameters: RealmParameters,
 ) -> Result<(), RealmError> {
     let stage2 = &mut parameters.stage2;
-    let named: ArrayVec<_, MAX_SET> = core::iter::once(rd).chain(roots(stage2)).collect();
-    let mut locked = granules.lock_set::<Delegated>(cpu.index, &named)?;
+    let mut named: ArrayVec<_, MAX_SET> = core::iter::once(rd).chain(roots(stage2)).collect();
+    let mut locked: LockedSet<'_, Delegated> = LockedSet::new();
+    granules.lock_set(cpu.index, &mut named, &mut locked)?;
     let mut wiped = ArrayVec::new();
     wipe_set(&mut locked, &mut cpu.slots.delegated, &mut wiped)?;
     // Last, because it is the only check that has to be undone.
@@ -109,26 +112,30 @@ pub fn destroy(
     rd: GranuleAddress,
     may_go: impl FnOnce(RealmState) -> bool,
 ) -> Result<(), RealmError> {
-    let rd = granules.lock::<Rd>(cpu.index, rd)?;
-    let mapping = cpu.slots.rd.map(&rd);
-    let realm: &RealmDescriptor = mapping.get();
-    let (stage2, state) = (realm.stage2, realm.state());
-    drop(mapping);
+    let rd = granules.lock::<Unused<Rd>>(cpu.index, rd);
     // Its references are its RECs, those of a root table its live entries.
-    let rd = rd.into_unused().map_err(|_| RealmError::Live)?;
-    if !may_go(state) {
+    let rd = rd.map_err(|error| match error {
+        LockError::InUse => RealmError::Live,
+        error => RealmError::Granule(error),
+    })?;
+    let mut mapping = cpu.slots.rd.map(&rd);
+    let realm: &mut RealmDescriptor = mapping.get_mut();
+    if !may_go(realm.state()) {
         return Err(RealmError::State);
     }
-    let named: ArrayVec<_, MAX_SET> = roots(&stage2).collect();
-    let mut locked =
-        granules.lock_set::<Unused<Rtt>>(cpu.index, &named).map_err(|_| RealmError::Live)?;
+    let stage2 = realm.stage2;
+    let mut named: ArrayVec<_, MAX_SET> = roots(&stage2).collect();
+    let mut locked: LockedSet<'_, Unused<Rtt>> = LockedSet::new();
+    granules.lock_set(cpu.index, &mut named, &mut locked).map_err(|_| RealmError::Live)?;
+    // Measurements of a Realm do not wait for the next use of the granule.
+    mapping.erase();
+    drop(mapping);
     // TLBs may hold stage 1 of the Realm, which the next Realm with this VMID must not see.
     invalidate_realm(&stage2);
     for root in locked.drain(..) {
         drop(root.transition::<Delegated>());
     }
-    // Measurements of a Realm do not wait for the next use of the granule.
-    drop(rd.transition::<Delegated>().wipe(&mut cpu.slots.delegated));
+    drop(rd.transition::<Delegated>());
     vmids.give_back(stage2.vmid);
     Ok(())
 }

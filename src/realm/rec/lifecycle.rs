@@ -10,7 +10,9 @@ use super::parameters::HostRecParameters;
 use super::{Mpidr, Rec, RecIdentity};
 use crate::abi::rmi_v1::MAX_REC_AUX;
 use crate::granule::state::{self, Delegated, Partial, Rd, RecAux, Unused, Wiped};
-use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule, MAX_SET, wipe_set};
+use crate::granule::{
+    GranuleAddress, GranuleTable, LockError, LockedGranule, LockedSet, MAX_SET, wipe_set,
+};
 use crate::mem::{AUXILIARY, Slot};
 use crate::percpu::Cpu;
 use crate::realm::RealmError;
@@ -33,8 +35,9 @@ pub fn create(
     parameters: &HostRecParameters,
 ) -> Result<(), RealmError> {
     let auxiliary = parameters.auxiliary().map_err(|_| RealmError::Rec)?;
-    let named: ArrayVec<_, MAX_SET> = core::iter::once(rec).chain(auxiliary.clone()).collect();
-    let (mut locked, rd) = granules.lock_set_with::<Delegated, Rd>(cpu.index, &named, rd)?;
+    let mut named: ArrayVec<_, MAX_SET> = core::iter::once(rec).chain(auxiliary.clone()).collect();
+    let mut locked: LockedSet<'_, Delegated> = LockedSet::new();
+    let rd = granules.lock_set_with::<_, Rd>(cpu.index, &mut named, rd, &mut locked)?;
     let mut mapping = cpu.slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
     let mpidr = next_rec(realm, parameters)?;
@@ -180,8 +183,9 @@ pub fn destroy(
     cpu: &mut Cpu,
     rec: GranuleAddress,
 ) -> Result<(), RealmError> {
-    let (rec, RecIdentity { realm, auxiliary, .. }) = lock_idle(granules, cpu, rec)?;
-    let mut locked = granules.lock_set::<RecAux>(cpu.index, &auxiliary)?;
+    let (rec, RecIdentity { realm, mut auxiliary, .. }) = lock_idle(granules, cpu, rec)?;
+    let mut locked: LockedSet<'_, RecAux> = LockedSet::new();
+    granules.lock_set(cpu.index, &mut auxiliary, &mut locked)?;
     // Registers and tokens of a Realm do not wait for the next use of a granule.
     for granule in locked.drain(..) {
         drop(granule.transition::<Delegated>().wipe(&mut cpu.slots.delegated));
@@ -226,15 +230,17 @@ pub fn retire(
     cpu: &mut Cpu,
     rec: GranuleAddress,
 ) -> Result<Retired, RealmError> {
-    let (locked, RecIdentity { realm, auxiliary, .. }) = lock_idle(granules, cpu, rec)?;
+    let (own, RecIdentity { realm, mut auxiliary, .. }) = lock_idle(granules, cpu, rec)?;
     let mut retired = Retired { partial: None, auxiliary: ArrayVec::new() };
-    for granule in granules.lock_set::<RecAux>(cpu.index, &auxiliary)? {
+    let mut locked: LockedSet<'_, RecAux> = LockedSet::new();
+    granules.lock_set(cpu.index, &mut auxiliary, &mut locked)?;
+    for granule in locked.drain(..) {
         if let Ok(wiped) = granule.transition::<Delegated>().wipe(&mut cpu.slots.delegated) {
             retired.auxiliary.push(wiped.address());
             drop(wiped.transition::<RecAux>());
         }
     }
-    if let Ok(wiped) = locked.transition::<Delegated>().wipe(&mut cpu.slots.delegated) {
+    if let Ok(wiped) = own.transition::<Delegated>().wipe(&mut cpu.slots.delegated) {
         retired.partial = Some(rec);
         drop(wiped.transition::<Partial>());
     }

@@ -148,8 +148,10 @@ impl Entry {
                 Self::Assigned(ripas, address)
             };
         }
-        if level != Level::Three && raw & TABLE_OR_PAGE != 0 {
-            return Self::Table(GranuleAddress::containing(address));
+        if level != Level::Three
+            && let Some(table) = table_address(raw, format)
+        {
+            return Self::Table(table);
         }
         if raw & NON_SECURE != 0 {
             let attributes = raw & (MEMORY_ATTRIBUTES | READ_WRITE);
@@ -175,6 +177,13 @@ impl Entry {
     pub fn is_live(self) -> bool {
         !matches!(self, Self::Unassigned(_))
     }
+}
+
+/// The table that a descriptor leads to, in a table that is not at level 3.
+pub(super) fn table_address(raw: u64, format: DescriptorFormat) -> Option<GranuleAddress> {
+    const TABLE: u64 = VALID | TABLE_OR_PAGE;
+    let address = PhysAddr::new(decode_address(raw, format));
+    (raw & TABLE == TABLE).then(|| GranuleAddress::containing(address))
 }
 
 /// Whether any of several descriptors, or-ed together, is live.

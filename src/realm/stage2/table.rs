@@ -9,7 +9,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::entry::{self, Entry};
 use super::geometry::{EntryIndex, entries};
 use crate::address::Ipa;
-use crate::arch::memory::{load_descriptor, store_descriptor};
+use crate::arch::memory::{is_progression, load_descriptor, store_descriptor};
+use crate::granule::GranuleAddress;
 use crate::granule::state::Rtt;
 use crate::mem::Content;
 use crate::xlat::{DescriptorFormat, Level, TABLE_ENTRIES};
@@ -34,6 +35,11 @@ impl RttTable {
     /// The entry at `index` of a table at `level`.
     pub fn entry(&self, index: EntryIndex, level: Level, format: DescriptorFormat) -> Entry {
         Entry::decode(load_descriptor(&self.0[index.get()]), level, format)
+    }
+
+    /// The table that the entry at `index` of this table, not at level 3, leads to.
+    pub fn child(&self, index: EntryIndex, format: DescriptorFormat) -> Option<GranuleAddress> {
+        entry::table_address(load_descriptor(&self.0[index.get()]), format)
     }
 
     /// Stores the entry at `index` of a table at `level`. A barrier of the caller makes walkers see
@@ -68,8 +74,11 @@ impl RttTable {
 
     /// The entry that this table at `level` folds into, if it is homogeneous: addresses, if any,
     /// are contiguous from an aligned one.
-    pub fn folded(&self, level: Level, format: DescriptorFormat) -> Option<Entry> {
-        let first = Entry::decode(self.0[0].load(Ordering::Relaxed), level, format);
+    ///
+    /// Table walkers only read, and nobody else writes: the entries are read as plain words.
+    pub fn folded(&mut self, level: Level, format: DescriptorFormat) -> Option<Entry> {
+        let [first, ..] = &mut self.0;
+        let first = Entry::decode(*first.get_mut(), level, format);
         let block_size = level.coarser()?.entry_size();
         match first {
             Entry::Table(_) => return None,
@@ -77,21 +86,9 @@ impl RttTable {
             Entry::AssignedNs(mapping) if !mapping.output().is_aligned(block_size) => return None,
             _ => {}
         }
-        let step = step(first, level);
-        let mut raw = first.encode(level, format);
-        let (chunks, _) = self.0.as_chunks::<CHUNK>();
-        for chunk in chunks {
-            let mut differences = 0;
-            for entry in chunk {
-                differences |= entry.load(Ordering::Relaxed) ^ raw;
-                // As for unfolding.
-                raw = raw.wrapping_add(step);
-            }
-            if differences != 0 {
-                return None;
-            }
-        }
-        Some(first)
+        // As for unfolding, addresses never carry.
+        is_progression(&mut self.0, first.encode(level, format), step(first, level))
+            .then_some(first)
     }
 
     /// The first IPA, from `ipa` on, of a live entry of this table at `level`; or its end. The

@@ -99,6 +99,7 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::NoTable`], [`WalkError::NotHomogeneous`], [`WalkError::NoBlock`].
+    #[inline(always)]
     pub fn fold_table(
         self,
         slot: &mut Slot,
@@ -113,8 +114,8 @@ impl<'g> Walk<'_, 'g> {
             let Ok(table) = reached.lock::<Rtt>(address) else {
                 corrupt("a table has more references than entries");
             };
-            let mapping = table_slot.map(&table);
-            let folded = mapping.get::<RttTable>().folded(level, reached.stage2.format());
+            let mut mapping = table_slot.map(&table);
+            let folded = mapping.get_mut::<RttTable>().folded(level, reached.stage2.format());
             drop(mapping);
             let entry = folded.ok_or(WalkError::NotHomogeneous(level))?;
             if entry.is_live() && reached.level < COARSEST_BLOCK {

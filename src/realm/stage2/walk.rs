@@ -14,7 +14,7 @@ use crate::arch::barrier;
 use crate::cpu::CpuIndex;
 use crate::granule::state::{Lockable, Rtt};
 use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule};
-use crate::mem::Slot;
+use crate::mem::{LockedMapping, Slot};
 use crate::operation::{Operation, Step};
 use crate::realm::epoch;
 use crate::realm::stage2::Stage2;
@@ -70,34 +70,30 @@ impl<'w, 'g> Walk<'w, 'g> {
         level: Level,
         then: impl FnOnce(Reached<'_, 'g>) -> R,
     ) -> R {
-        let Self { granules, cpu, stage2, ipa, root: mut granule } = self;
+        let Self { granules, cpu, stage2, ipa, root } = self;
+        let format = stage2.format();
         let mut at = stage2.start_level;
-        loop {
-            let mapping = slot.map(&granule);
+        let mut mapping = LockedMapping::new(slot, root);
+        while at < level {
             let table: &RttTable = mapping.get();
-            let index = EntryIndex::of(ipa, at);
-            let entry = table.entry(index, at, stage2.format());
-            match (entry, at.finer()) {
-                (Entry::Table(child), Some(finer)) if at < level => {
-                    drop(mapping);
-                    granule = lock_table(granules, cpu, child);
-                    at = finer;
-                }
-                _ => {
-                    return then(Reached {
-                        granules,
-                        cpu,
-                        stage2: &stage2,
-                        ipa,
-                        granule: &granule,
-                        table,
-                        level: at,
-                        index,
-                        entry,
-                    });
-                }
-            }
+            let Some(finer) = at.finer() else { break };
+            let Some(child) = table.child(EntryIndex::of(ipa, at), format) else { break };
+            mapping.replace(lock_table(granules, cpu, child));
+            at = finer;
         }
+        let table: &RttTable = mapping.get();
+        let index = EntryIndex::of(ipa, at);
+        then(Reached {
+            granules,
+            cpu,
+            stage2: &stage2,
+            ipa,
+            granule: mapping.granule(),
+            table,
+            level: at,
+            index,
+            entry: table.entry(index, at, format),
+        })
     }
 
     /// The entry that a walk to `level` reaches, and its level (RMI_RTT_READ_ENTRY).

@@ -224,6 +224,24 @@ impl<R: Regime> TransientPage<'_, R> {
         Ok(())
     }
 
+    /// Maps it to another granule: unmaps it first, and needs one ISB less than unmapping and
+    /// mapping.
+    ///
+    /// # Errors
+    /// [`Error::Unmapped`], and as [`map`](Self::map). Then it is mapped as it was.
+    #[inline]
+    pub fn remap(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
+        self.check_mapped()?;
+        self.check_page(pa, template)?;
+        store_descriptor(self.entry, TRANSIENT_UNMAPPED);
+        self.maintenance.complete_stores();
+        self.invalidate();
+        self.maintenance.complete_invalidations();
+        store_descriptor(self.entry, template.page.at(pa));
+        self.maintenance.publish();
+        Ok(())
+    }
+
     /// Maps this page and another of its context, with the barriers of one.
     ///
     /// # Errors
@@ -263,6 +281,10 @@ impl<R: Regime> TransientPage<'_, R> {
         if self.is_mapped() {
             return Err(Error::AlreadyMapped(self.va));
         }
+        self.check_page(pa, template)
+    }
+
+    fn check_page(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         if !pa.is_aligned(GRANULE_SIZE) || pa > self.max_pa {
             return Err(Error::PageAddress(pa));
         }

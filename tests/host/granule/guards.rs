@@ -209,8 +209,9 @@ fn a_set_is_locked_in_ascending_order_whatever_the_order_of_naming() {
         let mut named: Vec<u64> = (0..32).map(|index| BASE + index * 0x1000).collect();
         random.shuffle(&mut named);
         named.truncate(count);
-        let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
-        let locked: LockedSet<'_, Ns> = table.lock_set(cpu(0), &addresses).expect("all are");
+        let mut addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
+        let mut locked: LockedSet<'_, Ns> = LockedSet::new();
+        table.lock_set(cpu(0), &mut addresses, &mut locked).expect("all are");
         named.sort_unstable();
         let found: Vec<_> = locked.iter().map(LockedGranule::address).collect();
         assert_eq!(found, named.iter().map(|address| at(*address)).collect::<Vec<_>>());
@@ -224,8 +225,11 @@ fn a_set_with_a_granule_twice_or_a_wrong_one_or_too_many_is_refused_and_left_unl
     let table = granules();
     delegate(&table, BASE + 0x3000);
     let set = |addresses: &[u64]| {
-        let addresses: Vec<_> = addresses.iter().map(|address| at(*address)).collect();
-        table.lock_set::<Ns>(cpu(0), &addresses).map(drop)
+        let mut addresses: Vec<_> = addresses.iter().map(|address| at(*address)).collect();
+        let mut locked = LockedSet::new();
+        let result = table.lock_set::<Ns>(cpu(0), &mut addresses, &mut locked);
+        assert_eq!(locked.len(), if result.is_ok() { addresses.len() } else { 0 });
+        result
     };
     assert_eq!(set(&[BASE, BASE + 0x1000, BASE]), Err(LockError::SameGranule));
     assert_eq!(set(&[BASE + 0x1000, BASE + 0x1000]), Err(LockError::SameGranule));
@@ -248,8 +252,10 @@ fn a_set_is_locked_with_another_in_its_place_in_the_order() {
         &[BASE, BASE + 0x1000, BASE + 0x3000],
     ] {
         let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
-        let (set, locked) =
-            table.lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other)).expect("all are");
+        let mut set = LockedSet::new();
+        let locked = table
+            .lock_set_with::<Ns, Rd>(cpu(0), &mut addresses.clone(), at(other), &mut set)
+            .expect("all are");
         assert_eq!(locked.address(), at(other));
         let mut found: Vec<_> = set.iter().map(LockedGranule::address).collect();
         assert!(found.is_sorted());
@@ -267,9 +273,12 @@ fn a_set_with_another_is_refused_and_left_unlocked_if_any_is_wrong() {
     let other = BASE + 0x2000;
     bring_into(&table, other, State::Rd);
     let set = |named: &[u64], other: u64| {
-        let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
-        let locked = table.lock_set_with::<Ns, Rd>(cpu(0), &addresses, at(other));
-        locked.map(|(set, _)| assert_eq!(set.len(), named.len()))
+        let mut addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
+        let mut set = LockedSet::new();
+        let locked =
+            table.lock_set_with::<Ns, Rd>(cpu(0), &mut addresses, at(other), &mut set).map(drop);
+        assert_eq!(set.len(), if locked.is_ok() { named.len() } else { 0 });
+        locked
     };
     let most: Vec<u64> = (3..).map(|index| BASE + index * 0x1000).take(MAX_SET).collect();
     assert_eq!(set(&most, other), Ok(()));

@@ -108,7 +108,7 @@ fn memory_that_begins_within_a_block_is_not_folded() {
 
 #[test]
 fn tables_are_not_folded() {
-    let table = table();
+    let mut table = table();
     for i in 0..512 {
         table.set(index(i), Entry::Table(granule(0x4000_0000)), Level::Two, FORMAT);
     }

@@ -251,6 +251,34 @@ fn a_slot_is_unmapped_with_one_invalidation() {
 }
 
 #[test]
+fn a_slot_that_is_mapped_anew_is_broken_first_and_synchronized_once() {
+    const OTHER: PhysAddr = PhysAddr::new(0x9000_1000);
+    let run = recorded(
+        Maintenance::Local,
+        |context| {
+            let slots = context.transient(VirtAddr::new(SLOTS), 16)?;
+            let template = slots.template(data())?;
+            slots.page(3).expect("there").map(PhysAddr::new(0x9000_0000), template)
+        },
+        |context| {
+            let slots = context.transient(VirtAddr::new(SLOTS), 16)?;
+            let template = slots.template(data())?;
+            assert!(slots.page(4).expect("there").remap(OTHER, template).is_err());
+            slots.page(3).expect("there").remap(OTHER, template)
+        },
+        &[(SLOTS + 0x3000, 0x1000, 0x9000_0000, data())],
+        &[(SLOTS + 0x3000, 0x1000, 0x9000_1000, data())],
+    );
+    let texts = run.texts();
+    assert_eq!(
+        texts.iter().map(|(text, _)| *text).collect::<Vec<_>>(),
+        ["store", "dsb nshst", "tlbi vale2", "dsb nsh", "store", "dsb nshst", "isb"]
+    );
+    assert_eq!(texts[2].1, operand(SLOTS + 0x3000));
+    run.is_tight();
+}
+
+#[test]
 fn an_added_region_needs_no_invalidation() {
     let run = recorded(
         Maintenance::InnerShareable,

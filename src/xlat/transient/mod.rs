@@ -236,7 +236,7 @@ impl<R: Regime> TransientPage<'_, R> {
         store_descriptor(self.entry, TRANSIENT_UNMAPPED);
         self.maintenance.complete_stores();
         self.invalidate();
-        self.maintenance.complete_invalidations();
+        self.maintenance.complete_invalidations::<R>(self.invalidation());
         store_descriptor(self.entry, template.page.at(pa));
         self.maintenance.publish();
         Ok(())

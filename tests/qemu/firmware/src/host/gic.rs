@@ -44,8 +44,28 @@ pub fn enable() {
 
 /// Lets CPU 0 see the interrupt of its PMU, or no longer.
 pub fn enable_pmu(enabled: bool) {
-    const PMU: u32 = 1 << 23;
-    write(if enabled { SET_ENABLED } else { CLEAR_ENABLED }, PMU);
+    enable_private(1 << 23, enabled);
+}
+
+/// Lets CPU 0 see the maintenance interrupt of its virtual interrupts, or no longer.
+pub fn enable_maintenance(enabled: bool) {
+    enable_private(1 << 25, enabled);
+}
+
+/// Makes the interrupt one of Group 0, which is a FIQ, or of Group 1 again.
+pub fn enable_fiq(enabled: bool) {
+    const GROUP_0: u32 = 1 << 0;
+    write(GROUPS, if enabled { !INTERRUPT } else { u32::MAX });
+    write(DISTRIBUTOR_CONTROL, GROUP_1_AND_ROUTING | if enabled { GROUP_0 } else { 0 });
+    // SAFETY: as below.
+    unsafe {
+        write_register!("icc_igrpen0_el1", u64::from(enabled));
+        core::arch::asm!("dsb sy", "isb", options(nostack, preserves_flags));
+    }
+}
+
+fn enable_private(interrupt: u32, enabled: bool) {
+    write(if enabled { SET_ENABLED } else { CLEAR_ENABLED }, interrupt);
     // SAFETY: as below.
     unsafe { core::arch::asm!("dsb sy", "isb", options(nostack, preserves_flags)) };
 }

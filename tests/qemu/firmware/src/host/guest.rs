@@ -2,6 +2,7 @@
 //! A Realm that runs the payload, and how a host enters its RECs.
 
 use core::cell::Cell;
+use core::ops::Range;
 
 use rmm_abi::rmi_v1::{GPRS, RealmAttributes};
 use rmm_test_firmware::options::GRANULE;
@@ -32,6 +33,8 @@ pub mod reason {
     pub const SYNC: u64 = 0;
     /// An IRQ.
     pub const IRQ: u64 = 1;
+    /// A FIQ.
+    pub const FIQ: u64 = 2;
     /// A PSCI call.
     pub const PSCI: u64 = 3;
     /// A change of RIPAS.
@@ -53,7 +56,17 @@ pub mod field {
     /// gprs.
     pub const GPRS: u64 = 0x200;
     /// gicv3_hcr, with all that belongs to interrupts up to gicv3_vmcr.
-    pub const GIC: core::ops::Range<u64> = 0x300..0x398;
+    pub const GIC: core::ops::Range<u64> = HCR..0x398;
+    /// gicv3_hcr.
+    pub const HCR: u64 = 0x300;
+    /// gicv3_lrs.
+    pub const LIST: u64 = 0x308;
+    /// gicv3_misr.
+    pub const MISR: u64 = 0x388;
+    /// gicv3_vmcr.
+    pub const VMCR: u64 = 0x390;
+    /// gicv3_vmcr of a REC that has not changed it: the least binary points of QEMU, and VFIQEn.
+    pub const VMCR_AT_RESET: u64 = 2 << 21 | 3 << 18 | 1 << 3;
     /// cntp_ctl, cntp_cval, cntv_ctl, cntv_cval.
     pub const TIMERS: core::ops::Range<u64> = 0x400..0x420;
     /// ripas_base, ripas_top and ripas_value.
@@ -111,6 +124,14 @@ impl Run {
         }
     }
 
+    /// Sets gicv3_hcr and the first of gicv3_lrs of the next entry.
+    pub fn prepare_interrupts(self, hcr: u64, list: &[u64]) {
+        const HCR: u64 = 0x300;
+        for (offset, value) in (HCR..).step_by(8).zip([hcr].iter().chain(list)) {
+            self.write(offset, *value);
+        }
+    }
+
     /// Soils the exit half, all of which an exit must write.
     pub fn soil(self) {
         for offset in (Self::EXIT..GRANULE).step_by(8) {
@@ -118,15 +139,22 @@ impl Run {
         }
     }
 
-    /// Asserts that every byte of the exit half is as expected: these words, interrupts and timers
-    /// whatever they are, and all else zero.
+    /// Asserts that every byte of the exit half is as expected: these words, gicv3_vmcr of a REC that
+    /// has not changed it, and all else zero.
     pub fn expect(self, what: &str, words: &[(u64, u64)]) {
+        self.expect_range(what, 0..GRANULE - Self::EXIT, words);
+    }
+
+    /// Asserts the same of a range of the exit half.
+    pub fn expect_range(self, what: &str, range: Range<u64>, words: &[(u64, u64)]) {
+        // In RMI 2.0 the host has the interrupts itself.
+        let vmcr =
+            if rmi::Dialect::current() == rmi::Dialect::One { field::VMCR_AT_RESET } else { 0 };
+        let usual = |offset| if offset == field::VMCR { vmcr } else { 0 };
         let mut differing = 0;
-        for offset in (0..GRANULE - Self::EXIT).step_by(8) {
-            if field::GIC.contains(&offset) || field::TIMERS.contains(&offset) {
-                continue;
-            }
-            let expected = words.iter().find(|(at, _)| *at == offset).map_or(0, |(_, word)| *word);
+        for offset in range.step_by(8) {
+            let named = words.iter().find(|(at, _)| *at == offset);
+            let expected = named.map_or(usual(offset), |(_, word)| *word);
             let got = self.exit(offset);
             if got != expected {
                 differing += 1;

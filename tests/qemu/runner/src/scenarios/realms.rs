@@ -51,6 +51,12 @@ pub fn realms() -> Vec<Scenario> {
         )
         .option("host-interrupts=1"),
         Scenario::new(
+            "realm-interrupts",
+            "realm-interrupts",
+            "FIQs, virtual interrupts in each state and maintenance, with the whole exit record",
+        )
+        .option("host-interrupts=1"),
+        Scenario::new(
             "realm-calls",
             "realm-calls",
             "each call of a Realm that is answered without its host, and a change of RIPAS",

@@ -304,7 +304,9 @@ fn interrupt(guest: &Guest) {
     gic::set_pending(true);
     let entered = guest.begin(0, instruction::NOP, [0; 4]);
     check::equal("an interrupt leaves the Realm", entered, Status::SUCCESS);
-    guest.run(0).expect("an interrupt", &[(field::REASON, reason::IRQ)]);
+    // CNTV_CVAL_EL0 is what the Realm last wrote.
+    let words = [(field::REASON, reason::IRQ), (field::TIMERS.start + 0x18, 1)];
+    guest.run(0).expect("an interrupt", &words);
     gic::set_pending(false);
     check::equal("the Realm goes on", answer(guest, 0, 0).exceptions, 0);
 }

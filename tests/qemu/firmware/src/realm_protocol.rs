@@ -78,6 +78,9 @@ pub mod program {
     /// Turns the MMU on and changes its tables at random while they are used: seed, and how often.
     /// Comes back with the exceptions that the Realm took.
     pub const TABLES: u64 = 0x22;
+    /// Fills all registers with what follows from a seed, and looks at them as often as the second
+    /// argument says. Comes back with how many were lost since the last time, and in this one.
+    pub const HOLD: u64 = 0x23;
 }
 
 /// Instructions of a block that [`RANDOM`](program::RANDOM) executes.

@@ -28,6 +28,7 @@ mod realms;
 mod running;
 mod running_costs;
 mod running_interrupts;
+mod running_leaks;
 mod running_moves;
 mod running_pmu;
 mod running_simd;
@@ -113,6 +114,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-pmu", run: running_pmu::pmu },
     Scenario { name: "realm-sessions", run: tables::sessions },
     Scenario { name: "realm-interrupts", run: running_interrupts::interrupts },
+    Scenario { name: "realm-leaks", run: running_leaks::leaks },
     Scenario { name: "realm-storms", run: worst::storms },
     Scenario { name: "realm-random-instructions", run: worst::random_instructions },
     Scenario { name: "realm-register-writes", run: worst::register_writes },

@@ -57,6 +57,14 @@ pub fn realms() -> Vec<Scenario> {
         )
         .option("host-interrupts=1"),
         Scenario::new(
+            "realm-leaks",
+            "realm-leaks",
+            "host and Realm fill every register at several vector lengths, are interrupted at any moment, and find their own",
+        )
+        .instruction_count()
+        .option("host-interrupts=1")
+        .expect(r"^host and Realm found their own, [1-9]\d* times after an interrupt$"),
+        Scenario::new(
             "realm-calls",
             "realm-calls",
             "each call of a Realm that is answered without its host, and a change of RIPAS",

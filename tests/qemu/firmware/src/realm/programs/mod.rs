@@ -3,6 +3,7 @@
 
 mod config;
 mod count;
+mod hold;
 mod memory;
 mod power;
 mod random;
@@ -25,6 +26,7 @@ pub fn run(number: u64, arguments: &[u64], execution: &mut Execution) -> [u64; W
         program::COUNT => count::run(arguments),
         program::RANDOM => random::blocks(arguments),
         program::WRITE_REGISTERS => random::registers(arguments),
+        program::HOLD => hold::run(arguments),
         program::TABLES => tables::run(arguments, execution),
         program::POWER => power::run(arguments),
         program::FLIP => memory::flip(arguments),

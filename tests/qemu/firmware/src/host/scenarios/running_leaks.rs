@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! A host and a Realm that both fill every register that they can, at several vector lengths, with
+//! interrupts at random moments: each finds what it had, and so nothing of the other.
+
+use core::cell::UnsafeCell;
+
+use rmm_abi::rmi_v1::{RealmAttributes, RealmFlags};
+use rmm_test_firmware::realm_protocol::{command, program};
+use rmm_test_firmware::simd::{Shown, fill, show};
+use rmm_test_firmware::{read_register, say, write_register};
+
+use crate::canaries::Canaries;
+use crate::check::{self, Every};
+use crate::gic;
+use crate::guest::{Guest, field, reason};
+use crate::random::Random;
+use crate::realm;
+use crate::rmi::Status;
+
+/// Rounds at each vector length of the Realm, and how often the Realm looks at its registers in one.
+const ROUNDS: u64 = 12;
+const LOOKS: u64 = 3;
+
+struct Buffers(UnsafeCell<[Shown; 2]>);
+
+// SAFETY: CPU 0 alone uses them.
+unsafe impl Sync for Buffers {}
+
+static BUFFERS: Buffers = Buffers(UnsafeCell::new([Shown::NOTHING; 2]));
+
+/// Lists registers of the PMU, of debug, and of features that a Realm does not have.
+macro_rules! others {
+    ($($name:literal & $mask:literal),* $(,)?) => {
+        const NAMES: &[&str] = &[$($name),*];
+
+        #[derive(Clone, Copy)]
+        struct Others([u64; [$($name),*].len()]);
+
+        impl Others {
+            fn fill(random: &mut Random) -> Self {
+                // SAFETY: nothing counts and nothing is enabled; the host uses none of them.
+                unsafe {
+                    write_register!("pmcr_el0", 0);
+                    write_register!("pmcntenclr_el0", 0xffff_ffff);
+                    write_register!("pmintenclr_el1", 0xffff_ffff);
+                    write_register!("pmovsclr_el0", 0xffff_ffff);
+                    $(write_register!($name, random.next() & $mask);)*
+                }
+                Self::read()
+            }
+
+            fn read() -> Self {
+                Self([$(read_register!($name)),*])
+            }
+        }
+    };
+}
+
+others! {
+    "pmcntenset_el0" & 0x8000_003f,
+    "pmintenset_el1" & 0x8000_003f,
+    "pmovsset_el0" & 0x8000_003f,
+    "pmselr_el0" & 0x3,
+    "pmuserenr_el0" & 0xf,
+    "pmccntr_el0" & 0xffff_ffff_ffff_ffff,
+    "pmccfiltr_el0" & 0xf800_0000,
+    "pmevcntr0_el0" & 0xffff_ffff,
+    "pmevcntr1_el0" & 0xffff_ffff,
+    "pmevcntr5_el0" & 0xffff_ffff,
+    "pmevtyper0_el0" & 0x3f,
+    "pmevtyper5_el0" & 0x3f,
+    "dbgbvr0_el1" & 0x0000_ffff_ffff_fffc,
+    "dbgbvr1_el1" & 0x0000_ffff_ffff_fffc,
+    "dbgbvr5_el1" & 0x0000_ffff_ffff_fffc,
+    "dbgbcr0_el1" & 0x1e6,
+    "dbgbcr1_el1" & 0x1e6,
+    "dbgwvr0_el1" & 0x0000_ffff_ffff_fff8,
+    "dbgwvr3_el1" & 0x0000_ffff_ffff_fff8,
+    "dbgwcr0_el1" & 0x1ffe,
+    "mdscr_el1" & 0x1000,
+    "s3_3_c4_c4_0" & 0x07c0_0000,
+    "s3_3_c4_c4_1" & 0x0800_009f,
+    "s3_3_c13_c0_5" & 0xffff_ffff_ffff_ffff,
+    "s3_3_c13_c0_7" & 0xffff_ffff_ffff_ffff,
+    "s3_0_c13_c0_7" & 0xffff_ffff_ffff_ffff,
+}
+
+impl Others {
+    /// The first register that does not hold any more what the host had in it.
+    fn lost(&self) -> Option<&'static str> {
+        let now = Self::read();
+        let mut all = NAMES.iter().zip(self.0.iter().zip(now.0));
+        all.find(|(_, (before, now))| **before != *now).map(|(name, _)| *name)
+    }
+}
+
+/// Sets the host's vector lengths and its mode.
+fn set_mode(streaming: u64, length: u64) {
+    // SAFETY: vector lengths of this image, which keeps nothing in vectors.
+    unsafe {
+        write_register!("s3_3_c4_c2_2", 0);
+        write_register!("s3_4_c1_c2_0", length);
+        write_register!("s3_4_c1_c2_6", length);
+        write_register!("s3_3_c4_c2_2", streaming);
+        core::arch::asm!("isb", options(nostack, preserves_flags));
+    }
+}
+
+/// Realms of several vector lengths.
+pub fn leaks() {
+    // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
+    unsafe { write_register!("cptr_el2", 0x2ff) };
+    gic::enable_timer(0);
+    let mut random = Random::new(0x6c65_616b);
+    let (_, features) = crate::rmi::features(0);
+    let greatest = features >> 10 & 0xf;
+    let mut interrupted = 0;
+    for length in [0, 1, 3, 7, 15].into_iter().filter(|length| *length <= greatest) {
+        interrupted += at_length(length, &mut random);
+    }
+    set_mode(0, 0);
+    check::that("runs were interrupted", interrupted != 0);
+    say!("host and Realm found their own, {interrupted} times after an interrupt");
+}
+
+/// A Realm with this greatest vector length and a PMU; how often it was interrupted.
+fn at_length(length: u64, random: &mut Random) -> u64 {
+    const CPACR: u32 = 0xd518_1041;
+    const ZCR: u32 = 0xd518_1201;
+    let guest = Guest::start_with(1, |attributes: &mut RealmAttributes| {
+        attributes.flags |= (RealmFlags::SVE | RealmFlags::PMU).bits();
+        attributes.sve_vl = u32::try_from(length).unwrap_or(u32::MAX);
+        attributes.pmu_num_ctrs = 4;
+    });
+    guest.execute(0, CPACR, [0, 0x33 << 16, 0, 0]);
+    guest.execute(0, ZCR, [0, 0xf, 0, 0]);
+    let (rec, run) = (guest.rec(0), guest.run(0));
+    let mut every = Every::new("host and Realm find their own registers");
+    let mut interrupted = 0;
+    for round in 0..ROUNDS {
+        let seed = random.next();
+        run.prepare(0, &[command::PROGRAM, program::HOLD, seed, LOOKS]);
+        loop {
+            let (streaming, hosts) = (random.below(2), random.below(16));
+            set_mode(streaming, hosts);
+            let (lost, why) = enter(rec, run.address(), streaming, random);
+            every.equal(format_args!("of the host, round {round}"), lost, [None; 3]);
+            every.equal("its vector length", read_register!("s3_4_c1_c2_0"), hosts);
+            every.equal("its streaming one", read_register!("s3_4_c1_c2_6"), hosts);
+            every.equal("and its mode", read_register!("s3_3_c4_c2_2"), streaming);
+            set_mode(0, 0);
+            if why != Status::SUCCESS || run.exit(field::REASON) != reason::IRQ {
+                every.equal("entered", why, Status::SUCCESS);
+                break;
+            }
+            interrupted += 1;
+        }
+        let came = [0, 1, 2, 3].map(|index| run.exit(field::GPRS + 8 * index));
+        every.equal("of the Realm", came, [command::PROGRAM, 0, 0, 0]);
+    }
+    drop(every);
+    guest.destroy();
+    interrupted
+}
+
+/// Enters the REC with all registers of the host filled; what was lost of them.
+fn enter(
+    rec: u64,
+    page: u64,
+    streaming: u64,
+    random: &mut Random,
+) -> ([Option<&'static str>; 3], Status) {
+    // SAFETY: CPU 0 alone uses the buffers, and this function is not entered again meanwhile.
+    let [before, after] = unsafe { &mut *BUFFERS.0.get() };
+    let seed = random.next();
+    // SAFETY: the compiler keeps nothing in SIMD registers, and the buffers have room for all.
+    unsafe {
+        fill(seed, streaming != 0);
+        show(before, streaming != 0);
+    }
+    let canaries = Canaries::fill(random);
+    let others = Others::fill(random);
+    let most = 1 << (8 + random.below(11));
+    gic::arm_timer(1 + random.below(most));
+    let status = realm::rec_enter(rec, page);
+    let lost = [canaries.lost(), others.lost()];
+    gic::disarm_timer();
+    // SAFETY: as above.
+    unsafe { show(after, streaming != 0) };
+    let same = before.vectors == after.vectors && before.predicates == after.predicates;
+    let [first, second] = lost;
+    ([first, second, if same { None } else { Some("vectors") }], status)
+}

@@ -54,13 +54,26 @@ impl Platform {
     /// [`Unavailable`].
     pub fn ask(buffer: &mut SharedBuffer, version: InterfaceVersion) -> Result<Self, Unavailable> {
         let key = buffer.lend(realm_key)?;
+        Self::new(key, version.dialect(), |binding, token| {
+            buffer.lend(|buffer| platform_token(buffer, binding, version, token))
+        })
+    }
+
+    /// With this key, and the platform token that `fetch` writes for a challenge. It returns the size
+    /// of the token.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`].
+    pub fn new(
+        key: RealmKey,
+        dialect: Dialect,
+        fetch: impl FnOnce(&[u8], &mut [u8]) -> Result<usize, Unavailable>,
+    ) -> Result<Self, Unavailable> {
         let public = key.public().ok_or(Unavailable::Key)?;
         let mut token = [0; MAX_PLATFORM_TOKEN];
-        let token_size =
-            buffer.lend(|buffer| platform_token(buffer, &public.binding(), version, &mut token))?;
-        let dialect = version.dialect();
-        let format = format(dialect);
-        Ok(Self { key, public, token, token_size, format, dialect })
+        let token_size = fetch(&public.binding(), &mut token)?;
+        Ok(Self { key, public, token, token_size, format: format(dialect), dialect })
     }
 
     /// The key that signs.

@@ -62,12 +62,14 @@ fn tokens_have_the_sizes_that_are_known_of_the_c_peer() {
     let public = RealmKey::new(&SAMPLE_KEY).unwrap().public().unwrap();
     let platform = [0; 1518];
     const SHA256: (&str, usize) = ("sha-256", 32);
+    const SHA384: (&str, usize) = ("sha-384", 48);
     const SHA512: (&str, usize) = ("sha-512", 64);
     let v2 = Profile::Realm2_0 { instance: [1; 33], private_mec: false };
     for (profile, (algorithm, size), format, realm_size, cca_size) in [
         (Profile::Realm1_0, SHA256, Format::Tag399, 590, 2124),
         (Profile::Realm1_0, SHA512, Format::Tag399, 750, 2284),
         (v2, SHA256, Format::Tag907, 632, 2174),
+        (v2, SHA384, Format::Tag907, 712, 2254),
         (v2, SHA512, Format::Tag907, 792, 2334),
     ] {
         let claims = Claims {
@@ -84,6 +86,10 @@ fn tokens_have_the_sizes_that_are_known_of_the_c_peer() {
         let bytes = token.bytes();
         assert_eq!(bytes.len(), realm_size, "{algorithm:?}");
         assert_eq!(bytes[..9], hex::<9>("d28444a1013822a059"));
+        // The payload is what is between its head and that of the signature.
+        let payload = realm_size - 9 - 2 - 2 - 96;
+        assert_eq!(bytes[9..11], u16::try_from(payload).unwrap().to_be_bytes());
+        assert_eq!(bytes[11 + payload..][..2], [0x58, 0x60]);
         let cca = CcaToken { platform: &platform, realm: bytes, format };
         let mut whole = [0xee; 4096];
         let read = |offset, to: &mut [u8]| {

@@ -44,7 +44,7 @@ fn token(
 fn tokens_of_both_profiles_and_hashes_in_both_formats_are_verified_with_every_claim() {
     let v2 = Profile::Realm2_0 { instance: [1; 33], private_mec: true };
     for profile in [Profile::Realm1_0, v2] {
-        for (name, size) in [SHA256, ("sha-512", 64)] {
+        for (name, size) in [SHA256, ("sha-384", 48), ("sha-512", 64)] {
             for format in [Format::Tag399, Format::Tag907] {
                 let bytes = token(profile, (name, size), format, &SAMPLE_KEY);
                 let verified = verify(&bytes, &platform_key()).unwrap();

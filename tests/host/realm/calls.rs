@@ -22,12 +22,12 @@ const GIB: u64 = 1 << 30;
 
 /// Tables of levels 2 and 3, and memory.
 const TABLES: [u64; 2] = [SPARE, SPARE + PAGE];
-const MEMORY: [u64; 3] = [SPARE + 2 * PAGE, SPARE + 3 * PAGE, SPARE + 4 * PAGE];
+pub const MEMORY: [u64; 3] = [SPARE + 2 * PAGE, SPARE + 3 * PAGE, SPARE + 4 * PAGE];
 
 /// Pages of the Realm, each of another kind.
-const EMPTY: u64 = 0;
-const RAM: u64 = PAGE;
-const UNASSIGNED_RAM: u64 = 2 * PAGE;
+pub const EMPTY: u64 = 0;
+pub const RAM: u64 = PAGE;
+pub const UNASSIGNED_RAM: u64 = 2 * PAGE;
 const DESTROYED: u64 = 3 * PAGE;
 const ASSIGNED_EMPTY: u64 = 4 * PAGE;
 const ASSIGNED_DESTROYED: u64 = 5 * PAGE;
@@ -77,7 +77,7 @@ fn ripas(ipa: u64) -> (u64, u64) {
 }
 
 /// An ACTIVE Realm with two RECs and memory of every kind.
-fn realm(algorithm: u8) -> RealmFixture {
+pub fn realm(algorithm: u8) -> RealmFixture {
     let fixture = RealmFixture::new();
     fixture.delegate(&[RD, ROOT, ROOT + PAGE]);
     let parameters = RealmParams { algorithm, rpv: 0x77, ..RealmParams::default() };
@@ -116,7 +116,7 @@ fn realm(algorithm: u8) -> RealmFixture {
 }
 
 /// Calls, and asserts that X0 and up are `expected`, and all other registers are as they were.
-fn answers(fixture: &RealmFixture, x: &[u64], expected: &[u64]) {
+pub fn answers(fixture: &RealmFixture, x: &[u64], expected: &[u64]) {
     let mut after = registers(x);
     after[..expected.len()].copy_from_slice(expected);
     assert_eq!(call(fixture, REC, registers(x)), Some(after), "{x:x?}");
@@ -136,7 +136,7 @@ fn goes_on(fixture: &RealmFixture, x: &[u64], expected: &[u64]) {
 }
 
 /// Calls, and asserts an emulated data abort after which the SMC is executed again.
-fn aborts(fixture: &RealmFixture, x: &[u64], ipa: u64, level: u64) {
+pub fn aborts(fixture: &RealmFixture, x: &[u64], ipa: u64, level: u64) {
     let pc = fixture.with_rec(REC, |rec| rec.state.registers.pc);
     leaves(fixture, x, &[(0x100, 0x24 << 26 | 4 | level), (0x110, (ipa & !0xfff) >> 8)]);
     // Neither an emulation nor an abort by the host fits.

@@ -15,3 +15,4 @@ mod refused;
 mod run;
 mod run_2_0;
 mod threads;
+mod tokens;

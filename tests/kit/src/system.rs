@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A whole model system: machine, RMM and CPUs, for tests that call the RMM as a host does.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::machine::{Machine, attach};
 use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
+use rmm::attest::platform::Platform;
 use rmm::cpu::pmu::PmuRegisters;
 use rmm::cpu::simd::HostSimd;
 use rmm::cpu::{CpuFeatures, CpuIndex};
@@ -38,6 +40,15 @@ pub struct System<'a> {
     pub rmm: Rmm<'a>,
 }
 
+thread_local! {
+    static ATTESTATION: Cell<Option<&'static Platform>> = const { Cell::new(None) };
+}
+
+/// Has the RMMs that this thread boots from now on make tokens.
+pub fn preset_attestation(platform: &'static Platform) {
+    ATTESTATION.set(Some(platform));
+}
+
 impl<'a> System<'a> {
     /// Boots an RMM that manages `banks` less `excluded`, in as much of `storage` as it takes.
     ///
@@ -65,7 +76,8 @@ impl<'a> System<'a> {
         attach(&machine);
         let cpu = CpuFeatures::read();
         let Storage { vmids, operations, .. } = storage;
-        Ok(Self { machine, rmm: Rmm::new(granules, vmids, operations, dialect, &cpu, None) })
+        let attestation = ATTESTATION.get();
+        Ok(Self { machine, rmm: Rmm::new(granules, vmids, operations, dialect, &cpu, attestation) })
     }
 
     /// The context of a CPU of this system.

@@ -8,6 +8,7 @@
 
 mod faults;
 mod hashing;
+mod signing;
 mod slots;
 
 use rmm::arch::smc::Registers;
@@ -20,6 +21,8 @@ const STACK_USE: u64 = 0xc400_018d;
 /// With this in x1, digests of messages that follow from x2 are compared: x1 = how many were wrong,
 /// and above bit 32 how many were computed by instructions.
 const HASH: u64 = 0x10d;
+/// With this in x1, a digest is signed by a key, both of which follow from x2: x1 = 1 if it was.
+const SIGN: u64 = 0x10e;
 /// The answer when the fault was none, as a branch to no landing pad is in a plain image.
 const SURVIVED: u64 = u64::MAX - 1;
 
@@ -51,6 +54,7 @@ fn intercept(registers: &mut Registers) -> bool {
     let [function, x1, x2, ..] = *registers;
     match function {
         FUNCTION if x1 == HASH => (registers[0], registers[1]) = (0, hashing::compare(x2)),
+        FUNCTION if x1 == SIGN => (registers[0], registers[1]) = (0, signing::sign(x2).into()),
         // Most do not come back.
         FUNCTION if faults::commit(x1) => registers[0] = SURVIVED,
         STACK_USE => tell_stack_use(x1, registers),

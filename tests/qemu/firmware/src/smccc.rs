@@ -18,6 +18,7 @@ pub mod test_service {
     /// [`super::UNKNOWN`] when the address is outside the Granule Protection Table.
     pub const GRANULE_GPI: u64 = 0xC700_0002;
     /// Looks through the granule at physical address x1, which is in the Realm PAS: returns x0 =
-    /// words that are not zero, x1 = words that are a part of the Realm attestation key.
+    /// words that are not zero, x1 = words that are a part of the Realm attestation key, x2 = words
+    /// that are PSTATE of a fiber with DIT set.
     pub const GRANULE_SCAN: u64 = 0xC700_0003;
 }

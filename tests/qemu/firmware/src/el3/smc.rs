@@ -54,8 +54,8 @@ fn test_services(cpu: &mut Cpu, fid: u64) {
         test_service::BOOT_STATUS => [cpu.boot_code, u64::from(rmmd::boot_failed()), 0, 0],
         test_service::GRANULE_GPI => [gpt().gpi(argument).unwrap_or(smccc::UNKNOWN), 0, 0, 0],
         test_service::GRANULE_SCAN => {
-            let [words, of_key] = rmmd_services::scan(argument);
-            [words, of_key, 0, 0]
+            let [words, of_key, fibers] = rmmd_services::scan(argument);
+            [words, of_key, fibers, 0]
         }
         _ => {
             cpu.world(World::Nonsecure).frame.x[0] = smccc::UNKNOWN;

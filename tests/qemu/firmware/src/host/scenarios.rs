@@ -57,6 +57,8 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "token-interrupts", run: attestation::interrupted_everywhere },
     Scenario { name: "token-abandoned", run: attestation::abandoned },
     Scenario { name: "token-timing", run: attestation::timing },
+    Scenario { name: "token-timing-keys", run: attestation::timing_of_keys },
+    Scenario { name: "token-without-key", run: attestation::without_key },
     Scenario { name: "version", run: commands::version },
     Scenario { name: "features", run: commands::features },
     Scenario { name: "unknown", run: commands::unknown },

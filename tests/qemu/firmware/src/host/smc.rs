@@ -95,11 +95,11 @@ pub fn granule_gpi(address: u64) -> u64 {
     call(test_service::GRANULE_GPI, &[address]).1[0]
 }
 
-/// Words of a granule in the Realm PAS that are not zero, and words that are a part of the Realm
-/// attestation key.
-pub fn granule_scan(address: u64) -> [u64; 2] {
-    let [words, of_key, ..] = call(test_service::GRANULE_SCAN, &[address]).1;
-    [words, of_key]
+/// Words of a granule in the Realm PAS that are not zero, words that are a part of the Realm
+/// attestation key, and words that are PSTATE of a fiber with DIT set.
+pub fn granule_scan(address: u64) -> [u64; 3] {
+    let [words, of_key, fibers, ..] = call(test_service::GRANULE_SCAN, &[address]).1;
+    [words, of_key, fibers]
 }
 
 /// How the RMM booted, in the eyes of EL3.

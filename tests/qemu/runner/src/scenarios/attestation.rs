@@ -71,6 +71,11 @@ pub fn tokens() -> Vec<Scenario> {
         row("token-abandoned", "token-abandoned", "nothing of key and nonce outlives a token"),
         row("token-timing", "token-timing", "signatures take as many instructions as each other")
             .option("argument=20"),
+        row("token-timing-keys", "token-timing-keys", "so do those by any other key")
+            .option("argument=10")
+            .self_test_image(),
+        row("token-without-key", "token-without-key", "EL3 has no key: Realms run without tokens")
+            .option("realm-key=unknown"),
     ];
     rows.extend(interrupts);
     rows
@@ -78,15 +83,16 @@ pub fn tokens() -> Vec<Scenario> {
 
 /// The long ones.
 pub fn long() -> Vec<Scenario> {
+    let row = |name: &str, host: &str, what: &str| {
+        Scenario::new(name, host, what)
+            .instruction_count()
+            .option("argument=1000")
+            .time_limit(Duration::from_secs(1200))
+    };
     vec![
-        Scenario::new(
-            "token-timing-1000",
-            "token-timing",
-            "1,000 signatures take as many instructions",
-        )
-        .instruction_count()
-        .option("argument=1000")
-        .time_limit(Duration::from_secs(1200)),
+        row("token-timing-1000", "token-timing", "1,000 signatures take as many instructions"),
+        row("token-timing-keys-1000", "token-timing-keys", "and as many by 1,000 other keys")
+            .self_test_image(),
     ]
 }
 

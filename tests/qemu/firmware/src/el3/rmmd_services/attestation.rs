@@ -58,12 +58,17 @@ pub fn shared_page_is_zero() -> bool {
     holds(0, (0..GRANULE).map(|_| 0))
 }
 
-/// Words of a Realm granule that are not zero, and those that are a part of the key, in either byte
-/// order.
-pub fn scan(address: u64) -> [u64; 2] {
+/// PSTATE as a saved register: EL2 on SP_EL0, D and A masked, I and F not, and DIT set. Conditions,
+/// PAN, UAO, TCO, SSBS and BTYPE may be anything.
+const FIBER: u64 = 0b01000 | 1 << 8 | 1 << 9 | 1 << 24;
+const FIBER_MASK: u64 = !(0xf << 28 | 1 << 25 | 1 << 23 | 1 << 22 | 0b111 << 10);
+
+/// Words of a Realm granule that are not zero, those that are a part of the key, in either byte
+/// order, and those that are PSTATE of a fiber with DIT set.
+pub fn scan(address: u64) -> [u64; 3] {
     let words = GRANULE / 8;
     mmu::with_realm_granule(address, |granule| {
-        let mut found = [0; 2];
+        let mut found = [0; 3];
         for index in 0..words as usize {
             // SAFETY: the granule is mapped meanwhile; the RMM does not run on this CPU.
             let word = unsafe { granule.add(index).read_volatile() };
@@ -72,6 +77,7 @@ pub fn scan(address: u64) -> [u64; 2] {
                 .any(|part| part == word.to_le_bytes() || part == word.to_be_bytes());
             found[0] += u64::from(word != 0);
             found[1] += u64::from(is_of_key);
+            found[2] += u64::from(word & FIBER_MASK == FIBER);
         }
         found
     })

@@ -16,7 +16,8 @@ use crate::guest::{Guest, field, reason};
 use crate::memory::granule;
 use crate::random::Random;
 use crate::realm;
-use crate::rmi::Status;
+use crate::rmi::{self, Status};
+use crate::scenarios::slots::request;
 use crate::smc;
 
 /// Instructions of the RMM within which a pending interrupt is served.
@@ -310,12 +311,14 @@ pub fn abandoned() {
         guest
             .auxiliary(rec)
             .map(smc::granule_scan)
-            .fold([0; 2], |sum, one| [sum[0] + one[0], sum[1] + one[1]])
+            .fold([0; 3], |sum, one| core::array::from_fn(|index| sum[index] + one[index]))
     };
-    check::equal("auxiliary granules are zero at first", scan(&guest, 1), [0, 0]);
-    let mut with_key = 0;
+    check::equal("auxiliary granules are zero at first", scan(&guest, 1), [0; 3]);
+    let (mut with_key, mut rounds) = (0, 0);
     let mut random = Random::for_this_cpu(7);
-    for round in 0..ABANDONED {
+    loop {
+        rounds += 1;
+        let round = rounds;
         check::equal("INIT", init(&guest, 1, round)[0], status::SUCCESS);
         let idle = scan(&guest, 1);
         check::that("only the token is there", idle[0] < 300 && idle[1] == 0);
@@ -326,16 +329,20 @@ pub fn abandoned() {
         gic::disarm_timer();
         let left = (entered, guest.run(1).reason());
         check::equal("signing is interrupted", left, (Status::SUCCESS, reason::IRQ));
-        let [words, of_key] = scan(&guest, 1);
+        let [words, of_key, fibers] = scan(&guest, 1);
         check::that("there is something on the stack", words > idle[0]);
+        check::equal("and a fiber, with DIT", fibers, 1);
         with_key += u64::from(of_key != 0);
+        if rounds >= ABANDONED && of_key != 0 {
+            break;
+        }
         guest.run(1).prepare(0, &[]);
         check::equal("the REC goes on", guest.enter(1), Status::SUCCESS);
         let answer = head(guest.called(1, &continuing(TOKEN_PAGE, 0, GRANULE), 1));
         check::equal("and is to call again", answer, [status::INCOMPLETE, 0]);
     }
-    say!("{with_key} of {ABANDONED} stacks had words of the key");
-    check::that("the scan finds the key where it is", with_key != 0);
+    say!("{with_key} of {rounds} stacks had words of the key");
+    // In mid-signature, the key on its stack.
     let granules = guest.auxiliary(1).chain([guest.rec(1)]);
     check::equal("RMI_REC_DESTROY", realm::rec_destroy(guest.rec(1), granule(0)), Status::SUCCESS);
     let words: u64 = granules.map(|one| smc::granule_scan(one)[0]).sum();
@@ -355,8 +362,39 @@ pub fn abandoned() {
     guest.destroy();
 }
 
-/// Tokens that are abandoned.
+/// Tokens that are abandoned, at least.
 const ABANDONED: u64 = 20;
+
+/// EL3 has given no key: a Realm runs, and gets no token.
+pub fn without_key() {
+    let guest = Guest::start(1);
+    for _ in 0..2 {
+        check::equal("INIT", init(&guest, 0, 1), [status::ERROR_UNKNOWN, 0]);
+        let answer = head(guest.call(0, &continuing(TOKEN_PAGE, 0, GRANULE), 1));
+        check::equal("CONTINUE", answer, [status::ERROR_STATE, 0]);
+    }
+    let version = guest.call(0, &words_of(rsi::VERSION, &[0x1_0000])[..2], 3);
+    check::equal("the Realm goes on", version[..3] == [0, 0x1_0000, 0x1_0000], true);
+    guest.destroy();
+}
+
+/// Key set-up and signature take the same number of instructions whatever key, digest and nonce are,
+/// which the test image draws.
+pub fn timing_of_keys() {
+    let count = crate::options().argument;
+    let mut random = Random::for_this_cpu(2);
+    let (mut least, mut most) = (!0, 0);
+    for _ in 0..count {
+        let signed = rmi::self_test_for(&[request::SIGN, random.next()]);
+        if signed != (Status::SUCCESS, 1) {
+            check::equal("it is signed", signed, (Status::SUCCESS, 1));
+        }
+        let instructions = smc::last_visit().last;
+        (least, most) = (instructions.min(least), instructions.max(most));
+    }
+    say!("{count} keys: {least} to {most} instructions for set-up and signature");
+    check::equal("each takes as many as any other", least, most);
+}
 
 /// A signature takes the same number of instructions whatever is signed, with whatever nonce.
 pub fn timing() {

@@ -27,6 +27,8 @@ pub mod request {
     pub const FILL: u64 = 0x109;
     pub const HOLDS: u64 = 0x10A;
     pub const HASH: u64 = 0x10D;
+    /// Have a digest signed by a key, both of which follow from x2.
+    pub const SIGN: u64 = 0x10E;
 }
 
 /// The slots for Realm memory that are no group, by the numbers of their pages.

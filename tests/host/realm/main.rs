@@ -12,6 +12,7 @@ mod operations;
 mod parameters;
 mod psci;
 mod refused;
+mod round_trips;
 mod run;
 mod run_2_0;
 mod threads;

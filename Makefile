@@ -15,7 +15,7 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run linux linux-test test stress bench \
-	lint host-test system-test mutation-proof mutants miri tsan coverage report diagrams clean
+	explore lint host-test system-test mutation-proof mutants miri tsan coverage report diagrams clean
 .PHONY: map size profile addr2line debug
 
 help: ## list the targets
@@ -155,6 +155,11 @@ host-test: ## the tests that run on this machine
 	$(DRAWN) cargo test -q -p rmm-diagrams
 	cargo test -q --profile tools -p rmm-test-system
 	cargo test -q --profile loom -p rmm-test-loom
+	cargo test -q --profile explore -p rmm-test-explore
+
+EXPLORED ?=
+explore: ## every state of small machines, up to an hour on two processors; EXPLORED="realms recs" for some
+	cargo run -q --profile explore -p rmm-test-explore -- $(EXPLORED)
 
 system-test: setup-qemu images ## the tests that run on QEMU
 	target/tools/mutation-proof --check

@@ -623,7 +623,8 @@ fn leaf_of(entry: Entry, level: i64, ipa: u64) -> Option<Leaf> {
     }
 }
 
-fn expected_leaf(realm: &model::Realm, ipa: u64) -> Option<Leaf> {
+/// What the hardware must make of an IPA of a Realm.
+pub fn expected_leaf(realm: &model::Realm, ipa: u64) -> Option<Leaf> {
     let (level, entry) = realm.leaf(ipa);
     leaf_of(entry, level, ipa)
 }

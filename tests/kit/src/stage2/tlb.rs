@@ -20,7 +20,7 @@ struct Cached {
     combined: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tlb {
     leaves: Vec<Cached>,
     steps: Vec<(u16, Step)>,
@@ -57,13 +57,23 @@ impl Tlb {
 
     /// The table descriptors that are still held.
     pub fn steps(&self) -> impl Iterator<Item = Step> {
-        self.steps.iter().map(|(_, step)| *step)
+        self.steps_by_vmid().map(|(_, step)| step)
     }
 
     /// The leaves that are still held, by one kind of entry or the other.
     pub fn leaves(&self) -> impl Iterator<Item = Leaf> {
+        self.leaves_by_vmid().map(|(_, leaf)| leaf)
+    }
+
+    /// The table descriptors that are still held, each with its VMID.
+    pub fn steps_by_vmid(&self) -> impl Iterator<Item = (u16, Step)> {
+        self.steps.iter().copied()
+    }
+
+    /// The leaves that are still held, each with its VMID.
+    pub fn leaves_by_vmid(&self) -> impl Iterator<Item = (u16, Leaf)> {
         let held = self.leaves.iter().filter(|cached| cached.stage2 || cached.combined);
-        held.map(|cached| cached.leaf)
+        held.map(|cached| (cached.vmid, cached.leaf))
     }
 
     /// Nothing that was valid is left to be invalidated.
@@ -73,9 +83,10 @@ impl Tlb {
 
     /// Something happens on the CPU; a descriptor is not stored yet.
     pub fn observe(&mut self, event: &Event) {
-        let vmid = (read_register("VTTBR_EL2") >> 48) as u16;
+        let vmid = || (read_register("VTTBR_EL2") >> 48) as u16;
         match *event {
             Event::Instruction("tlbi ipas2e1is", Some(operand)) => {
+                let vmid = vmid();
                 let ipa = (operand & ((1 << 40) - 1)) << 12;
                 for cached in self.leaves.iter_mut().filter(|cached| cached.vmid == vmid) {
                     cached.stage2 &= !covers(cached.leaf.ipa, cached.leaf.size, ipa);
@@ -86,12 +97,14 @@ impl Tlb {
                 self.broken.clear();
             }
             Event::Instruction("tlbi vmalle1is", None) => {
+                let vmid = vmid();
                 self.leaves
                     .iter_mut()
                     .filter(|cached| cached.vmid == vmid)
                     .for_each(|cached| cached.combined = false);
             }
             Event::Instruction("tlbi vmalls12e1is", None) => {
+                let vmid = vmid();
                 self.leaves.retain(|cached| cached.vmid != vmid);
                 self.steps.retain(|(of, _)| *of != vmid);
                 self.broken.clear();

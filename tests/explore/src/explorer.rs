@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Breadth first, from the state after boot, by everything that can happen, until no new state
+//! appears.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kit::memory::GRANULE_WORDS;
+use kit::stage2::tlb::Tlb;
+use rmm::arch::smc::Registers;
+use rmm::granule::State;
+use rmm::host::{Event, observe, preset_register, set_realm};
+use rmm::realm::rd::RealmDescriptor;
+use rmm::rmi::function;
+
+use crate::check;
+use crate::configuration::Configuration;
+use crate::letters::{Act, HostPage, Letter};
+use crate::machine::{Machine, Page, SeamFault, address, index_of};
+use crate::spec::{Expected, MARKS, PARAMETERS, Spec, host_words};
+use crate::state::{Contents, Granule, HOST, Labels, SECRET, Snapshot, rd, rec, revive, state_of};
+
+/// What must hold and does not.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What.
+    pub what: String,
+    /// The shortest path to it, from boot on.
+    pub path: Vec<String>,
+}
+
+/// What came of an exploration.
+#[derive(Clone, Debug)]
+pub struct Explored {
+    /// How many states there are.
+    pub states: usize,
+    /// How often something was seen to happen in one of them.
+    pub transitions: u64,
+    /// How many calls lead to the farthest one.
+    pub depth: u16,
+    /// Whether nothing is left to try.
+    pub complete: bool,
+    /// The first thing that does not hold.
+    pub finding: Option<Finding>,
+}
+
+impl Explored {
+    /// The row of the table in `docs/security/exploration.md`.
+    pub fn row(&self, configuration: &Configuration) -> String {
+        let Self { states, transitions, depth, .. } = self;
+        let letters = configuration.letters.len();
+        format!("| {} | {letters} | {states} | {transitions} | {depth} |", configuration.name)
+    }
+}
+
+/// Epochs of Realms are one for the whole program: one exploration at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+struct Node {
+    snapshot: Snapshot,
+    parent: u32,
+    letter: u32,
+    depth: u16,
+}
+
+/// An exploration.
+pub struct Explorer {
+    /// What is explored.
+    pub configuration: Configuration,
+    machine: Machine,
+    contents: Contents,
+    nodes: Vec<Node>,
+    seen: HashMap<u128, u32>,
+    transitions: u64,
+    /// What each granule holds in the state that is loaded, and the number of that content.
+    loaded: Vec<(u32, Page)>,
+    /// What is in the host's page.
+    written: Option<HostPage>,
+    tlb: Rc<RefCell<Tlb>>,
+    names: Vec<Vec<usize>>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// The state that is loaded.
+struct Current {
+    index: u32,
+    spec: Spec,
+    tlb: Tlb,
+}
+
+const VECTOR_SYNCHRONOUS: u64 = 0;
+const VECTOR_IRQ: u64 = 1;
+const VECTOR_FIQ: u64 = 2;
+const VECTOR_SERROR: u64 = 3;
+
+/// Has the Realm do this whenever it runs, and then be interrupted.
+fn perform(act: Act) {
+    const IL: u64 = 1 << 25;
+    let mut acted = false;
+    set_realm(move |registers| {
+        if std::mem::replace(&mut acted, true) {
+            return VECTOR_IRQ;
+        }
+        if let Some(call) = act.call() {
+            registers.gprs[..call.len()].copy_from_slice(&call);
+            preset_register("ESR_EL2", 0x17 << 26 | IL);
+            return VECTOR_SYNCHRONOUS;
+        }
+        let (esr, ipa) = match act {
+            Act::Fiq => return VECTOR_FIQ,
+            Act::SError => {
+                preset_register("ESR_EL2", 0x2f << 26 | IL | 0x11);
+                return VECTOR_SERROR;
+            }
+            Act::Wfi => (0x01 << 26 | IL, 0),
+            Act::Hvc => (0x16 << 26 | IL, 0),
+            // ICC_SGI1R_EL1, written from X3.
+            Act::InterruptController => (0x18 << 26 | IL | 0x003a_3016 | 3 << 5, 0),
+            // A translation fault at level 3; read of four bytes into X5.
+            Act::Access(ipa, true) => (0x24 << 26 | IL | 1 << 24 | 2 << 22 | 5 << 16 | 7, ipa),
+            Act::Access(ipa, false) => (0x24 << 26 | IL | 7, ipa),
+            Act::Fetch(ipa) => (0x20 << 26 | IL | 7, ipa),
+            _ => return VECTOR_IRQ,
+        };
+        preset_register("ESR_EL2", esr);
+        preset_register("FAR_EL2", ipa);
+        preset_register("HPFAR_EL2", ipa >> 8);
+        VECTOR_SYNCHRONOUS
+    });
+}
+
+impl Explorer {
+    /// An exploration that has just booted.
+    pub fn new(configuration: Configuration, fault: SeamFault) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = configuration.granules();
+        let mut machine = Machine::boot(count, &configuration.secure(), configuration.dialect);
+        for granule in configuration.delegated_from_the_start() {
+            let mut registers: Registers = [0; 8];
+            registers[0] = function::GRANULE_DELEGATE.into();
+            registers[1] = address(granule);
+            let answer = machine.call(0, registers).expect("it boots");
+            assert_eq!(answer[0], 0, "granule {granule} is delegated");
+        }
+        machine.world.fault.set(fault);
+        let mut contents = Contents::default();
+        let first = |index: usize| {
+            let state = state_of(machine.word(index));
+            let fill = if state == State::Ns { HOST } else { SECRET };
+            let page = Page([fill; GRANULE_WORDS]);
+            let content = contents.intern(&page, state, count);
+            Granule { word: machine.word(index), pas: machine.world.pas(index), content }
+        };
+        let snapshot = Snapshot { granules: (0..count).map(first).collect(), vmids: 0 };
+        let memory = machine.world.memory.granule(address(0)).expect("it is there").as_ptr().addr();
+        let tlb = Rc::new(RefCell::new(Tlb::new(memory..memory + 0x1000 * count)));
+        let observed = Rc::clone(&tlb);
+        observe(Some(Box::new(move |event: &Event| {
+            if let (SeamFault::TlbDeaf(deaf), Event::Instruction(text, _)) = (fault, event)
+                && deaf == *text
+            {
+                return;
+            }
+            observed.borrow_mut().observe(event);
+        })));
+        let names = |letter: &Letter| {
+            let mut named: Vec<usize> = Vec::new();
+            for address in letter.addresses() {
+                match index_of(address, count) {
+                    Some(index) if !named.contains(&index) => named.push(index),
+                    _ => {}
+                }
+            }
+            named
+        };
+        let names = configuration.letters.iter().map(names).collect();
+        let nothing = (u32::MAX, Page([0; GRANULE_WORDS]));
+        let mut explorer = Self {
+            configuration,
+            machine,
+            contents,
+            nodes: Vec::new(),
+            seen: HashMap::new(),
+            transitions: 0,
+            loaded: vec![nothing; count],
+            written: None,
+            tlb,
+            names,
+            _alone: alone,
+        };
+        let key = explorer.key(&snapshot);
+        explorer.seen.insert(key, 0);
+        explorer.nodes.push(Node { snapshot, parent: 0, letter: 0, depth: 0 });
+        explorer
+    }
+
+    fn labels(&self, snapshot: &Snapshot) -> Labels {
+        let fixed = self.configuration.fixed();
+        snapshot.labels(&self.contents, fixed, self.configuration.symmetry)
+    }
+
+    fn key(&self, snapshot: &Snapshot) -> u128 {
+        snapshot.key(&self.contents, &self.labels(snapshot))
+    }
+
+    /// The names of all states when granules that serve alike are not told apart, each with a path
+    /// to it.
+    pub fn names_by_symmetry(&self) -> BTreeMap<u128, Vec<String>> {
+        let fixed = self.configuration.fixed();
+        let name = |(index, node): (usize, &Node)| {
+            let labels = node.snapshot.labels(&self.contents, fixed, true);
+            (node.snapshot.key(&self.contents, &labels), self.path(index as u32, None))
+        };
+        self.nodes.iter().enumerate().map(name).collect()
+    }
+
+    /// Explores until nothing new appears, something does not hold, or there are `limit` states.
+    pub fn run(&mut self, limit: usize) -> Explored {
+        let mut next = 0;
+        let mut finding = None;
+        while next < self.nodes.len() && self.nodes.len() < limit {
+            if let Err(found) = self.expand(next as u32) {
+                finding = Some(found);
+                break;
+            }
+            next += 1;
+        }
+        Explored {
+            states: self.nodes.len(),
+            transitions: self.transitions,
+            depth: self.nodes.last().map_or(0, |node| node.depth),
+            complete: finding.is_none() && next == self.nodes.len(),
+            finding,
+        }
+    }
+
+    /// The calls that lead to a state, and one more.
+    fn path(&self, mut node: u32, last: Option<String>) -> Vec<String> {
+        let mut path: Vec<String> = last.into_iter().collect();
+        while node != 0 {
+            let Node { parent, letter, .. } = &self.nodes[node as usize];
+            path.push(self.describe(&self.configuration.letters[*letter as usize]));
+            node = *parent;
+        }
+        path.reverse();
+        path
+    }
+
+    fn describe(&self, letter: &Letter) -> String {
+        letter.describe(&|value| self.configuration.name(value))
+    }
+
+    fn found(&self, node: u32, last: Option<String>, what: String) -> Finding {
+        Finding { what, path: self.path(node, last) }
+    }
+
+    /// Tries everything in a state.
+    fn expand(&mut self, node: u32) -> Result<(), Finding> {
+        let mut current = self.load(node).map_err(|what| self.found(node, None, what))?;
+        let labels = self.labels(&self.nodes[node as usize].snapshot);
+        let ranks = self.ranks(node, &labels);
+        for letter in 0..self.configuration.letters.len() {
+            if self.is_the_like_of_another(letter, &ranks) {
+                continue;
+            }
+            self.transitions += 1;
+            if let Err(what) = self.step(&mut current, letter) {
+                let last = self.describe(&self.configuration.letters[letter]);
+                return Err(self.found(node, Some(last), what));
+            }
+        }
+        Ok(())
+    }
+
+    /// For each granule that nothing tells apart from others: which group of such it is of, and the
+    /// how manieth.
+    fn ranks(&self, node: u32, labels: &Labels) -> Vec<Option<(u8, u8)>> {
+        let mut sizes = [0_u8; 8];
+        let snapshot = &self.nodes[node as usize].snapshot;
+        let rank = |index: usize| {
+            if labels.anonymous >> index & 1 == 0 {
+                return None;
+            }
+            let group = snapshot.state(index) as u8;
+            let rank = sizes[usize::from(group)];
+            sizes[usize::from(group)] += 1;
+            Some((group, rank))
+        };
+        (0..snapshot.granules.len()).map(rank).collect()
+    }
+
+    /// Whether a letter names granules of which others would do as well, and are tried.
+    fn is_the_like_of_another(&self, letter: usize, ranks: &[Option<(u8, u8)>]) -> bool {
+        let mut next = [0_u8; 8];
+        for index in &self.names[letter] {
+            let Some((group, rank)) = ranks[*index] else { continue };
+            if rank != next[usize::from(group)] {
+                return true;
+            }
+            next[usize::from(group)] += 1;
+        }
+        false
+    }
+
+    /// Puts the machine into a state.
+    fn load(&mut self, index: u32) -> Result<Current, String> {
+        for granule in 0..self.machine.granules() {
+            self.load_granule(index, granule, false);
+        }
+        self.restore_words(index);
+        let spec = Spec::read(&self.machine)?;
+        let mut tlb = self.tlb.borrow().clone();
+        check::fill(&mut tlb, &self.machine, &self.configuration.places);
+        Ok(Current { index, spec, tlb })
+    }
+
+    /// Puts a granule's content back, if it is another one, or `anyway`.
+    fn load_granule(&mut self, node: u32, granule: usize, anyway: bool) {
+        let Granule { word, content, .. } = self.nodes[node as usize].snapshot.granules[granule];
+        let is_rec = state_of(word) == State::Rec;
+        let (number, page) = &mut self.loaded[granule];
+        if *number != content || is_rec {
+            *page = self.contents.page(content);
+            *number = content;
+            if is_rec {
+                revive(page);
+            }
+        } else if !anyway {
+            return;
+        }
+        if granule != PARAMETERS {
+            self.machine.world.write_page(granule, page);
+        }
+    }
+
+    fn restore_words(&mut self, node: u32) {
+        let snapshot = &self.nodes[node as usize].snapshot;
+        for (index, Granule { word, pas, .. }) in snapshot.granules.iter().enumerate() {
+            self.machine.restore(index, *word, *pas);
+        }
+        for (bit, vmid) in self.configuration.vmids.iter().enumerate() {
+            self.machine.restore_vmid(*vmid, snapshot.vmids >> bit & 1 != 0);
+        }
+    }
+
+    /// Has the host write its page.
+    fn write_page(&mut self, spec: &mut Spec, page: HostPage) {
+        let words = host_words(page);
+        if self.written != Some(page) {
+            self.machine.world.write_page(PARAMETERS, &Page([MARKS; GRANULE_WORDS]));
+            for (offset, word) in &words {
+                self.machine.world.write_word(address(PARAMETERS) + offset, *word);
+            }
+            self.written = Some(page);
+        }
+        spec.write_page(&words);
+    }
+
+    /// Makes a call and checks what comes of it. The machine is as before then.
+    fn step(&mut self, current: &mut Current, number: usize) -> Result<(), String> {
+        let letter = self.configuration.letters[number];
+        self.write_page(&mut current.spec, letter.page);
+        preset_register("ISR_EL1", u64::from(letter.interrupt) << 6);
+        self.machine.world.refuses.set(letter.refused);
+        if letter.function == function::REC_ENTER {
+            perform(letter.act);
+        }
+        self.tlb.borrow_mut().clone_from(&current.tlb);
+        self.machine.world.touched.set(0);
+        let mut registers: Registers = core::array::from_fn(|x| 0xa0a0_0000_0000_0000 | x as u64);
+        registers[0] = letter.function.into();
+        registers[1..6].copy_from_slice(&letter.arguments);
+        let before = registers;
+        let answer = self.machine.call(0, registers)?;
+        let expected = current.spec.call(&letter);
+        check_answer(&letter, &before, &answer, &expected)?;
+        if self.machine.cpus.iter().any(|cpu| !cpu.slots.is_empty()) {
+            return Err("a slot is mapped between calls".into());
+        }
+        if let Some(reason) = expected.exit {
+            let told = self.machine.world.page(PARAMETERS).0[0x800 / 8];
+            if told != reason {
+                return Err(format!("the REC left for {told}, not for {reason}"));
+            }
+            self.written = None;
+        }
+        let changed = self.changes(current.index);
+        if !may_change(&letter, answer[0]) {
+            if changed != 0 {
+                return Err(format!(
+                    "a call that failed with {:#x} changed {changed:#x}",
+                    answer[0]
+                ));
+            }
+        } else if changed != 0 || !only_asks(&letter) {
+            self.arrive(current, number, changed)?;
+            current.spec = self.reload(current.index)?;
+        }
+        Ok(())
+    }
+
+    /// The granules that a call has changed in a way that anybody could notice, a bit each; bit 63
+    /// for VMIDs.
+    fn changes(&mut self, node: u32) -> u64 {
+        let touched = self.machine.world.touched.get();
+        let mut changed = 0;
+        for index in 0..self.machine.granules() {
+            let granule = self.nodes[node as usize].snapshot.granules[index];
+            let (word, pas) = (self.machine.word(index), self.machine.world.pas(index));
+            if (granule.word, granule.pas) != (word, pas) {
+                changed |= 1 << index;
+            } else if touched >> index & 1 != 0 && index != PARAMETERS {
+                let (_, page) = &self.loaded[index];
+                if self.machine.world.page(index) != page {
+                    if state_of(word) == State::Delegated {
+                        // Nobody's: it may have been wiped.
+                        self.machine.world.write_page(index, page);
+                    } else {
+                        changed |= 1 << index;
+                    }
+                }
+            }
+        }
+        let vmids = self.nodes[node as usize].snapshot.vmids;
+        for (bit, vmid) in self.configuration.vmids.iter().enumerate() {
+            if (vmids >> bit & 1 != 0) != self.machine.has_vmid(*vmid) {
+                changed |= 1 << 63;
+            }
+        }
+        changed
+    }
+
+    /// A call has led somewhere: checks the place, and keeps it if it is new.
+    fn arrive(&mut self, current: &Current, letter: usize, changed: u64) -> Result<(), String> {
+        let real = Spec::read(&self.machine)?;
+        let is_entry = self.configuration.letters[letter].function == function::REC_ENTER;
+        real.same_as(&current.spec, !is_entry)?;
+        let Configuration { places, vmids, .. } = &self.configuration;
+        check::state(&self.machine, &real, places, vmids)?;
+        self.check_contents(current, changed, is_entry)?;
+        check::tlb(&self.tlb.borrow(), &self.machine)?;
+        let recs = (0..self.machine.granules())
+            .filter(|index| state_of(self.machine.word(*index)) == State::Rec)
+            .map(|index| 1_u64 << index)
+            .sum::<u64>();
+        let before = &self.nodes[current.index as usize];
+        let depth = before.depth + 1;
+        let snapshot = Snapshot::take(
+            &self.machine,
+            &mut self.contents,
+            &before.snapshot,
+            changed | recs,
+            &self.configuration.vmids,
+        );
+        let key = self.key(&snapshot);
+        let next = self.nodes.len() as u32;
+        if *self.seen.entry(key).or_insert(next) != next {
+            return Ok(());
+        }
+        let node = Node { snapshot, parent: current.index, letter: letter as u32, depth };
+        self.nodes.push(node);
+        self.take_down(&real).map_err(|what| format!("cannot be taken down: {what}"))
+    }
+
+    /// What a granule holds when it comes into use, or goes back to the host.
+    fn check_contents(
+        &self,
+        current: &Current,
+        changed: u64,
+        is_entry: bool,
+    ) -> Result<(), String> {
+        let before = &self.nodes[current.index as usize].snapshot;
+        for index in (0..self.machine.granules()).filter(|index| changed >> index & 1 != 0) {
+            let (from, to) = (before.state(index), state_of(self.machine.word(index)));
+            let page = self.machine.world.page(index);
+            let is = |value: u64| page.0.iter().all(|word| *word == value);
+            let held_secrets = matches!(from, State::Rd | State::Rec | State::RecAux);
+            let right = match (from, to) {
+                (State::Delegated, State::Ns) => is(0),
+                (State::Delegated, State::Data) => is(0) || is(MARKS) || is(HOST),
+                (State::Delegated, State::RecAux) => is(0),
+                (State::Delegated, State::Rd | State::Rec | State::Rtt) => {
+                    !page.0.contains(&SECRET)
+                }
+                (_, State::Delegated) if held_secrets => is(0),
+                (State::Ns, State::Ns) => index == PARAMETERS && is_entry,
+                (State::Data, State::Data) => is_entry,
+                _ => true,
+            };
+            if !right {
+                return Err(format!("granule {index}, {from:?}, becomes {to:?} with old content"));
+            }
+            if to == State::Rd && from == State::Delegated {
+                let size = size_of::<RealmDescriptor>().div_ceil(8);
+                if page.0[size..].iter().any(|word| *word != 0) || rd(page).next_rec != 0 {
+                    return Err(format!("granule {index} was not wiped"));
+                }
+            }
+            if to == State::Rec && from == State::Delegated && rec(page).state.serror {
+                return Err(format!("granule {index} was not wiped"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes everything down by calls, and finds every granule back with the host.
+    fn take_down(&mut self, spec: &Spec) -> Result<(), String> {
+        self.machine.world.refuses.set(false);
+        for letter in check::taking_down(spec) {
+            let mut registers: Registers = [0; 8];
+            registers[0] = letter.function.into();
+            registers[1..6].copy_from_slice(&letter.arguments);
+            preset_register("ISR_EL1", 0);
+            let answer = self.machine.call(0, registers)?;
+            if answer[0] != 0 {
+                return Err(format!("{} answers {:#x}", self.describe(&letter), answer[0]));
+            }
+        }
+        for index in 0..self.machine.granules() {
+            let is_back = self.machine.word(index) == 0
+                && self.machine.world.pas(index) != kit::el3::Pas::Realm;
+            let page = self.machine.world.page(index);
+            if !is_back || spec.model.state(address(index)) != Some(State::Ns) && page.0 != [0; 512]
+            {
+                let secure = spec.model.state(address(index)).is_none();
+                if !secure {
+                    return Err(format!("granule {index} is not back, or not empty"));
+                }
+            }
+        }
+        match self.configuration.vmids.iter().find(|vmid| self.machine.has_vmid(**vmid)) {
+            Some(vmid) => Err(format!("VMID {vmid} is not free again")),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts the machine back into a state after calls that may have changed anything.
+    fn reload(&mut self, node: u32) -> Result<Spec, String> {
+        for granule in 0..self.machine.granules() {
+            let (_, page) = &self.loaded[granule];
+            let is_rec = self.nodes[node as usize].snapshot.state(granule) == State::Rec;
+            if is_rec || self.machine.world.page(granule) != page {
+                self.load_granule(node, granule, true);
+            }
+        }
+        self.restore_words(node);
+        Spec::read(&self.machine)
+    }
+}
+
+/// Whether a call with this answer may change anything.
+fn may_change(letter: &Letter, x0: u64) -> bool {
+    // A REC that is on already cannot be denied: the host is told that it was wrong, and the call
+    // is completed.
+    x0 == 0 || letter.function == function::PSCI_COMPLETE
+}
+
+/// Whether a call changes nothing even if it succeeds.
+fn only_asks(letter: &Letter) -> bool {
+    matches!(letter.function, function::RTT_READ_ENTRY | function::REC_AUX_COUNT)
+}
+
+fn check_answer(
+    letter: &Letter,
+    before: &Registers,
+    answer: &Registers,
+    expected: &Expected,
+) -> Result<(), String> {
+    let mut wanted = *before;
+    wanted[..4].copy_from_slice(&expected.answer[..4]);
+    if letter.function == function::RTT_READ_ENTRY && expected.answer[0] == 0 {
+        wanted[4] = expected.answer[4];
+    }
+    if *answer == wanted {
+        return Ok(());
+    }
+    Err(format!("the answer is {answer:x?}, and should be {wanted:x?}"))
+}

@@ -14,6 +14,7 @@ mod calls_race;
 mod calls_ripas;
 mod calls_together;
 mod commands;
+mod costs_2_0;
 mod cpus;
 mod deaths;
 mod faults;
@@ -96,6 +97,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-life", run: realms::life },
     Scenario { name: "realm-shapes", run: realms::shapes },
     Scenario { name: "realm-instructions", run: realms::instructions },
+    Scenario { name: "costs-2.0", run: costs_2_0::instructions },
     Scenario { name: "realm-runs", run: running::life },
     Scenario { name: "realm-exits", run: running::exits },
     Scenario { name: "realm-calls", run: calls::commands },

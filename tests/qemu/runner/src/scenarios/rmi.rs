@@ -181,5 +181,28 @@ pub fn costs() -> Vec<Scenario> {
         .instruction_count()
         .expect(r"RMI_GRANULE_RANGE_UNDELEGATE of 16 MiB, per granule, 8 CPUs \| \d+$"),
     );
+    rows.push(
+        Scenario::new(
+            "rmi2-realm-instructions",
+            "costs-2.0",
+            "the cost of each command on Realms and of stateful operations is printed",
+        )
+        .interface("2.0")
+        .instruction_count()
+        .expect(r"^figure: Instructions, RMI 2\.0 \| RMI_PSCI_COMPLETE, of a target \| \d+$"),
+    );
+    rows.push(
+        Scenario::new(
+            "rmi2-run-instructions",
+            "run-instructions",
+            "RMI_REC_ENTER keeps its bound under RMI 2.0",
+        )
+        .interface("2.0")
+        .instruction_count()
+        .option("host-interrupts=1")
+        .expect(
+            r"^figure: Instructions, RMI 2\.0 \| RMI_REC_ENTER, host call to host call \| \d+$",
+        ),
+    );
     rows
 }

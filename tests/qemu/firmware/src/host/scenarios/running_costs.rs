@@ -8,7 +8,7 @@ use rmm_test_firmware::say;
 use crate::check;
 use crate::gic;
 use crate::guest::{Guest, field, reason};
-use crate::rmi::Status;
+use crate::rmi::{Dialect, Status};
 use crate::smc;
 
 /// Instructions of a round trip, without SIMD registers, PMU and SVE, with the list registers that
@@ -52,5 +52,6 @@ fn figure(name: &str, costs: [u64; 4], limit: u64) {
     let [.., before, last] = costs;
     check::equal(format_args!("{name} costs the same again"), last, before);
     check::that(format_args!("{name} keeps its bound"), last <= limit);
-    say!("figure: Instructions, RMI 1.0 | {name} | {last}");
+    let version = Dialect::current().version();
+    say!("figure: Instructions, RMI {version} | {name} | {last}");
 }

@@ -3,8 +3,8 @@
 
 use super::call::{Answer, Failure, Outcome};
 use crate::abi::psci::{
-    AFFINITY_ON, ALREADY_ON, INVALID_ADDRESS, INVALID_PARAMETERS, NOT_SUPPORTED, SUCCESS,
-    VERSION_1_1, function,
+    AFFINITY_OFF, AFFINITY_ON, ALREADY_ON, INVALID_ADDRESS, INVALID_PARAMETERS, NOT_SUPPORTED,
+    SUCCESS, VERSION_1_1, function,
 };
 use crate::abi::smccc::{self, VERSION_1_2};
 use crate::address::Ipa;
@@ -70,7 +70,7 @@ pub(super) fn cpu_on(
     Ok(Answer::Pend(target))
 }
 
-/// AFFINITY_INFO of a REC. The host is asked for all but the caller.
+/// AFFINITY_INFO of a REC. With RMI 1.0 the host is asked for all but the caller.
 pub(super) fn affinity_info(
     caller: &mut Caller<'_, '_, '_>,
     target: impl Into<u64>,
@@ -83,6 +83,9 @@ pub(super) fn affinity_info(
     let mpidr = rec_of(caller, target)?;
     if mpidr == caller.realm.identity.mpidr {
         return Ok(Answer::Return([AFFINITY_ON]));
+    }
+    if let Some(is_on) = caller.realm.is_on(mpidr) {
+        return Ok(Answer::Return([if is_on { AFFINITY_ON } else { AFFINITY_OFF }]));
     }
     *caller.pending = PendingRequest::AffinityInfo { target: mpidr };
     Ok(Answer::Pend(target))

@@ -3,14 +3,14 @@
 
 use super::epoch::Learned;
 use super::rd::RealmDescriptor;
-use super::rec::{PendingRequest, RecIdentity};
+use super::rec::{Mpidr, PendingRequest, Rec, RecIdentity};
 use super::stage2::Stage2;
 use super::stage2::memory::RealmMemory;
 use crate::abi::rmi_v1::GPRS;
 use crate::attest::platform::Platform;
 use crate::cpu::CpuIndex;
-use crate::granule::GranuleTable;
-use crate::granule::state::Rd;
+use crate::granule::state::{self, Rd};
+use crate::granule::{GranuleAddress, GranuleTable};
 use crate::mem::{RunningAuxiliary, Slot};
 
 /// The Realm whose REC this CPU runs.
@@ -27,20 +27,23 @@ pub struct RunningRealm<'m, 'g> {
     granules: &'m GranuleTable<'g>,
     cpu: CpuIndex,
     rd: &'m mut Slot,
+    other_rec: Option<&'m mut Slot>,
 }
 
 impl<'m, 'g> RunningRealm<'m, 'g> {
     /// The Realm of the REC with this identity, which runs on `cpu`, seen through slots of that CPU.
+    /// With one for `other_rec` the RMM says itself which RECs are on (RMI 2.0).
     pub fn new(
         granules: &'m GranuleTable<'g>,
         cpu: CpuIndex,
         identity: &'m RecIdentity,
         [rd, rtt, data]: [&'m mut Slot; 3],
+        other_rec: Option<&'m mut Slot>,
         auxiliary: RunningAuxiliary<'m>,
         platform: Option<&'static Platform>,
     ) -> Self {
         let memory = RealmMemory::new(granules, cpu, &identity.stage2, rtt, data);
-        Self { identity, memory, auxiliary, platform, granules, cpu, rd }
+        Self { identity, memory, auxiliary, platform, granules, cpu, rd, other_rec }
     }
 
     /// The stage-2 translation.
@@ -55,6 +58,30 @@ impl<'m, 'g> RunningRealm<'m, 'g> {
             panic!("the RD of a REC is not in state RD");
         };
         then(self.rd.map(&locked).get_mut())
+    }
+
+    /// Whether another REC of the Realm is on; `None` if the host is to be asked. One that was
+    /// destroyed is off.
+    pub fn is_on(&mut self, mpidr: Mpidr) -> Option<bool> {
+        self.other_rec.as_ref()?;
+        let address = self.with_descriptor(|realm| realm.rec(mpidr.index()));
+        Some(address.and_then(|address| self.is_on_at(address, mpidr)).unwrap_or(false))
+    }
+
+    /// Whether the REC at an address is on; `None` if it is not this one any more.
+    fn is_on_at(&mut self, address: GranuleAddress, mpidr: Mpidr) -> Option<bool> {
+        let slot = self.other_rec.as_mut()?;
+        let locked = self.granules.lock::<state::Rec>(self.cpu, address).ok()?;
+        let (found, is_on) = match locked.into_unused() {
+            Ok(idle) => {
+                let mapping = slot.map(&idle);
+                let rec: &Rec = mapping.get();
+                (rec.identity, rec.state.runnable)
+            }
+            // Another CPU runs it.
+            Err(running) => (*slot.map(&running).get::<RecIdentity>(), true),
+        };
+        (found.realm == self.identity.realm && found.mpidr == mpidr).then_some(is_on)
     }
 }
 

@@ -117,7 +117,7 @@ pub fn enter(
     drop(locked);
     let Cpu { index, slots, host_simd, host_pmu, call_gprs: gprs, gic_entry } = cpu;
     let index = *index;
-    let SlotBuffer { ns, rec, rec_aux, rd, rtt, realm_data, .. } = slots;
+    let SlotBuffer { ns, rec, second_rec, rec_aux, rd, rtt, realm_data, .. } = slots;
     let mut mapping = RunMapping::new(rec, &mut running, ns, page);
     let (identity, state, auxiliary, page) = mapping.parts::<Rec>();
     let flags = record::read_flags(page)?;
@@ -152,6 +152,7 @@ pub fn enter(
             index,
             identity,
             [rd, rtt, realm_data],
+            (gic_owner == GicOwner::Host).then_some(second_rec),
             rec_aux.running(auxiliary),
             attestation,
         ),

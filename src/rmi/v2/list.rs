@@ -14,6 +14,9 @@ use crate::xlat::Level;
 /// Bytes of an entry of a list.
 const ENTRY: u64 = size_of::<u64>() as u64;
 
+/// Entries of a list that are read at a time.
+const CHUNK: usize = 32;
+
 /// RmiAddressRangeDescriptor: blocks that lie side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RangeDescriptor {
@@ -40,6 +43,11 @@ impl RangeDescriptor {
             base: PhysAddr::new(word & RANGE_ADDRESS),
             state: word & RANGE_STATE,
         }
+    }
+
+    /// Whether an entry of a list is of no blocks.
+    const fn is_empty(word: u64) -> bool {
+        word >> RANGE_COUNT_SHIFT & MAX_RANGE_COUNT == 0
     }
 
     pub(super) const fn encode(self) -> u64 {
@@ -130,12 +138,46 @@ impl AddressList {
         self.offset + u64::try_from(index).unwrap_or(u64::MAX / ENTRY) * ENTRY
     }
 
-    /// Reads an entry through its page.
-    pub(super) fn read(&self, page: &NsMapping<'_>, index: usize) -> Result<u64, NsAccessError> {
+    /// Reads the next entry from `index` on that is not empty, through its page, and has `index`
+    /// behind it.
+    pub(super) fn next(
+        &self,
+        page: &NsMapping<'_>,
+        index: &mut usize,
+    ) -> Result<Option<u64>, NsAccessError> {
+        if *index >= self.len {
+            return Ok(None);
+        }
         let mut words = [0];
-        page.read(self.entry(index), &mut words)?;
+        page.read(self.entry(*index), &mut words)?;
         let [word] = words;
-        Ok(word)
+        *index += 1;
+        if RangeDescriptor::is_empty(word) {
+            return self.next_behind_empty(page, index);
+        }
+        Ok(Some(word))
+    }
+
+    /// As [`next`](Self::next), several entries at a time: an interrupt that is pending meanwhile
+    /// does not wait long for a list of empty ones.
+    fn next_behind_empty(
+        &self,
+        page: &NsMapping<'_>,
+        index: &mut usize,
+    ) -> Result<Option<u64>, NsAccessError> {
+        let mut chunk = [0; CHUNK];
+        while *index < self.len {
+            let count = CHUNK.min(self.len - *index);
+            let words = chunk.get_mut(..count).unwrap_or_default();
+            page.read(self.entry(*index), words)?;
+            let empty = words.iter().take_while(|word| RangeDescriptor::is_empty(**word)).count();
+            *index += empty;
+            if let Some(word) = words.get(empty) {
+                *index += 1;
+                return Ok(Some(*word));
+            }
+        }
+        Ok(None)
     }
 
     /// Writes an entry through its page.

@@ -89,14 +89,13 @@ impl Source {
         if source.range.count == 0 { Err(Status::Input) } else { Ok(source) }
     }
 
-    /// Reads entries of the list until there is a block at hand, or no more.
+    /// Has a block at hand, unless the list has no more.
     fn fill(&mut self, cpu: &mut Cpu) -> Result<(), Status> {
-        while let (0, Some((list, next))) = (self.range.count, &mut self.list)
-            && *next < list.len()
-        {
-            let word = list.read(&cpu.slots.ns.map(list.page()), *next)?;
-            self.range = RangeDescriptor::decode(word);
-            *next += 1;
+        if let (0, Some((list, next))) = (self.range.count, &mut self.list) {
+            let page = cpu.slots.ns.map(list.page());
+            if let Some(word) = list.next(&page, next)? {
+                self.range = RangeDescriptor::decode(word);
+            }
         }
         Ok(())
     }

@@ -122,11 +122,9 @@ pub(super) fn op_mem_donate(
     let list = AddressList::new(&rmm.granules, list, count)?;
     let page = cpu.slots.ns.map(list.page());
     let mut donated: ArrayVec<GranuleAddress, AUXILIARY> = ArrayVec::new();
-    for index in 0..list.len() {
-        let range = RangeDescriptor::decode(list.read(&page, index)?);
-        if range.count == 0 {
-            continue;
-        }
+    let mut next = 0;
+    while let Some(word) = list.next(&page, &mut next)? {
+        let range = RangeDescriptor::decode(word);
         let range = range.granules().filter(|_| range.is_delegated()).ok_or(Status::Input)?;
         for granule in range {
             let is_wanted = donated.len() < operation.held.remaining_capacity();

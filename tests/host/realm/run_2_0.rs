@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RECs that run under RMI 2.0: their virtual interrupts are in the CPU, and the host's to load and
-//! read.
+//! read. Which RECs are on the RMM says itself.
 
+use kit::calls::{call, registers};
 use kit::realm_fixture::*;
-use kit::rmi::fixture::SUCCESS;
+use kit::rmi::fixture::{SUCCESS, granule};
+use kit::system::System;
+use rmm::abi::psci;
+use rmm::granule::state::Rec;
 use rmm::host::{preset_register, read_register, set_realm};
+use rmm::realm::rec::PendingRequest;
 use rmm::rmi::{Dialect, function};
 
 /// The vector of interrupts.
@@ -77,4 +82,44 @@ fn an_entry_that_is_refused_leaves_the_interface_as_it_is() {
     preset_register("ICH_LR2_EL2", 1 << 62 | 33);
     preset_register("ICH_LR3_EL2", 2 << 62 | 33);
     assert_eq!(enter(&fixture), ERROR_REC);
+}
+
+/// AFFINITY_INFO of the second REC, which is answered without an exit.
+fn affinity_of_second(fixture: &RealmFixture) -> u64 {
+    let function = u64::from(psci::function::AFFINITY_INFO_64);
+    let called = call(fixture, REC, registers(&[function, 1, 0])).expect("it goes on");
+    assert_eq!(called[1..4], [0; 3]);
+    fixture.with_rec(REC, |rec| assert_eq!(rec.state.pending, PendingRequest::None));
+    called[0]
+}
+
+#[test]
+fn affinity_info_is_answered_without_the_host() {
+    let fixture = RealmFixture::in_dialect(Dialect::V2_0);
+    fixture.realm(RD, ROOT, 1);
+    fixture.rec(RD, REC, AUX, 0);
+    fixture.rec(RD, SECOND_REC, SECOND_AUX, 1);
+    assert_eq!(fixture.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
+    for is_on in [true, false, true] {
+        fixture.with_rec(SECOND_REC, |rec| rec.state.runnable = is_on);
+        let expected = if is_on { psci::AFFINITY_ON } else { psci::AFFINITY_OFF };
+        assert_eq!(affinity_of_second(&fixture), expected);
+    }
+    // Another CPU runs it: what it has in memory does not count.
+    fixture.with_rec(SECOND_REC, |rec| rec.state.runnable = false);
+    let cpu = System::cpu(1);
+    let locked = fixture.system.rmm.granules().lock::<Rec>(cpu.index, granule(SECOND_REC));
+    let running = locked.expect("a REC").reference().expect("it does not run");
+    assert_eq!(affinity_of_second(&fixture), psci::AFFINITY_ON);
+    drop(running);
+    // A REC of another Realm in its place is not it.
+    fixture.with_rec(SECOND_REC, |rec| {
+        rec.state.runnable = true;
+        rec.identity.realm = granule(OTHER_RD);
+    });
+    assert_eq!(affinity_of_second(&fixture), psci::AFFINITY_OFF);
+    fixture.with_rec(SECOND_REC, |rec| rec.identity.realm = granule(RD));
+    let (x0, _) = kit::rmi::fixture::call(&fixture.system, function::REC_DESTROY, &[SECOND_REC]);
+    assert_eq!(x0 & 0xff, INCOMPLETE);
+    assert_eq!(affinity_of_second(&fixture), psci::AFFINITY_OFF);
 }

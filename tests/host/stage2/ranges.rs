@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use kit::el3::Pas;
 use kit::machine::Machine;
 use kit::seed;
 use kit::system::{Storage, System};
@@ -197,6 +198,69 @@ fn lists_are_read_and_written_where_the_host_wants_them() {
     assert_eq!(host.unmap(0, 16 * PAGE, flags, last), [SUCCESS, 16 * PAGE, 0, 1]);
     assert_eq!(host.read(last), range(3, DATA + 4 * PAGE, 3));
     host.undelegate(DATA, BANK.0 + BANK.1);
+}
+
+#[test]
+fn empty_entries_of_a_list_are_passed_over_wherever_they_are() {
+    const ENTRIES: u64 = PAGE / 8;
+    let mut random = seed::generator("empty_entries_of_a_list");
+    for _ in 0..20 {
+        let mut host = Host::new();
+        host.tables(0, &[2, 3]);
+        let mut places: Vec<u64> = (0..3).map(|_| random.u64(..ENTRIES)).collect();
+        places.sort_unstable();
+        places.dedup();
+        for place in 0..ENTRIES {
+            // No blocks, whatever else the entry says.
+            host.write(LIST + 8 * place, random.u64(..) & !(0x3ff << 2));
+        }
+        for (page, place) in (0..).zip(&places) {
+            host.write(LIST + 8 * place, range(3, DATA + page * PAGE, 1));
+        }
+        let mapped = places.len() as u64 * PAGE;
+        let flags = 2 | ENTRIES << 2;
+        assert_eq!(host.map(0, 16 * PAGE, flags, LIST), [SUCCESS, mapped, 0, 0], "{places:?}");
+        assert_eq!(host.unmap(0, mapped, SINGLE, 0)[2], range(3, DATA, places.len() as u64));
+        for place in places {
+            host.write(LIST + 8 * place, 0);
+        }
+        assert_eq!(host.map(0, PAGE, flags, LIST)[0], ERROR_INPUT, "nothing but empty entries");
+    }
+}
+
+#[test]
+fn a_list_that_the_host_takes_away_ends_the_range_and_what_was_mapped_is_told() {
+    const ENTRIES: u64 = 4;
+    let flags = 2 | ENTRIES << 2;
+    for read in 0..ENTRIES {
+        let mut host = Host::new();
+        host.tables(0, &[2, 3]);
+        for entry in 0..ENTRIES {
+            host.write(LIST + 8 * entry, range(3, DATA + entry * PAGE, 1));
+        }
+        host.system.machine.take_away_after(read);
+        let status = if read == 0 { ERROR_INPUT } else { SUCCESS };
+        assert_eq!(host.map(0, ENTRIES * PAGE, flags, LIST)[..2], [status, read * PAGE], "{read}");
+        let states = (0..ENTRIES).map(|page| host.state(DATA + page * PAGE));
+        assert_eq!(states.filter(|state| *state == State::Data).count() as u64, read);
+        host.system.machine.el3.set_pas(LIST, Pas::NonSecure);
+        let done = host.map(0, ENTRIES * PAGE, flags, LIST);
+        assert_eq!(done, [SUCCESS, ENTRIES * PAGE, 0, 0], "{read}");
+
+        // A word is written before anything is unmapped, and then each entry. These are of one
+        // page each, since no two are side by side.
+        host.unmap(PAGE, 2 * PAGE, SINGLE, 0);
+        host.system.machine.take_away_after(read);
+        let unmapped = host.unmap(0, ENTRIES * PAGE, flags, LIST);
+        match read {
+            0 => assert_eq!(unmapped, [ERROR_INPUT, 0, 0, 0]),
+            1 => assert_eq!(unmapped, [SUCCESS, 2 * PAGE, 0, 0], "one is not told"),
+            _ => assert_eq!((unmapped[0], unmapped[1]), (SUCCESS, ENTRIES * PAGE)),
+        }
+        host.system.machine.el3.set_pas(LIST, Pas::NonSecure);
+        assert_eq!(host.unmap(0, ENTRIES * PAGE, 0, 0)[0], SUCCESS);
+        host.undelegate(DATA, BANK.0 + BANK.1);
+    }
 }
 
 #[test]

@@ -109,6 +109,9 @@ impl Case {
     fn follow(&self, session: &mut Session, rim: &[u8], other: &[u8]) -> Result<()> {
         if self.realms == 1 {
             self.type_commands(session)?;
+            if self.rmi == Rmi::Two {
+                turn_off_and_on(session, self.recs)?;
+            }
             check_token(session, rim, other)?;
         }
         let status = if self.realms == 1 { session.power_off()? } else { session.end()? };
@@ -175,6 +178,18 @@ fn with_changed_kernel(guest: &Guest, folder: &Path) -> Result<Guest> {
     let changed = folder.join("Image.changed");
     std::fs::write(&changed, image).context("the changed kernel")?;
     Ok(Guest { image: changed, ..guest.clone() })
+}
+
+/// A CPU of the guest goes off, which the kernel asks PSCI about, and comes on again.
+fn turn_off_and_on(session: &mut Session, recs: u32) -> Result<()> {
+    for (state, left) in [(0, recs - 1), (1, recs)] {
+        session.command(&format!("echo {state} >/sys/devices/system/cpu/cpu1/online"))?;
+        let cpus = session.command("nproc")?;
+        ensure!(cpus.trim() == left.to_string(), "the guest has {} CPUs", cpus.trim());
+    }
+    let killed = session.command("dmesg | grep -c 'psci: CPU1 killed'")?;
+    ensure!(killed.trim() == "1", "the kernel does not see that the CPU is off");
+    Ok(())
 }
 
 /// The guest gets a token for a challenge from outside. A verifier that knows the RIM of what was

@@ -80,6 +80,12 @@ pub fn realms() -> Vec<Scenario> {
             "RECs go off and on by PSCI, and so does their Realm, and the host takes part",
         ),
         Scenario::new(
+            "rmi2-realm-power",
+            "realm-power",
+            "and under RMI 2.0, where the RMM says itself which RECs are on",
+        )
+        .interface("2.0"),
+        Scenario::new(
             "realm-power-race",
             "realm-power-race",
             "RECs on three CPUs go off and turn each other on; the host completes their calls late, wrongly, twice or never",

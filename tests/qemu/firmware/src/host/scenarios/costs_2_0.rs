@@ -28,6 +28,8 @@ const ROOT: u64 = 16;
 const TABLES: u64 = 32;
 const AUX: u64 = 128;
 const DATA: u64 = 160;
+/// Instructions within which an interrupt that is pending is served.
+const INTERRUPT_BOUND: u64 = 10_000;
 /// Pages that are mapped by a list.
 const PAGES: u64 = 8;
 
@@ -127,11 +129,30 @@ fn memory(rd: u64, pool: &mut Pool) {
     let unmapped = rmi::call(fid::RTT_DATA_UNMAP, &[rd, 0, top, flags, granule(LIST)], 3);
     done("RMI_RTT_DATA_UNMAP of 8 pages to a list", Status(unmapped[0]));
     check::equal("to the end, as one range", (unmapped[1], unmapped[3]), (top, 1));
+    list_of_holes(rd);
     done("RMI_RTT_FOLD", tables::fold(rd, half, 3).0);
     done("RMI_RTT_DESTROY of level 3", tables::destroy(rd, 0, 3).0);
     done("RMI_RTT_DESTROY of level 2", tables::destroy(rd, 0, 2).0);
     // That above the folded one.
     check::equal("the last table", tables::destroy(rd, half, 2).0, Status::SUCCESS);
+}
+
+/// A list that is empty but for its last entry.
+fn list_of_holes(rd: u64) {
+    const NAME: &str = "RMI_RTT_DATA_MAP of a list of 511 empty entries and a page";
+    const ENTRIES: u64 = GRANULE / 8;
+    if probe::fill_granule(granule(LIST), 0).is_err() {
+        check::that("the host writes its own memory", false);
+    }
+    let entry = tables::range(3, granule(DATA), 0);
+    if probe::write(granule(LIST) + GRANULE - 8, entry).is_err() {
+        check::that("the host writes its own memory", false);
+    }
+    let flags = ADDRESS_LIST | ENTRIES << LIST_COUNT_SHIFT;
+    done(NAME, rmi::map(fid::RTT_DATA_MAP, rd, 0, GRANULE, flags, granule(LIST)).0);
+    let waits = smc::last_visit().last;
+    check::that("an interrupt would be served soon", waits <= INTERRUPT_BOUND);
+    check::equal("it is mapped", tables::data_destroy(rd, 0).1, granule(DATA));
 }
 
 /// Creates a REC, at the second try. Its granule.

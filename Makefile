@@ -16,7 +16,7 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run linux linux-test test stress bench \
 	explore lint host-test system-test mutation-proof mutants miri tsan coverage report diagrams clean
-.PHONY: map size profile addr2line debug
+.PHONY: map size rim verify-token profile addr2line debug
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -101,6 +101,13 @@ size: build ## the sections of the image and its largest symbols
 REALM ?=
 rim: tools ## the Realm Initial Measurement of a Realm that is built as REALM says, or how to say it
 	@target/tools/rim $(REALM)
+
+# OpenSSL is built from source, some minutes, where there is none to link with.
+verify-token: setup-qemu images ## have Veraison's ccatoken verify tokens of Realms on QEMU, and refuse changed ones
+	for scenario in token token-2.0; do $(SYSTEM) --show $$scenario >build/$$scenario.log || exit; done
+	cd tests/ccatoken && $(if $(shell pkg-config --exists openssl 2>/dev/null && echo yes),OPENSSL_NO_VENDOR=1) \
+		cargo run -q --locked --release --target-dir ../../build/target-ccatoken -- \
+		../../build/token.log ../../build/token-2.0.log
 
 ELF ?= build/rmm.elf
 addr2line: tools ## name the functions in a fatal report: of a console log in LOG, or standard input; ELF is the image that printed it

@@ -11,6 +11,7 @@ mod measurement_reference;
 mod operations;
 mod parameters;
 mod psci;
+mod random_runs;
 mod refused;
 mod round_trips;
 mod run;

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! CPUs that enter the RECs of a Realm with anything that a host may write, while they take its
+//! memory and its tables away, and the Realm does anything that a Realm may do.
+//!
+//! What must hold is asserted at every entry and every exit. Seen to fail, one after the other: a
+//! REC whose reference is not counted, EL1 registers that are not given back, a refused entry that
+//! writes the exit half, an SError that is lost, a pending interrupt that nobody looks for.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use kit::realm_fixture::*;
+use kit::rmi::fixture::{FIRST, SUCCESS};
+use kit::seed;
+use kit::system::System;
+use rmm::abi::psci::function as psci;
+use rmm::abi::rsi::function as rsi;
+use rmm::granule::State;
+use rmm::host::{preset_register, read_register, set_realm};
+use rmm::realm::rec::{El1Registers, Registers};
+use rmm::rmi::function;
+
+const CPUS: usize = 3;
+const ROUNDS: usize = 16;
+const CALLS: usize = 800;
+
+const PAGE: u64 = 0x1000;
+const EXIT: u64 = 0x800;
+const UNPROTECTED: u64 = 1 << 39;
+/// Pages that the Realm has memory at, or may have, and the granules.
+const IPAS: [u64; 3] = [PAGE, 2 * PAGE, 3 * PAGE];
+const TABLES: [u64; 2] = [SPARE, SPARE + PAGE];
+const MEMORY: [u64; 3] = [SPARE + 2 * PAGE, SPARE + 3 * PAGE, SPARE + 4 * PAGE];
+const RECS: [u64; 2] = [REC, SECOND_REC];
+/// The run page of each CPU.
+const RUN: u64 = FIRST.0 + 0x3_9000;
+/// What the exit half of a page holds before.
+const SOIL: u64 = 0xdead_5011_dead_5011;
+/// The upper half of what a CPU of the host, and of what a REC, has in its registers.
+const OF_HOST: u64 = 0xca5e_0000 << 32;
+const OF_REC: u64 = 0x5eed_0000 << 32;
+const UPPER: u64 = 0xffff_0000 << 32;
+/// General registers that only the answer of a host call, and what the REC asked to read, change.
+const KEPT: std::ops::Range<usize> = 19..31;
+/// Registers of EL1 that an exception changes which the RMM injects.
+const INJECTED: [&str; 4] = ["ELR_EL12", "SPSR_EL12", "ESR_EL12", "FAR_EL12"];
+
+/// A REC, as those see it who run in it.
+#[derive(Default)]
+struct Seen {
+    /// It runs: nobody else may.
+    runs: AtomicBool,
+    /// What it left in its registers. A REC that PSCI_CPU_ON has reset has left nothing.
+    left: Mutex<Option<Left>>,
+    /// An SError is pending for it.
+    serror: AtomicBool,
+}
+
+/// What a REC had in its registers when it took an exception.
+struct Left {
+    gprs: [u64; 31],
+    el1: Vec<u64>,
+    /// General registers that may have another value when it goes on.
+    changes: fn(usize, u64) -> bool,
+    esr: u64,
+}
+
+/// Which registers the RMM or the host may change for an exception.
+fn changes(vector: u64, esr: u64, function: u64) -> fn(usize, u64) -> bool {
+    match (vector, esr >> 26) {
+        (0, 0x17) if function == u64::from(rsi::HOST_CALL) => |_, _| true,
+        (0, 0x18) => |index, esr| index as u64 == esr >> 5 & 0x1f,
+        (0, 0x24) => |index, esr| index as u64 == esr >> 16 & 0x1f,
+        _ => |_, _| false,
+    }
+}
+
+#[derive(Default)]
+struct World {
+    recs: [Seen; RECS.len()],
+    /// How often somebody began to take the run page of a CPU away, which wipes it, and gave it back.
+    taken: [[AtomicUsize; 2]; CPUS],
+    runs: AtomicUsize,
+    refused: AtomicUsize,
+    left: AtomicUsize,
+}
+
+impl World {
+    /// A number that stays while nobody takes the run page of a CPU away.
+    fn page(&self, cpu: usize) -> Option<usize> {
+        let [begun, ended] = &self.taken[cpu];
+        let ended = ended.load(Ordering::SeqCst);
+        (begun.load(Ordering::SeqCst) == ended).then_some(ended)
+    }
+}
+
+fn el1() -> Vec<u64> {
+    El1Registers::NAMES.iter().map(|name| read_register(name)).collect()
+}
+
+/// Any of these.
+fn any<T: Copy>(random: &mut fastrand::Rng, all: &[T]) -> T {
+    all[random.usize(..all.len())]
+}
+
+/// What a Realm does whenever it runs on a CPU: anything.
+fn realm(world: Arc<World>, mut random: fastrand::Rng) -> impl FnMut(&mut Registers) -> u64 {
+    move |registers| {
+        const HCR_VSE: u64 = 1 << 8;
+        let index = usize::try_from(read_register("VMPIDR_EL2") & 0xff).expect("small");
+        let seen = &world.recs[index];
+        assert!(!seen.runs.swap(true, Ordering::AcqRel), "REC {index} runs on two CPUs");
+        world.runs.fetch_add(1, Ordering::Relaxed);
+        // None is pending when the host enters.
+        assert_eq!(read_register("ISR_EL1"), 0, "an interrupt waits while a Realm runs on");
+        let all = registers.gprs.iter().copied().chain(el1());
+        let leaked = all.chain([registers.pc, registers.sp_el0]).find(|x| x & UPPER == OF_HOST);
+        assert_eq!(leaked, None, "REC {index} sees a register of the host");
+        if let Some(Left { gprs, el1: before, changes, esr }) =
+            seen.left.lock().expect("no panic").take()
+        {
+            let is_reset = registers.gprs[KEPT].iter().all(|x| *x == 0);
+            for register in KEPT {
+                let kept = registers.gprs[register] == gprs[register] || changes(register, esr);
+                assert!(is_reset || kept, "REC {index} lost X{register} by {esr:#x}");
+            }
+            for ((name, is), was) in El1Registers::NAMES.iter().zip(el1()).zip(before) {
+                let kept = is == was || is_reset || INJECTED.contains(name);
+                assert!(kept, "{name} of REC {index} was {was:#x}, is {is:#x}");
+            }
+            let pending = seen.serror.load(Ordering::Relaxed);
+            assert_eq!(
+                read_register("HCR_EL2") & HCR_VSE != 0,
+                pending,
+                "an SError of REC {index}"
+            );
+        }
+        if random.u8(..4) == 0 && seen.serror.swap(false, Ordering::Relaxed) {
+            // The Realm takes it.
+            preset_register("HCR_EL2", read_register("HCR_EL2") & !HCR_VSE);
+        }
+        for register in &mut registers.gprs[KEPT] {
+            *register = OF_REC | u64::from(random.u32(1..));
+        }
+        for name in El1Registers::NAMES {
+            preset_register(name, OF_REC | u64::from(random.u32(..)));
+        }
+        preset_register("SCTLR_EL12", random.u64(..) & !UPPER);
+        let vector = exception(&mut random, registers);
+        let (esr, gprs) = (read_register("ESR_EL2"), registers.gprs);
+        let changes = changes(vector, esr, gprs[0]);
+        *seen.left.lock().expect("no panic") = Some(Left { gprs, el1: el1(), changes, esr });
+        let pends = vector == 3
+            && !matches!(read_register("ESR_EL2") & (1 << 24 | 7 << 10 | 0x3f), 0x1811 | 0x0811);
+        if pends {
+            seen.serror.store(true, Ordering::Relaxed);
+        }
+        preset_register("ISR_EL1", u64::from(random.u8(..4) == 0) << 7);
+        seen.runs.store(false, Ordering::Release);
+        vector
+    }
+}
+
+/// An exception that the Realm takes, with its registers as they are then; the vector.
+fn exception(random: &mut fastrand::Rng, registers: &mut Registers) -> u64 {
+    let ipa = match random.u8(..6) {
+        0 => UNPROTECTED,
+        1 => 1 << 40,
+        2 => random.u64(..1 << 52),
+        _ => any(random, &IPAS),
+    };
+    preset_register("HPFAR_EL2", ipa >> 8 & !0xf | random.u64(..2) << 63);
+    preset_register("FAR_EL2", ipa | random.u64(..0x1000));
+    let class = match random.u8(..16) {
+        0 => random.u64(..64),
+        1..5 => 0x24,
+        5 => 0x20,
+        6..10 => 0x17,
+        10 => 0x18,
+        11 => 0x01,
+        12 => 0x07,
+        13 => 0x16,
+        _ => {
+            preset_register("ESR_EL2", random.u64(..1 << 32));
+            return random.u64(1..4);
+        }
+    };
+    let status = any(random, &[0x05, 0x06, 0x07, 0x0f, 0x10, 0x14, 0x21, 0x28, 0x2b]);
+    let iss =
+        if random.bool() { random.u64(..1 << 25) } else { random.u64(..1 << 25) & !0x3f | status };
+    preset_register("ESR_EL2", class << 26 | 1 << 25 | iss);
+    if class == 0x17 {
+        let functions = [
+            rsi::VERSION,
+            rsi::HOST_CALL,
+            rsi::HOST_CALL,
+            rsi::IPA_STATE_SET,
+            rsi::IPA_STATE_GET,
+            rsi::REALM_CONFIG,
+            rsi::MEASUREMENT_READ,
+            rsi::MEASUREMENT_EXTEND,
+            psci::CPU_ON_64,
+            psci::AFFINITY_INFO_64,
+            psci::VERSION,
+        ];
+        let function = if random.u8(..64) == 0 { psci::CPU_OFF } else { any(random, &functions) };
+        registers.gprs[0] = u64::from(function);
+        let pages = [PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE, 0x2100, UNPROTECTED, 0, 1];
+        for register in &mut registers.gprs[1..4] {
+            *register =
+                if random.u8(..8) == 0 { random.u64(..1 << 48) } else { any(random, &pages) };
+        }
+        registers.gprs[4] = random.u64(..2);
+        if random.bool() && function == psci::CPU_ON_64 {
+            // The other REC, or this one.
+            registers.gprs[1] = random.u64(..2);
+        }
+    }
+    0
+}
+
+/// Enters a REC with anything in the page; what must hold of the answer.
+fn enter(
+    fixture: &RealmFixture,
+    world: &World,
+    cpu: usize,
+    random: &mut fastrand::Rng,
+    call: &mut dyn FnMut(u32, &[u64]) -> u64,
+) {
+    let page = RUN + PAGE * cpu as u64;
+    let machine = &fixture.system.machine;
+    // Another CPU may have delegated the page.
+    let write = |offset, word| {
+        let _ = machine.ns_write(page + offset, word);
+    };
+    let flags = match random.u8(..8) {
+        0 => random.u64(..),
+        1 | 2 => random.u64(..0x20),
+        _ => random.u64(..2) << 4,
+    };
+    write(0, flags);
+    write(0x200, random.u64(..));
+    write(0x300, if random.u8(..16) == 0 { random.u64(..1 << 16) } else { 0 });
+    let list = match random.u8(..16) {
+        0 => random.u64(..),
+        1 => 1 << 62 | 1 << 60 | 0x80 << 48 | random.u64(..1020),
+        _ => 0,
+    };
+    write(0x308, list);
+    let page_before = world.page(cpu);
+    for offset in (EXIT..PAGE).step_by(8) {
+        write(offset, SOIL);
+    }
+    let of_host = |index: usize| OF_HOST | (cpu << 8 | index) as u64;
+    for (index, name) in El1Registers::NAMES.iter().enumerate() {
+        preset_register(name, of_host(index));
+    }
+    preset_register("ISR_EL1", 0);
+    let status = call(function::REC_ENTER, &[any(random, &RECS), page]);
+    for (index, name) in El1Registers::NAMES.iter().enumerate() {
+        assert_eq!(read_register(name), of_host(index), "{name} of the host");
+    }
+    let soiled = || {
+        let mut words = (EXIT..PAGE).step_by(8).map(|offset| machine.ns_read(page + offset));
+        let is_soiled = words.all(|word| word == Ok(SOIL));
+        is_soiled || page_before.is_none() || world.page(cpu) != page_before
+    };
+    match status {
+        SUCCESS => world.left.fetch_add(1, Ordering::Relaxed),
+        // The page may go while the REC runs, in the midst of the record.
+        1 => world.refused.fetch_add(1, Ordering::Relaxed),
+        ERROR_REALM | ERROR_REALM_OFF | ERROR_REC => {
+            assert!(soiled(), "a refused entry writes the exit half");
+            world.refused.fetch_add(1, Ordering::Relaxed)
+        }
+        other => panic!("RMI_REC_ENTER answers {other:#x}"),
+    };
+}
+
+/// One call of a host that is none of a good host.
+fn disturb(world: &World, random: &mut fastrand::Rng, call: &mut dyn FnMut(u32, &[u64]) -> u64) {
+    let (ipa, memory, rec) = (any(random, &IPAS), any(random, &MEMORY), any(random, &RECS));
+    match random.u8(..24) {
+        0..6 => call(function::DATA_CREATE_UNKNOWN, &[RD, memory, ipa]),
+        6..9 => call(function::DATA_DESTROY, &[RD, ipa]),
+        9..13 => call(function::RTT_SET_RIPAS, &[RD, rec, ipa, ipa + PAGE]),
+        13 => call(function::RTT_READ_ENTRY, &[RD, ipa, 3]),
+        14 => call(function::RTT_DESTROY, &[RD, 0, 3]),
+        15 => call(function::RTT_CREATE, &[RD, TABLES[1], 0, 3]),
+        16..19 => call(function::PSCI_COMPLETE, &[rec, any(random, &RECS), random.u64(..2)]),
+        19 => call(function::REALM_DESTROY, &[RD]),
+        20 => {
+            let granule = any(random, &[RD, REC, AUX, TABLES[0], memory]);
+            call(function::GRANULE_UNDELEGATE, &[granule])
+        }
+        21 => call(function::GRANULE_DELEGATE, &[memory]),
+        22 => {
+            let cpu = random.usize(..CPUS);
+            let page = RUN + PAGE * cpu as u64;
+            let [begun, ended] = &world.taken[cpu];
+            begun.fetch_add(1, Ordering::SeqCst);
+            call(function::GRANULE_DELEGATE, &[page]);
+            let status = call(function::GRANULE_UNDELEGATE, &[page]);
+            ended.fetch_add(1, Ordering::SeqCst);
+            status
+        }
+        _ if random.u8(..100) == 0 => call(function::REC_DESTROY, &[rec]),
+        _ => 0,
+    };
+}
+
+/// An ACTIVE Realm with two RECs, tables, and RIPAS RAM for its pages.
+fn build(fixture: &RealmFixture) {
+    fixture.realm(RD, ROOT, 1);
+    fixture.rec(RD, REC, AUX, 0);
+    fixture.rec(RD, SECOND_REC, SECOND_AUX, 1);
+    fixture.delegate(&TABLES);
+    fixture.delegate(&MEMORY);
+    for (function, arguments) in [
+        (function::RTT_CREATE, [RD, TABLES[0], 0, 2]),
+        (function::RTT_CREATE, [RD, TABLES[1], 0, 3]),
+        (function::RTT_INIT_RIPAS, [RD, IPAS[0], IPAS[1] + PAGE, 0]),
+        (function::DATA_CREATE_UNKNOWN, [RD, MEMORY[0], IPAS[0], 0]),
+        (function::REALM_ACTIVATE, [RD, 0, 0, 0]),
+    ] {
+        assert_eq!(any_call(&fixture.system, function, &arguments), SUCCESS, "{function:#x}");
+    }
+}
+
+fn any_call(system: &System<'_>, function: u32, arguments: &[u64]) -> u64 {
+    let mut registers = [0; 8];
+    registers[0] = u64::from(function);
+    registers[1..=arguments.len()].copy_from_slice(arguments);
+    system.call(&mut System::cpu(0), registers)[0]
+}
+
+/// Takes everything down: nothing of what went before may keep a granule.
+fn take_down(fixture: &RealmFixture) {
+    let call = |function, arguments: &[u64]| any_call(&fixture.system, function, arguments);
+    for rec in RECS {
+        if fixture.state(rec) == Some(State::Rec) {
+            assert_eq!(call(function::REC_DESTROY, &[rec]), SUCCESS);
+        }
+    }
+    for ipa in IPAS {
+        call(function::DATA_DESTROY, &[RD, ipa]);
+    }
+    for level in [3, 2] {
+        call(function::RTT_DESTROY, &[RD, 0, level]);
+    }
+    assert_eq!(call(function::REALM_DESTROY, &[RD]), SUCCESS);
+    let all = [RD, ROOT, ROOT + PAGE, REC, SECOND_REC].into_iter().chain(TABLES).chain(MEMORY);
+    for granule in all.chain(auxiliary(AUX)).chain(auxiliary(SECOND_AUX)) {
+        if fixture.state(granule) == Some(State::Delegated) {
+            fixture.undelegate(&[granule]);
+        }
+    }
+    let left: Vec<_> = fixture.see().into_iter().filter(|seen| seen.references != 0).collect();
+    assert!(left.is_empty(), "{left:x?}");
+    assert!(fixture.see().iter().all(|seen| matches!(seen.state, None | Some(State::Ns))));
+}
+
+#[test]
+fn recs_that_do_anything_under_hosts_that_do_anything_keep_the_invariants() {
+    let seed = seed::generator("random runs").u64(..);
+    let (mut runs, mut left, mut refused) = (0, 0, 0);
+    for round in 0..seed::cases(ROUNDS) as u64 {
+        let fixture = &RealmFixture::new();
+        build(fixture);
+        let world = Arc::new(World::default());
+        std::thread::scope(|scope| {
+            for cpu in 0..CPUS {
+                let world = Arc::clone(&world);
+                scope.spawn(move || {
+                    kit::machine::attach(&fixture.system.machine);
+                    let mut random = fastrand::Rng::with_seed(seed ^ round << 8 ^ cpu as u64);
+                    set_realm(realm(Arc::clone(&world), random.fork()));
+                    let mut context = System::cpu(cpu);
+                    let mut call = |function: u32, arguments: &[u64]| {
+                        let mut registers = [0; 8];
+                        registers[0] = u64::from(function);
+                        registers[1..=arguments.len()].copy_from_slice(arguments);
+                        let [x0, ..] = fixture.system.call(&mut context, registers);
+                        assert!(context.slots.is_empty());
+                        x0
+                    };
+                    for _ in 0..CALLS {
+                        if random.u8(..3) == 0 {
+                            disturb(&world, &mut random, &mut call);
+                        } else {
+                            enter(fixture, &world, cpu, &mut random, &mut call);
+                        }
+                    }
+                });
+            }
+        });
+        runs += world.runs.load(Ordering::Relaxed);
+        left += world.left.load(Ordering::Relaxed);
+        refused += world.refused.load(Ordering::Relaxed);
+        take_down(fixture);
+    }
+    println!("{runs} runs, {left} exits, {refused} refused");
+    assert!(runs != 0 && left != 0 && refused != 0);
+}

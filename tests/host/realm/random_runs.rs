@@ -2,9 +2,9 @@
 //! CPUs that enter the RECs of a Realm with anything that a host may write, while they take its
 //! memory and its tables away, and the Realm does anything that a Realm may do.
 //!
-//! What must hold is asserted at every entry and every exit. Seen to fail, one after the other: a
-//! REC whose reference is not counted, EL1 registers that are not given back, a refused entry that
-//! writes the exit half, an SError that is lost, a pending interrupt that nobody looks for.
+//! What must hold is asserted at every entry and every exit. Seen to fail, one after the other: EL1
+//! registers of the host that do not come back, those of a REC that are not kept, a refused entry
+//! that writes the exit half, an SError that is lost, a pending interrupt that nobody looks for.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

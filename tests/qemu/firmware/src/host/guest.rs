@@ -41,6 +41,8 @@ pub mod reason {
     pub const RIPAS_CHANGE: u64 = 4;
     /// RSI_HOST_CALL.
     pub const HOST_CALL: u64 = 5;
+    /// An SError.
+    pub const SERROR: u64 = 6;
 }
 
 /// Byte offsets in the exit half of a run page.

@@ -32,6 +32,7 @@ mod running_interrupts;
 mod running_leaks;
 mod running_moves;
 mod running_pmu;
+mod running_serror;
 mod running_simd;
 mod session;
 mod slots;
@@ -119,6 +120,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-sessions", run: tables::sessions },
     Scenario { name: "realm-interrupts", run: running_interrupts::interrupts },
     Scenario { name: "realm-leaks", run: running_leaks::leaks },
+    Scenario { name: "realm-serror", run: running_serror::serror },
     Scenario { name: "realm-storms", run: worst::storms },
     Scenario { name: "realm-random-instructions", run: worst::random_instructions },
     Scenario { name: "realm-register-writes", run: worst::register_writes },

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What people see of the RMM in gdb: a scenario that is stopped in the middle of a command, and
-//! looked at by every command of `scripts/gdb/rmm.py`.
+//! looked at by every command of `scripts/gdb/rmm.py`. And an exception that only a debugger can
+//! make.
 
 use crate::scenario::Scenario;
 
-/// The scenario, and what gdb must print. Addresses of granules are those of the host's session.
+/// The scenarios, and what gdb must print in the first. Addresses of granules are those of the host's session.
 pub fn debugger() -> Vec<Scenario> {
     let scenario = Scenario::new(
         "debugger",
@@ -32,5 +33,11 @@ pub fn debugger() -> Vec<Scenario> {
         // And the host gets its answers.
         r"^ok: x4-x7 unless results, and x8-x30, survived each of \d+ calls$",
     ];
-    vec![lines.into_iter().fold(scenario, Scenario::expect)]
+    let serror = Scenario::new(
+        "realm-serror",
+        "realm-serror",
+        "an SError leaves the Realm, and is pending for it until it takes it",
+    )
+    .debugger("tests/qemu/runner/gdb/serror.gdb");
+    vec![lines.into_iter().fold(scenario, Scenario::expect), serror]
 }

@@ -55,7 +55,7 @@ use super::page::{MappedPage, Slot};
 use crate::address::{GRANULE_SIZE, native};
 use crate::arch::atomic::AtomicU64;
 use crate::arch::window::{Aborted, Window};
-use crate::granule::state::{Delegated, GranuleState, Lockable, Mappable, Rec, Untyped, Unused};
+use crate::granule::state::{Delegated, GranuleState, Mappable, Rec, Untyped};
 use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};
 
 /// 64-bit words of a granule.
@@ -155,6 +155,14 @@ impl<'m, 'g, S: Mappable> LockedMapping<'m, 'g, S> {
         self.granule = granule;
     }
 
+    /// Unmaps and unlocks the granule, as dropping does, at the call.
+    #[inline(always)]
+    pub fn end(self) {
+        let Self { page, granule } = self;
+        drop(page);
+        drop(granule);
+    }
+
     /// The granule.
     pub fn granule(&self) -> &LockedGranule<'g, S> {
         &self.granule
@@ -176,19 +184,6 @@ impl Mapping<'_, Delegated> {
     pub(super) fn zero(&mut self) -> Result<(), Aborted> {
         // SAFETY: a Delegated granule is not in use, and it is locked.
         unsafe { self.page.window().zero() }
-    }
-}
-
-impl<S: Lockable> Mapping<'_, Unused<S>>
-where
-    Unused<S>: Mappable,
-{
-    /// Zeroes a granule that goes out of use, so that its content does not wait for the next use.
-    pub fn erase(&mut self) {
-        // SAFETY: it is locked and nobody refers to it. Zero is a value of any `Content`.
-        let erased = unsafe { self.page.window().zero() };
-        // Memory that does not answer holds nothing.
-        let _ = erased;
     }
 }
 

@@ -17,7 +17,11 @@ use crate::granule::state::Untyped;
 const WORD: u64 = size_of::<u64>() as u64;
 
 /// Why the host's memory could not be accessed. Part of the access may have been done.
+///
+/// A register wide, as [`LockError`](crate::granule::LockError) is, or the compiler moves structures
+/// that were read byte by byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
 pub enum NsAccessError {
     /// The page is no longer Non-secure, or does not answer.
     Aborted,

@@ -128,7 +128,7 @@ pub fn destroy(
     let mut locked: LockedSet<'_, Unused<Rtt>> = LockedSet::new();
     granules.lock_set(cpu.index, &mut named, &mut locked).map_err(|_| RealmError::Live)?;
     // Measurements of a Realm do not wait for the next use of the granule.
-    mapping.erase();
+    realm.forget();
     drop(mapping);
     // TLBs may hold stage 1 of the Realm, which the next Realm with this VMID must not see.
     invalidate_realm(&stage2);

@@ -173,6 +173,11 @@ impl InitialMeasurement {
         Self { value: hash(algorithm, &[(0x0, &fields)], PARAMETERS_SIZE), algorithm }
     }
 
+    /// Erases the value.
+    pub fn forget(&mut self) {
+        self.value = Measurement::default();
+    }
+
     /// The value.
     pub fn value(&self) -> &Measurement {
         &self.value

@@ -133,6 +133,15 @@ impl RealmDescriptor {
         Some(())
     }
 
+    /// Erases measurements and identity, before the granule is given up. What is left the host has
+    /// chosen itself.
+    pub fn forget(&mut self) {
+        self.initial_measurement.forget();
+        self.extensible_measurements = Default::default();
+        self.personalization = Default::default();
+        self.instance = Default::default();
+    }
+
     /// Its state.
     pub const fn state(&self) -> RealmState {
         self.state

@@ -35,9 +35,42 @@ impl Maintenance {
 
     /// Makes earlier stores of valid descriptors visible to the walkers, and to the next
     /// instruction of this CPU.
+    #[inline(always)]
     pub(super) fn publish(self) {
+        if self == Self::Local {
+            dsb_nshst();
+            isb();
+        } else {
+            self.publish_to_others();
+        }
+    }
+
+    #[cold]
+    fn publish_to_others(self) {
         self.complete_stores();
         self.synchronize();
+    }
+
+    /// Invalidates what TLBs hold of entries whose invalid descriptors were just stored. Complete on
+    /// every CPU concerned.
+    #[inline(always)]
+    pub(super) fn retire<R: Regime, const N: usize>(self, all: [Invalidation; N]) {
+        if self == Self::Local {
+            dsb_nshst();
+            all.into_iter().for_each(|one| R::invalidate(one, false));
+            dsb_nsh();
+        } else {
+            self.retire_for_others::<R, N>(all);
+        }
+    }
+
+    #[cold]
+    fn retire_for_others<R: Regime, const N: usize>(self, all: [Invalidation; N]) {
+        self.complete_stores();
+        all.into_iter().for_each(|one| self.invalidate::<R>(one));
+        if let Some(last) = all.last() {
+            self.complete_invalidations::<R>(*last);
+        }
     }
 
     /// Waits until earlier TLB invalidations, of which `last` was the last, have completed on every

@@ -83,7 +83,7 @@ impl<'w, 'g> Walk<'w, 'g> {
         }
         let table: &RttTable = mapping.get();
         let index = EntryIndex::of(ipa, at);
-        then(Reached {
+        let result = then(Reached {
             granules,
             cpu,
             stage2: &stage2,
@@ -93,7 +93,9 @@ impl<'w, 'g> Walk<'w, 'g> {
             level: at,
             index,
             entry: table.entry(index, at, format),
-        })
+        });
+        mapping.end();
+        result
     }
 
     /// The entry that a walk to `level` reaches, and its level (RMI_RTT_READ_ENTRY).

@@ -154,8 +154,8 @@ impl<'a, R: Regime> TransientRange<'a, R> {
         self.maintenance.complete_stores();
         let mut last = Invalidation::Leaf(0);
         for page in group.iter() {
-            page.invalidate();
             last = page.invalidation();
+            self.maintenance.invalidate::<R>(last);
         }
         self.maintenance.complete_invalidations::<R>(last);
         self.maintenance.synchronize();
@@ -217,9 +217,7 @@ impl<R: Regime> TransientPage<'_, R> {
     pub fn unmap(&self) -> Result<(), Error> {
         self.check_mapped()?;
         store_descriptor(self.entry, TRANSIENT_UNMAPPED);
-        self.maintenance.complete_stores();
-        self.invalidate();
-        self.maintenance.complete_invalidations::<R>(self.invalidation());
+        self.maintenance.retire::<R, _>([self.invalidation()]);
         self.maintenance.synchronize();
         Ok(())
     }
@@ -234,9 +232,7 @@ impl<R: Regime> TransientPage<'_, R> {
         self.check_mapped()?;
         self.check_page(pa, template)?;
         store_descriptor(self.entry, TRANSIENT_UNMAPPED);
-        self.maintenance.complete_stores();
-        self.invalidate();
-        self.maintenance.complete_invalidations::<R>(self.invalidation());
+        self.maintenance.retire::<R, _>([self.invalidation()]);
         store_descriptor(self.entry, template.page.at(pa));
         self.maintenance.publish();
         Ok(())
@@ -269,10 +265,7 @@ impl<R: Regime> TransientPage<'_, R> {
         other.check_mapped()?;
         store_descriptor(self.entry, TRANSIENT_UNMAPPED);
         store_descriptor(other.entry, TRANSIENT_UNMAPPED);
-        self.maintenance.complete_stores();
-        self.invalidate();
-        other.invalidate();
-        self.maintenance.complete_invalidations::<R>(other.invalidation());
+        self.maintenance.retire::<R, _>([self.invalidation(), other.invalidation()]);
         self.maintenance.synchronize();
         Ok(())
     }
@@ -296,10 +289,6 @@ impl<R: Regime> TransientPage<'_, R> {
 
     fn check_mapped(&self) -> Result<(), Error> {
         if self.is_mapped() { Ok(()) } else { Err(Error::Unmapped(self.va)) }
-    }
-
-    fn invalidate(&self) {
-        self.maintenance.invalidate::<R>(self.invalidation());
     }
 
     fn invalidation(&self) -> Invalidation {

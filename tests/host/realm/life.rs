@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The lives of Realms and RECs: what the commands do when they succeed.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use rmm::granule::State;
@@ -58,7 +59,28 @@ fn what_a_realm_and_its_recs_held_is_wiped_when_they_are_destroyed() {
     let is_zero = |granule| fixture.system.machine.memory.granule_is(granule, 0);
     fixture.realm(RD, ROOT, 1);
     fixture.rec(RD, REC, AUX, 0);
-    assert!(!is_zero(RD) && !is_zero(REC));
+    assert!(!is_zero(REC));
+    let secrets = fixture.with_realm(RD, |realm| {
+        (1..5).for_each(|index| realm.extend_measurement(index, b"secret").expect("there is"));
+        realm.personalization = [0x5ec7e7; 8];
+        let instance = realm.instance();
+        let instance =
+            instance.chunks(8).map(|word| u64::from_le_bytes(word.try_into().expect("8")));
+        let measurements = (0..5).flat_map(|index| *realm.measurement(index).expect("there is"));
+        measurements.chain(realm.personalization).chain(instance).collect::<HashSet<_>>()
+    });
+    let held = || {
+        let words = (RD..RD + 0x1000).step_by(8);
+        let words =
+            words.map(|at| fixture.system.machine.memory.word(at).expect("there is memory"));
+        words
+            .map(|word| word.load(Ordering::Relaxed))
+            .filter(|word| *word != 0)
+            .filter(|word| secrets.contains(word))
+            .count()
+    };
+    // Five measurements of SHA-256, the personalization, and what tells the Realm from others.
+    assert_eq!(held(), 5 * 4 + 8 + 4);
     // Nothing writes there yet.
     for granule in auxiliary(AUX) {
         fixture.system.machine.memory.fill_granule(granule, 0x5ec7e7);
@@ -66,7 +88,7 @@ fn what_a_realm_and_its_recs_held_is_wiped_when_they_are_destroyed() {
     assert_eq!(fixture.call(function::REC_DESTROY, &[REC]), SUCCESS);
     assert!(is_zero(REC) && auxiliary(AUX).into_iter().all(is_zero));
     assert_eq!(fixture.call(function::REALM_DESTROY, &[RD]), SUCCESS);
-    assert!(is_zero(RD));
+    assert_eq!(held(), 0);
 }
 
 #[test]

@@ -23,6 +23,30 @@ pub fn load_descriptor(entry: &AtomicU64) -> u64 {
     entry.load(Ordering::Acquire)
 }
 
+/// Replaces the descriptor `old` with `new` in one atomic access. Whether it was there.
+///
+/// Otherwise as [`store_descriptor`].
+pub fn exchange_descriptor(entry: &AtomicU64, old: u64, new: u64) -> bool {
+    let exchanged = entry.compare_exchange(old, new, Ordering::Release, Ordering::Relaxed).is_ok();
+    #[cfg(not(target_os = "none"))]
+    if exchanged {
+        crate::host::store_descriptor(entry, new);
+    }
+    exchanged
+}
+
+/// Replaces whatever descriptor there is with `new` in one atomic access. What was there.
+///
+/// Otherwise as [`store_descriptor`].
+pub fn swap_descriptor(entry: &AtomicU64, new: u64) -> u64 {
+    let old = entry.swap(new, Ordering::Release);
+    #[cfg(not(target_os = "none"))]
+    if old != new {
+        crate::host::store_descriptor(entry, new);
+    }
+    old
+}
+
 /// Makes every descriptor of a table that no walker can reach invalid (zero).
 ///
 /// What makes the table reachable is a later [`store_descriptor`], which also orders these stores

@@ -32,6 +32,15 @@ instructions! {
     fn vale1(operand: u64) = "tlbi vale1";
     /// By address, last level only, EL1&0 regime of the current VMID, Inner Shareable domain.
     fn vale1is(operand: u64) = "tlbi vale1is";
+    /// By address, EL1&0 regime of the current VMID, this CPU only; any ASID.
+    fn vaae1(operand: u64) = "tlbi vaae1";
+    /// By address, EL1&0 regime of the current VMID, Inner Shareable domain; any ASID.
+    fn vaae1is(operand: u64) = "tlbi vaae1is";
+    /// By address, last level only, EL1&0 regime of the current VMID, this CPU only; any ASID.
+    fn vaale1(operand: u64) = "tlbi vaale1";
+    /// By address, last level only, EL1&0 regime of the current VMID, Inner Shareable domain; any
+    /// ASID.
+    fn vaale1is(operand: u64) = "tlbi vaale1is";
     /// By IPA, stage 2 of the current VMID, any level, Inner Shareable domain. What combines both
     /// stages may stay. The operand is the IPA less its lowest 12 bits.
     fn ipas2e1is(operand: u64) = "tlbi ipas2e1is";

@@ -30,7 +30,7 @@ use crate::realm::vmid::VmidTable;
 use crate::rmi::Rmm;
 use crate::rmi::operations::OperationPool;
 use crate::xlat::mmu::{self, MmuFeatures, TableSharing};
-use crate::xlat::{Context, El2And0, RegionStorage, Table};
+use crate::xlat::{Context, El2And0, RegionStorage, Table, TablePool};
 
 /// Memory that cold boot hands out.
 #[repr(C, align(4096))]
@@ -186,10 +186,13 @@ fn build_low_map(
     let tables = unsafe { &mut *LOW_TABLES.0.get() };
     // SAFETY: as above, to the list of regions.
     let storage = unsafe { &mut *LOW_REGIONS.0.get() }.write(RegionStorage::new());
+    let sections = stacks::sections();
+    // SAFETY: the early map is flat, and no CPU walks them before `entry.S` is handed the root.
+    let pool = unsafe { TablePool::new(tables, sections.low_tables.start) }.map_err(unsupported)?;
     let low = low_va::build(
-        tables,
+        pool,
         storage,
-        &stacks::sections(),
+        &sections,
         plan.iter().flat_map(MemoryPlan::reserved),
         shared_page,
         consoles,
@@ -200,7 +203,7 @@ fn build_low_map(
     handover::publish(CommonValues {
         cpu_count: arguments.map_or(0, BootArguments::cpu_count),
         mair: mmu::MAIR,
-        tcr: mmu::tcr(low.space(), &high, mmu).map_err(unsupported)?,
+        tcr: mmu::tcr(Some(low.space()), Some(&high), mmu).map_err(unsupported)?,
         ttbr0: mmu::ttbr(&low, TableSharing::Common, mmu),
         sctlr: registers::SCTLR,
         first_cpu: plan.as_ref().map_or(PhysAddr::new(0), |plan| plan.cpus.base),

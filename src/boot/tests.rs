@@ -15,7 +15,7 @@ use crate::host::set_monitor;
 use crate::mem::high_va;
 use crate::mem::low_va::{self, Sections};
 use crate::percpu::CpuMemory;
-use crate::xlat::{RegionStorage, Table};
+use crate::xlat::{RegionStorage, Table, TablePool};
 use kit::el3::El3;
 use kit::manifest::builder::Builder;
 
@@ -94,10 +94,13 @@ fn boot(machine: &Machine, service: Service, version: u64, minor: u16) -> Booted
 
     let mut tables: Vec<_> = (0..low_va::TABLES).map(|_| Table::EMPTY).collect();
     let mut storage = RegionStorage::new();
+    let sections = sections(machine);
+    // SAFETY: no CPU will ever walk the tables.
+    let pool = unsafe { TablePool::new(&mut tables, sections.low_tables.start) }.unwrap();
     let low = low_va::build(
-        &mut tables,
+        pool,
         &mut storage,
-        &sections(machine),
+        &sections,
         plan.reserved(),
         shared_buffer,
         manifest.consoles(),

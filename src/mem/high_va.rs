@@ -105,7 +105,8 @@ pub fn build(
 ) -> Result<Context<'static, El2And0>, Error> {
     // The memory of the table is flat-mapped.
     let address = PhysAddr::new(core::ptr::from_ref(table).addr() as u64);
-    let pool = TablePool::new(core::slice::from_mut(table), address)?;
+    // SAFETY: as said, and no CPU walks a table that is borrowed for good.
+    let pool = unsafe { TablePool::new(core::slice::from_mut(table), address) }?;
     let mut builder = ContextBuilder::<El2And0>::new(space(max_pa)?, pool, regions.list())?;
     for (part, start) in PARTS.into_iter().zip(memory) {
         let va = VirtAddr::new(part.base);
@@ -113,8 +114,8 @@ pub fn build(
     }
     builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
     let mut context = builder.init().map_err(|failed| failed.error)?;
-    // No CPU walks the table yet, and only this one will.
-    context.activate(Maintenance::Local);
+    // SAFETY: no CPU walks the table yet, and only the one that it is built for will.
+    unsafe { context.activate(Maintenance::Local) }?;
     Ok(context)
 }
 

@@ -13,7 +13,7 @@ use crate::el3::manifest::Console;
 use crate::granule::MemoryRange;
 use crate::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error,
-    PhysicalAddressSpace, Region, RegionStorage, Table, TablePool, VaRange,
+    PhysicalAddressSpace, Region, RegionStorage, TablePool, VaRange,
 };
 
 /// The format of the RMM's own tables, Low and High: memory of the RMM lies below 2^48.
@@ -111,13 +111,13 @@ pub struct Sections<const GUARDS: usize> {
     pub low_tables: Range<PhysAddr>,
 }
 
-/// Builds the map in `tables`, the section for them.
+/// Builds the map with the tables of `pool`, those of the section for them.
 ///
 /// # Errors
 ///
 /// The error of `xlat`: too many consoles, or overlapping memory.
 pub fn build<'a, const GUARDS: usize>(
-    tables: &'a mut [Table],
+    pool: TablePool<'a>,
     storage: &'a mut RegionStorage<REGIONS>,
     sections: &Sections<GUARDS>,
     reserved: impl Iterator<Item = MemoryRange> + Clone,
@@ -140,7 +140,6 @@ pub fn build<'a, const GUARDS: usize>(
     let space = AddressSpace::new(VaRange::Low, bits, max_pa, FORMAT)?;
     // Whatever CPUs come online later: the tables do not change again.
     let space = space.without_contiguous_hint();
-    let pool = TablePool::new(tables, sections.low_tables.start)?;
     // Dynamic regions: unlike static ones they must not overlap anything.
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
     builder.add_dynamic(LowVaPart::Code.at(&sections.code))?;
@@ -166,7 +165,7 @@ pub fn build<'a, const GUARDS: usize>(
 mod tests {
     use super::*;
     use crate::address::VirtAddr;
-    use crate::xlat::Translation;
+    use crate::xlat::{Table, Translation};
 
     const MAX_PA: PhysAddr = PhysAddr::new((1 << 40) - 1);
     const SHARED: PhysAddr = PhysAddr::new(0x418f_f000);
@@ -185,6 +184,11 @@ mod tests {
         }
     }
 
+    fn pool<'a>(tables: &'a mut [Table], sections: &Sections<2>) -> TablePool<'a> {
+        // SAFETY: no CPU will ever walk the tables.
+        unsafe { TablePool::new(tables, sections.low_tables.start) }.unwrap()
+    }
+
     /// What `va` translates to in the map of an image at `base` with these reservations.
     fn with_map<R>(
         base: u64,
@@ -196,7 +200,18 @@ mod tests {
         let sections = sections(base);
         let none = core::iter::empty();
         let reserved = reserved.iter().copied();
-        body(&build(&mut tables, &mut storage, &sections, reserved, SHARED, none, MAX_PA).unwrap())
+        body(
+            &build(
+                pool(&mut tables, &sections),
+                &mut storage,
+                &sections,
+                reserved,
+                SHARED,
+                none,
+                MAX_PA,
+            )
+            .unwrap(),
+        )
     }
 
     #[test]
@@ -264,7 +279,16 @@ mod tests {
         let reserved = [(PhysAddr::new(0x4010_9000), 0x2000)].into_iter();
         let none = core::iter::empty();
         assert!(
-            build(&mut tables, &mut storage, &sections, reserved, SHARED, none, MAX_PA).is_err()
+            build(
+                pool(&mut tables, &sections),
+                &mut storage,
+                &sections,
+                reserved,
+                SHARED,
+                none,
+                MAX_PA
+            )
+            .is_err()
         );
     }
 }

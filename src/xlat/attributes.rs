@@ -15,6 +15,8 @@ pub enum MemoryType {
     NormalWriteBack,
     /// Device-nGnRE.
     Device,
+    /// Device-nGnRnE: writes are acknowledged by the device itself.
+    DeviceNGnRnE,
     /// Normal, inner and outer non-cacheable.
     NormalNonCacheable,
 }
@@ -118,6 +120,11 @@ impl Attributes {
         Self { memory: MemoryType::Device, shareability: Shareability::Outer, ..Self::read_write() }
     }
 
+    /// Read-write Device-nGnRnE memory; Realm, privileged, global.
+    pub const fn device_ngnrne() -> Self {
+        Self { memory: MemoryType::DeviceNGnRnE, ..Self::device() }
+    }
+
     /// Read-write Normal Non-cacheable memory; Realm, privileged, global.
     pub const fn non_cacheable() -> Self {
         Self {
@@ -161,7 +168,8 @@ impl Attributes {
         if self.executable && matches!(self.access, DataAccess::ReadWrite) {
             return Err(AttributeRule::WritableAndExecutable);
         }
-        if self.executable && matches!(self.memory, MemoryType::Device) {
+        let device = matches!(self.memory, MemoryType::Device | MemoryType::DeviceNGnRnE);
+        if self.executable && device {
             return Err(AttributeRule::ExecutableDevice);
         }
         if self.guarded && !self.executable {
@@ -179,6 +187,7 @@ impl fmt::Display for MemoryType {
         f.write_str(match self {
             Self::NormalWriteBack => "normal",
             Self::Device => "device",
+            Self::DeviceNGnRnE => "device-nGnRnE",
             Self::NormalNonCacheable => "non-cacheable",
         })
     }
@@ -242,6 +251,7 @@ mod tests {
             Attributes::read_write().user(),
             Attributes::read_write().shareable(Shareability::Non),
             Attributes::device().in_pas(PhysicalAddressSpace::NonSecure),
+            Attributes::device_ngnrne(),
             Attributes::non_cacheable().non_global(),
         ] {
             assert_eq!(attributes.check(), Ok(()), "{attributes}");
@@ -256,6 +266,13 @@ mod tests {
             (executable(Attributes::device()), AttributeRule::WritableAndExecutable),
             (
                 Attributes { access: DataAccess::ReadOnly, ..executable(Attributes::device()) },
+                AttributeRule::ExecutableDevice,
+            ),
+            (
+                Attributes {
+                    access: DataAccess::ReadOnly,
+                    ..executable(Attributes::device_ngnrne())
+                },
                 AttributeRule::ExecutableDevice,
             ),
             (Attributes::read_only().guarded(), AttributeRule::GuardedButNotExecutable),

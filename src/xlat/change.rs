@@ -15,8 +15,7 @@ use super::error::Error;
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
 use super::maintenance::Maintenance;
 use super::pool::TableIndex;
-use super::regime::{Invalidation, Regime};
-use super::space::tlbi_operand;
+use super::regime::Regime;
 use super::table_tree::{OutOfTables, TableTree, WalkEnd};
 use crate::address::PhysAddr;
 use crate::arch::memory::store_descriptor;
@@ -86,7 +85,9 @@ impl TableTree<'_> {
     ) -> Result<(), Error> {
         let format = self.space.format();
         let extent = self.space.extent(range);
-        let bits = LeafBits::new::<R>(attributes, format, self.space.walks())
+        let bits = self
+            .space
+            .leaf_bits::<R>(attributes)
             .map_err(|rule| Error::Attributes(extent, rule))?;
         let change =
             AttributeChange { range, bits, contiguous_hint: self.space.has_contiguous_hint() };
@@ -113,7 +114,7 @@ impl TableTree<'_> {
         let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
             if let Descriptor::ParkedLeaf(_) = visited.descriptor {
                 let va = self.space.address(visited.span.first);
-                let invalidation = Invalidation::Leaf(tlbi_operand(va, self.space.asid()));
+                let invalidation = self.space.leaf_invalidation(va);
                 maintenance.invalidate::<R>(invalidation);
                 last = Some(invalidation);
             }

@@ -3,10 +3,12 @@
 //!
 //! Only a [`ContextBuilder`] takes static regions, only a [`Context`] has mappings.
 
+use core::convert::Infallible;
+use core::fmt;
 use core::marker::PhantomData;
 
-use super::attributes::Attributes;
-use super::descriptor::Descriptor;
+use super::attributes::{Attributes, Shareability};
+use super::descriptor::{Descriptor, LeafDescriptor};
 use super::error::{Error, Extent};
 use super::level::{Level, Span};
 use super::maintenance::Maintenance;
@@ -15,7 +17,7 @@ use super::regime::Regime;
 use super::region::{Region, RegionKind};
 use super::region_list::{Lifetime, PlacedRegion, RegionList};
 use super::space::{AddressSpace, VaRange};
-use super::table_tree::{MapRequest, OutOfTables, TableTree};
+use super::table_tree::{MapRequest, OutOfTables, TableCounter, TableTree};
 use super::transient::TransientRange;
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr};
 
@@ -41,6 +43,23 @@ pub struct InitError<'a, R> {
     pub builder: ContextBuilder<'a, R>,
     /// The reason.
     pub error: Error,
+}
+
+impl<R> fmt::Display for InitError<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<R: fmt::Debug> core::error::Error for InitError<'_, R> {}
+
+/// A block, a page, or a transient page that is not mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LeafMapping {
+    /// The addresses.
+    pub extent: Extent,
+    /// The translation of the first one; `None` for a transient page that is not mapped.
+    pub translation: Option<Translation>,
 }
 
 /// The translation of an address.
@@ -80,7 +99,7 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         if !R::UNPRIVILEGED && space.range() == VaRange::High {
             return Err(Error::NoHighRange);
         }
-        if !R::UNPRIVILEGED && space.asid() != 0 {
+        if (!R::UNPRIVILEGED && space.asid() != 0) || (!R::ANY_ASID && space.is_for_any_asid()) {
             return Err(Error::NoAsid);
         }
         if pool.last() > space.max_pa() {
@@ -149,6 +168,23 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         self.0.regions.remove(span, Extent { base, size })
     }
 
+    /// How many tables of the pool [`Self::init`] takes, the initial one included. Takes none, so
+    /// that a pool of one table is enough to ask.
+    pub fn tables_needed(&self) -> usize {
+        let Context { tree, regions, .. } = &self.0;
+        let mut counter = TableCounter::new();
+        let Ok(()) = regions.try_for_each_part::<Infallible>(|placed, part| {
+            // Its attributes were checked when it was added.
+            if let Ok(request) =
+                MapRequest::new::<R>(&placed.region, placed.span.first, part, &tree.space)
+            {
+                counter.add(&request, &tree.space);
+            }
+            Ok(())
+        });
+        counter.count()
+    }
+
     /// Builds the tables. No CPU may walk them before [`Context::activate`].
     ///
     /// # Errors
@@ -179,8 +215,19 @@ impl<'a, R: Regime> Context<'a, R> {
     ///
     /// Call it before a TTBR gets the tables, and with `Maintenance::None` after the last TTBR lost
     /// them. It does not make earlier stores visible: the writer of the TTBR executes a DSB before.
-    pub fn activate(&mut self, maintenance: Maintenance) {
+    ///
+    /// # Safety
+    /// Until the next call no other CPUs walk the tables. Otherwise they may go on using memory that
+    /// is mapped no more.
+    ///
+    /// # Errors
+    /// [`Error::NonShareableWalks`] if CPUs are to share tables whose walks are Non-shareable.
+    pub unsafe fn activate(&mut self, maintenance: Maintenance) -> Result<(), Error> {
+        if maintenance.is_shared() && self.space().walks() == Shareability::Non {
+            return Err(Error::NonShareableWalks);
+        }
         self.maintenance = maintenance;
+        Ok(())
     }
 
     /// Adds a region that can be removed, and maps it.
@@ -246,8 +293,9 @@ impl<'a, R: Regime> Context<'a, R> {
         &self.tree.space
     }
 
-    /// The regions.
-    pub fn regions(&self) -> &RegionList<'a> {
+    /// The regions as they were added. [`Self::translate`] and [`Self::visit_mappings`] tell their
+    /// attributes of now.
+    pub fn added_regions(&self) -> &RegionList<'a> {
         &self.regions
     }
 
@@ -277,12 +325,38 @@ impl<'a, R: Regime> Context<'a, R> {
             _ => return Err(Error::NotMapped(extent)),
         };
         let within = offset & (found.level.entry_size() - 1);
-        Ok(Translation {
-            pa: PhysAddr::new(leaf.pa(space.format()).get() + within),
+        let of_leaf = self.translation(leaf, found.level);
+        Ok(Translation { pa: PhysAddr::new(of_leaf.pa.get() + within), ..of_leaf })
+    }
+
+    fn translation(&self, leaf: LeafDescriptor, level: Level) -> Translation {
+        let space = self.space();
+        Translation {
+            pa: leaf.pa(space.format()),
             attributes: leaf.attributes::<R>(space.format(), space.walks()),
-            level: found.level,
+            level,
             contiguous: leaf.is_contiguous(),
             transient: leaf.is_transient(),
+        }
+    }
+
+    /// Calls `f` with each block and page, and each transient page that is not mapped, in ascending
+    /// order, until it fails.
+    ///
+    /// # Errors
+    /// That of `f`.
+    pub fn visit_mappings<E>(
+        &self,
+        mut f: impl FnMut(LeafMapping) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let all = Span { first: 0, last: (1 << self.space().address_bits()) - 1 };
+        self.tree.visit(all, &mut |visited| {
+            let translation = match visited.descriptor {
+                Descriptor::Leaf(leaf) => Some(self.translation(leaf, visited.level)),
+                Descriptor::Transient => None,
+                _ => return Ok(()),
+            };
+            f(LeafMapping { extent: self.space().extent(visited.span), translation })
         })
     }
 

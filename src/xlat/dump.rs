@@ -4,14 +4,15 @@
 use core::fmt;
 
 use super::attributes::Attributes;
-use super::context::Context;
+use super::context::{Context, LeafMapping, Translation};
 use super::descriptor::{Descriptor, DescriptorFormat};
-use super::level::{Level, Span, TABLE_ENTRIES};
+use super::error::Extent;
+use super::level::{Level, TABLE_ENTRIES};
 use super::pool::TableIndex;
 use super::regime::Regime;
-use super::space::{AddressSpace, VaRange};
+use super::space::VaRange;
 use super::table_tree::TableTree;
-use crate::address::PhysAddr;
+use crate::address::{PhysAddr, VirtAddr};
 
 /// A leaf that a line shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,24 +26,30 @@ struct MappedLeaf {
 /// mapped.
 #[derive(Clone, Copy)]
 struct DumpLine {
-    span: Span,
+    extent: Extent,
     leaf: Option<MappedLeaf>,
 }
 
 impl DumpLine {
-    /// Both as one line, if `next` continues this one.
-    fn join(self, next: Self) -> Option<Self> {
-        let length = self.span.last - self.span.first + 1;
-        let expected = self.leaf.map(|leaf| MappedLeaf {
-            pa: PhysAddr::new(leaf.pa.get().wrapping_add(length)),
-            ..leaf
-        });
-        (self.span.last + 1 == next.span.first && expected == next.leaf)
-            .then_some(Self { span: Span { last: next.span.last, ..self.span }, ..self })
+    /// The last address.
+    fn last(self) -> VirtAddr {
+        VirtAddr::new(self.extent.base.get() + (self.extent.size - 1))
     }
 
-    fn write(self, f: &mut fmt::Formatter<'_>, space: &AddressSpace) -> fmt::Result {
-        write!(f, "{}-{} ", space.address(self.span.first), space.address(self.span.last))?;
+    /// Both as one line, if `next` continues this one.
+    fn join(self, next: Self) -> Option<Self> {
+        let expected = self.leaf.map(|leaf| MappedLeaf {
+            pa: PhysAddr::new(leaf.pa.get().wrapping_add(self.extent.size)),
+            ..leaf
+        });
+        let follows = self.last().checked_add(1) == Some(next.extent.base);
+        let size = self.extent.size + next.extent.size;
+        (follows && expected == next.leaf)
+            .then_some(Self { extent: Extent { size, ..self.extent }, ..self })
+    }
+
+    fn write(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{} ", self.extent.base, self.last())?;
         let Some(MappedLeaf { pa, attributes, transient }) = self.leaf else {
             return writeln!(f, "transient, not mapped");
         };
@@ -70,28 +77,21 @@ impl<R: Regime> fmt::Display for Context<'_, R> {
             R::NAME
         )?;
 
-        let all = Span { first: 0, last: (1 << bits) - 1 };
         let mut line: Option<DumpLine> = None;
-        self.tree.visit(all, &mut |visited| {
-            let leaf = match visited.descriptor {
-                Descriptor::Leaf(leaf) => Some(MappedLeaf {
-                    pa: leaf.pa(space.format()),
-                    attributes: leaf.attributes::<R>(space.format(), space.walks()),
-                    transient: leaf.is_transient(),
-                }),
-                Descriptor::Transient => None,
-                _ => return fmt::Result::Ok(()),
-            };
-            let next = DumpLine { span: visited.span, leaf };
+        self.visit_mappings::<fmt::Error>(|LeafMapping { extent, translation }| {
+            let leaf = translation.map(|Translation { pa, attributes, transient, .. }| {
+                MappedLeaf { pa, attributes, transient }
+            });
+            let next = DumpLine { extent, leaf };
             let Some(previous) = line.replace(next) else { return Ok(()) };
             match previous.join(next) {
                 Some(joined) => line = Some(joined),
-                None => previous.write(f, space)?,
+                None => previous.write(f)?,
             }
             Ok(())
         })?;
         if let Some(last) = line {
-            last.write(f, space)?;
+            last.write(f)?;
         }
 
         let pool = self.pool();
@@ -124,10 +124,10 @@ impl TableTree<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        ContextBuilder, El2And0, PhysicalAddressSpace, Region, RegionStorage, Table, TablePool,
+        AddressSpace, ContextBuilder, El2And0, PhysicalAddressSpace, Region, RegionStorage, Table,
+        TablePool,
     };
     use super::*;
-    use crate::address::{PhysAddr, VirtAddr};
 
     #[test]
     fn runs_are_merged_and_told_in_words() {
@@ -136,7 +136,7 @@ mod tests {
         let max_pa = PhysAddr::new(0xff_ffff_ffff);
         let space =
             AddressSpace::new(VaRange::High, 31, max_pa, DescriptorFormat::Bits48).expect("good");
-        let pool = TablePool::new(&mut tables, PhysAddr::new(0x10_0000)).expect("good");
+        let pool = TablePool::unwalked(&mut tables, PhysAddr::new(0x10_0000)).expect("good");
         let mut builder =
             ContextBuilder::<El2And0>::new(space, pool, storage.list()).expect("a good context");
         let va = |offset: u64| VirtAddr::new(0xffff_ffff_8000_0000 + offset);

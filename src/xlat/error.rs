@@ -36,6 +36,8 @@ pub enum AttributeRule {
     ShareabilityFixedByMemoryType,
     #[error("with LPA2, write-back memory has the shareability of the table walks")]
     ShareabilityFixedByLpa2,
+    #[error("the VA configuration has no mappings for EL0")]
+    NoUserMappings,
     #[error("the regime has no EL0")]
     NoUnprivilegedAccess,
     #[error("the regime has no ASIDs: all its mappings are global")]
@@ -56,6 +58,8 @@ pub enum Error {
     NoHighRange,
     #[error("the regime or the CPU does not have this ASID")]
     NoAsid,
+    #[error("CPUs cannot share tables whose walks are Non-shareable")]
+    NonShareableWalks,
     #[error("no table pool can be at {0}")]
     TablePool(PhysAddr),
     #[error("{0}: no bytes")]

@@ -76,6 +76,17 @@ impl Level {
         self as i8
     }
 
+    /// Its place in [`Level::ALL`].
+    pub(super) const fn depth(self) -> usize {
+        match self {
+            Self::MinusOne => 0,
+            Self::Zero => 1,
+            Self::One => 2,
+            Self::Two => 3,
+            Self::Three => 4,
+        }
+    }
+
     /// The initial lookup level for `address_bits` of VA.
     pub(super) const fn initial(address_bits: u32) -> Self {
         match address_bits {

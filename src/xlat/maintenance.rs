@@ -21,6 +21,11 @@ pub enum Maintenance {
 }
 
 impl Maintenance {
+    /// Whether other CPUs walk the tables.
+    pub(super) fn is_shared(self) -> bool {
+        matches!(self, Self::InnerShareable | Self::InnerShareableTwice)
+    }
+
     /// Makes earlier stores of descriptors visible to the walkers.
     ///
     /// After valid descriptors: so that the mapping can be used. After invalid ones: so that no

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Values of MAIR_EL2, TCR_EL2 and TTBRn_EL2 for the EL2&0 regime (HCR_EL2.E2H = 1), as pure
-//! functions. Boot writes them.
+//! Values of MAIR_ELx, TCR_ELx, TTBRn_ELx and SCTLR_ELx, as pure functions. Others write them.
 //!
-//! TCR_EL2 holds fields of both VA ranges. With TCR_EL2.A1 set the ASID of TTBR1_EL2 tags the
-//! non-global translations of both ranges, so both contexts need the same ASID.
+//! Where there are two VA ranges, TCR holds fields of both. With TCR.A1 set the ASID of TTBR1 tags
+//! the non-global translations of both, so both contexts need the same ASID.
 
 use aarch64_cpu::registers::{
     ID_AA64MMFR0_EL1 as MMFR0, ID_AA64MMFR1_EL1 as MMFR1, ID_AA64MMFR2_EL1 as MMFR2,
@@ -21,12 +20,13 @@ use super::error::Error;
 use super::regime::Regime;
 use super::space::{AddressSpace, VaRange};
 use crate::address::{GRANULE_SIZE, PhysAddr, physical_address_bits};
-use crate::arch::sysreg::fields::TCR_EL2;
+use crate::arch::sysreg::fields::{SCTLR_EL2, TCR_EL2, TCR_ONE_RANGE};
 
-/// MAIR_EL2: the memory types by AttrIndx of descriptors.
+/// MAIR_ELx: the memory types by AttrIndx of descriptors.
 pub const MAIR: u64 = attribute(MemoryType::NormalWriteBack, 0xff)
     | attribute(MemoryType::Device, 0x04)
-    | attribute(MemoryType::NormalNonCacheable, 0x44);
+    | attribute(MemoryType::NormalNonCacheable, 0x44)
+    | attribute(MemoryType::DeviceNGnRnE, 0x00);
 
 const fn attribute(memory: MemoryType, encoding: u64) -> u64 {
     encoding << (8 * attribute_index(memory))
@@ -130,43 +130,95 @@ impl MmuFeatures {
     }
 }
 
-/// TCR_EL2 for a context in each VA range.
+/// TCR_ELx.IPS or PS that reaches the highest physical address of `spaces`, which a CPU supports.
+fn physical_size<'a>(spaces: impl Iterator<Item = &'a AddressSpace>) -> u64 {
+    let highest = spaces.map(|space| space.max_pa().get()).max().unwrap_or(0);
+    let reaches = |code: &u64| highest >> physical_address_bits(*code) == 0;
+    (0..PARANGE_52_BITS).find(reaches).unwrap_or(PARANGE_52_BITS)
+}
+
+/// TCR_EL1, or TCR_EL2 with HCR_EL2.E2H set, for a context in each VA range. A range without one is
+/// not walked.
+///
+/// IPS reaches the highest address that the contexts may map. Accesses of EL0 to a range without
+/// mappings for EL0 fault before any walk, where the CPU has FEAT_E0PD.
 ///
 /// # Errors
-/// [`Error::Mismatch`] unless `low` and `high` are a Low and a High range of the same format and
-/// ASID; or the error for what `features` does not support.
-pub fn tcr(low: &AddressSpace, high: &AddressSpace, features: &MmuFeatures) -> Result<u64, Error> {
-    if (low.range(), high.range()) != (VaRange::Low, VaRange::High)
-        || low.format() != high.format()
-        || low.asid() != high.asid()
-    {
-        return Err(Error::Mismatch);
+/// [`Error::Mismatch`] unless there is one, and `low` and `high` are a Low and a High range of the
+/// same format and ASID; or the error for what `features` does not support.
+pub fn tcr(
+    low: Option<&AddressSpace>,
+    high: Option<&AddressSpace>,
+    features: &MmuFeatures,
+) -> Result<u64, Error> {
+    let Some(any) = low.or(high) else { return Err(Error::Mismatch) };
+    for (space, range) in [(low, VaRange::Low), (high, VaRange::High)] {
+        let Some(space) = space else { continue };
+        if (space.range(), space.format(), space.asid()) != (range, any.format(), any.asid()) {
+            return Err(Error::Mismatch);
+        }
+        features.check(space)?;
     }
-    features.check(low)?;
-    features.check(high)?;
     let flag = u64::from;
-    let fields = TCR_EL2::T0SZ.val(low.txsz().into())
+    let [without_user_0, without_user_1] =
+        [low, high].map(|space| features.e0pd && space.is_some_and(|s| !s.has_user_mappings()));
+    // No field of a range that is not walked holds a reserved value.
+    let [low_values, high_values] = [low, high].map(|space| space.unwrap_or(any));
+    let fields = TCR_EL2::T0SZ.val(low_values.txsz().into())
+        + TCR_EL2::EPD0.val(flag(low.is_none()))
         + TCR_EL2::IRGN0::WriteBackAllocate
         + TCR_EL2::ORGN0::WriteBackAllocate
-        + TCR_EL2::SH0.val(shareability_bits(low.walks()))
+        + TCR_EL2::SH0.val(shareability_bits(low_values.walks()))
         + TCR_EL2::TG0::KiB4
-        + TCR_EL2::T1SZ.val(high.txsz().into())
-        + TCR_EL2::A1::SET
+        + TCR_EL2::T1SZ.val(high_values.txsz().into())
+        + TCR_EL2::A1.val(flag(high.is_some()))
+        + TCR_EL2::EPD1.val(flag(high.is_none()))
         + TCR_EL2::IRGN1::WriteBackAllocate
         + TCR_EL2::ORGN1::WriteBackAllocate
-        + TCR_EL2::SH1.val(shareability_bits(high.walks()))
+        + TCR_EL2::SH1.val(shareability_bits(high_values.walks()))
         + TCR_EL2::TG1::KiB4
-        + TCR_EL2::IPS.val(features.reachable_range(low.format()))
+        + TCR_EL2::IPS.val(physical_size(low.into_iter().chain(high)))
         + TCR_EL2::AS.val(flag(features.asid_16))
         // Table descriptors here have no permissions.
         + TCR_EL2::HPD0.val(flag(features.hierarchical_disable))
         + TCR_EL2::HPD1.val(flag(features.hierarchical_disable))
-        // EL0 has no access.
-        + TCR_EL2::E0PD0.val(flag(features.e0pd))
-        + TCR_EL2::E0PD1.val(flag(features.e0pd))
-        + TCR_EL2::DS.val(flag(low.format() == DescriptorFormat::Lpa2));
+        + TCR_EL2::E0PD0.val(flag(without_user_0))
+        + TCR_EL2::E0PD1.val(flag(without_user_1))
+        + TCR_EL2::DS.val(flag(any.format() == DescriptorFormat::Lpa2));
     Ok(fields.value)
 }
+
+/// TCR_EL3, or TCR_EL2 with HCR_EL2.E2H clear, for the context of a regime with one VA range.
+///
+/// # Errors
+/// [`Error::NoHighRange`], or the error for what `features` does not support.
+pub fn tcr_one_range(space: &AddressSpace, features: &MmuFeatures) -> Result<u64, Error> {
+    if space.range() == VaRange::High {
+        return Err(Error::NoHighRange);
+    }
+    features.check(space)?;
+    let fields = TCR_ONE_RANGE::T0SZ.val(space.txsz().into())
+        + TCR_ONE_RANGE::IRGN0::WriteBackAllocate
+        + TCR_ONE_RANGE::ORGN0::WriteBackAllocate
+        + TCR_ONE_RANGE::SH0.val(shareability_bits(space.walks()))
+        + TCR_ONE_RANGE::TG0::KiB4
+        + TCR_ONE_RANGE::PS.val(physical_size(core::iter::once(space)))
+        + TCR_ONE_RANGE::RES1_23::SET
+        + TCR_ONE_RANGE::HPD.val(u64::from(features.hierarchical_disable))
+        + TCR_ONE_RANGE::RES1_31::SET
+        + TCR_ONE_RANGE::DS.val(u64::from(space.format() == DescriptorFormat::Lpa2));
+    Ok(fields.value)
+}
+
+/// The bits of SCTLR_ELx that the tables count on, in every regime: MMU and caches on, and nothing
+/// writable executable.
+pub const SCTLR_SET: u64 = SCTLR_EL2::M::SET.value
+    | SCTLR_EL2::C::SET.value
+    | SCTLR_EL2::I::SET.value
+    | SCTLR_EL2::WXN::SET.value;
+
+/// The bits of SCTLR_ELx that must be clear, in every regime: walks are little-endian.
+pub const SCTLR_CLEAR: u64 = SCTLR_EL2::EE::SET.value;
 
 /// Whether CPUs may share TLB entries of the tables (TTBRn_EL2.CnP).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,7 +229,7 @@ pub enum TableSharing {
     Common,
 }
 
-/// TTBR0_EL2 or TTBR1_EL2 for `context`, by its range. Other regimes have the same layout.
+/// TTBR0_ELx or TTBR1_ELx for `context`, by its range. In every regime the layout is the same.
 pub fn ttbr<R: Regime>(
     context: &Context<'_, R>,
     sharing: TableSharing,
@@ -185,6 +237,22 @@ pub fn ttbr<R: Regime>(
 ) -> u64 {
     let common = sharing == TableSharing::Common && features.common_not_private;
     ttbr_value(context.root(), context.space().asid(), common)
+}
+
+/// TTBR0_EL1 or TTBR1_EL1 for `context`, whose tables run under several ASIDs, with one of them.
+///
+/// # Errors
+/// [`Error::NoAsid`] if the context is for one ASID, or the CPU does not have this one.
+pub fn ttbr_with_asid<R: Regime>(
+    context: &Context<'_, R>,
+    asid: u16,
+    sharing: TableSharing,
+    features: &MmuFeatures,
+) -> Result<u64, Error> {
+    if !context.space().is_for_any_asid() || (asid > 0xff && !features.asid_16) {
+        return Err(Error::NoAsid);
+    }
+    Ok(ttbr(context, sharing, features) | u64::from(asid) << 48)
 }
 
 const fn ttbr_value(root: PhysAddr, asid: u16, common: bool) -> u64 {
@@ -226,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn mair_has_the_three_memory_types() {
+    fn mair_has_every_memory_type() {
         assert_eq!(MAIR, 0x44_04ff);
     }
 
@@ -275,7 +343,7 @@ mod tests {
             let features = MmuFeatures::from_id_registers(mmfr0, 0, 1 << 28);
             assert_eq!(features.descriptor_format(), Ok(format), "{mmfr0:#x}");
             let (low, high) = spaces(features.max_pa(format), format);
-            let tcr = tcr(&low, &high, &features).expect("supported");
+            let tcr = tcr(Some(&low), Some(&high), &features).expect("supported");
             assert_eq!(TCR_EL2::IPS.read(tcr), range, "{mmfr0:#x}");
         }
     }
@@ -299,22 +367,28 @@ mod tests {
     #[test]
     fn tcr_has_the_known_value_with_48_bits() {
         let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
-        // E0PD1, IPS 48 bits, both ranges 4 KiB, inner shareable, write-back, T1SZ 43, T0SZ 18.
-        assert_eq!(tcr(&low, &high, &features_48()), Ok(1 << 56 | 0x0080_0615_b56b_3512));
+        // E0PD0, E0PD1, IPS 48 bits, both ranges 4 KiB, inner shareable, write-back, T1SZ 43, T0SZ 18.
+        assert_eq!(
+            tcr(Some(&low), Some(&high), &features_48()),
+            Ok(1 << 56 | 0x0080_0615_b56b_3512)
+        );
     }
 
     #[test]
     fn tcr_has_the_known_value_with_lpa2() {
         let (low, high) = spaces(PA_52, DescriptorFormat::Lpa2);
-        assert_eq!(tcr(&low, &high, &features_52()), Ok(1 << 56 | 0x0880_0616_b56b_3512));
+        assert_eq!(
+            tcr(Some(&low), Some(&high), &features_52()),
+            Ok(1 << 56 | 0x0880_0616_b56b_3512)
+        );
         let low = AddressSpace::new(VaRange::Low, 52, PA_52, DescriptorFormat::Lpa2).expect("good");
-        assert_eq!(tcr(&low, &high, &features_52()).map(|tcr| tcr & 0x3f), Ok(12));
+        assert_eq!(tcr(Some(&low), Some(&high), &features_52()).map(|tcr| tcr & 0x3f), Ok(12));
     }
 
     #[test]
     fn the_48_bit_format_on_a_52_bit_cpu_says_48_bits() {
         let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
-        let tcr = tcr(&low, &high, &features_52()).expect("supported");
+        let tcr = tcr(Some(&low), Some(&high), &features_52()).expect("supported");
         assert_eq!(TCR_EL2::IPS.read(tcr), 5);
         assert!(!TCR_EL2::DS.is_set(tcr));
     }
@@ -322,21 +396,21 @@ mod tests {
     #[test]
     fn what_a_cpu_does_not_support_is_refused() {
         let (low, high) = spaces(PA_52, DescriptorFormat::Lpa2);
-        assert_eq!(tcr(&low, &high, &features_48()), Err(Error::NoLpa2));
+        assert_eq!(tcr(Some(&low), Some(&high), &features_48()), Err(Error::NoLpa2));
         let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
         let with = |change: fn(&mut MmuFeatures)| {
             let mut features = features_48();
             change(&mut features);
-            tcr(&low, &high, &features)
+            tcr(Some(&low), Some(&high), &features)
         };
         assert_eq!(with(|f| f.physical_range = 2), Err(Error::MaxPhysicalAddress(PA_48)));
         assert_eq!(with(|f| f.small_tables = false), Err(Error::NoSmallTables(21)));
         assert_eq!(with(|f| f.granule_4kib = false), Err(Error::NoGranule4KiB));
-        assert_eq!(tcr(&high, &low, &features_48()), Err(Error::Mismatch));
-        assert_eq!(tcr(&low, &high.with_asid(1), &features_48()), Err(Error::Mismatch));
+        assert_eq!(tcr(Some(&high), Some(&low), &features_48()), Err(Error::Mismatch));
+        assert_eq!(tcr(Some(&low), Some(&high.with_asid(1)), &features_48()), Err(Error::Mismatch));
         let wide = (low.with_asid(0x100), high.with_asid(0x100));
         assert_eq!(
-            tcr(&wide.0, &wide.1, &MmuFeatures { asid_16: false, ..features_48() }),
+            tcr(Some(&wide.0), Some(&wide.1), &MmuFeatures { asid_16: false, ..features_48() }),
             Err(Error::NoAsid)
         );
     }
@@ -346,8 +420,8 @@ mod tests {
         let mut tables = [Table::EMPTY; 1];
         let mut storage = RegionStorage::<1>::new();
         let (_, high) = spaces(PA_52, DescriptorFormat::Lpa2);
-        let pool =
-            TablePool::new(&mut tables, PhysAddr::new(0x9_0000_4020_3000)).expect("a good pool");
+        let pool = TablePool::unwalked(&mut tables, PhysAddr::new(0x9_0000_4020_3000))
+            .expect("a good pool");
         let mut builder =
             ContextBuilder::<El2And0>::new(high.with_asid(0x5a5a), pool, storage.list())
                 .expect("a good context");
@@ -361,5 +435,64 @@ mod tests {
         assert_eq!(ttbr(&context, TableSharing::Common, &features_52()), 0x5a5a_0000_4020_3025);
         let without = MmuFeatures { common_not_private: false, ..features_52() };
         assert_eq!(ttbr(&context, TableSharing::Common, &without), 0x5a5a_0000_4020_3024);
+    }
+
+    #[test]
+    fn tcr_reaches_the_highest_address_that_may_be_mapped_and_no_further() {
+        let pa = |bits: u32| PhysAddr::new((1 << bits) - 1);
+        for (low_bits, high_bits, code) in [(32, 32, 0), (36, 33, 1), (33, 42, 3), (48, 44, 5)] {
+            let format = DescriptorFormat::Bits48;
+            let low = AddressSpace::new(VaRange::Low, 46, pa(low_bits), format).expect("good");
+            let high = AddressSpace::new(VaRange::High, 21, pa(high_bits), format).expect("good");
+            let both = tcr(Some(&low), Some(&high), &features_48()).expect("supported");
+            assert_eq!(TCR_EL2::IPS.read(both), code, "{low_bits}, {high_bits}");
+            let one = tcr_one_range(&low, &features_48()).expect("supported");
+            let expected = (0..6).find(|&c| u32::from(physical_address_bits(c)) >= low_bits);
+            assert_eq!(Some(TCR_ONE_RANGE::PS.read(one)), expected);
+        }
+    }
+
+    #[test]
+    fn el0_faults_without_a_walk_only_where_nothing_is_mapped_for_it() {
+        let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
+        for (low_user, high_user) in [(false, false), (false, true), (true, false), (true, true)] {
+            let with = |space: AddressSpace, user| {
+                if user { space.with_user_mappings() } else { space }
+            };
+            let (low, high) = (with(low, low_user), with(high, high_user));
+            let tcr = tcr(Some(&low), Some(&high), &features_48()).expect("supported");
+            let e0pd = (TCR_EL2::E0PD0.is_set(tcr), TCR_EL2::E0PD1.is_set(tcr));
+            assert_eq!(e0pd, (!low_user, !high_user));
+        }
+    }
+
+    #[test]
+    fn a_range_without_a_context_is_not_walked() {
+        let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
+        // EPD1, no A1, T1SZ as T0SZ; then EPD0 and A1.
+        assert_eq!(
+            tcr(Some(&low), None, &features_48()),
+            Ok(1 << 55 | 0x0000_0615_b592_3512 | 1 << 23)
+        );
+        let only_high = tcr(None, Some(&high), &features_48()).expect("supported");
+        assert_eq!(only_high & 0xff, 1 << 7 | 43);
+        assert!(TCR_EL2::A1.is_set(only_high) && !TCR_EL2::EPD1.is_set(only_high));
+        assert_eq!(tcr(None, None, &features_48()), Err(Error::Mismatch));
+    }
+
+    #[test]
+    fn tcr_of_one_range_has_the_known_values() {
+        let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
+        // RES1 31 and 23, HPD, PS 48 bits, inner shareable, write-back, T0SZ 18.
+        assert_eq!(tcr_one_range(&low, &features_48()), Ok(0x8185_3512));
+        let (wide, _) = spaces(PA_52, DescriptorFormat::Lpa2);
+        assert_eq!(tcr_one_range(&wide, &features_52()), Ok(0x1_8186_3512));
+        assert_eq!(tcr_one_range(&high, &features_48()), Err(Error::NoHighRange));
+        assert_eq!(tcr_one_range(&wide, &features_48()), Err(Error::NoLpa2));
+    }
+
+    #[test]
+    fn sctlr_turns_on_what_the_tables_count_on() {
+        assert_eq!((SCTLR_SET, SCTLR_CLEAR), (0x8_1005, 1 << 25));
     }
 }

@@ -4,7 +4,16 @@
 //!
 //! [`ContextBuilder`] takes regions; `init` turns it into a [`Context`] with tables;
 //! [`Context::activate`] states which CPUs walk them. All state is in the context. The library
-//! writes no register ([`mmu`] computes values), and `arch::memory` makes all accesses to tables.
+//! writes no register: [`mmu`] computes values.
+//!
+//! It could be a crate of its own. Of this one it uses `address`, and of `arch`:
+//!
+//! | Module | What |
+//! | --- | --- |
+//! | `arch::memory` | accesses to descriptors: load, store, exchange, clear a table |
+//! | `arch::barrier` | DSBs and the ISB |
+//! | `arch::tlbi` | TLBIs of stage 1 |
+//! | `arch::sysreg::fields` | fields of TCR and SCTLR |
 //!
 //! ```
 //! use rmm::address::{PhysAddr, VirtAddr};
@@ -18,7 +27,8 @@
 //! let max_pa = PhysAddr::new((1 << 48) - 1);
 //! let space = AddressSpace::new(VaRange::High, 21, max_pa, DescriptorFormat::Bits48)?;
 //! let (mut tables, mut storage) = ([Table::EMPTY; 1], RegionStorage::<2>::new());
-//! let pool = TablePool::new(&mut tables, PhysAddr::new(0x4020_0000))?;
+//! // SAFETY: that is where the tables are, and no CPU walks them yet.
+//! let pool = unsafe { TablePool::new(&mut tables, PhysAddr::new(0x4020_0000)) }?;
 //! let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
 //!
 //! let stack = VirtAddr::new(0xffff_ffff_ffe0_1000);
@@ -32,7 +42,8 @@
 //! builder.add_static(Region::transient(slots, 0x2000))?;
 //!
 //! let mut context = builder.init().map_err(|failed| failed.error)?;
-//! context.activate(Maintenance::Local);
+//! // SAFETY: of all CPUs only this one will get them into a TTBR.
+//! unsafe { context.activate(Maintenance::Local) }?;
 //! assert_eq!(context.translate(stack)?.pa, PhysAddr::new(0x4030_0000));
 //!
 //! // Made once per CPU. Then a map is one store and its barriers.
@@ -46,6 +57,11 @@
 //! # Ok(())
 //! # }
 //! ```
+
+/// The example of the page on this library is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/design/xlat.md")]
+struct DesignPage;
 
 mod attributes;
 mod change;
@@ -69,7 +85,7 @@ mod unmap;
 pub use attributes::{
     Attributes, DataAccess, MemoryType, PhysicalAddressSpace, Privilege, Shareability,
 };
-pub use context::{Context, ContextBuilder, InitError, Translation};
+pub use context::{Context, ContextBuilder, InitError, LeafMapping, Translation};
 pub use descriptor::DescriptorFormat;
 // Shared with the descriptors of stage 2.
 pub(crate) use descriptor::{SHAREABILITY, decode_address, encode_address};

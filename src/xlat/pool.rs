@@ -58,11 +58,13 @@ pub struct TablePool<'a> {
 impl<'a> TablePool<'a> {
     /// A pool of `tables` at physical address `base`, with any content.
     ///
-    /// No walker may use them any more.
+    /// # Safety
+    /// The physical memory of `tables` is at `base`, and no walker uses it, until the memory is
+    /// given back. Otherwise a CPU may translate by whatever else is there.
     ///
     /// # Errors
     /// [`Error::TablePool`] if there are none, or 2^32 and more, or a table cannot be at `base`.
-    pub fn new(tables: &'a mut [Table], base: PhysAddr) -> Result<Self, Error> {
+    pub unsafe fn new(tables: &'a mut [Table], base: PhysAddr) -> Result<Self, Error> {
         let error = Error::TablePool(base);
         let count = u32::try_from(tables.len()).map_err(|_| error)?;
         let bytes = u64::from(count) * GRANULE_SIZE;
@@ -181,11 +183,20 @@ impl<'a> TablePool<'a> {
 }
 
 #[cfg(test)]
+impl<'a> TablePool<'a> {
+    /// A pool that no CPU will ever walk.
+    pub(super) fn unwalked(tables: &'a mut [Table], base: PhysAddr) -> Result<Self, Error> {
+        // SAFETY: no register of a CPU gets the address.
+        unsafe { Self::new(tables, base) }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn pool(tables: &mut [Table]) -> TablePool<'_> {
-        TablePool::new(tables, PhysAddr::new(0x8_0000)).expect("a good pool")
+        TablePool::unwalked(tables, PhysAddr::new(0x8_0000)).expect("a good pool")
     }
 
     #[test]
@@ -262,9 +273,9 @@ mod tests {
         for base in [0x8_0800, 0u64.wrapping_sub(GRANULE_SIZE)] {
             let mut tables = [Table::EMPTY; 2];
             let base = PhysAddr::new(base);
-            assert_eq!(TablePool::new(&mut tables, base).unwrap_err(), Error::TablePool(base));
+            assert_eq!(TablePool::unwalked(&mut tables, base).unwrap_err(), Error::TablePool(base));
         }
         let base = PhysAddr::new(0x8_0000);
-        assert_eq!(TablePool::new(&mut [], base).unwrap_err(), Error::TablePool(base));
+        assert_eq!(TablePool::unwalked(&mut [], base).unwrap_err(), Error::TablePool(base));
     }
 }

@@ -2,10 +2,11 @@
 //! The VA configuration of a context, which does not change: range, size, highest physical address,
 //! descriptor format, ASID.
 
-use super::attributes::Shareability;
-use super::descriptor::DescriptorFormat;
-use super::error::{Error, Extent};
+use super::attributes::{Attributes, Privilege, Shareability};
+use super::descriptor::{DescriptorFormat, LeafBits};
+use super::error::{AttributeRule, Error, Extent};
 use super::level::{Level, Span};
+use super::regime::{Invalidation, Regime};
 use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, VirtAddr};
 
 /// The smallest VA size in bits, with FEAT_TTST.
@@ -30,6 +31,8 @@ pub struct AddressSpace {
     asid: u16,
     walks: Shareability,
     contiguous_hint: bool,
+    any_asid: bool,
+    user_mappings: bool,
 }
 
 impl AddressSpace {
@@ -53,20 +56,36 @@ impl AddressSpace {
         {
             return Err(Error::MaxPhysicalAddress(max_pa));
         }
+        let (asid, walks) = (0, Shareability::Inner);
+        let (contiguous_hint, any_asid, user_mappings) = (true, false, false);
         Ok(Self {
             range,
             address_bits,
             max_pa,
             format,
-            asid: 0,
-            walks: Shareability::Inner,
-            contiguous_hint: true,
+            asid,
+            walks,
+            contiguous_hint,
+            any_asid,
+            user_mappings,
         })
     }
 
     /// This configuration, with the ASID that tags its non-global translations.
     pub const fn with_asid(self, asid: u16) -> Self {
         Self { asid, ..self }
+    }
+
+    /// This configuration, for tables that run under several ASIDs: maintenance is for every ASID.
+    /// EL1&0 only.
+    pub const fn for_any_asid(self) -> Self {
+        Self { asid: 0, any_asid: true, ..self }
+    }
+
+    /// This configuration, for mappings that EL0 may access as well. Without them TCR can have
+    /// accesses of EL0 fault before any walk (FEAT_E0PD).
+    pub const fn with_user_mappings(self) -> Self {
+        Self { user_mappings: true, ..self }
     }
 
     /// This configuration, with another shareability of table walks (TCR.SHx). With LPA2,
@@ -119,6 +138,39 @@ impl AddressSpace {
     /// Whether groups of leaves have the Contiguous hint.
     pub const fn has_contiguous_hint(&self) -> bool {
         self.contiguous_hint
+    }
+
+    /// Whether the tables run under several ASIDs.
+    pub const fn is_for_any_asid(&self) -> bool {
+        self.any_asid
+    }
+
+    /// Whether there may be mappings for EL0.
+    pub const fn has_user_mappings(&self) -> bool {
+        self.user_mappings
+    }
+
+    /// The encoding of `attributes` in leaves of regime `R`.
+    pub(super) fn leaf_bits<R: Regime>(
+        &self,
+        attributes: Attributes,
+    ) -> Result<LeafBits, AttributeRule> {
+        if attributes.privilege == Privilege::User && R::UNPRIVILEGED && !self.user_mappings {
+            return Err(AttributeRule::NoUserMappings);
+        }
+        LeafBits::new::<R>(attributes, self.format, self.walks)
+    }
+
+    /// The invalidation of last-level TLB entries for the page at `va`.
+    pub(super) const fn leaf_invalidation(&self, va: VirtAddr) -> Invalidation {
+        let operand = tlbi_operand(va, self.asid);
+        if self.any_asid { Invalidation::LeafAnyAsid(operand) } else { Invalidation::Leaf(operand) }
+    }
+
+    /// The invalidation of TLB entries of every level for the page at `va`.
+    pub(super) const fn walk_invalidation(&self, va: VirtAddr) -> Invalidation {
+        let operand = tlbi_operand(va, self.asid);
+        if self.any_asid { Invalidation::WalkAnyAsid(operand) } else { Invalidation::Walk(operand) }
     }
 
     /// The first address of the range.

@@ -81,7 +81,8 @@ impl MapRequest {
                 contiguous_hint: false,
             });
         };
-        let bits = LeafBits::new::<R>(attributes, space.format(), space.walks())
+        let bits = space
+            .leaf_bits::<R>(attributes)
             .map_err(|rule| Error::Attributes(region.extent, rule))?;
         // In range: the whole region was checked when it was added.
         let base = PhysAddr::new(base.get() + (span.first - first));
@@ -136,6 +137,45 @@ impl MapRequest {
                 let hint = if joined { DescriptorFlags::CONTIGUOUS.bits() } else { 0 };
                 descriptor::leaf(bits, self.pa(base, offset), level) | hint
             }
+        }
+    }
+}
+
+/// Counts the tables of a tree that is not built.
+#[derive(Debug)]
+pub(super) struct TableCounter {
+    /// At each level the last window, of an entry, that needs a table below it.
+    last: [Option<u64>; Level::ALL.len()],
+    count: usize,
+}
+
+impl TableCounter {
+    /// Counts the initial table.
+    pub(super) const fn new() -> Self {
+        Self { last: [None; Level::ALL.len()], count: 1 }
+    }
+
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Counts the tables of `request`, which maps higher offsets than those before.
+    pub(super) fn add(&mut self, request: &MapRequest, space: &AddressSpace) {
+        self.add_in(space.initial_level(), request.span, request, space);
+    }
+
+    fn add_in(&mut self, level: Level, span: Span, request: &MapRequest, space: &AddressSpace) {
+        let Some(finer) = level.finer() else { return };
+        for piece in level.pieces(span) {
+            if request.is_leaf(piece.span, level, space) {
+                continue;
+            }
+            let window = piece.span.first >> level.shift();
+            let last = &mut self.last[level.depth()];
+            if last.replace(window) != Some(window) {
+                self.count += 1;
+            }
+            self.add_in(finer, piece.span, request, space);
         }
     }
 }

@@ -13,8 +13,7 @@ use super::descriptor::{Descriptor, EMPTY, park};
 use super::level::{Level, Span};
 use super::maintenance::Maintenance;
 use super::pool::TableIndex;
-use super::regime::{Invalidation, Regime};
-use super::space::tlbi_operand;
+use super::regime::Regime;
 use super::table_tree::TableTree;
 use crate::arch::memory::store_descriptor;
 
@@ -24,11 +23,11 @@ impl TableTree<'_> {
         let (root, level) = (self.root, self.space.initial_level());
         self.break_in(root, level, span);
         maintenance.complete_stores();
-        let mut last = Invalidation::Walk(0);
+        let mut last = self.space.walk_invalidation(self.space.address(span.first));
         if maintenance != Maintenance::None {
             let Ok(()) = self.visit::<Infallible>(span, &mut |visited| {
                 let va = self.space.address(visited.span.first);
-                last = Invalidation::Walk(tlbi_operand(va, self.space.asid()));
+                last = self.space.walk_invalidation(va);
                 maintenance.invalidate::<R>(last);
                 Ok(())
             });

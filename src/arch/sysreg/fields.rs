@@ -70,6 +70,8 @@ register_bitfields! {u64,
         EIS OFFSET(22) NUMBITS(1) [],
         /// An exception leaves PSTATE.PAN as it is.
         SPAN OFFSET(23) NUMBITS(1) [],
+        /// Data accesses and walks are big-endian.
+        EE OFFSET(25) NUMBITS(1) [],
         /// Load and store multiple of AArch32 to device memory do not trap.
         NTLSMD OFFSET(28) NUMBITS(1) [],
         /// Their atomicity and order.
@@ -130,6 +132,28 @@ register_bitfields! {u64,
         E0PD1 OFFSET(56) NUMBITS(1) [],
         /// 52-bit descriptors (LPA2).
         DS OFFSET(59) NUMBITS(1) []
+    ],
+
+    /// TCR_EL3, and TCR_EL2 when HCR_EL2.E2H is 0: of a regime with one VA range.
+    pub TCR_ONE_RANGE [
+        /// The VA range covers 2^(64 - T0SZ) bytes.
+        T0SZ OFFSET(0) NUMBITS(6) [],
+        /// Inner cacheability of walks.
+        IRGN0 OFFSET(8) NUMBITS(2) [NonCacheable = 0, WriteBackAllocate = 1],
+        /// Outer cacheability of walks.
+        ORGN0 OFFSET(10) NUMBITS(2) [NonCacheable = 0, WriteBackAllocate = 1],
+        /// Shareability of walks (and of mappings when DS = 1).
+        SH0 OFFSET(12) NUMBITS(2) [NonShareable = 0, Outer = 2, Inner = 3],
+        /// Granule.
+        TG0 OFFSET(14) NUMBITS(2) [KiB4 = 0, KiB64 = 1, KiB16 = 2],
+        /// Physical address size, as IPS.
+        PS OFFSET(16) NUMBITS(3) [],
+        RES1_23 OFFSET(23) NUMBITS(1) [],
+        /// Hierarchical permissions disabled.
+        HPD OFFSET(24) NUMBITS(1) [],
+        RES1_31 OFFSET(31) NUMBITS(1) [],
+        /// 52-bit descriptors (LPA2).
+        DS OFFSET(32) NUMBITS(1) []
     ],
 
     /// CNTHCTL_EL2 when HCR_EL2.E2H is 1 (Arm ARM, CNTHCTL_EL2).

@@ -178,6 +178,7 @@ pub(super) const fn attribute_index(memory: MemoryType) -> u64 {
         MemoryType::NormalWriteBack => 0,
         MemoryType::Device => 1,
         MemoryType::NormalNonCacheable => 2,
+        MemoryType::DeviceNGnRnE => 3,
     }
 }
 
@@ -239,6 +240,7 @@ impl LeafDescriptor {
         let memory = match (self.0 >> ATTRIBUTE_INDEX) & 0b111 {
             0 => MemoryType::NormalWriteBack,
             1 => MemoryType::Device,
+            3 => MemoryType::DeviceNGnRnE,
             _ => MemoryType::NormalNonCacheable,
         };
         let mut pas_mask = DescriptorFlags::NS;

@@ -23,8 +23,12 @@ fn page<R: Regime>(attributes: Attributes, format: DescriptorFormat) -> u64 {
 fn all<R: Regime>(format: DescriptorFormat) -> Vec<Attributes> {
     use PhysicalAddressSpace::{NonSecure, Realm, Root, Secure};
     let mut all = Vec::new();
-    for memory in [MemoryType::NormalWriteBack, MemoryType::Device, MemoryType::NormalNonCacheable]
-    {
+    for memory in [
+        MemoryType::NormalWriteBack,
+        MemoryType::Device,
+        MemoryType::NormalNonCacheable,
+        MemoryType::DeviceNGnRnE,
+    ] {
         for (access, executable, guarded) in [
             (DataAccess::ReadOnly, false, false),
             (DataAccess::ReadWrite, false, false),

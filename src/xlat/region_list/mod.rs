@@ -343,25 +343,45 @@ impl RegionList<'_> {
         Ok(())
     }
 
-    /// Calls `f` with each part of each region that lies in no inner region, until it fails.
+    /// Calls `f` with each part of each region that lies in no inner region, in ascending order,
+    /// until it fails.
     pub(super) fn try_for_each_part<E>(
         &self,
         mut f: impl FnMut(&PlacedRegion, Span) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (position, &number) in self.by_va().iter().enumerate() {
-            let outer = self.get(number);
-            let mut first = outer.span.first;
-            let later = self.by_va()[position + 1..].iter().map(|&number| self.span(number));
-            for inner in later.take_while(|inner| inner.first <= outer.span.last) {
-                if first < inner.first {
-                    f(outer, Span { first, last: inner.first - 1 })?;
-                }
-                // One further in ends no later than the one around it.
-                first = first.max(inner.last + 1);
+        // The innermost region around `next`, which is the first offset not dealt with.
+        let (mut open, mut next) = (None, 0);
+        for &number in self.by_va() {
+            let first = self.span(number).first;
+            self.close(&mut open, &mut next, first, &mut f)?;
+            if let Some(around) = open
+                && next < first
+            {
+                f(self.get(around), Span { first: next, last: first - 1 })?;
             }
-            if first <= outer.span.last {
-                f(outer, Span { first, last: outer.span.last })?;
+            (open, next) = (Some(number), first);
+        }
+        self.close(&mut open, &mut next, u64::MAX, &mut f)
+    }
+
+    /// Ends `open` and the regions around it that end before `first`.
+    fn close<E>(
+        &self,
+        open: &mut Option<u16>,
+        next: &mut u64,
+        first: u64,
+        f: &mut impl FnMut(&PlacedRegion, Span) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while let Some(number) = *open {
+            let ending = self.get(number);
+            if ending.span.last >= first {
+                break;
             }
+            if *next <= ending.span.last {
+                f(ending, Span { first: *next, last: ending.span.last })?;
+                *next = ending.span.last + 1;
+            }
+            *open = ending.container;
         }
         Ok(())
     }

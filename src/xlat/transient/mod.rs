@@ -2,8 +2,9 @@
 //! Transient pages: mapped and unmapped one by one through a handle to their entries, without a
 //! walk.
 //!
-//! [`Context::transient`](super::Context::transient) makes a handle. It cannot leave its CPU, since
-//! the check whether a page is mapped and the change are two steps.
+//! [`Context::transient`](super::Context::transient) makes a handle. It cannot leave its CPU, which
+//! invalidates for itself alone where the context is at `Maintenance::Local`. Where CPUs share a
+//! context, each may have handles: of two that map one page, one is refused.
 
 #[cfg(test)]
 mod tests;
@@ -13,14 +14,14 @@ use core::marker::PhantomData;
 use core::sync::atomic::AtomicU64;
 
 use super::attributes::Attributes;
-use super::descriptor::{Descriptor, DescriptorFormat, LeafBits, PageBits, TRANSIENT_UNMAPPED};
+use super::descriptor::{Descriptor, DescriptorFormat, PageBits, TRANSIENT_UNMAPPED};
 use super::error::{Error, Extent};
 use super::level::Level;
 use super::maintenance::Maintenance;
 use super::regime::{El2And0, Invalidation, Regime};
 use super::space::{AddressSpace, tlbi_operand};
 use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, VirtAddr};
-use crate::arch::memory::{load_descriptor, store_descriptor};
+use crate::arch::memory::{exchange_descriptor, load_descriptor, swap_descriptor};
 
 /// A page descriptor but for its address, made once for each kind of mapping by
 /// [`TransientRange::template`].
@@ -84,7 +85,9 @@ impl<'a, R: Regime> TransientRange<'a, R> {
     pub fn template(&self, attributes: Attributes) -> Result<PageTemplate<R>, Error> {
         let extent = Extent { base: self.base, size: self.entries.len() as u64 * GRANULE_SIZE };
         let format = self.space.format();
-        let bits = LeafBits::new::<R>(attributes, format, self.space.walks())
+        let bits = self
+            .space
+            .leaf_bits::<R>(attributes)
             .map_err(|rule| Error::Attributes(extent, rule))?;
         Ok(PageTemplate { page: bits.transient_page(), format, regime: PhantomData })
     }
@@ -100,6 +103,7 @@ impl<'a, R: Regime> TransientRange<'a, R> {
             max_pa: self.space.max_pa(),
             format: self.space.format(),
             operand: tlbi_operand(va, self.space.asid()),
+            any_asid: self.space.is_for_any_asid(),
             maintenance: self.maintenance,
             regime: PhantomData,
         })
@@ -130,10 +134,16 @@ impl<'a, R: Regime> TransientRange<'a, R> {
     ) -> Result<(), Error> {
         let group = self.part(first, addresses.len())?;
         for (page, &pa) in group.iter().zip(addresses) {
-            page.check_mappable(pa, template)?;
+            page.check_target(pa, template)?;
+            if page.is_mapped() {
+                return Err(Error::AlreadyMapped(page.va));
+            }
         }
-        for (page, &pa) in group.iter().zip(addresses) {
-            store_descriptor(page.entry, template.page.at(pa));
+        for (index, (page, &pa)) in group.iter().zip(addresses).enumerate() {
+            if let Err(error) = page.set(template.page.at(pa)) {
+                group.part(0, index)?.iter().try_for_each(|mapped| mapped.unmap())?;
+                return Err(error);
+            }
         }
         self.maintenance.publish();
         Ok(())
@@ -148,18 +158,20 @@ impl<'a, R: Regime> TransientRange<'a, R> {
         for page in group.iter() {
             page.check_mapped()?;
         }
+        // What another CPU unmaps meanwhile is unmapped, by it or here.
+        let mut result = Ok(());
         for page in group.iter() {
-            store_descriptor(page.entry, TRANSIENT_UNMAPPED);
+            result = result.and(page.clear().map(|_| ()));
         }
         self.maintenance.complete_stores();
-        let mut last = Invalidation::Leaf(0);
+        let mut last = self.space.leaf_invalidation(self.base);
         for page in group.iter() {
             last = page.invalidation();
             self.maintenance.invalidate::<R>(last);
         }
         self.maintenance.complete_invalidations::<R>(last);
         self.maintenance.synchronize();
-        Ok(())
+        result
     }
 }
 
@@ -171,6 +183,7 @@ pub struct TransientPage<'a, R> {
     format: DescriptorFormat,
     /// What names it in a TLBI by address.
     operand: u64,
+    any_asid: bool,
     maintenance: Maintenance,
     regime: PhantomData<(R, *const ())>,
 }
@@ -203,8 +216,8 @@ impl<R: Regime> TransientPage<'_, R> {
     /// [`Error::AlreadyMapped`], [`Error::PageAddress`], or [`Error::Template`].
     #[inline]
     pub fn map(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
-        self.check_mappable(pa, template)?;
-        store_descriptor(self.entry, template.page.at(pa));
+        self.check_target(pa, template)?;
+        self.set(template.page.at(pa))?;
         self.maintenance.publish();
         Ok(())
     }
@@ -215,8 +228,7 @@ impl<R: Regime> TransientPage<'_, R> {
     /// [`Error::Unmapped`].
     #[inline]
     pub fn unmap(&self) -> Result<(), Error> {
-        self.check_mapped()?;
-        store_descriptor(self.entry, TRANSIENT_UNMAPPED);
+        self.clear()?;
         self.maintenance.retire::<R, _>([self.invalidation()]);
         self.maintenance.synchronize();
         Ok(())
@@ -229,11 +241,10 @@ impl<R: Regime> TransientPage<'_, R> {
     /// [`Error::Unmapped`], and as [`map`](Self::map). Then it is mapped as it was.
     #[inline]
     pub fn remap(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
-        self.check_mapped()?;
-        self.check_page(pa, template)?;
-        store_descriptor(self.entry, TRANSIENT_UNMAPPED);
+        self.check_target(pa, template)?;
+        self.clear()?;
         self.maintenance.retire::<R, _>([self.invalidation()]);
-        store_descriptor(self.entry, template.page.at(pa));
+        self.set(template.page.at(pa))?;
         self.maintenance.publish();
         Ok(())
     }
@@ -248,10 +259,16 @@ impl<R: Regime> TransientPage<'_, R> {
         other: &Self,
         (other_pa, other_template): (PhysAddr, PageTemplate<R>),
     ) -> Result<(), Error> {
-        self.check_mappable(pa, template)?;
-        other.check_mappable(other_pa, other_template)?;
-        store_descriptor(self.entry, template.page.at(pa));
-        store_descriptor(other.entry, other_template.page.at(other_pa));
+        self.check_target(pa, template)?;
+        other.check_target(other_pa, other_template)?;
+        if other.is_mapped() {
+            return Err(Error::AlreadyMapped(other.va));
+        }
+        self.set(template.page.at(pa))?;
+        if let Err(error) = other.set(other_template.page.at(other_pa)) {
+            self.unmap()?;
+            return Err(error);
+        }
         self.maintenance.publish();
         Ok(())
     }
@@ -261,23 +278,43 @@ impl<R: Regime> TransientPage<'_, R> {
     /// # Errors
     /// [`Error::Unmapped`].
     pub fn unmap_with(&self, other: &Self) -> Result<(), Error> {
-        self.check_mapped()?;
         other.check_mapped()?;
-        store_descriptor(self.entry, TRANSIENT_UNMAPPED);
-        store_descriptor(other.entry, TRANSIENT_UNMAPPED);
+        let mapped = self.clear()?;
+        if let Err(error) = other.clear() {
+            self.put_back(mapped);
+            return Err(error);
+        }
         self.maintenance.retire::<R, _>([self.invalidation(), other.invalidation()]);
         self.maintenance.synchronize();
         Ok(())
     }
 
-    fn check_mappable(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
-        if self.is_mapped() {
-            return Err(Error::AlreadyMapped(self.va));
+    /// Makes the entry `page`, unless another CPU has mapped it.
+    fn set(&self, page: u64) -> Result<(), Error> {
+        if exchange_descriptor(self.entry, TRANSIENT_UNMAPPED, page) {
+            Ok(())
+        } else {
+            Err(Error::AlreadyMapped(self.va))
         }
-        self.check_page(pa, template)
     }
 
-    fn check_page(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
+    /// Makes the entry that of a page that is not mapped, unless another CPU has. What it was.
+    fn clear(&self) -> Result<u64, Error> {
+        match swap_descriptor(self.entry, TRANSIENT_UNMAPPED) {
+            TRANSIENT_UNMAPPED => Err(Error::Unmapped(self.va)),
+            mapped => Ok(mapped),
+        }
+    }
+
+    /// Maps it as it was before a `clear` that was not invalidated. Nothing is to be done if another
+    /// CPU has mapped it since.
+    fn put_back(&self, mapped: u64) {
+        exchange_descriptor(self.entry, TRANSIENT_UNMAPPED, mapped);
+        self.maintenance.publish();
+    }
+
+    /// Checks that the page can be mapped to `pa`.
+    fn check_target(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         if !pa.is_aligned(GRANULE_SIZE) || pa > self.max_pa {
             return Err(Error::PageAddress(pa));
         }
@@ -292,6 +329,11 @@ impl<R: Regime> TransientPage<'_, R> {
     }
 
     fn invalidation(&self) -> Invalidation {
-        Invalidation::Leaf(self.operand)
+        // A constant in regimes without such an instruction.
+        if R::ANY_ASID && self.any_asid {
+            Invalidation::LeafAnyAsid(self.operand)
+        } else {
+            Invalidation::Leaf(self.operand)
+        }
     }
 }

@@ -2,15 +2,21 @@
 //! Single cases: limits, errors that change nothing, sizes and levels, and how many tables a layout
 //! takes.
 
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Mutex;
+
 use kit::xlat::machine::apply;
 use kit::xlat::region_strategy::{self, Setup};
 use kit::xlat::walker::{RegimeKind, Walked};
 use rmm::address::{PhysAddr, VirtAddr};
-use rmm::host::record;
+use rmm::host::{observe, record};
 use rmm::xlat::{
     AddressSpace, AttributeRule, Attributes, Context, ContextBuilder, DataAccess, DescriptorFormat,
-    El2, El2And0, El3, Error, Extent, Granularity, Level, Lifetime, Maintenance,
-    PhysicalAddressSpace, Region, RegionKind, RegionStorage, Table, TablePool, VaRange,
+    El1And0, El2, El2And0, El3, Error, Extent, Granularity, LeafMapping, Level, Lifetime,
+    Maintenance, PhysicalAddressSpace, Region, RegionKind, RegionStorage, Shareability, Table,
+    VaRange, mmu,
 };
 
 const PAGE: u64 = 1 << 12;
@@ -51,7 +57,7 @@ fn with_builder<T>(
 ) -> T {
     let mut tables: Vec<Table> = (0..tables).map(|_| Table::EMPTY).collect();
     let mut storage = RegionStorage::<8>::new();
-    let pool = TablePool::new(&mut tables, pa(POOL)).expect("a good pool");
+    let pool = kit::xlat::pool(&mut tables, pa(POOL)).expect("a good pool");
     test(ContextBuilder::new(space, pool, storage.list()).expect("a good context"))
 }
 
@@ -74,7 +80,7 @@ fn leaves_of(space: AddressSpace, regions: &[Region]) -> Vec<Walked> {
     let mut storage = RegionStorage::<8>::new();
     // Where a table address has all of the bits that LPA2 moves.
     let base = max_pa(space.format()).get() + 1 - 128 * PAGE;
-    let pool = TablePool::new(&mut tables, pa(base)).expect("a good pool");
+    let pool = kit::xlat::pool(&mut tables, pa(base)).expect("a good pool");
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list()).expect("good");
     for &region in regions {
         builder.add_static(region).expect("a good region");
@@ -187,7 +193,7 @@ fn a_context_can_be_without_regions_and_maps_nothing() {
     with_builder(low(48), 1, |builder| {
         let context = builder.init().expect("one table");
         assert_eq!(context.translate(va(0)), Err(Error::NotMapped(extent(0, 1))));
-        assert_eq!(context.regions().len(), 0);
+        assert_eq!(context.added_regions().len(), 0);
     });
 }
 
@@ -196,10 +202,10 @@ fn regimes_without_el0_have_one_range_and_no_asid() {
     let high = space(VaRange::High, 48, DescriptorFormat::Bits48);
     let mut tables = [Table::EMPTY; 1];
     let mut storage = RegionStorage::<1>::new();
-    let pool = TablePool::new(&mut tables, pa(POOL)).expect("good");
+    let pool = kit::xlat::pool(&mut tables, pa(POOL)).expect("good");
     let refused = ContextBuilder::<El2>::new(high, pool, storage.list());
     assert_eq!(refused.map(|_| ()).unwrap_err(), Error::NoHighRange);
-    let pool = TablePool::new(&mut tables, pa(POOL)).expect("good");
+    let pool = kit::xlat::pool(&mut tables, pa(POOL)).expect("good");
     let refused = ContextBuilder::<El3>::new(low(48).with_asid(1), pool, storage.list());
     assert_eq!(refused.map(|_| ()).unwrap_err(), Error::NoAsid);
 }
@@ -210,7 +216,7 @@ fn tables_lie_where_the_context_may_map() {
         AddressSpace::new(VaRange::Low, 32, pa(POOL - 1), DescriptorFormat::Bits48).expect("good");
     let mut tables = [Table::EMPTY; 1];
     let mut storage = RegionStorage::<1>::new();
-    let pool = TablePool::new(&mut tables, pa(POOL)).expect("good");
+    let pool = kit::xlat::pool(&mut tables, pa(POOL)).expect("good");
     let refused = ContextBuilder::<El2And0>::new(space, pool, storage.list());
     assert_eq!(refused.map(|_| ()).unwrap_err(), Error::TablePool(pa(POOL)));
 }
@@ -222,7 +228,10 @@ fn the_caller_s_regions_are_kept_as_given() {
         let region = Region::new(pa(0x4000_0000), va(base + MIB2), MIB2, Attributes::read_only());
         builder.add_static(region).expect("good");
         let context = builder.init().expect("tables enough");
-        assert_eq!(context.regions().iter().collect::<Vec<_>>(), [(&region, Lifetime::Static)]);
+        assert_eq!(
+            context.added_regions().iter().collect::<Vec<_>>(),
+            [(&region, Lifetime::Static)]
+        );
     });
 }
 
@@ -257,7 +266,7 @@ fn too_few_tables_is_an_error_that_gives_the_builder_back() {
         let far = Region::flat(pa(GIB512), PAGE, Attributes::read_write());
         let (result, events) = record(|| context.add(far));
         assert_eq!((result, events), (Err(Error::OutOfTables(far.extent)), vec![]));
-        assert_eq!((context.pool().free(), context.regions().len()), (1, 1));
+        assert_eq!((context.pool().free(), context.added_regions().len()), (1, 1));
     });
 }
 
@@ -481,7 +490,7 @@ fn dynamic_regions_come_and_go_before_and_after_init() {
         assert_eq!(builder.remove(va(PAGE), PAGE), Err(Error::Static(extent(PAGE, PAGE))));
         let mut context = builder.init().expect("tables enough");
         for maintenance in [Maintenance::None, Maintenance::Local, Maintenance::InnerShareable] {
-            context.activate(maintenance);
+            kit::xlat::activate(&mut context, maintenance).expect("shareable");
             assert!(context.translate(va(2 * PAGE)).is_err());
             context.add(region(2)).expect("good");
             assert!(context.translate(va(2 * PAGE)).is_ok());
@@ -539,7 +548,7 @@ fn a_refused_change_changes_nothing() {
     with_builder(low(32), 2, |mut builder| {
         builder.add_static(Region::flat(pa(0), 2 * MIB2, Attributes::read_write())).expect("good");
         let mut context = builder.init().expect("tables enough");
-        context.activate(Maintenance::Local);
+        kit::xlat::activate(&mut context, Maintenance::Local).expect("shareable");
         let mut refused = |base: u64, size, attributes, error| {
             let before = context.to_string();
             let (result, events) = record(|| context.change_attributes(va(base), size, attributes));
@@ -624,7 +633,7 @@ fn queries_and_the_dump_store_nothing() {
         builder.add_static(Region::flat(pa(0), 3 * PAGE, Attributes::read_write())).expect("good");
         builder.add_static(Region::transient(va(MIB2), PAGE)).expect("good");
         let mut context = builder.init().expect("tables enough");
-        context.activate(Maintenance::InnerShareable);
+        kit::xlat::activate(&mut context, Maintenance::InnerShareable).expect("shareable");
         let ((), events) = record(|| {
             assert!(context.translate(va(0)).is_ok());
             assert!(!context.to_string().is_empty());
@@ -640,4 +649,192 @@ fn a_context_can_be_shared_and_handles_cannot_leave_their_cpu() {
     is_sync::<Context<'static, El2And0>>();
     // The other half, that handles are not `Send`, is asserted at compile time beside their
     // definition.
+}
+
+#[test]
+fn of_two_maps_of_one_transient_page_at_once_one_is_refused() {
+    // The second map comes when the first one is about to store, or has just stored.
+    let tables: &'static mut [Table] = Box::leak(Box::new([const { Table::EMPTY }; 3]));
+    let storage: &'static mut _ = Box::leak(Box::new(RegionStorage::<1>::new()));
+    let pool = kit::xlat::pool(tables, pa(POOL)).expect("good");
+    let mut builder = ContextBuilder::<El2And0>::new(low(32), pool, storage.list()).expect("good");
+    builder.add_static(Region::transient(va(0), PAGE)).expect("good");
+    let context: &'static Context<'_, _> = Box::leak(Box::new(builder.init().expect("enough")));
+    let handle = || context.transient(va(0), 1).expect("transient").page(0).expect("there");
+    let template = context
+        .transient(va(0), 1)
+        .and_then(|range| range.template(Attributes::read_write()))
+        .expect("good");
+    let (first, second) = (handle(), handle());
+    let other = Rc::new(Cell::new(None));
+    let told = Rc::clone(&other);
+    observe(Some(Box::new(move |_| told.set(Some(second.map(pa(0x6000), template))))));
+    let result = first.map(pa(0x5000), template);
+    observe(None);
+    let results = [Some(result), other.get()];
+    assert_eq!(results.iter().filter(|&&result| result == Some(Ok(()))).count(), 1, "{results:?}");
+    assert!(results.contains(&Some(Err(Error::AlreadyMapped(va(0))))), "{results:?}");
+    // And back: of two that unmap it, one is told that there is nothing.
+    let (first, second) = (handle(), handle());
+    let other = Rc::new(Cell::new(None));
+    let told = Rc::clone(&other);
+    observe(Some(Box::new(move |_| told.set(Some(second.unmap())))));
+    let result = first.unmap();
+    observe(None);
+    let results = [Some(result), other.get()];
+    assert_eq!(results.iter().filter(|&&result| result == Some(Ok(()))).count(), 1, "{results:?}");
+}
+
+#[test]
+fn tables_are_not_shared_by_walks_that_are_not() {
+    for (walks, refused) in [(Shareability::Non, true), (Shareability::Outer, false)] {
+        with_builder(low(32).with_walks(walks), 1, |builder| {
+            let mut context = builder.init().expect("one table");
+            let expected = if refused { Err(Error::NonShareableWalks) } else { Ok(()) };
+            for shared in [Maintenance::InnerShareable, Maintenance::InnerShareableTwice] {
+                assert_eq!(kit::xlat::activate(&mut context, shared), expected);
+            }
+            for own in [Maintenance::None, Maintenance::Local] {
+                assert_eq!(kit::xlat::activate(&mut context, own), Ok(()));
+            }
+        });
+    }
+}
+
+#[test]
+fn el0_gets_mappings_only_where_the_configuration_has_them() {
+    let region = Region::flat(pa(0), PAGE, Attributes::read_write().user());
+    let refused = Error::Attributes(region.extent, AttributeRule::NoUserMappings);
+    with_builder(low(32), 4, |mut builder| {
+        assert_eq!(builder.try_add_static(region), Err(refused));
+        builder.add_static(Region::flat(pa(0), PAGE, Attributes::read_write())).expect("good");
+        let mut context = builder.init().expect("enough");
+        assert_eq!(
+            context.change_attributes(va(0), PAGE, Attributes::read_only().user()),
+            Err(refused)
+        );
+    });
+    with_builder(low(32).with_user_mappings(), 4, |mut builder| {
+        assert_eq!(builder.try_add_static(region), Ok(()));
+    });
+}
+
+#[test]
+fn only_el1_invalidates_for_every_asid_at_once() {
+    let mut tables = [Table::EMPTY; 1];
+    let mut storage = RegionStorage::<1>::new();
+    let any = low(32).for_any_asid();
+    let pool = kit::xlat::pool(&mut tables, pa(POOL)).expect("good");
+    let refused = ContextBuilder::<El2And0>::new(any, pool, storage.list());
+    assert_eq!(refused.map(|_| ()).unwrap_err(), Error::NoAsid);
+    let pool = kit::xlat::pool(&mut tables, pa(POOL)).expect("good");
+    let context = ContextBuilder::<El1And0>::new(any, pool, storage.list()).expect("good");
+    let context = context.init().expect("one table");
+    let features = mmu::MmuFeatures::from_id_registers(0x05, 0, 0);
+    let private = mmu::TableSharing::Private;
+    let ttbr = mmu::ttbr_with_asid(&context, 0x7, private, &features);
+    assert_eq!(ttbr, Ok(7 << 48 | POOL));
+    let wide = mmu::ttbr_with_asid(&context, 0x100, private, &features);
+    assert_eq!(wide, Err(Error::NoAsid), "8-bit ASIDs");
+}
+
+#[test]
+fn addresses_of_the_other_range_are_outside() {
+    let high = space(VaRange::High, 39, DescriptorFormat::Bits48);
+    with_builder(high, 4, |mut builder| {
+        let outside = Region::new(pa(0), va(PAGE), PAGE, Attributes::read_write());
+        let error = Error::OutsideAddressSpace(outside.extent);
+        assert_eq!(builder.try_add_static(outside), Err(error));
+        assert_eq!(builder.remove(va(PAGE), PAGE), Err(error));
+        let mut context = builder.init().expect("one table");
+        assert_eq!(context.add(outside), Err(error));
+        assert_eq!(context.remove(va(PAGE), PAGE), Err(error));
+        assert_eq!(context.change_attributes(va(PAGE), PAGE, Attributes::code()), Err(error));
+        assert_eq!(context.transient(va(PAGE), 1).map(|_| ()).unwrap_err(), error);
+        let one = Error::OutsideAddressSpace(extent(PAGE, 1));
+        assert_eq!(context.translate(va(PAGE)), Err(one));
+    });
+}
+
+#[test]
+fn a_handle_is_of_pages_with_their_entries_in_one_table() {
+    with_builder(low(32), 8, |mut builder| {
+        builder.add_static(Region::transient(va(MIB2 - 2 * PAGE), 4 * PAGE)).expect("good");
+        let context = builder.init().expect("tables enough");
+        let handle = |base, pages| context.transient(va(base), pages).map(|range| range.pages());
+        assert_eq!(handle(MIB2 - 2 * PAGE, 2), Ok(2));
+        assert_eq!(handle(MIB2, 2), Ok(2));
+        let across = extent(MIB2 - PAGE, 2 * PAGE);
+        assert_eq!(handle(MIB2 - PAGE, 2), Err(Error::SeveralTables(across)));
+        assert_eq!(handle(MIB2, 0), Err(Error::Empty(extent(MIB2, 0))));
+        assert_eq!(handle(MIB2 + 8, 1), Err(Error::Unaligned(extent(MIB2 + 8, PAGE))));
+    });
+}
+
+#[test]
+fn pools_without_tables_or_beside_a_boundary_are_refused() {
+    let mut tables = [Table::EMPTY; 2];
+    for base in [POOL + 8, POOL + PAGE / 2, u64::MAX - PAGE + 1] {
+        let refused = kit::xlat::pool(&mut tables, pa(base)).map(|_| ());
+        assert_eq!(refused.unwrap_err(), Error::TablePool(pa(base)));
+    }
+    let refused = kit::xlat::pool(&mut [], pa(POOL)).map(|_| ());
+    assert_eq!(refused.unwrap_err(), Error::TablePool(pa(POOL)));
+}
+
+#[test]
+fn the_largest_storage_holds_as_many_regions_as_it_says() {
+    const MOST: usize = 65_535;
+    // Megabytes, so not on a stack.
+    static STORAGE: Mutex<RegionStorage<MOST>> = Mutex::new(RegionStorage::new());
+    let mut storage = STORAGE.lock().expect("used once");
+    let mut tables: Vec<Table> = (0..1).map(|_| Table::EMPTY).collect();
+    let pool = kit::xlat::pool(&mut tables, pa(POOL)).expect("good");
+    let mut builder = ContextBuilder::<El2And0>::new(low(40), pool, storage.list()).expect("good");
+    let page = |number: u64| Region::flat(pa(number * PAGE), PAGE, Attributes::read_write());
+    for number in 0..MOST as u64 {
+        builder.add_dynamic(page(number)).expect("there is room");
+    }
+    let full = builder.add_dynamic(page(MOST as u64));
+    assert_eq!(full, Err(Error::OutOfRegions(page(MOST as u64).extent)));
+    builder.remove(va(7 * PAGE), PAGE).expect("it is there");
+    builder.add_dynamic(page(MOST as u64)).expect("there is room again");
+    assert_eq!(builder.regions().len(), MOST);
+    // One initial table, one at level 1, and what 128 MiB and a page of pages take.
+    assert_eq!(builder.tables_needed(), 1 + 1 + 1 + 128);
+}
+
+#[test]
+fn every_leaf_is_visited_in_order_with_its_attributes_of_now() {
+    with_builder(low(32), 8, |mut builder| {
+        builder.add_static(Region::flat(pa(0), MIB2 + PAGE, Attributes::read_write())).expect("g");
+        builder.add_static(Region::transient(va(MIB2 + 2 * PAGE), PAGE)).expect("good");
+        let mut context = builder.init().expect("tables enough");
+        context.change_attributes(va(MIB2), PAGE, Attributes::read_only()).expect("mapped");
+        let mut seen = Vec::new();
+        let Ok(()) = context.visit_mappings::<Infallible>(|mapping| {
+            let attributes = mapping.translation.map(|translation| translation.attributes);
+            seen.push((mapping.extent, attributes));
+            Ok(())
+        });
+        assert_eq!(
+            seen,
+            [
+                (extent(0, MIB2), Some(Attributes::read_write())),
+                (extent(MIB2, PAGE), Some(Attributes::read_only())),
+                (extent(MIB2 + 2 * PAGE, PAGE), None),
+            ]
+        );
+        assert_eq!(
+            context.visit_mappings(Err),
+            Err(LeafMapping {
+                extent: extent(0, MIB2),
+                translation: context.translate(va(0)).ok(),
+            })
+        );
+        // What was added stays told as it was added.
+        let (region, _) = context.added_regions().iter().next().expect("there is one");
+        assert!(matches!(region.kind, RegionKind::Memory { attributes, .. }
+            if attributes == Attributes::read_write()));
+    });
 }

@@ -3,6 +3,7 @@
 //! sequences of operations, and the maintenance that each operation does.
 
 mod cases;
+mod imports;
 mod maintenance;
 mod reference;
 mod sequences;

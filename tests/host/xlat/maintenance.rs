@@ -12,7 +12,7 @@ use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::{Event, record};
 use rmm::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error, Extent,
-    Granularity, Maintenance, Region, RegionStorage, Table, TablePool, VaRange,
+    Granularity, Maintenance, Region, RegionStorage, Table, VaRange,
 };
 
 const BASE: u64 = 0xffff_ffff_8000_0000;
@@ -70,12 +70,12 @@ fn recorded(
     let mut tables: Vec<Table> = (0..TABLES).map(|_| Table::EMPTY).collect();
     let host_base = tables.as_ptr().addr();
     let mut storage = RegionStorage::<4>::new();
-    let pool = TablePool::new(&mut tables, PhysAddr::new(POOL)).expect("good");
+    let pool = kit::xlat::pool(&mut tables, PhysAddr::new(POOL)).expect("good");
     let mut builder = ContextBuilder::new(space, pool, storage.list()).expect("good");
     builder.add_static(Region::transient(VirtAddr::new(SLOTS), 0x1_0000)).expect("good");
     let (context, built) = record(|| {
         let mut context = builder.init().expect("tables enough");
-        context.activate(maintenance);
+        kit::xlat::activate(&mut context, maintenance).expect("shareable");
         prepare(&mut context).expect("prepared");
         context
     });

@@ -14,7 +14,7 @@ use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::record;
 use rmm::xlat::{
     Context, ContextBuilder, DescriptorFormat, Error, Lifetime, Regime, Region, RegionStorage,
-    Table, TablePool, VaRange,
+    Table, VaRange,
 };
 
 const TABLES: usize = 64;
@@ -89,7 +89,7 @@ fn check_case<R: Regime>(
     let mut tables: Vec<Table> = (0..TABLES).map(|_| Table::EMPTY).collect();
     let host_base = tables.as_ptr().addr();
     let mut storage = RegionStorage::<REGIONS>::new();
-    let pool = TablePool::new(&mut tables, PhysAddr::new(setup.pool)).expect("a good pool");
+    let pool = kit::xlat::pool(&mut tables, PhysAddr::new(setup.pool)).expect("a good pool");
     let (builder, made) = record(|| {
         ContextBuilder::<R>::new(setup.space, pool, storage.list()).expect("a good context")
     });
@@ -110,6 +110,7 @@ fn check_case<R: Regime>(
     )
     .len();
 
+    prop_assert_eq!(builder.tables_needed(), needed, "counted before any is taken");
     #[expect(clippy::result_large_err, reason = "the error gives the builder back")]
     let (context, events) = record(|| builder.init());
     let context = match context {

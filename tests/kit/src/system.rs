@@ -19,7 +19,7 @@ use rmm::rmi::operations::OperationPool;
 use rmm::rmi::{self, Dialect, Rmm};
 use rmm::xlat::{
     AddressSpace, ContextBuilder, DescriptorFormat, Maintenance, Region, RegionStorage, Table,
-    TablePool, VaRange,
+    VaRange,
 };
 
 /// The memory that an RMM's tables of granules and VMIDs live in.
@@ -113,13 +113,13 @@ fn slots() -> SlotBuffer {
         DescriptorFormat::Bits48,
     )
     .and_then(|space| {
-        let pool = TablePool::new(core::slice::from_mut(table), address)?;
+        let pool = crate::xlat::pool(core::slice::from_mut(table), address)?;
         let mut builder = ContextBuilder::new(space, pool, storage.list())?;
         builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
         builder.init().map_err(|failed| failed.error)
     })
     .expect("the layout of the slots is right");
     let context = Box::leak(Box::new(context));
-    context.activate(Maintenance::Local);
+    crate::xlat::activate(context, Maintenance::Local).expect("not shared");
     SlotBuffer::new(context).expect("the slots are there")
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use rmm::host::Event;
 
-use super::walker::{Decoded, Output, Reached, WalkConfig, Walked, index_shift};
+use super::walker::{Decoded, Output, Reached, RegimeKind, WalkConfig, Walked, index_shift};
 
 /// Brings `memory`, the tables of a pool at `host_base` on the host, up to date with what `events`
 /// stored.
@@ -120,6 +120,8 @@ pub struct TlbMachine {
     cpus: Vec<CpuTlb>,
     old: Mapped,
     new: Mapped,
+    /// The tables run under several ASIDs.
+    pub any_asid: bool,
     /// CPUs are concerned by CVE-2025-10263: the last TLBI and its DSB must be done twice.
     pub completes_early: bool,
     last_tlbi: Option<Event>,
@@ -156,6 +158,7 @@ impl TlbMachine {
             cpus: (0..cpus).map(|_| empty()).collect(),
             old: mapped.clone(),
             new: mapped,
+            any_asid: false,
             completes_early: false,
             last_tlbi: None,
             unrepeated: None,
@@ -312,8 +315,7 @@ impl TlbMachine {
                     let repeated = self.unrepeated.as_ref() == Some(&last);
                     self.unrepeated = (!repeated).then_some(last);
                 }
-                let completes =
-                    !stores_only && !(self.completes_early && self.unrepeated.is_some());
+                let completes = !(stores_only || self.completes_early && self.unrepeated.is_some());
                 let reached = if everywhere { self.cpus.len() } else { 1 };
                 for cpu in &mut self.cpus[..reached] {
                     cpu.unseen.clear();
@@ -332,8 +334,20 @@ impl TlbMachine {
             }
             ["tlbi", kind] => {
                 let operand = operand.unwrap_or_else(|| panic!("{text} has no operand"));
-                let everywhere = kind.ends_with("is");
-                let leaves_only = kind.starts_with("vale");
+                let (level, any_asid) = match self.config.regime {
+                    RegimeKind::El1And0 => ("e1", kind.starts_with("vaa")),
+                    RegimeKind::El2 | RegimeKind::El2And0 => ("e2", false),
+                    RegimeKind::El3 => ("e3", false),
+                };
+                let (name, everywhere) =
+                    kind.strip_suffix("is").map_or((kind, false), |name| (name, true));
+                if !name.ends_with(level) {
+                    return self.wrong(format!("{text} is for another regime"));
+                }
+                if any_asid != self.any_asid {
+                    return self.wrong(format!("{text} is not for the ASIDs of the tables"));
+                }
+                let leaves_only = matches!(&name[..name.len() - 2], "val" | "vaal");
                 let reached = if everywhere { self.cpus.len() } else { 1 };
                 for cpu in 0..reached {
                     self.invalidate(cpu, (leaves_only, operand));

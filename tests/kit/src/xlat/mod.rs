@@ -9,6 +9,8 @@ pub mod sequence;
 pub mod walker;
 
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use rmm::address::PhysAddr;
+use rmm::xlat::{Context, Error, Maintenance, Regime, Table, TablePool};
 
 use crate::seed;
 
@@ -46,4 +48,19 @@ pub fn runner(cases: usize) -> TestRunner {
         max_shrink_iters: 2000,
         ..Config::default()
     })
+}
+
+/// A pool of `tables` that no CPU will ever walk, as if at physical address `base`.
+pub fn pool(tables: &mut [Table], base: PhysAddr) -> Result<TablePool<'_>, Error> {
+    // SAFETY: this machine has no CPU of that architecture.
+    unsafe { TablePool::new(tables, base) }
+}
+
+/// Has `context` maintained as if its tables were walked.
+pub fn activate<R: Regime>(
+    context: &mut Context<'_, R>,
+    maintenance: Maintenance,
+) -> Result<(), Error> {
+    // SAFETY: as above.
+    unsafe { context.activate(maintenance) }
 }

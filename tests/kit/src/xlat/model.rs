@@ -192,6 +192,7 @@ pub fn output(attributes: Attributes, pa: u64, regime: RegimeKind) -> Output {
         memory: match attributes.memory {
             MemoryType::NormalWriteBack => 0xff,
             MemoryType::Device => 0x04,
+            MemoryType::DeviceNGnRnE => 0x00,
             MemoryType::NormalNonCacheable => 0x44,
         },
         el0_access: user,

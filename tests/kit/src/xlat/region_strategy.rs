@@ -94,6 +94,9 @@ impl SetupDraft {
         let pool = self.pool % ((1 << pa_bits) / PAGE - tables) * PAGE;
         let space = space.with_asid(asid).with_walks(walks);
         let space = if self.walks < 192 { space } else { space.without_contiguous_hint() };
+        let space = if regime.has_el0() { space.with_user_mappings() } else { space };
+        let any_asid = regime == RegimeKind::El1And0 && self.asid % 2 == 1;
+        let space = if any_asid { space.for_any_asid() } else { space };
         Setup { regime, space, pa_bits, pool }
     }
 }
@@ -111,11 +114,13 @@ impl AttributeDraft {
     pub fn build(self, setup: &Setup) -> Attributes {
         let bit = |n: u32| self.0 >> n & 1 == 1;
         let memory = match self.0 & 7 {
+            0 if bit(13) => MemoryType::DeviceNGnRnE,
             0 => MemoryType::Device,
             1 => MemoryType::NormalNonCacheable,
             _ => MemoryType::NormalWriteBack,
         };
-        let executable = bit(3) && bit(4) && memory != MemoryType::Device;
+        let executable =
+            bit(3) && bit(4) && !matches!(memory, MemoryType::Device | MemoryType::DeviceNGnRnE);
         let all = [
             PhysicalAddressSpace::Realm,
             PhysicalAddressSpace::NonSecure,

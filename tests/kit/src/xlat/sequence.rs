@@ -16,7 +16,7 @@ use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::{Event, observe, record};
 use rmm::xlat::{
     Attributes, Context, ContextBuilder, Error, Lifetime, Maintenance, Regime, Region, RegionKind,
-    RegionStorage, Table, TablePool,
+    RegionStorage, Shareability, Table,
 };
 
 use super::machine::{Mapped, TlbMachine, apply, only_stores};
@@ -460,7 +460,7 @@ impl<R: Regime> Case<'_, '_, R> {
                 "more tables than needed"
             );
         }
-        prop_assert_eq!(self.context.regions().len(), self.model.regions.0.len());
+        prop_assert_eq!(self.context.added_regions().len(), self.model.regions.0.len());
         Ok(())
     }
 }
@@ -475,7 +475,7 @@ pub fn check_case<R: Regime>(
     let mut tables: Vec<Table> = (0..TABLES).map(|_| Table::EMPTY).collect();
     let host_base = tables.as_ptr().addr();
     let mut storage = RegionStorage::<REGIONS>::new();
-    let pool = TablePool::new(&mut tables, PhysAddr::new(setup.pool)).expect("a good pool");
+    let pool = super::pool(&mut tables, PhysAddr::new(setup.pool)).expect("a good pool");
     let mut builder =
         ContextBuilder::<R>::new(setup.space, pool, storage.list()).expect("a good context");
     let mut regions = Regions::default();
@@ -491,7 +491,14 @@ pub fn check_case<R: Regime>(
     }
     let (context, events) = record(|| builder.init().ok());
     let Some(mut context) = context else { return Ok(0) };
-    context.activate(maintenance);
+    let shareable = super::activate(&mut context, maintenance);
+    if setup.space.walks() == Shareability::Non
+        && !matches!(maintenance, Maintenance::None | Maintenance::Local)
+    {
+        prop_assert_eq!(shareable, Err(Error::NonShareableWalks));
+        return Ok(0);
+    }
+    prop_assert_eq!(shareable, Ok(()));
     prop_assert!(only_stores(&events), "maintenance before anybody walks");
     let mut memory = vec![[0; 512]; TABLES];
     apply(&mut memory, &events, host_base);
@@ -510,6 +517,7 @@ pub fn check_case<R: Regime>(
         cpus,
         model.mapped(setup),
     )));
+    machine.borrow_mut().any_asid = setup.space.is_for_any_asid();
     machine.borrow_mut().completes_early = maintenance == Maintenance::InnerShareableTwice;
     let watching = Rc::clone(&machine);
     observe(Some(Box::new(move |event| watching.borrow_mut().event(event))));

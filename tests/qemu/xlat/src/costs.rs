@@ -66,7 +66,9 @@ fn builder<'a>(
     let format = DescriptorFormat::Bits48;
     let space = AddressSpace::new(VaRange::Low, 39, features().max_pa(format), format)?;
     let base = PhysAddr::new(tables.as_ptr().addr() as u64);
-    ContextBuilder::new(space, TablePool::new(tables, base)?, storage.list())
+    // SAFETY: all is flat, and the ground is in force.
+    let pool = unsafe { TablePool::new(tables, base) }?;
+    ContextBuilder::new(space, pool, storage.list())
 }
 
 /// The instructions of `operation`, less those of taking the time.
@@ -108,16 +110,14 @@ fn live() -> Result<(), Error> {
     let mut high_tables = [Table::EMPTY];
     let base = PhysAddr::new(high_tables.as_ptr().addr() as u64);
     let mut high_storage = RegionStorage::<1>::new();
-    let high = ContextBuilder::<El2And0>::new(
-        space,
-        TablePool::new(&mut high_tables, base)?,
-        high_storage.list(),
-    )?
-    .init()
-    .map_err(|failed| failed.error)?;
-    let tcr = mmu::tcr(low.space(), high.space(), &features)?;
+    // SAFETY: as in `builder`.
+    let pool = unsafe { TablePool::new(&mut high_tables, base) }?;
+    let high = ContextBuilder::<El2And0>::new(space, pool, high_storage.list())?;
+    let high = high.init().map_err(|failed| failed.error)?;
+    let tcr = mmu::tcr(Some(low.space()), Some(high.space()), &features)?;
     let ttbr = |context| mmu::ttbr(context, TableSharing::Private, &features);
-    low.activate(Maintenance::InnerShareable);
+    // SAFETY: there is one CPU.
+    unsafe { low.activate(Maintenance::InnerShareable) }?;
     // SAFETY: the image is mapped, flat.
     unsafe { ExceptionLevel::El2And0.put_in_force(tcr, ttbr(&low), ttbr(&high)) };
 
@@ -135,7 +135,8 @@ fn live() -> Result<(), Error> {
     dynamic(&mut low, "a page, with two tables", far)?;
     dynamic(&mut low, "a block of 2 MiB", block)?;
     changes(&mut low, block)?;
-    low.activate(Maintenance::Local);
+    // SAFETY: there is one CPU.
+    unsafe { low.activate(Maintenance::Local) }?;
     transient(&low)
 }
 

@@ -75,8 +75,10 @@ descend_to_el1:
     msr     mair_el\el, x3
     msr     tcr_el\el, x4
     msr     ttbr0_el\el, x5
-    .if     \el < 3
-    msr     ttbr1_el\el, x6
+    .if     \el == 2
+    msr     s3_4_c2_c0_1, x6            // TTBR1_EL2, by its encoding: its name takes an extension
+    .elseif \el == 1
+    msr     ttbr1_el1, x6
     .endif
     isb
     tlbi    \invalidate

@@ -7,8 +7,8 @@
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 
-use rmm::xlat::mmu::MmuFeatures;
-use rmm::xlat::{AddressSpace, DescriptorFormat, PhysicalAddressSpace};
+use rmm::xlat::PhysicalAddressSpace;
+use rmm::xlat::mmu::{MmuFeatures, SCTLR_CLEAR, SCTLR_SET};
 use rmm_test_firmware::read_register;
 
 /// Room for a context of 10,000 regions, which lives on the stack as every context here does.
@@ -26,8 +26,8 @@ static STACK: Stack = Stack(UnsafeCell::new([0; STACK_SIZE]));
 const SCTLR_OFF: u64 = 0x30c5_0830;
 /// M, A, C, SA and I: MMU and caches on, alignment checked.
 const SCTLR_GROUND: u64 = SCTLR_OFF | 1 << 12 | 0xf;
-/// WXN as well.
-const SCTLR: u64 = SCTLR_GROUND | 1 << 19;
+/// What the tables count on as well.
+const SCTLR: u64 = SCTLR_GROUND & !SCTLR_CLEAR | SCTLR_SET;
 
 /// HCR_EL2: RW, APK and API.
 const HCR: u64 = 1 << 31 | 1 << 40 | 1 << 41;
@@ -230,14 +230,6 @@ pub fn features() -> MmuFeatures {
         read_register!("id_aa64mmfr1_el1"),
         read_register!("id_aa64mmfr2_el1"),
     )
-}
-
-/// TCR_EL2 without E2H, and TCR_EL3: the layout of a regime with one VA range, of which the library
-/// computes no values.
-pub fn single_range_tcr(space: &AddressSpace, features: &MmuFeatures) -> u64 {
-    let lpa2 = space.format() == DescriptorFormat::Lpa2;
-    let range = if lpa2 { features.physical_range } else { features.physical_range.min(5) };
-    walks(space.txsz().into()) | range << 16 | 1 << 23 | 1 << 31 | u64::from(lpa2) << 32
 }
 
 /// Makes code that was stored visible to instruction fetches.

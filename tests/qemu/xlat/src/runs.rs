@@ -11,7 +11,7 @@ use rmm::xlat::{
 use rmm_test_firmware::say;
 
 use crate::check::Every;
-use crate::exception_level::{ExceptionLevel, features, single_range_tcr};
+use crate::exception_level::{ExceptionLevel, features};
 use crate::layout::{PAGE, add_image, add_tested, below_top, page, plant};
 use crate::probe::{Outcome, load};
 use crate::session::Session;
@@ -56,7 +56,8 @@ fn space(
 fn pool(tables: &mut [Table]) -> Result<TablePool<'_>, Error> {
     // The ground, and every context here, map the tables flat.
     let base = PhysAddr::new(tables.as_ptr().addr() as u64);
-    TablePool::new(tables, base)
+    // SAFETY: as said; what is in force until the context is put in force is the ground.
+    unsafe { TablePool::new(tables, base) }
 }
 
 fn announce<R: Regime>(context: &Context<'_, R>) {
@@ -89,9 +90,10 @@ fn one_range<R: Regime>(
         add_tested(&mut builder, level)?;
         let mut context = builder.init().map_err(|failed| failed.error)?;
         announce(&context);
-        let tcr = single_range_tcr(context.space(), features);
+        let tcr = mmu::tcr_one_range(context.space(), features)?;
         let ttbr = mmu::ttbr(&context, TableSharing::Private, features);
-        context.activate(Maintenance::Local);
+        // SAFETY: there is one CPU.
+        unsafe { context.activate(Maintenance::Local) }?;
         // SAFETY: the image is mapped, flat.
         unsafe { level.put_in_force(tcr, ttbr, 0) };
         Session { level, context: &mut context }.run()?;
@@ -124,7 +126,8 @@ fn two_ranges<R: Regime>(level: ExceptionLevel, features: &MmuFeatures) -> Resul
             (RegionStorage::<REGIONS>::new(), RegionStorage::<REGIONS>::new());
         let low = space(VaRange::Low, low_bits, format, features)?.with_asid(ASID);
         let high = space(VaRange::High, high_bits, format, features)?.with_asid(ASID);
-        let tcr = mmu::tcr(&low, &high, features)?;
+        let (low, high) = (low.with_user_mappings(), high.with_user_mappings());
+        let tcr = mmu::tcr(Some(&low), Some(&high), features)?;
         let mut low = ContextBuilder::<R>::new(low, pool(&mut low_tables)?, low_storage.list())?;
         let mut high =
             ContextBuilder::<R>::new(high, pool(&mut high_tables)?, high_storage.list())?;
@@ -137,8 +140,10 @@ fn two_ranges<R: Regime>(level: ExceptionLevel, features: &MmuFeatures) -> Resul
         let mut high = high.init().map_err(|failed| failed.error)?;
         let ttbr0 = mmu::ttbr(&low, TableSharing::Common, features);
         let ttbr1 = mmu::ttbr(&high, TableSharing::Private, features);
-        low.activate(Maintenance::InnerShareable);
-        high.activate(Maintenance::Local);
+        // SAFETY: there is one CPU.
+        unsafe { low.activate(Maintenance::InnerShareable) }?;
+        // SAFETY: there is one CPU.
+        unsafe { high.activate(Maintenance::Local) }?;
         let context = match tested {
             VaRange::Low => &mut low,
             VaRange::High => &mut high,
@@ -166,7 +171,8 @@ fn out_of_force<R: Regime>(
     let number = 0x19;
     for there in [true, false] {
         level.ground();
-        context.activate(Maintenance::None);
+        // SAFETY: there is one CPU.
+        unsafe { context.activate(Maintenance::None) }?;
         if there {
             context.add(Region::new(
                 page(number),
@@ -177,7 +183,8 @@ fn out_of_force<R: Regime>(
         } else {
             context.remove(va, PAGE)?;
         }
-        context.activate(Maintenance::Local);
+        // SAFETY: there is one CPU.
+        unsafe { context.activate(Maintenance::Local) }?;
         // SAFETY: the image is still mapped, flat.
         unsafe { level.put_in_force(tcr, ttbr0, ttbr1) };
         let expected = if there {

@@ -94,6 +94,7 @@ impl<R: Regime> Session<'_, '_, R> {
                     MemoryType::NormalWriteBack => 0,
                     MemoryType::Device => 1,
                     MemoryType::NormalNonCacheable => 2,
+                    MemoryType::DeviceNGnRnE => 3,
                 };
                 Ok((translation.pa.get(), mmu::MAIR >> (8 * index) & 0xff))
             }

@@ -5,6 +5,7 @@
 mod calls;
 mod decisions;
 mod hostile;
+mod hosts_2_0;
 mod life;
 mod measurement;
 mod measurement_reference;

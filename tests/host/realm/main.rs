@@ -10,6 +10,7 @@ mod life;
 mod measurement;
 mod measurement_reference;
 mod operations;
+mod operations_threads;
 mod parameters;
 mod psci;
 mod random_runs;

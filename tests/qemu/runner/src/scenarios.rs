@@ -33,6 +33,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(attestation::platform());
     rows.extend(rmi::commands());
     rows.extend(rmi::multiprocessor());
+    rows.extend(rmi::operations());
     rows.extend(cpus::cpus());
     rows.extend(stress::short());
     rows.extend(slots::host_memory());

@@ -22,6 +22,7 @@ mod granules;
 mod holes;
 mod instructions;
 mod interrupts;
+mod operations;
 mod parallel;
 mod pmu;
 mod ranges;
@@ -98,6 +99,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-life", run: realms::life },
     Scenario { name: "realm-shapes", run: realms::shapes },
     Scenario { name: "realm-instructions", run: realms::instructions },
+    Scenario { name: "operations", run: operations::operations },
     Scenario { name: "costs-2.0", run: costs_2_0::instructions },
     Scenario { name: "realm-runs", run: running::life },
     Scenario { name: "realm-exits", run: running::exits },

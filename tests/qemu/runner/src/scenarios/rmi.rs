@@ -156,6 +156,22 @@ pub fn multiprocessor() -> Vec<Scenario> {
     rows
 }
 
+/// Stateful operations.
+pub fn operations() -> Vec<Scenario> {
+    vec![
+        Scenario::new(
+            "rmi2-operations",
+            "operations",
+            "4 CPUs take operations, RECs and granules from each other, and every granule comes back",
+        )
+        .interface("2.0")
+        .cpus(4)
+        .option("argument=3000")
+        .time_limit(Duration::from_secs(180))
+        .expect(r"^\d+ operations, \d+ RECs$"),
+    ]
+}
+
 /// Instruction counts, which `make bench` compares with those that are kept.
 pub fn costs() -> Vec<Scenario> {
     let mut rows = in_each_dialect(vec![

@@ -89,3 +89,5 @@ realm_exit:
     add     sp, sp, #SWITCH_FRAME
     hint    #29                         // AUTIASP
     ret
+    dsb     nsh                         // nor past a return
+    isb

@@ -144,14 +144,19 @@ const DEATHS: [&str; 16] = [
     "rec-enter",
 ];
 
-/// One scenario for each command in which a CPU dies.
+/// One scenario for each command in which a CPU dies, by each dialect.
 pub fn deaths() -> Vec<Scenario> {
+    [("", "0.8"), ("2.0-", "2.0")].into_iter().flat_map(deaths_in).collect()
+}
+
+fn deaths_in((prefix, interface): (&str, &str)) -> Vec<Scenario> {
     let death = |(number, name): (usize, &&str)| {
         let sentence = format!(
             "a CPU that dies in {name} takes no other with it: all calls are answered -1 soon"
         );
-        Scenario::new(format!("death-{name}"), "deaths", sentence)
+        Scenario::new(format!("death-{prefix}{name}"), "deaths", sentence)
             .self_test_image()
+            .interface(interface)
             .cpus(4)
             .option(format!("argument={number}"))
             .expect(r"^\[RMM cpu0 FATAL\] panic at .*: a death that a self-test asked for$")

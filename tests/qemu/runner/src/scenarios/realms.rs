@@ -189,6 +189,19 @@ pub fn realms() -> Vec<Scenario> {
         let scenario = if counts { scenario.instruction_count() } else { scenario };
         scenario.option("host-interrupts=1").time_limit(Duration::from_secs(300)).expect(expected)
     }));
+    rows.push(
+        Scenario::new("rmi2-realm-storms", "realm-storms", "and the same under RMI 2.0")
+            .interface("2.0")
+            .instruction_count()
+            .option("host-interrupts=1")
+            .time_limit(Duration::from_secs(300)),
+    );
+    rows.push(
+        Scenario::new("rmi2-realm-leaks", "realm-leaks", "and the same under RMI 2.0")
+            .interface("2.0")
+            .instruction_count()
+            .option("host-interrupts=1"),
+    );
     rows.extend([1, 2, 4].map(|cpus| {
         let sentence = format!(
             "RECs move between {cpus} CPUs while timers interrupt them, and no register is lost"

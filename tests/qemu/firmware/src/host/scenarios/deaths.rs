@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A CPU that dies in the RMM in the middle of a command, while all others want its locks: they
-//! come back, and every call is answered -1 from then on (RMI 1.0).
+//! come back, and every call is answered -1 from then on.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -73,6 +73,7 @@ pub fn deaths() {
     let Some(Victim(name, locks, call)) = victim else {
         return check::that("there is such a command", false);
     };
+    rmi::activate();
     check::that("there is a Realm", build());
     for index in cpus::others() {
         cpus::start(index, contend);
@@ -113,6 +114,10 @@ fn build() -> bool {
 /// Calls that want the locks of every victim, and fail or change nothing while it lives.
 fn want(call: u64) -> Status {
     match call % 4 {
+        // RMI 2.0 has no RMI_REC_AUX_COUNT.
+        0 if Dialect::current() == Dialect::Two => {
+            realm::psci_complete(granule(REC), granule(REC + 1), 0)
+        }
         0 => realm::rec_aux_count(granule(RD)).0,
         1 => tables::read_entry(granule(RD), 0, 3).0,
         2 => tables::create(granule(RD), granule(OTHER), 0, 3),

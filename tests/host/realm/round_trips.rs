@@ -32,12 +32,12 @@ const LINE: usize = 64;
 /// How a REC leaves.
 #[derive(Clone, Copy, Debug)]
 enum Leaves {
-    ByInterrupt,
-    ByException,
-    ByHostCall,
+    Interrupt,
+    Exception,
+    HostCall,
 }
 
-const ALL: [Leaves; 3] = [Leaves::ByInterrupt, Leaves::ByException, Leaves::ByHostCall];
+const ALL: [Leaves; 3] = [Leaves::Interrupt, Leaves::Exception, Leaves::HostCall];
 
 /// An ACTIVE Realm with two RECs and a page.
 fn realm() -> RealmFixture {
@@ -79,9 +79,9 @@ fn leave(how: Leaves, page: u64) {
         // A load at an unprotected IPA.
         preset_register("HPFAR_EL2", 1 << (39 - 8));
         let (vector, esr) = match how {
-            Leaves::ByInterrupt => (1, 0),
-            Leaves::ByException => (0, 0x24 << 26 | 1 << 25 | 0b101),
-            Leaves::ByHostCall => (0, 0x17 << 26),
+            Leaves::Interrupt => (1, 0),
+            Leaves::Exception => (0, 0x24 << 26 | 1 << 25 | 0b101),
+            Leaves::HostCall => (0, 0x17 << 26),
         };
         preset_register("ESR_EL2", esr);
         vector
@@ -119,7 +119,7 @@ fn a_round_trip_takes_few_isbs_and_maps_once() {
         assert!(isbs <= 8, "{how:?}: {isbs} ISBs");
         // The REC with the run page. The page of a call is locked, and so mapped, to read the call and
         // to write its answer.
-        let groups = if matches!(how, Leaves::ByHostCall) { 3 } else { 1 };
+        let groups = if matches!(how, Leaves::HostCall) { 3 } else { 1 };
         assert_eq!(groups_of_maps(&events), groups, "{how:?}: {events:x?}");
     }
 }

@@ -92,7 +92,7 @@ pub const TURN: u64 = 7;
 /// What [`FLIP`](program::FLIP) writes to word `index` of an RsiHostCall in a turn.
 #[must_use]
 pub const fn pattern(turn: u64, index: usize) -> u64 {
-    0x1111_1111_0000_1111 * (turn % 2 + 1) | (index as u64) << 16
+    (0x1111_1111_0000_1111 * (turn % 2 + 1)) | ((index as u64) << 16)
 }
 
 /// Words that a program gives.

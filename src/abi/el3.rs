@@ -13,10 +13,74 @@ pub const ATTEST_GET_REALM_KEY: u64 = 0xC400_01B2;
 pub const ATTEST_GET_PLAT_TOKEN: u64 = 0xC400_01B3;
 /// RMM_EL3_FEATURES.
 pub const EL3_FEATURES: u64 = 0xC400_01B4;
+/// RMM_EL3_TOKEN_SIGN: x1 is what to do, one of [`token_sign`].
+pub const EL3_TOKEN_SIGN: u64 = 0xC400_01B5;
 /// RMM_RESERVE_MEMORY.
 pub const RESERVE_MEMORY: u64 = 0xC400_01BB;
 /// RMM_BOOT_COMPLETE: x1 the status of this CPU's boot, x2 the token for its next boot.
 pub const BOOT_COMPLETE: u64 = 0xC400_01CF;
+
+/// Tokens of Realms that EL3 signs.
+pub mod token_sign {
+    use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+    /// The bit of feature register 0 that says that EL3 does.
+    pub const FEATURE: u64 = 1 << 0;
+    /// Takes a [`Request`] from the page shared with EL3.
+    pub const PUSH: u64 = 1;
+    /// Writes a [`Response`] to the page.
+    pub const PULL: u64 = 2;
+    /// Writes the public half of the Realm attestation key to the page, a point: 4, x and y.
+    pub const PUBLIC_KEY: u64 = 3;
+    /// The curve P-384.
+    pub const P384: u32 = 0;
+    /// The hash algorithm SHA-384.
+    pub const SHA384: u32 = 1;
+
+    /// A digest to sign.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+    pub struct Request {
+        /// The algorithm of the key.
+        pub curve: u32,
+        #[doc(hidden)]
+        pub reserved_4: u32,
+        /// Comes back in the response: who asks.
+        pub cookie: u64,
+        /// Comes back in the response: for what.
+        pub ticket: u64,
+        /// The algorithm of the digest.
+        pub hash: u32,
+        #[doc(hidden)]
+        pub reserved_1c: u32,
+        /// The digest, in the first bytes.
+        pub digest: [u8; 64],
+    }
+
+    /// A signature.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+    pub struct Response {
+        /// That of the request.
+        pub cookie: u64,
+        /// That of the request.
+        pub ticket: u64,
+        /// Bytes of the signature.
+        pub size: u16,
+        /// r and s, big-endian, in the first bytes.
+        pub signature: [u8; 512],
+        #[doc(hidden)]
+        pub reserved_212: [u8; 6],
+    }
+
+    const _: () = assert!(
+        core::mem::offset_of!(Request, digest) == 0x20
+            && size_of::<Request>() == 0x60
+            && core::mem::offset_of!(Response, size) == 0x10
+            && core::mem::offset_of!(Response, signature) == 0x12
+            && size_of::<Response>() == 0x218
+    );
+}
 
 /// Status of a service.
 pub mod status {

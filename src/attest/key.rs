@@ -20,7 +20,7 @@ pub const COSE_KEY_SIZE: usize = 107;
 pub const BINDING_SIZE: usize = 32;
 
 /// Bytes of an uncompressed point: 4 and two coordinates.
-const POINT_SIZE: usize = 1 + 2 * SCALAR_SIZE;
+pub const POINT_SIZE: usize = 1 + 2 * SCALAR_SIZE;
 
 /// The public key: a COSE_Key (RFC 9052 section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

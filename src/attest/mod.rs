@@ -9,5 +9,6 @@ pub mod cbor;
 pub mod claims;
 pub mod key;
 pub mod platform;
+pub mod remote;
 pub mod session;
 pub mod token;

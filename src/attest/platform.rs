@@ -4,7 +4,8 @@
 
 use p384::elliptic_curve::zeroize::Zeroizing;
 
-use super::key::{PublicKey, RealmKey, SCALAR_SIZE};
+use super::key::{POINT_SIZE, PublicKey, RealmKey, SCALAR_SIZE};
+use super::remote::RemoteSigner;
 use super::token::Format;
 use crate::el3::services::{self, Hunk, Refusal};
 use crate::el3::version::{Dialect, InterfaceVersion};
@@ -35,53 +36,64 @@ impl From<Refusal> for Unavailable {
     }
 }
 
+/// Who has the Realm attestation key.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one value, for good")]
+pub enum Signer {
+    /// The RMM.
+    Key(RealmKey),
+    /// EL3.
+    El3(RemoteSigner),
+}
+
 /// What all Realm tokens have in common.
 #[derive(Debug)]
 pub struct Platform {
-    key: RealmKey,
+    signer: Signer,
     public: PublicKey,
-    token: [u8; MAX_PLATFORM_TOKEN],
-    token_size: usize,
+    token: &'static [u8],
     format: Format,
     dialect: Dialect,
 }
 
 impl Platform {
-    /// Asks EL3, at a cold boot. The page shared with EL3 is zero afterwards.
+    /// Asks EL3, at a cold boot. The platform token is kept in `room`. The page shared with EL3 is
+    /// zero afterwards.
     ///
     /// # Errors
     ///
     /// [`Unavailable`].
-    pub fn ask(buffer: &mut SharedBuffer, version: InterfaceVersion) -> Result<Self, Unavailable> {
-        let key = buffer.lend(realm_key)?;
-        Self::new(key, version.dialect(), |binding, token| {
-            buffer.lend(|buffer| platform_token(buffer, binding, version, token))
-        })
-    }
-
-    /// With this key, and the platform token that `fetch` writes for a challenge. It returns the size
-    /// of the token.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`].
-    pub fn new(
-        key: RealmKey,
-        dialect: Dialect,
-        fetch: impl FnOnce(&[u8], &mut [u8]) -> Result<usize, Unavailable>,
+    pub fn ask(
+        mut buffer: SharedBuffer,
+        version: InterfaceVersion,
+        room: &'static mut [u8],
     ) -> Result<Self, Unavailable> {
+        let dialect = version.dialect();
+        if version.has_features() && services::signs_tokens() == Ok(true) {
+            let public = buffer.lend(realm_public_key)?;
+            let token = bound_token(&mut buffer, &public, version, room)?;
+            let signer = Signer::El3(RemoteSigner::new(buffer));
+            return Ok(Self { signer, public, token, format: format(dialect), dialect });
+        }
+        let key = buffer.lend(realm_key)?;
         let public = key.public().ok_or(Unavailable::Key)?;
-        let mut token = [0; MAX_PLATFORM_TOKEN];
-        let token_size = fetch(&public.binding(), &mut token)?;
-        Ok(Self { key, public, token, token_size, format: format(dialect), dialect })
+        let token = bound_token(&mut buffer, &public, version, room)?;
+        let signer = Signer::Key(key);
+        Ok(Self { signer, public, token, format: format(dialect), dialect })
     }
 
-    /// The key that signs.
-    pub fn key(&self) -> &RealmKey {
-        &self.key
+    /// With a key and the platform token that is bound to it.
+    pub fn new(key: RealmKey, dialect: Dialect, token: &'static [u8]) -> Option<Self> {
+        let public = key.public()?;
+        Some(Self { signer: Signer::Key(key), public, token, format: format(dialect), dialect })
     }
 
-    /// Its public half.
+    /// Who signs.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// The public half of the key.
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
@@ -98,7 +110,7 @@ impl Platform {
 
     /// The platform token.
     pub fn token(&self) -> &[u8] {
-        self.token.get(..self.token_size).unwrap_or_default()
+        self.token
     }
 }
 
@@ -117,6 +129,25 @@ fn format(dialect: Dialect) -> Format {
         Dialect::V1_0 => Format::Tag399,
         Dialect::V2_0 => Format::Tag907,
     })
+}
+
+/// Fetches the platform token for this key.
+fn bound_token(
+    buffer: &mut SharedBuffer,
+    public: &PublicKey,
+    version: InterfaceVersion,
+    room: &'static mut [u8],
+) -> Result<&'static [u8], Unavailable> {
+    let size = buffer.lend(|buffer| platform_token(buffer, &public.binding(), version, room))?;
+    room.get(..size).ok_or(Unavailable::Token)
+}
+
+fn realm_public_key(buffer: &mut LentBuffer<'_>) -> Result<PublicKey, Unavailable> {
+    let size = services::realm_public_key(buffer.address(), SHARED_BUFFER_SIZE)?;
+    let mut point = [0; POINT_SIZE];
+    buffer.read(&mut point);
+    let is_point = size == point.len() as u64;
+    PublicKey::from_point(&point).filter(|_| is_point).ok_or(Unavailable::Key)
 }
 
 fn realm_key(buffer: &mut LentBuffer<'_>) -> Result<RealmKey, Unavailable> {

@@ -13,7 +13,8 @@
 use super::cbor::NoRoom;
 use super::claims::Claims;
 use super::key::RealmKey;
-use super::platform::Platform;
+use super::platform::{Platform, Signer};
+use super::remote::{NotSigned, RemoteSigner};
 use super::token::{CcaToken, RealmToken};
 use crate::arch::fiber::Stopped;
 use crate::mem::{AuxiliaryContent, RunningAuxiliary, Work};
@@ -34,6 +35,8 @@ struct Session {
     phase: Phase,
     /// Bytes that were handed out.
     offset: usize,
+    /// What EL3 was asked for; 0: nothing.
+    ticket: u64,
 }
 
 // SAFETY: zero is no token; granule 9 has this content alone.
@@ -84,32 +87,66 @@ pub fn begin(
     claims: &Claims<'_>,
 ) -> Result<(), NoRoom> {
     auxiliary.get::<Session>().phase = Phase::None;
-    auxiliary.start_work(|signing: &mut Signing| {
-        signing.key = Some(platform.key());
-        signing.token.build(claims)
-    })?;
-    *auxiliary.get() = Session { phase: Phase::Signing, offset: 0 };
+    match platform.signer() {
+        Signer::Key(key) => auxiliary.start_work(|signing: &mut Signing| {
+            signing.key = Some(key);
+            signing.token.build(claims)
+        })?,
+        Signer::El3(_) => {
+            auxiliary.prepare_work(|signing: &mut Signing| signing.token.build(claims))?;
+        }
+    }
+    *auxiliary.get() = Session { phase: Phase::Signing, offset: 0, ticket: 0 };
     Ok(())
 }
 
 /// Goes on with signing. Whether the token was ready before: the call in which signing ends copies
-/// nothing, so that an interrupt waits for one of the two at most.
+/// nothing, so that an interrupt waits for one of the two at most. EL3 gets `cookie`.
 ///
 /// # Errors
 ///
 /// [`TokenError`].
-pub fn sign(auxiliary: &mut RunningAuxiliary<'_>) -> Result<bool, TokenError> {
+pub fn sign(
+    auxiliary: &mut RunningAuxiliary<'_>,
+    platform: &Platform,
+    cookie: u64,
+) -> Result<bool, TokenError> {
     match auxiliary.get::<Session>().phase {
         Phase::None => return Err(TokenError::None),
         Phase::Ready => return Ok(true),
         Phase::Signing => {}
     }
-    if auxiliary.continue_work::<Signing>() == Stopped::ByInterrupt {
-        return Ok(false);
+    match platform.signer() {
+        Signer::Key(_) => {
+            if auxiliary.continue_work::<Signing>() == Stopped::ByInterrupt {
+                return Ok(false);
+            }
+        }
+        Signer::El3(signer) => match sign_remotely(auxiliary, signer, cookie) {
+            Ok(true) | Err(NotSigned) => {}
+            Ok(false) => return Ok(false),
+        },
     }
     let signed = auxiliary.work().is_some_and(|signing: &mut Signing| signing.is_signed);
     auxiliary.get::<Session>().phase = if signed { Phase::Ready } else { Phase::None };
     if signed { Ok(false) } else { Err(TokenError::Unsigned) }
+}
+
+/// Asks EL3 for the signature. Whether it is there.
+fn sign_remotely(
+    auxiliary: &mut RunningAuxiliary<'_>,
+    signer: &RemoteSigner,
+    cookie: u64,
+) -> Result<bool, NotSigned> {
+    let mut ticket = auxiliary.get::<Session>().ticket;
+    let signing: &mut Signing = auxiliary.work().ok_or(NotSigned)?;
+    let signature = signer.poll(&mut ticket, cookie, || signing.token.digest())?;
+    if let Some(signature) = &signature {
+        signing.token.set_signature(signature);
+        signing.is_signed = true;
+    }
+    auxiliary.get::<Session>().ticket = ticket;
+    Ok(signature.is_some())
 }
 
 /// Hands out the next bytes of a token that is ready, `room` at most: `take` gets them piece by
@@ -125,7 +162,7 @@ pub fn read(
     room: usize,
     take: impl FnMut(usize, &[u8]),
 ) -> Result<(usize, bool), TokenError> {
-    let Session { phase: Phase::Ready, offset } = *auxiliary.get() else {
+    let Session { phase: Phase::Ready, offset, .. } = *auxiliary.get() else {
         return Err(TokenError::None);
     };
     let signing: &Signing = auxiliary.work().ok_or(TokenError::None)?;

@@ -16,7 +16,7 @@ use super::{registers, stacks};
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
 use crate::arch::window::Window;
-use crate::attest::platform::Platform;
+use crate::attest::platform::{MAX_PLATFORM_TOKEN, Platform, Signer};
 use crate::console;
 use crate::cpu::{self, CpuFeatures, CpuIndex, MAX_CPUS, Stage};
 use crate::el3::arguments::{BootArguments, BootLimits, check_shared_buffer};
@@ -255,12 +255,20 @@ pub(super) fn finish() -> Result<(), BootError> {
 /// What EL3 gives for attestation, without which Realms run all the same.
 fn platform(arguments: &BootArguments) -> Option<&'static Platform> {
     static PLATFORM: spin::Once<Platform> = spin::Once::new();
+    static TOKEN: spin::Mutex<[u8; MAX_PLATFORM_TOKEN]> = spin::Mutex::new([0; MAX_PLATFORM_TOKEN]);
     // SAFETY: the Low VA map has the page for good; the manifest in it was copied, and nothing else
     // reads it.
-    let mut buffer = unsafe { SharedBuffer::new(arguments.shared_buffer()) };
-    match PLATFORM.try_call_once(|| Platform::ask(&mut buffer, arguments.version())) {
+    let buffer = unsafe { SharedBuffer::new(arguments.shared_buffer()) };
+    let ask = || {
+        let room = spin::MutexGuard::leak(TOKEN.lock());
+        Platform::ask(buffer, arguments.version(), room)
+    };
+    match PLATFORM.try_call_once(ask) {
         Ok(platform) => {
             info!("attestation: platform token of {} bytes", platform.token().len());
+            if let Signer::El3(_) = platform.signer() {
+                info!("attestation: EL3 signs");
+            }
             Some(platform)
         }
         Err(why) => {

@@ -5,7 +5,7 @@
 //! Each call is one SMC that returns a signed status in x0. A granule's Physical Address Space and
 //! its state change together, here and nowhere else.
 
-use crate::abi::el3::{self as function, status};
+use crate::abi::el3::{self as function, status, token_sign};
 pub use crate::abi::el3::{BOOT_COMPLETE, REQ_COMPLETE as REQUEST_COMPLETE};
 use crate::address::PhysAddr;
 use crate::arch::smc::{Registers, smc};
@@ -120,6 +120,48 @@ pub fn platform_token(
     let [size, remaining] =
         call_for_two([service, buffer.get(), size as u64, challenge_size as u64])?;
     Ok(Hunk { size, remaining })
+}
+
+/// Whether EL3 signs tokens of Realms, so that the key stays there.
+///
+/// # Errors
+///
+/// The [`Refusal`].
+pub fn signs_tokens() -> Result<bool, Refusal> {
+    const REGISTER: u64 = 0;
+    Ok(call([function::EL3_FEATURES, REGISTER])? & token_sign::FEATURE != 0)
+}
+
+/// Has EL3 write the public half of the Realm attestation key, on P-384, to a buffer in the page
+/// shared with it. Returns its bytes.
+///
+/// # Errors
+///
+/// The [`Refusal`].
+pub fn realm_public_key(buffer: PhysAddr, size: usize) -> Result<u64, Refusal> {
+    let service = function::EL3_TOKEN_SIGN;
+    let curve = u64::from(token_sign::P384);
+    call([service, token_sign::PUBLIC_KEY, buffer.get(), size as u64, curve])
+}
+
+/// Has EL3 take the [`token_sign::Request`] in such a buffer.
+///
+/// # Errors
+///
+/// The [`Refusal`]; [`Refusal::Again`] while EL3 takes no more.
+pub fn push_to_sign(buffer: PhysAddr) -> Result<(), Refusal> {
+    let size = size_of::<token_sign::Request>() as u64;
+    call([function::EL3_TOKEN_SIGN, token_sign::PUSH, buffer.get(), size]).map(drop)
+}
+
+/// Has EL3 write a [`token_sign::Response`] to such a buffer.
+///
+/// # Errors
+///
+/// The [`Refusal`]; [`Refusal::Again`] while there is none.
+pub fn pull_signature(buffer: PhysAddr) -> Result<(), Refusal> {
+    let size = size_of::<token_sign::Response>() as u64;
+    call([function::EL3_TOKEN_SIGN, token_sign::PULL, buffer.get(), size]).map(drop)
 }
 
 /// Tells EL3 that this CPU does not boot. EL3 runs the host on it, and does not come back.

@@ -99,6 +99,11 @@ impl InterfaceVersion {
         self.is_at_least_0(3)
     }
 
+    /// Whether EL3 can be asked for its features: from 0.4 on.
+    pub const fn has_features(self) -> bool {
+        self.is_at_least_0(4)
+    }
+
     /// Whether x4 of a cold boot and x1 of a warm one are an activation token: from 0.8 on.
     pub const fn has_token(self) -> bool {
         self.is_at_least_0(8)

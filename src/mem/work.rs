@@ -59,13 +59,25 @@ impl RunningAuxiliary<'_> {
         &mut self,
         prepare: impl FnOnce(&mut W) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.abandon_work::<W>();
+        self.prepare_work(prepare)?;
         let stack = self.map(AuxiliaryPart::Stack);
         let granule: &mut WorkGranule<W> = self.get();
-        prepare(&mut granule.work)?;
         let work = (&raw mut granule.work).cast();
         granule.context.init(run::<W>, work, stack.end.get());
         Ok(())
+    }
+
+    /// Sets up work that others do, and that never starts here. Abandons what there was.
+    ///
+    /// # Errors
+    ///
+    /// That of `prepare`; then there is none.
+    pub fn prepare_work<W: Work, E>(
+        &mut self,
+        prepare: impl FnOnce(&mut W) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.abandon_work::<W>();
+        prepare(&mut self.get::<WorkGranule<W>>().work)
     }
 
     /// Goes on with work that has started, to its end or to the next interrupt. Does nothing if

@@ -89,7 +89,8 @@ pub(super) fn proceed(
         return Err(Status::Input.into());
     }
     let platform = realm.platform.ok_or(Status::State)?;
-    if !session::sign(&mut realm.auxiliary)? {
+    let cookie = realm.identity.realm.get().get();
+    if !session::sign(&mut realm.auxiliary, platform, cookie)? {
         return Err(INCOMPLETE);
     }
     let auxiliary = &mut realm.auxiliary;

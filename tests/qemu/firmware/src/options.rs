@@ -215,6 +215,8 @@ pub struct Options {
     pub reserve_memory: ReserveMemory,
     /// `realm-key=sample|unknown|zero|short`.
     pub realm_key: RealmKey,
+    /// Whether EL3 keeps the key, and signs tokens of Realms.
+    pub el3_signs: u64,
     /// `platform-token=whole|hunks|again|breaks|endless|empty`.
     pub platform_token: PlatformToken,
     /// `payload=`: bytes at the start of the carve-out that RESERVE_MEMORY never hands out.
@@ -287,6 +289,7 @@ impl Options {
                 ReserveMemory::NoMemory
             },
             realm_key: RealmKey::Sample,
+            el3_signs: 0,
             platform_token: PlatformToken::Whole,
             payload: rmm_plat::LIMITS.image,
             secure: None,
@@ -391,6 +394,7 @@ impl Options {
             "reserve-memory" => {
                 ReserveMemory::from_word(value).map(|value| self.reserve_memory = value)
             }
+            "el3-signs" => number(value).map(|value| self.el3_signs = value),
             "realm-key" => RealmKey::from_word(value).map(|value| self.realm_key = value),
             "platform-token" => {
                 PlatformToken::from_word(value).map(|value| self.platform_token = value)

@@ -137,16 +137,18 @@ fn number(text: &str) -> Result<u64> {
     })
 }
 
-/// The Realm of the test firmware that has one REC, made of its payload. RMI 1.0 measures RIPAS.
+/// The Realm of the test firmware with so many RECs, made of its payload. RMI 1.0 measures RIPAS.
 ///
 /// # Errors
 ///
 /// As [`compute`].
-pub fn of_the_test_realm(payload: &str, measures_ripas: bool) -> Result<Vec<u8>> {
+pub fn of_the_test_realm(payload: &str, measures_ripas: bool, recs: u64) -> Result<Vec<u8>> {
     let data = format!("data=0x80000000+0x40000:{payload}");
     let ripas = measures_ripas.then_some("ripas=0x80000000+0x40000");
     let parameters = ["s2sz=40", "bps=1", "wps=1"];
-    compute(parameters.into_iter().chain(ripas).chain([&*data, "rec=0x80000000:0"]))
+    let recs: Vec<String> = (0..recs).map(|rec| format!("rec=0x80000000:{rec}")).collect();
+    let recs = recs.iter().map(String::as_str);
+    compute(parameters.into_iter().chain(ripas).chain([&*data]).chain(recs))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::world::{Frame, World, WorldContext};
 /// CPUs the monitor has room for: what TF-A calls PLATFORM_CORE_COUNT on QEMU.
 pub const MAX_CPUS: usize = 32;
 /// Bytes of each CPU's stack.
-const STACK_SIZE: usize = 8192;
+const STACK_SIZE: usize = 16384;
 /// What the primary writes when the other CPUs may go on.
 const COLD_BOOT_DONE: u64 = 0x0043_6f6c_6442_6f6f;
 /// Exception class of an SMC from AArch64.

@@ -13,6 +13,7 @@ use crate::gpt::{Gpi, GptError, gpt};
 use crate::world::Frame;
 
 mod attestation;
+mod signing;
 
 pub use attestation::{scan, shared_page_is_zero};
 
@@ -38,6 +39,7 @@ pub fn serve(frame: &mut Frame) {
         el3::ATTEST_GET_REALM_KEY => attestation::realm_key(x1, x2, x3, &mut frame.x[1]),
         el3::ATTEST_GET_PLAT_TOKEN => attestation::platform_token(frame, x1, x2, x3),
         el3::EL3_FEATURES => features(x1, &mut frame.x[1]),
+        el3::EL3_TOKEN_SIGN => signing::serve(frame),
         el3::RESERVE_MEMORY => reserve_memory(x1, x2, &mut frame.x[1]),
         _ => {
             say!("EL3: WARNING: unsupported RMM-EL3 call {fid:#x}");
@@ -68,7 +70,7 @@ fn features(register: u64, value: &mut u64) -> Status {
     if register != 0 {
         return Status::Invalid;
     }
-    *value = 0;
+    *value = if options().el3_signs != 0 { el3::token_sign::FEATURE } else { 0 };
     Status::Ok
 }
 

@@ -61,6 +61,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "token-abandoned", run: attestation::abandoned },
     Scenario { name: "token-timing", run: attestation::timing },
     Scenario { name: "token-timing-keys", run: attestation::timing_of_keys },
+    Scenario { name: "token-by-el3", run: attestation::by_el3 },
     Scenario { name: "token-without-key", run: attestation::without_key },
     Scenario { name: "version", run: commands::version },
     Scenario { name: "features", run: commands::features },

@@ -74,6 +74,10 @@ pub fn tokens() -> Vec<Scenario> {
         row("token-timing-keys", "token-timing-keys", "so do those by any other key")
             .option("argument=10")
             .self_test_image(),
+        row("token-by-el3", "token-by-el3", "EL3 keeps the key and signs, for several RECs")
+            .option("el3-signs=1")
+            .expect(r"^\[RMM cpu0 INFO \] attestation: EL3 signs$")
+            .judge(judge_tokens_of_three),
         row("token-without-key", "token-without-key", "EL3 has no key: Realms run without tokens")
             .option("realm-key=unknown"),
     ];
@@ -134,7 +138,16 @@ fn named(log: &[String], name: &str) -> Result<Vec<Vec<u8>>> {
 
 /// Tokens of RMM 1.0.
 fn judge_tokens(log: &[String]) -> Result<()> {
-    judge_each(log, true, |token| {
+    judge_tokens_of(log, 1)
+}
+
+/// The same of a Realm with three RECs.
+fn judge_tokens_of_three(log: &[String]) -> Result<()> {
+    judge_tokens_of(log, 3)
+}
+
+fn judge_tokens_of(log: &[String], recs: u64) -> Result<()> {
+    judge_each(log, true, recs, |token| {
         ensure!(token.profile == "tag:arm.com,2023:realm#1.0.0", "profile {}", token.profile);
         ensure!(token.format == Format::Tag399, "format {:?}", token.format);
         ensure!((token.instance.as_ref(), token.mec_policy) == (None, None), "claims of 2.0");
@@ -145,7 +158,7 @@ fn judge_tokens(log: &[String]) -> Result<()> {
 /// Tokens of RMM 2.0, all of one Realm.
 fn judge_tokens_2_0(log: &[String]) -> Result<()> {
     let mut instances = BTreeSet::new();
-    judge_each(log, false, |token| {
+    judge_each(log, false, 1, |token| {
         ensure!(token.profile == "tag:arm.com,2024:realm#2.0.0", "profile {}", token.profile);
         ensure!(token.format == Format::Tag907, "format {:?}", token.format);
         ensure!(token.mec_policy == Some(0), "MEC policy {:?}", token.mec_policy);
@@ -162,6 +175,7 @@ fn judge_tokens_2_0(log: &[String]) -> Result<()> {
 fn judge_each(
     log: &[String],
     measures_ripas: bool,
+    recs: u64,
     mut judge: impl FnMut(&Verified) -> Result<()>,
 ) -> Result<()> {
     let expected = |name: &str| named(log, name);
@@ -170,7 +184,7 @@ fn judge_each(
     let key = platform_key()?;
     let (challenges, values) = (expected("challenge")?, expected("RPV")?);
     let measurements = [0, 1, 2, 3, 4].map(|index| expected(&format!("measurement {index}")));
-    let rim = of_the_test_realm("build/realm.bin", measures_ripas)?;
+    let rim = of_the_test_realm("build/realm.bin", measures_ripas, recs)?;
     for (number, token) in tokens.iter().enumerate() {
         let verified = verify(token, &key).with_context(|| format!("token {number}"))?;
         judge(&verified).with_context(|| format!("token {number}"))?;

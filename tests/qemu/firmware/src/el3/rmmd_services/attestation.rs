@@ -5,6 +5,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use rmm_test_firmware::options::{GRANULE, PlatformToken, RealmKey};
+use rmm_test_firmware::say;
 
 use super::Status;
 use crate::boot::options;
@@ -12,7 +13,7 @@ use crate::mmu;
 use crate::world::Frame;
 
 /// The key that TF-A serves on QEMU and FVP.
-const REALM_KEY: [u8; 48] = [
+pub const REALM_KEY: [u8; 48] = [
     0x20, 0x11, 0xc7, 0xf0, 0x3c, 0xee, 0x43, 0x25, 0x17, 0x6e, 0x52, 0x4f, 0x03, 0x3c, 0x0c, 0xe1,
     0xe2, 0x1a, 0x76, 0xe6, 0xc1, 0xa4, 0xf0, 0xb8, 0x39, 0xaa, 0x1d, 0xf6, 0x1e, 0x0e, 0x8a, 0x5c,
     0x8a, 0x05, 0x74, 0x0f, 0x9b, 0x69, 0xef, 0xa7, 0xeb, 0x1a, 0x41, 0x85, 0xbd, 0x11, 0x7f, 0x68,
@@ -29,7 +30,7 @@ const HUNK: usize = 500;
 
 /// The byte in the shared page at which a buffer begins that the RMM names, if all of it lies
 /// inside.
-fn buffer_start(address: u64, size: u64) -> Result<usize, Status> {
+pub fn buffer_start(address: u64, size: u64) -> Result<usize, Status> {
     let offset = address.checked_sub(options().shared_page()).filter(|offset| *offset < GRANULE);
     let offset = offset.ok_or(Status::BadAddress)?;
     if offset.checked_add(size).is_none_or(|end| end > GRANULE) {
@@ -38,10 +39,18 @@ fn buffer_start(address: u64, size: u64) -> Result<usize, Status> {
     usize::try_from(offset).map_err(|_| Status::BadAddress)
 }
 
-fn write(start: usize, bytes: &[u8]) {
+pub fn write(start: usize, bytes: &[u8]) {
     for (offset, byte) in bytes.iter().enumerate() {
         // SAFETY: `buffer_start` keeps the write inside the page behind the window.
         unsafe { mmu::shared_page().cast::<u8>().add(start + offset).write_volatile(*byte) };
+    }
+}
+
+/// Reads from the shared page.
+pub fn read(start: usize, bytes: &mut [u8]) {
+    for (offset, byte) in bytes.iter_mut().enumerate() {
+        // SAFETY: as for writing.
+        *byte = unsafe { mmu::shared_page().cast::<u8>().add(start + offset).read_volatile() };
     }
 }
 
@@ -85,6 +94,10 @@ pub fn scan(address: u64) -> [u64; 3] {
 
 pub fn realm_key(address: u64, size: u64, curve: u64, length: &mut u64) -> Status {
     const P384: u64 = 0;
+    if options().el3_signs != 0 {
+        say!("EL3: ERROR: the RMM asks for a key that stays here");
+        return Status::Unknown;
+    }
     let key = match options().realm_key {
         RealmKey::Sample => REALM_KEY,
         RealmKey::Zero | RealmKey::Short => [0; 48],

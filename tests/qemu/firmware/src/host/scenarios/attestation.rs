@@ -365,6 +365,44 @@ pub fn abandoned() {
 /// Tokens that are abandoned, at least.
 const ABANDONED: u64 = 20;
 
+/// EL3 keeps the key: RECs take turns to get tokens that it signs, one of them gives up.
+pub fn by_el3() {
+    const RECS: u64 = 3;
+    let guest = Guest::start(RECS);
+    let whole = continuing(TOKEN_PAGE, 0, GRANULE);
+    for round in 0..2 {
+        for rec in 0..RECS {
+            check::equal("INIT", init(&guest, rec, round), [status::SUCCESS, GRANULE]);
+        }
+        // The last one asks, and does not come back: it is asked for another token next.
+        let asked = head(guest.call(RECS - 1, &continuing(TOKEN_PAGE, 0, 0), 1));
+        check::equal("EL3 has not signed", asked, [status::INCOMPLETE, 0]);
+        let mut is_done = [false; 2];
+        let mut calls = 0;
+        while is_done.contains(&false) {
+            for (rec, is_done) in (0..).zip(&mut is_done) {
+                if *is_done {
+                    continue;
+                }
+                calls += 1;
+                let [result, size] = head(guest.call(rec, &whole, 1));
+                if [result, size] == [status::INCOMPLETE, 0] {
+                    continue;
+                }
+                check::equal("CONTINUE", result, status::SUCCESS);
+                print_expected(&guest, rec, round);
+                print_token(&guest, rec, size);
+                *is_done = true;
+            }
+        }
+        say!("{calls} calls for two tokens");
+    }
+    let of_key: u64 =
+        (0..RECS).flat_map(|rec| guest.auxiliary(rec)).map(|one| smc::granule_scan(one)[1]).sum();
+    check::equal("words of the key with the RMM", of_key, 0);
+    guest.destroy();
+}
+
 /// EL3 has given no key: a Realm runs, and gets no token.
 pub fn without_key() {
     let guest = Guest::start(1);

@@ -171,6 +171,7 @@ explore: ## every state of small machines, up to an hour on two processors; EXPL
 
 system-test: setup-qemu images ## the tests that run on QEMU
 	target/tools/mutation-proof --check
+	target/tools/exploration-proof --check
 	$(SYSTEM) $(addprefix --gdb ,$(shell scripts/gdb.sh))
 
 mutation-proof: setup-qemu tools ## break the tree in every listed way and see the emulated tests fail (about a minute for each)

@@ -30,6 +30,7 @@ pub fn record<R>(body: impl FnOnce() -> R) -> (R, Vec<Access>) {
 }
 
 fn accessed<T>(atomic: &T, write: bool) {
+    super::reached(super::Point::Access);
     ACCESSES.with_borrow_mut(|accesses| {
         if let Some(accesses) = accesses {
             accesses.push(Access { address: core::ptr::from_ref(atomic).addr(), write });

@@ -10,7 +10,7 @@ pub mod atomic;
 pub(crate) mod lock_order;
 
 use core::sync::atomic::AtomicU64;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -81,6 +81,39 @@ struct Cpu {
 
 thread_local! {
     static CPU: RefCell<Cpu> = RefCell::default();
+    static SCHEDULER: Cell<Option<fn(Point<'_>)>> = const { Cell::new(None) };
+}
+
+/// A CPU that no thread is at the moment.
+#[derive(Default)]
+#[allow(missing_debug_implementations)]
+pub struct IdleCpu(Cpu);
+
+/// Makes this thread the CPU in `idle`, and what it was until now an idle one.
+pub fn exchange(idle: &mut IdleCpu) {
+    CPU.with_borrow_mut(|cpu| core::mem::swap(cpu, &mut idle.0));
+}
+
+/// Where another CPU could come in between.
+#[derive(Clone, Copy, Debug)]
+pub enum Point<'a> {
+    /// Before an access to an atomic.
+    Access,
+    /// Something happens. A descriptor is not stored yet, an SMC not answered.
+    Event(&'a Event),
+    /// A CPU waits for another.
+    Wait,
+}
+
+/// Has `scheduler` called on this thread wherever another CPU could come in between; `None` ends it.
+pub fn schedule(scheduler: Option<fn(Point<'_>)>) {
+    SCHEDULER.set(scheduler);
+}
+
+fn reached(point: Point<'_>) {
+    if let Some(scheduler) = SCHEDULER.get() {
+        scheduler(point);
+    }
 }
 
 fn happened(event: Event) {
@@ -95,6 +128,7 @@ fn happened(event: Event) {
         observer(&event);
         CPU.with_borrow_mut(|cpu| cpu.observer = Some(observer));
     }
+    reached(Point::Event(&event));
 }
 
 /// Runs `body` and gives back its result with everything that it did to the machine, in order.
@@ -242,7 +276,10 @@ pub(crate) unsafe fn run_fiber(gprs: &[u64; 31]) -> u64 {
 }
 
 pub(crate) fn wait_for_event() {
-    std::thread::yield_now();
+    match SCHEDULER.get() {
+        Some(scheduler) => scheduler(Point::Wait),
+        None => std::thread::yield_now(),
+    }
 }
 
 pub(crate) fn gave_up() -> ! {

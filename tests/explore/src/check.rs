@@ -171,6 +171,9 @@ pub fn tlb(tlb: &Tlb, machine: &Machine) -> Result<(), String> {
     }
     let walkers = walkers(machine);
     let of = |vmid| walkers.iter().find(|walker| walker.0 == vmid).map(|walker| &walker.2);
+    if let Some(vmid) = tlb.stage1().iter().find(|vmid| of(**vmid).is_none()) {
+        return Err(format!("TLBs hold stage 1 of VMID {vmid}, which no Realm has any more"));
+    }
     for (vmid, step) in tlb.steps_by_vmid() {
         let walked = of(vmid).map(|walker| walker.walk(&machine.world.memory, step.1).0);
         if !walked.is_some_and(|steps| steps.contains(&step)) {

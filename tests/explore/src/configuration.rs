@@ -399,6 +399,26 @@ impl Alphabet<'_> {
 /// Ranges of which the RIPAS changes: pages, and what entries of the tables above map.
 const RANGES: [(u64, u64); 3] = [(0, 0x2000), (0, 0x1000), (0, SIZE1)];
 
+/// A Realm with tables, and no more granules than that takes.
+pub fn tiny() -> Configuration {
+    let kinds = Kinds { tables: true, ..Kinds::default() };
+    Configuration::new("tiny", 4, 0, &[1], kinds)
+}
+
+/// Everything that is explored: names of configurations, or of what two CPUs do in one of them with
+/// so many switches.
+pub fn names() -> Vec<String> {
+    let alone = small().into_iter().chain(large()).map(|one| one.name.to_owned());
+    let pairs = ["tiny/1", "tiny/2", "unprotected/1", "memory/1", "realms/1", "recs/1"];
+    alone.chain(pairs.map(str::to_owned)).collect()
+}
+
+/// The configuration with this name.
+pub fn find(name: &str) -> Option<Configuration> {
+    let all = small().into_iter().chain(large()).chain([tiny()]);
+    all.into_iter().find(|one| one.name == name)
+}
+
 /// The configurations that take long.
 pub fn large() -> Vec<Configuration> {
     let all =

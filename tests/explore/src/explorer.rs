@@ -17,8 +17,9 @@ use rmm::rmi::function;
 
 use crate::check;
 use crate::configuration::Configuration;
+use crate::interleavings::Pair;
 use crate::letters::{Act, HostPage, Letter};
-use crate::machine::{Machine, Page, SeamFault, address, index_of};
+use crate::machine::{Machine, Page, SeamFault, address, identify, index_of};
 use crate::spec::{Expected, MARKS, PARAMETERS, Spec, host_words};
 use crate::state::{Contents, Granule, HOST, Labels, SECRET, Snapshot, rd, rec, revive, state_of};
 
@@ -83,6 +84,30 @@ pub struct Explorer {
     _alone: MutexGuard<'static, ()>,
 }
 
+/// What came of two CPUs that called at the same time, in every pair of calls and from every state.
+#[derive(Clone, Debug, Default)]
+pub struct Interleaved {
+    /// From how many states.
+    pub states: usize,
+    /// Pairs of calls.
+    pub pairs: u64,
+    /// Orders of their steps.
+    pub schedules: u64,
+    /// The first thing that does not hold.
+    pub finding: Option<Finding>,
+}
+
+impl Interleaved {
+    /// The row of the table in `docs/security/exploration.md`.
+    pub fn row(&self, name: &str) -> String {
+        let Self { states, pairs, schedules, .. } = self;
+        format!("| {name} | {states} | {pairs} | {schedules} |")
+    }
+}
+
+/// What two calls come to.
+type Outcome = ([[u64; 5]; 2], Snapshot);
+
 /// The state that is loaded.
 struct Current {
     index: u32,
@@ -94,6 +119,18 @@ const VECTOR_SYNCHRONOUS: u64 = 0;
 const VECTOR_IRQ: u64 = 1;
 const VECTOR_FIQ: u64 = 2;
 const VECTOR_SERROR: u64 = 3;
+
+/// Has TLBs hear of what this CPU does.
+fn observe_tlb(tlb: Rc<RefCell<Tlb>>, fault: SeamFault) {
+    observe(Some(Box::new(move |event: &Event| {
+        if let (SeamFault::TlbDeaf(deaf), Event::Instruction(text, _)) = (fault, event)
+            && deaf == *text
+        {
+            return;
+        }
+        tlb.borrow_mut().observe(event);
+    })));
+}
 
 /// Has the Realm do this whenever it runs, and then be interrupted.
 fn perform(act: Act) {
@@ -157,14 +194,7 @@ impl Explorer {
         let memory = machine.world.memory.granule(address(0)).expect("it is there").as_ptr().addr();
         let tlb = Rc::new(RefCell::new(Tlb::new(memory..memory + 0x1000 * count)));
         let observed = Rc::clone(&tlb);
-        observe(Some(Box::new(move |event: &Event| {
-            if let (SeamFault::TlbDeaf(deaf), Event::Instruction(text, _)) = (fault, event)
-                && deaf == *text
-            {
-                return;
-            }
-            observed.borrow_mut().observe(event);
-        })));
+        observe_tlb(observed, fault);
         let names = |letter: &Letter| {
             let mut named: Vec<usize> = Vec::new();
             for address in letter.addresses() {
@@ -262,7 +292,7 @@ impl Explorer {
         let labels = self.labels(&self.nodes[node as usize].snapshot);
         let ranks = self.ranks(node, &labels);
         for letter in 0..self.configuration.letters.len() {
-            if self.is_the_like_of_another(letter, &ranks) {
+            if is_like_others(&self.names[letter], &ranks) {
                 continue;
             }
             self.transitions += 1;
@@ -289,19 +319,6 @@ impl Explorer {
             Some((group, rank))
         };
         (0..snapshot.granules.len()).map(rank).collect()
-    }
-
-    /// Whether a letter names granules of which others would do as well, and are tried.
-    fn is_the_like_of_another(&self, letter: usize, ranks: &[Option<(u8, u8)>]) -> bool {
-        let mut next = [0_u8; 8];
-        for index in &self.names[letter] {
-            let Some((group, rank)) = ranks[*index] else { continue };
-            if rank != next[usize::from(group)] {
-                return true;
-            }
-            next[usize::from(group)] += 1;
-        }
-        false
     }
 
     /// Puts the machine into a state.
@@ -346,7 +363,7 @@ impl Explorer {
     }
 
     /// Has the host write its page.
-    fn write_page(&mut self, spec: &mut Spec, page: HostPage) {
+    fn write_page(&mut self, page: HostPage) {
         let words = host_words(page);
         if self.written != Some(page) {
             self.machine.world.write_page(PARAMETERS, &Page([MARKS; GRANULE_WORDS]));
@@ -355,13 +372,13 @@ impl Explorer {
             }
             self.written = Some(page);
         }
-        spec.write_page(&words);
     }
 
     /// Makes a call and checks what comes of it. The machine is as before then.
     fn step(&mut self, current: &mut Current, number: usize) -> Result<(), String> {
         let letter = self.configuration.letters[number];
-        self.write_page(&mut current.spec, letter.page);
+        self.write_page(letter.page);
+        current.spec.write_page(&host_words(letter.page));
         preset_register("ISR_EL1", u64::from(letter.interrupt) << 6);
         self.machine.world.refuses.set(letter.refused);
         if letter.function == function::REC_ENTER {
@@ -369,9 +386,7 @@ impl Explorer {
         }
         self.tlb.borrow_mut().clone_from(&current.tlb);
         self.machine.world.touched.set(0);
-        let mut registers: Registers = core::array::from_fn(|x| 0xa0a0_0000_0000_0000 | x as u64);
-        registers[0] = letter.function.into();
-        registers[1..6].copy_from_slice(&letter.arguments);
+        let registers = registers_of(&letter);
         let before = registers;
         let answer = self.machine.call(0, registers)?;
         let expected = current.spec.call(&letter);
@@ -397,6 +412,186 @@ impl Explorer {
         } else if changed != 0 || !only_asks(&letter) {
             self.arrive(current, number, changed)?;
             current.spec = self.reload(current.index)?;
+        }
+        Ok(())
+    }
+
+    /// Has two CPUs call at the same time, from each state that was found: calls of which one
+    /// succeeds there or after the other, one stopped so often that there are `switches`.
+    pub fn interleave(&mut self, switches: usize) -> Interleaved {
+        let mut result = Interleaved::default();
+        let tlb = Rc::clone(&self.tlb);
+        let mut pair = Pair::new(&self.machine, || {
+            identify();
+            self.machine.attach();
+            observe_tlb(tlb, SeamFault::None);
+        });
+        for node in 0..self.nodes.len() as u32 {
+            if let Err(found) = self.interleave_state(node, switches, &mut pair, &mut result) {
+                result.finding = Some(found);
+                break;
+            }
+            result.states += 1;
+        }
+        result
+    }
+
+    fn interleave_state(
+        &mut self,
+        node: u32,
+        switches: usize,
+        pair: &mut Pair,
+        result: &mut Interleaved,
+    ) -> Result<(), Finding> {
+        let current = self.load(node).map_err(|what| self.found(node, None, what))?;
+        let labels = self.labels(&self.nodes[node as usize].snapshot);
+        let ranks = self.ranks(node, &labels);
+        let count = self.configuration.letters.len();
+        let mut succeeds = Vec::with_capacity(count);
+        for letter in 0..count {
+            let plain = self.configuration.letters[letter];
+            let is_of_use = may_meet(&plain, &plain)
+                && self
+                    .try_one(&current, pair, letter)
+                    .map_err(|what| self.found(node, Some(self.describe(&plain)), what))?;
+            succeeds.push(is_of_use);
+        }
+        for a in (0..count).filter(|a| succeeds[*a]) {
+            for (b, second_succeeds) in succeeds.iter().enumerate() {
+                let [first, second] = [a, b].map(|index| self.configuration.letters[index]);
+                let mut named = self.names[a].clone();
+                named.extend(self.names[b].iter().filter(|index| !self.names[a].contains(index)));
+                if !may_meet(&first, &second) || is_like_others(&named, &ranks) {
+                    continue;
+                }
+                let tried = self.meet(&current, pair, [a, b], *second_succeeds, switches, result);
+                tried.map_err(|what| {
+                    let both = [first, second].map(|letter| self.describe(&letter));
+                    self.found(node, Some(both.join("  AND  ")), what)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a letter succeeds and changes something.
+    fn try_one(
+        &mut self,
+        current: &Current,
+        pair: &mut Pair,
+        letter: usize,
+    ) -> Result<bool, String> {
+        self.prepare_pair(current, pair, [letter; 2]);
+        let registers = registers_of(&self.configuration.letters[letter]);
+        let answer = self.machine.call(0, registers)?;
+        let changed = self.changes(current.index);
+        let is_entry = self.configuration.letters[letter].function == function::REC_ENTER;
+        self.put_back(current.index);
+        Ok(answer[0] == 0 && (changed != 0 || is_entry))
+    }
+
+    fn prepare_pair(&mut self, current: &Current, pair: &mut Pair, letters: [usize; 2]) {
+        let [a, b] = letters.map(|letter| self.configuration.letters[letter]);
+        let uses_page = |letter: &Letter| letter.addresses().contains(&address(PARAMETERS));
+        let page = if uses_page(&a) { a.page } else { b.page };
+        self.write_page(page);
+        preset_register("ISR_EL1", 0);
+        self.machine.world.refuses.set(false);
+        if a.function == function::REC_ENTER {
+            perform(a.act);
+            self.written = None;
+        }
+        if b.function == function::REC_ENTER {
+            pair.as_second(|| perform(b.act));
+            self.written = None;
+        }
+        self.tlb.borrow_mut().clone_from(&current.tlb);
+        self.machine.world.touched.set(0);
+    }
+
+    fn put_back(&mut self, node: u32) {
+        for granule in 0..self.machine.granules() {
+            let (_, page) = &self.loaded[granule];
+            let is_rec = self.nodes[node as usize].snapshot.state(granule) == State::Rec;
+            if is_rec || self.machine.world.page(granule) != page {
+                self.load_granule(node, granule, true);
+            }
+        }
+        self.restore_words(node);
+    }
+
+    /// Makes two calls in one order of their steps.
+    fn schedule(
+        &mut self,
+        current: &Current,
+        pair: &mut Pair,
+        letters: [usize; 2],
+        first: usize,
+        turns: &[u64],
+    ) -> Result<(Outcome, [u64; 2]), String> {
+        self.prepare_pair(current, pair, letters);
+        let calls = letters.map(|letter| registers_of(&self.configuration.letters[letter]));
+        let (answers, points) = pair.run(&mut self.machine, calls, first, turns)?;
+        let [a, b] = answers;
+        let answers = [a?, b?].map(|answer| core::array::from_fn(|x| answer[x]));
+        if self.machine.cpus.iter().any(|cpu| !cpu.slots.is_empty()) {
+            return Err("a slot is mapped between calls".into());
+        }
+        check::tlb(&self.tlb.borrow(), &self.machine)?;
+        let changed = self.changes(current.index);
+        let recs = (0..self.machine.granules())
+            .filter(|index| state_of(self.machine.word(*index)) == State::Rec)
+            .map(|index| 1_u64 << index)
+            .sum::<u64>();
+        let before = &self.nodes[current.index as usize].snapshot;
+        let vmids = &self.configuration.vmids;
+        let snapshot =
+            Snapshot::take(&self.machine, &mut self.contents, before, changed | recs, vmids);
+        Ok(((answers, snapshot), points))
+    }
+
+    /// Has two letters meet in every order of their steps.
+    fn meet(
+        &mut self,
+        current: &Current,
+        pair: &mut Pair,
+        letters: [usize; 2],
+        second_succeeds: bool,
+        switches: usize,
+        result: &mut Interleaved,
+    ) -> Result<(), String> {
+        let node = current.index;
+        let (one, [points, _]) = self.schedule(current, pair, letters, 0, &[])?;
+        self.put_back(node);
+        let [_, [x0, ..]] = one.0;
+        if x0 != 0 && !second_succeeds {
+            return Ok(());
+        }
+        let (other, [_, others]) = self.schedule(current, pair, letters, 1, &[])?;
+        self.put_back(node);
+        result.pairs += 1;
+        let runs = letters
+            .iter()
+            .any(|letter| self.configuration.letters[*letter].function == function::REC_ENTER);
+        let mut turns: Vec<Vec<u64>> = (1..points).map(|stop| vec![stop]).collect();
+        if switches > 1 {
+            let both = |stop| (1..others).map(move |second| vec![stop, second]);
+            turns.extend((1..points).flat_map(both));
+        }
+        for turns in turns {
+            result.schedules += 1;
+            let stopped = |what| format!("{what}, when stopped after {turns:?}");
+            let (outcome, _) = self.schedule(current, pair, letters, 0, &turns).map_err(stopped)?;
+            if outcome != one && outcome != other {
+                let spec = Spec::read(&self.machine).map_err(stopped)?;
+                let Configuration { places, vmids, .. } = &self.configuration;
+                check::state(&self.machine, &spec, places, vmids).map_err(stopped)?;
+                if !runs {
+                    let what = format!("neither order comes to {:x?}", outcome.0);
+                    return Err(stopped(what));
+                }
+            }
+            self.put_back(node);
         }
         Ok(())
     }
@@ -538,16 +733,39 @@ impl Explorer {
 
     /// Puts the machine back into a state after calls that may have changed anything.
     fn reload(&mut self, node: u32) -> Result<Spec, String> {
-        for granule in 0..self.machine.granules() {
-            let (_, page) = &self.loaded[granule];
-            let is_rec = self.nodes[node as usize].snapshot.state(granule) == State::Rec;
-            if is_rec || self.machine.world.page(granule) != page {
-                self.load_granule(node, granule, true);
-            }
-        }
-        self.restore_words(node);
+        self.put_back(node);
         Spec::read(&self.machine)
     }
+}
+
+/// Whether `named` granules are such that others would do as well, which are tried.
+fn is_like_others(named: &[usize], ranks: &[Option<(u8, u8)>]) -> bool {
+    let mut next = [0_u8; 8];
+    for index in named {
+        let Some((group, rank)) = ranks[*index] else { continue };
+        if rank != next[usize::from(group)] {
+            return true;
+        }
+        next[usize::from(group)] += 1;
+    }
+    false
+}
+
+/// x0 to x7 of a call.
+fn registers_of(letter: &Letter) -> Registers {
+    let mut registers: Registers = core::array::from_fn(|x| 0xa0a0_0000_0000_0000 | x as u64);
+    registers[0] = letter.function.into();
+    registers[1..6].copy_from_slice(&letter.arguments);
+    registers
+}
+
+/// Whether two letters may come at the same time: EL3 and interrupts are at rest, and the host's
+/// page serves both.
+fn may_meet(a: &Letter, b: &Letter) -> bool {
+    let is_plain = |letter: &Letter| !letter.refused && !letter.interrupt;
+    let names_page = |letter: &Letter| letter.addresses().contains(&address(PARAMETERS));
+    let serves = a.page == b.page || !names_page(a) || !names_page(b);
+    is_plain(a) && is_plain(b) && serves
 }
 
 /// Whether a call with this answer may change anything.

@@ -7,6 +7,7 @@
 pub mod check;
 pub mod configuration;
 pub mod explorer;
+pub mod interleavings;
 pub mod letters;
 pub mod machine;
 pub mod spec;

@@ -217,6 +217,11 @@ thread_local! {
     static IN_RMM: Cell<bool> = const { Cell::new(false) };
 }
 
+/// What the RMM said when it panicked.
+pub fn caught() -> String {
+    PANIC.take()
+}
+
 /// Has panics of the RMM said only to who catches them.
 fn catch_quietly() {
     static ONCE: Once = Once::new();
@@ -301,7 +306,12 @@ impl Machine {
             registers
         }));
         IN_RMM.set(false);
-        called.map_err(|_| PANIC.take())
+        called.map_err(|_| caught())
+    }
+
+    /// Says whether the code that runs from now on is the RMM's.
+    pub fn enter_rmm(&self, is_rmm: bool) {
+        IN_RMM.set(is_rmm);
     }
 
     /// The word of a granule in the granule array.

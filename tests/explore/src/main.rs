@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Explores configurations by name, or all, and prints a row of the table in
-//! `docs/security/exploration.md` for each; or the path to what does not hold.
+//! Explores configurations by name, or all, and prints a row of a table in
+//! `docs/security/exploration.md` for each; or the path to what does not hold. `NAME/N` is what two
+//! CPUs do at the same time in configuration NAME, with N switches.
 
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use explore::configuration::{Configuration, large, small};
-use explore::explorer::Explorer;
+use explore::configuration::{find, names};
+use explore::explorer::{Explorer, Finding};
 use explore::machine::SeamFault;
 
 /// Explorations at a time, each a process.
@@ -15,27 +16,21 @@ const JOBS: usize = 2;
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let all = || small().into_iter().chain(large());
     let sound = match &wanted[..] {
-        [name] => all().find(|one| one.name == name).is_some_and(explore_one),
-        _ => {
-            let named = |one: &Configuration| {
-                wanted.is_empty() || wanted.iter().any(|name| *name == one.name)
-            };
-            explore_all(all().filter(named).map(|one| one.name).collect())
-        }
+        [name] => explore_one(name),
+        [] => explore_all(names()),
+        _ => explore_all(wanted),
     };
     if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Explores each in a process of its own.
-fn explore_all(names: Vec<&'static str>) -> bool {
-    // The longest first.
-    let waiting = Mutex::new(names);
+fn explore_all(names: Vec<String>) -> bool {
+    let waiting = Mutex::new(names.into_iter());
     let work = || {
         let mut sound = true;
         loop {
-            let next = waiting.lock().expect("no other thread has failed").pop();
+            let next = waiting.lock().expect("no other thread has failed").next();
             let Some(name) = next else { return sound };
             let this = std::env::current_exe().expect("this program is a file");
             sound &= Command::new(this).arg(name).status().is_ok_and(|status| status.success());
@@ -47,22 +42,32 @@ fn explore_all(names: Vec<&'static str>) -> bool {
     })
 }
 
-fn explore_one(configuration: Configuration) -> bool {
+fn explore_one(name: &str) -> bool {
+    let (configuration, switches) = name.split_once('/').unwrap_or((name, ""));
+    let Some(configuration) = find(configuration) else {
+        eprintln!("there is no configuration {name}");
+        return false;
+    };
     // For a look at one that is too large.
     let limit = std::env::var("EXPLORE_LIMIT").ok().and_then(|limit| limit.parse().ok());
     let start = Instant::now();
     let mut explorer = Explorer::new(configuration, SeamFault::None);
     let explored = explorer.run(limit.unwrap_or(usize::MAX));
-    let row = explored.row(&explorer.configuration);
-    let seconds = start.elapsed().as_secs();
-    let ended = if explored.complete { "complete" } else { "NOT complete" };
-    let mut text = format!("{row} {seconds} s, {ended}");
-    if let Some(finding) = &explored.finding {
-        text += &format!("\nFOUND: {}", finding.what);
-        for (number, step) in finding.path.iter().enumerate() {
-            text += &format!("\n  {}. {step}", number + 1);
+    let (row, finding) = match switches.parse() {
+        Ok(switches) if explored.complete => {
+            let pairs = explorer.interleave(switches);
+            (pairs.row(name), pairs.finding)
         }
+        _ => (explored.row(&explorer.configuration), explored.finding),
+    };
+    println!("{row} {} s", start.elapsed().as_secs());
+    if let Some(Finding { what, path }) = &finding {
+        println!("FOUND: {what}");
+        for (number, step) in path.iter().enumerate() {
+            println!("  {}. {step}", number + 1);
+        }
+    } else if !explored.complete {
+        println!("{name} is NOT complete");
     }
-    println!("{text}");
-    explored.complete
+    explored.complete && finding.is_none()
 }

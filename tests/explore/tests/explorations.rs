@@ -2,7 +2,7 @@
 //! The small configurations, to the end; that counts repeat; that a machine that is broken is found
 //! out.
 
-use explore::configuration::{Configuration, Kinds, small};
+use explore::configuration::{Configuration, find, tiny};
 use explore::explorer::{Explored, Explorer};
 use explore::letters::realm_functions_left_out;
 use explore::machine::SeamFault;
@@ -12,7 +12,7 @@ const PAGE: &str = include_str!("../../../docs/security/exploration.md");
 
 /// Explores a configuration to its end, where its row in the page says.
 fn explore(name: &str) {
-    let configuration = small().into_iter().find(|one| one.name == name).expect("there is one");
+    let configuration = find(name).expect("there is one");
     let mut explorer = Explorer::new(configuration, SeamFault::None);
     let explored = explorer.run(usize::MAX);
     assert!(explored.complete, "{explored:#?}");
@@ -38,12 +38,6 @@ fn unprotected_tables_blocks_and_pages_from_every_state() {
 #[test]
 fn two_recs_that_run_and_call_each_other_from_every_state() {
     explore("recs");
-}
-
-/// A Realm with tables, and no more granules than that takes.
-fn tiny() -> Configuration {
-    let kinds = Kinds { tables: true, ..Kinds::default() };
-    Configuration::new("tiny", 4, 0, &[1], kinds)
 }
 
 #[test]
@@ -74,7 +68,7 @@ fn a_broken_machine_is_found_out_by_the_shortest_path() {
         (SeamFault::UndelegateLies, "realms", 1),
         (SeamFault::ZeroingDoesNothing, "realms", 1),
         (SeamFault::ZeroingStopsEarly, "realms", 1),
-        (SeamFault::TlbDeaf("tlbi vmalls12e1is"), "unprotected", 7),
+        (SeamFault::TlbDeaf("tlbi vmalls12e1is"), "unprotected", 4),
         (SeamFault::TlbDeaf("tlbi ipas2e1is"), "unprotected", 5),
         (SeamFault::TlbDeaf("tlbi vmalle1is"), "unprotected", 5),
         (SeamFault::TlbDeaf("tlbi ipas2e1is"), "memory", 6),
@@ -82,7 +76,7 @@ fn a_broken_machine_is_found_out_by_the_shortest_path() {
     ];
     let mut lengths = Vec::new();
     for (fault, name, length) in FAULTS {
-        let configuration = small().into_iter().find(|one| one.name == name).expect("there is one");
+        let configuration = find(name).expect("there is one");
         let explored = Explorer::new(configuration, fault).run(usize::MAX);
         let finding = explored.finding.unwrap_or_else(|| panic!("{fault:?} is not found"));
         println!("{fault:?}: {}\n  {}", finding.what, finding.path.join("\n  "));
@@ -96,4 +90,14 @@ fn the_page_says_which_functions_of_a_realm_are_left_out() {
     for name in realm_functions_left_out() {
         assert!(PAGE.contains(&format!("`{name}`")), "{name} is left out");
     }
+}
+
+#[test]
+fn two_cpus_call_at_the_same_time_in_every_order_of_their_steps() {
+    let mut explorer = Explorer::new(tiny(), SeamFault::None);
+    assert!(explorer.run(usize::MAX).complete);
+    let result = explorer.interleave(1);
+    assert!(result.finding.is_none(), "{result:#?}");
+    let row = result.row("tiny/1");
+    assert!(PAGE.contains(&row), "the page has another row than {row}");
 }

@@ -24,6 +24,8 @@ struct Cached {
 pub struct Tlb {
     leaves: Vec<Cached>,
     steps: Vec<(u16, Step)>,
+    /// The VMIDs of which they hold translations of stage 1.
+    stage1: BTreeSet<u16>,
     /// Where on this host tables are in memory, and the entries there that were valid and are to be
     /// invalidated before they are valid again.
     tables: Range<usize>,
@@ -46,6 +48,7 @@ impl Tlb {
 
     /// Holds what a walk with `vmid` has just seen.
     pub fn hold(&mut self, vmid: u16, steps: Vec<Step>, leaf: Option<Leaf>) {
+        self.stage1.insert(vmid);
         self.steps.extend(steps.into_iter().map(|step| (vmid, step)));
         self.leaves.extend(leaf.map(|leaf| Cached { vmid, leaf, stage2: true, combined: true }));
     }
@@ -53,6 +56,7 @@ impl Tlb {
     /// Forgets everything.
     pub fn clear(&mut self) {
         (self.leaves, self.steps) = (Vec::new(), Vec::new());
+        self.stage1.clear();
     }
 
     /// The table descriptors that are still held.
@@ -74,6 +78,11 @@ impl Tlb {
     pub fn leaves_by_vmid(&self) -> impl Iterator<Item = (u16, Leaf)> {
         let held = self.leaves.iter().filter(|cached| cached.stage2 || cached.combined);
         held.map(|cached| (cached.vmid, cached.leaf))
+    }
+
+    /// The VMIDs of which translations of stage 1 are still held.
+    pub fn stage1(&self) -> &BTreeSet<u16> {
+        &self.stage1
     }
 
     /// Nothing that was valid is left to be invalidated.
@@ -98,6 +107,7 @@ impl Tlb {
             }
             Event::Instruction("tlbi vmalle1is", None) => {
                 let vmid = vmid();
+                self.stage1.remove(&vmid);
                 self.leaves
                     .iter_mut()
                     .filter(|cached| cached.vmid == vmid)
@@ -105,6 +115,7 @@ impl Tlb {
             }
             Event::Instruction("tlbi vmalls12e1is", None) => {
                 let vmid = vmid();
+                self.stage1.remove(&vmid);
                 self.leaves.retain(|cached| cached.vmid != vmid);
                 self.steps.retain(|(of, _)| *of != vmid);
                 self.broken.clear();

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! Proves that the exploration of small machines can fail: breaks a copy of the tree by one fault
+//! after the other, and explores the configuration that must find it. Ends with status 0 only if
+//! each was found. Prints each with the shortest path to it, as Markdown.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use rmm_test_system::mutations::{self, Mutation};
+use rmm_test_system::tree::Tree;
+
+/// Break the firmware, one fault at a time, and see the exploration find it.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The source tree
+    #[arg(long, default_value = ".")]
+    source: PathBuf,
+    /// The copy to break things in
+    #[arg(long, default_value = "build/explored")]
+    copy: PathBuf,
+    /// Only check that the faults fit the tree
+    #[arg(long)]
+    check: bool,
+    /// The faults to plant, all if none is named
+    names: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("exploration-proof: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<bool> {
+    let faults = mutations::read_all(&arguments.source.join("tests/explore/faults"))?;
+    for fault in &faults {
+        fault.apply(|file| {
+            std::fs::read_to_string(arguments.source.join(file))
+                .with_context(|| format!("cannot read {file}"))
+        })?;
+    }
+    if arguments.check {
+        println!("{} faults for the exploration", faults.len());
+        return Ok(true);
+    }
+    let tree = Tree::copy(&arguments.source, arguments.copy.clone())?;
+    let is_wanted =
+        |fault: &&Mutation| arguments.names.is_empty() || arguments.names.contains(&fault.name);
+    let mut all_found = true;
+    for fault in faults.iter().filter(is_wanted) {
+        let mut unbroken = Vec::new();
+        for (file, content) in &fault.apply(|file| tree.read(file))? {
+            unbroken.push((file.to_string(), tree.read(file)?));
+            tree.write(file, content)?;
+        }
+        let output = Command::new("cargo")
+            .args(["run", "-q", "--profile", "explore", "-p", "rmm-test-explore", "--"])
+            .args(&fault.breaks)
+            .current_dir(&arguments.copy)
+            .output();
+        for (file, content) in unbroken {
+            tree.write(&file, &content)?;
+        }
+        let output = output.context("cargo cannot be run")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let found = text.split_once("FOUND: ").map(|(_, found)| found.trim_end());
+        all_found &= found.is_some();
+        let found = found.map_or_else(
+            || format!("NOT FOUND {}", String::from_utf8_lossy(&output.stderr)),
+            |found| found.replacen('\n', "\n\n", 1),
+        );
+        println!("\n## {}, in {}\n\n{found}", fault.name, fault.breaks.join(", "));
+    }
+    Ok(all_found)
+}

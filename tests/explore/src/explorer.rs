@@ -671,7 +671,7 @@ impl Explorer {
             let (from, to) = (before.state(index), state_of(self.machine.word(index)));
             let page = self.machine.world.page(index);
             let is = |value: u64| page.0.iter().all(|word| *word == value);
-            let held_secrets = matches!(from, State::Rd | State::Rec | State::RecAux);
+            let held_secrets = matches!(from, State::Rec | State::RecAux);
             let right = match (from, to) {
                 (State::Delegated, State::Ns) => is(0),
                 (State::Delegated, State::Data) => is(0) || is(MARKS) || is(HOST),
@@ -680,6 +680,14 @@ impl Explorer {
                     !page.0.contains(&SECRET)
                 }
                 (_, State::Delegated) if held_secrets => is(0),
+                // What the host has chosen itself may stay.
+                (State::Rd, State::Delegated) => {
+                    let old = rd(page);
+                    let is_forgotten = old.personalization == [0; 8]
+                        && *old.initial_measurement.value() == [0; 8]
+                        && old.extensible_measurements.iter().all(|value| *value == [0; 8]);
+                    is_forgotten && !page.0.contains(&SECRET)
+                }
                 (State::Ns, State::Ns) => index == PARAMETERS && is_entry,
                 (State::Data, State::Data) => is_entry,
                 _ => true,

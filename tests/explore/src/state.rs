@@ -204,7 +204,7 @@ pub fn normalize(page: &mut Page, state: State) {
             let descriptor = rd_mut(page);
             // SAFETY: all bits zero is a measurement.
             unsafe { core::ptr::from_mut(&mut descriptor.initial_measurement).write_bytes(0, 1) };
-            descriptor.extensible_measurements = core::array::from_fn(|_| [0; 8]);
+            descriptor.extensible_measurements = core::array::from_fn(|_| [SECRET; 8]);
         }
         State::Rec => {
             let content = rec_mut(page);

@@ -13,23 +13,9 @@ use crate::arch::sysreg::el1::MIDR_EL1;
 /// Implementer, architecture and part number in MIDR_EL1: all but variant and revision.
 const PART: u64 = 0xff0f_fff0;
 
-/// The parts that CVE-2025-10263 concerns. Every revision counts as concerned.
-const TLBI_COMPLETES_EARLY: [u64; 21] = [
-    0x410f_d0b0, // Cortex-A76
-    0x410f_d0c0, // Neoverse N1
-    0x410f_d0d0, // Cortex-A77
-    0x410f_d0e0, // Cortex-A76AE
-    0x410f_d400, // Neoverse V1
-    0x410f_d410, // Cortex-A78
-    0x410f_d420, // Cortex-A78AE
-    0x410f_d440, // Cortex-X1
-    0x410f_d470, // Cortex-A710
-    0x410f_d480, // Cortex-X2
-    0x410f_d490, // Neoverse N2
-    0x410f_d4b0, // Cortex-A78C
-    0x410f_d4c0, // Cortex-X1C
-    0x410f_d4e0, // Cortex-X3
-    0x410f_d4f0, // Neoverse V2
+/// The parts that CVE-2025-10263 concerns, in every revision, of those that can have FEAT_RME: older
+/// ones have no Realm world that the RMM could run in.
+const TLBI_COMPLETES_EARLY: [u64; 6] = [
     0x410f_d820, // Cortex-X4
     0x410f_d830, // Neoverse V3AE
     0x410f_d840, // Neoverse V3

@@ -46,8 +46,8 @@ const COLD_BOOT: u64 = 640_000;
 /// Most that attestation adds to a cold boot: the public half of the key, mostly.
 const KEY_SET_UP: u64 = 7_500_000;
 /// Most of a CPU's first warm boot, and of each later one.
-const FIRST_WARM_BOOT: u64 = 450;
-const NEXT_WARM_BOOT: u64 = 450;
+const FIRST_WARM_BOOT: u64 = 480;
+const NEXT_WARM_BOOT: u64 = 480;
 
 /// What the boots cost, with a key for attestation if the option `argument` is not 0, in
 /// instructions inside the RMM. Needs QEMU's instruction counter.

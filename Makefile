@@ -115,7 +115,7 @@ addr2line: tools ## name the functions in a fatal report: of a console log in LO
 
 # Twice, because an instruction count has to repeat.
 MEASURED := rmi1-instructions rmi2-instructions rmi2-range-instructions rmi2-realm-instructions \
-	rmi2-run-instructions rmi2-blocks realm-instructions table-instructions run-instructions \
+	rmi2-run-instructions rmi2-blocks realm-instructions table-instructions run-instructions whole-life \
 	realm-call-instructions boot-instructions-attestation token token-interrupts-1 xlat-costs lock-waits
 bench: setup-qemu images ## every figure, compared with docs/performance.md; BENCH=--update writes them there
 	for scenario in $(MEASURED) $(MEASURED); do $(SYSTEM) --show $$scenario || exit; done >build/figures.log

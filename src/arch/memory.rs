@@ -103,34 +103,43 @@ pub unsafe fn write_device(address: u64, value: u32) {
 /// Whether descriptors are `first`, `first + step`, and so on, modulo 2^64. Table walkers may read
 /// them meanwhile.
 ///
-/// In assembly because the compiler takes four instructions for each, and this takes two and a half.
+/// In assembly because the compiler takes four instructions for each. This takes two and a half, or
+/// one and a half if all are to be the same.
 pub fn is_progression(entries: &mut [AtomicU64; 512], first: u64, step: u64) -> bool {
     #[cfg(target_os = "none")]
     {
-        let entries = entries.as_mut_ptr_range();
-        let differs: u64;
-        // SAFETY: reads the entries, 32 at a time, and nothing else; they are borrowed as `&mut`.
-        unsafe {
-            core::arch::asm!(
-                "2: cmp xzr, xzr",
-                ".rept 16",
-                "ldp {a}, {b}, [{at}], #16",
-                "ccmp {a}, {next}, #0, eq",
-                "add {next}, {next}, {step}",
-                "ccmp {b}, {next}, #0, eq",
-                "add {next}, {next}, {step}",
-                ".endr",
-                "b.ne 3f",
-                "cmp {at}, {end}",
-                "b.ne 2b",
-                "3: cset {differs}, ne",
-                at = inout(reg) entries.start => _, end = in(reg) entries.end,
-                next = inout(reg) first => _, step = in(reg) step,
-                a = out(reg) _, b = out(reg) _, differs = lateout(reg) differs,
-                options(readonly, nostack)
-            );
+        // $add is what leads from an entry to the next.
+        macro_rules! compare {
+            ($add:literal) => {{
+                let entries = entries.as_mut_ptr_range();
+                let differs: u64;
+                // SAFETY: reads the entries, 32 at a time, and nothing else; they are borrowed as
+                // `&mut`.
+                unsafe {
+                    core::arch::asm!(
+                        "2: cmp xzr, xzr",
+                        ".rept 16",
+                        "ldp {a}, {b}, [{at}], #16",
+                        "ccmp {a}, {next}, #0, eq",
+                        $add,
+                        "ccmp {b}, {next}, #0, eq",
+                        $add,
+                        ".endr",
+                        "b.ne 3f",
+                        "cmp {at}, {end}",
+                        "b.ne 2b",
+                        "3: cset {differs}, ne",
+                        "/* {step} */",
+                        at = inout(reg) entries.start => _, end = in(reg) entries.end,
+                        next = inout(reg) first => _, step = in(reg) step,
+                        a = out(reg) _, b = out(reg) _, differs = lateout(reg) differs,
+                        options(readonly, nostack)
+                    );
+                }
+                differs == 0
+            }};
         }
-        differs == 0
+        if step == 0 { compare!("") } else { compare!("add {next}, {next}, {step}") }
     }
     #[cfg(not(target_os = "none"))]
     {

@@ -124,7 +124,9 @@ pub fn destroy(
         return Err(RealmError::State);
     }
     let stage2 = realm.stage2;
-    let mut named: ArrayVec<_, MAX_SET> = roots(&stage2).collect();
+    // Filled where it is: one that is collected is moved.
+    let mut named = ArrayVec::<_, MAX_SET>::new();
+    named.extend(roots(&stage2));
     let mut locked: LockedSet<'_, Unused<Rtt>> = LockedSet::new();
     granules.lock_set(cpu.index, &mut named, &mut locked).map_err(|_| RealmError::Live)?;
     // Measurements of a Realm do not wait for the next use of the granule.

@@ -77,8 +77,8 @@ impl RttTable {
     ///
     /// Table walkers only read, and nobody else writes: the entries are read as plain words.
     pub fn folded(&mut self, level: Level, format: DescriptorFormat) -> Option<Entry> {
-        let [first, ..] = &mut self.0;
-        let first = Entry::decode(*first.get_mut(), level, format);
+        let raw = self.0[0].load(Ordering::Relaxed);
+        let first = Entry::decode(raw, level, format);
         let block_size = level.coarser()?.entry_size();
         match first {
             Entry::Table(_) => return None,
@@ -87,8 +87,7 @@ impl RttTable {
             _ => {}
         }
         // As for unfolding, addresses never carry.
-        is_progression(&mut self.0, first.encode(level, format), step(first, level))
-            .then_some(first)
+        is_progression(&mut self.0, raw, step(first, level)).then_some(first)
     }
 
     /// The first IPA, from `ipa` on, of a live entry of this table at `level`; or its end. The

@@ -175,6 +175,8 @@ fn mark(index: usize) -> u64 {
 /// A Realm that runs the payload.
 pub struct Guest {
     recs: u64,
+    /// Pages of its memory, the payload first.
+    pages: u64,
     pool: Pool,
     shape: Shape,
     /// Whether it is entered with the hint that nothing of SVE is live.
@@ -198,12 +200,22 @@ impl Guest {
         shape: Shape,
         adjust: impl FnOnce(&mut RealmAttributes),
     ) -> Self {
-        let guest = Self::build_with(recs, shape, adjust);
-        for rec in 0..recs {
-            check::equal("a REC is entered", guest.enter(rec), Status::SUCCESS);
-            guest.expect_waiting(rec);
+        Self::build_with(recs, shape, [PAGES; 2], adjust).entered()
+    }
+
+    /// Builds it with so many RECs, an image of so many pages that is measured, and so much memory
+    /// in all.
+    pub fn start_large(recs: u64, image: u64, all: u64) -> Self {
+        Self::build_with(recs, Shape::USUAL, [image, all], |_| {}).entered()
+    }
+
+    /// Each REC has called the host once.
+    fn entered(self) -> Self {
+        for rec in 0..self.recs {
+            check::equal("a REC is entered", self.enter(rec), Status::SUCCESS);
+            self.expect_waiting(rec);
         }
-        guest
+        self
     }
 
     /// Whether a Realm can be created with parameters that `adjust` has changed. None is left.
@@ -220,23 +232,41 @@ impl Guest {
     }
 
     /// Builds it; no REC has run.
-    fn build_with(recs: u64, shape: Shape, adjust: impl FnOnce(&mut RealmAttributes)) -> Self {
+    fn build_with(
+        recs: u64,
+        shape: Shape,
+        [image, all]: [u64; 2],
+        adjust: impl FnOnce(&mut RealmAttributes),
+    ) -> Self {
         rmi::activate();
         let delegated = realm::delegate(granule(RD), 1)
             && realm::delegate(granule(ROOT), 2)
             && realm::delegate(granule(TABLES), Pool::GRANULES as u64)
-            && realm::delegate(granule(DATA), PAGES);
+            && realm::delegate(granule(DATA), all);
         check::that("granules are delegated", delegated);
         let mut pool = Pool::new(granule(TABLES));
         let (rd, page, root) = (granule(RD), granule(PARAMETERS), granule(ROOT));
         let created = realm::create_with(rd, page, shape, root, 1, adjust);
         check::equal("a Realm is created", created, Status::SUCCESS);
-        check::equal("with tables", tables::bring_tables(rd, &mut pool, BASE, 3), Status::SUCCESS);
-        let top = BASE + PAGES * GRANULE;
-        check::equal("and RAM", tables::init_ripas(rd, BASE, top), (Status::SUCCESS, top));
-        let filled = (0..PAGES).all(|page| {
-            let offset = page * GRANULE;
-            tables::data_create(rd, granule(DATA + page), BASE + offset, LOADED_AT + offset, true)
+        let mut bring = |pages| {
+            let brought = Self::tables(pages)
+                .all(|ipa| tables::bring_tables(rd, &mut pool, ipa, 3) == Status::SUCCESS);
+            check::that("with tables", brought);
+        };
+        bring(image);
+        // Memory beyond the image is RAM by blocks.
+        let top = BASE + all * GRANULE;
+        let mut next = BASE;
+        while next < top {
+            let (status, reached) = tables::init_ripas(rd, next, top);
+            check::equal("and RAM", (status, reached > next), (Status::SUCCESS, true));
+            next = reached.max(next + GRANULE);
+        }
+        bring(all);
+        let filled = (0..image).all(|page| {
+            // What follows the payload is its pages again.
+            let (offset, source) = (page * GRANULE, page % PAGES * GRANULE);
+            tables::data_create(rd, granule(DATA + page), BASE + offset, LOADED_AT + source, true)
                 == Status::SUCCESS
         });
         check::that("that holds the payload", filled);
@@ -264,7 +294,17 @@ impl Guest {
             }
         }
         check::equal("the Realm is activated", realm::activate(rd), Status::SUCCESS);
-        Self { recs, pool, shape, hints: Cell::new(false) }
+        let given = (image..all).all(|page| {
+            tables::data_create_unknown(rd, granule(DATA + page), BASE + page * GRANULE)
+                == Status::SUCCESS
+        });
+        check::that("and has the rest of its memory", given);
+        Self { recs, pages: all, pool, shape, hints: Cell::new(false) }
+    }
+
+    /// The first IPA of each table of level 3 that so many pages need.
+    fn tables(pages: u64) -> impl Iterator<Item = u64> {
+        (BASE..BASE + pages * GRANULE).step_by(tables::size(2) as usize)
     }
 
     /// Granules for more tables. All are to be back before it is destroyed.
@@ -430,16 +470,21 @@ impl Guest {
                 && realm::undelegate(granule(AUXILIARY + index * auxiliary), auxiliary);
             check::that("its granules come back, and zero", back);
         }
-        let emptied = (0..PAGES)
+        let emptied = (0..self.pages)
             .all(|page| tables::data_destroy(rd, BASE + page * GRANULE).0 == Status::SUCCESS);
         check::that("its memory is destroyed", emptied);
+        // The last with those above it.
+        for ipa in Self::tables(self.pages).skip(1) {
+            let table = tables::destroy_tables(rd, &mut self.pool, ipa, 3, 2);
+            check::equal("its other tables", table, Status::SUCCESS);
+        }
         let tables = tables::destroy_tables(rd, &mut self.pool, BASE, 3, self.shape.level);
         check::equal("and its tables", tables, Status::SUCCESS);
         check::equal("and the Realm", realm::destroy(rd), Status::SUCCESS);
         let back = realm::undelegate(rd, 1)
             && realm::undelegate(granule(ROOT), 2)
             && realm::undelegate(granule(TABLES), Pool::GRANULES as u64)
-            && realm::undelegate(granule(DATA), PAGES);
+            && realm::undelegate(granule(DATA), self.pages);
         check::that("all comes back, and zero", back);
     }
 }

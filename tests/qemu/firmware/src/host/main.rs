@@ -22,6 +22,7 @@ mod scenarios;
 mod smc;
 mod stacks;
 mod tables;
+mod tally;
 
 use core::arch::global_asm;
 use core::panic::PanicInfo;

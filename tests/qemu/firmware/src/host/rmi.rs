@@ -11,6 +11,7 @@ use rmm_abi::rmi_v2::ADDRESS_SINGLE;
 use rmm_test_firmware::smccc;
 
 use crate::smc::{self, ARGUMENTS};
+use crate::tally;
 
 pub use rmm_abi::rmi::function as fid;
 
@@ -109,6 +110,7 @@ impl Dialect {
 pub fn call(fid: impl Into<u64>, arguments: &[u64], results: usize) -> [u64; ARGUMENTS] {
     let fid = fid.into();
     let (passed, returned) = smc::call(fid, arguments);
+    tally::add(fid);
     for index in (results + 1).max(4)..ARGUMENTS {
         if returned[index] != passed[index] {
             smc::corrupted(fid, format_args!("x{index}"), passed[index], returned[index]);

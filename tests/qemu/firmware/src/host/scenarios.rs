@@ -40,6 +40,7 @@ mod slots;
 mod slots_race;
 mod stress;
 mod tables;
+mod whole_life;
 mod worst;
 
 /// A named list of checks.
@@ -110,6 +111,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-moves", run: running_moves::moves },
     Scenario { name: "realm-registers", run: running_moves::registers },
     Scenario { name: "run-instructions", run: running_costs::instructions },
+    Scenario { name: "whole-life", run: whole_life::life },
     Scenario { name: "realm-power-race", run: calls_race::race },
     Scenario { name: "realm-ripas", run: calls_ripas::ripas },
     Scenario { name: "realm-call-race", run: calls_together::race },

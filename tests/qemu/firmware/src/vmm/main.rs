@@ -32,6 +32,9 @@ mod smc;
 #[path = "../host/tables.rs"]
 #[allow(dead_code, reason = "shared with the host")]
 mod tables;
+#[path = "../host/tally.rs"]
+#[allow(dead_code, reason = "shared with the host")]
+mod tally;
 
 mod activation;
 mod counts;

@@ -175,6 +175,14 @@ pub fn realms() -> Vec<Scenario> {
             r"^figure: Instructions, RMI 1\.0 \| RMI_REC_ENTER, host call to host call \| \d+$",
         ),
         Scenario::new(
+            "whole-life",
+            "whole-life",
+            "what all commands of the life of a Realm of 64 MiB cost",
+        )
+        .instruction_count()
+        .time_limit(Duration::from_secs(300))
+        .expect(r"^figure: The whole life of a Realm \| all commands \| \d+$"),
+        Scenario::new(
             "table-instructions",
             "table-instructions",
             "the commands on tables and data keep their bounds",

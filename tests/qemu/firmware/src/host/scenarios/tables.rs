@@ -5,7 +5,7 @@
 use core::fmt::{self, Display};
 
 use rmm_test_firmware::options::GRANULE;
-use rmm_test_firmware::say;
+use rmm_test_firmware::{say, write_register};
 
 use crate::check::{self, Every};
 use crate::memory::{GPI_NONSECURE, granule};
@@ -435,9 +435,20 @@ impl Display for Name {
     }
 }
 
+/// Sets SVCR. Nothing is kept in SIMD registers.
+fn set_streaming_mode(svcr: u64) {
+    // SAFETY: CPTR_EL2 and SVCR of this image, which uses no SIMD registers.
+    unsafe {
+        write_register!("cptr_el2", 0x2ff);
+        core::arch::asm!("isb", options(nostack, preserves_flags));
+        write_register!("s3_3_c4_c2_2", svcr);
+        core::arch::asm!("isb", options(nostack, preserves_flags));
+    }
+}
+
 /// Instructions inside the RMM for each command, on a Realm of the usual shape.
 pub fn instructions() {
-    let pages = 2;
+    let pages = 3;
     check::that("granules are delegated", delegate_all(pages) && write_image(pages));
     let Some(mut session) = Session::create(Shape::USUAL, pages) else {
         check::that("RMI_REALM_CREATE succeeds", false);
@@ -475,6 +486,12 @@ pub fn instructions() {
         "RMI_DATA_CREATE",
         tables::data_create(rd, data(1), GRANULE, image, true),
     );
+    // In streaming mode a CPU has no instructions for hashes.
+    set_streaming_mode(1);
+    let hashed = tables::data_create(rd, data(2), 2 * GRANULE, image, true);
+    figure(&"RMI_DATA_CREATE, measured in software", "", hashed);
+    set_streaming_mode(0);
+    check::equal("it is destroyed", tables::data_destroy(rd, 2 * GRANULE).0, Status::SUCCESS);
     figure(&"RMI_RTT_READ_ENTRY", "RMI_RTT_READ_ENTRY", tables::read_entry(rd, 0, 3).0);
     let shared = granule(SHARED) | UNPROTECTED;
     figure(&"RMI_RTT_MAP_UNPROTECTED", "", tables::map_unprotected(rd, half, 3, shared));

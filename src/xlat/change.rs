@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Changing the attributes of mapped addresses, by break-before-make (Arm ARM (DDI 0487 L.a)
-//! D8.17.1).
+//! Changing the attributes of mapped addresses.
 //!
-//! After all checks, each leaf concerned is parked (invalid, content kept), invalidated in the
-//! TLBs, and made valid again from its content. A leaf changed in part is replaced by a table. A
+//! Permissions of leaves that keep their size change in place, so that what is in use can be
+//! tightened. All else takes break-before-make (Arm ARM (DDI 0487 L.a) D8.17.1): each leaf
+//! concerned is parked (invalid, content kept), invalidated in the TLBs, and made valid again from
+//! its content. A leaf changed in part is replaced by a table. A
 //! group joined by the Contiguous hint is broken as a whole, since a TLB may hold it as one entry.
 
 use core::convert::Infallible;
@@ -65,6 +66,21 @@ impl AttributeChange {
     }
 }
 
+/// What a change without splits has stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum InPlace {
+    Nothing,
+    Changed,
+    /// Some leaves are parked.
+    Parked,
+}
+
+impl InPlace {
+    fn or_changed(self) -> Self {
+        if self == Self::Nothing { Self::Changed } else { self }
+    }
+}
+
 /// A leaf as it was before the change.
 #[derive(Debug)]
 struct OldLeaf {
@@ -83,7 +99,6 @@ impl TableTree<'_> {
         attributes: Attributes,
         maintenance: Maintenance,
     ) -> Result<(), Error> {
-        let format = self.space.format();
         let extent = self.space.extent(range);
         let bits = self
             .space
@@ -91,17 +106,84 @@ impl TableTree<'_> {
             .map_err(|rule| Error::Attributes(extent, rule))?;
         let change =
             AttributeChange { range, bits, contiguous_hint: self.space.has_contiguous_hint() };
-        self.check_change::<R>(range, attributes)?;
-        let edges = [self.find(range.first), self.find(range.last)];
+        let cover = self.smallest_cover(range);
+        self.check_change::<R>(cover, range, bits)?;
+        let first = self.find_from(cover, range.first);
+        let first_leaf = Span::unit(range.first, first.level.entry_size());
+        let one = first_leaf.contains(range.last);
+        let edges = if one { [first, first] } else { [first, self.find_from(cover, range.last)] };
         if self.tables_for_edges(&change, &edges) > self.pool.free() {
             return Err(Error::OutOfTables(extent));
         }
-
         let broken = Span {
             first: self.joined_unit(&edges[0], range.first).first,
             last: self.joined_unit(&edges[1], range.last).last,
         };
-        let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
+        if broken == range {
+            self.change_in_place::<R>(cover, &change, maintenance)
+        } else {
+            self.break_and_make::<R>(cover, &change, broken, maintenance)
+                .map_err(|OutOfTables| Error::OutOfTables(extent))?;
+        }
+        Ok(())
+    }
+
+    /// Changes leaves that keep their size. None is invalid in between, where that is allowed.
+    fn change_in_place<R: Regime>(
+        &self,
+        (table, level): (TableIndex, Level),
+        change: &AttributeChange,
+        maintenance: Maintenance,
+    ) {
+        let format = self.space.format();
+        let mut state = InPlace::Nothing;
+        let Ok(()) = self.visit_in::<Infallible>(table, level, change.range, &mut |visited| {
+            if let Descriptor::Leaf(leaf) = visited.descriptor
+                && leaf.bits(format) != change.bits
+            {
+                // A TLB must not hold a global and a non-global translation of one address.
+                let broken = !leaf.bits(format).same_globality(change.bits);
+                let value = leaf.with_bits(change.bits, format).raw();
+                store_descriptor(visited.entry, if broken { park(value) } else { value });
+                state = if broken { InPlace::Parked } else { state.or_changed() };
+            }
+            Ok(())
+        });
+        if state == InPlace::Nothing {
+            return;
+        }
+        maintenance.complete_stores();
+        let mut last = self.space.leaf_invalidation(self.space.address(change.range.first));
+        if maintenance != Maintenance::None {
+            let Ok(()) = self.visit_in::<Infallible>(table, level, change.range, &mut |visited| {
+                last = self.space.leaf_invalidation(self.space.address(visited.span.first));
+                maintenance.invalidate::<R>(last);
+                Ok(())
+            });
+        }
+        maintenance.complete_invalidations::<R>(last);
+        if state == InPlace::Parked {
+            let Ok(()) = self.visit_in::<Infallible>(table, level, change.range, &mut |visited| {
+                if let Descriptor::ParkedLeaf(leaf) = visited.descriptor {
+                    store_descriptor(visited.entry, leaf.raw());
+                }
+                Ok(())
+            });
+            maintenance.complete_stores();
+        }
+        maintenance.synchronize();
+    }
+
+    /// Changes leaves of which some are split, or leave their Contiguous group.
+    fn break_and_make<R: Regime>(
+        &mut self,
+        (table, level): (TableIndex, Level),
+        change: &AttributeChange,
+        broken: Span,
+        maintenance: Maintenance,
+    ) -> Result<(), OutOfTables> {
+        let (format, bits) = (self.space.format(), change.bits);
+        let Ok(()) = self.visit_in::<Infallible>(table, level, broken, &mut |visited| {
             if let Descriptor::Leaf(leaf) = visited.descriptor
                 && leaf.bits(format) != bits
             {
@@ -111,7 +193,7 @@ impl TableTree<'_> {
         });
         maintenance.complete_stores();
         let mut last = None;
-        let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
+        let Ok(()) = self.visit_in::<Infallible>(table, level, broken, &mut |visited| {
             if let Descriptor::ParkedLeaf(_) = visited.descriptor {
                 let va = self.space.address(visited.span.first);
                 let invalidation = self.space.leaf_invalidation(va);
@@ -122,29 +204,27 @@ impl TableTree<'_> {
         });
         let Some(last) = last else { return Ok(()) };
         maintenance.complete_invalidations::<R>(last);
-        self.make(&change, broken).map_err(|OutOfTables| Error::OutOfTables(extent))?;
+        self.make((table, level), change, broken)?;
         maintenance.publish();
         Ok(())
     }
 
-    /// Checks that all of `range` is mapped, and that `attributes` differ only where they may.
-    fn check_change<R: Regime>(&self, range: Span, attributes: Attributes) -> Result<(), Error> {
-        let (format, walks) = (self.space.format(), self.space.walks());
-        self.visit(range, &mut |visited| {
-            let extent = self.space.extent(visited.span);
+    /// Checks that all of `range` is mapped, and that `bits` differ only where they may.
+    fn check_change<R: Regime>(
+        &self,
+        (table, level): (TableIndex, Level),
+        range: Span,
+        bits: LeafBits,
+    ) -> Result<(), Error> {
+        let format = self.space.format();
+        self.visit_in(table, level, range, &mut |visited| {
+            let extent = || self.space.extent(visited.span);
             match visited.descriptor {
-                Descriptor::Leaf(leaf) if leaf.is_transient() => Err(Error::Transient(extent)),
-                Descriptor::Transient => Err(Error::Transient(extent)),
-                Descriptor::Leaf(leaf) => {
-                    let old = leaf.attributes::<R>(format, walks);
-                    let fixed = |a: Attributes| (a.memory, a.pas, a.shareability);
-                    if fixed(old) == fixed(attributes) {
-                        Ok(())
-                    } else {
-                        Err(Error::FixedAttribute(extent))
-                    }
-                }
-                _ => Err(Error::NotMapped(extent)),
+                Descriptor::Leaf(leaf) if leaf.is_transient() => Err(Error::Transient(extent())),
+                Descriptor::Transient => Err(Error::Transient(extent())),
+                Descriptor::Leaf(leaf) if leaf.bits(format).same_memory::<R>(bits) => Ok(()),
+                Descriptor::Leaf(_) => Err(Error::FixedAttribute(extent())),
+                _ => Err(Error::NotMapped(extent())),
             }
         })
     }
@@ -177,10 +257,15 @@ impl TableTree<'_> {
     }
 
     /// Makes each parked leaf in `broken` valid again, changed, whole or split.
-    fn make(&mut self, change: &AttributeChange, broken: Span) -> Result<(), OutOfTables> {
+    fn make(
+        &mut self,
+        cover: (TableIndex, Level),
+        change: &AttributeChange,
+        broken: Span,
+    ) -> Result<(), OutOfTables> {
         // Only leaves at the ends can be cut.
         for offset in [change.range.first, change.range.last] {
-            let WalkEnd { level, table, index, descriptor } = self.find(offset);
+            let WalkEnd { level, table, index, descriptor } = self.find_from(cover, offset);
             let unit = Span::unit(offset, level.entry_size());
             if let (Descriptor::ParkedLeaf(leaf), Some(finer)) = (descriptor, level.finer())
                 && change.cuts(unit)
@@ -189,7 +274,7 @@ impl TableTree<'_> {
                 store_descriptor(self.pool.entry(table, index), self.pool.descriptor_of(below));
             }
         }
-        let Ok(()) = self.visit::<Infallible>(broken, &mut |visited| {
+        let Ok(()) = self.visit_in::<Infallible>(cover.0, cover.1, broken, &mut |visited| {
             if let Descriptor::ParkedLeaf(leaf) = visited.descriptor {
                 let old = self.old(leaf, visited.span.first);
                 let hint =

@@ -77,12 +77,20 @@ pub struct Translation {
     pub transient: bool,
 }
 
-/// Checks all that does not depend on other regions. Returns the offsets of `region` and how to
-/// map it.
-fn check<R: Regime>(space: &AddressSpace, region: &Region) -> Result<(Span, MapRequest), Error> {
+/// Checks all that does not depend on other regions.
+fn check<R: Regime>(
+    space: &AddressSpace,
+    region: Region,
+    lifetime: Lifetime,
+) -> Result<PlacedRegion, Error> {
     let span = space.span(region.extent.base, region.extent.size)?;
     region.check(space.max_pa(), space.format())?;
-    Ok((span, MapRequest::new::<R>(region, span.first, span, space)?))
+    let placed = PlacedRegion::new(region, span, lifetime);
+    let RegionKind::Memory { attributes, .. } = region.kind else { return Ok(placed) };
+    match space.leaf_bits::<R>(attributes) {
+        Ok(bits) => Ok(placed.with_bits(bits)),
+        Err(rule) => Err(Error::Attributes(region.extent, rule)),
+    }
 }
 
 impl<'a, R: Regime> ContextBuilder<'a, R> {
@@ -153,8 +161,8 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
     }
 
     fn add(&mut self, region: Region, lifetime: Lifetime) -> Result<(), Error> {
-        let (span, _) = check::<R>(self.space(), &region)?;
-        let insertion = self.0.regions.check(PlacedRegion::new(region, span, lifetime))?;
+        let placed = check::<R>(self.space(), region, lifetime)?;
+        let insertion = self.0.regions.check(placed)?;
         self.0.regions.insert(insertion);
         Ok(())
     }
@@ -165,7 +173,8 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
     /// [`Error::NoSuchRegion`], [`Error::Static`], or the rule that base and size break.
     pub fn remove(&mut self, base: VirtAddr, size: u64) -> Result<(), Error> {
         let span = self.space().span(base, size)?;
-        self.0.regions.remove(span, Extent { base, size })
+        self.0.regions.remove(span, Extent { base, size })?;
+        Ok(())
     }
 
     /// How many tables of the pool [`Self::init`] takes, the initial one included. Takes none, so
@@ -174,12 +183,7 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
         let Context { tree, regions, .. } = &self.0;
         let mut counter = TableCounter::new();
         let Ok(()) = regions.try_for_each_part::<Infallible>(|placed, part| {
-            // Its attributes were checked when it was added.
-            if let Ok(request) =
-                MapRequest::new::<R>(&placed.region, placed.span.first, part, &tree.space)
-            {
-                counter.add(&request, &tree.space);
-            }
+            counter.add(&MapRequest::new(placed, part, &tree.space), &tree.space);
             Ok(())
         });
         counter.count()
@@ -195,10 +199,22 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
     )]
     pub fn init(mut self) -> Result<Context<'a, R>, InitError<'a, R>> {
         let Context { tree, regions, .. } = &mut self.0;
+        // The parts ascend, so most are where the one before was.
+        let mut last = None;
         let mapped = regions.try_for_each_part(|placed, part| {
-            let PlacedRegion { region, span, .. } = placed;
-            let request = MapRequest::new::<R>(region, span.first, part, &tree.space)?;
-            tree.map(&request).map_err(|OutOfTables| Error::OutOfTables(region.extent))
+            let window = part.first >> Level::Two.shift();
+            let same = part.last >> Level::Two.shift() == window;
+            let table = match last {
+                Some((at, table)) if same && at == window => Some(table),
+                _ => None,
+            };
+            let request = MapRequest::new(placed, part, &tree.space);
+            tree.map(&request, table)
+                .map_err(|OutOfTables| Error::OutOfTables(placed.region.extent))?;
+            if table.is_none() {
+                last = tree.page_table(part).map(|table| (window, table));
+            }
+            Ok(())
         });
         match mapped {
             Ok(()) => Ok(self.0),
@@ -235,14 +251,18 @@ impl<'a, R: Regime> Context<'a, R> {
     /// # Errors
     /// The rule that `region` breaks, or [`Error::OutOfTables`].
     pub fn add(&mut self, region: Region) -> Result<(), Error> {
-        let (span, request) = check::<R>(self.space(), &region)?;
+        let placed = check::<R>(self.space(), region, Lifetime::Dynamic)?;
+        let request = MapRequest::new(&placed, placed.span, self.space());
         let out_of_tables = Error::OutOfTables(region.extent);
         // Before the tables are counted, which relies on that the region overlaps no other.
-        let insertion = self.regions.check(PlacedRegion::new(region, span, Lifetime::Dynamic))?;
-        if self.tree.tables_for(&request, self.tree.pool.free()) > self.tree.pool.free() {
+        let insertion = self.regions.check(placed)?;
+        let page_table = self.tree.page_table(placed.span);
+        if page_table.is_none()
+            && self.tree.tables_for(&request, self.tree.pool.free()) > self.tree.pool.free()
+        {
             return Err(out_of_tables);
         }
-        self.tree.map(&request).map_err(|OutOfTables| out_of_tables)?;
+        self.tree.map(&request, page_table).map_err(|OutOfTables| out_of_tables)?;
         self.maintenance.publish();
         self.regions.insert(insertion);
         Ok(())
@@ -262,8 +282,8 @@ impl<'a, R: Regime> Context<'a, R> {
                 _ => Ok(()),
             })?;
         }
-        self.regions.remove(span, extent)?;
-        self.tree.unmap::<R>(span, self.maintenance);
+        let vacant = self.regions.remove(span, extent)?;
+        self.tree.unmap::<R>(span, vacant, self.maintenance);
         Ok(())
     }
 

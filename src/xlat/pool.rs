@@ -147,19 +147,6 @@ impl<'a> TablePool<'a> {
         Descriptor::decode(load_descriptor(self.entry(table, index)), level, format)
     }
 
-    /// Whether every entry is empty or a parked table.
-    pub(super) fn is_empty(
-        &self,
-        table: TableIndex,
-        level: Level,
-        format: DescriptorFormat,
-    ) -> bool {
-        self.entries(table).iter().map(load_descriptor).all(|raw| {
-            raw == EMPTY
-                || matches!(Descriptor::decode(raw, level, format), Descriptor::ParkedTable(_))
-        })
-    }
-
     pub(super) fn address_of(&self, table: TableIndex) -> PhysAddr {
         PhysAddr::new(self.base.get() + u64::from(table.0) * GRANULE_SIZE)
     }

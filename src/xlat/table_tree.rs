@@ -11,8 +11,8 @@ use super::descriptor_flags::DescriptorFlags;
 use super::error::Error;
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
 use super::pool::{TableIndex, TablePool};
-use super::regime::Regime;
-use super::region::{Region, RegionKind};
+use super::region::RegionKind;
+use super::region_list::PlacedRegion;
 use super::space::AddressSpace;
 use crate::address::PhysAddr;
 use crate::arch::memory::store_descriptor;
@@ -30,7 +30,7 @@ pub(super) struct TableTree<'a> {
 }
 
 /// The end of a walk: an entry that does not point to a table.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct WalkEnd {
     pub(super) level: Level,
     pub(super) table: TableIndex,
@@ -66,32 +66,24 @@ enum MapTarget {
 }
 
 impl MapRequest {
-    /// Maps `span`, all or part of `region`, which begins at offset `first`.
-    pub(super) fn new<R: Regime>(
-        region: &Region,
-        first: u64,
-        span: Span,
-        space: &AddressSpace,
-    ) -> Result<Self, Error> {
-        let RegionKind::Memory { base, attributes } = region.kind else {
-            return Ok(Self {
+    /// Maps `span`, all or part of the region `placed`.
+    pub(super) fn new(placed: &PlacedRegion, span: Span, space: &AddressSpace) -> Self {
+        let RegionKind::Memory { base, .. } = placed.region.kind else {
+            return Self {
                 span,
                 target: MapTarget::Transient,
                 largest_unit: Level::Three.entry_size(),
                 contiguous_hint: false,
-            });
+            };
         };
-        let bits = space
-            .leaf_bits::<R>(attributes)
-            .map_err(|rule| Error::Attributes(region.extent, rule))?;
         // In range: the whole region was checked when it was added.
-        let base = PhysAddr::new(base.get() + (span.first - first));
-        Ok(Self {
+        let base = PhysAddr::new(base.get() + (span.first - placed.span.first));
+        Self {
             span,
-            target: MapTarget::Memory(base, bits),
-            largest_unit: region.largest_unit(),
+            target: MapTarget::Memory(base, placed.bits),
+            largest_unit: placed.region.largest_unit(),
             contiguous_hint: space.has_contiguous_hint(),
-        })
+        }
     }
 
     /// The physical address of `offset` in the span.
@@ -198,8 +190,15 @@ impl<'a> TableTree<'a> {
 
     /// Walks for `offset`.
     pub(super) fn find(&self, offset: u64) -> WalkEnd {
-        let mut level = self.space.initial_level();
-        let mut table = self.root;
+        self.find_from((self.root, self.space.initial_level()), offset)
+    }
+
+    /// Walks for `offset` from a table on that covers it.
+    pub(super) fn find_from(
+        &self,
+        (mut table, mut level): (TableIndex, Level),
+        offset: u64,
+    ) -> WalkEnd {
         loop {
             let index = level.index(offset);
             let descriptor = self.load(table, index, level);
@@ -223,7 +222,7 @@ impl<'a> TableTree<'a> {
         self.visit_in(self.root, self.space.initial_level(), span, f)
     }
 
-    fn visit_in<E>(
+    pub(super) fn visit_in<E>(
         &self,
         table: TableIndex,
         level: Level,
@@ -244,8 +243,40 @@ impl<'a> TableTree<'a> {
         Ok(())
     }
 
+    /// The table at level 3 that holds every entry for `span`, if there is one.
+    pub(super) fn page_table(&self, span: Span) -> Option<TableIndex> {
+        if !Span::unit(span.first, Level::Two.entry_size()).contains(span.last) {
+            return None;
+        }
+        let found = self.find(span.first);
+        (found.level == Level::Three).then_some(found.table)
+    }
+
+    /// The finest table that holds every entry for `span`, and its level.
+    pub(super) fn smallest_cover(&self, span: Span) -> (TableIndex, Level) {
+        let (mut table, mut level) = (self.root, self.space.initial_level());
+        while let Some(finer) = level.finer()
+            && Span::unit(span.first, level.entry_size()).contains(span.last)
+            && let Descriptor::Table(pa) = self.load(table, level.index(span.first), level)
+        {
+            (table, level) = (self.pool.at(pa), finer);
+        }
+        (table, level)
+    }
+
     /// Adds a mapping. A table is filled before the store that links it.
-    pub(super) fn map(&mut self, request: &MapRequest) -> Result<(), OutOfTables> {
+    ///
+    /// If all is in `page_table`, that is where.
+    pub(super) fn map(
+        &mut self,
+        request: &MapRequest,
+        page_table: Option<TableIndex>,
+    ) -> Result<(), OutOfTables> {
+        if let Some(table) = page_table {
+            let hinted = request.hinted(Level::Three);
+            self.map_pages(table, request.span, request, hinted);
+            return Ok(());
+        }
         self.map_in(self.root, self.space.initial_level(), request.span, request)
     }
 

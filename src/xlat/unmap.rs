@@ -18,10 +18,17 @@ use super::table_tree::TableTree;
 use crate::arch::memory::store_descriptor;
 
 impl TableTree<'_> {
-    /// Removes all mappings in `span`, which cuts no leaf, and its transient entries.
-    pub(super) fn unmap<R: Regime>(&mut self, span: Span, maintenance: Maintenance) {
+    /// Removes all mappings in `span`, which cuts no leaf, and its transient entries. Nothing else is
+    /// mapped in `vacant`, so tables for parts of it are empty afterwards.
+    pub(super) fn unmap<R: Regime>(&mut self, span: Span, vacant: Span, maintenance: Maintenance) {
+        let window = Span::unit(span.first, Level::Two.entry_size());
+        if !vacant.encloses(window)
+            && let Some(table) = self.page_table(span)
+        {
+            return self.unmap_pages::<R>(table, span, maintenance);
+        }
         let (root, level) = (self.root, self.space.initial_level());
-        self.break_in(root, level, span);
+        self.break_in(root, level, span, vacant);
         maintenance.complete_stores();
         let mut last = self.space.walk_invalidation(self.space.address(span.first));
         if maintenance != Maintenance::None {
@@ -37,14 +44,32 @@ impl TableTree<'_> {
         self.give_back_in(root, level, span);
     }
 
-    fn break_in(&self, table: TableIndex, level: Level, span: Span) {
+    /// Removes the pages of `span` from a table that others have pages in.
+    fn unmap_pages<R: Regime>(&self, table: TableIndex, span: Span, maintenance: Maintenance) {
+        let indexes = Level::Three.index(span.first)..=Level::Three.index(span.last);
+        for entry in &self.pool.entries(table)[indexes] {
+            store_descriptor(entry, EMPTY);
+        }
+        maintenance.complete_stores();
+        let mut last = self.space.walk_invalidation(self.space.address(span.first));
+        if maintenance != Maintenance::None {
+            for page in Level::Three.pieces(span) {
+                last = self.space.leaf_invalidation(self.space.address(page.span.first));
+                maintenance.invalidate::<R>(last);
+            }
+        }
+        maintenance.complete_invalidations::<R>(last);
+        maintenance.synchronize();
+    }
+
+    fn break_in(&self, table: TableIndex, level: Level, span: Span, vacant: Span) {
         for piece in level.pieces(span) {
             let entry = self.pool.entry(table, piece.index);
             match (self.load(table, piece.index, level), level.finer()) {
                 (Descriptor::Table(pa), Some(finer)) => {
                     let below = self.pool.at(pa);
-                    self.break_in(below, finer, piece.span);
-                    if self.pool.is_empty(below, finer, self.space.format()) {
+                    self.break_in(below, finer, piece.span, vacant);
+                    if vacant.encloses(Span::unit(piece.span.first, level.entry_size())) {
                         store_descriptor(entry, park(self.pool.descriptor_of(below)));
                     }
                 }

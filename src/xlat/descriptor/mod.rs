@@ -105,6 +105,25 @@ pub(super) const fn park(raw: u64) -> u64 {
 pub(super) struct LeafBits(u64);
 
 impl LeafBits {
+    /// Those of no mapping.
+    pub(super) const NONE: Self = Self(0);
+
+    /// Whether `other` has the same memory type, shareability and physical address space in regime
+    /// `R`.
+    pub(super) fn same_memory<R: Regime>(self, other: Self) -> bool {
+        let mut pas = DescriptorFlags::NS;
+        if !R::UNPRIVILEGED {
+            pas |= DescriptorFlags::NSE;
+        }
+        let mask = 0b111 << ATTRIBUTE_INDEX | 0b11 << SHAREABILITY | pas.bits();
+        (self.0 ^ other.0) & mask == 0
+    }
+
+    /// Whether `other` is global as this is, in regimes with ASIDs.
+    pub(super) const fn same_globality(self, other: Self) -> bool {
+        (self.0 ^ other.0) & DescriptorFlags::NON_GLOBAL.bits() == 0
+    }
+
     /// Encodes `attributes` for regime `R`.
     ///
     /// `walks` is the shareability in TCR, which with LPA2 applies to write-back memory as well.
@@ -211,6 +230,11 @@ impl LeafDescriptor {
             .union(DescriptorFlags::TABLE_OR_PAGE)
             .union(DescriptorFlags::VALID);
         LeafBits(self.0 & !(address | others.bits()))
+    }
+
+    /// The same leaf with other attribute fields.
+    pub(super) const fn with_bits(self, bits: LeafBits, format: DescriptorFormat) -> Self {
+        Self(self.0 ^ self.bits(format).0 ^ bits.0)
     }
 
     /// The descriptor, valid.

@@ -175,7 +175,7 @@ fn only_a_dynamic_region_of_that_very_size_is_removed() {
     }
     let fixed = flat(10, 10);
     assert_eq!(remove(fixed), Err(Error::Static(fixed.0.extent)));
-    assert_eq!(remove(flat(20, 4)), Ok(()));
+    assert!(remove(flat(20, 4)).is_ok());
     assert_eq!(pages(&list), [(10, 10)]);
 }
 
@@ -192,7 +192,7 @@ fn room_is_counted_and_used_again() {
         assert_eq!(pages(&list), [(0, 1), (2, 1), (4, 1)]);
         for page in [1, 2, 0] {
             let (gone, span) = flat(page * 2, 1);
-            assert_eq!(list.remove(span, gone.extent), Ok(()));
+            assert!(list.remove(span, gone.extent).is_ok());
         }
         assert!(list.is_empty());
     }

@@ -223,6 +223,12 @@ impl TlbMachine {
             // Invalid before and after: which of them a walker sees makes no difference.
             return;
         }
+        let walked = self.cpus.iter().flat_map(|cpu| &cpu.tables).find(|w| w.table == table);
+        if let Some(&Within { level, .. }) = walked
+            && !self.may_replace(old, value, level)
+        {
+            self.wrong(format!("{old:#x} becomes {value:#x} without a break"));
+        }
         for cpu in 0..self.cpus.len() {
             self.cpus[cpu].unseen.entry((table, index)).or_default().push(old);
             let inside: Vec<_> = self.cpus[cpu]
@@ -237,6 +243,18 @@ impl TlbMachine {
         }
         if let Some(cpu) = self.cpus.first_mut() {
             cpu.needs_isb = true;
+        }
+    }
+
+    /// Whether `new` may follow `old` at once: one is invalid, or only permissions differ.
+    fn may_replace(&self, old: u64, new: u64, level: i8) -> bool {
+        match (self.config.decode(old, level), self.config.decode(new, level)) {
+            (Decoded::Invalid, _) | (_, Decoded::Invalid) => true,
+            (Decoded::Leaf(old, old_hint), Decoded::Leaf(new, new_hint)) => {
+                let fixed = |o: Output| (o.pa, o.memory, o.pas, o.shareability, o.non_global);
+                fixed(old) == fixed(new) && old_hint == new_hint
+            }
+            _ => old == new,
         }
     }
 

@@ -127,7 +127,8 @@ pub fn data_create_unknown(rd: u64, data: u64, ipa: u64) -> Status {
 pub fn data_destroy(rd: u64, ipa: u64) -> (Status, u64, u64) {
     if Dialect::current() == Dialect::Two {
         let (status, next, unmapped) = rmi::unmap(fid::RTT_DATA_UNMAP, rd, ipa, ipa + GRANULE);
-        return (status, page_of(unmapped).unwrap_or(!0), next);
+        let page = if status == Status::SUCCESS { page_of(unmapped).unwrap_or(!0) } else { 0 };
+        return (status, page, next);
     }
     let returned = rmi::call(fid::DATA_DESTROY, &[rd, ipa], 2);
     (Status(returned[0]), returned[1], returned[2])

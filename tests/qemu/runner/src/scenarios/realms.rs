@@ -226,8 +226,26 @@ pub fn realms() -> Vec<Scenario> {
             .time_limit(Duration::from_secs(600))
             .expect(format!("^{realms} Realms of 16 MiB$"))
     }));
+    let also: Vec<_> = rows.iter().filter(|row| ALSO_UNDER_RMI_2.contains(&&*row.name)).collect();
+    let twins = also.into_iter().cloned().map(|row| {
+        let (name, asserts) = (format!("rmi2-{}", row.name), format!("{}, RMI 2.0", row.asserts));
+        Scenario { name, asserts, ..row }.interface("2.0")
+    });
+    let twins: Vec<_> = twins.collect();
+    rows.extend(twins);
     rows
 }
+
+/// Those of RMI 1.0 that a host of RMI 2.0 has, too.
+const ALSO_UNDER_RMI_2: [&str; 7] = [
+    "realm-leaks",
+    "realm-calls",
+    "realm-simd",
+    "realm-sve",
+    "realm-pmu",
+    "realm-moves-2",
+    "realm-sessions-level-1",
+];
 
 /// Realms that do their worst, with a line that says how much of it.
 const WORST: [(&str, &str, &str); 4] = [

@@ -163,6 +163,7 @@ pub fn realms() -> Vec<Scenario> {
             "realm-registers",
             "a Realm reads every system register and finds nothing of its host",
         )
+        .time_limit(Duration::from_secs(300))
         .expect("^registers: [1-9]"),
         Scenario::new(
             "run-instructions",

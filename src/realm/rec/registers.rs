@@ -160,8 +160,11 @@ impl Registers {
         }
     }
 
-    /// Goes on after the instruction at the PC.
+    /// Goes on after the instruction at the PC, as if it were executed: BTYPE and SS are 0.
     pub fn skip_instruction(&mut self) {
+        const BTYPE: u64 = 3 << 10;
+        const SS: u64 = 1 << 21;
         self.pc = self.pc.wrapping_add(4);
+        self.pstate &= !(BTYPE | SS);
     }
 }

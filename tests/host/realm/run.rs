@@ -164,6 +164,20 @@ fn an_access_to_unprotected_memory_is_for_the_host_to_emulate() {
 }
 
 #[test]
+fn an_instruction_that_is_answered_leaves_no_branch_type_and_no_step() {
+    let fixture = realm();
+    // MRS of a debug register to X0.
+    const TRAPPED: u64 = 0x18 << 26 | 1 << 25 | 2 << 20 | 1 << 1 | 1;
+    const BTYPE_AND_SS: u64 = 3 << 10 | 1 << 21;
+    let seen = take_all(&[(SYNCHRONOUS, TRAPPED), (IRQ, 0)]);
+    fixture.with_rec(REC, |rec| rec.state.registers.pstate |= BTYPE_AND_SS);
+    assert_eq!(enter(&fixture), SUCCESS);
+    let [before, after] = [0, 1].map(|run| (seen.borrow()[run].pc, seen.borrow()[run].pstate));
+    assert_eq!(before, (0x8000, 0x3c5 | BTYPE_AND_SS));
+    assert_eq!(after, (0x8004, 0x3c5));
+}
+
+#[test]
 fn an_access_that_the_host_does_not_want_is_aborted() {
     let fixture = realm();
     fixture.with_rec(REC, |rec| rec.state.registers.el1.vbar = 0x10_0000);

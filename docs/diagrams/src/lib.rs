@@ -15,6 +15,7 @@ mod lock_order;
 mod parts;
 mod style;
 mod va_space;
+mod xlat_alignment;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,7 @@ pub fn pictures() -> Vec<Picture> {
         ("high-va.svg", high_va::draw()),
         ("granule-states.svg", granule_states::draw()),
         ("lock-order.svg", lock_order::draw()),
+        ("xlat-alignment.svg", xlat_alignment::draw()),
     ]
     .into_iter()
     .map(|(file, canvas)| Picture { file, svg: canvas.finish() })

@@ -238,8 +238,7 @@ pub fn realms() -> Vec<Scenario> {
 }
 
 /// Those of RMI 1.0 that a host of RMI 2.0 has, too.
-const ALSO_UNDER_RMI_2: [&str; 7] = [
-    "realm-leaks",
+const ALSO_UNDER_RMI_2: [&str; 6] = [
     "realm-calls",
     "realm-simd",
     "realm-sve",

@@ -177,8 +177,8 @@ impl Pair {
                 }
                 CoroutineResult::Yield(Stop::Here) => waits = 0,
             }
-            let others_done = callers[1 - now].answer.is_some();
-            if waits > 4 || waits > 0 && others_done {
+            // One that was stopped while it looked looks once more.
+            if waits > 4 {
                 break Err("the CPUs wait for each other".to_owned());
             }
             now = 1 - now;

@@ -149,7 +149,7 @@ impl<'m, 'g, S: Mappable> LockedMapping<'m, 'g, S> {
     }
 
     /// Maps another granule in its place, then unlocks the one that was mapped.
-    #[inline]
+    #[inline(always)]
     pub fn replace(&mut self, granule: LockedGranule<'g, S>) {
         self.page.replace(granule.address());
         self.granule = granule;

@@ -44,7 +44,7 @@ impl<'m> MappedPage<'m> {
 
     /// Maps another granule in its place, with one ISB less than unmapping and mapping. The caller
     /// proves that it may.
-    #[inline]
+    #[inline(always)]
     pub(super) fn replace(&mut self, granule: GranuleAddress) {
         // As in `new`.
         if self.slot.page.remap(granule.get(), self.slot.template).is_err() {

@@ -239,7 +239,7 @@ impl<R: Regime> TransientPage<'_, R> {
     ///
     /// # Errors
     /// [`Error::Unmapped`], and as [`map`](Self::map). Then it is mapped as it was.
-    #[inline]
+    #[inline(always)]
     pub fn remap(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         self.check_target(pa, template)?;
         self.clear()?;

@@ -5,13 +5,12 @@
 //! the fake hardware, so the two cannot drift apart.
 
 /// Defines functions of one instruction each, without an operand or with one 64-bit register
-/// operand; `of` names the extension that the assembler needs.
+/// operand.
 ///
 /// The instruction is assembled without `nomem`, so that it is a compiler barrier as well: none of
 /// these may be moved across a memory access.
 macro_rules! instructions {
-    ($($(#[$doc:meta])* fn $name:ident($($operand:ident: u64)?) = $text:literal
-        $(of $extension:literal)?;)*) => {$(
+    ($($(#[$doc:meta])* fn $name:ident($($operand:ident: u64)?) = $text:literal;)*) => {$(
         $(#[$doc])*
         pub fn $name($($operand: u64)?) {
             #[cfg(target_os = "none")]
@@ -19,7 +18,7 @@ macro_rules! instructions {
             // the compiler knows of; what they order or invalidate is stated by each caller.
             unsafe {
                 core::arch::asm!(
-                    concat!($(".arch_extension ", $extension, "\n",)? $text $(, ", {", stringify!($operand), "}")?),
+                    concat!($text $(, ", {", stringify!($operand), "}")?),
                     $($operand = in(reg) $operand,)?
                     options(nostack, preserves_flags)
                 )

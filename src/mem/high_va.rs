@@ -85,7 +85,9 @@ pub const ATTRIBUTES: Attributes = Attributes::read_write().non_global();
 ///
 /// As [`AddressSpace::new`].
 pub fn space(max_pa: PhysAddr) -> Result<AddressSpace, Error> {
-    AddressSpace::new(VaRange::High, ADDRESS_BITS, max_pa, low_va::FORMAT)
+    // As for the Low VA map: errata of CPUs that come online later.
+    let space = AddressSpace::new(VaRange::High, ADDRESS_BITS, max_pa, low_va::FORMAT)?;
+    Ok(space.without_contiguous_hint())
 }
 
 /// Memory for the regions of a CPU's map: its parts and the slots.

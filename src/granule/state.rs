@@ -269,8 +269,8 @@ transitions! {
     Delegated => Partial, by "REC_CREATE";
     Wiped => Partial, by "REC_DESTROY";
     Partial => Delegated, by "OP_CONTINUE" "OP_CANCEL";
-    // Out of use: without references. RD, REC and REC aux are wiped at once, the others at the next
-    // use.
+    // Out of use: without references. REC and REC aux are wiped at once, and an RD is rid of what
+    // the host has not chosen; the others are wiped at the next use.
     Unused<Rd> => Delegated, by "REALM_DESTROY";
     Unused<Rec> => Delegated, by "REC_DESTROY";
     RecAux => Delegated, by "REC_DESTROY" "OP_MEM_RECLAIM";

@@ -16,7 +16,7 @@ use crate::interrupts::Interface;
 use crate::memory::{ALIAS, RAM};
 use crate::rmi::{self, Dialect, Status, fid};
 use crate::vm::Vm;
-use crate::{give_up, machine, options, pl011, pool, probe, realm, schedule, virtio};
+use crate::{cpus, give_up, machine, options, pl011, pool, probe, realm, schedule, virtio};
 
 /// Exit reasons.
 mod reason {
@@ -198,7 +198,8 @@ impl Vcpu {
             return self.serve(vm, index, power, completion);
         }
         match answer.0 & 0xff {
-            code if code == u64::from(status::ERROR_REALM) && vm.is_off() => {}
+            // Another REC is leaving with SYSTEM_OFF: the RMM knows it before the monitor does.
+            code if code == u64::from(status::ERROR_REALM) => cpus::wait_until(|| vm.is_off()),
             code if code == u64::from(status::ERROR_REC) => self.turned_off(power),
             _ => give_up(format_args!("REC {index} is not entered: {answer:?}")),
         }

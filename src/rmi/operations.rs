@@ -44,7 +44,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// What the host is told first.
+    /// The answer to the call that begins it.
     pub(super) fn incomplete(&self, handle: u64) -> Failure {
         match self {
             Self::Rec(operation) => operation.incomplete(handle),
@@ -107,7 +107,7 @@ impl RecOperation {
         self.stage = if self.held.is_empty() { Stage::End(result) } else { Stage::Reclaim(result) };
     }
 
-    /// What the host is told: RMI_INCOMPLETE, with `output` in x1, and what to donate in x2.
+    /// The answer RMI_INCOMPLETE, with `output` in x1, and what to donate in x2.
     pub(super) fn incomplete(&self, output: u64) -> Failure {
         let missing = u64::try_from(self.held.remaining_capacity()).unwrap_or_default();
         let (request, can_cancel, wanted) = match self.stage {

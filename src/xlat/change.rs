@@ -4,8 +4,8 @@
 //! Permissions of leaves that keep their size change in place, so that what is in use can be
 //! tightened. All else takes break-before-make (Arm ARM (DDI 0487 L.a) D8.17.1): each leaf
 //! concerned is parked (invalid, content kept), invalidated in the TLBs, and made valid again from
-//! its content. A leaf changed in part is replaced by a table. A
-//! group joined by the Contiguous hint is broken as a whole, since a TLB may hold it as one entry.
+//! its content. A leaf changed in part is replaced by a table. A group joined by the Contiguous hint
+//! is broken as a whole, since a TLB may hold it as one entry.
 
 use core::convert::Infallible;
 
@@ -174,7 +174,7 @@ impl TableTree<'_> {
         maintenance.synchronize();
     }
 
-    /// Changes leaves of which some are split, or leave their Contiguous group.
+    /// Changes leaves, when some are split or leave their Contiguous group.
     fn break_and_make<R: Regime>(
         &mut self,
         (table, level): (TableIndex, Level),

@@ -105,8 +105,8 @@ impl Source {
         (self.range.count != 0).then_some(self.range)
     }
 
-    /// Goes on to the next block. A list that cannot be read any more ends here, so that what was
-    /// done is told; the host meets the error when it goes on.
+    /// Goes on to the next block. A list that cannot be read any more ends here: the command tells
+    /// the host how far it came, and the next call answers the error.
     fn advance(&mut self, cpu: &mut Cpu) {
         let range = &mut self.range;
         range.count = range.count.saturating_sub(1);

@@ -238,7 +238,8 @@ impl<R: Regime> TransientPage<'_, R> {
     /// mapping.
     ///
     /// # Errors
-    /// [`Error::Unmapped`], and as [`map`](Self::map). Then it is mapped as it was.
+    /// [`Error::Unmapped`], and as [`map`](Self::map): it is as it was, or as another CPU that shares
+    /// the context has just mapped it.
     #[inline(always)]
     pub fn remap(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         self.check_target(pa, template)?;

@@ -8,13 +8,36 @@ use kit::stage2::host::expected_leaf;
 use kit::stage2::model::{self, Entry};
 use kit::stage2::tlb::Tlb;
 use kit::stage2::walker::Walker;
+use rmm::arch::smc::Registers;
 use rmm::granule::State;
 use rmm::rmi::function;
 
 use crate::letters::Letter;
 use crate::machine::{Machine, address, index_of};
-use crate::spec::Spec;
+use crate::spec::{Expected, Spec};
 use crate::state::{rd, references, state_of};
+
+/// That the answer of a call is the expected one, and no other register has changed.
+///
+/// # Errors
+///
+/// What is wrong.
+pub fn answer(
+    letter: &Letter,
+    before: &Registers,
+    answer: &Registers,
+    expected: &Expected,
+) -> Result<(), String> {
+    let mut wanted = *before;
+    wanted[..4].copy_from_slice(&expected.answer[..4]);
+    if letter.function == function::RTT_READ_ENTRY && expected.answer[0] == 0 {
+        wanted[4] = expected.answer[4];
+    }
+    if *answer == wanted {
+        return Ok(());
+    }
+    Err(format!("the answer is {answer:x?}, and should be {wanted:x?}"))
+}
 
 /// The hardware's view of each Realm, with its VMID.
 pub fn walkers(machine: &Machine) -> Vec<(u16, u64, Walker)> {

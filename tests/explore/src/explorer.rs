@@ -2,6 +2,8 @@
 //! Breadth first, from the state after boot, by everything that can happen, until no new state
 //! appears.
 
+mod two_cpus;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -20,8 +22,10 @@ use crate::configuration::Configuration;
 use crate::interleavings::Pair;
 use crate::letters::{Act, HostPage, Letter};
 use crate::machine::{Machine, Page, SeamFault, address, identify, index_of};
-use crate::spec::{Expected, MARKS, PARAMETERS, Spec, host_words};
+use crate::spec::{MARKS, PARAMETERS, Spec, host_words};
 use crate::state::{Contents, Granule, HOST, Labels, SECRET, Snapshot, rd, rec, revive, state_of};
+
+pub use two_cpus::Interleaved;
 
 /// What must hold and does not.
 #[derive(Clone, Debug)]
@@ -83,30 +87,6 @@ pub struct Explorer {
     names: Vec<Vec<usize>>,
     _alone: MutexGuard<'static, ()>,
 }
-
-/// What came of two CPUs that called at the same time, in every pair of calls and from every state.
-#[derive(Clone, Debug, Default)]
-pub struct Interleaved {
-    /// From how many states.
-    pub states: usize,
-    /// Pairs of calls.
-    pub pairs: u64,
-    /// Orders of their steps.
-    pub schedules: u64,
-    /// The first thing that does not hold.
-    pub finding: Option<Finding>,
-}
-
-impl Interleaved {
-    /// The row of the table in `docs/security/exploration.md`.
-    pub fn row(&self, name: &str) -> String {
-        let Self { states, pairs, schedules, .. } = self;
-        format!("| {name} | {states} | {pairs} | {schedules} |")
-    }
-}
-
-/// What two calls come to.
-type Outcome = ([[u64; 5]; 2], Snapshot);
 
 /// The state that is loaded.
 struct Current {
@@ -390,7 +370,7 @@ impl Explorer {
         let before = registers;
         let answer = self.machine.call(0, registers)?;
         let expected = current.spec.call(&letter);
-        check_answer(&letter, &before, &answer, &expected)?;
+        check::answer(&letter, &before, &answer, &expected)?;
         if self.machine.cpus.iter().any(|cpu| !cpu.slots.is_empty()) {
             return Err("a slot is mapped between calls".into());
         }
@@ -416,99 +396,6 @@ impl Explorer {
         Ok(())
     }
 
-    /// Has two CPUs call at the same time, from each state that was found: calls of which one
-    /// succeeds there or after the other, one stopped so often that there are `switches`.
-    pub fn interleave(&mut self, switches: usize) -> Interleaved {
-        let mut result = Interleaved::default();
-        let tlb = Rc::clone(&self.tlb);
-        let mut pair = Pair::new(&self.machine, || {
-            identify();
-            self.machine.attach();
-            observe_tlb(tlb, SeamFault::None);
-        });
-        for node in 0..self.nodes.len() as u32 {
-            if let Err(found) = self.interleave_state(node, switches, &mut pair, &mut result) {
-                result.finding = Some(found);
-                break;
-            }
-            result.states += 1;
-        }
-        result
-    }
-
-    fn interleave_state(
-        &mut self,
-        node: u32,
-        switches: usize,
-        pair: &mut Pair,
-        result: &mut Interleaved,
-    ) -> Result<(), Finding> {
-        let current = self.load(node).map_err(|what| self.found(node, None, what))?;
-        let labels = self.labels(&self.nodes[node as usize].snapshot);
-        let ranks = self.ranks(node, &labels);
-        let count = self.configuration.letters.len();
-        let mut succeeds = Vec::with_capacity(count);
-        for letter in 0..count {
-            let plain = self.configuration.letters[letter];
-            let is_of_use = may_meet(&plain, &plain)
-                && self
-                    .try_one(&current, pair, letter)
-                    .map_err(|what| self.found(node, Some(self.describe(&plain)), what))?;
-            succeeds.push(is_of_use);
-        }
-        for a in (0..count).filter(|a| succeeds[*a]) {
-            for (b, second_succeeds) in succeeds.iter().enumerate() {
-                let [first, second] = [a, b].map(|index| self.configuration.letters[index]);
-                let mut named = self.names[a].clone();
-                named.extend(self.names[b].iter().filter(|index| !self.names[a].contains(index)));
-                if !may_meet(&first, &second) || is_like_others(&named, &ranks) {
-                    continue;
-                }
-                let tried = self.meet(&current, pair, [a, b], *second_succeeds, switches, result);
-                tried.map_err(|what| {
-                    let both = [first, second].map(|letter| self.describe(&letter));
-                    self.found(node, Some(both.join("  AND  ")), what)
-                })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a letter succeeds and changes something.
-    fn try_one(
-        &mut self,
-        current: &Current,
-        pair: &mut Pair,
-        letter: usize,
-    ) -> Result<bool, String> {
-        self.prepare_pair(current, pair, [letter; 2]);
-        let registers = registers_of(&self.configuration.letters[letter]);
-        let answer = self.machine.call(0, registers)?;
-        let changed = self.changes(current.index);
-        let is_entry = self.configuration.letters[letter].function == function::REC_ENTER;
-        self.put_back(current.index);
-        Ok(answer[0] == 0 && (changed != 0 || is_entry))
-    }
-
-    fn prepare_pair(&mut self, current: &Current, pair: &mut Pair, letters: [usize; 2]) {
-        let [a, b] = letters.map(|letter| self.configuration.letters[letter]);
-        let uses_page = |letter: &Letter| letter.addresses().contains(&address(PARAMETERS));
-        let page = if uses_page(&a) { a.page } else { b.page };
-        self.write_page(page);
-        preset_register("ISR_EL1", 0);
-        self.machine.world.refuses.set(false);
-        if a.function == function::REC_ENTER {
-            perform(a.act);
-            self.written = None;
-        }
-        if b.function == function::REC_ENTER {
-            pair.as_second(|| perform(b.act));
-            self.written = None;
-        }
-        self.tlb.borrow_mut().clone_from(&current.tlb);
-        self.machine.world.touched.set(0);
-    }
-
     fn put_back(&mut self, node: u32) {
         for granule in 0..self.machine.granules() {
             let (_, page) = &self.loaded[granule];
@@ -518,82 +405,6 @@ impl Explorer {
             }
         }
         self.restore_words(node);
-    }
-
-    /// Makes two calls in one order of their steps.
-    fn schedule(
-        &mut self,
-        current: &Current,
-        pair: &mut Pair,
-        letters: [usize; 2],
-        first: usize,
-        turns: &[u64],
-    ) -> Result<(Outcome, [u64; 2]), String> {
-        self.prepare_pair(current, pair, letters);
-        let calls = letters.map(|letter| registers_of(&self.configuration.letters[letter]));
-        let (answers, points) = pair.run(&mut self.machine, calls, first, turns)?;
-        let [a, b] = answers;
-        let answers = [a?, b?].map(|answer| core::array::from_fn(|x| answer[x]));
-        if self.machine.cpus.iter().any(|cpu| !cpu.slots.is_empty()) {
-            return Err("a slot is mapped between calls".into());
-        }
-        check::tlb(&self.tlb.borrow(), &self.machine)?;
-        let changed = self.changes(current.index);
-        let recs = (0..self.machine.granules())
-            .filter(|index| state_of(self.machine.word(*index)) == State::Rec)
-            .map(|index| 1_u64 << index)
-            .sum::<u64>();
-        let before = &self.nodes[current.index as usize].snapshot;
-        let vmids = &self.configuration.vmids;
-        let snapshot =
-            Snapshot::take(&self.machine, &mut self.contents, before, changed | recs, vmids);
-        Ok(((answers, snapshot), points))
-    }
-
-    /// Has two letters meet in every order of their steps.
-    fn meet(
-        &mut self,
-        current: &Current,
-        pair: &mut Pair,
-        letters: [usize; 2],
-        second_succeeds: bool,
-        switches: usize,
-        result: &mut Interleaved,
-    ) -> Result<(), String> {
-        let node = current.index;
-        let (one, [points, _]) = self.schedule(current, pair, letters, 0, &[])?;
-        self.put_back(node);
-        let [_, [x0, ..]] = one.0;
-        if x0 != 0 && !second_succeeds {
-            return Ok(());
-        }
-        let (other, [_, others]) = self.schedule(current, pair, letters, 1, &[])?;
-        self.put_back(node);
-        result.pairs += 1;
-        let runs = letters
-            .iter()
-            .any(|letter| self.configuration.letters[*letter].function == function::REC_ENTER);
-        let mut turns: Vec<Vec<u64>> = (1..points).map(|stop| vec![stop]).collect();
-        if switches > 1 {
-            let both = |stop| (1..others).map(move |second| vec![stop, second]);
-            turns.extend((1..points).flat_map(both));
-        }
-        for turns in turns {
-            result.schedules += 1;
-            let stopped = |what| format!("{what}, when stopped after {turns:?}");
-            let (outcome, _) = self.schedule(current, pair, letters, 0, &turns).map_err(stopped)?;
-            if outcome != one && outcome != other {
-                let spec = Spec::read(&self.machine).map_err(stopped)?;
-                let Configuration { places, vmids, .. } = &self.configuration;
-                check::state(&self.machine, &spec, places, vmids).map_err(stopped)?;
-                if !runs {
-                    let what = format!("neither order comes to {:x?}", outcome.0);
-                    return Err(stopped(what));
-                }
-            }
-            self.put_back(node);
-        }
-        Ok(())
     }
 
     /// The granules that a call has changed in a way that anybody could notice, a bit each; bit 63
@@ -767,15 +578,6 @@ fn registers_of(letter: &Letter) -> Registers {
     registers
 }
 
-/// Whether two letters may come at the same time: EL3 and interrupts are at rest, and the host's
-/// page serves both.
-fn may_meet(a: &Letter, b: &Letter) -> bool {
-    let is_plain = |letter: &Letter| !letter.refused && !letter.interrupt;
-    let names_page = |letter: &Letter| letter.addresses().contains(&address(PARAMETERS));
-    let serves = a.page == b.page || !names_page(a) || !names_page(b);
-    is_plain(a) && is_plain(b) && serves
-}
-
 /// Whether a call with this answer may change anything.
 fn may_change(letter: &Letter, x0: u64) -> bool {
     // A REC that is on already cannot be denied: the host is told that it was wrong, and the call
@@ -786,21 +588,4 @@ fn may_change(letter: &Letter, x0: u64) -> bool {
 /// Whether a call changes nothing even if it succeeds.
 fn only_asks(letter: &Letter) -> bool {
     matches!(letter.function, function::RTT_READ_ENTRY | function::REC_AUX_COUNT)
-}
-
-fn check_answer(
-    letter: &Letter,
-    before: &Registers,
-    answer: &Registers,
-    expected: &Expected,
-) -> Result<(), String> {
-    let mut wanted = *before;
-    wanted[..4].copy_from_slice(&expected.answer[..4]);
-    if letter.function == function::RTT_READ_ENTRY && expected.answer[0] == 0 {
-        wanted[4] = expected.answer[4];
-    }
-    if *answer == wanted {
-        return Ok(());
-    }
-    Err(format!("the answer is {answer:x?}, and should be {wanted:x?}"))
 }

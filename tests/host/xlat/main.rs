@@ -4,6 +4,7 @@
 
 mod cases;
 mod imports;
+mod in_use;
 mod maintenance;
 mod reference;
 mod sequences;

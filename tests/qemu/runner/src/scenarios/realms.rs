@@ -256,17 +256,17 @@ const WORST: [(&str, &str, &str); 4] = [
     ),
     (
         "realm-random-instructions",
-        "a Realm executes a million random instructions, and nothing waits for it",
+        "a Realm executes a million random instructions, and the RMM goes on",
         r"^1\d{6} random instructions, \d+ exceptions in the Realm$",
     ),
     (
         "realm-register-writes",
-        "a Realm writes anything to every system register, and nothing waits for it",
+        "a Realm writes anything to every system register, and the RMM goes on",
         "^98304 writes to system registers, ",
     ),
     (
         "realm-changing-tables",
-        "a Realm changes its tables while it uses them, and nothing waits for it",
+        "a Realm changes its tables while it uses them, and no interrupt of the host waits long",
         "^25600 accesses by tables that change, ",
     ),
 ];

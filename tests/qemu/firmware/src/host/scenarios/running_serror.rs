@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! An SError that is the Realm's: the host is told, and the Realm takes it once it can. A debugger
-//! makes the SError of an SMC.
+//! An SError of the Realm leaves to the host, and the Realm takes it as soon as it is unmasked. A
+//! debugger turns an SMC into the SError.
 
 use crate::check;
 use crate::guest::{Guest, field, reason};

@@ -11,7 +11,9 @@ mod callgrind;
 use std::process::ExitCode;
 
 use rmm::address::PhysAddr;
-use rmm::granule::{BankError, GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, Waiters};
+use rmm::granule::{
+    BankError, Epochs, GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, Waiters,
+};
 
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
@@ -34,8 +36,8 @@ fn run(count: u64, size: u64) -> Result<(), BankError> {
     let entries = GranuleTable::required(banks.clone(), &[])?;
     // SAFETY: all bits zero is a `GranuleEntry`.
     let mut storage = unsafe { Box::<[GranuleEntry]>::new_zeroed_slice(entries).assume_init() };
-    let waiters = Waiters::new();
-    let table = GranuleTable::new(&mut storage, &waiters, banks, &[])?;
+    let (waiters, epochs) = (Waiters::new(), Epochs::new());
+    let table = GranuleTable::new(&mut storage, &waiters, &epochs, banks, &[])?;
     let middle = PhysAddr::new(2 * (count - 1) * size + size / 2);
     let look_up = || GranuleAddress::new(middle).and_then(|granule| table.state(granule));
     // What the host sets up at the first access of a thread is not counted.

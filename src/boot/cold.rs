@@ -22,7 +22,7 @@ use crate::cpu::{self, CpuFeatures, CpuIndex, MAX_CPUS, Stage};
 use crate::el3::arguments::{BootArguments, BootLimits, check_shared_buffer};
 use crate::el3::error::BootError;
 use crate::el3::manifest::{Console, Header};
-use crate::granule::{GranuleEntry, GranuleTable, Waiters};
+use crate::granule::{Epochs, GranuleEntry, GranuleTable, Waiters};
 use crate::mem::high_va;
 use crate::mem::{SharedBuffer, linker, low_va};
 use crate::percpu::{self, CpuMemory};
@@ -48,6 +48,7 @@ static LOW_TABLES: BootCell<[Table; low_va::TABLES]> =
 static LOW_REGIONS: BootCell<MaybeUninit<RegionStorage<{ low_va::REGIONS }>>> =
     BootCell(UnsafeCell::new(MaybeUninit::uninit()));
 static WAITERS: Waiters = Waiters::new();
+static EPOCHS: Epochs = Epochs::new();
 /// Tells all CPUs that this one is about to die, perhaps with locks.
 pub(super) fn abandon() {
     WAITERS.abandon();
@@ -237,7 +238,8 @@ pub(super) fn finish() -> Result<(), BootError> {
     cpu::enter_stage(Stage::Granules);
     let manifest = header.validate()?;
     let banks = manifest.dram().map(|bank| (bank.base(), bank.size()));
-    let table = GranuleTable::new(granules(&plan.granules)?, &WAITERS, banks, &plan.excluded)
+    let entries = granules(&plan.granules)?;
+    let table = GranuleTable::new(entries, &WAITERS, &EPOCHS, banks, &plan.excluded)
         .map_err(|_| BootError::Unsupported("the DRAM banks of the manifest cannot be tracked"))?;
     for bank in manifest.dram() {
         info!("DRAM {} to {}", bank.base(), bank.end());

@@ -10,7 +10,9 @@ use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::cpu::{CpuIndex, MAX_CPUS};
 use crate::el3::arguments::{BootArguments, BootLimits};
 use crate::el3::manifest::{Header, Manifest};
-use crate::granule::{GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, State, Waiters};
+use crate::granule::{
+    Epochs, GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, State, Waiters,
+};
 use crate::host::set_monitor;
 use crate::mem::high_va;
 use crate::mem::low_va::{self, Sections};
@@ -113,9 +115,9 @@ fn boot(machine: &Machine, service: Service, version: u64, minor: u16) -> Booted
 fn with_granules<R>(booted: &Booted, body: impl FnOnce(&GranuleTable<'_>) -> R) -> R {
     let count = native(booted.plan.granules.size) / size_of::<GranuleEntry>();
     let mut entries: Vec<_> = (0..count).map(|_| GranuleEntry::new()).collect();
-    let waiters = Waiters::new();
+    let (waiters, epochs) = (Waiters::new(), Epochs::new());
     let banks = booted.banks.iter().copied();
-    body(&GranuleTable::new(&mut entries, &waiters, banks, &booted.plan.excluded).unwrap())
+    body(&GranuleTable::new(&mut entries, &waiters, &epochs, banks, &booted.plan.excluded).unwrap())
 }
 
 fn state(table: &GranuleTable<'_>, granule: u64) -> Option<State> {

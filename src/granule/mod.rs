@@ -9,6 +9,7 @@ mod address;
 mod banks;
 #[cfg(feature = "self-test")]
 pub mod deliberate_death;
+mod epochs;
 mod guard;
 mod lock;
 pub mod lock_order;
@@ -22,6 +23,7 @@ pub mod wait_stats;
 
 pub use address::GranuleAddress;
 pub use banks::{BankError, MemoryRange};
+pub use epochs::Epochs;
 pub use guard::{LockedGranule, Reference, Wipe, WipeError};
 pub use lock::{CountError, GranuleEntry, Waiters};
 pub use lock_set::{LockedSet, MAX_SET, wipe_set};

@@ -10,6 +10,7 @@ use arrayvec::ArrayVec;
 
 use super::address::GranuleAddress;
 use super::banks::{BankError, MemoryRange, for_each_piece};
+use super::epochs::Epochs;
 use super::guard::{LockedGranule, Reference};
 use super::lock::{GranuleEntry, Waiter, Waiters};
 use super::lock_order::{self, Lock};
@@ -134,6 +135,7 @@ pub struct GranuleTable<'a> {
     /// Ascending.
     banks: ArrayVec<Bank<'a>, MAX_BANKS>,
     waiters: &'a Waiters,
+    epochs: &'a Epochs,
 }
 
 impl<'a> GranuleTable<'a> {
@@ -157,7 +159,7 @@ impl<'a> GranuleTable<'a> {
     /// Builds the table over `storage`, of new entries: every granule begins as Non-secure.
     ///
     /// `excluded` ranges (the RMM's own memory, the page shared with EL3) are never delegable.
-    /// `waiters` serves this table alone.
+    /// `waiters` and `epochs` serve this table alone.
     ///
     /// # Errors
     ///
@@ -165,6 +167,7 @@ impl<'a> GranuleTable<'a> {
     pub fn new(
         storage: &'a mut [GranuleEntry],
         waiters: &'a Waiters,
+        epochs: &'a Epochs,
         banks: impl Iterator<Item = MemoryRange> + Clone,
         excluded: &[MemoryRange],
     ) -> Result<Self, BankError> {
@@ -173,7 +176,7 @@ impl<'a> GranuleTable<'a> {
         let too_few = BankError::TooFewEntries { needed, available };
         let used = storage.get_mut(..needed).ok_or(too_few)?;
         let mut rest: &'a [GranuleEntry] = used;
-        let mut table = Self { banks: ArrayVec::new(), waiters };
+        let mut table = Self { banks: ArrayVec::new(), waiters, epochs };
         let mut count = 0;
         for_each_piece(banks, excluded, |base, granules| {
             let (entries, others) = rest.split_at_checked(granules).ok_or(too_few)?;
@@ -187,6 +190,11 @@ impl<'a> GranuleTable<'a> {
             return Err(BankError::TooManyBanks { needed: count, available: MAX_BANKS });
         }
         Ok(table)
+    }
+
+    /// The epochs of those who own granules.
+    pub fn epochs(&self) -> &'a Epochs {
+        self.epochs
     }
 
     /// The entry of the granule at `address`.

@@ -93,7 +93,8 @@ pub(super) fn affinity_info(
 
 /// SYSTEM_OFF, SYSTEM_RESET: no REC of the Realm is entered again.
 pub(super) fn system_off(caller: &mut Caller<'_, '_, '_>) -> Outcome {
-    caller.realm.with_descriptor(|realm| realm.set_state(RealmState::SystemOff));
+    let epochs = caller.realm.epochs();
+    caller.realm.with_descriptor(|realm| realm.set_state(RealmState::SystemOff, epochs));
     Ok(Answer::ReturnLater)
 }
 

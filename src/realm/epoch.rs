@@ -2,14 +2,11 @@
 //! Epochs of Realms: RECs remember what they have learned of their Realm, and forget it when
 //! something was taken from the Realm.
 //!
-//! So REC_ENTER neither locks the RD nor walks tables that other RECs of the Realm use. VMIDs share
-//! epochs, and all values of `Rmm` do: what ends one epoch too many costs a look, no more.
-
-use core::sync::atomic::{AtomicU64, Ordering};
+//! So REC_ENTER neither locks the RD nor walks tables that other RECs of the Realm use.
 
 use super::vmid::Vmid;
 use crate::address::Ipa;
-use crate::granule::GranuleAddress;
+use crate::granule::{Epochs, GranuleAddress};
 
 /// What a REC has learned of its Realm. It holds until the Realm's epoch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,31 +32,17 @@ pub enum CallPage {
     At(Ipa, GranuleAddress),
 }
 
-/// Epochs that there are. The VMID selects one.
-const EPOCHS: usize = 64;
-
-/// A count on a cache line of its own.
-#[repr(align(64))]
-struct Count(AtomicU64);
-
-static ENDED: [Count; EPOCHS] = [const { Count(AtomicU64::new(0)) }; EPOCHS];
-
-fn ended(vmid: Vmid) -> &'static AtomicU64 {
-    let Count(count) = &ENDED[usize::from(vmid.get()) % EPOCHS];
-    count
-}
-
 /// The epoch of the Realm with this VMID; never 0.
 ///
 /// What is learned of the Realm after this holds for as long as this returns the same. A granule of
 /// the Realm's memory must be locked meanwhile.
-pub fn now(vmid: Vmid) -> u64 {
-    ended(vmid).load(Ordering::Acquire).wrapping_add(1)
+pub fn now(epochs: &Epochs, vmid: Vmid) -> u64 {
+    epochs.now(vmid.get())
 }
 
 /// Ends the epoch: a mapping of protected memory was removed, or the Realm was switched off.
 ///
 /// The caller still holds the lock of what was taken: the granule, its table, or the RD.
-pub fn end(vmid: Vmid) {
-    ended(vmid).fetch_add(1, Ordering::Release);
+pub fn end(epochs: &Epochs, vmid: Vmid) {
+    epochs.end(vmid.get());
 }

@@ -78,7 +78,7 @@ pub fn activate(
     }
     // Its memory was filled since it was created, and is executed from now on.
     forget_instructions();
-    realm.set_state(RealmState::Active);
+    realm.set_state(RealmState::Active, granules.epochs());
     Ok(())
 }
 
@@ -95,7 +95,7 @@ pub fn terminate(
     let rd = granules.lock::<Rd>(cpu.index, rd)?;
     let mut mapping = cpu.slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
-    realm.set_state(RealmState::Zombie);
+    realm.set_state(RealmState::Zombie, granules.epochs());
     Ok(())
 }
 

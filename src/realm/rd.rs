@@ -16,7 +16,7 @@ use crate::address::{GRANULE_SHIFT, PhysAddr};
 use crate::arch::random::random;
 use crate::arch::sysreg::el1::CNTPCT_EL0;
 use crate::granule::state::Rd;
-use crate::granule::{GranuleAddress, LockedGranule};
+use crate::granule::{Epochs, GranuleAddress, LockedGranule};
 use crate::mem::{Content, Slot};
 
 /// RECs that a Realm may have: 2^[`MAX_RECS_ORDER`] - 1.
@@ -148,10 +148,10 @@ impl RealmDescriptor {
     }
 
     /// Changes its state. RECs of a Realm that is switched off are not entered again.
-    pub fn set_state(&mut self, state: RealmState) {
+    pub fn set_state(&mut self, state: RealmState, epochs: &Epochs) {
         self.state = state;
         if state != RealmState::Active {
-            epoch::end(self.stage2.vmid);
+            epoch::end(epochs, self.stage2.vmid);
         }
     }
 }

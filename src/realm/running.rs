@@ -10,7 +10,7 @@ use crate::abi::rmi_v1::GPRS;
 use crate::attest::platform::Platform;
 use crate::cpu::CpuIndex;
 use crate::granule::state::{self, Rd};
-use crate::granule::{GranuleAddress, GranuleTable};
+use crate::granule::{Epochs, GranuleAddress, GranuleTable};
 use crate::mem::{RunningAuxiliary, Slot};
 
 /// The Realm whose REC this CPU runs.
@@ -49,6 +49,11 @@ impl<'m, 'g> RunningRealm<'m, 'g> {
     /// The stage-2 translation.
     pub fn stage2(&self) -> &'m Stage2 {
         &self.identity.stage2
+    }
+
+    /// The epochs of Realms.
+    pub fn epochs(&self) -> &'g Epochs {
+        self.granules.epochs()
     }
 
     /// Has `then` see or change the RD, which is locked meanwhile.

@@ -183,7 +183,7 @@ fn learn(
     identity: &RecIdentity,
     learned: &Learned,
 ) -> Result<Option<Learned>, EnterError> {
-    let epoch = epoch::now(identity.stage2.vmid);
+    let epoch = epoch::now(granules.epochs(), identity.stage2.vmid);
     if learned.epoch == epoch {
         return Ok(None);
     }

@@ -146,7 +146,7 @@ impl<'g> Walk<'_, 'g> {
             };
             if memory.is_some() {
                 // Before its granules are locked to be taken.
-                epoch::end(reached.stage2.vmid);
+                epoch::end(reached.epochs(), reached.stage2.vmid);
             }
             reached.dec_live();
             Ok(Unmapped::Mapping { memory, next })
@@ -179,7 +179,7 @@ impl<'g> Walk<'_, 'g> {
             }
             reached.dec_live();
             // Before the granule is unlocked: RECs that lock it see it.
-            epoch::end(reached.stage2.vmid);
+            epoch::end(reached.epochs(), reached.stage2.vmid);
             drop(memory.transition::<Delegated>());
             Ok((granule, reached.next_live()))
         })

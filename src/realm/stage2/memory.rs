@@ -82,12 +82,12 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
             && known == page
             && let Ok(locked) = granules.lock::<Data>(*cpu, granule)
             // While it is locked nobody takes it from the Realm.
-            && learned.epoch == epoch::now(stage2.vmid)
+            && learned.epoch == epoch::now(granules.epochs(), stage2.vmid)
         {
             return Ok(then(data.map(&locked).words()));
         }
         // Before the walk: what ends this epoch may happen at any time after it.
-        let is_current = learned.epoch == epoch::now(stage2.vmid);
+        let is_current = learned.epoch == epoch::now(granules.epochs(), stage2.vmid);
         let (granule, result) = self.with_granule(page, |granule, words| (granule, then(words)))?;
         learned.call_page = if is_current { CallPage::At(page, granule) } else { CallPage::None };
         Ok(result)

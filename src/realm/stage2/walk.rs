@@ -13,7 +13,7 @@ use crate::address::Ipa;
 use crate::arch::barrier;
 use crate::cpu::CpuIndex;
 use crate::granule::state::{Lockable, Rtt};
-use crate::granule::{GranuleAddress, GranuleTable, LockError, LockedGranule};
+use crate::granule::{Epochs, GranuleAddress, GranuleTable, LockError, LockedGranule};
 use crate::mem::{LockedMapping, Slot};
 use crate::operation::{Operation, Step};
 use crate::realm::epoch;
@@ -106,6 +106,11 @@ impl<'w, 'g> Walk<'w, 'g> {
 }
 
 impl<'g> Reached<'_, 'g> {
+    /// The epochs of Realms.
+    pub(super) fn epochs(&self) -> &'g Epochs {
+        self.granules.epochs()
+    }
+
     /// Locks a granule that the entry leads to, in state `S`.
     ///
     /// # Errors
@@ -213,7 +218,7 @@ impl<'g> Reached<'_, 'g> {
             RangeChange { reached: self, top, change, next, index, unmapped: Unmapped::Nothing };
         range.run();
         if !matches!(range.unmapped, Unmapped::Nothing) {
-            epoch::end(self.stage2.vmid);
+            epoch::end(self.epochs(), self.stage2.vmid);
         }
         match range.unmapped {
             Unmapped::Nothing => barrier::dsb_ishst(),

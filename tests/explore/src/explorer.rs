@@ -7,7 +7,6 @@ mod two_cpus;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kit::memory::GRANULE_WORDS;
 use kit::stage2::tlb::Tlb;
@@ -60,9 +59,6 @@ impl Explored {
     }
 }
 
-/// Epochs of Realms are one for the whole program: one exploration at a time.
-static ALONE: Mutex<()> = Mutex::new(());
-
 struct Node {
     snapshot: Snapshot,
     parent: u32,
@@ -85,7 +81,6 @@ pub struct Explorer {
     written: Option<HostPage>,
     tlb: Rc<RefCell<Tlb>>,
     names: Vec<Vec<usize>>,
-    _alone: MutexGuard<'static, ()>,
 }
 
 /// The state that is loaded.
@@ -151,7 +146,6 @@ fn perform(act: Act) {
 impl Explorer {
     /// An exploration that has just booted.
     pub fn new(configuration: Configuration, fault: SeamFault) -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let count = configuration.granules();
         let mut machine = Machine::boot(count, &configuration.secure(), configuration.dialect);
         for granule in configuration.delegated_from_the_start() {
@@ -198,7 +192,6 @@ impl Explorer {
             written: None,
             tlb,
             names,
-            _alone: alone,
         };
         let key = explorer.key(&snapshot);
         explorer.seen.insert(key, 0);
@@ -322,7 +315,7 @@ impl Explorer {
             *page = self.contents.page(content);
             *number = content;
             if is_rec {
-                revive(page);
+                revive(page, self.machine.rmm.granules().epochs());
             }
         } else if !anyway {
             return;

@@ -15,7 +15,7 @@ use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
 use rmm::arch::window::Aborted;
 use rmm::cpu::CpuFeatures;
-use rmm::granule::{GranuleEntry, GranuleTable, Waiters};
+use rmm::granule::{Epochs, GranuleEntry, GranuleTable, Waiters};
 use rmm::host::{PhysicalMemory, preset_register, set_memory, set_monitor};
 use rmm::percpu::Cpu;
 use rmm::realm::vmid::{Vmid, VmidChoice, VmidTable};
@@ -267,7 +267,8 @@ impl Machine {
         let first = entries.as_mut_ptr().cast::<AtomicU16>();
         let banks = [(PhysAddr::new(BASE), size)];
         let waiters: &'static Waiters = Box::leak(Box::default());
-        let table = GranuleTable::new(entries, waiters, banks.iter().copied(), &[])
+        let epochs: &'static Epochs = Box::leak(Box::default());
+        let table = GranuleTable::new(entries, waiters, epochs, banks.iter().copied(), &[])
             .expect("the layout is right");
         // SAFETY: an entry is a transparent atomic of 16 bits. The table keeps shared references.
         let words = unsafe { core::slice::from_raw_parts(first, granules) };

@@ -17,8 +17,8 @@ use std::ops::Range;
 
 use kit::el3::Pas;
 use kit::memory::GRANULE_WORDS;
-use rmm::granule::State;
-use rmm::realm::epoch::{self, CallPage, Learned};
+use rmm::granule::{Epochs, State};
+use rmm::realm::epoch::{CallPage, Learned};
 use rmm::realm::rd::RealmDescriptor;
 use rmm::realm::rec::{PendingRequest, Rec, Registers};
 
@@ -195,7 +195,7 @@ pub struct Labels {
 }
 
 /// Makes what follows cannot depend on the same in all states.
-pub fn normalize(page: &mut Page, state: State) {
+pub fn normalize(page: &mut Page, state: State, epochs: &Epochs) {
     match state {
         State::Ns => page.0.fill(HOST),
         State::Delegated | State::Partial => page.0.fill(SECRET),
@@ -215,7 +215,7 @@ pub fn normalize(page: &mut Page, state: State) {
             content.state.registers = Registers::at_reset(0x8000, &[0, argument]);
             let vmid = content.identity.stage2.vmid;
             let learned = &mut content.state.learned;
-            if learned.epoch == epoch::now(vmid) {
+            if learned.epoch == epochs.now(vmid.get()) {
                 learned.epoch = CURRENT;
             } else {
                 *learned = Learned { epoch: 0, call_page: CallPage::None, vtcr: 0, vttbr: 0 };
@@ -252,12 +252,12 @@ fn fields_of_request(pending: PendingRequest) -> Range<usize> {
 }
 
 /// Gives a REC of a state its place in the present epoch of its Realm.
-pub fn revive(page: &mut Page) {
+pub fn revive(page: &mut Page, epochs: &Epochs) {
     let content = rec_mut(page);
     let vmid = content.identity.stage2.vmid;
     let learned = &mut content.state.learned;
     if learned.epoch == CURRENT {
-        learned.epoch = epoch::now(vmid);
+        learned.epoch = epochs.now(vmid.get());
     }
 }
 
@@ -278,7 +278,7 @@ impl Snapshot {
                 before.granules[index].content
             } else {
                 let mut page = *machine.world.page(index);
-                normalize(&mut page, state_of(word));
+                normalize(&mut page, state_of(word), machine.rmm.granules().epochs());
                 contents.intern(&page, state_of(word), count)
             };
             Granule { word, pas, content }

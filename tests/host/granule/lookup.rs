@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use kit::seed;
 use rmm::granule::state::{Delegated, Ns};
-use rmm::granule::{BankError, GranuleEntry, GranuleTable, LockError, MAX_BANKS, State, Waiters};
+use rmm::granule::{
+    BankError, Epochs, GranuleEntry, GranuleTable, LockError, MAX_BANKS, State, Waiters,
+};
 
 use super::*;
 
@@ -153,8 +155,9 @@ fn too_little_storage_is_refused_with_both_numbers() {
     assert_eq!(GranuleTable::required(banks.iter().copied(), &excluded), Ok(4));
     for available in 0..6 {
         let mut storage: Vec<_> = (0..available).map(|_| GranuleEntry::new()).collect();
-        let waiters = Waiters::new();
-        let built = GranuleTable::new(&mut storage, &waiters, banks.iter().copied(), &excluded);
+        let (waiters, epochs) = (Waiters::new(), Epochs::new());
+        let built =
+            GranuleTable::new(&mut storage, &waiters, &epochs, banks.iter().copied(), &excluded);
         let error = BankError::TooFewEntries { needed: 4, available };
         assert_eq!(built.err(), (available < 4).then_some(error));
         assert_eq!(
@@ -198,9 +201,9 @@ fn a_table_of_1_tib_works() {
     // SAFETY: all bits zero is a `GranuleEntry`, and the operating system provides such memory only
     // where it is touched.
     let mut storage = unsafe { Box::<[GranuleEntry]>::new_zeroed_slice(entries).assume_init() };
-    let waiters = Waiters::new();
-    let table =
-        GranuleTable::new(&mut storage, &waiters, banks.iter().copied(), &[]).expect("right");
+    let (waiters, epochs) = (Waiters::new(), Epochs::new());
+    let table = GranuleTable::new(&mut storage, &waiters, &epochs, banks.iter().copied(), &[])
+        .expect("right");
     for address in [TIB, TIB + 0x1000, TIB + (TIB >> 1), 2 * TIB - 0x1000] {
         drop(table.lock::<Ns>(cpu(0), at(address)).expect("free").transition::<Delegated>());
         assert_eq!(table.state(at(address)), Some(State::Delegated));

@@ -6,7 +6,9 @@ mod lookup;
 
 use rmm::address::PhysAddr;
 use rmm::cpu::CpuIndex;
-use rmm::granule::{BankError, GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, Waiters};
+use rmm::granule::{
+    BankError, Epochs, GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, Waiters,
+};
 
 /// The granule that begins at `address`.
 fn at(address: u64) -> GranuleAddress {
@@ -34,6 +36,7 @@ fn table(
     GranuleTable::new(
         storage.leak(),
         Box::leak(Box::new(Waiters::new())),
+        Box::leak(Box::new(Epochs::new())),
         banks.into_iter(),
         &excluded,
     )

@@ -213,7 +213,9 @@ fn a_rec_is_entered_in_an_active_realm_alone() {
     fixture.refused(function::REC_ENTER, &[REC, HOSTS], ERROR_REALM, "a Realm that is NEW");
     assert_eq!(fixture.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
     assert_eq!(fixture.call(function::REC_ENTER, &[REC, HOSTS]), SUCCESS);
-    fixture.with_realm(RD, |realm| realm.set_state(RealmState::SystemOff));
+    fixture.with_realm(RD, |realm| {
+        realm.set_state(RealmState::SystemOff, fixture.system.rmm.granules().epochs())
+    });
     fixture.refused(
         function::REC_ENTER,
         &[REC, HOSTS],

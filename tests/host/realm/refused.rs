@@ -167,10 +167,14 @@ fn realm_activate() {
             fault("a REC", ERROR_INPUT, |_, rd| *rd = REC),
             fault("the host's", ERROR_INPUT, |_, rd| *rd = HOSTS),
             fault("ACTIVE", ERROR_REALM, |fixture, _| {
-                fixture.with_realm(RD, |rd| rd.set_state(RealmState::Active))
+                fixture.with_realm(RD, |rd| {
+                    rd.set_state(RealmState::Active, fixture.system.rmm.granules().epochs())
+                })
             }),
             fault("SYSTEM_OFF", ERROR_REALM, |fixture, _| {
-                fixture.with_realm(RD, |rd| rd.set_state(RealmState::SystemOff));
+                fixture.with_realm(RD, |rd| {
+                    rd.set_state(RealmState::SystemOff, fixture.system.rmm.granules().epochs())
+                });
             }),
         ],
     );
@@ -264,10 +268,14 @@ fn rec_create() {
                 fixture.with_realm(RD, |realm| realm.next_rec = 511);
             }),
             fault("ACTIVE", ERROR_REALM, |fixture, _| {
-                fixture.with_realm(RD, |realm| realm.set_state(RealmState::Active));
+                fixture.with_realm(RD, |realm| {
+                    realm.set_state(RealmState::Active, fixture.system.rmm.granules().epochs())
+                });
             }),
             fault("SYSTEM_OFF", ERROR_REALM, |fixture, _| {
-                fixture.with_realm(RD, |realm| realm.set_state(RealmState::SystemOff));
+                fixture.with_realm(RD, |realm| {
+                    realm.set_state(RealmState::SystemOff, fixture.system.rmm.granules().epochs())
+                });
             }),
             input("a reserved bit of the MPIDR", |_, call| call.parameters.mpidr = 0x10),
             input("a bit above the MPIDR", |_, call| call.parameters.mpidr = 1 << 32),
@@ -329,10 +337,14 @@ fn rec_enter() {
         ("running", ERROR_REC, |fixture, _| make_running(fixture, REC)),
         ("the run page taken away", ERROR_INPUT, |_, call| call[1] = TAKEN_AWAY),
         ("NEW", ERROR_REALM, |fixture, _| {
-            fixture.with_realm(RD, |realm| realm.set_state(RealmState::New))
+            fixture.with_realm(RD, |realm| {
+                realm.set_state(RealmState::New, fixture.system.rmm.granules().epochs())
+            })
         }),
         ("SYSTEM_OFF", ERROR_REALM_OFF, |fixture, _| {
-            fixture.with_realm(RD, |realm| realm.set_state(RealmState::SystemOff));
+            fixture.with_realm(RD, |realm| {
+                realm.set_state(RealmState::SystemOff, fixture.system.rmm.granules().epochs())
+            });
         }),
         ("not runnable", ERROR_REC, |fixture, _| {
             fixture.with_rec(REC, |rec| rec.state.runnable = false);

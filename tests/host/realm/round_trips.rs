@@ -156,3 +156,19 @@ fn recs_of_a_realm_on_two_cpus_share_no_lock_and_no_line_that_is_written() {
         }
     }
 }
+
+#[test]
+fn what_another_rmm_takes_from_its_realms_is_nothing_to_a_rec_of_this_one() {
+    let (this, other) = (realm(), RealmFixture::new());
+    leave(Leaves::Interrupt, RAM[0]);
+    kit::machine::attach(&this.system.machine);
+    let enter = || call(&this.system, 0, function::REC_ENTER, [REC, PAGES[0], 0, 0]);
+    enter();
+    let before = atomic::record(enter).1;
+    for vmid in 0..=u16::MAX {
+        other.system.rmm.granules().epochs().end(vmid);
+    }
+    assert_eq!(atomic::record(enter).1, before);
+    this.system.rmm.granules().epochs().end(1);
+    assert_ne!(atomic::record(enter).1, before, "it looks at the RD");
+}

@@ -11,7 +11,7 @@ use rmm::attest::platform::Platform;
 use rmm::cpu::pmu::PmuRegisters;
 use rmm::cpu::simd::HostSimd;
 use rmm::cpu::{CpuFeatures, CpuIndex};
-use rmm::granule::{BankError, GranuleEntry, GranuleTable, MemoryRange, Waiters};
+use rmm::granule::{BankError, Epochs, GranuleEntry, GranuleTable, MemoryRange, Waiters};
 use rmm::mem::{SlotBuffer, slot_layout};
 use rmm::percpu::Cpu;
 use rmm::realm::vmid::VmidTable;
@@ -27,6 +27,7 @@ use rmm::xlat::{
 pub struct Storage {
     entries: Vec<GranuleEntry>,
     waiters: Waiters,
+    epochs: Epochs,
     vmids: VmidTable,
     operations: OperationPool,
 }
@@ -70,6 +71,7 @@ impl<'a> System<'a> {
         let granules = GranuleTable::new(
             &mut storage.entries,
             &storage.waiters,
+            &storage.epochs,
             banks.iter().copied(),
             excluded,
         )?;

@@ -11,6 +11,7 @@ use crate::abi::rmi_v1::{GPRS, MAX_LRS};
 use crate::address::{PhysAddr, native};
 use crate::arch::barrier;
 use crate::cpu::CpuIndex;
+use crate::cpu::debug::HostDebug;
 use crate::cpu::pmu::PmuRegisters;
 use crate::cpu::simd::HostSimd;
 use crate::mem::SlotBuffer;
@@ -28,6 +29,8 @@ pub struct Cpu {
     pub host_simd: HostSimd,
     /// The host's PMU while a REC has it.
     pub host_pmu: PmuRegisters,
+    /// The host's breakpoints and watchpoints while a REC has them.
+    pub host_debug: HostDebug,
     /// General registers of a host call, on their way between the host's page and the Realm's.
     pub call_gprs: [u64; GPRS],
     /// gicv3_hcr and gicv3_lrs of an entry that may yet be refused.
@@ -95,6 +98,7 @@ impl CpuMemory {
             slots,
             host_simd: HostSimd::NONE,
             host_pmu: PmuRegisters::ZERO,
+            host_debug: HostDebug::NONE,
             call_gprs: [0; GPRS],
             gic_entry: [0; 1 + MAX_LRS],
         });

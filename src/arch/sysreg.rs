@@ -62,6 +62,7 @@ macro_rules! system_registers {
     )*};
 }
 
+pub mod debug;
 pub mod el1;
 
 system_registers! {

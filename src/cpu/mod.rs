@@ -10,6 +10,7 @@
 //! `entry.S` clears the register when a CPU enters and boot writes it. Everything else only reads
 //! it, for reports.
 
+pub mod debug;
 pub mod errata;
 mod features;
 pub mod hash;

@@ -13,6 +13,7 @@ use super::stage2::{Stage2, Stage2Features};
 use super::vmid::{Vmid, VmidChoice};
 use crate::abi::rmi_v1::{RealmAttributes, RealmFlags, RealmStage2, RmiRealmParams};
 use crate::address::{GRANULE_SIZE, PhysAddr};
+use crate::cpu::debug::OF_REALM;
 use crate::granule::GranuleAddress;
 use crate::mem::words_of;
 use crate::xlat::Level;
@@ -98,8 +99,10 @@ pub struct ParameterRules {
 }
 
 /// The fewest breakpoints or watchpoints, less one (Arm ARM D24.2.79, ID_AA64DFR0_EL1.BRPs). A
-/// Realm has no more: they read as zero.
+/// Realm has no more.
 pub const FEWEST_DEBUG_REGISTERS: u8 = 1;
+
+static_assertions::const_assert!(FEWEST_DEBUG_REGISTERS as usize + 1 == OF_REALM);
 
 /// Whether a number of breakpoints or watchpoints, less one, is legal: 1 to `most`.
 fn are_debug_registers(number: u32, most: u8, rules: &ParameterRules) -> bool {

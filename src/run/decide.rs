@@ -7,6 +7,7 @@
 
 use crate::address::Ipa;
 use crate::realm::rec::Registers;
+use crate::realm::rec::debug::DebugRegister;
 use crate::realm::rec::exit::{Exit, ExitReason};
 use crate::realm::rec::syndrome::{
     EMULATABLE, FAULT_STATUS, ISV, NOT_EMULATABLE, SERROR, Syndrome, Vector, class,
@@ -58,6 +59,20 @@ pub enum Action {
         op2: u64,
         /// The general register; 31 is XZR.
         register: usize,
+    },
+    /// A read of a debug register to a general register.
+    ReadDebug {
+        /// The debug register.
+        debug: DebugRegister,
+        /// The general register; 31 is XZR.
+        register: usize,
+    },
+    /// A write of a debug register.
+    WriteDebug {
+        /// The debug register.
+        debug: DebugRegister,
+        /// What is written.
+        value: u64,
     },
     /// The Realm takes an exception.
     Inject(Injected),
@@ -133,6 +148,13 @@ fn system_register(syndrome: &Syndrome, view: &View<'_>) -> Action {
             gpr0,
             ..Exit::new(ExitReason::Sync)
         });
+    }
+    if let Some(debug) = access.debug_register() {
+        return if access.is_read() {
+            Action::ReadDebug { debug, register }
+        } else {
+            Action::WriteDebug { debug, value: view.registers.x(register) }
+        };
     }
     if access.is_read() { Action::ReadZero(register) } else { Action::IgnoreWrite }
 }

@@ -83,14 +83,18 @@ fn pfr0(hardware: u64, has_sve: bool) -> u64 {
     hardware & !hidden | AARCH64_ONLY << EL0 | AARCH64_ONLY << EL1 | csv2 << CSV2
 }
 
-/// ID_AA64DFR0_EL1: DebugVer, and as many breakpoints and watchpoints as the architecture demands;
-/// the PMU if the Realm has it, without what PMUv3p9 added, which traps.
+/// ID_AA64DFR0_EL1: DebugVer, without what came with FEAT_Debugv8p9; as many breakpoints and
+/// watchpoints as the architecture demands, of which one compares contexts; no OS double lock; the
+/// PMU if the Realm has it, without what PMUv3p9 added, which traps.
 fn dfr0(hardware: u64, has_pmu: bool) -> u64 {
     const FEWEST: u64 = FEWEST_DEBUG_REGISTERS as u64;
     const PMU: u32 = 8;
     const PMU_V3P8: u64 = 8;
+    const DEBUG_V8P8: u64 = 10;
+    const NO_DOUBLE_LOCK: u64 = field(36);
     let version = if has_pmu { (hardware >> PMU & 0xf).min(PMU_V3P8) } else { 0 };
-    hardware & field(0) | version << PMU | FEWEST << 12 | FEWEST << 20
+    let debug = (hardware & field(0)).min(DEBUG_V8P8);
+    debug | version << PMU | FEWEST << 12 | FEWEST << 20 | NO_DOUBLE_LOCK
 }
 
 #[cfg(test)]
@@ -120,7 +124,7 @@ mod tests {
         {
             assert_eq!(seen(4, 1) >> low & 0xf, 0, "{name}");
         }
-        assert_eq!(seen(5, 0), 0xf | 1 << 12 | 1 << 20);
+        assert_eq!(seen(5, 0), 10 | 1 << 12 | 1 << 20 | 0xf << 36);
         assert_eq!(seen(6, 1) >> 60, 0, "LS64");
         assert_eq!(seen(6, 2), 0x0f0f_ff0f & !(0xf << 20));
     }

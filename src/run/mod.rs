@@ -37,6 +37,7 @@ use crate::percpu::Cpu;
 use crate::realm::epoch::{self, CallPage, Learned};
 use crate::realm::features::RealmFeatures;
 use crate::realm::rd::{RealmDescriptor, RealmState};
+use crate::realm::rec::debug::DebugOwner;
 use crate::realm::rec::exit::{Exit, ExitReason, Report};
 use crate::realm::rec::gic::{self, GicFeatures, GicOwner};
 use crate::realm::rec::pmu::PmuOwner;
@@ -77,6 +78,7 @@ struct Lent<'r, 'g> {
     realm: RunningRealm<'r, 'g>,
     simd: SimdOwner<'r>,
     pmu: PmuOwner<'r>,
+    debug: DebugOwner<'r>,
     features: RealmFeatures,
 }
 
@@ -115,7 +117,7 @@ pub fn enter(
     let locked = granules.lock::<state::Rec>(cpu.index, rec)?;
     let mut running = RunningRec::new(&locked).map_err(|_| EnterError::Rec)?;
     drop(locked);
-    let Cpu { index, slots, host_simd, host_pmu, call_gprs: gprs, gic_entry } = cpu;
+    let Cpu { index, slots, host_simd, host_pmu, host_debug, call_gprs: gprs, gic_entry } = cpu;
     let index = *index;
     let SlotBuffer { ns, rec, second_rec, rec_aux, rd, rtt, realm_data, .. } = slots;
     let mut mapping = RunMapping::new(rec, &mut running, ns, page);
@@ -158,6 +160,7 @@ pub fn enter(
         ),
         simd: SimdOwner::host(host_simd, no_live_sve),
         pmu: PmuOwner::host(host_pmu),
+        debug: DebugOwner::host(host_debug),
         features: identity.features,
     };
     let report = match complete(flags, gprs, state, &mut lent.realm) {
@@ -270,9 +273,13 @@ fn run_until_exit(
     if state.pmu.is_counting {
         lent.open_pmu();
     }
+    if state.registers.debug.is_effective() {
+        lent.debug.update(&state.registers.debug);
+    }
     let report = run(flags, state, lent, gprs);
     state.pmu = lent.pmu.give_back(&mut lent.realm.auxiliary);
     lent.simd.give_back(&mut state.simd, lent.features, &mut lent.realm.auxiliary);
+    lent.debug.give_back();
     world::unload(state, features);
     host.restore();
     report
@@ -362,6 +369,18 @@ fn act(
         }
         Action::Pmu => {
             lent.open_pmu();
+            None
+        }
+        Action::ReadDebug { debug, register } => {
+            let value = state.registers.debug.read(debug);
+            state.registers.set_x(register, value);
+            state.registers.skip_instruction();
+            None
+        }
+        Action::WriteDebug { debug, value } => {
+            state.registers.debug.write(debug, value);
+            lent.debug.update(&state.registers.debug);
+            state.registers.skip_instruction();
             None
         }
         Action::CheckRipas(ipa, exit) => {

@@ -5,6 +5,7 @@
 //! its one reference.
 
 mod auxiliary;
+pub mod debug;
 pub mod exit;
 pub mod gic;
 mod identity;

@@ -6,6 +6,7 @@
 
 use tock_registers::interfaces::{Readable, Writeable};
 
+use super::debug::DebugRegisters;
 use crate::arch::sysreg::el1;
 
 /// Makes the list of registers: the type, and what is done with all of them.
@@ -114,6 +115,8 @@ pub struct Registers {
     pub el1: El1Registers,
     /// VDISR_EL2: the REC's DISR_EL1.
     pub vdisr: u64,
+    /// Its debug registers; MDSCR_EL1 of the CPU follows from them.
+    pub debug: DebugRegisters,
 }
 
 impl Registers {
@@ -123,8 +126,6 @@ impl Registers {
     pub const SCTLR_AT_RESET: u64 = 0x00c5_0878;
     /// SCTLR_EL1.EE: data at EL1 is big-endian.
     pub const SCTLR_EE: u64 = 1 << 25;
-    /// TDCC: the debug communications channel is not EL0's.
-    const MDSCR_AT_RESET: u64 = 1 << 12;
 
     /// The registers of a REC that begins to execute at `pc` with `arguments` in X0 and up.
     pub fn at_reset(pc: u64, arguments: &[u64]) -> Self {
@@ -134,7 +135,7 @@ impl Registers {
         }
         let el1 = El1Registers {
             sctlr: Self::SCTLR_AT_RESET,
-            mdscr: Self::MDSCR_AT_RESET,
+            mdscr: DebugRegisters::CONTROL_AT_RESET,
             ..El1Registers::ZERO
         };
         Self {
@@ -145,6 +146,7 @@ impl Registers {
             keys: [0; KEY_WORDS],
             el1,
             vdisr: 0,
+            debug: DebugRegisters::AT_RESET,
         }
     }
 

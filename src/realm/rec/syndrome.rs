@@ -3,8 +3,10 @@
 
 use tock_registers::interfaces::Readable;
 
+use super::debug::DebugRegister;
 use crate::address::{Ipa, native};
 use crate::arch::sysreg::{ESR_EL2, FAR_EL2, el1::HPFAR_EL2};
+use crate::cpu::debug::OF_REALM;
 
 /// Which of the four vectors the CPU took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,6 +224,25 @@ impl SystemAccess {
         let control = self.is_in(3, 3, 9) && matches!(self.crm(), 12..=14);
         let counter = self.is_in(3, 3, 14) && self.crm() >= 8;
         control || counter || (self.is_in(3, 0, 9) && self.crm() == 14)
+    }
+
+    /// The debug register of a Realm that it is: MDSCR_EL1, the OS lock, and as many breakpoints and
+    /// watchpoints as a Realm has.
+    pub fn debug_register(self) -> Option<DebugRegister> {
+        let (index, is_first) = (native(self.crm()), self.is_in(2, 0, 0));
+        match self.op2() {
+            2 if is_first && index == 2 => Some(DebugRegister::Control),
+            op2 @ 4..=7 if is_first && index < OF_REALM => Some(DebugRegister::Pair {
+                is_watchpoint: op2 >= 6,
+                is_control: op2 % 2 != 0,
+                index,
+            }),
+            // OSLAR_EL1 is only written, OSLSR_EL1 only read.
+            4 if self.is_in(2, 0, 1) && self.crm() == u64::from(self.is_read) => {
+                Some(DebugRegister::OsLock)
+            }
+            _ => None,
+        }
     }
 
     /// Whether it belongs to a feature that Realms do not have: branch record buffer, MPAM, and

@@ -4,6 +4,7 @@
 
 use rmm::address::Ipa;
 use rmm::realm::rec::Registers;
+use rmm::realm::rec::debug::DebugRegister;
 use rmm::realm::rec::exit::{Exit, ExitReason};
 use rmm::realm::rec::syndrome::{Syndrome, Vector};
 use rmm::run::decide::{Action, Injected, View, decide};
@@ -145,6 +146,32 @@ const HIDDEN: [Block; 3] = [
 const GIC: [Block; 2] =
     [[(3, 3), (0, 0), (12, 12), (8, 15), (0, 7)], [(3, 3), (0, 0), (4, 4), (6, 6), (0, 0)]];
 
+/// The debug registers that hold something, each alone: Op1, CRn, CRm, Op2 with Op0 2.
+const DEBUG: [([u64; 4], DebugRegister); 9] = [
+    ([0, 0, 2, 2], DebugRegister::Control),
+    ([0, 0, 0, 4], pair(false, false, 0)),
+    ([0, 0, 1, 4], pair(false, false, 1)),
+    ([0, 0, 0, 5], pair(false, true, 0)),
+    ([0, 0, 1, 5], pair(false, true, 1)),
+    ([0, 0, 0, 6], pair(true, false, 0)),
+    ([0, 0, 1, 6], pair(true, false, 1)),
+    ([0, 0, 0, 7], pair(true, true, 0)),
+    ([0, 0, 1, 7], pair(true, true, 1)),
+];
+/// The OS lock: OSLAR_EL1, which is written, and OSLSR_EL1, which is read.
+const OS_LOCK: [([u64; 5], u64); 2] = [([2, 0, 1, 0, 4], 0), ([2, 0, 1, 1, 4], 1)];
+
+const fn pair(is_watchpoint: bool, is_control: bool, index: usize) -> DebugRegister {
+    DebugRegister::Pair { is_watchpoint, is_control, index }
+}
+
+fn debug_register(register: [u64; 5], read: u64) -> Option<DebugRegister> {
+    let [op0, rest @ ..] = register;
+    let found = DEBUG.iter().find(|(encoding, _)| op0 == 2 && *encoding == rest);
+    let is_lock = OS_LOCK.contains(&(register, read));
+    found.map(|(_, debug)| *debug).or(is_lock.then_some(DebugRegister::OsLock))
+}
+
 fn is_in(blocks: &[Block], register: [u64; 5]) -> bool {
     let within = |block: &Block| {
         block.iter().zip(register).all(|((from, to), field)| (*from..=*to).contains(&field))
@@ -182,6 +209,11 @@ fn system_registers_are_decided_as_the_table_says() {
             } else if is_in(&GIC, register) {
                 let gpr0 = if read == 1 { 0 } else { value(rt) };
                 Action::ExitPast(exit(esr & !(31 << 5), 0, 0, gpr0))
+            } else if let Some(debug) = debug_register(register, read) {
+                match read {
+                    1 => Action::ReadDebug { debug, register: rt as usize },
+                    _ => Action::WriteDebug { debug, value: value(rt) },
+                }
             } else if read == 1 {
                 Action::ReadZero(rt as usize)
             } else {

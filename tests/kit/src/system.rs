@@ -8,6 +8,7 @@ use crate::machine::{Machine, attach};
 use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
 use rmm::attest::platform::Platform;
+use rmm::cpu::debug::HostDebug;
 use rmm::cpu::pmu::PmuRegisters;
 use rmm::cpu::simd::HostSimd;
 use rmm::cpu::{CpuFeatures, CpuIndex};
@@ -89,6 +90,7 @@ impl<'a> System<'a> {
             slots: slots(),
             host_simd: HostSimd::NONE,
             host_pmu: PmuRegisters::ZERO,
+            host_debug: HostDebug::NONE,
             call_gprs: [0; rmm::abi::rmi_v1::GPRS],
             gic_entry: [0; 1 + rmm::abi::rmi_v1::MAX_LRS],
         }

@@ -81,6 +81,33 @@ pub mod program {
     /// Fills all registers with what follows from a seed, and looks at them as often as the second
     /// argument says. Comes back with how many were lost since the last time, and in this one.
     pub const HOLD: u64 = 0x23;
+    /// Sets all debug registers so that what the first argument names in [`debug`](super::debug) is
+    /// hit, with the second as context; with the OS lock as the third says. Comes back with the
+    /// addresses that are hit, and the registers.
+    pub const SET_DEBUG: u64 = 0x24;
+    /// Executes a few instructions at the level that the first argument says, one at a time if the
+    /// second is not 0. Comes back with what was hit, and the registers as they were before.
+    pub const RUN_DEBUG: u64 = 0x25;
+}
+
+/// What [`SET_DEBUG`](program::SET_DEBUG) prepares.
+pub mod debug {
+    /// Nothing.
+    pub const NONE: u64 = 0;
+    /// A breakpoint.
+    pub const BREAKPOINT: u64 = 1;
+    /// A breakpoint in the context [`CONTEXT`].
+    pub const LINKED: u64 = 2;
+    /// A watchpoint.
+    pub const WATCHPOINT: u64 = 3;
+    /// Software step.
+    pub const STEP: u64 = 4;
+    /// Breakpoint and watchpoint, which MDSCR_EL1 keeps off.
+    pub const ARMED: u64 = 5;
+    /// The context.
+    pub const CONTEXT: u64 = 0xc0de;
+    /// Registers that come back: MDSCR_EL1, breakpoints, watchpoints, OSLSR_EL1.
+    pub const REGISTERS: usize = 10;
 }
 
 /// Instructions of a block that [`RANDOM`](program::RANDOM) executes.

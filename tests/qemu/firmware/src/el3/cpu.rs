@@ -131,7 +131,6 @@ pub fn set_up_traps() {
     const CPTR_EL3_EZ: u64 = 1 << 8;
     const CPTR_EL3_ESM: u64 = 1 << 12;
     const CPTR_EL3_TTA: u64 = 1 << 20;
-    const MDCR_EL3_TDOSA: u64 = 1 << 10;
     const MDCR_EL3_SPD32_DISABLED: u64 = 2 << 14;
     const MDCR_EL3_SDD: u64 = 1 << 16;
     const MDCR_EL3_SCCD: u64 = 1 << 23;
@@ -145,7 +144,7 @@ pub fn set_up_traps() {
         write_register!("cptr_el3", CPTR_EL3_EZ | CPTR_EL3_ESM | CPTR_EL3_TTA);
         write_register!(
             "mdcr_el3",
-            MDCR_EL3_TDOSA | MDCR_EL3_SPD32_DISABLED | MDCR_EL3_SDD | MDCR_EL3_SCCD | MDCR_EL3_MCCD
+            MDCR_EL3_SPD32_DISABLED | MDCR_EL3_SDD | MDCR_EL3_SCCD | MDCR_EL3_MCCD
         );
         write_register!("s3_6_c12_c12_5", ICC_SRE_ALL);
         // Interface 2.x leaves this one alone from here on; 0.x switches it between worlds.

@@ -29,6 +29,7 @@ mod ranges;
 mod realms;
 mod running;
 mod running_costs;
+mod running_debug;
 mod running_interrupts;
 mod running_leaks;
 mod running_moves;
@@ -122,6 +123,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "realm-sve", run: running_simd::sve },
     Scenario { name: "hashing", run: running_simd::hashing },
     Scenario { name: "realm-pmu", run: running_pmu::pmu },
+    Scenario { name: "realm-debug", run: running_debug::debug },
     Scenario { name: "realm-sessions", run: tables::sessions },
     Scenario { name: "realm-interrupts", run: running_interrupts::interrupts },
     Scenario { name: "realm-leaks", run: running_leaks::leaks },

@@ -152,6 +152,12 @@ pub fn realms() -> Vec<Scenario> {
         .option("host-interrupts=1")
         .expect(r"^a Realm has \d+ event counters$"),
         Scenario::new(
+            "realm-debug",
+            "realm-debug",
+            "breakpoints, watchpoints and software step of a Realm are hit by it and by nobody else, and the host's are not",
+        )
+        .expect(r"^a Realm has its own breakpoints and watchpoints, \d+ entries$"),
+        Scenario::new(
             "realm-instructions",
             "realm-instructions",
             "RMI_REALM_CREATE keeps its bound",
@@ -238,11 +244,12 @@ pub fn realms() -> Vec<Scenario> {
 }
 
 /// Those of RMI 1.0 that a host of RMI 2.0 has, too.
-const ALSO_UNDER_RMI_2: [&str; 6] = [
+const ALSO_UNDER_RMI_2: [&str; 7] = [
     "realm-calls",
     "realm-simd",
     "realm-sve",
     "realm-pmu",
+    "realm-debug",
     "realm-moves-2",
     "realm-sessions-level-1",
 ];

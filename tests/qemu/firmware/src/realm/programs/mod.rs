@@ -3,6 +3,7 @@
 
 mod config;
 mod count;
+mod debug;
 mod hold;
 mod memory;
 mod power;
@@ -31,6 +32,8 @@ pub fn run(number: u64, arguments: &[u64], execution: &mut Execution) -> [u64; W
         program::POWER => power::run(arguments),
         program::FLIP => memory::flip(arguments),
         program::WAIT => power::wait(arguments),
+        program::SET_DEBUG => debug::set(arguments),
+        program::RUN_DEBUG => debug::run(arguments),
         _ => [!0; WORDS],
     }
 }

@@ -27,7 +27,8 @@ macro_rules! canaries {
                 Self::read()
             }
 
-            fn read() -> Self {
+            /// What they hold, some of which the host has filled otherwise since.
+            pub fn read() -> Self {
                 Self([$(read_register!($name)),*])
             }
         }

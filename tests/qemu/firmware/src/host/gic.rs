@@ -64,6 +64,11 @@ pub fn enable_fiq(enabled: bool) {
     }
 }
 
+/// Lets CPU 0 see the interrupts of the timers of EL1, virtual and physical, or no longer.
+pub fn enable_timers_of_el1(enabled: bool) {
+    enable_private(1 << 27 | 1 << 30, enabled);
+}
+
 fn enable_private(interrupt: u32, enabled: bool) {
     write(if enabled { SET_ENABLED } else { CLEAR_ENABLED }, interrupt);
     // SAFETY: as below.

@@ -168,7 +168,7 @@ impl Run {
 }
 
 /// What a call passes in a register that its caller does not choose.
-fn mark(index: usize) -> u64 {
+pub fn mark(index: usize) -> u64 {
     0xca11_0000_0000_0000 | index as u64
 }
 

@@ -248,6 +248,12 @@ pub fn power() {
         check::equal("no REC is entered again", guest.enter(rec), off);
     }
     guest.destroy();
+
+    let guest = Guest::start(1);
+    let x = [word(power::SYSTEM_RESET)];
+    check::equal("a REC calls PSCI", guest.begin_call(0, &x), Status::SUCCESS);
+    guest.run(0).expect("a reset", &[(field::REASON, reason::PSCI), (field::GPRS, x[0])]);
+    guest.destroy();
 }
 
 /// Instructions inside the RMM for calls of a Realm that are answered without its host, and for a

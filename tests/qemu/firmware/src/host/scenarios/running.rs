@@ -2,12 +2,12 @@
 //! Realms that run the payload (RMI 1.0).
 
 use rmm_test_firmware::options::GRANULE;
-use rmm_test_firmware::realm_protocol::{BASE, PAGES, command};
+use rmm_test_firmware::realm_protocol::{BASE, CALL_REGISTERS, PAGES, WAITING, command};
 use rmm_test_firmware::say;
 
 use crate::check::{self, Every};
 use crate::gic;
-use crate::guest::{Executed, Guest, field, flag, reason};
+use crate::guest::{Executed, Guest, field, flag, mark, reason};
 use crate::realm::ERROR_REC;
 use crate::rmi::Status;
 use crate::tables;
@@ -73,12 +73,12 @@ mod instruction {
     pub const RDVL: u32 = 0x04bf_5020;
     /// `smstart`
     pub const SMSTART: u32 = 0xd503_477f;
-    /// Reads to X0 of registers that are not the Realm's: `dbgbvr0_el1`, `oslsr_el1`,
+    /// Reads to X0 of registers that are not the Realm's: `dbgbvr2_el1`, `osdlr_el1`,
     /// `pmccntr_el0`, `pmcr_el0`, `trcdevarch`, `amcr_el0`, `erridr_el1`, `scxtnum_el1`,
     /// `tpidr2_el0`, `lorc_el1`, `actlr_el1`, `pmscr_el1`, `trfcr_el1`.
     pub const HIDDEN: [u32; 13] = [
-        0xd530_0080,
-        0xd530_1180,
+        0xd530_0280,
+        0xd530_1380,
         0xd53b_9d00,
         0xd53b_9c00,
         0xd531_7fc0,
@@ -111,7 +111,31 @@ pub fn exits() {
     trapped_instructions(&guest);
     timer(&guest);
     interrupt(&guest);
+    host_call(&guest);
     guest.destroy();
+}
+
+/// A call of the host with words that follow from what the Realm was asked: RSI_VERSION, and the
+/// registers as that left them.
+fn host_call(guest: &Guest) {
+    let entered = guest.begin_call(0, &[RSI_VERSION, 0x1_0000, 0, 7]);
+    check::equal("the REC is entered", entered, Status::SUCCESS);
+    let mut words = [(0, 0); 4 + CALL_REGISTERS];
+    words[0] = (field::REASON, reason::HOST_CALL);
+    words[1] = (field::IMMEDIATE, u64::from(WAITING));
+    // CNTV_CVAL_EL0 is what the Realm last wrote.
+    words[2] = (field::TIMERS.start + 0x18, 1);
+    words[3] = (field::GPRS, command::CALL);
+    let gprs = (field::GPRS + 8..).step_by(8);
+    for (index, (word, offset)) in words[4..].iter_mut().zip(gprs).enumerate() {
+        let value = match index {
+            0 | 3 => 0,
+            1 | 2 => 0x1_0000,
+            index => mark(index),
+        };
+        *word = (offset, value);
+    }
+    guest.run(0).expect("a call of the host", &words);
 }
 
 fn answer(guest: &Guest, flags: u64, gpr0: u64) -> Executed {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A host and a Realm that both fill every register that they can, at several vector lengths, with
-//! interrupts at random moments: each finds what it had, and so nothing of the other.
+//! interrupts at random moments: each finds what it had, and so nothing of the other. Timers of both
+//! fire and counters of both count meanwhile.
 
 use core::cell::UnsafeCell;
 
@@ -28,6 +29,67 @@ unsafe impl Sync for Buffers {}
 
 static BUFFERS: Buffers = Buffers(UnsafeCell::new([Shown::NOTHING; 2]));
 
+/// Instructions and cycles that a host may count around an entry: its own. More than it takes, and
+/// less than the Realm takes to look at its registers.
+const MOST: u64 = 3_000;
+/// Turns in which the host lets time pass between two runs of the Realm.
+const PAUSE: u64 = 5_000;
+
+/// The host's timers of EL1, which may fire at any moment.
+struct HostTimers([[u64; 2]; 2]);
+
+impl HostTimers {
+    /// ENABLE and IMASK, which do not change by themselves.
+    const CONTROLS: u64 = 3;
+
+    /// Sets them: about to fire, fired, far away; on, masked, off.
+    fn set(random: &mut Random) -> Self {
+        let mut timer = || {
+            let most = 1 << (4 + random.below(10));
+            let due = match random.below(4) {
+                0 => random.next(),
+                1 => gic::now() - random.below(most),
+                _ => gic::now() + random.below(most),
+            };
+            [random.below(Self::CONTROLS + 1), due]
+        };
+        let (physical, virtual_) = (timer(), timer());
+        // SAFETY: the host masks all interrupts.
+        unsafe {
+            write_register!("cntp_cval_el0", physical[1]);
+            write_register!("cntp_ctl_el0", physical[0]);
+            write_register!("cntv_cval_el0", virtual_[1]);
+            write_register!("cntv_ctl_el0", virtual_[0]);
+            core::arch::asm!("isb", options(nostack, preserves_flags));
+        }
+        Self([physical, virtual_])
+    }
+
+    /// The first that is not as it was set; then both are off.
+    fn lost(&self) -> Option<&'static str> {
+        let now = [
+            [read_register!("cntp_ctl_el0") & Self::CONTROLS, read_register!("cntp_cval_el0")],
+            [read_register!("cntv_ctl_el0") & Self::CONTROLS, read_register!("cntv_cval_el0")],
+        ];
+        // SAFETY: as for setting.
+        unsafe {
+            write_register!("cntp_ctl_el0", 0);
+            write_register!("cntv_ctl_el0", 0);
+        }
+        let names = ["physical timer", "virtual timer"];
+        names
+            .into_iter()
+            .zip(self.0.iter().zip(now))
+            .find(|(_, (set, now))| *set != now)
+            .map(|(name, _)| name)
+    }
+}
+
+/// Names of counters, which may count a little when they count.
+const COUNTERS: [&str; 4] = ["pmccntr_el0", "pmevcntr0_el0", "pmevcntr1_el0", "pmevcntr5_el0"];
+/// PMCR_EL0: on, and the cycle counter has 64 bits.
+const COUNTING: u64 = 1 << 6 | 1;
+
 /// Lists registers of the PMU, of debug, and of features that a Realm does not have.
 macro_rules! others {
     ($($name:literal & $mask:literal),* $(,)?) => {
@@ -37,14 +99,18 @@ macro_rules! others {
         struct Others([u64; [$($name),*].len()]);
 
         impl Others {
-            fn fill(random: &mut Random) -> Self {
-                // SAFETY: nothing counts and nothing is enabled; the host uses none of them.
+            /// Fills them. Counters count from then on if `control` says so.
+            fn fill(random: &mut Random, control: u64) -> Self {
+                // SAFETY: the host uses none of them; it masks all interrupts, and no debug
+                // exception is taken at EL2.
                 unsafe {
                     write_register!("pmcr_el0", 0);
                     write_register!("pmcntenclr_el0", 0xffff_ffff);
                     write_register!("pmintenclr_el1", 0xffff_ffff);
                     write_register!("pmovsclr_el0", 0xffff_ffff);
                     $(write_register!($name, random.next() & $mask);)*
+                    write_register!("pmcr_el0", control);
+                    core::arch::asm!("isb", options(nostack, preserves_flags));
                 }
                 Self::read()
             }
@@ -57,7 +123,7 @@ macro_rules! others {
 }
 
 others! {
-    "pmcntenset_el0" & 0x8000_003f,
+        "pmcntenset_el0" & 0x8000_003f,
     "pmintenset_el1" & 0x8000_003f,
     "pmovsset_el0" & 0x8000_003f,
     "pmselr_el0" & 0x3,
@@ -67,17 +133,20 @@ others! {
     "pmevcntr0_el0" & 0xffff_ffff,
     "pmevcntr1_el0" & 0xffff_ffff,
     "pmevcntr5_el0" & 0xffff_ffff,
-    "pmevtyper0_el0" & 0x3f,
-    "pmevtyper5_el0" & 0x3f,
+    "pmevtyper0_el0" & 0xf800_003f,
+    "pmevtyper1_el0" & 0xf800_003f,
+    "pmevtyper5_el0" & 0xf800_003f,
     "dbgbvr0_el1" & 0x0000_ffff_ffff_fffc,
     "dbgbvr1_el1" & 0x0000_ffff_ffff_fffc,
     "dbgbvr5_el1" & 0x0000_ffff_ffff_fffc,
-    "dbgbcr0_el1" & 0x1e6,
-    "dbgbcr1_el1" & 0x1e6,
+    "dbgbcr0_el1" & 0x1e7,
+    "dbgbcr1_el1" & 0x1e7,
+    "dbgbcr5_el1" & 0x1e7,
     "dbgwvr0_el1" & 0x0000_ffff_ffff_fff8,
     "dbgwvr3_el1" & 0x0000_ffff_ffff_fff8,
-    "dbgwcr0_el1" & 0x1ffe,
-    "mdscr_el1" & 0x1000,
+    "dbgwcr0_el1" & 0x1fff,
+    "dbgwcr1_el1" & 0x1fff,
+    "mdscr_el1" & 0xb000,
     "s3_3_c4_c4_0" & 0x07c0_0000,
     "s3_3_c4_c4_1" & 0x0800_009f,
     "s3_3_c13_c0_5" & 0xffff_ffff_ffff_ffff,
@@ -90,7 +159,10 @@ impl Others {
     fn lost(&self) -> Option<&'static str> {
         let now = Self::read();
         let mut all = NAMES.iter().zip(self.0.iter().zip(now.0));
-        all.find(|(_, (before, now))| **before != *now).map(|(name, _)| *name)
+        let is_lost = |name: &&str, before: u64, now: u64| {
+            if COUNTERS.contains(name) { now.wrapping_sub(before) >= MOST } else { now != before }
+        };
+        all.find(|(name, (before, now))| is_lost(name, **before, *now)).map(|(name, _)| *name)
     }
 }
 
@@ -111,6 +183,7 @@ pub fn leaks() {
     // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
     unsafe { write_register!("cptr_el2", 0x2ff) };
     gic::enable_timer(0);
+    gic::enable_timers_of_el1(true);
     let mut random = Random::new(0x6c65_616b);
     let (_, features) = crate::rmi::features(0);
     let greatest = features >> 10 & 0xf;
@@ -119,6 +192,12 @@ pub fn leaks() {
         interrupted += at_length(length, &mut random);
     }
     set_mode(0, 0);
+    gic::enable_timers_of_el1(false);
+    // SAFETY: as they were before.
+    unsafe {
+        write_register!("pmcr_el0", 0);
+        write_register!("mdscr_el1", 1 << 12);
+    }
     check::that("runs were interrupted", interrupted != 0);
     say!("host and Realm found their own, {interrupted} times after an interrupt");
 }
@@ -139,12 +218,15 @@ fn at_length(length: u64, random: &mut Random) -> u64 {
     let mut interrupted = 0;
     for round in 0..ROUNDS {
         let seed = random.next();
-        run.prepare(0, &[command::PROGRAM, program::HOLD, seed, LOOKS]);
+        run.prepare(0, &[command::PROGRAM, program::HOLD, seed, LOOKS, round % 2]);
+        for _ in 0..PAUSE {
+            core::hint::spin_loop();
+        }
         loop {
             let (streaming, hosts) = (random.below(2), random.below(16));
             set_mode(streaming, hosts);
             let (lost, why) = enter(rec, run.address(), streaming, random);
-            every.equal(format_args!("of the host, round {round}"), lost, [None; 3]);
+            every.equal(format_args!("of the host, round {round}"), lost, [None; 4]);
             every.equal("its vector length", read_register!("s3_4_c1_c2_0"), hosts);
             every.equal("its streaming one", read_register!("s3_4_c1_c2_6"), hosts);
             every.equal("and its mode", read_register!("s3_3_c4_c2_2"), streaming);
@@ -169,7 +251,7 @@ fn enter(
     page: u64,
     streaming: u64,
     random: &mut Random,
-) -> ([Option<&'static str>; 3], Status) {
+) -> ([Option<&'static str>; 4], Status) {
     // SAFETY: CPU 0 alone uses the buffers, and this function is not entered again meanwhile.
     let [before, after] = unsafe { &mut *BUFFERS.0.get() };
     let seed = random.next();
@@ -178,16 +260,21 @@ fn enter(
         fill(seed, streaming != 0);
         show(before, streaming != 0);
     }
-    let canaries = Canaries::fill(random);
-    let others = Others::fill(random);
+    Canaries::fill(random);
+    let timers = HostTimers::set(random);
+    let canaries = Canaries::read();
+    let control = if random.below(2) == 0 { 0 } else { COUNTING };
+    let others = Others::fill(random, control);
+    let control = read_register!("pmcr_el0");
     let most = 1 << (8 + random.below(11));
     gic::arm_timer(1 + random.below(most));
     let status = realm::rec_enter(rec, page);
-    let lost = [canaries.lost(), others.lost()];
+    let stopped = (read_register!("pmcr_el0") != control).then_some("pmcr_el0");
+    let lost = [others.lost().or(stopped), timers.lost(), canaries.lost()];
     gic::disarm_timer();
     // SAFETY: as above.
     unsafe { show(after, streaming != 0) };
     let same = before.vectors == after.vectors && before.predicates == after.predicates;
-    let [first, second] = lost;
-    ([first, second, if same { None } else { Some("vectors") }], status)
+    let [others, timers, canaries] = lost;
+    ([others, timers, canaries, if same { None } else { Some("vectors") }], status)
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Every register that a Realm can fill, filled and looked at again and again.
+//! Every register that a Realm can fill, filled and looked at again and again, while its timers fire
+//! and its counters count.
 
 use core::cell::UnsafeCell;
 
@@ -51,18 +52,67 @@ held! {
     "s3_0_c2_c3_1" & 0xffff_ffff_ffff_ffff,
     "s3_3_c4_c4_0" & 0x07c0_0000,
     "s3_3_c4_c4_1" & 0x0800_009f,
-    "pmcntenset_el0" & 0xf,
+    "pmcntenset_el0" & 0x8000_000f,
     "pmselr_el0" & 0x3,
     "pmuserenr_el0" & 0xf,
-    "pmccntr_el0" & 0xffff_ffff_ffff_ffff,
-    "pmevcntr0_el0" & 0xffff_ffff,
-    "pmevcntr1_el0" & 0xffff_ffff,
     "pmevtyper0_el0" & 0x3f,
+    "dbgbvr0_el1" & 0xffff_ffff_ffff_fffc,
+    "dbgbcr0_el1" & 0x1e7,
+    "dbgbvr1_el1" & 0xffff_ffff_ffff_fffc,
+    "dbgbcr1_el1" & 0x1e7,
+    "dbgwvr0_el1" & 0xffff_ffff_ffff_fff8,
+    "dbgwcr0_el1" & 0x1fff,
+    "dbgwvr1_el1" & 0xffff_ffff_ffff_fff8,
+    "dbgwcr1_el1" & 0x1fff,
+    "mdscr_el1" & 0xb000,
+}
+
+/// ENABLE and IMASK of a timer, which do not change by themselves.
+const TIMER_CONTROLS: u64 = 3;
+/// PMCR_EL0: on, and the cycle counter has 64 bits.
+const COUNTING: u64 = 1 << 6 | 1;
+/// Counters: PMCCNTR_EL0 and two of events.
+const COUNTERS: usize = 3;
+/// What they may count between two runs of the program, on the way to the call of the host and back
+/// from it: less than the host lets pass.
+const MOST: u64 = 3_000;
+
+/// Sets both timers: about to fire, or any time, or as they were filled.
+fn set_timers(random: &mut Random) -> [u64; 2] {
+    let control = random.next();
+    // SAFETY: interrupts are masked, and none comes from here.
+    unsafe {
+        if control & 0x10 != 0 {
+            write_register!("cntp_cval_el0", read_register!("cntpct_el0") + (control >> 48));
+        }
+        if control & 0x20 != 0 {
+            write_register!("cntv_cval_el0", read_register!("cntvct_el0") + (control >> 48));
+        }
+        write_register!("cntp_ctl_el0", control & TIMER_CONTROLS);
+        write_register!("cntv_ctl_el0", control >> 2 & TIMER_CONTROLS);
+    }
+    timers()
+}
+
+fn timers() -> [u64; 2] {
+    let controls = [read_register!("cntp_ctl_el0"), read_register!("cntv_ctl_el0")];
+    controls.map(|control| control & TIMER_CONTROLS)
+}
+
+fn counters() -> [u64; COUNTERS] {
+    [
+        read_register!("pmccntr_el0"),
+        read_register!("pmevcntr0_el0"),
+        read_register!("pmevcntr1_el0"),
+    ]
 }
 
 /// What it left in the registers.
 struct Held {
     registers: [u64; COUNT],
+    timers: [u64; 2],
+    counters: [u64; COUNTERS],
+    is_counting: bool,
     vectors: u64,
     is_filled: bool,
     buffer: Shown,
@@ -75,6 +125,9 @@ unsafe impl Sync for Shared {}
 
 static HELD: Shared = Shared(UnsafeCell::new(Held {
     registers: [0; COUNT],
+    timers: [0; 2],
+    counters: [0; COUNTERS],
+    is_counting: false,
     vectors: 0,
     is_filled: false,
     buffer: Shown::NOTHING,
@@ -85,7 +138,15 @@ impl Held {
     fn lost(&mut self) -> u64 {
         let registers = read_all();
         let lost = registers.iter().zip(&self.registers).filter(|(is, was)| is != was).count();
-        lost as u64 + u64::from(self.vectors() != self.vectors)
+        lost as u64 + u64::from(timers() != self.timers) + u64::from(self.vectors() != self.vectors)
+    }
+
+    /// How many counters do not go on from where they were, or counted more than `most`.
+    fn lost_counters(&mut self, most: u64) -> u64 {
+        let now = counters();
+        let most = if self.is_counting { most } else { 0 };
+        let lost = now.iter().zip(&self.counters).filter(|(is, was)| is.wrapping_sub(**was) > most);
+        lost.count() as u64
     }
 
     fn vectors(&mut self) -> u64 {
@@ -97,20 +158,41 @@ impl Held {
 
 /// Looks for what the last run left, fills all with what follows from a seed, and looks at it as
 /// often as the second argument says. Registers that were lost since the last run, and in this one.
+/// Counters count if the third argument is not 0.
 pub fn run(arguments: &[u64]) -> [u64; WORDS] {
-    let [seed, times, ..] = *arguments else { return [!0; WORDS] };
+    let [seed, times, counts, ..] = *arguments else { return [!0; WORDS] };
     // SAFETY: as for `Sync`.
     let held = unsafe { &mut *HELD.0.get() };
-    let before = if held.is_filled { held.lost() } else { 0 };
+    let before = if held.is_filled { held.lost_counters(MOST) + held.lost() } else { 0 };
     let mut random = Random::new(seed);
-    // SAFETY: as in `vectors`; counters do not count.
+    held.is_counting = counts != 0;
+    // SAFETY: as in `vectors`; nobody else uses the counters.
     unsafe {
+        write_register!("pmcr_el0", 1 << 6);
         write_register!("pmcntenclr_el0", 0xffff_ffff);
+        write_register!("pmccntr_el0", random.next() >> 1);
+        write_register!("pmevcntr0_el0", random.next() >> 33);
+        write_register!("pmevcntr1_el0", random.next() >> 33);
+        write_register!("pmevtyper1_el0", 0x8);
         fill(seed, false);
     }
-    held.registers = write_all(&mut random);
+    write_all(&mut random);
+    held.timers = set_timers(&mut random);
+    held.registers = read_all();
     held.vectors = held.vectors();
     held.is_filled = true;
-    let lost = (0..times).map(|_| held.lost()).sum();
+    held.counters = counters();
+    // SAFETY: as above.
+    unsafe {
+        if held.is_counting {
+            write_register!("pmcr_el0", COUNTING);
+        }
+        core::arch::asm!("isb");
+    }
+    let mut lost = 0;
+    for _ in 0..times {
+        lost += held.lost() + held.lost_counters(u64::MAX >> 1);
+    }
+    held.counters = counters();
     results([0, before, lost, held.vectors])
 }

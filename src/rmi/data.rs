@@ -7,6 +7,7 @@ use crate::abi::rmi_v1::DataFlags;
 use crate::address::PhysAddr;
 use crate::granule::state::{Data, Delegated, Rd};
 use crate::granule::{GranuleAddress, LockedGranule};
+use crate::mem::SlotBuffer;
 use crate::percpu::Cpu;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::stage2::{Ripas, Walk};
@@ -52,4 +53,22 @@ pub(super) fn create(
         Ok(data)
     })?;
     Ok([])
+}
+
+/// Assigns a granule, which is wiped, to the page walked for. Its RIPAS stays
+/// (RMI_DATA_CREATE_UNKNOWN, RMI_RTT_DATA_MAP).
+///
+/// # Errors
+///
+/// [`Status::Rtt`], or [`Status::Input`] if the granule cannot be wiped. It is Delegated then.
+pub(super) fn assign_wiped<'g>(
+    walk: Walk<'_, 'g>,
+    slots: &mut SlotBuffer,
+    data: LockedGranule<'g, Delegated>,
+) -> Result<(), Status> {
+    walk.assign(&mut slots.rtt, None, || {
+        let data = data.wipe(&mut slots.delegated)?.transition();
+        slots.realm_data.clean_for_fetches(&data);
+        Ok(data)
+    })
 }

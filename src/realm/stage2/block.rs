@@ -7,6 +7,7 @@
 
 use super::corrupt;
 use crate::address::{GRANULE_SIZE, PhysAddr};
+use crate::arch::interrupt;
 use crate::granule::state::{Data, Delegated};
 use crate::granule::{GranuleAddress, GranuleTable};
 use crate::operation::Step;
@@ -54,31 +55,38 @@ impl BlockMemory {
         GranuleAddress::containing(address.unwrap_or(self.base))
     }
 
-    /// Takes the next granule, which is Delegated.
+    /// Takes granules, which are Delegated, until it has all or an interrupt is pending, at least
+    /// one.
     ///
     /// # Errors
     ///
     /// [`RealmError::Granule`], [`RealmError::Memory`]. Those taken before are to be given back.
     pub fn take(&mut self, granules: &GranuleTable<'_>, cpu: &mut Cpu) -> Result<Step, RealmError> {
-        if self.taken * GRANULE_SIZE < self.level.entry_size() {
+        while self.taken * GRANULE_SIZE < self.level.entry_size() {
             let granule = granules.lock::<Delegated>(cpu.index, self.granule(self.taken))?;
             let granule = granule.wipe(&mut cpu.slots.delegated)?.transition::<Data>();
             cpu.slots.realm_data.clean_for_fetches(&granule);
             drop(granule);
             self.taken += 1;
+            if self.taken * GRANULE_SIZE < self.level.entry_size() && interrupt::is_pending() {
+                return Ok(Step::Continue);
+            }
         }
-        let is_whole = self.taken * GRANULE_SIZE == self.level.entry_size();
-        Ok(if is_whole { Step::Done } else { Step::Continue })
+        Ok(Step::Done)
     }
 
-    /// Makes one of the granules Delegated.
+    /// Makes its granules Delegated until none is left or an interrupt is pending, at least one.
     pub fn give_back(&mut self, granules: &GranuleTable<'_>, cpu: &Cpu) -> Step {
-        let Some(last) = self.taken.checked_sub(1) else { return Step::Done };
-        match granules.lock::<Data>(cpu.index, self.granule(last)) {
-            Ok(granule) => drop(granule.transition::<Delegated>()),
-            Err(_) => corrupt("memory of a Realm is in another state"),
+        while let Some(last) = self.taken.checked_sub(1) {
+            match granules.lock::<Data>(cpu.index, self.granule(last)) {
+                Ok(granule) => drop(granule.transition::<Delegated>()),
+                Err(_) => corrupt("memory of a Realm is in another state"),
+            }
+            self.taken = last;
+            if last != 0 && interrupt::is_pending() {
+                return Step::Continue;
+            }
         }
-        self.taken = last;
-        if last == 0 { Step::Done } else { Step::Continue }
+        Step::Done
     }
 }

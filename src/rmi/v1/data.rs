@@ -6,7 +6,8 @@ use crate::granule::state::{Delegated, Rd};
 use crate::percpu::Cpu;
 use crate::realm::rd::RealmDescriptor;
 use crate::realm::stage2::Walk;
-use crate::rmi::call::{Failure, Outcome};
+use crate::rmi::call::Outcome;
+use crate::rmi::data::assign_wiped;
 use crate::rmi::rtt::{not_destroyed, walk};
 use crate::rmi::state::Rmm;
 
@@ -25,11 +26,7 @@ pub(super) fn create_unknown(
     stage2.check_reach(data.address())?;
     let walk = Walk::new(&rmm.granules, cpu.index, &stage2, ipa);
     drop(rd);
-    walk.assign(&mut slots.rtt, None, || {
-        let data = data.wipe(&mut slots.delegated)?.transition();
-        slots.realm_data.clean_for_fetches(&data);
-        Ok::<_, Failure>(data)
-    })?;
+    assign_wiped(walk, slots, data)?;
     Ok([])
 }
 

@@ -5,12 +5,14 @@ mod configuration;
 mod gpt;
 mod granule;
 mod list;
-mod memory;
+mod map;
 mod operation;
+mod range;
 mod realm;
 mod rec;
 mod rtt;
 mod tracking;
+mod unmap;
 
 use super::call::{self, Serve, Status};
 use super::version;
@@ -59,13 +61,13 @@ commands! {
         rd: GranuleAddress, data: GranuleAddress, ipa: u64, source: PhysAddr, flags: DataFlags
     ) = super::data::create;
     RTT_DATA_MAP(rd: GranuleAddress, base: u64, top: u64, flags: u64, addresses: u64) -> [out_top]
-        = memory::data_map;
+        = map::data_map;
     RTT_DATA_UNMAP(rd: GranuleAddress, base: u64, top: u64, flags: u64, addresses: u64)
-        -> [out_top, range, count] = memory::data_unmap;
+        -> [out_top, range, count] = unmap::data_unmap;
     RTT_UNPROT_MAP(rd: GranuleAddress, base: u64, top: u64, flags: u64, addresses: u64)
-        -> [out_top] = memory::unprot_map;
+        -> [out_top] = map::unprot_map;
     RTT_UNPROT_UNMAP(rd: GranuleAddress, base: u64, top: u64, flags: u64, addresses: u64)
-        -> [out_top, range, count] = memory::unprot_unmap;
+        -> [out_top, range, count] = unmap::unprot_unmap;
     OP_CONTINUE(handle: u64, flags: u64) -> [x1, x2, x3] = operation::op_continue;
     OP_CANCEL(handle: u64, flags: u64) = operation::op_cancel;
     OP_MEM_DONATE(handle: u64, list: PhysAddr, count: u64) -> [consumed, donate]

@@ -244,14 +244,20 @@ pub fn realms() -> Vec<Scenario> {
 }
 
 /// Those of RMI 1.0 that a host of RMI 2.0 has, too.
-const ALSO_UNDER_RMI_2: [&str; 7] = [
+const ALSO_UNDER_RMI_2: [&str; 13] = [
     "realm-calls",
     "realm-simd",
     "realm-sve",
     "realm-pmu",
     "realm-debug",
     "realm-moves-2",
+    "realm-sessions-level-0",
     "realm-sessions-level-1",
+    "realm-sessions-level-2",
+    "realm-sessions-lpa2-level-minus-1",
+    "realm-sessions-lpa2-level-0",
+    "realm-sessions-lpa2-level-1",
+    "realm-sessions-lpa2-level-2",
 ];
 
 /// Realms that do their worst, with a line that says how much of it.

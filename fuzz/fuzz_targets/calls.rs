@@ -3,6 +3,8 @@
 //! any arguments and take any exception, between commands of the host on the same Realm. What must
 //! hold after each step is checked here; what each call must answer is for the tests with a model.
 //!
+//! The first byte chooses the dialect.
+//!
 //! Run with `ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run calls -- -max_len=4096`: the tables
 //! of the CPU are made for good.
 #![no_main]
@@ -16,10 +18,10 @@ use rmm::abi::{psci, rsi, smccc};
 use rmm::host::{preset_register, set_realm};
 use rmm::percpu::Cpu;
 use rmm::realm::rec::Registers;
-use rmm::rmi::function;
+use rmm::rmi::{Dialect, function};
 use rmm_fuzz::{
-    BASE, Bytes, GRANULE, RD, REC, SECOND_REC, boot, call, check, create_realm, create_rec, done,
-    store,
+    BASE, Bytes, GRANULE, Operations, RD, REC, SECOND_REC, answer, boot, call, check, create_realm,
+    create_rec, dialect, done, store,
 };
 
 /// Tables and memory of the Realm, and the run page.
@@ -48,6 +50,26 @@ const COMMANDS: [u32; 16] = [
     function::RTT_DESTROY,
     function::RTT_FOLD,
     function::REC_DESTROY,
+];
+
+/// As [`COMMANDS`], of RMI 2.0.
+const COMMANDS_2_0: [u32; 16] = [
+    function::REC_ENTER,
+    function::REC_ENTER,
+    function::REC_ENTER,
+    function::REC_ENTER,
+    function::REC_ENTER,
+    function::RTT_SET_RIPAS,
+    function::RTT_SET_RIPAS,
+    function::PSCI_COMPLETE,
+    function::PSCI_COMPLETE,
+    function::RTT_DATA_UNMAP,
+    function::RTT_DATA_MAP,
+    function::RTT_CREATE,
+    function::RTT_FOLD,
+    function::REALM_TERMINATE,
+    function::REC_DESTROY,
+    function::OP_CONTINUE,
 ];
 
 thread_local! {
@@ -115,8 +137,10 @@ fn act(bytes: &Bytes, registers: &mut Registers, called: &Cell<Option<[u64; 20]>
 }
 
 fn run(cpu: &mut Cpu, input: &[u8]) {
+    let bytes = Bytes::new(input);
+    let (dialect, _) = dialect(&bytes);
     let mut storage = Storage::default();
-    let system = boot(cpu, &mut storage);
+    let system = boot(cpu, &mut storage, dialect, false);
     create_realm(&system, cpu);
     create_rec(&system, cpu, REC, 0);
     create_rec(&system, cpu, SECOND_REC, 1);
@@ -124,14 +148,22 @@ fn run(cpu: &mut Cpu, input: &[u8]) {
     done(&system, cpu, function::RTT_CREATE, &[RD, TABLES[1], 0, 3]);
     done(&system, cpu, function::RTT_INIT_RIPAS, &[RD, 0, RAM * GRANULE]);
     for page in (0..PAGES).map(|index| index * GRANULE) {
-        done(&system, cpu, function::DATA_CREATE_UNKNOWN, &[RD, MEMORY + page, page]);
+        match dialect {
+            Dialect::V1_0 => {
+                done(&system, cpu, function::DATA_CREATE_UNKNOWN, &[RD, MEMORY + page, page]);
+            }
+            Dialect::V2_0 => {
+                let map = map(MEMORY + page, page);
+                assert_eq!(call(&system, cpu, function::RTT_DATA_MAP, map), 0);
+            }
+        }
     }
     done(&system, cpu, function::REALM_ACTIVATE, &[RD]);
 
-    let bytes = Bytes::new(input);
     let called = Rc::new(Cell::new(None));
     let (of_realm, is_called) = (bytes.clone(), Rc::clone(&called));
     set_realm(move |registers| act(&of_realm, registers, &is_called));
+    let mut operations = Operations::default();
     let mut pending = [0; 2];
     while !bytes.is_empty() {
         let choice = bytes.take();
@@ -144,7 +176,8 @@ fn run(cpu: &mut Cpu, input: &[u8]) {
             store(&system, RUN + offset, if right { bytes.take() } else { bytes.word() });
             continue;
         }
-        let command = COMMANDS[usize::try_from(choice % 16).expect("small")];
+        let commands = if dialect == Dialect::V1_0 { COMMANDS } else { COMMANDS_2_0 };
+        let command = commands[usize::try_from(choice % 16).expect("small")];
         let mut arguments = [0; 5];
         match command {
             function::REC_ENTER => arguments[..2].copy_from_slice(&[rec, RUN]),
@@ -155,6 +188,7 @@ fn run(cpu: &mut Cpu, input: &[u8]) {
                 arguments[..4].copy_from_slice(&[RD, rec, pending[0], pending[1]]);
             }
             function::REC_DESTROY => arguments[0] = rec,
+            function::OP_CONTINUE => arguments[0] = operations.any(&bytes),
             _ => arguments[0] = RD,
         }
         if !right {
@@ -168,8 +202,15 @@ fn run(cpu: &mut Cpu, input: &[u8]) {
             ]);
         } else if command == function::DATA_DESTROY {
             arguments[1] = bytes.take() % 8 * GRANULE;
+        } else if command == function::RTT_DATA_MAP {
+            arguments = map(MEMORY + bytes.take() % 8 * GRANULE, bytes.take() % 8 * GRANULE);
+        } else if command == function::RTT_DATA_UNMAP {
+            let base = bytes.take() % 8 * GRANULE;
+            arguments = [RD, base, base + (1 + bytes.take() % 4) * GRANULE, 1, 0];
         }
-        let status = call(&system, cpu, command, arguments);
+        let all = answer(&system, cpu, command, arguments);
+        operations.note(command, all);
+        let status = all[0];
         // Registers may change between an exit and the next entry.
         called.set(None);
         if command == function::REC_ENTER && status == 0 {
@@ -177,5 +218,11 @@ fn run(cpu: &mut Cpu, input: &[u8]) {
             pending = [0x500, 0x508].map(|offset| exit(offset).unwrap_or(0));
         }
     }
+    operations.end(&system, cpu);
     check(&system);
+}
+
+/// Arguments that have RMI_RTT_DATA_MAP map one page.
+fn map(memory: u64, ipa: u64) -> [u64; 5] {
+    [RD, ipa, ipa + GRANULE, 1, memory | 1 << 2]
 }

@@ -5,8 +5,8 @@
 //! Run with `cargo +nightly fuzz run rmi -- -max_len=2048`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use kit::system::Storage;
+use libfuzzer_sys::fuzz_target;
 use rmm::rmi::Dialect;
 
 use kit::rmi::harness::{Choices, Harness};

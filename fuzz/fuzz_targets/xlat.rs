@@ -3,9 +3,9 @@
 //! checks of the sequence tests (`tests/kit/src/xlat/sequence.rs`).
 #![no_main]
 
+use kit::with_regime;
 use kit::xlat::region_strategy::{AttributeDraft, RegionDraft, SetupDraft};
 use kit::xlat::sequence::{Op, TABLES, check_case};
-use kit::with_regime;
 use libfuzzer_sys::arbitrary::{self, Unstructured};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use rmm::xlat::{Lifetime, Maintenance};
@@ -62,8 +62,12 @@ fn op(u: &mut Unstructured<'_>) -> arbitrary::Result<Op> {
 
 fn run(u: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let setup = setup(u)?.build(TABLES as u64);
-    let maintenance =
-        *u.choose(&[Maintenance::None, Maintenance::Local, Maintenance::InnerShareable, Maintenance::InnerShareableTwice])?;
+    let maintenance = *u.choose(&[
+        Maintenance::None,
+        Maintenance::Local,
+        Maintenance::InnerShareable,
+        Maintenance::InnerShareableTwice,
+    ])?;
     let regions = (0..u.int_in_range(0..=6)?)
         .map(|_| {
             Ok((region(u)?, if u.arbitrary()? { Lifetime::Static } else { Lifetime::Dynamic }))

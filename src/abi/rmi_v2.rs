@@ -71,6 +71,8 @@ pub const PERMISSIONS_SHIFT: u32 = 19;
 
 /// RmiGptState: the platform has made the table.
 pub const GPT_PLATFORM: u64 = 1;
+/// RmiGptState: there is none.
+pub const GPT_NOT_CREATED: u64 = 2;
 
 bitflags! {
     /// RmiRealmFlags0 that RMI 1.0 does not have.

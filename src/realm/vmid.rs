@@ -85,6 +85,11 @@ impl VmidTable {
         })
     }
 
+    /// Whether there is a Realm that has one.
+    pub fn is_any_taken(&self) -> bool {
+        self.0.iter().any(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
     /// Gives `vmid` back. The caller's Realm has it, and no TLB holds a translation of it.
     pub fn give_back(&self, vmid: Vmid) {
         let (word, bit) = self.word_and_bit(vmid);

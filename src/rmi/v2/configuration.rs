@@ -49,7 +49,10 @@ pub(super) fn activate(rmm: &Rmm<'_>, _: &mut Cpu) -> Outcome {
     if rmm.activate() { Ok([]) } else { Err(Status::Global.into()) }
 }
 
-/// RMI_RMM_DEACTIVATE: back to INIT. What Realms there are stays as it is.
+/// RMI_RMM_DEACTIVATE: back to INIT, unless there are Realms, which could not be destroyed there.
 pub(super) fn deactivate(rmm: &Rmm<'_>, _: &mut Cpu) -> Outcome {
-    if rmm.deactivate() { Ok([]) } else { Err(Status::Global.into()) }
+    if rmm.vmids.is_any_taken() || !rmm.deactivate() {
+        return Err(Status::Global.into());
+    }
+    Ok([])
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Granule Protection Tables: the platform has made them all.
+//! Granule Protection Tables: the platform has made those that there are, and the host makes none.
+//!
+//! EL3 changes granules one by one where there are tables of level 1, and only there: it has made
+//! one for each GiB in which a bank lies. Of others the RMM knows nothing.
 
-use crate::abi::rmi_v2::GPT_PLATFORM;
+use crate::abi::rmi_v2::{GPT_NOT_CREATED, GPT_PLATFORM};
 use crate::address::{GRANULE_SIZE, PhysAddr};
 use crate::percpu::Cpu;
 use crate::rmi::call::{Outcome, Status};
@@ -10,9 +13,16 @@ use crate::rmi::state::Rmm;
 /// What a level 1 table covers.
 const L1_SIZE: u64 = 1 << 30;
 
-/// RMI_GPT_L1_CREATE, of the table for the memory from `base` on: it is there already.
-pub(super) fn l1_create(_: &Rmm<'_>, _: &mut Cpu, base: PhysAddr) -> Outcome {
-    Err(if base.is_aligned(L1_SIZE) { Status::Gpt } else { Status::Input }.into())
+/// RMI_GPT_L1_CREATE, of the table for the memory from `base` on: the host makes none.
+pub(super) fn l1_create(rmm: &Rmm<'_>, _: &mut Cpu, base: PhysAddr) -> Outcome {
+    let end = base.checked_add(L1_SIZE).filter(|_| base.is_aligned(L1_SIZE));
+    let is_right = end.is_some_and(|end| rmm.features.has_physical_range_to(end));
+    Err(if is_right { Status::Gpt } else { Status::Input }.into())
+}
+
+/// The end of the GiB that ends at `end` or after it.
+fn above(end: PhysAddr) -> Option<PhysAddr> {
+    end.checked_add(L1_SIZE - 1).map(|end| end.align_down(L1_SIZE))
 }
 
 /// RMI_GPT_INFO. `state` is that of the tables from `base` to `out_top`.
@@ -21,5 +31,16 @@ pub(super) fn info(rmm: &Rmm<'_>, _: &mut Cpu, base: PhysAddr, top: PhysAddr) ->
     if !aligned || base >= top || !rmm.features.has_physical_range_to(top) {
         return Err(Status::Input.into());
     }
-    Ok([top.get(), GPT_PLATFORM])
+    // The memory from the beginning of the GiB on.
+    let first = base.align_down(L1_SIZE);
+    let region = rmm.granules.tracking_region(first);
+    let gib = first.checked_add(L1_SIZE);
+    let (end, state) = match (region.is_tracked, region.end) {
+        (true, Some(end)) => (above(end), GPT_PLATFORM),
+        (true, None) => (None, GPT_PLATFORM),
+        (false, Some(bank)) if gib.is_none_or(|gib| bank < gib) => (gib, GPT_PLATFORM),
+        (false, Some(bank)) => (Some(bank.align_down(L1_SIZE)), GPT_NOT_CREATED),
+        (false, None) => (None, GPT_NOT_CREATED),
+    };
+    Ok([end.map_or(top, |end| end.min(top)).get(), state])
 }

@@ -397,3 +397,21 @@ fn a_host_as_tf_as_tests_are() {
     host.undelegate(RD, 1);
     host.all_is_back();
 }
+
+#[test]
+fn the_rmm_stays_active_while_there_is_a_realm() {
+    const ERROR_GLOBAL: u64 = 11;
+    let mut host = Host::new("the_rmm_stays_active");
+    host.done(function::RMM_ACTIVATE, &[]);
+    host.delegate(ROOT, 8);
+    host.delegate(RD, 1);
+    host.done(function::RMM_DEACTIVATE, &[]);
+    host.done(function::RMM_ACTIVATE, &[]);
+    host.create_realm(1);
+    host.expect(function::RMM_DEACTIVATE, &[], [ERROR_GLOBAL, 0, 0, 0]);
+    host.done(function::REALM_TERMINATE, &[RD]);
+    host.expect(function::RMM_DEACTIVATE, &[], [ERROR_GLOBAL, 0, 0, 0]);
+    host.done(function::REALM_DESTROY, &[RD]);
+    host.done(function::RMM_DEACTIVATE, &[]);
+    host.expect(function::REALM_CREATE, &[RD, PARAMETERS], [ERROR_GLOBAL, 0, 0, 0]);
+}

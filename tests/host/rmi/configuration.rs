@@ -164,3 +164,39 @@ fn tracking_reports_where_memory_of_one_kind_ends() {
         assert_eq!(get(base, top), (ERROR_INPUT, [0; 3]), "{base:#x} to {top:#x}");
     }
 }
+
+#[test]
+fn tables_of_granules_are_told_where_there_are_banks() {
+    const PLATFORM: u64 = 1;
+    const NOT_CREATED: u64 = 2;
+    const GIB: u64 = 1 << 30;
+    preset_register("ID_AA64MMFR0_EL1", 2);
+    let system = boot_active(Dialect::V2_0);
+    let far = 1 << 40;
+    let has_bank = |gib: u64| {
+        [FIRST, SECOND]
+            .iter()
+            .any(|(base, size)| base / GIB <= gib && gib <= (base + size - 1) / GIB)
+    };
+    let mut at = 0;
+    let mut seen = [false; 2];
+    while at < far {
+        let (x0, [top, state, x3]) = call(&system, function::GPT_INFO, &[at, far]);
+        assert_eq!((x0, x3), (SUCCESS, 0));
+        assert!(top > at && (top % GIB == 0 || top == far), "{at:#x} to {top:#x}");
+        for gib in at / GIB..top / GIB {
+            let expected = if has_bank(gib) { PLATFORM } else { NOT_CREATED };
+            assert_eq!(state, expected, "the GiB at {:#x}", gib * GIB);
+            seen[usize::from(has_bank(gib))] = true;
+            // From within, and no further than asked for.
+            let part = [gib * GIB + 0x1000, gib * GIB + 0x2000];
+            assert_eq!(call(&system, function::GPT_INFO, &part), (SUCCESS, [part[1], state, 0]));
+        }
+        at = top;
+    }
+    assert_eq!(seen, [true; 2]);
+    const ERROR_GPT: u64 = 15;
+    let create = |base| call(&system, function::GPT_L1_CREATE, &[base]).0;
+    assert_eq!([create(0), create(far - GIB)], [ERROR_GPT; 2]);
+    assert_eq!([create(0x1000), create(far), create(!(GIB - 1))], [ERROR_INPUT; 3]);
+}

@@ -34,6 +34,10 @@ pub(super) struct Context {
     operation: Option<Operation>,
 }
 
+impl Context {
+    const NEW: Self = Self { generation: 0, operation: None };
+}
+
 /// An operation that the host has not finished.
 #[derive(Debug)]
 pub(super) enum Operation {
@@ -68,29 +72,35 @@ pub(super) fn go_on(handle: u64) -> Failure {
 }
 
 /// The creation or destruction of a REC.
-#[derive(Debug)]
-pub(super) struct RecOperation {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecOperation {
     /// What is done when it has all it needs.
-    pub(super) work: Work,
+    pub work: Work,
     /// The PARTIAL granule of a REC that is being created or destroyed.
-    pub(super) partial: Option<GranuleAddress>,
+    pub partial: Option<GranuleAddress>,
     /// Auxiliary granules that it holds.
-    pub(super) held: ArrayVec<GranuleAddress, AUXILIARY>,
-    pub(super) stage: Stage,
+    pub held: ArrayVec<GranuleAddress, AUXILIARY>,
+    /// How far it has come.
+    pub stage: Stage,
 }
 
 /// What an operation does.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Work {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
     /// It only gives back what it holds.
     Nothing,
-    /// RMI_REC_CREATE, with the parameters at this address.
-    CreateRec { rd: GranuleAddress, params: PhysAddr },
+    /// RMI_REC_CREATE.
+    CreateRec {
+        /// The RD that the host has named.
+        rd: GranuleAddress,
+        /// Where the parameters are.
+        params: PhysAddr,
+    },
 }
 
 /// What the host is to do next, and what follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub enum Stage {
     /// Donate what is missing of the auxiliary granules.
     Donate,
     /// Continue: the work is done.
@@ -149,7 +159,7 @@ impl Reserved<'_> {
 impl OperationPool {
     /// A pool without operations.
     pub const fn new() -> Self {
-        Self([const { Mutex::new(Context { generation: 0, operation: None }) }; CONTEXTS])
+        Self([const { Mutex::new(Context::NEW) }; CONTEXTS])
     }
 
     /// A context for a new operation.
@@ -178,6 +188,45 @@ impl OperationPool {
         let context = self.0.get(bounded(index, CONTEXTS))?.try_lock()?;
         let found = Reserved { context, index };
         (found.context.operation.is_some() && found.handle() == handle).then_some(found)
+    }
+}
+
+/// A pool on a host can be put back into a former state.
+#[cfg(not(target_os = "none"))]
+impl OperationPool {
+    /// The operations on RECs that no CPU works on, each with its handle.
+    ///
+    /// # Panics
+    ///
+    /// There is one on a block, or a CPU works on one.
+    pub fn operations(&self) -> Vec<(u64, RecOperation)> {
+        let operation = |(index, context): (usize, &Mutex<Context>)| {
+            let context = context.try_lock().expect("no CPU works on it");
+            let reserved = Reserved { context, index };
+            match &reserved.context.operation {
+                Some(Operation::Rec(operation)) => Some((reserved.handle(), operation.clone())),
+                Some(Operation::Block(_)) => panic!("blocks cannot be put back"),
+                None => None,
+            }
+        };
+        self.0.iter().enumerate().filter_map(operation).collect()
+    }
+
+    /// Gives the contexts these operations, with their handles. Those without one are as new.
+    ///
+    /// # Panics
+    ///
+    /// A handle is of no context, or a CPU works on one.
+    pub fn restore(&self, operations: &[(u64, RecOperation)]) {
+        for context in &self.0 {
+            *context.try_lock().expect("no CPU works on it") = Context::NEW;
+        }
+        for (handle, operation) in operations {
+            let index = (handle & ((1 << INDEX_BITS) - 1)) as usize;
+            let generation = u32::try_from((handle >> INDEX_BITS) - 1).expect("a handle");
+            let operation = Some(Operation::Rec(operation.clone()));
+            *self.0[index].lock() = Context { generation, operation };
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use kit::stage2::tlb::Tlb;
 use kit::stage2::walker::Walker;
 use rmm::arch::smc::Registers;
 use rmm::granule::State;
-use rmm::rmi::function;
+use rmm::rmi::{Dialect, function};
 
 use crate::letters::Letter;
 use crate::machine::{Machine, address, index_of};
@@ -135,6 +135,18 @@ fn ownership(machine: &Machine, spec: &Spec) -> Result<(), String> {
             return Err(format!("the REC at {at:#x} has outlived its Realm"));
         }
     }
+    for operation in spec.operations.values() {
+        if let Some(partial) = &operation.partial {
+            own(*partial, State::Partial)?;
+        }
+        for aux in &operation.held {
+            own(*aux, State::RecAux)?;
+            let index = index_of(*aux, machine.granules()).ok_or("a granule is nowhere")?;
+            if machine.world.page(index).0 != [0; 512] {
+                return Err(format!("{aux:#x} is held by an operation, and not wiped"));
+            }
+        }
+    }
     for index in 0..machine.granules() {
         let state = state_of(machine.word(index));
         let is_idle = matches!(state, State::Ns | State::Delegated);
@@ -215,6 +227,7 @@ pub fn tlb(tlb: &Tlb, machine: &Machine) -> Result<(), String> {
 /// The calls by which a host takes everything down and gets every granule back.
 pub fn taking_down(spec: &Spec) -> Vec<Letter> {
     let mut letters = Vec::new();
+    let is_2_0 = spec.dialect() == Dialect::V2_0;
     let mut call = |function, arguments: &[u64]| letters.push(Letter::call(function, arguments));
     for rec in spec.model.recs.keys() {
         call(function::REC_DESTROY, &[*rec]);
@@ -236,11 +249,18 @@ pub fn taking_down(spec: &Spec) -> Vec<Letter> {
         for (level, ipa) in realm.table_granules.keys().rev() {
             call(function::RTT_DESTROY, &[*at, *ipa, level.cast_unsigned()]);
         }
+        if is_2_0 {
+            call(function::REALM_TERMINATE, &[*at]);
+        }
         call(function::REALM_DESTROY, &[*at]);
     }
     for (granule, state) in &spec.model.granules {
-        if *state != State::Ns {
-            call(function::GRANULE_UNDELEGATE, &[*granule]);
+        match (*state != State::Ns, is_2_0) {
+            (true, false) => call(function::GRANULE_UNDELEGATE, &[*granule]),
+            (true, true) => {
+                call(function::GRANULE_RANGE_UNDELEGATE, &[*granule, granule + 0x1000]);
+            }
+            (false, _) => {}
         }
     }
     letters

@@ -8,6 +8,7 @@ use crate::letters::{AUX, Act, HostPage, Letter};
 use crate::machine::{BASE, GRANULE, address};
 use crate::spec::PARAMETERS;
 use crate::state::end;
+use crate::stateful::{self, List};
 
 /// A configuration.
 #[derive(Clone, Debug)]
@@ -26,6 +27,10 @@ pub struct Configuration {
     pub symmetry: bool,
     /// The IPAs at which what hardware and TLBs make of the tables is compared.
     pub places: Vec<u64>,
+    /// Operations that the host has begun at a time, at most (RMI 2.0).
+    pub operations: usize,
+    /// Lists of granules that the host has in its page (RMI 2.0).
+    pub lists: Vec<List>,
     /// What can happen.
     pub letters: Vec<Letter>,
 }
@@ -65,10 +70,35 @@ impl Configuration {
             vmids: vmids.to_vec(),
             symmetry: true,
             places: places(kinds),
+            operations: 1,
+            lists: Vec::new(),
             letters: Vec::new(),
         };
         configuration.letters = Alphabet { configuration: &configuration, kinds }.letters();
         configuration
+    }
+
+    /// A configuration of RMI 2.0, in which RECs are created and destroyed.
+    fn stateful(name: &'static str, free: usize, operations: usize) -> Self {
+        let kinds = Kinds::default();
+        let mut configuration = Self::new(name, free, 1, &[0, 1], kinds);
+        configuration.dialect = Dialect::V2_0;
+        configuration.operations = operations;
+        configuration.lists = stateful::lists(&configuration);
+        let alphabet = Alphabet { configuration: &configuration, kinds };
+        configuration.letters =
+            stateful::letters(&configuration, &alphabet.free(), &alphabet.any());
+        configuration
+    }
+
+    /// The addresses that a letter names, in order.
+    pub fn named(&self, letter: &Letter) -> Vec<u64> {
+        let mut named = letter.addresses();
+        if letter.function == function::OP_MEM_DONATE {
+            let lists = self.lists.iter().filter(|list| letter.arguments[1] == list.address());
+            named.extend(lists.flat_map(|list| &list.granules));
+        }
+        named
     }
 
     /// How many granules there are: the host's page, the free ones, the auxiliary ones, one of the
@@ -409,7 +439,8 @@ pub fn tiny() -> Configuration {
 /// so many switches.
 pub fn names() -> Vec<String> {
     let alone = small().into_iter().chain(large()).map(|one| one.name.to_owned());
-    let pairs = ["tiny/1", "tiny/2", "unprotected/1", "memory/1", "realms/1", "recs/1"];
+    let pairs =
+        ["tiny/1", "tiny/2", "unprotected/1", "memory/1", "realms/1", "recs/1", "donation/1"];
     alone.chain(pairs.map(str::to_owned)).collect()
 }
 
@@ -447,6 +478,7 @@ pub fn large() -> Vec<Configuration> {
             Kinds { recs: 1, runs: true, ..Kinds::default() },
         ),
         Configuration::new("everything", 7, 1, &[1], Kinds { unprotected: true, ..all }),
+        Configuration::stateful("operations", 3, 2),
     ]
 }
 
@@ -464,5 +496,6 @@ pub fn small() -> Vec<Configuration> {
         ),
         Configuration::new("unprotected", 4, 0, &[1], Kinds { unprotected: true, ..none }),
         Configuration::new("recs", 4, 2, &[1], Kinds { recs: 2, runs: true, ..none }),
+        Configuration::stateful("donation", 3, 1),
     ]
 }

@@ -20,11 +20,17 @@ use crate::check;
 use crate::configuration::Configuration;
 use crate::interleavings::Pair;
 use crate::letters::{Act, HostPage, Letter};
-use crate::machine::{Machine, Page, SeamFault, address, identify, index_of};
+use crate::machine::{Machine, Page, SeamFault, address, el3, identify, index_of};
 use crate::spec::{MARKS, PARAMETERS, Spec, host_words};
-use crate::state::{Contents, Granule, HOST, Labels, SECRET, Snapshot, rd, rec, revive, state_of};
+use crate::state::{
+    self, Contents, Granule, HOST, Labels, SECRET, Snapshot, rd, rec, revive, state_of,
+};
+use crate::stateful::{self, List, Operation};
 
 pub use two_cpus::Interleaved;
+
+/// RMI_INCOMPLETE, in bits 7:0 of x0.
+const INCOMPLETE: u64 = 13;
 
 /// What must hold and does not.
 #[derive(Clone, Debug)]
@@ -95,15 +101,18 @@ const VECTOR_IRQ: u64 = 1;
 const VECTOR_FIQ: u64 = 2;
 const VECTOR_SERROR: u64 = 3;
 
-/// Has TLBs hear of what this CPU does.
-fn observe_tlb(tlb: Rc<RefCell<Tlb>>, fault: SeamFault) {
+/// Has TLBs hear of what a CPU does, which this thread is.
+fn observe_tlb(tlb: Rc<RefCell<Tlb>>, cpu: usize, fault: SeamFault) {
     observe(Some(Box::new(move |event: &Event| {
         if let (SeamFault::TlbDeaf(deaf), Event::Instruction(text, _)) = (fault, event)
             && deaf == *text
         {
             return;
         }
-        tlb.borrow_mut().observe(event);
+        if let Event::Smc([el3::UNDELEGATE, granule, ..]) = event {
+            assert!(!tlb.borrow().reaches(*granule), "TLBs reach what goes back to the host");
+        }
+        tlb.borrow_mut().observe_on(cpu, event);
     })));
 }
 
@@ -149,11 +158,7 @@ impl Explorer {
         let count = configuration.granules();
         let mut machine = Machine::boot(count, &configuration.secure(), configuration.dialect);
         for granule in configuration.delegated_from_the_start() {
-            let mut registers: Registers = [0; 8];
-            registers[0] = function::GRANULE_DELEGATE.into();
-            registers[1] = address(granule);
-            let answer = machine.call(0, registers).expect("it boots");
-            assert_eq!(answer[0], 0, "granule {granule} is delegated");
+            machine.delegate(granule);
         }
         machine.world.fault.set(fault);
         let mut contents = Contents::default();
@@ -164,14 +169,19 @@ impl Explorer {
             let content = contents.intern(&page, state, count);
             Granule { word: machine.word(index), pas: machine.world.pas(index), content }
         };
-        let snapshot = Snapshot { granules: (0..count).map(first).collect(), vmids: 0 };
+        let granules = (0..count).map(first).collect();
+        let snapshot = Snapshot { granules, vmids: 0, operations: Box::default() };
         let memory = machine.world.memory.granule(address(0)).expect("it is there").as_ptr().addr();
         let tlb = Rc::new(RefCell::new(Tlb::new(memory..memory + 0x1000 * count)));
         let observed = Rc::clone(&tlb);
-        observe_tlb(observed, fault);
+        observe_tlb(observed, 0, fault);
+        let reached = Rc::clone(&tlb);
+        machine.world.set_zeroed(Box::new(move |granule| {
+            assert!(!reached.borrow().reaches(granule), "TLBs reach what is zeroed");
+        }));
         let names = |letter: &Letter| {
             let mut named: Vec<usize> = Vec::new();
-            for address in letter.addresses() {
+            for address in configuration.named(letter) {
                 match index_of(address, count) {
                     Some(index) if !named.contains(&index) => named.push(index),
                     _ => {}
@@ -264,8 +274,11 @@ impl Explorer {
         let mut current = self.load(node).map_err(|what| self.found(node, None, what))?;
         let labels = self.labels(&self.nodes[node as usize].snapshot);
         let ranks = self.ranks(node, &labels);
+        let may_begin = self.may_begin(node);
         for letter in 0..self.configuration.letters.len() {
-            if is_like_others(&self.names[letter], &ranks) {
+            if is_like_others(&self.names[letter], &ranks)
+                || stateful::begins(&self.configuration.letters[letter]) && !may_begin
+            {
                 continue;
             }
             self.transitions += 1;
@@ -275,6 +288,11 @@ impl Explorer {
             }
         }
         Ok(())
+    }
+
+    /// Whether the host may begin an operation. RMI 1.0 has none.
+    fn may_begin(&self, node: u32) -> bool {
+        self.nodes[node as usize].snapshot.operations.len() < self.configuration.operations
     }
 
     /// For each granule that nothing tells apart from others: which group of such it is of, and the
@@ -333,11 +351,18 @@ impl Explorer {
         for (bit, vmid) in self.configuration.vmids.iter().enumerate() {
             self.machine.restore_vmid(*vmid, snapshot.vmids >> bit & 1 != 0);
         }
+        self.machine.restore_operations(&snapshot.operations);
+    }
+
+    fn host_words(&self, page: HostPage) -> Vec<(u64, u64)> {
+        let mut words = host_words(page);
+        words.extend(self.configuration.lists.iter().flat_map(List::words));
+        words
     }
 
     /// Has the host write its page.
     fn write_page(&mut self, page: HostPage) {
-        let words = host_words(page);
+        let words = self.host_words(page);
         if self.written != Some(page) {
             self.machine.world.write_page(PARAMETERS, &Page([MARKS; GRANULE_WORDS]));
             for (offset, word) in &words {
@@ -351,7 +376,7 @@ impl Explorer {
     fn step(&mut self, current: &mut Current, number: usize) -> Result<(), String> {
         let letter = self.configuration.letters[number];
         self.write_page(letter.page);
-        current.spec.write_page(&host_words(letter.page));
+        current.spec.write_page(&self.host_words(letter.page));
         preset_register("ISR_EL1", u64::from(letter.interrupt) << 6);
         self.machine.world.refuses.set(letter.refused);
         if letter.function == function::REC_ENTER {
@@ -362,7 +387,7 @@ impl Explorer {
         let registers = registers_of(&letter);
         let before = registers;
         let answer = self.machine.call(0, registers)?;
-        let expected = current.spec.call(&letter);
+        let expected = current.spec.call(&letter, &self.configuration.lists);
         check::answer(&letter, &before, &answer, &expected)?;
         if self.machine.cpus.iter().any(|cpu| !cpu.slots.is_empty()) {
             return Err("a slot is mapped between calls".into());
@@ -374,8 +399,19 @@ impl Explorer {
             }
             self.written = None;
         }
+        if letter.function == function::OP_MEM_RECLAIM {
+            let page = self.machine.world.page(PARAMETERS);
+            let mut listed = stateful::reclaimed(&current.spec.reclaimed);
+            if !listed.all(|(index, word)| page.0[index] == word) {
+                return Err("what is given back is not in the list".into());
+            }
+            self.written = None;
+        }
         let changed = self.changes(current.index);
-        if !may_change(&letter, answer[0]) {
+        // An operation that ends with an error changes something, too.
+        let begun = &self.nodes[current.index as usize].snapshot.operations;
+        let ends = current.spec.operations.len() < begun.len();
+        if !ends && !may_change(&letter, answer[0]) {
             if changed != 0 {
                 return Err(format!(
                     "a call that failed with {:#x} changed {changed:#x}",
@@ -401,7 +437,7 @@ impl Explorer {
     }
 
     /// The granules that a call has changed in a way that anybody could notice, a bit each; bit 63
-    /// for VMIDs.
+    /// for VMIDs, bit 62 for operations.
     fn changes(&mut self, node: u32) -> u64 {
         let touched = self.machine.world.touched.get();
         let mut changed = 0;
@@ -428,7 +464,8 @@ impl Explorer {
                 changed |= 1 << 63;
             }
         }
-        changed
+        let operations = &self.nodes[node as usize].snapshot.operations;
+        changed | u64::from(state::operations(&self.machine) != *operations) << 62
     }
 
     /// A call has led somewhere: checks the place, and keeps it if it is new.
@@ -480,9 +517,10 @@ impl Explorer {
                 (State::Delegated, State::Ns) => is(0),
                 (State::Delegated, State::Data) => is(0) || is(MARKS) || is(HOST),
                 (State::Delegated, State::RecAux) => is(0),
-                (State::Delegated, State::Rd | State::Rec | State::Rtt) => {
+                (State::Delegated | State::Partial, State::Rd | State::Rec | State::Rtt) => {
                     !page.0.contains(&SECRET)
                 }
+                (State::Rec, State::Partial) => is(0),
                 (_, State::Delegated) if held_secrets => is(0),
                 // What the host has chosen itself may stay.
                 (State::Rd, State::Delegated) => {
@@ -505,7 +543,7 @@ impl Explorer {
                     return Err(format!("granule {index} was not wiped"));
                 }
             }
-            if to == State::Rec && from == State::Delegated && rec(page).state.serror {
+            if to == State::Rec && from != State::Rec && rec(page).state.serror {
                 return Err(format!("granule {index} was not wiped"));
             }
         }
@@ -515,14 +553,16 @@ impl Explorer {
     /// Takes everything down by calls, and finds every granule back with the host.
     fn take_down(&mut self, spec: &Spec) -> Result<(), String> {
         self.machine.world.refuses.set(false);
+        preset_register("ISR_EL1", 0);
+        for (handle, operation) in &spec.operations {
+            self.end_operation(*handle, Some(operation))?;
+        }
         for letter in check::taking_down(spec) {
-            let mut registers: Registers = [0; 8];
-            registers[0] = letter.function.into();
-            registers[1..6].copy_from_slice(&letter.arguments);
-            preset_register("ISR_EL1", 0);
-            let answer = self.machine.call(0, registers)?;
-            if answer[0] != 0 {
-                return Err(format!("{} answers {:#x}", self.describe(&letter), answer[0]));
+            let answer = self.machine.call(0, plain_registers(&letter))?;
+            match answer[0] & 0xff {
+                0 => {}
+                INCOMPLETE => self.end_operation(answer[1], None)?,
+                _ => return Err(format!("{} answers {:#x}", self.describe(&letter), answer[0])),
             }
         }
         for index in 0..self.machine.granules() {
@@ -541,6 +581,21 @@ impl Explorer {
             Some(vmid) => Err(format!("VMID {vmid} is not free again")),
             None => Ok(()),
         }
+    }
+
+    /// Ends an operation, and takes back what it holds.
+    fn end_operation(&mut self, handle: u64, known: Option<&Operation>) -> Result<(), String> {
+        self.written = None;
+        let letters = stateful::ending(handle, known);
+        let is_last = |index| index + 1 == letters.len();
+        for (index, letter) in letters.iter().enumerate() {
+            let answer = self.machine.call(0, plain_registers(letter))?;
+            let has_ended = answer[0] & 0xff != INCOMPLETE;
+            if is_last(index) != has_ended {
+                return Err(format!("{} answers {:#x}", self.describe(letter), answer[0]));
+            }
+        }
+        Ok(())
     }
 
     /// Puts the machine back into a state after calls that may have changed anything.
@@ -563,6 +618,14 @@ fn is_like_others(named: &[usize], ranks: &[Option<(u8, u8)>]) -> bool {
     false
 }
 
+/// x0 to x7 of a call that changes none of them but by its answer.
+fn plain_registers(letter: &Letter) -> Registers {
+    let mut registers: Registers = [0; 8];
+    registers[0] = letter.function.into();
+    registers[1..6].copy_from_slice(&letter.arguments);
+    registers
+}
+
 /// x0 to x7 of a call.
 fn registers_of(letter: &Letter) -> Registers {
     let mut registers: Registers = core::array::from_fn(|x| 0xa0a0_0000_0000_0000 | x as u64);
@@ -575,7 +638,12 @@ fn registers_of(letter: &Letter) -> Registers {
 fn may_change(letter: &Letter, x0: u64) -> bool {
     // A REC that is on already cannot be denied: the host is told that it was wrong, and the call
     // is completed.
-    x0 == 0 || letter.function == function::PSCI_COMPLETE
+    has_succeeded(x0) || letter.function == function::PSCI_COMPLETE
+}
+
+/// Whether a call with this answer has succeeded, or goes on.
+fn has_succeeded(x0: u64) -> bool {
+    x0 == 0 || x0 & 0xff == INCOMPLETE
 }
 
 /// Whether a call changes nothing even if it succeeds.

@@ -8,6 +8,9 @@ use rmm::rmi::{function, v1, v2};
 use rmm::rsi;
 use rmm_abi::{psci as psci_abi, rsi as rsi_abi};
 
+use crate::machine::address;
+use crate::spec::PARAMETERS;
+
 /// What a Realm does when it runs. Then an IRQ ends its run, if it goes on at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
@@ -82,6 +85,8 @@ impl Act {
 pub enum HostPage {
     /// Marks.
     Marks,
+    /// Whatever is there: the call names the page, and does not read it.
+    Unread,
     /// RmiRealmParams: the root table, the VMID, the level of the root table.
     Realm(u64, u16, i64),
     /// RmiRecParams: MPIDR, flags, the first auxiliary granule, and how many there are.
@@ -128,9 +133,27 @@ impl Letter {
         match self.page {
             HostPage::Realm(root, ..) => addresses.push(root),
             HostPage::Rec(_, _, first, _) => addresses.push(first),
-            HostPage::Marks | HostPage::Run(_) => {}
+            HostPage::Marks | HostPage::Unread | HostPage::Run(_) => {}
+        }
+        if self.is_range() {
+            // The end of a range is not named by it.
+            addresses[1] = 0;
         }
         addresses
+    }
+
+    fn is_range(&self) -> bool {
+        [function::GRANULE_RANGE_DELEGATE, function::GRANULE_RANGE_UNDELEGATE]
+            .contains(&self.function)
+    }
+
+    /// Whether what comes of it depends on what is in the host's page for it.
+    pub fn uses_page(&self) -> bool {
+        match self.page {
+            HostPage::Unread => false,
+            HostPage::Marks => self.addresses().contains(&address(PARAMETERS)),
+            HostPage::Realm(..) | HostPage::Rec(..) | HostPage::Run(_) => true,
+        }
     }
 
     /// What it is, for who follows a path. `name` says what the host calls a granule.
@@ -143,7 +166,7 @@ impl Letter {
             text += &format!(" {argument}={}", name(value));
         }
         match self.page {
-            HostPage::Marks => {}
+            HostPage::Marks | HostPage::Unread => {}
             HostPage::Realm(root, vmid, level) => {
                 text += &format!(" with root {} at level {level}, VMID {vmid}", name(root));
             }

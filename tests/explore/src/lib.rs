@@ -12,3 +12,4 @@ pub mod letters;
 pub mod machine;
 pub mod spec;
 pub mod state;
+pub mod stateful;

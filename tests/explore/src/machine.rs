@@ -19,8 +19,8 @@ use rmm::granule::{Epochs, GranuleEntry, GranuleTable, Waiters};
 use rmm::host::{PhysicalMemory, preset_register, set_memory, set_monitor};
 use rmm::percpu::Cpu;
 use rmm::realm::vmid::{Vmid, VmidChoice, VmidTable};
-use rmm::rmi::operations::OperationPool;
-use rmm::rmi::{self, Dialect, Rmm};
+use rmm::rmi::operations::{OperationPool, RecOperation};
+use rmm::rmi::{self, Dialect, Rmm, function};
 
 /// Where the granules are. No other number looks like one of their addresses.
 pub const BASE: u64 = 0x5a5a_4000_0000;
@@ -65,6 +65,14 @@ pub enum SeamFault {
     DelegatesTwo,
 }
 
+/// What the RMM asks EL3 for.
+pub mod el3 {
+    /// That a granule becomes Realm memory.
+    pub const DELEGATE: u64 = 0xC400_01B0;
+    /// That it becomes the host's again.
+    pub const UNDELEGATE: u64 = 0xC400_01B1;
+}
+
 /// Memory and EL3.
 pub struct World {
     /// The memory.
@@ -76,12 +84,19 @@ pub struct World {
     pub refuses: Cell<bool>,
     /// What is wrong with the machine.
     pub fault: Cell<SeamFault>,
+    /// Called for each granule that is zeroed.
+    zeroed: RefCell<Box<dyn Fn(u64)>>,
 }
 
 impl World {
     /// The Physical Address Space of a granule.
     pub fn pas(&self, index: usize) -> Pas {
         self.pas[index].get()
+    }
+
+    /// Has `zeroed` called for each granule that is zeroed.
+    pub fn set_zeroed(&self, zeroed: Box<dyn Fn(u64)>) {
+        *self.zeroed.borrow_mut() = zeroed;
     }
 
     fn touch(&self, index: usize) {
@@ -144,8 +159,8 @@ impl World {
 
     fn smc(&self, [function, x1, ..]: Registers) -> Registers {
         let status = match function {
-            0xC400_01B0 => self.change_pas(x1, Pas::NonSecure, Pas::Realm),
-            0xC400_01B1 => self.change_pas(x1, Pas::Realm, Pas::NonSecure),
+            el3::DELEGATE => self.change_pas(x1, Pas::NonSecure, Pas::Realm),
+            el3::UNDELEGATE => self.change_pas(x1, Pas::Realm, Pas::NonSecure),
             _ => -1,
         };
         [status.cast_unsigned(), 0, 0, 0, 0, 0, 0, 0]
@@ -172,6 +187,7 @@ impl PhysicalMemory for World {
         let index = self.index(granule).ok_or(Aborted)?;
         assert_eq!(self.pas(index), Pas::Realm, "the RMM zeroes {granule:#x}");
         self.touch(index);
+        (self.zeroed.borrow())(granule);
         let words = match self.fault.get() {
             SeamFault::ZeroingDoesNothing => 0,
             SeamFault::ZeroingStopsEarly => GRANULE_WORDS - 1,
@@ -210,6 +226,7 @@ pub struct Machine {
     pub cpus: Vec<Cpu>,
     words: &'static [AtomicU16],
     vmids: &'static VmidTable,
+    pool: &'static OperationPool,
 }
 
 thread_local! {
@@ -260,6 +277,7 @@ impl Machine {
             touched: Cell::new(0),
             refuses: Cell::new(false),
             fault: Cell::new(SeamFault::None),
+            zeroed: RefCell::new(Box::new(|_| ())),
         });
         let mut entries: Vec<GranuleEntry> = Vec::new();
         entries.resize_with(granules, GranuleEntry::new);
@@ -277,9 +295,47 @@ impl Machine {
         let cpu = CpuFeatures::read();
         let rmm = Rmm::new(table, vmids, operations, dialect, &cpu, None);
         let cpus = (0..2).map(System::cpu).collect();
-        let machine = Self { world, rmm: Box::leak(Box::new(rmm)), cpus, words, vmids };
+        let rmm = Box::leak(Box::new(rmm));
+        let mut machine = Self { world, rmm, cpus, words, vmids, pool: operations };
         machine.attach();
+        if dialect == Dialect::V2_0 {
+            let mut registers: Registers = [0; 8];
+            registers[0] = function::RMM_ACTIVATE.into();
+            assert_eq!(machine.call(0, registers).expect("it boots")[0], 0);
+        }
         machine
+    }
+
+    /// Delegates a granule.
+    ///
+    /// # Panics
+    ///
+    /// The RMM refuses.
+    pub fn delegate(&mut self, granule: usize) {
+        let function = match self.rmm.dialect() {
+            Dialect::V1_0 => function::GRANULE_DELEGATE,
+            Dialect::V2_0 => function::GRANULE_RANGE_DELEGATE,
+        };
+        let mut registers: Registers = [0; 8];
+        registers[0] = function.into();
+        registers[1..3].copy_from_slice(&[address(granule), address(granule + 1)]);
+        let answer = self.call(0, registers).expect("it is delegated");
+        assert_eq!(answer[0], 0, "granule {granule} is delegated");
+    }
+
+    /// The operations that the host has not finished, each with its handle.
+    pub fn operations(&self) -> Vec<(u64, RecOperation)> {
+        match self.rmm.dialect() {
+            Dialect::V1_0 => Vec::new(),
+            Dialect::V2_0 => self.pool.operations(),
+        }
+    }
+
+    /// Puts operations back.
+    pub fn restore_operations(&self, operations: &[(u64, RecOperation)]) {
+        if self.rmm.dialect() == Dialect::V2_0 {
+            self.pool.restore(operations);
+        }
     }
 
     /// Makes this thread a CPU of the machine.

@@ -15,12 +15,13 @@ use rmm::granule::State;
 use rmm::realm::rd::RealmState;
 use rmm::realm::rec::syndrome::{ISV, class};
 use rmm::realm::rec::{PendingRequest, RequestedRipas};
-use rmm::rmi::function;
+use rmm::rmi::{Dialect, function};
 use rmm_abi::{psci as psci_abi, rsi as rsi_abi};
 
 use crate::letters::{Act, HostPage, Letter};
 use crate::machine::{Machine, Page, address, index_of};
 use crate::state::{HOST, SECRET, rd, rec, references, state_of};
+use crate::stateful::{self, List, Operation};
 
 /// The page that only the host has, where it writes parameters.
 pub const PARAMETERS: usize = 0;
@@ -66,6 +67,13 @@ pub struct Spec {
     pub off: BTreeSet<u64>,
     /// RECs.
     pub recs: BTreeMap<u64, RecState>,
+    /// Realms that the host has terminated (RMI 2.0).
+    pub zombies: BTreeSet<u64>,
+    /// Operations that the host has not finished, by handle (RMI 2.0).
+    pub operations: BTreeMap<u64, Operation>,
+    /// What the last call has written to a list of the host's (RMI 2.0).
+    pub reclaimed: Vec<u64>,
+    dialect: Dialect,
 }
 
 /// What must come of a letter.
@@ -123,8 +131,15 @@ impl Spec {
     ///
     /// What no machine may be in.
     pub fn read(machine: &Machine) -> Result<Self, String> {
-        let mut spec =
-            Self { model: Model::default(), off: BTreeSet::new(), recs: BTreeMap::new() };
+        let mut spec = Self {
+            model: Model::default(),
+            off: BTreeSet::new(),
+            recs: BTreeMap::new(),
+            zombies: BTreeSet::new(),
+            operations: stateful::read(machine),
+            reclaimed: Vec::new(),
+            dialect: machine.rmm.dialect(),
+        };
         for index in 0..machine.granules() {
             let (state, page) = (state_of(machine.word(index)), machine.world.page(index));
             let tracked = machine.world.pas(index) != kit::el3::Pas::Secure;
@@ -160,8 +175,10 @@ impl Spec {
             table_granules: BTreeMap::new(),
         };
         read_tables(machine, &mut realm, root)?;
-        if descriptor.state() == RealmState::SystemOff {
-            self.off.insert(at);
+        match descriptor.state() {
+            RealmState::SystemOff => _ = self.off.insert(at),
+            RealmState::Zombie => _ = self.zombies.insert(at),
+            RealmState::New | RealmState::Active => {}
         }
         self.model.realms.insert(at, realm);
         Ok(())
@@ -218,8 +235,15 @@ impl Spec {
                 }
             }
         }
-        if a.realms.keys().ne(b.realms.keys()) || self.off != other.off {
+        if a.realms.keys().ne(b.realms.keys())
+            || self.off != other.off
+            || self.zombies != other.zombies
+        {
             return Err("other Realms".into());
+        }
+        if self.operations != other.operations {
+            let (is, should) = (&self.operations, &other.operations);
+            return Err(format!("the operations are {is:x?}, not {should:x?}"));
         }
         for (at, realm) in &a.realms {
             let should = &b.realms[at];
@@ -258,8 +282,16 @@ impl Spec {
         self.model.contents.insert(base, MARKS);
     }
 
+    /// The RMI.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// What must come of a letter.
-    pub fn call(&mut self, letter: &Letter) -> Expected {
+    pub fn call(&mut self, letter: &Letter, lists: &[List]) -> Expected {
+        if self.dialect == Dialect::V2_0 {
+            return self.call_2_0(letter, lists);
+        }
         let [a, b, c, ..] = letter.arguments;
         self.model.interrupt = letter.interrupt;
         let status = |x0| Expected { answer: [x0, 0, 0, 0, 0], exit: None };
@@ -345,7 +377,7 @@ impl Spec {
         answer
     }
 
-    fn enter(&mut self, at: u64, run: u64, letter: &Letter) -> Expected {
+    pub(crate) fn enter(&mut self, at: u64, run: u64, letter: &Letter) -> Expected {
         let refused = |x0| Expected { answer: [x0, 0, 0, 0, 0], exit: None };
         if self.model.state(run) != Some(State::Ns) {
             return refused(ERROR_INPUT);
@@ -355,8 +387,10 @@ impl Spec {
         if self.model.realms[&known.realm].new {
             return refused(ERROR_REALM);
         }
-        if self.off.contains(&known.realm) {
-            return refused(ERROR_REALM_OFF);
+        if self.off.contains(&known.realm) || self.zombies.contains(&known.realm) {
+            // RMI 2.0 does not tell states apart.
+            let is_1_0 = self.dialect == Dialect::V1_0;
+            return refused(if is_1_0 { ERROR_REALM_OFF } else { ERROR_REALM });
         }
         let flags = match letter.page {
             HostPage::Run(flags) if run == address(PARAMETERS) => flags,
@@ -520,7 +554,7 @@ fn asked_ripas(pending: PendingRequest) -> Option<Pending> {
 /// The words of the host's page that are not marks, by offset.
 pub fn host_words(page: HostPage) -> Vec<(u64, u64)> {
     match page {
-        HostPage::Marks => vec![],
+        HostPage::Marks | HostPage::Unread => vec![],
         HostPage::Realm(root, vmid, level) => vec![
             (0x0, 0),
             (0x8, 32),
@@ -529,6 +563,10 @@ pub fn host_words(page: HostPage) -> Vec<(u64, u64)> {
             (0x20, 1),
             (0x28, 0),
             (0x30, 0),
+            // What RMI 2.0 has beyond RMI 1.0.
+            (0x38, 0),
+            (0x440, 0),
+            (0x820, 0),
             (0x800, vmid.into()),
             (0x808, root),
             (0x810, level.cast_unsigned()),

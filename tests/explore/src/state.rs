@@ -21,6 +21,7 @@ use rmm::granule::{Epochs, State};
 use rmm::realm::epoch::{CallPage, Learned};
 use rmm::realm::rd::RealmDescriptor;
 use rmm::realm::rec::{PendingRequest, Rec, Registers};
+use rmm::rmi::operations::{RecOperation, Stage, Work};
 
 use crate::machine::{BASE, GRANULE, Machine, Page, index_of};
 
@@ -184,6 +185,8 @@ pub struct Snapshot {
     pub granules: Box<[Granule]>,
     /// Which of the VMIDs that are tried Realms have, a bit each.
     pub vmids: u16,
+    /// Operations that the host has not finished, by handle (RMI 2.0).
+    pub operations: Box<[(u64, RecOperation)]>,
 }
 
 /// Which granule stands for which in the name of a state.
@@ -261,6 +264,28 @@ pub fn revive(page: &mut Page, epochs: &Epochs) {
     }
 }
 
+/// The operations of a machine. In which order what is only to be reclaimed was donated has no
+/// consequences.
+pub fn operations(machine: &Machine) -> Box<[(u64, RecOperation)]> {
+    let mut operations = machine.operations();
+    for (_, operation) in &mut operations {
+        if matches!(operation.stage, Stage::Reclaim(_)) {
+            operation.held.sort_unstable();
+        }
+    }
+    operations.into()
+}
+
+/// The granules that an operation refers to, in a fixed order.
+fn named(operation: &RecOperation) -> impl Iterator<Item = u64> {
+    let creates = match operation.work {
+        Work::Nothing => None,
+        Work::CreateRec { rd, params } => Some([rd.get().get(), params.get()]),
+    };
+    let granules = operation.partial.iter().chain(&operation.held).map(|one| one.get().get());
+    creates.into_iter().flatten().chain(granules)
+}
+
 impl Snapshot {
     /// Puts away the present state of a machine, whose contents are [normal](normalize). Of those
     /// that are not `fresh` the number is that of `before`.
@@ -285,7 +310,8 @@ impl Snapshot {
         };
         let granules = (0..count).map(granule).collect();
         let taken = |(bit, vmid): (usize, &u16)| u16::from(machine.has_vmid(*vmid)) << bit;
-        Self { granules, vmids: vmids.iter().enumerate().map(taken).sum() }
+        let vmids = vmids.iter().enumerate().map(taken).sum();
+        Self { granules, vmids, operations: operations(machine) }
     }
 
     /// The state of a granule.
@@ -311,6 +337,10 @@ impl Snapshot {
         let vmid = |index: &usize| rd(&contents.page(self.granules[*index].content)).stage2.vmid;
         realms.sort_by_key(|index| vmid(index).get());
         let mut queue = realms;
+        // What an operation refers to is told apart by that.
+        for granule in self.operations.iter().flat_map(|(_, operation)| named(operation)) {
+            queue.extend(index_of(granule, count));
+        }
         let mut seen: u64 = 0;
         let mut at = 0;
         while let Some(index) = queue.get(at).copied() {
@@ -352,6 +382,16 @@ impl Snapshot {
         by_label.sort_unstable();
         hash(|hasher| {
             self.vmids.hash(hasher);
+            for (handle, operation) in &self.operations {
+                let label = |granule| match index_of(granule, labels.of.len()) {
+                    Some(index) => labels.of[index].into(),
+                    None => granule,
+                };
+                let stage = format!("{:?}", operation.stage);
+                let parts = (operation.partial.is_some(), operation.held.len(), stage);
+                (handle, matches!(operation.work, Work::Nothing), parts).hash(hasher);
+                named(operation).map(label).for_each(|label| label.hash(hasher));
+            }
             for (_, index) in &by_label {
                 let Granule { word, pas, content } = self.granules[*index];
                 (word, pas as u8).hash(hasher);

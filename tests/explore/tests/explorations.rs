@@ -41,6 +41,11 @@ fn two_recs_that_run_and_call_each_other_from_every_state() {
 }
 
 #[test]
+fn recs_that_are_created_and_destroyed_by_stateful_operations_from_every_state() {
+    explore("donation");
+}
+
+#[test]
 fn states_repeat_and_symmetry_leaves_none_out() {
     let mut first = Explorer::new(tiny(), SeamFault::None);
     let explored = first.run(usize::MAX);
@@ -61,7 +66,7 @@ fn states_repeat_and_symmetry_leaves_none_out() {
 
 #[test]
 fn a_broken_machine_is_found_out_by_the_shortest_path() {
-    const FAULTS: [(SeamFault, &str, usize); 11] = [
+    const FAULTS: [(SeamFault, &str, usize); 15] = [
         (SeamFault::DelegateLies, "realms", 1),
         (SeamFault::DelegatesTwo, "realms", 1),
         (SeamFault::RefusalLies, "realms", 1),
@@ -73,6 +78,10 @@ fn a_broken_machine_is_found_out_by_the_shortest_path() {
         (SeamFault::TlbDeaf("tlbi vmalle1is"), "unprotected", 5),
         (SeamFault::TlbDeaf("tlbi ipas2e1is"), "memory", 6),
         (SeamFault::TlbDeaf("tlbi vmalle1is"), "memory", 10),
+        (SeamFault::TlbDeaf("dsb ish"), "realms", 3),
+        (SeamFault::TlbDeaf("dsb ish"), "memory", 4),
+        (SeamFault::TlbDeaf("dsb ishst"), "memory", 6),
+        (SeamFault::ZeroingStopsEarly, "donation", 1),
     ];
     let mut lengths = Vec::new();
     for (fault, name, length) in FAULTS {

@@ -4,6 +4,8 @@
 
 use std::rc::Rc;
 
+use rmm::rmi::Dialect;
+
 use super::*;
 
 /// What came of two CPUs that called at the same time, in every pair of calls and from every state.
@@ -36,10 +38,11 @@ impl Explorer {
     pub fn interleave(&mut self, switches: usize) -> Interleaved {
         let mut result = Interleaved::default();
         let tlb = Rc::clone(&self.tlb);
+        let fault = self.machine.world.fault.get();
         let mut pair = Pair::new(&self.machine, || {
             identify();
             self.machine.attach();
-            observe_tlb(tlb, SeamFault::None);
+            observe_tlb(tlb, 1, fault);
         });
         for node in 0..self.nodes.len() as u32 {
             if let Err(found) = self.interleave_state(node, switches, &mut pair, &mut result) {
@@ -62,10 +65,12 @@ impl Explorer {
         let labels = self.labels(&self.nodes[node as usize].snapshot);
         let ranks = self.ranks(node, &labels);
         let count = self.configuration.letters.len();
+        let may_begin = self.may_begin(node);
         let mut succeeds = Vec::with_capacity(count);
         for letter in 0..count {
             let plain = self.configuration.letters[letter];
             let is_of_use = may_meet(&plain, &plain)
+                && (may_begin || !stateful::begins(&plain))
                 && self
                     .try_one(&current, pair, letter)
                     .map_err(|what| self.found(node, Some(self.describe(&plain)), what))?;
@@ -102,13 +107,12 @@ impl Explorer {
         let changed = self.changes(current.index);
         let is_entry = self.configuration.letters[letter].function == function::REC_ENTER;
         self.put_back(current.index);
-        Ok(answer[0] == 0 && (changed != 0 || is_entry))
+        Ok(has_succeeded(answer[0]) && (changed != 0 || is_entry))
     }
 
     fn prepare_pair(&mut self, current: &Current, pair: &mut Pair, letters: [usize; 2]) {
         let [a, b] = letters.map(|letter| self.configuration.letters[letter]);
-        let uses_page = |letter: &Letter| letter.addresses().contains(&address(PARAMETERS));
-        let page = if uses_page(&a) { a.page } else { b.page };
+        let page = if a.uses_page() { a.page } else { b.page };
         self.write_page(page);
         preset_register("ISR_EL1", 0);
         self.machine.world.refuses.set(false);
@@ -142,6 +146,26 @@ impl Explorer {
             return Err("a slot is mapped between calls".into());
         }
         check::tlb(&self.tlb.borrow(), &self.machine)?;
+        Ok((self.outcome(answers, current), points))
+    }
+
+    /// What two calls with these answers have come to. Which operation has which handle is the
+    /// RMM's choice: they are numbered by what they are.
+    fn outcome(&mut self, mut answers: [[u64; 5]; 2], current: &Current) -> Outcome {
+        let mut snapshot = self.snapshot(current);
+        snapshot.operations.sort_by_cached_key(|(_, operation)| format!("{operation:?}"));
+        for ((handle, _), number) in snapshot.operations.iter_mut().zip(0..) {
+            let handles = answers.iter_mut().filter(|answer| has_begun(answer[0]));
+            for answer in handles.filter(|answer| answer[1] == *handle) {
+                answer[1] = number;
+            }
+            *handle = number;
+        }
+        (answers, snapshot)
+    }
+
+    /// The present state.
+    fn snapshot(&mut self, current: &Current) -> Snapshot {
         let changed = self.changes(current.index);
         let recs = (0..self.machine.granules())
             .filter(|index| state_of(self.machine.word(*index)) == State::Rec)
@@ -149,9 +173,7 @@ impl Explorer {
             .sum::<u64>();
         let before = &self.nodes[current.index as usize].snapshot;
         let vmids = &self.configuration.vmids;
-        let snapshot =
-            Snapshot::take(&self.machine, &mut self.contents, before, changed | recs, vmids);
-        Ok(((answers, snapshot), points))
+        Snapshot::take(&self.machine, &mut self.contents, before, changed | recs, vmids)
     }
 
     /// Has two letters meet in every order of their steps.
@@ -168,15 +190,20 @@ impl Explorer {
         let (one, [points, _]) = self.schedule(current, pair, letters, 0, &[])?;
         self.put_back(node);
         let [_, [x0, ..]] = one.0;
-        if x0 != 0 && !second_succeeds {
+        if !has_succeeded(x0) && !second_succeeds {
             return Ok(());
         }
+        let alone = self.each_alone(current, pair, letters)?;
         let (other, [_, others]) = self.schedule(current, pair, letters, 1, &[])?;
         self.put_back(node);
         result.pairs += 1;
         let runs = letters
             .iter()
             .any(|letter| self.configuration.letters[*letter].function == function::REC_ENTER);
+        let mut functions = letters.map(|letter| self.configuration.letters[letter].function);
+        functions.sort_unstable();
+        let chooses_vmid = self.configuration.dialect == Dialect::V2_0
+            && functions == [function::REALM_CREATE, function::REALM_DESTROY];
         let mut turns: Vec<Vec<u64>> = (1..points).map(|stop| vec![stop]).collect();
         if switches > 1 {
             let both = |stop| (1..others).map(move |second| vec![stop, second]);
@@ -186,11 +213,13 @@ impl Explorer {
             result.schedules += 1;
             let stopped = |what| format!("{what}, when stopped after {turns:?}");
             let (outcome, _) = self.schedule(current, pair, letters, 0, &turns).map_err(stopped)?;
-            if outcome != one && outcome != other {
+            if outcome != one && outcome != other && !self.is_refused(&outcome, letters, &alone) {
                 let spec = Spec::read(&self.machine).map_err(stopped)?;
                 let Configuration { places, vmids, .. } = &self.configuration;
                 check::state(&self.machine, &spec, places, vmids).map_err(stopped)?;
-                if !runs {
+                // In RMI 2.0 the RMM chooses VMIDs: that of a Realm that is going is not free yet.
+                let is_answer = outcome.0 == one.0 || outcome.0 == other.0;
+                if !runs && !(chooses_vmid && is_answer) {
                     let what = format!("neither order comes to {:x?}", outcome.0);
                     return Err(stopped(what));
                 }
@@ -201,11 +230,70 @@ impl Explorer {
     }
 }
 
+impl Explorer {
+    /// What each of two letters comes to if the other does not come: if the other goes on with an
+    /// operation.
+    fn each_alone(
+        &mut self,
+        current: &Current,
+        pair: &mut Pair,
+        letters: [usize; 2],
+    ) -> Result<[Option<Outcome>; 2], String> {
+        let mut alone = [None, None];
+        for (index, outcome) in alone.iter_mut().enumerate() {
+            if stateful::goes_on(&self.configuration.letters[letters[1 - index]]) {
+                *outcome = Some(self.alone(current, pair, letters, index)?);
+            }
+        }
+        Ok(alone)
+    }
+
+    fn alone(
+        &mut self,
+        current: &Current,
+        pair: &mut Pair,
+        letters: [usize; 2],
+        index: usize,
+    ) -> Result<Outcome, String> {
+        self.prepare_pair(current, pair, letters);
+        let registers = registers_of(&self.configuration.letters[letters[index]]);
+        let answer = self.machine.call(0, registers)?;
+        let mut answers = [[0; 5]; 2];
+        answers[index] = core::array::from_fn(|x| answer[x]);
+        let outcome = self.outcome(answers, current);
+        self.put_back(current.index);
+        Ok(outcome)
+    }
+
+    /// Whether a call that goes on with an operation was refused, because the other CPU worked on
+    /// it, and all is as if it had not come.
+    fn is_refused(
+        &self,
+        (answers, snapshot): &Outcome,
+        letters: [usize; 2],
+        alone: &[Option<Outcome>; 2],
+    ) -> bool {
+        (0..2).any(|refused| {
+            let letter = &self.configuration.letters[letters[refused]];
+            let served = 1 - refused;
+            let is_refused = stateful::goes_on(letter) && answers[refused][..4] == [1, 0, 0, 0];
+            is_refused
+                && alone[served].as_ref().is_some_and(|(answer, after)| {
+                    answer[served] == answers[served] && after == snapshot
+                })
+        })
+    }
+}
+
+/// Whether an answer is RMI_INCOMPLETE, after which x1 may be a handle.
+fn has_begun(x0: u64) -> bool {
+    x0 != 0 && has_succeeded(x0)
+}
+
 /// Whether two letters may come at the same time: EL3 and interrupts are at rest, and the host's
 /// page serves both.
 fn may_meet(a: &Letter, b: &Letter) -> bool {
     let is_plain = |letter: &Letter| !letter.refused && !letter.interrupt;
-    let names_page = |letter: &Letter| letter.addresses().contains(&address(PARAMETERS));
-    let serves = a.page == b.page || !names_page(a) || !names_page(b);
+    let serves = a.page == b.page || !a.uses_page() || !b.uses_page();
     is_plain(a) && is_plain(b) && serves
 }

@@ -14,6 +14,7 @@ fn main() {
             "--no-eh-frame-hdr",
             "-znorelro",
             "-zmax-page-size=4096",
+            "--pack-dyn-relocs=relr",
             &format!("--defsym=__image_limit={:#x}", rmm_plat::LIMITS.image),
             &format!("-T{script}"),
         ] {

@@ -4,6 +4,7 @@
 use p384::SecretKey;
 use p384::ecdsa::signature::hazmat::PrehashSigner;
 use p384::ecdsa::{Signature, SigningKey, VerifyingKey};
+use p384::elliptic_curve::point::AffineCoordinates;
 use sha2::{Digest, Sha256};
 
 use super::cbor::{Encoder, NoRoom};
@@ -31,6 +32,10 @@ impl PublicKey {
     pub fn from_point(point: &[u8; POINT_SIZE]) -> Option<Self> {
         let [4, coordinates @ ..] = point else { return None };
         let (x, y) = coordinates.split_at_checked(SCALAR_SIZE)?;
+        Self::from_coordinates(x, y)
+    }
+
+    fn from_coordinates(x: &[u8], y: &[u8]) -> Option<Self> {
         let mut key = [0; COSE_KEY_SIZE];
         Self::encode(&mut Encoder::new(&mut key), x, y).ok()?;
         Some(Self(key))
@@ -74,9 +79,10 @@ impl RealmKey {
 
     /// Its public half.
     pub fn public(&self) -> Option<PublicKey> {
+        // Not as a point of SEC 1: the messages of its errors alone would be kilobytes of the image.
         let public: &VerifyingKey = self.0.verifying_key();
-        let point = public.to_sec1_point(false);
-        PublicKey::from_point(point.as_bytes().try_into().ok()?)
+        let point = public.as_affine();
+        PublicKey::from_coordinates(&point.x(), &point.y())
     }
 
     /// Signs a digest, with the nonce of RFC 6979.

@@ -60,8 +60,8 @@ pub(super) fn is_abandoned() -> bool {
 }
 
 static VMIDS: VmidTable = VmidTable::new();
-/// Those that the host has begun.
-static OPERATIONS: OperationPool = OperationPool::new();
+/// Those that the host has begun. Made at boot: what is not zero at first would be in the image.
+static OPERATIONS: spin::Once<OperationPool> = spin::Once::new();
 
 /// What the first half of cold boot leaves for the second.
 struct Prepared {
@@ -247,7 +247,8 @@ pub(super) fn finish() -> Result<(), BootError> {
     let features = prepared.features;
     let dialect = arguments.version().dialect();
     let attestation = platform(&arguments);
-    let rmm = Rmm::new(table, &VMIDS, &OPERATIONS, dialect, &features, attestation);
+    let operations = OPERATIONS.call_once(OperationPool::new);
+    let rmm = Rmm::new(table, &VMIDS, operations, dialect, &features, attestation);
     handover::complete(Booted { rmm, arguments, features });
     info!("boot complete");
     cpu::enter_stage(Stage::Online);

@@ -8,7 +8,6 @@
 // architected behavior everywhere in it. Warm boot: load the values that cold boot left in
 // BOOT_CONFIGURATION.
 
-    .equ    RELATIVE, 1027              // R_AARCH64_RELATIVE, symbol 0
     .equ    STATUS_UNKNOWN, -1
     .equ    STATUS_CPU_ID, -4
 
@@ -76,20 +75,33 @@ rmm_entry:
     tst     x24, #0xfff
     b.ne    refuse_unknown
 
-    address x0, __rela_start
-    address x1, __rela_end
+    // Adds it to every address in the image. Of .relr.dyn an even word is the place of one; bits 1 to
+    // 63 of an odd word are those of the 63 words behind the places of the word before.
+    address x0, __relr_start
+    address x1, __relr_end
     sub     x6, x28, x24                // bytes of the image
+    mov     x3, x24                     // the next place
 1:  cmp     x0, x1
     b.hs    2f
-    ldp     x2, x3, [x0], #16           // offset, type
-    ldr     x4, [x0], #8                // addend
-    cmp     x3, #RELATIVE
-    b.ne    refuse_unknown
-    cmp     x2, x6
+    ldr     x2, [x0], #8
+    mov     x5, #63 * 8
+    tbnz    x2, #0, 12f
+    add     x3, x24, x2
+    mov     x2, #0b11                   // as an odd word
+    mov     x5, #8
+12: mov     x4, x3
+    add     x3, x3, x5
+13: lsr     x2, x2, #1
+    cbz     x2, 1b
+    tbz     x2, #0, 14f
+    sub     x5, x4, x24
+    cmp     x5, x6
     b.hs    refuse_unknown
-    add     x4, x4, x24
-    str     x4, [x24, x2]
-    b       1b
+    ldr     x5, [x4]
+    add     x5, x5, x24
+    str     x5, [x4]
+14: add     x4, x4, #8
+    b       13b
 2:
     // Empty early tables.
     address x26, __early_tables_start

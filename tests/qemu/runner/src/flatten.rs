@@ -18,8 +18,14 @@ const LARGEST_IMAGE: u64 = 1 << 28;
 pub enum ImageKind {
     /// Linked for the one address it runs at: no dynamic relocation at all.
     Fixed,
-    /// Relocates itself: dynamic relocations of type `R_AARCH64_RELATIVE` only.
+    /// Relocates itself: packed relative relocations (`SHT_RELR`) only.
     PositionIndependent,
+}
+
+impl ImageKind {
+    fn relocates_itself(self) -> bool {
+        self == Self::PositionIndependent
+    }
 }
 
 /// A flat binary and the facts worth printing about it.
@@ -73,17 +79,12 @@ pub enum FlattenError {
     /// The segment at this address is both writable and executable.
     #[error("the segment at {0:#x} is writable and executable")]
     WritableExecutable(u64),
-    /// A dynamic relocation the image kind does not allow.
-    #[error("dynamic relocation of type {kind} at {offset:#x} is not allowed")]
-    Relocation {
-        /// ELF relocation type.
-        kind: u32,
-        /// Where it applies.
-        offset: u64,
-    },
-    /// A dynamic relocation section in a format (REL, RELR) nobody would apply.
-    #[error("dynamic relocation section {0} is not RELA")]
+    /// A dynamic relocation section that nobody would apply.
+    #[error("dynamic relocation section {0} is not allowed")]
     RelocationSection(String),
+    /// A relocation of what is not a word, which start-up code could not access.
+    #[error("the relocation at {0:#x} is not aligned")]
+    UnalignedRelocation(u64),
 }
 
 impl From<object::Error> for FlattenError {
@@ -193,23 +194,19 @@ fn check_relocations(
     let mut count = 0;
     for section in sections.iter().filter(allocated) {
         let section_type = section.sh_type(endian);
-        let empty = section.sh_size(endian) == 0;
-        if matches!(section_type, elf::SHT_REL | elf::SHT_RELR | elf::SHT_CREL) && !empty {
+        let relocations = [elf::SHT_REL, elf::SHT_RELA, elf::SHT_RELR, elf::SHT_CREL];
+        if !relocations.contains(&section_type) || section.sh_size(endian) == 0 {
+            continue;
+        }
+        let Some(places) = section.relr(endian, file)?.filter(|_| kind.relocates_itself()) else {
             let name = sections.section_name(endian, section)?;
             return Err(FlattenError::RelocationSection(
                 String::from_utf8_lossy(name).into_owned(),
             ));
-        }
-        let Some((relocations, _)) = section.rela(endian, file)? else { continue };
-        for relocation in relocations {
-            let allowed = kind == ImageKind::PositionIndependent
-                && relocation.r_type(endian, false) == elf::R_AARCH64_RELATIVE
-                && relocation.r_sym(endian, false) == 0;
-            if !allowed {
-                return Err(FlattenError::Relocation {
-                    kind: relocation.r_type(endian, false),
-                    offset: relocation.r_offset.get(endian),
-                });
+        };
+        for place in places {
+            if place % 8 != 0 {
+                return Err(FlattenError::UnalignedRelocation(place));
             }
             count += 1;
         }

@@ -6,8 +6,9 @@ use rmm_test_system::flatten::{FlattenError, ImageKind, flatten};
 const READ_EXECUTE: u32 = 5;
 const READ_WRITE: u32 = 6;
 const READ_WRITE_EXECUTE: u32 = 7;
-const RELATIVE: u32 = 1027;
-const ABS64: u32 = 257;
+/// `R_AARCH64_RELATIVE`.
+const RELATIVE: u64 = 1027;
+const SHT_REL: u32 = 9;
 const SHT_RELA: u32 = 4;
 const SHT_RELR: u32 = 19;
 
@@ -26,12 +27,11 @@ struct Elf {
     machine: u16,
     entry: u64,
     segments: Vec<Segment>,
-    relocations: Option<(u32, Vec<[u64; 3]>)>,
+    relocations: Option<(u32, Vec<u64>)>,
 }
 
 impl Elf {
-    /// A valid position-independent image: code at 0, data with BSS at 0x1000, one relative
-    /// relocation.
+    /// A valid position-independent image: code at 0, data with BSS at 0x1000, three relocations.
     fn position_independent() -> Self {
         Self {
             kind: 3,
@@ -41,7 +41,7 @@ impl Elf {
                 Segment { flags: READ_WRITE, address: 0x1000, content: vec![7; 8], bss: 0x100 },
                 Segment { flags: READ_EXECUTE, address: 0, content: vec![1, 2, 3, 4], bss: 0 },
             ],
-            relocations: Some((SHT_RELA, vec![[0x1000, u64::from(RELATIVE), 0]])),
+            relocations: Some((SHT_RELR, vec![0x1000, 0b1011])),
         }
     }
 
@@ -72,8 +72,8 @@ impl Elf {
         let relocations_at = content_at;
         let mut sections = Vec::new();
         if let Some((section_type, entries)) = &self.relocations {
-            content.extend(entries.iter().flatten().flat_map(|word| word.to_le_bytes()));
-            let size = u64::try_from(entries.len()).unwrap() * 24;
+            content.extend(entries.iter().flat_map(|word| word.to_le_bytes()));
+            let size = u64::try_from(entries.len()).unwrap() * 8;
             // The null section, then the (empty) table of section names that the header names as
             // number 1.
             sections.push(section_header(0, 0, 0, 0));
@@ -111,7 +111,7 @@ fn section_header(section_type: u32, flags: u64, offset: u64, size: u64) -> Vec<
         bytes.extend(word.to_le_bytes());
     }
     bytes.extend(0u64.to_le_bytes());
-    for word in [8u64, 24] {
+    for word in [8u64, 8] {
         bytes.extend(word.to_le_bytes());
     }
     bytes
@@ -126,7 +126,7 @@ fn segments_are_laid_out_by_address_and_bss_is_dropped() {
     assert_eq!(image.bytes[..5], [1, 2, 3, 4, 0]);
     assert_eq!(image.bytes[0x1000..], [7; 8]);
     assert_eq!(image.memory_size, 0x1108);
-    assert_eq!(image.relocations, 1);
+    assert_eq!(image.relocations, 3);
 }
 
 #[test]
@@ -136,36 +136,31 @@ fn a_fixed_image_starts_at_its_lowest_address() {
 }
 
 #[test]
-fn relocations_other_than_relative_are_refused() {
-    let mut elf = Elf::position_independent();
-    elf.relocations =
-        Some((SHT_RELA, vec![[0x1000, u64::from(RELATIVE), 0], [8, u64::from(ABS64), 0]]));
-    let refused = flatten(&elf.bytes(), ImageKind::PositionIndependent);
-    assert_eq!(refused, Err(FlattenError::Relocation { kind: ABS64, offset: 8 }));
+fn relocations_that_are_not_packed_are_refused() {
+    for section_type in [SHT_RELA, SHT_REL] {
+        let mut elf = Elf::position_independent();
+        elf.relocations = Some((section_type, vec![0x1000, RELATIVE, 0]));
+        let refused = flatten(&elf.bytes(), ImageKind::PositionIndependent);
+        assert!(matches!(refused, Err(FlattenError::RelocationSection(_))), "{refused:?}");
+    }
 }
 
 #[test]
-fn a_relative_relocation_that_names_a_symbol_is_refused() {
+fn a_relocation_of_what_is_not_a_word_is_refused() {
     let mut elf = Elf::position_independent();
-    elf.relocations = Some((SHT_RELA, vec![[0x1000, 1 << 32 | u64::from(RELATIVE), 0]]));
+    elf.relocations = Some((SHT_RELR, vec![0x1000, 0x1012]));
     let refused = flatten(&elf.bytes(), ImageKind::PositionIndependent);
-    assert_eq!(refused, Err(FlattenError::Relocation { kind: RELATIVE, offset: 0x1000 }));
-}
-
-#[test]
-fn packed_relocations_are_refused() {
-    let mut elf = Elf::position_independent();
-    elf.relocations = Some((SHT_RELR, vec![[0x1000, 0, 0]]));
-    let refused = flatten(&elf.bytes(), ImageKind::PositionIndependent);
-    assert!(matches!(refused, Err(FlattenError::RelocationSection(_))), "{refused:?}");
+    assert_eq!(refused, Err(FlattenError::UnalignedRelocation(0x1012)));
 }
 
 #[test]
 fn a_fixed_image_may_not_have_dynamic_relocations() {
-    let mut elf = Elf::fixed();
-    elf.relocations = Some((SHT_RELA, vec![[0x4000_0000, u64::from(RELATIVE), 0]]));
-    let refused = flatten(&elf.bytes(), ImageKind::Fixed);
-    assert_eq!(refused, Err(FlattenError::Relocation { kind: RELATIVE, offset: 0x4000_0000 }));
+    for section_type in [SHT_RELA, SHT_RELR] {
+        let mut elf = Elf::fixed();
+        elf.relocations = Some((section_type, vec![0x4000_0000, RELATIVE, 0]));
+        let refused = flatten(&elf.bytes(), ImageKind::Fixed);
+        assert!(matches!(refused, Err(FlattenError::RelocationSection(_))), "{refused:?}");
+    }
 }
 
 #[test]

@@ -108,6 +108,7 @@ verify-token: setup-qemu images ## have Veraison's ccatoken verify tokens of Rea
 	cd tests/ccatoken && $(if $(shell pkg-config --exists openssl 2>/dev/null && echo yes),OPENSSL_NO_VENDOR=1) \
 		cargo run -q --locked --release --target-dir ../../build/target-ccatoken -- \
 		../../build/token.log ../../build/token-2.0.log
+	scripts/token-stamp.sh write
 
 ELF ?= build/rmm.elf
 addr2line: tools ## name the functions in a fatal report: of a console log in LOG, or standard input; ELF is the image that printed it

@@ -21,4 +21,10 @@ pub mod test_service {
     /// words that are not zero, x1 = words that are a part of the Realm attestation key, x2 = words
     /// that are PSTATE of a fiber with DIT set.
     pub const GRANULE_SCAN: u64 = 0xC700_0003;
+    /// Looks through the granule at physical address x1, which is in the Realm PAS: returns x0 =
+    /// words that are one of x2 to x7, in either byte order.
+    pub const GRANULE_SEARCH: u64 = 0xC700_0004;
+    /// Where the fiber is whose context is in the granule at physical address x1, which is in the
+    /// Realm PAS: returns x0 = its PC, or 0 if there is none.
+    pub const GRANULE_FIBER: u64 = 0xC700_0005;
 }

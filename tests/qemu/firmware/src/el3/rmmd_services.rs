@@ -15,7 +15,7 @@ use crate::world::Frame;
 mod attestation;
 mod signing;
 
-pub use attestation::{scan, shared_page_is_zero};
+pub use attestation::{fiber, scan, search, shared_page_is_zero};
 
 /// Status of a service, for the RMM's x0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

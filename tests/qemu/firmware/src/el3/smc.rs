@@ -57,12 +57,23 @@ fn test_services(cpu: &mut Cpu, fid: u64) {
             let [words, of_key, fibers] = rmmd_services::scan(argument);
             [words, of_key, fibers, 0]
         }
+        test_service::GRANULE_SEARCH => {
+            let [.., x2, x3, x4, x5, x6, x7] = words_of(cpu);
+            [rmmd_services::search(argument, [x2, x3, x4, x5, x6, x7]), 0, 0, 0]
+        }
+        test_service::GRANULE_FIBER => [rmmd_services::fiber(argument), 0, 0, 0],
         _ => {
             cpu.world(World::Nonsecure).frame.x[0] = smccc::UNKNOWN;
             return;
         }
     };
     cpu.world(World::Nonsecure).frame.x[..4].copy_from_slice(&results);
+}
+
+/// x0 to x7 of the host.
+fn words_of(cpu: &mut Cpu) -> [u64; 8] {
+    let x = &cpu.world(World::Nonsecure).frame.x;
+    core::array::from_fn(|index| x[index])
 }
 
 fn from_rmm(cpu: &mut Cpu) -> *mut Frame {

@@ -329,7 +329,7 @@ impl Guest {
     }
 
     /// The auxiliary granules of a REC.
-    pub fn auxiliary(&self, rec: u64) -> impl Iterator<Item = u64> + use<> {
+    pub fn auxiliary(&self, rec: u64) -> impl Iterator<Item = u64> + Clone + use<> {
         let (_, count) = realm::rec_aux_count(self.rd());
         (0..count).map(move |index| granule(AUXILIARY + rec * count + index))
     }
@@ -401,6 +401,12 @@ impl Guest {
     /// Has a REC that waits call by SMC with these in X0 and up. Entered once: it has come back with
     /// the answer, or has left for it.
     pub fn begin_call(&self, rec: u64, x: &[u64]) -> Status {
+        self.prepare_call(rec, x);
+        self.enter(rec)
+    }
+
+    /// Has a REC that waits call by SMC with these in X0 and up when it is entered.
+    pub fn prepare_call(&self, rec: u64, x: &[u64]) {
         let mut gprs = [0; 1 + CALL_REGISTERS];
         let [what, registers @ ..] = &mut gprs;
         *what = command::CALL;
@@ -408,7 +414,6 @@ impl Guest {
             *register = x.get(index).copied().unwrap_or(mark(index));
         }
         self.run(rec).prepare(0, &gprs);
-        self.enter(rec)
     }
 
     /// The answer of a call of a REC that waits again. X4 and up, but for outputs up to

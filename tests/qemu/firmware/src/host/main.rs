@@ -19,6 +19,7 @@ mod random;
 mod realm;
 mod rmi;
 mod scenarios;
+mod secrets;
 mod smc;
 mod stacks;
 mod tables;

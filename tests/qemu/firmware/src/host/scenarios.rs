@@ -4,6 +4,7 @@
 
 mod agreement;
 mod attestation;
+mod attestation_steps;
 mod banks;
 mod blocks;
 mod boot;
@@ -60,6 +61,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "boot-costs", run: boot::costs },
     Scenario { name: "token", run: attestation::token },
     Scenario { name: "token-interrupts", run: attestation::interrupted_everywhere },
+    Scenario { name: "token-steps", run: attestation_steps::interrupted_at_each_step },
     Scenario { name: "token-abandoned", run: attestation::abandoned },
     Scenario { name: "token-timing", run: attestation::timing },
     Scenario { name: "token-timing-keys", run: attestation::timing_of_keys },

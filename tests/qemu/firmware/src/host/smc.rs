@@ -102,6 +102,16 @@ pub fn granule_scan(address: u64) -> [u64; 3] {
     [words, of_key, fibers]
 }
 
+/// Words of a granule in the Realm PAS that are one of these, in either byte order.
+pub fn granule_search(address: u64, [a, b, c, d, e, f]: [u64; 6]) -> u64 {
+    call(test_service::GRANULE_SEARCH, &[address, a, b, c, d, e, f]).1[0]
+}
+
+/// The PC of the fiber whose context is in a granule in the Realm PAS, or 0 if there is none.
+pub fn granule_fiber(address: u64) -> u64 {
+    call(test_service::GRANULE_FIBER, &[address]).1[0]
+}
+
 /// How the RMM booted, in the eyes of EL3.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BootStatus {

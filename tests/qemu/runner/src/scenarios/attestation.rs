@@ -68,6 +68,13 @@ pub fn tokens() -> Vec<Scenario> {
         row("token-2.0", "token", "the same with RMI 2.0: tokens of its profile and format")
             .interface("2.0")
             .judge(judge_tokens_2_0),
+        row(
+            "token-steps",
+            "token-steps",
+            "an interrupt at each instruction of the calls for a token",
+        )
+        .expect(r"^INIT: \d{4,} interrupts, each one instruction behind the last$")
+        .judge(judge_tokens),
         row("token-abandoned", "token-abandoned", "nothing of key and nonce outlives a token"),
         row("token-timing", "token-timing", "signatures take as many instructions as each other")
             .option("argument=20"),

@@ -134,7 +134,7 @@ pub fn realms() -> Vec<Scenario> {
         Scenario::new(
             "realm-sve",
             "realm-sve",
-            "SVE of the host and of Realms with several vector lengths are apart",
+            "SVE of the host and of Realms, each with every vector length, are apart",
         )
         .expect("^Realms have SVE with vectors of up to 256 bytes$"),
         Scenario::new(
@@ -143,7 +143,7 @@ pub fn realms() -> Vec<Scenario> {
             "digests by instructions are those of sha2, and the host keeps its SIMD registers",
         )
         .self_test_image()
-        .expect("^2400 digests by instructions are right$"),
+        .expect("^12800 digests by instructions are right$"),
         Scenario::new(
             "realm-pmu",
             "realm-pmu",

@@ -4,6 +4,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use rmm_test_firmware::REALM_KEY;
 use rmm_test_firmware::options::{GRANULE, PlatformToken, RealmKey};
 use rmm_test_firmware::say;
 
@@ -12,12 +13,6 @@ use crate::boot::options;
 use crate::mmu;
 use crate::world::Frame;
 
-/// The key that TF-A serves on QEMU and FVP.
-pub const REALM_KEY: [u8; 48] = [
-    0x20, 0x11, 0xc7, 0xf0, 0x3c, 0xee, 0x43, 0x25, 0x17, 0x6e, 0x52, 0x4f, 0x03, 0x3c, 0x0c, 0xe1,
-    0xe2, 0x1a, 0x76, 0xe6, 0xc1, 0xa4, 0xf0, 0xb8, 0x39, 0xaa, 0x1d, 0xf6, 0x1e, 0x0e, 0x8a, 0x5c,
-    0x8a, 0x05, 0x74, 0x0f, 0x9b, 0x69, 0xef, 0xa7, 0xeb, 0x1a, 0x41, 0x85, 0xbd, 0x11, 0x7f, 0x68,
-];
 /// Bound to that key. `tests/host/attest/platform_token.rs` makes it.
 const TOKEN: &[u8] = include_bytes!("platform_token.cbor");
 /// The SHA-256 of the public half of the key as a COSE_Key.
@@ -87,6 +82,38 @@ pub fn scan(address: u64) -> [u64; 3] {
             found[0] += u64::from(word != 0);
             found[1] += u64::from(is_of_key);
             found[2] += u64::from(word & FIBER_MASK == FIBER);
+        }
+        found
+    })
+}
+
+/// The PC of the fiber whose context is in a Realm granule: the word before its PSTATE. 0 if there is
+/// none.
+pub fn fiber(address: u64) -> u64 {
+    mmu::with_realm_granule(address, |granule| {
+        let mut before = 0;
+        for index in 0..(GRANULE / 8) as usize {
+            // SAFETY: as for scanning.
+            let word = unsafe { granule.add(index).read_volatile() };
+            if before != 0 && word & FIBER_MASK == FIBER {
+                return before;
+            }
+            before = word;
+        }
+        0
+    })
+}
+
+/// Words of a Realm granule that are one of these, in either byte order.
+pub fn search(address: u64, wanted: [u64; 6]) -> u64 {
+    let words = GRANULE / 8;
+    mmu::with_realm_granule(address, |granule| {
+        let mut found = 0;
+        for index in 0..words as usize {
+            // SAFETY: as for scanning.
+            let word = unsafe { granule.add(index).read_volatile() };
+            let is_wanted = |wanted: &u64| word == *wanted || word == wanted.swap_bytes();
+            found += u64::from(word != 0 && wanted.iter().any(is_wanted));
         }
         found
     })

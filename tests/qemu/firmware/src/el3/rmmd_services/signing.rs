@@ -5,11 +5,12 @@
 use p384::ecdsa::signature::hazmat::PrehashSigner;
 use p384::ecdsa::{Signature, SigningKey};
 use rmm_abi::el3::token_sign::{P384, PUBLIC_KEY, PULL, PUSH, Request, Response, SHA384};
+use rmm_test_firmware::REALM_KEY;
 use spin::Mutex;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::Status;
-use super::attestation::{REALM_KEY, buffer_start, read, write};
+use super::attestation::{buffer_start, read, write};
 use crate::boot::options;
 use crate::world::Frame;
 

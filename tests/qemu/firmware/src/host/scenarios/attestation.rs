@@ -18,13 +18,14 @@ use crate::random::Random;
 use crate::realm;
 use crate::rmi::{self, Status};
 use crate::scenarios::slots::request;
+use crate::secrets::{self, Secret};
 use crate::smc;
 
 /// Instructions of the RMM within which a pending interrupt is served.
 const BOUND: u64 = 10_000;
 
 /// The challenge of token `number`.
-fn challenge(number: u64) -> [u64; 8] {
+pub(super) fn challenge(number: u64) -> [u64; 8] {
     core::array::from_fn(|index| (0x1111_1111_1111_1111 * (index as u64 + 1)) ^ (number << 56))
 }
 
@@ -37,7 +38,7 @@ impl core::fmt::Display for Hex<'_> {
     }
 }
 
-fn words_of(function: u32, arguments: &[u64]) -> [u64; 9] {
+pub(super) fn words_of(function: u32, arguments: &[u64]) -> [u64; 9] {
     let mut x = [0; 9];
     x[0] = function.into();
     x[1..=arguments.len()].copy_from_slice(arguments);
@@ -45,23 +46,23 @@ fn words_of(function: u32, arguments: &[u64]) -> [u64; 9] {
 }
 
 /// RSI_ATTESTATION_TOKEN_INIT: X0 and X1.
-fn init(guest: &Guest, rec: u64, number: u64) -> [u64; 2] {
+pub(super) fn init(guest: &Guest, rec: u64, number: u64) -> [u64; 2] {
     let [x0, x1, ..] =
         guest.call(rec, &words_of(rsi::ATTESTATION_TOKEN_INIT, &challenge(number)), 1);
     [x0, x1]
 }
 
 /// RSI_ATTESTATION_TOKEN_CONTINUE as it is called.
-fn continuing(address: u64, offset: u64, size: u64) -> [u64; 9] {
+pub(super) fn continuing(address: u64, offset: u64, size: u64) -> [u64; 9] {
     words_of(rsi::ATTESTATION_TOKEN_CONTINUE, &[address, offset, size])
 }
 
-fn head([x0, x1, ..]: [u64; CALL_REGISTERS]) -> [u64; 2] {
+pub(super) fn head([x0, x1, ..]: [u64; CALL_REGISTERS]) -> [u64; 2] {
     [x0, x1]
 }
 
 /// Prints what token `number` must say of its Realm now.
-fn print_expected(guest: &Guest, rec: u64, number: u64) {
+pub(super) fn print_expected(guest: &Guest, rec: u64, number: u64) {
     say!("challenge: {}", Hex(&challenge(number)));
     check::equal("config", guest.begin_program(rec, program::CONFIG, &[]), Status::SUCCESS);
     let [_, _, _, _, rpv @ ..] = guest.program_results::<12>(rec);
@@ -73,20 +74,26 @@ fn print_expected(guest: &Guest, rec: u64, number: u64) {
     }
 }
 
+/// Bytes of the token that are read at once.
+const LINE: u64 = 64;
+
+/// Bytes of the page for tokens.
+fn token_line(guest: &Guest, rec: u64, offset: u64) -> [u8; LINE as usize] {
+    if guest.begin_program(rec, program::READ_MEMORY, &[TOKEN_PAGE + offset]) != Status::SUCCESS {
+        check::that("memory is shown", false);
+    }
+    let words = guest.program_results::<WORDS>(rec);
+    let mut bytes = [0; LINE as usize];
+    for (to, word) in bytes.chunks_mut(8).zip(words) {
+        to.copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
 /// Prints `size` bytes of the page for tokens.
-fn print_token(guest: &Guest, rec: u64, size: u64) {
-    /// Bytes of a line.
-    const LINE: u64 = 64;
+pub(super) fn print_token(guest: &Guest, rec: u64, size: u64) {
     for offset in (0..size).step_by(LINE as usize) {
-        if guest.begin_program(rec, program::READ_MEMORY, &[TOKEN_PAGE + offset]) != Status::SUCCESS
-        {
-            check::that("memory is shown", false);
-        }
-        let words = guest.program_results::<WORDS>(rec);
-        let mut bytes = [0; LINE as usize];
-        for (to, word) in bytes.chunks_mut(8).zip(words) {
-            to.copy_from_slice(&word.to_le_bytes());
-        }
+        let bytes = token_line(guest, rec, offset);
         let mut line = Line { text: [0; 128], used: 0 };
         for byte in &bytes[..(size - offset).min(LINE) as usize] {
             let _ = write!(line, "{byte:02x}");
@@ -302,9 +309,23 @@ fn came_back(guest: &Guest) {
     TURNS.size.store(size.max(1), Ordering::Release);
 }
 
+/// Gets token `number` whole. What is secret about its signature.
+fn secrets_of_token(guest: &Guest, rec: u64, number: u64) -> Option<[Secret; 6]> {
+    check::equal("INIT", init(guest, rec, number)[0], status::SUCCESS);
+    let calls = [(); 2].map(|()| head(guest.call(rec, &continuing(TOKEN_PAGE, 0, GRANULE), 1)));
+    let [_, [result, size]] = calls;
+    check::equal("CONTINUE", result, status::SUCCESS);
+    let mut token = [0; GRANULE as usize];
+    for (line, bytes) in (0..size).step_by(LINE as usize).zip(token.chunks_mut(LINE as usize)) {
+        bytes.copy_from_slice(&token_line(guest, rec, line));
+    }
+    secrets::of_token(token.get(..usize::try_from(size).ok()?)?)
+}
+
 /// A REC is destroyed, or asks for another token, while a token is being signed: nothing of it is
-/// left.
+/// left. A token's nonce follows from what it says, so that every round has the same one.
 pub fn abandoned() {
+    const NUMBER: u64 = 1;
     let mut guest = Guest::start(2);
     gic::enable_timer(0);
     let scan = |guest: &Guest, rec: u64| {
@@ -313,15 +334,42 @@ pub fn abandoned() {
             .map(smc::granule_scan)
             .fold([0; 3], |sum, one| core::array::from_fn(|index| sum[index] + one[index]))
     };
+    let search = |granules: &mut dyn Iterator<Item = u64>, secret: &Secret| -> u64 {
+        granules.map(|one| smc::granule_search(one, secret.words)).sum()
+    };
     check::equal("auxiliary granules are zero at first", scan(&guest, 1), [0; 3]);
-    let (mut with_key, mut rounds) = (0, 0);
+    let secrets = secrets_of_token(&guest, 0, NUMBER);
+    check::that("a token and its nonce", secrets.is_some());
+    let Some(secrets) = secrets else { return };
+    let (key, nonce) = secrets.split_at(2);
+    // The key is in the RMM's memory for good; a nonce never is.
+    let of_rmm = || {
+        let carve_out = crate::options().carve_out;
+        (carve_out.base..carve_out.end()).step_by(GRANULE as usize)
+    };
+    let nothing_with_rmm = || {
+        for secret in nonce {
+            let found = search(&mut of_rmm(), secret);
+            check::equal(format_args!("{}: words in the RMM's memory", secret.name), found, 0);
+        }
+    };
+    let held = |secret: &Secret| search(&mut of_rmm(), secret) != 0;
+    check::that("the RMM's memory is searched: it holds the key", key.iter().any(held));
+    let mut seen = [0; 6];
+    let mut rounds = 0;
     let mut random = Random::for_this_cpu(7);
     loop {
         rounds += 1;
-        let round = rounds;
-        check::equal("INIT", init(&guest, 1, round)[0], status::SUCCESS);
+        check::equal("INIT", init(&guest, 1, NUMBER)[0], status::SUCCESS);
         let idle = scan(&guest, 1);
         check::that("only the token is there", idle[0] < 300 && idle[1] == 0);
+        // Of the one that was abandoned, if it is not the first.
+        for secret in &secrets {
+            let found = search(&mut guest.auxiliary(1), secret);
+            if found != 0 {
+                check::equal(format_args!("{}: words behind INIT", secret.name), found, 0);
+            }
+        }
         // Somewhere in mid-signature.
         guest.run(1).prepare(0, &call_gprs(&continuing(TOKEN_PAGE, 0, GRANULE)));
         gic::arm_timer(20_000 + random.next() % 6_000_000);
@@ -332,8 +380,13 @@ pub fn abandoned() {
         let [words, of_key, fibers] = scan(&guest, 1);
         check::that("there is something on the stack", words > idle[0]);
         check::equal("and a fiber, with DIT", fibers, 1);
-        with_key += u64::from(of_key != 0);
-        if rounds >= ABANDONED && of_key != 0 {
+        let mut has_nonce = false;
+        for (secret, seen) in secrets.iter().zip(&mut seen) {
+            let found = search(&mut guest.auxiliary(1), secret) != 0;
+            *seen += u64::from(found);
+            has_nonce |= found && nonce.iter().any(|one| one.name == secret.name);
+        }
+        if rounds >= ABANDONED && of_key != 0 && has_nonce {
             break;
         }
         guest.run(1).prepare(0, &[]);
@@ -341,12 +394,20 @@ pub fn abandoned() {
         let answer = head(guest.called(1, &continuing(TOKEN_PAGE, 0, GRANULE), 1));
         check::equal("and is to call again", answer, [status::INCOMPLETE, 0]);
     }
-    say!("{with_key} of {rounds} stacks had words of the key");
-    // In mid-signature, the key on its stack.
+    for (secret, seen) in secrets.iter().zip(seen) {
+        say!("{}: in {seen} of {rounds} stacks in mid-signature", secret.name);
+    }
+    nothing_with_rmm();
+    // In mid-signature, key and nonce on its stack.
     let granules = guest.auxiliary(1).chain([guest.rec(1)]);
     check::equal("RMI_REC_DESTROY", realm::rec_destroy(guest.rec(1), granule(0)), Status::SUCCESS);
-    let words: u64 = granules.map(|one| smc::granule_scan(one)[0]).sum();
+    let words: u64 = granules.clone().map(|one| smc::granule_scan(one)[0]).sum();
     check::equal("words that are left", words, 0);
+    for secret in &secrets {
+        let found = search(&mut granules.clone(), secret);
+        check::equal(format_args!("{}: words that are left", secret.name), found, 0);
+    }
+    nothing_with_rmm();
     let auxiliary = guest.auxiliary(1).next().unwrap_or(0);
     let count = guest.auxiliary(1).count() as u64;
     let back = realm::undelegate(guest.rec(1), 1) && realm::undelegate(auxiliary, count);
@@ -359,6 +420,11 @@ pub fn abandoned() {
     check::equal("CONTINUE", answer[0], status::SUCCESS);
     check::that("little is left", scan(&guest, 0)[0] <= 1);
     check::equal("and nothing of the key", scan(&guest, 0)[1], 0);
+    // Nor did the one that told what the nonce is.
+    for secret in &secrets {
+        let found = search(&mut guest.auxiliary(0), secret);
+        check::equal(format_args!("{}: words behind a token", secret.name), found, 0);
+    }
     guest.destroy();
 }
 

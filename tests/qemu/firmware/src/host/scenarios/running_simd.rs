@@ -42,21 +42,26 @@ unsafe impl Sync for Buffers {}
 
 static BUFFERS: Buffers = Buffers(UnsafeCell::new([Shown::NOTHING; 2]));
 
+/// The host's modes, streaming or not, each at every vector length there is: SVE has all, in units of
+/// 16 bytes less one, and SME powers of two.
+fn modes() -> impl Iterator<Item = (u64, u64)> {
+    (0..16).map(|length| (0, length)).chain([0, 1, 3, 7, 15].map(|length| (1, length)))
+}
+
 fn isb() {
     // SAFETY: a barrier.
     unsafe { asm!("isb", options(nostack, preserves_flags)) };
 }
 
-/// A Realm uses SIMD registers while the host has all of its own filled, in each mode and at
-/// several vector lengths.
+/// A Realm uses SIMD registers while the host has all of its own filled, in each mode and at every
+/// vector length.
 pub fn simd() {
     // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
     unsafe { write_register!("cptr_el2", 0x2ff) };
     isb();
     let guest = Guest::start(1);
     guest.execute(0, instruction::CPACR, [0, 3 << 20, 0, 0]);
-    let modes = [(0, 0), (0, 1), (0, 3), (0, 15), (1, 0), (1, 1), (1, 15)];
-    for (mark, (streaming, length)) in (1..).zip(modes) {
+    for (mark, (streaming, length)) in (1..).zip(modes()) {
         // SAFETY: vector lengths of this image.
         unsafe {
             write_register!("s3_4_c1_c2_0", length);
@@ -118,8 +123,8 @@ fn expected_sum(shown: &mut Shown, seed: u64, length: u64) -> u64 {
     shown.sum()
 }
 
-/// Realms with SVE at several vector lengths, while the host has all of its own registers filled,
-/// in each mode and at other vector lengths, with and without the hint that they are not live.
+/// Realms with SVE at every vector length, while the host has all of its own registers filled, in
+/// each mode and at every vector length, with and without the hint that they are not live.
 pub fn sve() {
     // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
     unsafe { write_register!("cptr_el2", 0x2ff) };
@@ -132,11 +137,7 @@ pub fn sve() {
         attributes.sve_vl = 16;
     };
     check::that("but no longer vectors than there are", !Guest::can_be_created(too_long));
-    for length in [0, 1, 3, 7, 15] {
-        if length <= greatest {
-            at_length(length);
-        }
-    }
+    (0..=greatest).for_each(at_length);
     // SAFETY: back to what the image began with.
     unsafe { write_register!("s3_3_c4_c2_2", 0) };
     say!("Realms have SVE with vectors of up to {} bytes", (greatest + 1) * 16);
@@ -159,8 +160,8 @@ fn at_length(length: u64) {
     guest.execute(0, instruction::SET_ZCR, [0, 0xf, 0, 0]);
     let nothing = Shown::NOTHING.sum();
     let mut held = nothing;
-    let modes = [(0, 0, false), (0, 15, false), (1, 15, false), (0, 3, true), (1, 0, true)];
-    for (mark, (streaming, hosts_length, hint)) in (1..).zip(modes) {
+    let modes = modes().flat_map(|mode| [(mode, false), (mode, true)]);
+    for (mark, ((streaming, hosts_length), hint)) in (1..).zip(modes) {
         let seed = length << 8 | mark << 4;
         let expected = expected_sum(before, seed, length);
         // SAFETY: vector lengths of this image.
@@ -217,7 +218,7 @@ pub fn hashing() {
     // SAFETY: CPU 0 alone uses the buffers, and this function is not entered again meanwhile.
     let [before, after] = unsafe { &mut *BUFFERS.0.get() };
     let mut by_instructions = 0;
-    for (mark, (streaming, length)) in (1..).zip([(0, 0), (0, 1), (0, 15), (1, 0), (1, 15)]) {
+    for (mark, (streaming, length)) in (1..).zip(modes()) {
         // SAFETY: vector lengths of this image, and as in `round`.
         unsafe {
             write_register!("s3_4_c1_c2_0", length);

@@ -88,6 +88,9 @@ pub mod program {
     /// Executes a few instructions at the level that the first argument says, one at a time if the
     /// second is not 0. Comes back with what was hit, and the registers as they were before.
     pub const RUN_DEBUG: u64 = 0x25;
+    /// Executes an instruction of A32, the first argument, at EL0 in AArch32 with the second in R0,
+    /// and SVC behind it. Comes back as [`EXECUTE`](super::command::EXECUTE) does.
+    pub const AARCH32: u64 = 0x26;
 }
 
 /// What [`SET_DEBUG`](program::SET_DEBUG) prepares.

@@ -29,6 +29,7 @@ mod pmu;
 mod ranges;
 mod realms;
 mod running;
+mod running_aborts;
 mod running_costs;
 mod running_debug;
 mod running_interrupts;
@@ -108,6 +109,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "costs-2.0", run: costs_2_0::instructions },
     Scenario { name: "realm-runs", run: running::life },
     Scenario { name: "realm-exits", run: running::exits },
+    Scenario { name: "realm-aborts", run: running_aborts::aborts },
     Scenario { name: "realm-calls", run: calls::commands },
     Scenario { name: "realm-call-failures", run: calls_failures::failures },
     Scenario { name: "realm-power", run: calls::power },

@@ -5,8 +5,9 @@ use core::arch::asm;
 
 use rmm_test_firmware::realm_protocol::RESULTS;
 
-/// RET.
+/// RET, and SVC of A32.
 const RETURN: u32 = 0xd65f_03c0;
+const A32_CALL: u32 = 0xef00_0000;
 
 /// What a REC executes and what comes of it. Layout known to entry.S.
 #[repr(C, align(64))]
@@ -38,13 +39,31 @@ impl Execution {
 
     /// Executes an instruction with these in X0 to X3.
     pub fn execute(&mut self, instruction: u64, x: [u64; 4]) {
-        self.x = x;
         unsafe extern "C" {
             fn realm_execute(execution: *mut Execution);
         }
+        self.execute_by(realm_execute, instruction, RETURN, x);
+    }
+
+    /// Executes an instruction of A32 at EL0 with these in R0 to R3. It always ends by an exception.
+    pub fn execute_aarch32(&mut self, instruction: u64, r: [u64; 4]) {
+        unsafe extern "C" {
+            fn realm_execute_aarch32(execution: *mut Execution);
+        }
+        self.execute_by(realm_execute_aarch32, instruction, A32_CALL, r);
+    }
+
+    fn execute_by(
+        &mut self,
+        how: unsafe extern "C" fn(*mut Execution),
+        instruction: u64,
+        next: u32,
+        x: [u64; 4],
+    ) {
+        self.x = x;
         let [b0, b1, b2, b3, ..] = instruction.to_le_bytes();
         self.exceptions = 0;
-        self.instructions = [u32::from_le_bytes([b0, b1, b2, b3]), RETURN];
+        self.instructions = [u32::from_le_bytes([b0, b1, b2, b3]), next];
         self.code = &raw const self.instructions;
         // SAFETY: what the instruction does, the host has asked for. The first asm has it fetched.
         unsafe {
@@ -53,7 +72,7 @@ impl Execution {
                 code = in(reg) self.code,
                 options(nostack, preserves_flags)
             );
-            realm_execute(&raw mut *self);
+            how(&raw mut *self);
         }
     }
 

@@ -51,6 +51,11 @@ pub fn realms() -> Vec<Scenario> {
         )
         .option("host-interrupts=1"),
         Scenario::new(
+            "realm-aborts",
+            "realm-aborts",
+            "read-only memory, EL0 in AArch32, and the host's traps of the interrupt controller, with the whole exit record",
+        ),
+        Scenario::new(
             "realm-interrupts",
             "realm-interrupts",
             "FIQs, virtual interrupts in each state and maintenance, with the whole exit record",
@@ -244,11 +249,12 @@ pub fn realms() -> Vec<Scenario> {
 }
 
 /// Those of RMI 1.0 that a host of RMI 2.0 has, too.
-const ALSO_UNDER_RMI_2: [&str; 13] = [
+const ALSO_UNDER_RMI_2: [&str; 14] = [
     "realm-calls",
     "realm-simd",
     "realm-sve",
     "realm-pmu",
+    "realm-aborts",
     "realm-debug",
     "realm-moves-2",
     "realm-sessions-level-0",

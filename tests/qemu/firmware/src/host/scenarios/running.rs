@@ -246,7 +246,7 @@ fn protected_accesses(guest: &Guest) {
 }
 
 /// Has the payload ask for RIPAS of a page, and checks what the host is told.
-fn ripas(guest: &Guest, rec: u64, page: u64, ripas: u64) {
+pub(super) fn ripas(guest: &Guest, rec: u64, page: u64, ripas: u64) {
     const IPA_STATE_SET: u64 = 0xC400_0197;
     // X4 is 1: DESTROYED memory changes too.
     let entered = guest.begin(rec, SMC, [IPA_STATE_SET, page, page + GRANULE, ripas]);

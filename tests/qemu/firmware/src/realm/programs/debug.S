@@ -8,6 +8,7 @@
     .equ    DEBUG_WATCHPOINTS, 40          // FAR, and where
     .equ    DEBUG_STEPS, 64
     .equ    DEBUG_END, 72
+    .equ    DEBUG_MOST, 80
 
     .text
 // x0 = Debugged. Executes the instructions at `debug_target` with its PSTATE.
@@ -50,6 +51,10 @@ debug_taken:
     mrs     x10, esr_el1
     lsr     x10, x10, #26
     mrs     x12, elr_el1
+    ldr     x11, [x9, #DEBUG_MOST]      // one that is hit again and again ends it
+    sub     x11, x11, #1
+    str     x11, [x9, #DEBUG_MOST]
+    cbz     x11, 5f
     bic     x11, x10, #1                // from this level, or from EL0
     cmp     x11, #0x30
     b.eq    1f
@@ -57,7 +62,7 @@ debug_taken:
     b.eq    2f
     cmp     x11, #0x32
     b.eq    3f
-    str     x10, [x9, #DEBUG_END]
+5:  str     x10, [x9, #DEBUG_END]
     ldp     x30, x9, [sp], #16
     msr     vbar_el1, x9
     isb

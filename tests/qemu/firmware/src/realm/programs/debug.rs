@@ -22,6 +22,7 @@ struct Debugged {
     watched_at: u64,
     steps: u64,
     end: u64,
+    most: u64,
 }
 
 struct Shared(UnsafeCell<u64>);
@@ -106,6 +107,8 @@ pub fn run(arguments: &[u64]) -> [u64; WORDS] {
     const PSTATE: u64 = 7 << 6;
     const EL1H: u64 = 5;
     const SS: u64 = 1 << 21;
+    // Exceptions after which it ends.
+    const MOST: u64 = 64;
     let [level, steps, ..] = *arguments else { return [!0; WORDS] };
     let (target, broken) = ((&raw const debug_target).addr(), (&raw const debug_broken).addr());
     let before = registers();
@@ -121,6 +124,7 @@ pub fn run(arguments: &[u64]) -> [u64; WORDS] {
         watched_at: target as u64,
         steps: 0,
         end: 0,
+        most: MOST,
     };
     // SAFETY: the instructions change no memory, and X0 to X13 at most.
     unsafe { realm_debug(&raw mut debugged) };

@@ -33,9 +33,17 @@ pub fn run(number: u64, arguments: &[u64], execution: &mut Execution) -> [u64; W
         program::FLIP => memory::flip(arguments),
         program::WAIT => power::wait(arguments),
         program::SET_DEBUG => debug::set(arguments),
+        program::AARCH32 => aarch32(arguments, execution),
         program::RUN_DEBUG => debug::run(arguments),
         _ => [!0; WORDS],
     }
+}
+
+/// An instruction of A32 at EL0.
+fn aarch32(arguments: &[u64], execution: &mut Execution) -> [u64; WORDS] {
+    let [instruction, r0, ..] = *arguments else { return [!0; WORDS] };
+    execution.execute_aarch32(instruction, [r0, 0, 0, 0]);
+    results(execution.results())
 }
 
 /// The words with which a program begins its results.

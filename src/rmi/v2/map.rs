@@ -23,6 +23,8 @@ use crate::xlat::{Level, encode_address};
 const STAGE2_MEMORY_ATTRIBUTES: u32 = 2;
 /// S2AP in a descriptor of stage 2: the Realm may read. The bit above: it may write.
 const STAGE2_READ: u32 = 6;
+/// All that the access permissions can be.
+const READ_WRITE: u64 = 0x3;
 
 /// Where the physical addresses of a range come from: blocks, in order.
 struct Source {
@@ -236,8 +238,12 @@ fn unprot_map_one<'g>(
     block: RangeDescriptor,
     flags: u64,
 ) -> Result<(), Status> {
+    let permissions = flags >> PERMISSIONS_SHIFT & 0xf;
+    if permissions & !READ_WRITE != 0 {
+        return Err(Status::Input);
+    }
     let attributes = (flags >> MEMORY_ATTRIBUTES_SHIFT & 0x7) << STAGE2_MEMORY_ATTRIBUTES
-        | (flags >> PERMISSIONS_SHIFT & 0xf) << STAGE2_READ;
+        | permissions << STAGE2_READ;
     let descriptor = encode_address(block.base.get()) | attributes;
     let mapping = UnprotectedMapping::new(descriptor, block.level, realm.stage2.format());
     let mapping = mapping.ok_or(Status::Input)?;

@@ -8,6 +8,7 @@ mod interrupts;
 mod lifecycle;
 mod maintenance;
 mod properties;
+mod random_ranges;
 mod random_session;
 mod ranges;
 mod refusals;

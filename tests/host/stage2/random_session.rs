@@ -178,7 +178,7 @@ impl Session {
         }
     }
 
-    fn ipa(&mut self, rd: u64) -> u64 {
+    pub fn ipa(&mut self, rd: u64) -> u64 {
         let Some(realm) = self.host.model.realms.get(&rd) else { return self.random.u64(..) };
         let space = 1_u64 << realm.s2sz;
         let ipa = match self.random.u8(..64) {
@@ -201,7 +201,7 @@ impl Session {
         }
     }
 
-    fn level(&mut self) -> i64 {
+    pub fn level(&mut self) -> i64 {
         match self.random.u8(..32) {
             0 => self.random.i64(..),
             1 => self.random.i64(-3..6),
@@ -210,7 +210,7 @@ impl Session {
     }
 
     /// An IPA, and the level at which a walk for it ends.
-    fn end_of_walk(&mut self, rd: u64) -> (u64, i64) {
+    pub fn end_of_walk(&mut self, rd: u64) -> (u64, i64) {
         let ipa = self.ipa(rd);
         match self.host.model.realms.get(&rd) {
             Some(realm) if ipa >> realm.s2sz == 0 => (ipa, realm.leaf(ipa).0),
@@ -218,7 +218,7 @@ impl Session {
         }
     }
 
-    fn align(&mut self, ipa: u64, level: i64) -> u64 {
+    pub fn align(&mut self, ipa: u64, level: i64) -> u64 {
         if (-1..=3).contains(&level) && self.random.u8(..32) != 0 {
             ipa & !(size(level) - 1)
         } else {
@@ -345,7 +345,7 @@ impl Session {
         }
     }
 
-    fn range(&mut self, rd: u64) -> (u64, u64) {
+    pub fn range(&mut self, rd: u64) -> (u64, u64) {
         let base = self.ipa(rd);
         let top = match self.random.u8(..4) {
             0 => self.ipa(rd),
@@ -364,7 +364,7 @@ impl Session {
         )
     }
 
-    fn set_ripas(&mut self, rd: u64) {
+    pub fn set_ripas(&mut self, rd: u64) {
         let rec = if self.random.u8(..16) == 0 {
             self.any_granule()
         } else {
@@ -401,7 +401,7 @@ impl Session {
         self.call(function::RTT_SET_RIPAS, [rd, rec, base, top, noise]);
     }
 
-    fn delegate_or_undelegate(&mut self) {
+    pub fn delegate_or_undelegate(&mut self) {
         let address = self.one_of(&self.pool.clone()[8..]);
         if self.random.bool() {
             self.host.delegate_if_hosts(address);
@@ -416,7 +416,7 @@ impl Session {
 
     /// Brings a table to the place of an IPA at a level, if there is memory for it, whatever it
     /// finds on the way.
-    fn bring_table(&mut self, rd: u64, ipa: u64, level: i64) -> bool {
+    pub fn bring_table(&mut self, rd: u64, ipa: u64, level: i64) -> bool {
         loop {
             let reached = self.host.model.realms[&rd].leaf(ipa).0;
             if reached >= level {
@@ -539,6 +539,9 @@ impl Session {
 
     /// Empties the host's part of the tables of a Realm and destroys all but those of the root.
     pub fn clear(&mut self, rd: u64) {
+        if self.host.model.is_2_0 {
+            return self.clear_2_0(rd);
+        }
         let part = self.host.part(rd);
         let mut ipa = part.protected.start;
         while part.protected.contains(&ipa) {
@@ -591,7 +594,7 @@ impl Session {
         }
     }
 
-    fn free_granule(&mut self) -> u64 {
+    pub fn free_granule(&mut self) -> u64 {
         let granules = self.pool.iter().copied();
         let free = granules
             .clone()

@@ -14,6 +14,7 @@ const ERROR_GLOBAL: u64 = 11;
 const ERROR_GPT: u64 = 15;
 const UNKNOWN: u64 = u64::MAX;
 const GRANULE: u64 = 0x1000;
+const GIB: u64 = 1 << 30;
 
 /// A granule of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,16 +95,10 @@ impl Model {
                 [SUCCESS, 0, 0, 0]
             }
             (Dialect::V2_0, function::GPT_L1_CREATE) => {
-                [if x1.is_multiple_of(1 << 30) { ERROR_GPT } else { ERROR_INPUT }, 0, 0, 0]
+                let is_right = x1.is_multiple_of(GIB) && x1 < self.physical_end;
+                [if is_right { ERROR_GPT } else { ERROR_INPUT }, 0, 0, 0]
             }
-            (Dialect::V2_0, function::GPT_INFO) => {
-                let aligned = x1.is_multiple_of(GRANULE) && x2.is_multiple_of(GRANULE);
-                if aligned && x1 < x2 && x2 <= self.physical_end {
-                    [SUCCESS, x2, 1, 0]
-                } else {
-                    [ERROR_INPUT, 0, 0, 0]
-                }
-            }
+            (Dialect::V2_0, function::GPT_INFO) => self.tables(x1, x2),
             (Dialect::V2_0, function::RMM_CONFIG_SET) if self.active => [ERROR_GLOBAL, 0, 0, 0],
             (Dialect::V2_0, function::RMM_CONFIG_SET) => {
                 [status(self.hosts(x1).is_some_and(|granule| granule.content == 0)), 0, 0, 0]
@@ -183,6 +178,21 @@ impl Model {
             next += GRANULE;
         }
         [SUCCESS, next, 0, 0]
+    }
+
+    /// RMI_GPT_INFO. Banks are of one GiB at most, and in no two neighbours.
+    fn tables(&self, base: u64, top: u64) -> [u64; 4] {
+        let aligned = base.is_multiple_of(GRANULE) && top.is_multiple_of(GRANULE);
+        if !aligned || base >= top || top > self.physical_end {
+            return [ERROR_INPUT, 0, 0, 0];
+        }
+        let tracked = self.granules.iter().filter(|(_, granule)| granule.state.is_some());
+        let mut gibs: Vec<u64> = tracked.map(|(address, _)| address / GIB).collect();
+        gibs.dedup();
+        let (gib, state) = (base / GIB, if gibs.contains(&(base / GIB)) { 1 } else { 2 });
+        let next = gibs.into_iter().find(|other| *other > gib).map(|gib| gib * GIB);
+        let end = if state == 1 { Some((gib + 1) * GIB) } else { next };
+        [SUCCESS, end.map_or(top, |end| end.min(top)), state, 0]
     }
 
     fn tracking(&self, base: u64, top: u64) -> [u64; 4] {

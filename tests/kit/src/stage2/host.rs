@@ -22,6 +22,7 @@ use rmm::rmi::{Dialect, function};
 
 use super::model::{self, Entry, GRANULE, Measured, Model, Pending, RAM, SUCCESS};
 use super::objects::AUXILIARY;
+use super::ranges;
 use super::sharing::{Order, Part, Sharing, lock};
 use super::tlb::Tlb;
 use super::walker::{Leaf, Walker};
@@ -38,6 +39,9 @@ const MEMORY: [(u64, u64); 2] = [(LOW.0, LOW.1 * HOSTS), HIGH];
 /// Calls after which every entry of a Realm's tables is looked at, not only those where the call
 /// may have changed something.
 const TABLES_EVERY: u64 = 16;
+
+/// RMI_INCOMPLETE, which asks for nothing.
+const INCOMPLETE: u64 = 13;
 
 /// ISR_EL1: an FIQ is pending.
 pub const FIQ: u64 = 1 << 6;
@@ -72,13 +76,16 @@ pub fn root_count((s2sz, start, _): Shape) -> u64 {
 
 /// A machine with its RMM, for up to [`HOSTS`] hosts. No granule is delegated yet.
 pub fn boot() -> Arc<System<'static>> {
+    boot_in(Dialect::V1_0)
+}
+
+/// As [`boot`], with an RMM that speaks this dialect, and is active.
+pub fn boot_in(dialect: Dialect) -> Arc<System<'static>> {
     identify();
     let banks = MEMORY.map(|(base, size)| (PhysAddr::new(base), size));
     let storage: &'static mut Storage = Box::leak(Box::default());
     let machine = Machine::with_dram(&MEMORY);
-    Arc::new(
-        System::boot(storage, machine, Dialect::V1_0, &banks, &[]).expect("the layout is right"),
-    )
+    Arc::new(System::boot(storage, machine, dialect, &banks, &[]).expect("the layout is right"))
 }
 
 /// Gives this CPU its identification registers: PARange 52 bits, TGran4_2 52 bits, VMIDs of 16
@@ -115,11 +122,19 @@ impl Host {
         Self::on(boot(), 0)
     }
 
+    /// The only host of a machine, which speaks RMI 2.0.
+    pub fn boot_2_0() -> Self {
+        let mut host = Self::on(boot_in(Dialect::V2_0), 0);
+        assert_eq!(host.raw_call(function::RMM_ACTIVATE, &[])[0], SUCCESS);
+        host
+    }
+
     /// Host `index` of a machine, on CPU `index`, which this thread becomes. The Delegated granules
     /// of its memory are its business alone.
     pub fn on(system: Arc<System<'static>>, index: u64) -> Self {
         let (base, high) = (LOW.0 + LOW.1 * index, HIGH.0 + GRANULE * index);
-        let mut model = Model::default();
+        let is_2_0 = system.rmm.dialect() == Dialect::V2_0;
+        let mut model = Model { is_2_0, ..Model::default() };
         for address in (base..base + LOW.1).step_by(0x1000).chain([high]) {
             model.granules.insert(address, State::Ns);
             model.contents.insert(address, 0);
@@ -241,6 +256,12 @@ impl Host {
         self.calls += 1;
         self.hold_translations(arguments[0]);
         let mut answer = self.raw_call(function, &arguments);
+        if answer[0] == INCOMPLETE {
+            // A block is parked. Nothing is pending any more.
+            preset_register("ISR_EL1", 0);
+            answer = self.raw_call(function::OP_CONTINUE, &[answer[1], 0]);
+            assert_ne!(answer[0], INCOMPLETE, "it comes to its end");
+        }
         let expected = self.model.call(function, arguments);
         if self.is_shared(arguments[0]) && !self.model.measured.is_empty() {
             // With the RD locked, which is the only thing that it was locked for.
@@ -260,7 +281,8 @@ impl Host {
                 self.check_granule(address);
             }
         }
-        if function == function::GRANULE_UNDELEGATE && answer[0] == SUCCESS {
+        let undelegates = [function::GRANULE_UNDELEGATE, function::GRANULE_RANGE_UNDELEGATE];
+        if undelegates.contains(&function) && answer[0] == SUCCESS {
             assert!(
                 self.system.machine.memory.granule_is(arguments[0], 0),
                 "the host gets it back wiped"
@@ -459,11 +481,13 @@ impl Host {
 
     /// Delegates a granule that is the host's.
     pub fn delegate(&mut self, address: u64) {
-        assert_eq!(
-            self.call(function::GRANULE_DELEGATE, [address, 0, 0, 0, 0]),
-            SUCCESS,
-            "{address:#x}"
-        );
+        let function = if self.model.is_2_0 {
+            function::GRANULE_RANGE_DELEGATE
+        } else {
+            function::GRANULE_DELEGATE
+        };
+        let arguments = [address, address + GRANULE, 0, 0, 0];
+        assert_eq!(self.call(function, arguments), SUCCESS, "{address:#x}");
     }
 
     /// Delegates a granule if it is the host's.
@@ -475,7 +499,12 @@ impl Host {
 
     /// Undelegates a granule, if it is Delegated.
     pub fn undelegate(&mut self, address: u64) {
-        self.call(function::GRANULE_UNDELEGATE, [address, 0, 0, 0, 0]);
+        let function = if self.model.is_2_0 {
+            function::GRANULE_RANGE_UNDELEGATE
+        } else {
+            function::GRANULE_UNDELEGATE
+        };
+        self.call(function, [address, address + GRANULE, 0, 0, 0]);
     }
 
     /// Fills a granule of the host's.
@@ -529,8 +558,12 @@ impl Host {
         }
     }
 
-    /// Creates a Realm with its RD at `rd` and its root tables from `root` on, all delegated.
+    /// Creates a Realm with its RD at `rd` and its root tables from `root` on, all delegated. In RMI
+    /// 2.0 the RMM takes the first VMID that is free.
     pub fn create_realm(&mut self, rd: u64, root: u64, shape: Shape, vmid: u16) {
+        let is_free = |vmid: &u16| self.model.realms.values().all(|realm| realm.vmid != *vmid);
+        let first_free = (0..).find(is_free).expect("there is one");
+        let vmid = if self.model.is_2_0 { first_free } else { vmid };
         self.write_realm_parameters(root, shape, vmid);
         let x0 = self.call(function::REALM_CREATE, [rd, self.parameters(), 0, 0, 0]);
         assert_eq!(x0, SUCCESS, "a Realm of shape {shape:?}");
@@ -544,6 +577,9 @@ impl Host {
     /// Tries to destroy a Realm, which works when nothing of it is left but its root tables;
     /// whether it did.
     pub fn destroy_realm(&mut self, rd: u64) -> bool {
+        if self.model.is_2_0 {
+            assert_eq!(self.raw_call(function::REALM_TERMINATE, &[rd])[0], SUCCESS);
+        }
         self.call(function::REALM_DESTROY, [rd, 0, 0, 0, 0]) == SUCCESS
     }
 
@@ -552,6 +588,9 @@ impl Host {
     pub fn create_rec(&mut self, rd: u64, rec: u64) {
         let auxiliary: Vec<u64> = (1..=AUXILIARY).map(|index| rec + index * GRANULE).collect();
         self.write_rec_parameters(self.model.realms[&rd].next_rec, &auxiliary);
+        if self.model.is_2_0 {
+            return self.create_rec_2_0(rd, rec);
+        }
         assert_eq!(
             self.call(function::REC_CREATE, [rd, rec, self.parameters(), 0, 0]),
             SUCCESS,
@@ -559,8 +598,34 @@ impl Host {
         );
     }
 
+    /// As [`create_rec`](Self::create_rec), by a stateful operation.
+    fn create_rec_2_0(&mut self, rd: u64, rec: u64) {
+        let page = self.parameters();
+        let [x0, handle, ..] = self.raw_call(function::REC_CREATE, &[rd, rec, page]);
+        assert_eq!(x0 & 0xff, INCOMPLETE, "it asks for memory");
+        self.write_parameter(0xe00, ranges::descriptor(3, rec + GRANULE, AUXILIARY));
+        let donated = self.raw_call(function::OP_MEM_DONATE, &[handle, page + 0xe00, 1]);
+        assert_eq!((donated[0] & 0xff, donated[1]), (INCOMPLETE, AUXILIARY));
+        assert_eq!(self.raw_call(function::OP_CONTINUE, &[handle, 0])[0], SUCCESS);
+        assert_eq!(self.model.rec_create(rd, rec, page), SUCCESS);
+    }
+
+    /// Destroys a REC by a stateful operation.
+    fn destroy_rec_2_0(&mut self, rec: u64) {
+        let list = self.parameters() + 0xe00;
+        let [x0, handle, ..] = self.raw_call(function::REC_DESTROY, &[rec]);
+        assert_eq!(x0 & 0xff, INCOMPLETE, "it gives memory back");
+        let [x0, written, ..] = self.raw_call(function::OP_MEM_RECLAIM, &[handle, list, 512]);
+        assert_eq!((x0, written), (INCOMPLETE, 1), "all of it lies side by side");
+        assert_eq!(self.raw_call(function::OP_CONTINUE, &[handle, 0])[0], SUCCESS);
+        assert_eq!(self.model.rec_destroy(rec), SUCCESS);
+    }
+
     /// Destroys a REC.
     pub fn destroy_rec(&mut self, rec: u64) {
+        if self.model.is_2_0 {
+            return self.destroy_rec_2_0(rec);
+        }
         assert_eq!(self.call(function::REC_DESTROY, [rec, 0, 0, 0, 0]), SUCCESS, "the REC goes");
     }
 

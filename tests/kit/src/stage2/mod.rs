@@ -4,6 +4,7 @@
 pub mod host;
 pub mod model;
 pub mod objects;
+pub mod ranges;
 pub mod sharing;
 pub mod tlb;
 pub mod walker;

@@ -140,18 +140,20 @@ pub struct Model {
     pub interrupt: bool,
     /// What the last command has had measured.
     pub measured: Vec<Measured>,
+    /// Whether the host speaks RMI 2.0.
+    pub is_2_0: bool,
 }
 
 /// Where a walk ended: the table, the index in it, and the level.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    level: i64,
+pub(super) struct Place {
+    pub(super) level: i64,
     base: u64,
     index: usize,
 }
 
 impl Realm {
-    fn space(&self) -> u64 {
+    pub(super) fn space(&self) -> u64 {
         1 << self.s2sz
     }
 
@@ -175,7 +177,7 @@ impl Realm {
         BTreeMap::from([((start, 0), (0..entries).map(entry).collect())])
     }
 
-    fn walk(&self, ipa: u64, to: i64) -> Place {
+    pub(super) fn walk(&self, ipa: u64, to: i64) -> Place {
         let (mut level, mut base) = (self.start, 0);
         loop {
             let index = usize::try_from((ipa - base) / size(level)).expect("small");
@@ -189,11 +191,11 @@ impl Realm {
         }
     }
 
-    fn at(&self, place: Place) -> Entry {
+    pub(super) fn at(&self, place: Place) -> Entry {
         self.tables[&(place.level, place.base)][place.index]
     }
 
-    fn set(&mut self, place: Place, entry: Entry) {
+    pub(super) fn set(&mut self, place: Place, entry: Entry) {
         self.tables.get_mut(&(place.level, place.base)).expect("there is the table")[place.index] =
             entry;
     }
@@ -204,7 +206,7 @@ impl Realm {
         (place.level, self.at(place))
     }
 
-    fn next_live(&self, place: Place, ipa: u64) -> u64 {
+    pub(super) fn next_live(&self, place: Place, ipa: u64) -> u64 {
         if self.at(place).is_live() {
             return ipa;
         }
@@ -260,7 +262,7 @@ impl Realm {
     }
 
     /// Whether the host may ask for this.
-    fn host_descriptor(&self, descriptor: u64, level: i64) -> bool {
+    pub(super) fn host_descriptor(&self, descriptor: u64, level: i64) -> bool {
         let address = output(descriptor);
         let others = descriptor & !(0xdc | 0x0003_ffff_ffff_f300);
         let high = if self.lpa2 { 52 } else { 48 };
@@ -272,9 +274,9 @@ impl Realm {
     }
 }
 
-type Answer = [u64; 5];
+pub(super) type Answer = [u64; 5];
 
-fn status(x0: u64) -> Answer {
+pub(super) fn status(x0: u64) -> Answer {
     [x0, 0, 0, 0, 0]
 }
 
@@ -316,6 +318,12 @@ impl Model {
             function::RTT_MAP_UNPROTECTED => status(self.map_unprotected(a, b, c.cast_signed(), d)),
             function::RTT_UNMAP_UNPROTECTED => self.unmap_unprotected(a, b, c.cast_signed()),
             function::RTT_INIT_RIPAS => self.init_ripas(a, b, c),
+            function::GRANULE_RANGE_DELEGATE => self.move_granule([a, b], true),
+            function::GRANULE_RANGE_UNDELEGATE => self.move_granule([a, b], false),
+            function::RTT_DATA_MAP => self.map_range(true, a, [b, c], d, e),
+            function::RTT_UNPROT_MAP => self.map_range(false, a, [b, c], d, e),
+            function::RTT_DATA_UNMAP => self.unmap_range(true, a, [b, c], d),
+            function::RTT_UNPROT_UNMAP => self.unmap_range(false, a, [b, c], d),
             function::RTT_SET_RIPAS => self.set_ripas(a, b, c, d),
             _ => unreachable!("not modelled"),
         };
@@ -505,6 +513,9 @@ impl Model {
         if !realm.new {
             return status(ERROR_REALM);
         }
+        if self.is_2_0 {
+            return Self::init_ripas_unmeasured(realm, base, top, self.interrupt);
+        }
         let measured = &mut self.measured;
         change(realm, base, top, self.interrupt, |from, to, entry| match entry {
             Entry::Unassigned(EMPTY | RAM) => {
@@ -551,7 +562,7 @@ impl Model {
 
 /// Changes one entry after the other, in the table that a walk for `base` ends in, up to `top`, as
 /// long as `one` says to what; one alone when an interrupt is pending.
-fn change(
+pub(super) fn change(
     realm: &mut Realm,
     base: u64,
     top: u64,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Tables of commands: what a caller of the RMM can ask for, one row a function.
+//! Tables of commands: one row for each function that a host or a Realm can call.
 //!
-//! RMI, RSI and PSCI each have tables made by `commands!`. A row holds a command's name,
-//! its arguments with their types, its outputs and its handler. The handler takes decoded arguments;
-//! the interface says what it returns, and puts that into registers.
+//! RMI, RSI and PSCI have tables made by `commands!`. A row holds a command's name, its arguments
+//! with their types, its outputs and its handler. The handler takes decoded arguments. Each
+//! interface defines the type of its handlers' result, and encodes that result in registers.
 
 use core::fmt;
 
@@ -11,13 +11,13 @@ use log::{LevelFilter, STATIC_MAX_LEVEL};
 
 use crate::abi::smccc::SVE_HINT;
 
-/// Whether every call is logged: never in a product, nor in tests on a host.
+/// Whether every call is logged. False in a release image, and in tests on a host.
 pub const TRACES: bool =
     cfg!(target_os = "none") && STATIC_MAX_LEVEL as usize >= LevelFilter::Debug as usize;
 
 /// An argument as a handler takes it.
 pub trait Argument: Sized {
-    /// Decodes a register; `None` if the command cannot be asked for this.
+    /// Decodes a register; `None` if the value is not valid for this argument.
     fn decode(register: u64) -> Option<Self>;
 }
 
@@ -36,8 +36,8 @@ impl Argument for u32 {
     }
 }
 
-/// A command: a row of its table. `S` is the function that serves a call of it: decodes, calls the
-/// handler, encodes.
+/// A command: a row of its table. `S` is the type of the function that serves a call: it decodes
+/// the arguments, calls the handler and encodes the result.
 #[derive(Clone, Copy)]
 pub struct Command<S> {
     /// The interface: the prefix of the name.
@@ -62,15 +62,15 @@ impl<S> fmt::Debug for Command<S> {
 
 /// Makes a table, `COMMANDS`.
 ///
-/// Each row is `NAME(argument: Type, ...) -> [output, ...] = handler;`. With `, with no_live_sve` at
-/// its end the handler also takes the SVE hint. Above the rows stands the
-/// module of the interface, as it is imported, with the names of the values that handlers and
-/// `Serve` take first. The module has
+/// Each row is `NAME(argument: Type, ...) -> [output, ...] = handler;`. If a row ends with
+/// `, with no_live_sve` its handler also takes the SVE hint, last. Above the rows stands the module
+/// of the interface, with the names of the values that `Serve` and the handlers take first. The
+/// module has
 ///
 /// - `INTERFACE`, the prefix of the names, and `function`, the identifiers by name;
-/// - `Serve`, the type of what serves a call;
-/// - `INVALID_ARGUMENT`, what a call fails with if an argument cannot be decoded;
-/// - `answer`, which gets the registers and a closure that calls the handler.
+/// - `Serve`, the type of the function that serves a call;
+/// - `INVALID_ARGUMENT`, the error of a call with an argument that cannot be decoded;
+/// - `answer`, which takes the registers and a closure that calls the handler.
 macro_rules! commands {
     (
         $interface:ident $contexts:tt:
@@ -111,20 +111,20 @@ macro_rules! commands {
 }
 pub(crate) use commands;
 
-/// Serves calls by function identifier: `N` identifiers from `FIRST` on. `N` is a power of two, so
-/// that no index leaves the table, not even in speculation.
+/// What serves each function identifier, for `N` identifiers from `FIRST` on. `N` is a power of
+/// two, so an index modulo `N` stays in the table, in speculation as well.
 #[derive(Debug)]
 pub struct Dispatch<S, const FIRST: u32, const N: usize>([Option<S>; N]);
 
 impl<S: Copy, const FIRST: u32, const N: usize> Dispatch<S, FIRST, N> {
-    /// The dispatch for these commands, when the image is built.
+    /// The dispatch for these commands. Evaluated at compile time.
     pub const fn new(commands: &[Command<S>]) -> Self {
         const { assert!(N.is_power_of_two()) };
         let mut table = [None; N];
         let mut row = 0;
         while row < commands.len() {
             let function = commands[row].function;
-            assert!(Self::has_place(function), "a function beyond the table");
+            assert!(Self::covers(function), "a function beyond the table");
             let index = function as usize % N;
             assert!(table[index].is_none(), "a function has two rows");
             table[index] = Some(commands[row].serve);
@@ -133,19 +133,19 @@ impl<S: Copy, const FIRST: u32, const N: usize> Dispatch<S, FIRST, N> {
         Self(table)
     }
 
-    const fn has_place(function: u32) -> bool {
+    const fn covers(function: u32) -> bool {
         (function.wrapping_sub(FIRST) as usize) < N
     }
 
-    /// What serves a function.
+    /// What serves a function; `None` if no row has this identifier.
     pub const fn find(&self, function: u32) -> Option<S> {
-        if Self::has_place(function) { self.0[function as usize % N] } else { None }
+        if Self::covers(function) { self.0[function as usize % N] } else { None }
     }
 }
 
 /// The function identifier in x0, without the SVE hint.
 pub fn function(x0: u64) -> u32 {
-    // W0 alone names the function (SMCCC 2.5); the bits above it are not looked at.
+    // W0 alone names the function (SMCCC 2.5): the upper 32 bits of x0 are ignored.
     let [b0, b1, b2, b3, ..] = (x0 & !SVE_HINT).to_le_bytes();
     u32::from_le_bytes([b0, b1, b2, b3])
 }

@@ -4,10 +4,10 @@
 //! Lines read `[RMM cpu0 INFO ] text` and come from the macros of the crate `log`. What a host or
 //! Realm controls must not print without bound.
 //!
-//! One lock keeps the lines of several CPUs apart. A dying CPU ignores it and ends locking for all:
-//! the holder may be the dead CPU, and a mixed line is better than a CPU that waits forever. Lines
-//! from before [`init`] are kept as far as they fit. Locks need cacheable memory, so the MMU must
-//! be on.
+//! One lock keeps the lines of several CPUs apart. A CPU that writes a fatal report ignores it and
+//! ends locking for all CPUs: the holder may never release it, and a mixed line is better than a
+//! CPU that waits forever. A buffer holds what is written before [`init`]; what does not fit is
+//! lost. Locks need cacheable memory, so the MMU must be on.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,17 +28,16 @@ const BUSY: u32 = 1 << 3;
 /// UARTFR.TXFF: the transmit FIFO is full.
 const TRANSMIT_FULL: u32 = 1 << 5;
 
-/// Polls of a flag before the UART counts as dead and the byte is lost: many times what a byte
-/// takes at 9600 baud.
+/// Polls of a flag before the byte is given up and lost: many times what a byte takes at 9600 baud.
 const MAX_POLLS: usize = 1_000_000;
 
-/// Bytes kept of what is written before the UART is known.
+/// Bytes of the buffer for what is written before the UART is known.
 const EARLY_SIZE: usize = 2048;
 
 static CONSOLE: Console = Console::new();
 
-/// How often something has happened that a host can bring about as often as it likes. The first
-/// time is worth a line; later ones are only counted.
+/// Counts an event that a host can cause as often as it likes: the first is logged, later ones are
+/// only counted.
 #[derive(Debug, Default)]
 pub struct Occurrences(AtomicU64);
 
@@ -48,12 +47,12 @@ impl Occurrences {
         Self(AtomicU64::new(0))
     }
 
-    /// Counts one. Whether it is the first.
+    /// Counts one event. Gives whether it is the first.
     pub fn is_first(&self) -> bool {
         self.0.fetch_add(1, Ordering::Relaxed) == 0
     }
 
-    /// How many there were.
+    /// How many events were counted.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -66,7 +65,7 @@ pub fn init_log() {
     log::set_max_level(log::STATIC_MAX_LEVEL);
 }
 
-/// Makes the PL011 at `base` the console, and writes what was kept until now.
+/// Makes the PL011 at `base` the console, and writes what is in the early buffer.
 ///
 /// # Safety
 ///
@@ -76,8 +75,8 @@ pub unsafe fn init(base: VirtAddr) {
     CONSOLE.init(base);
 }
 
-/// Writes a line of a fatal report, whoever holds the lock; ends locking for all CPUs. Lost before
-/// [`init`].
+/// Writes a line of a fatal report without the lock, and ends locking for all CPUs. Before [`init`]
+/// the line is lost.
 pub fn write_fatal(text: fmt::Arguments<'_>) {
     CONSOLE.write_unlocked(format_args!("{}", Line { level: "FATAL", text }));
 }
@@ -89,7 +88,7 @@ pub fn drain() {
     }
 }
 
-/// A line of this CPU as it is printed.
+/// A line as this CPU prints it.
 struct Line<'a> {
     level: &'static str,
     text: fmt::Arguments<'a>,
@@ -108,9 +107,9 @@ impl fmt::Display for Line<'_> {
 struct Console {
     /// Virtual address of the registers; 0 before they are known.
     base: AtomicU64,
-    /// Held while a line is written; guards what is written before there is a UART.
+    /// The lock, held while a line is written, and the early buffer.
     early: Mutex<Early>,
-    /// Whether a CPU has died, so that the lock may never be released again.
+    /// Whether locking has ended: a CPU has died, perhaps with the lock held.
     abandoned: AtomicBool,
 }
 
@@ -186,7 +185,7 @@ impl Log for Console {
     fn flush(&self) {}
 }
 
-/// What was written before there was a UART. The rest is lost.
+/// The early buffer: what is written before the UART is known, as far as it fits.
 struct Early {
     bytes: [u8; EARLY_SIZE],
     length: usize,
@@ -204,7 +203,7 @@ impl Write for Early {
     }
 }
 
-/// The UART. Exists only after `init` was promised its registers.
+/// The UART. Exists only after the caller of `init` has promised that its registers are mapped.
 struct Pl011 {
     base: u64,
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Work that is done in steps, so that a pending interrupt of the host does not wait for all of it.
 //!
-//! Interrupts are masked in the RMM. Each step is short; between two of them one may be pending.
+//! Interrupts are masked in the RMM. Each step is short; between two steps the work can be left.
 
 use crate::arch::interrupt;
 
@@ -10,7 +10,7 @@ use crate::arch::interrupt;
 pub enum Step {
     /// More work.
     Continue,
-    /// Nothing, or nothing that can be done.
+    /// Nothing that this operation can do: the work is complete, or it cannot continue.
     Done,
 }
 

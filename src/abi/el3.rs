@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMM-EL3 communication interface: services of EL3, and their status in x0.
 
-/// RMM_RMI_REQ_COMPLETE: x1 and on are the answer to the host. Returns with its next call.
+/// RMM_RMI_REQ_COMPLETE: x1 and up are the answer to the host. Returns with the host's next call.
 pub const REQ_COMPLETE: u64 = 0xC400_018F;
 /// RMM_GTSI_DELEGATE.
 pub const GRANULE_DELEGATE: u64 = 0xC400_01B0;
@@ -13,7 +13,7 @@ pub const ATTEST_GET_REALM_KEY: u64 = 0xC400_01B2;
 pub const ATTEST_GET_PLAT_TOKEN: u64 = 0xC400_01B3;
 /// RMM_EL3_FEATURES.
 pub const EL3_FEATURES: u64 = 0xC400_01B4;
-/// RMM_EL3_TOKEN_SIGN: x1 is what to do, one of [`token_sign`].
+/// RMM_EL3_TOKEN_SIGN: x1 is an operation code of [`token_sign`].
 pub const EL3_TOKEN_SIGN: u64 = 0xC400_01B5;
 /// RMM_RESERVE_MEMORY.
 pub const RESERVE_MEMORY: u64 = 0xC400_01BB;
@@ -24,13 +24,14 @@ pub const BOOT_COMPLETE: u64 = 0xC400_01CF;
 pub mod token_sign {
     use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-    /// The bit of feature register 0 that says that EL3 does.
+    /// Feature register 0: EL3 implements RMM_EL3_TOKEN_SIGN.
     pub const FEATURE: u64 = 1 << 0;
-    /// Takes a [`Request`] from the page shared with EL3.
+    /// Operation code: EL3 takes a [`Request`] from the page shared with it.
     pub const PUSH: u64 = 1;
-    /// Writes a [`Response`] to the page.
+    /// Operation code: EL3 writes a [`Response`] to the page.
     pub const PULL: u64 = 2;
-    /// Writes the public half of the Realm attestation key to the page, a point: 4, x and y.
+    /// Operation code: EL3 writes the public half of the Realm attestation key to the page, as an
+    /// uncompressed point: the byte 4, x and y.
     pub const PUBLIC_KEY: u64 = 3;
     /// The curve P-384.
     pub const P384: u32 = 0;
@@ -45,9 +46,9 @@ pub mod token_sign {
         pub curve: u32,
         #[doc(hidden)]
         pub reserved_4: u32,
-        /// Comes back in the response: who asks.
+        /// Identifies the requester. EL3 copies it into the response.
         pub cookie: u64,
-        /// Comes back in the response: for what.
+        /// Identifies the request. EL3 copies it into the response.
         pub ticket: u64,
         /// The algorithm of the digest.
         pub hash: u32,
@@ -61,9 +62,9 @@ pub mod token_sign {
     #[repr(C)]
     #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
     pub struct Response {
-        /// That of the request.
+        /// [`Request::cookie`].
         pub cookie: u64,
-        /// That of the request.
+        /// [`Request::ticket`].
         pub ticket: u64,
         /// Bytes of the signature.
         pub size: u16,
@@ -96,6 +97,6 @@ pub mod status {
     pub const NO_MEMORY: i64 = -4;
     /// An argument is wrong.
     pub const INVALID: i64 = -5;
-    /// Not now: the same call is to be made again.
+    /// EL3 is busy: repeat the same call.
     pub const AGAIN: i64 = -6;
 }

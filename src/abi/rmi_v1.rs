@@ -164,7 +164,7 @@ pub struct RmiRecParams {
 
 layout!(RmiRecParams: 0x1000 { flags: 0x0, mpidr: 0x100, pc: 0x200, gprs: 0x300, aux: 0x800 });
 
-/// RmiRecEnter: what the host says when it enters a REC.
+/// RmiRecEnter: what the host passes to RMI_REC_ENTER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct RecEnter {
@@ -183,9 +183,9 @@ pub struct RecEnter {
 
 layout!(RecEnter: 0x800 { flags: 0x0, gprs: 0x200, gicv3_hcr: 0x300, gicv3_lrs: 0x308 });
 
-/// RmiRecExit: what the host is told when the REC has exited.
+/// RmiRecExit: what the RMM reports to the host when the REC exits.
 ///
-/// Fields of less than 64 bits are words here: the bytes after each are reserved, and 0.
+/// Each field narrower than 64 bits is a `u64` here: the bytes above it are reserved, and 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct RecExit {
@@ -242,7 +242,7 @@ layout!(RecExit: 0x800 {
     imm: 0x600, pmu_ovf_status: 0x700,
 });
 
-/// RmiRecRun: the page that the host enters a REC with.
+/// RmiRecRun: the page that RMI_REC_ENTER reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct RmiRecRun {

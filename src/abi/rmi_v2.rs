@@ -12,7 +12,7 @@ pub const TRACKING_NONE: u64 = 1;
 /// RmiTrackingState: granules are delegated one by one.
 pub const TRACKING_FINE: u64 = 2;
 
-/// RmiRmmConfig 0x0 to 0xf: its fields.
+/// RmiRmmConfig 0x0 to 0xf: all fields that are not reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct RmmConfiguration {
@@ -28,28 +28,28 @@ layout!(RmmConfiguration: 0x10 { tracking_region_size: 0x0, rmi_granule_size: 0x
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct RmiRmmConfig {
-    /// Its fields.
+    /// The fields.
     pub configuration: RmmConfiguration,
     _reserved: [u8; 0x1000 - 0x10],
 }
 
 layout!(RmiRmmConfig: 0x1000 { configuration: 0x0 });
 
-/// RmiAddressRangeDescriptor of 4 KiB granules: the size of a block, 4 KiB at 0, then 2 MiB, 1 GiB,
-/// 512 GiB.
+/// RmiAddressRangeDescriptor of 4 KiB granules: mask of the block size. 0 is 4 KiB, 1 is 2 MiB,
+/// 2 is 1 GiB, 3 is 512 GiB.
 pub const RANGE_SIZE: u64 = 0x3;
 /// RmiAddressRangeDescriptor: the lowest bit of the number of blocks.
 pub const RANGE_COUNT_SHIFT: u32 = 2;
-/// RmiAddressRangeDescriptor: the most blocks that there can be.
+/// RmiAddressRangeDescriptor: the greatest number of blocks.
 pub const MAX_RANGE_COUNT: u64 = 0x3ff;
-/// RmiAddressRangeDescriptor: the address, in its place.
+/// RmiAddressRangeDescriptor: mask of the address, which is not shifted.
 pub const RANGE_ADDRESS: u64 = 0xf_ffff_ffff_f000;
-/// RmiAddressRangeDescriptor: the state of the memory, 0 if it is delegated. Betas differ in which
-/// of the two bits says that it is not.
+/// RmiAddressRangeDescriptor: mask of the memory's state, 0 if delegated. The beta versions of the
+/// specification differ in which of the two bits means that it is not.
 pub const RANGE_STATE: u64 = 0x3 << 62;
 
-/// RmiOpMemDonateReq: the lowest bit of the number of blocks. All else is 0 for blocks of 4 KiB
-/// that are delegated and need not be contiguous.
+/// RmiOpMemDonateReq: the lowest bit of the number of blocks. All other fields are 0 in a request
+/// for delegated blocks of 4 KiB that need not be contiguous.
 pub const DONATE_COUNT_SHIFT: u32 = 2;
 
 /// RmiRttMapFlags and RmiRttUnmapFlags: how addresses are passed.
@@ -62,7 +62,7 @@ pub const ADDRESS_SINGLE: u64 = 1;
 pub const ADDRESS_LIST: u64 = 2;
 /// RmiRttMapFlags: the lowest bit of the number of entries of the list, 14 bits.
 pub const LIST_COUNT_SHIFT: u32 = 2;
-/// The most that the number of entries can be.
+/// The greatest number of entries of the list.
 pub const MAX_LIST_COUNT: u64 = 0x3fff;
 /// RmiRttUnprotMapFlags: the lowest bit of MemAttr\[2:0\] of stage 2.
 pub const MEMORY_ATTRIBUTES_SHIFT: u32 = 16;

@@ -49,7 +49,7 @@ pub mod function {
     }
 }
 
-/// Flags of RSI_IPA_STATE_SET: memory with RIPAS DESTROYED changes, too.
+/// Flags of RSI_IPA_STATE_SET: memory with RIPAS DESTROYED may change, too.
 pub const CHANGE_DESTROYED: u64 = 1 << 0;
 
 /// RsiResponse of RSI_IPA_STATE_SET.

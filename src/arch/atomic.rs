@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The atomic types that locks are built from, and that memory of Realms is seen as.
+//! Atomic types: for locks, and for memory that a Realm can access at the same time.
 //!
-//! They are the core library's. The name is here so that a model checker can put its own in this
-//! place and run the very same lock under every interleaving, and that the host can tell which
-//! words a call touches. The target is built with `+lse` (Arm ARM FEAT_LSE), so each `fetch_*` and
-//! `compare_exchange` is one instruction.
+//! On the target they are the core library's, built with `+lse` (FEAT_LSE), so each `fetch_*` and
+//! `compare_exchange` is one instruction. On a host they record which words a call touches, and
+//! under a model checker they are its own: it runs the same lock under every interleaving.
 
 pub use core::sync::atomic::Ordering;
 #[cfg(target_os = "none")]

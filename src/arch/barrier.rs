@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Barriers (Arm ARM B2.3.12 and C6.2). What each use orders is said where it is used.
+//! Barriers (Arm ARM B2.3.12 and C6.2). Each caller states what its barrier orders.
 
 use super::instruction::instructions;
 

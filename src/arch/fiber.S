@@ -2,20 +2,20 @@
 //
 // The switch to a fiber and back.
 //
-// A fiber runs at EL2 on SP_EL0, with IRQ and FIQ unmasked. SP_EL2 stays that of who resumed it, so
-// that an interrupt finds this file's frame there. SP_EL0 is the exception stack's again before
-// anything else runs.
+// A fiber runs at EL2 on SP_EL0, with IRQ and FIQ unmasked. SP_EL2 stays the resumer's, so that an
+// interrupt finds the frame of `fiber_resume` there. SP_EL0 points to the exception stack again
+// before anything else runs.
 
     .equ    FIBER_FRAME, 144
-    .equ    FIBER_LAST, 0               // x0 and x1 of the fiber, on the way out
-    .equ    FIBER_CONTEXT, 16           // its FiberContext, and SP_EL0 of who resumed it
-    .equ    FIBER_KEY, 32               // the key for return addresses of who resumed it
+    .equ    FIBER_LAST, 0               // x0 and x1 of the fiber, stored by the vector
+    .equ    FIBER_CONTEXT, 16           // its FiberContext, and the resumer's SP_EL0
+    .equ    FIBER_KEY, 32               // the resumer's key for return addresses
     .equ    FIBER_SAVED, 48             // x19-x30
 
     .section .text.fiber, "ax"
     .balign 64
-// x0 = FiberContext. Runs the fiber until it ends or an interrupt comes. Returns 0 at its end, or
-// the vector of the interrupt.
+// x0 = FiberContext. Runs the fiber until its function returns or an interrupt is taken. Gives 0,
+// or the vector of the interrupt.
     .global fiber_resume
 fiber_resume:
     hint    #25                         // PACIASP
@@ -50,7 +50,8 @@ fiber_start:
     mov     x0, #0
     b       fiber_leave
 
-// From the vectors for IRQ and FIQ on SP_EL0, x0 and x1 of the fiber at FIBER_LAST, x0 = vector.
+// The vectors for IRQ and FIQ on SP_EL0 branch here: x0 and x1 of the fiber at FIBER_LAST,
+// x0 = the vector.
     .global fiber_interrupted
 fiber_interrupted:
     ldr     x1, [sp, #FIBER_CONTEXT]

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A fiber: a function that runs on a stack of its own and stops where an interrupt comes, to go on
-//! later, perhaps on another CPU.
+//! A fiber: a function with a stack of its own. An interrupt suspends it; it is resumed later,
+//! perhaps on another CPU.
 //!
-//! Its context holds all that it needs of a CPU: its registers and its key for return addresses. It
-//! must not use anything else that a CPU has of its own.
+//! Its context holds its registers and the key that signs its return addresses. A fiber must not
+//! use any other per-CPU state.
 
 use core::ffi::c_void;
 
-/// Runs on a fiber with the argument that it was given.
+/// The function that a fiber runs. `argument` is that of [`FiberContext::init`].
 pub type Entry = extern "C" fn(argument: *mut c_void);
 
-/// Registers of a fiber that does not run. Zero: there is no fiber.
+/// Registers of a suspended fiber. All zero: there is no fiber.
 #[repr(C)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FiberContext {
@@ -21,7 +21,7 @@ pub struct FiberContext {
     key: [u64; 2],
 }
 
-/// Where the stack of who runs a fiber keeps SP_EL0, from SP_EL2 on.
+/// Offset from SP_EL2, while a fiber runs, of the resumer's SP_EL0 on the resumer's stack.
 pub const RESUMER_SP_EL0: usize = 24;
 
 #[cfg(target_os = "none")]
@@ -52,7 +52,7 @@ static_assertions::const_assert_eq!(
 pub enum Stopped {
     /// The function has returned.
     AtItsEnd,
-    /// An interrupt is pending, and still to be taken.
+    /// An interrupt suspended the fiber. It is still pending.
     ByInterrupt,
 }
 
@@ -60,7 +60,7 @@ impl FiberContext {
     /// There is no fiber.
     pub const NONE: Self = Self { gprs: [0; 31], sp: 0, pc: 0, pstate: 0, key: [0; 2] };
 
-    /// Makes this one a fiber that is about to run `entry` on the stack that ends at `stack_end`.
+    /// Makes a fiber that will run `entry(argument)` on the stack that ends at `stack_end`.
     pub fn init(&mut self, entry: Entry, argument: *mut c_void, stack_end: u64) {
         /// EL2 on SP_EL0, with D and A masked, I and F not, and DIT set.
         const PSTATE: u64 = 0b01000 | 1 << 8 | 1 << 9 | 1 << 24;
@@ -74,7 +74,7 @@ impl FiberContext {
         *gprs = [0; 29];
         (self.sp, self.pc, self.pstate) = (stack_end, pc, PSTATE);
         #[cfg(target_os = "none")]
-        // SAFETY: writes the key of the context.
+        // SAFETY: stores this CPU's key in `self.key`, which is borrowed as `&mut`.
         unsafe {
             fiber_take_key(self)
         };
@@ -91,14 +91,14 @@ impl FiberContext {
 /// # Safety
 ///
 /// - `context` is valid. [`FiberContext::init`] made it a fiber, and nothing but this function has
-///   changed it since then. The fiber has not come to its end.
-/// - Argument and stack of the fiber are what they were when it was made: at the same addresses, with
-///   the same content, and used by nothing else.
-/// - The stack is in the range of the slots, by which vectors know a fiber.
+///   changed it since then. The fiber's function has not returned.
+/// - The fiber's argument and stack are at the addresses that [`FiberContext::init`] was given,
+///   with the content that the fiber left there, and nothing else uses them.
+/// - The stack is in the VA range of the slots: the vectors recognize a fiber by that.
 /// - HCR_EL2 routes interrupts to EL2.
 pub unsafe fn resume(context: *mut FiberContext) -> Stopped {
     #[cfg(target_os = "none")]
-    // SAFETY: as the caller says; callee-saved registers, stacks and the key come back as they were.
+    // SAFETY: the caller's promise. Callee-saved registers, stack pointers and key are restored.
     let vector = unsafe { fiber_resume(context) };
     #[cfg(not(target_os = "none"))]
     // SAFETY: the same.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The frame pointer, for backtraces.
 
-/// The frame record of the function that calls this: x29.
-#[inline(always)] // A function of its own would give its own frame record, gone when it returns.
+/// The frame record of the caller: x29.
+#[inline(always)] // Else it gives its own frame record, which is gone when it returns.
 pub fn record() -> u64 {
     #[cfg(not(target_os = "none"))]
     return crate::host::read_register("X29");

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The macro behind every one-instruction function of `arch`.
 //!
-//! It takes the instruction's text once; the target assembles it, the host hands the same text to
-//! the fake hardware, so the two cannot drift apart.
+//! It takes the instruction's text once: the target assembles it, and a host hands the same text to
+//! the fake hardware.
 
 /// Defines functions of one instruction each, without an operand or with one 64-bit register
 /// operand.
 ///
-/// The instruction is assembled without `nomem`, so that it is a compiler barrier as well: none of
-/// these may be moved across a memory access.
+/// The instruction is assembled without `nomem`, so it is a compiler barrier as well: the compiler
+/// moves no memory access across it.
 macro_rules! instructions {
     ($($(#[$doc:meta])* fn $name:ident($($operand:ident: u64)?) = $text:literal;)*) => {$(
         $(#[$doc])*
@@ -29,7 +29,7 @@ macro_rules! instructions {
     )*};
 }
 
-/// `Some` of the operand, or `None`.
+/// The operand as an `Option`.
 #[cfg(not(target_os = "none"))]
 macro_rules! operand {
     () => {

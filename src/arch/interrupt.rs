@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Interrupts, which are masked while the RMM runs: the CPU takes them when the host has its
-//! answer.
+//! Interrupts. They are masked while the RMM runs: the CPU takes them after it returns to the host.
 
 use tock_registers::interfaces::Readable;
 
 use super::sysreg::ISR_EL1;
 
-/// Whether an IRQ, FIQ or SError is pending on this CPU (Arm ARM, ISR_EL1). A command that takes
-/// long looks here after each step, and ends early where the ABI lets the host go on from there.
+/// Whether an IRQ, FIQ or SError is pending on this CPU (Arm ARM, ISR_EL1).
+///
+/// A long command calls this after each step, and returns early if the ABI lets the host resume it.
 pub fn is_pending() -> bool {
     ISR_EL1.get() != 0
 }

@@ -8,13 +8,13 @@ use super::atomic;
 
 /// Stores a translation table descriptor in one single-copy atomic access.
 ///
-/// The table walker of this and other CPUs observes it like another CPU would; what makes it
-/// visible and when is the caller's barrier.
+/// Table walkers observe the store as other CPUs do. The caller issues the barrier after which they
+/// must have observed it.
 pub fn store_descriptor(entry: &AtomicU64, value: u64) {
     #[cfg(not(target_os = "none"))]
     crate::host::store_descriptor(entry, value);
-    // Release: content written for this mapping before is observed before the entry is (Arm ARM
-    // B2.3).
+    // Release: whoever observes the entry observes what was written before it, such as the content
+    // of a table (Arm ARM B2.3).
     entry.store(value, Ordering::Release);
 }
 
@@ -23,7 +23,7 @@ pub fn load_descriptor(entry: &AtomicU64) -> u64 {
     entry.load(Ordering::Acquire)
 }
 
-/// Replaces the descriptor `old` with `new` in one atomic access. Whether it was there.
+/// Replaces the descriptor `old` with `new` in one atomic access. Gives whether `old` was there.
 ///
 /// Otherwise as [`store_descriptor`].
 pub fn exchange_descriptor(entry: &AtomicU64, old: u64, new: u64) -> bool {
@@ -35,7 +35,7 @@ pub fn exchange_descriptor(entry: &AtomicU64, old: u64, new: u64) -> bool {
     exchanged
 }
 
-/// Replaces whatever descriptor there is with `new` in one atomic access. What was there.
+/// Stores the descriptor `new` in one atomic access, and gives the one that it replaces.
 ///
 /// Otherwise as [`store_descriptor`].
 pub fn swap_descriptor(entry: &AtomicU64, new: u64) -> u64 {
@@ -49,13 +49,11 @@ pub fn swap_descriptor(entry: &AtomicU64, new: u64) -> u64 {
 
 /// Makes every descriptor of a table that no walker can reach invalid (zero).
 ///
-/// What makes the table reachable is a later [`store_descriptor`], which also orders these stores
-/// before itself.
+/// A later [`store_descriptor`] makes the table reachable. It is ordered after these stores.
 pub fn clear_descriptors(entries: &[AtomicU64; 512]) {
     #[cfg(not(target_os = "none"))]
     crate::host::clear_descriptors(entries);
-    // By 32, so that the loop costs nothing beside the stores: this is the better part of building
-    // a small context.
+    // Unrolled by 32: the loop's own instructions would cost as much as the stores.
     let (lines, _) = entries.as_chunks::<32>();
     for line in lines {
         for entry in line {
@@ -103,12 +101,12 @@ pub unsafe fn write_device(address: u64, value: u32) {
 /// Whether descriptors are `first`, `first + step`, and so on, modulo 2^64. Table walkers may read
 /// them meanwhile.
 ///
-/// In assembly because the compiler takes four instructions for each. This takes two and a half, or
-/// one and a half if all are to be the same.
+/// In assembly, which takes two and a half instructions a descriptor, or one and a half if `step`
+/// is 0. Compiled code takes four.
 pub fn is_progression(entries: &mut [AtomicU64; 512], first: u64, step: u64) -> bool {
     #[cfg(target_os = "none")]
     {
-        // $add is what leads from an entry to the next.
+        // $add is the instruction that steps `next`; empty if all entries are to be equal.
         macro_rules! compare {
             ($add:literal) => {{
                 let entries = entries.as_mut_ptr_range();
@@ -152,7 +150,8 @@ pub fn is_progression(entries: &mut [AtomicU64; 512], first: u64, step: u64) -> 
 /// Copies words that a Realm may write at the same time. Each is read once.
 pub fn copy_from_shared<const N: usize>(from: &[atomic::AtomicU64; N], to: &mut [u64; N]) {
     #[cfg(target_os = "none")]
-    // SAFETY: reads as many words as there are; single copies of words are atomic, as relaxed loads.
+    // SAFETY: both arrays have `N` words. Each word is copied by a single-copy atomic load, as a
+    // relaxed load would.
     unsafe {
         copy_words::<N>(from.as_ptr().cast(), to.as_mut_ptr());
     }
@@ -165,7 +164,8 @@ pub fn copy_from_shared<const N: usize>(from: &[atomic::AtomicU64; N], to: &mut 
 /// Copies words to where a Realm may read and write them at the same time. Each is written once.
 pub fn copy_to_shared<const N: usize>(from: &[u64; N], to: &[atomic::AtomicU64; N]) {
     #[cfg(target_os = "none")]
-    // SAFETY: as above; atomics may be written through a shared reference.
+    // SAFETY: both arrays have `N` words; atomics may be written through a shared reference, and
+    // each word is stored by a single-copy atomic store.
     unsafe {
         copy_words::<N>(from.as_ptr(), to.as_ptr().cast_mut().cast());
     }
@@ -179,7 +179,7 @@ pub fn copy_to_shared<const N: usize>(from: &[u64; N], to: &[atomic::AtomicU64; 
 ///
 /// # Safety
 ///
-/// As many words may be read at `from` and written at `to`.
+/// `from` is valid for reads of `N` words, and `to` for writes of `N` words.
 #[cfg(target_os = "none")]
 unsafe fn copy_words<const N: usize>(from: *const u64, to: *mut u64) {
     // SAFETY: as the caller says.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The machine, one instruction or register a function, and no policy.
 //!
-//! This is the host seam, the only one: on the target every function is its instruction; on a host
-//! each is handed to the fake hardware in `src/host`, which records and models it. All code above
-//! is the same on both. No other module holds `asm!`, except that `boot` includes its assembly
-//! files.
+//! This is the only host seam: on the target every function is its instruction; on a host each
+//! calls the fake hardware in `src/host`, which records and models it. All code above is the same
+//! on both. No other module holds `asm!`; `run` and `boot` include assembly files of their own.
 
 pub mod atomic;
 pub mod barrier;

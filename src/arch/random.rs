@@ -5,7 +5,7 @@ use tock_registers::interfaces::Readable;
 
 use super::sysreg::ID_AA64ISAR0_EL1;
 
-/// 64 random bits; `None` if the CPU has no source of them, or it delivers none now.
+/// 64 random bits; `None` if the CPU has no FEAT_RNG, or its generator delivers none in time.
 pub fn random() -> Option<u64> {
     /// ID_AA64ISAR0_EL1.RNDR.
     const RNDR: u32 = 60;
@@ -15,7 +15,8 @@ pub fn random() -> Option<u64> {
     #[cfg(target_os = "none")]
     {
         let (bits, is_valid): (u64, u64);
-        // SAFETY: RNDR is there. A read gives 0 and sets Z if there is no number.
+        // SAFETY: the ID register says that RNDR exists. Reading it changes only the flags: Z is
+        // set if no number was delivered.
         unsafe {
             core::arch::asm!("mrs {0}, s3_3_c2_c4_0", "cset {1}, ne", out(reg) bits,
                 out(reg) is_valid, options(nomem, nostack))

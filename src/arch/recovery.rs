@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Accesses that may abort, and the table of where each goes on when it does.
+//! Accesses that may abort, and the table of the address at which each resumes if it does.
 //!
-//! One macro emits an access and its entry of the table. Only this file uses it. The exception path
-//! looks the aborted instruction up in `accesses` and resumes where its entry says, with all
-//! registers as they were; the code there returns `Aborted`.
+//! One macro emits an access and its entry of the table; only this file uses it. The exception path
+//! looks the aborted instruction up in `accesses` and resumes at the address of its entry, with all
+//! registers unchanged. The code there returns `Aborted`.
 
-/// An access was aborted, and recovered: a Granule Protection Fault, or an External abort of memory
-/// that does not answer.
+/// An access aborted and was recovered: by a Granule Protection Fault, or an External abort of
+/// memory that does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aborted;
 
-/// An entry of the table: two addresses, each relative to the field it is in, so that the image may
-/// be loaded anywhere.
+/// An entry of the table: two addresses, each relative to its own field, so that the image can be
+/// loaded at any address.
 #[repr(C)]
 #[derive(Debug)]
 pub struct RecoverableAccess {
@@ -26,18 +26,18 @@ impl RecoverableAccess {
         Self { instruction, resume }
     }
 
-    /// Where the access is.
+    /// The address of the access instruction.
     pub fn instruction(&self) -> u64 {
         target(&self.instruction)
     }
 
-    /// Where to go on when it aborts.
+    /// The address at which to resume if it aborts.
     pub fn resume(&self) -> u64 {
         target(&self.resume)
     }
 }
 
-/// The address that `offset` leads to from where it is.
+/// The address of `offset` plus its value.
 fn target(offset: &i32) -> u64 {
     (core::ptr::from_ref(offset).addr() as u64).wrapping_add_signed(i64::from(*offset))
 }
@@ -51,13 +51,13 @@ pub fn accesses() -> &'static [RecoverableAccess] {
     }
     let start = (&raw const __recovery_start).cast::<RecoverableAccess>();
     let bytes = (&raw const __recovery_end).addr() - start.addr();
-    // SAFETY: the linker gathers between the symbols, in read-only memory, what `recoverable`
-    // emits: whole entries.
+    // SAFETY: between the symbols the linker gathers the entries that `recoverable` emits, and
+    // nothing else, in read-only memory.
     unsafe { core::slice::from_raw_parts(start, bytes / size_of::<RecoverableAccess>()) }
 }
 
-/// An access instruction and, beside it, its entry of the table. The assembly around it goes on at
-/// its label 9 after an abort, or at the label that is named.
+/// An access instruction and its entry of the table. After an abort execution resumes at the next
+/// label 9 of the surrounding assembly, or at the label that is named.
 #[cfg(target_os = "none")]
 macro_rules! recoverable {
     ($access:literal) => {
@@ -74,22 +74,23 @@ macro_rules! recoverable {
     };
 }
 
-/// Reads words at virtual address `from`, 64 bytes at a time, 16 an instruction, then what is left
-/// by 8. Each word is read once.
+/// Reads words at virtual address `from`: lines of 64 bytes by loads of 16 bytes, then the rest by
+/// loads of 8. Each word is read once.
 ///
 /// # Errors
 ///
-/// [`Aborted`]. A load that aborts changes nothing but, perhaps, its own registers (Arm ARM D1.3.5),
-/// which are given up.
+/// [`Aborted`]. A load that aborts changes at most its own destination registers (Arm ARM D1.3.5),
+/// whose values are discarded.
 ///
 /// # Safety
 ///
-/// The page of the Non-secure slot is mapped there, and the words are all in it; `from` is a
-/// multiple of 8.
+/// `from` is a multiple of 8 in the page of the Non-secure slot, which is mapped, and all the words
+/// are in that page.
 #[cfg(target_os = "none")]
 pub(super) unsafe fn read_words(from: u64, words: &mut [u64]) -> Result<(), Aborted> {
     let mut aborted = 0_u64;
-    // SAFETY: reads what the caller says is there, into `words`; an abort ends it at label 9.
+    // SAFETY: reads mapped memory by the caller's promise, and writes `words` only; an abort
+    // resumes at label 9.
     unsafe {
         core::arch::asm!(
             "cbz {lines}, 3f",
@@ -129,8 +130,8 @@ pub(super) unsafe fn read_words(from: u64, words: &mut [u64]) -> Result<(), Abor
 ///
 /// # Errors
 ///
-/// [`Aborted`]. The store, or its first half, may have had an effect: then while the page was the
-/// host's.
+/// [`Aborted`]. The aborted store may have written its first word, if the page was the host's when
+/// that word was written. Words before it are written.
 ///
 /// # Safety
 ///
@@ -138,7 +139,7 @@ pub(super) unsafe fn read_words(from: u64, words: &mut [u64]) -> Result<(), Abor
 #[cfg(target_os = "none")]
 pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), Aborted> {
     let mut aborted = 0_u64;
-    // SAFETY: writes where the caller says that the host's memory is; an abort ends it at label 9.
+    // SAFETY: writes the host's memory by the caller's promise; an abort resumes at label 9.
     unsafe {
         core::arch::asm!(
             "cbz {lines}, 3f",
@@ -227,7 +228,7 @@ pub(super) unsafe fn read_array<const N: usize>(
 /// As for [`read_words`].
 #[cfg(target_os = "none")]
 pub(super) unsafe fn write_array<const N: usize>(to: u64, words: &[u64; N]) -> Result<(), Aborted> {
-    // SAFETY: as in `write_words`; an abort goes on at the last operand.
+    // SAFETY: as in `write_words`; an abort resumes at the block of operand `aborted`.
     unsafe {
         core::arch::asm!(
             ".set array_offset, 0",
@@ -260,7 +261,7 @@ pub(super) unsafe fn write_array<const N: usize>(to: u64, words: &[u64; N]) -> R
 /// As for [`read_words`].
 #[cfg(target_os = "none")]
 pub(super) unsafe fn write_pair(to: u64, [first, second]: [u64; 2]) -> Result<(), Aborted> {
-    // SAFETY: as in `write_words`; an abort goes on at the last operand.
+    // SAFETY: as in `write_words`; an abort resumes at the block of operand `aborted`.
     unsafe {
         core::arch::asm!(
             recoverable!("stp {first}, {second}, [{to}]", "{aborted}"),
@@ -272,70 +273,14 @@ pub(super) unsafe fn write_pair(to: u64, [first, second]: [u64; 2]) -> Result<()
     Ok(())
 }
 
-/// Zeroes the half granule that is mapped at virtual address `half`, as [`zero_granule`] does.
-///
-/// # Errors
-///
-/// As for [`write_words`].
-///
-/// # Safety
-///
-/// The page of the Non-secure slot is mapped there, and `half` is one of its two halves.
-#[cfg(target_os = "none")]
-pub(super) unsafe fn zero_half(half: u64) -> Result<(), Aborted> {
-    use super::sysreg::{DCZID_EL0, fields};
-    use crate::address::GRANULE_SIZE;
-    use tock_registers::interfaces::Readable;
-
-    const HALF: u64 = GRANULE_SIZE / 2;
-    let mut aborted = 0_u64;
-    let block = 4 << DCZID_EL0.read(fields::DCZID_EL0::BS);
-    if block == USUAL_ZERO_BLOCK {
-        // SAFETY: 32 blocks of 64 bytes are the half; an abort ends it at label 9.
-        unsafe {
-            core::arch::asm!(
-                recoverable!("ldr xzr, [{at}]"),
-                ".rept 32",
-                recoverable!("dc zva, {at}"),
-                "add {at}, {at}, #64",
-                ".endr",
-                "b 7f",
-                "9: mov {aborted}, #1",
-                "7:",
-                at = inout(reg) half => _, aborted = inout(reg) aborted,
-                options(nostack, preserves_flags)
-            );
-        }
-    } else {
-        // SAFETY: as above, in words.
-        unsafe {
-            core::arch::asm!(
-                "2:",
-                recoverable!("stp xzr, xzr, [{at}]"),
-                "add {at}, {at}, #16",
-                "sub {count}, {count}, #1",
-                "cbnz {count}, 2b",
-                "b 7f",
-                "9: mov {aborted}, #1",
-                "7:",
-                at = inout(reg) half => _, count = inout(reg) HALF / 16 => _,
-                aborted = inout(reg) aborted,
-                options(nostack, preserves_flags)
-            );
-        }
-    }
-    if aborted == 0 { Ok(()) } else { Err(Aborted) }
-}
-
 /// Bytes that one DC ZVA zeroes where DCZID_EL0.BS is 4, as on the CPUs this firmware is for.
 #[cfg(target_os = "none")]
 const USUAL_ZERO_BLOCK: u64 = 64;
 
-/// Zeroes the 4 KiB granule that is mapped, Normal memory, at virtual address `granule`, with DC
-/// ZVA (Arm ARM C6.2, D7.5.9.8).
+/// Zeroes Normal memory from virtual address `from` to the end of its granule, with DC ZVA (Arm ARM
+/// C6.2, D7.5.9.8).
 ///
-/// It is loaded from once before: only a load is sure to abort synchronously where there is no
-/// memory.
+/// A load comes first: only a load is sure to abort synchronously if no memory answers.
 ///
 /// # Errors
 ///
@@ -343,21 +288,22 @@ const USUAL_ZERO_BLOCK: u64 = 64;
 ///
 /// # Safety
 ///
-/// The granule is mapped writable at `granule`, a multiple of its size, and nothing that Rust knows
-/// of lives in it.
+/// The granule is mapped writable, `from` is its first byte or the first byte of its second half,
+/// and there is no reference to what is zeroed.
 #[cfg(target_os = "none")]
-pub(super) unsafe fn zero_granule(granule: u64) -> Result<(), Aborted> {
+pub(super) unsafe fn zero_to_end_of_granule(from: u64) -> Result<(), Aborted> {
     use super::sysreg::{DCZID_EL0, fields};
     use crate::address::GRANULE_SIZE;
     use tock_registers::interfaces::Readable;
 
     let mut aborted = 0_u64;
-    // BS is at most 9, 2 KiB, so that a whole number of blocks always makes a granule.
+    // BS is at most 9, 2 KiB: a half granule is a whole number of blocks.
     let block = 4 << DCZID_EL0.read(fields::DCZID_EL0::BS);
     if block == USUAL_ZERO_BLOCK {
-        // Unrolled by 32: the loop's own instructions would cost as much as the zeroing.
-        // SAFETY: 64 blocks of 64 bytes are the granule, which the caller gives over; an abort ends
-        // it at label 9.
+        // Unrolled by 32, a half granule: the loop's own instructions would cost as much as the
+        // zeroing. Bit 11 is set after the first half only.
+        // SAFETY: the blocks up to the end of the granule are the caller's to zero; an abort
+        // resumes at label 9.
         unsafe {
             core::arch::asm!(
                 recoverable!("ldr xzr, [{at}]"),
@@ -370,7 +316,7 @@ pub(super) unsafe fn zero_granule(granule: u64) -> Result<(), Aborted> {
                 "b 7f",
                 "9: mov {aborted}, #1",
                 "7:",
-                at = inout(reg) granule => _, aborted = inout(reg) aborted,
+                at = inout(reg) from => _, aborted = inout(reg) aborted,
                 options(nostack, preserves_flags)
             );
         }
@@ -387,8 +333,9 @@ pub(super) unsafe fn zero_granule(granule: u64) -> Result<(), Aborted> {
                 "b 7f",
                 "9: mov {aborted}, #1",
                 "7:",
-                at = inout(reg) granule => _, block = in(reg) block,
-                count = inout(reg) GRANULE_SIZE / block => _, aborted = inout(reg) aborted,
+                at = inout(reg) from => _, block = in(reg) block,
+                count = inout(reg) (GRANULE_SIZE - from % GRANULE_SIZE) / block => _,
+                aborted = inout(reg) aborted,
                 options(nostack, preserves_flags)
             );
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// How general-purpose registers are kept, for all assembly that switches between contexts. A
+// Saving and restoring general-purpose registers, for all assembly that switches contexts. A
 // context begins with x0 to x30.
 
     .ifndef REGISTERS_MACROS

@@ -2,10 +2,12 @@
 //
 // SHA-256 and SHA-512 by the instructions of FEAT_SHA256 and FEAT_SHA512 (FIPS 180-4).
 //
-// The SIMD registers are somebody else's: those that are used here are kept on the stack, as
-// vectors of SVE at their current length if the CPU has SVE, since writing V clears what is above.
+// The SIMD registers belong to the host or a Realm: the functions save those that they use on the
+// stack. If the CPU has SVE they save whole Z registers at the current length, since a write to V
+// clears the upper bits of Z.
 //
-// Both take x0 = the state, x1 = blocks, x2 = how many, not 0, x3 = whether there is SVE.
+// Both take x0 = the state, x1 = blocks, x2 = number of blocks, not 0, x3 = 1 if the CPU has SVE,
+// else 0.
 
     .arch_extension fp
     .arch_extension simd
@@ -13,7 +15,7 @@
     .arch_extension sha2
     .arch_extension sha3
 
-// Stores or loads the vectors that a function uses, 0 to 7 and 16 to \last, which are \count.
+// Stores or loads the vectors that a function uses: 0 to 7 and 16 to \last.
     .macro  sha2_z operation, last
     .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27
     .if     \number < 8
@@ -54,8 +56,8 @@
 2:
     .endm
 
-// Four rounds of SHA-256: v0 = a to d, v1 = e to h; the message words in \m0, the twelve that
-// follow them in \m1 to \m3, which make those 16 further on if \more is 1.
+// Four rounds of SHA-256: v0 = a to d, v1 = e to h. \m0 holds the message words of these rounds,
+// \m1 to \m3 the twelve after them. If \more is 1, \m0 gets the words for 16 rounds later.
     .macro  quad m0, m1, m2, m3, k, more
     add     v2.4s, v\m0\().4s, v\k\().4s
     .if     \more
@@ -69,8 +71,9 @@
     .endif
     .endm
 
-// Two rounds of SHA-512: a and b in \ab and so on; what becomes e and f in \free; a and b in \gh.
-// The message words in \m0, and what those 16 further on are made from, if \more is 1.
+// Two rounds of SHA-512: a and b in \ab and so on. Afterwards \gh holds a and b, \free e and f. \m0
+// holds the message words of these rounds. If \more is 1, \m0 gets the words for 16 rounds later,
+// made from the other message operands.
     .macro  pair ab, cd, ef, gh, free, m0, m1, m4, m5, m7, k, more
     add     v5.2d, v\m0\().2d, v\k\().2d
     ext     v6.16b, v\ef\().16b, v\gh\().16b, #8

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! SHA-256 and SHA-512 by instructions of the CPU, which keep all SIMD registers as they are. Their
-//! traps must be open (CPTR_EL2), and the CPU not in streaming mode.
+//! SHA-256 and SHA-512 by the CPU's own instructions. All SIMD registers are preserved.
+//!
+//! The caller has opened the traps of SIMD and SVE (CPTR_EL2). The CPU is not in streaming mode.
 
 #[cfg(target_os = "none")]
 core::arch::global_asm!(include_str!("sha2.S"), options(raw));
@@ -11,7 +12,7 @@ unsafe extern "C" {
     fn sha512_compress(state: *mut [u64; 8], blocks: *const [u8; 128], count: usize, sve: u64);
 }
 
-/// Adds blocks to the state of a SHA-256. The CPU has FEAT_SHA256.
+/// Compresses blocks into the state of a SHA-256. The CPU has FEAT_SHA256.
 #[cfg_attr(not(target_os = "none"), expect(unused_variables, reason = "there is no SVE to keep"))]
 pub fn compress256(state: &mut [u32; 8], blocks: &[[u8; 64]], has_sve: bool) {
     if blocks.is_empty() {
@@ -26,7 +27,7 @@ pub fn compress256(state: &mut [u32; 8], blocks: &[[u8; 64]], has_sve: bool) {
     sha2::block_api::compress256(state, blocks);
 }
 
-/// Adds blocks to the state of a SHA-512. The CPU has FEAT_SHA512.
+/// Compresses blocks into the state of a SHA-512. The CPU has FEAT_SHA512.
 #[cfg_attr(not(target_os = "none"), expect(unused_variables, reason = "there is no SVE to keep"))]
 pub fn compress512(state: &mut [u64; 8], blocks: &[[u8; 128]], has_sve: bool) {
     if blocks.is_empty() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Saving and loading the SIMD registers, which the compiler does not know of in this image. The
-// caller has opened their traps.
+// Saving and loading the SIMD registers. The image is compiled without them: no compiled code uses
+// them. The caller has opened their traps.
 
     .arch_extension fp
     .arch_extension simd
@@ -52,7 +52,7 @@ simd_load_v:
     each_pair ldp, x0
     ret
 
-// x0 = Z0 to Z15, x1 = Z16 to Z31, of the current length, one behind the other.
+// x0 = Z0 to Z15, x1 = Z16 to Z31, contiguous at the current length.
     .global simd_save_z
 simd_save_z:
     each_z  str
@@ -63,7 +63,7 @@ simd_load_z:
     each_z  ldr
     ret
 
-// x0 = 16 predicates of the current length, one behind the other.
+// x0 = 16 predicates, contiguous at the current length.
     .global simd_save_p
 simd_save_p:
     each_p  str

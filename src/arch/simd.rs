@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The SIMD registers, as memory. Their traps must be open (CPTR_EL2).
+//! Saving and loading the SIMD registers. The caller has opened their traps (CPTR_EL2).
 
 /// V0 to V31.
 pub type Vectors = [u128; 32];
 
-/// Bytes of a vector of the greatest length.
+/// Bytes of a vector of the greatest length, 2048 bits (Arm ARM, ZCR_EL2.LEN).
 const MAX_VECTOR: usize = 256;
 
-/// Z0 to Z15, or Z16 to Z31, at any vector length, one behind the other.
+/// Z0 to Z15, or Z16 to Z31, contiguous at the vector length in force.
 #[repr(C, align(16))]
 #[derive(Clone, Debug)]
 pub struct ScalableVectors([u8; 16 * MAX_VECTOR]);
 
-/// P0 to P15 at any vector length, one behind the other.
+/// P0 to P15, contiguous at the vector length in force.
 #[repr(C, align(16))]
 #[derive(Clone, Debug)]
 pub struct Predicates([u8; 16 * MAX_VECTOR / 8]);
 
-/// The First Fault Register at any vector length.
+/// The First Fault Register, at the vector length in force.
 #[repr(C, align(16))]
 #[derive(Clone, Debug)]
 pub struct FirstFault([u8; MAX_VECTOR / 8]);
@@ -25,7 +25,7 @@ pub struct FirstFault([u8; MAX_VECTOR / 8]);
 #[cfg(target_os = "none")]
 core::arch::global_asm!(include_str!("simd.S"));
 
-/// Defines a type's functions that move registers to and from memory.
+/// Defines the functions that save registers in a type and load them from it.
 macro_rules! moves {
     ($($type:ty: $save:ident = $save_symbol:ident, $load:ident = $load_symbol:ident;)*) => {
         #[cfg(target_os = "none")]

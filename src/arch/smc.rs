@@ -2,15 +2,15 @@
 //! The Secure Monitor Call, with the register file of the SMC calling convention that EL3 keeps for
 //! the RMM: x0-x7 in, x0-x7 out.
 
-/// Function identifier and arguments, x0 to x7; or results, x0 to x7.
+/// x0 to x7: function identifier and arguments, or results.
 pub type Registers = [u64; 8];
 
-/// Calls EL3 with `arguments`, at most eight, in x0 and on, and gives back its x0-x7 (SMCCC 1.2;
-/// `EL3-RMM` services use x0 as a signed status).
+/// Calls EL3 with `arguments` in x0 and up, and returns x0 to x7 (SMCCC 1.2). EL3's services for
+/// the RMM return a signed status in x0.
 ///
-/// The registers beyond the arguments hold anything: EL3 looks at those that its service has.
-/// Memory handed to EL3 must be complete before the call: this is a compiler barrier, not a
-/// hardware one.
+/// The registers above the arguments hold unspecified values: EL3 reads only those that its service
+/// defines. This is a compiler barrier, not a hardware one: the caller completes writes to memory
+/// that it shares with EL3.
 pub fn smc<const ARGUMENTS: usize>(arguments: [u64; ARGUMENTS]) -> Registers {
     const { assert!(ARGUMENTS <= 8, "x0 to x7") };
     #[cfg(target_os = "none")]

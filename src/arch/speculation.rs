@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Indices that hold in speculation as well.
+//! Indices that are bounded in speculation as well.
 
 /// `index` if it is below `length`, else [`usize::MAX`], also while the CPU runs ahead of a
 /// comparison that it has guessed wrong (Arm ARM B2.2.3, CSDB).

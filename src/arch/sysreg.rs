@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! System registers: which exist for the RMM, their names for the assembler, and their fields.
+//! System registers: those that the RMM uses, their names for the assembler, and their fields.
 //!
 //! Fields come from `aarch64-cpu` where that crate has the layout in force here (E2H = 1); the
 //! others are written down here from the Arm ARM. Access is by `tock-registers`' traits, over the
@@ -12,8 +12,8 @@ pub mod fields;
 
 use tock_registers::interfaces::{Readable, Writeable};
 
-/// Defines a zero-sized handle for each register. The assembler's name is the encoding where it
-/// knows no other.
+/// Defines a zero-sized handle for each register. A register whose name the assembler does not know
+/// is given by its encoding.
 // `nomem`: as in the architecture, a barrier orders an access to a register with accesses to memory.
 macro_rules! system_registers {
     ($($(#[$doc:meta])* $name:ident: $fields:ty = $encoding:literal;)*) => {$(
@@ -49,8 +49,8 @@ macro_rules! system_registers {
 
             fn set(&self, value: u64) {
                 #[cfg(target_os = "none")]
-                // SAFETY: the value is the caller's to justify; boot writes only values computed by
-                // tested functions.
+                // SAFETY: changes no memory by itself. Each caller justifies its value; those that
+                // control translation come from tested functions of `boot`.
                 unsafe {
                     core::arch::asm!(concat!("msr ", $encoding, ", {0}"), in(reg) value,
                         options(nomem, nostack, preserves_flags))
@@ -104,7 +104,7 @@ system_registers! {
     SPSR_EL2: aarch64_cpu::registers::SPSR_EL2::Register = "spsr_el2";
     /// Hypervisor configuration.
     HCR_EL2: aarch64_cpu::registers::HCR_EL2::Register = "hcr_el2";
-    /// This CPU's record (`cpu`).
+    /// The index of this CPU and the stage of its boot (`cpu`).
     TPIDR_EL2: () = "tpidr_el2";
     /// Table base of the High VA range (EL2&0 regime), ASID 63:48, CnP bit 0.
     TTBR1_EL2: () = "s3_4_c2_c0_1";

@@ -13,19 +13,19 @@ instructions! {
     fn wfi() = "wfi";
 }
 
-/// The immediate of the BRK by which a CPU gives up what it is doing.
+/// The immediate of the BRK of [`give_up`].
 #[cfg(target_os = "none")]
 const GIVE_UP: u16 = 0x6755;
-/// ESR_EL2 of that BRK.
+/// ESR_EL2 of that BRK: EC 0x3C, IL 1, the immediate in ISS.
 #[cfg(target_os = "none")]
 pub const GIVE_UP_SYNDROME: u64 = 0x3C << 26 | 1 << 25 | GIVE_UP as u64;
 
 /// Waits until `word` holds `value`, and observes everything written before that value was stored.
 /// Does not return once `end` is set, by a CPU that then calls [`sev`].
 ///
-/// Each look arms the exclusive monitor on `word`, so that the store which changes it is also the
-/// event that ends the WFE (Arm ARM B2.12.2); a store between the look and the WFE has already left
-/// its event behind. The CPU that stores needs no SEV.
+/// Each load arms the exclusive monitor on `word`, so the store that changes `word` is also the
+/// event that ends the WFE (Arm ARM B2.12.2). A store between the load and the WFE sets the event
+/// register, and the WFE returns at once. The CPU that stores needs no SEV.
 pub fn until_equal(word: &AtomicUsize, value: usize, end: &AtomicBool) {
     #[cfg(not(target_os = "none"))]
     while word.load(Ordering::Acquire) != value {
@@ -53,10 +53,10 @@ pub fn until_equal(word: &AtomicUsize, value: usize, end: &AtomicBool) {
     }
 }
 
-/// Raises an exception that ends what this CPU does. Its handler goes on elsewhere.
+/// Raises an exception whose handler abandons what this CPU was doing.
 #[cfg(target_os = "none")]
 fn give_up() -> ! {
-    // SAFETY: the handler never comes back to this place.
+    // SAFETY: the handler never returns to this instruction.
     unsafe { core::arch::asm!("brk #{0}", const GIVE_UP, options(noreturn, nostack)) }
 }
 

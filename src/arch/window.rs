@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A granule, Realm or Non-secure, that a CPU's own tables map for a while.
+//! A granule, Realm or Non-secure, that a slot of this CPU maps.
 //!
-//! On the target it is at the page's virtual address. On a host it is memory of the model machine,
-//! which aborts as the real one does.
+//! On the target it is accessed at its virtual address. On a host it is memory of the model
+//! machine, where an access aborts as it does on a real one.
 
 pub use super::recovery::Aborted;
 use crate::address::{PhysAddr, VirtAddr};
@@ -35,8 +35,8 @@ impl Window {
         }
     }
 
-    /// The first byte of the granule, Realm memory. What may be done with it, and for how long, is
-    /// for the caller to know.
+    /// A pointer to the first byte of the granule, which is Realm memory. It is valid while the
+    /// granule stays mapped.
     pub fn pointer(self) -> *mut u64 {
         #[cfg(target_os = "none")]
         return core::ptr::with_exposed_provenance_mut(crate::address::native(self.page));
@@ -52,11 +52,11 @@ impl Window {
     ///
     /// # Safety
     ///
-    /// The granule is mapped as writable Realm memory, and nothing that Rust knows of lives in it.
+    /// The granule is mapped as writable Realm memory, and there is no reference to any of it.
     pub unsafe fn zero(self) -> Result<(), Aborted> {
         #[cfg(target_os = "none")]
-        // SAFETY: the caller gives the granule over.
-        return unsafe { super::recovery::zero_granule(self.page) };
+        // SAFETY: the caller's promise.
+        return unsafe { super::recovery::zero_to_end_of_granule(self.page) };
         #[cfg(not(target_os = "none"))]
         crate::host::zero_granule(self.granule)
     }
@@ -182,7 +182,7 @@ impl Window {
         #[cfg(target_os = "none")]
         // SAFETY: as the caller says.
         unsafe {
-            super::recovery::zero_half(self.page + HALF)
+            super::recovery::zero_to_end_of_granule(self.page + HALF)
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::arch::sysreg::el1::MIDR_EL1;
 /// Implementer, architecture and part number in MIDR_EL1: all but variant and revision.
 const PART: u64 = 0xff0f_fff0;
 
-/// The parts that CVE-2025-10263 concerns, in every revision, of those that can have FEAT_RME: older
-/// ones have no Realm world that the RMM could run in.
+/// The parts that CVE-2025-10263 affects, in every revision. Affected parts without FEAT_RME are
+/// left out: they have no Realm world for the RMM to run in.
 const TLBI_COMPLETES_EARLY: [u64; 6] = [
     0x410f_d820, // Cortex-X4
     0x410f_d830, // Neoverse V3AE
@@ -28,7 +28,7 @@ const TLBI_COMPLETES_EARLY: [u64; 6] = [
 /// `RMM_REPEAT_TLBI`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repetition {
-    /// From when on a CPU has booted that needs it.
+    /// As soon as an affected CPU has booted.
     Auto,
     /// Always.
     Always,
@@ -46,30 +46,31 @@ const REPETITION: Repetition = match option_env!("RMM_REPEAT_TLBI") {
     },
 };
 
-/// Whether a CPU has booted that CVE-2025-10263 concerns.
-static CONCERNED: AtomicBool = AtomicBool::new(false);
+/// Whether a CPU that CVE-2025-10263 affects has booted.
+static AFFECTED: AtomicBool = AtomicBool::new(false);
 
-/// Notes the errata of the running CPU. Each CPU does so in its boot, before it runs a Realm.
+/// Notes the errata of the running CPU. Each CPU calls this in its boot, before it runs a Realm.
 pub fn note_this_cpu() {
     if has_early_tlbi_completion(MIDR_EL1.get()) {
-        CONCERNED.store(true, Ordering::Relaxed);
-        // Before this CPU translates an address for a Realm: an invalidation that misses the store
-        // above is then complete before the translation that it would have to wait for.
+        AFFECTED.store(true, Ordering::Relaxed);
+        // Orders the store before any translation that this CPU makes for a Realm. An invalidation
+        // that does not observe the store then completes before such a translation: it needs no
+        // repetition for this CPU.
         dsb_ish();
     }
 }
 
-/// Whether CVE-2025-10263 concerns the CPU with this MIDR_EL1.
+/// Whether CVE-2025-10263 affects the CPU with this MIDR_EL1.
 fn has_early_tlbi_completion(midr: u64) -> bool {
     TLBI_COMPLETES_EARLY.contains(&(midr & PART))
 }
 
-/// Whether the last TLBI for other CPUs, and its DSB, are to be done a second time.
+/// Whether the last Inner Shareable TLBI and its DSB must be repeated.
 ///
-/// Ask after the first DSB: the barrier in [`note_this_cpu`] is the other half.
+/// Call this after the first DSB, which pairs with the barrier in [`note_this_cpu`].
 pub fn repeats_invalidations() -> bool {
     match REPETITION {
-        Repetition::Auto => CONCERNED.load(Ordering::Relaxed),
+        Repetition::Auto => AFFECTED.load(Ordering::Relaxed),
         Repetition::Always => true,
         Repetition::Never => false,
     }

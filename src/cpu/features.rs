@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the CPUs can do: the ID registers, read once on each boot of a CPU.
+//! Features of the CPUs: the ID registers, read once in each boot of a CPU.
 //!
-//! The table below names every field that some part of the RMM relies on. Nothing else reads these
-//! registers, and a CPU whose fields differ from those of the first CPU is refused.
+//! The table below names every field that the RMM as a whole relies on. A CPU whose fields differ
+//! from those of the first CPU is refused.
 
 use tock_registers::interfaces::Readable;
 
 use crate::address::physical_address_bits;
 use crate::arch::sysreg;
 
-/// Makes of each register a word with its listed fields, and of each field a function.
+/// Defines `CpuFeatures`: a word for each register, and a function for each of its fields.
 macro_rules! cpu_features {
     ($($register:ident { $($(#[$doc:meta])* $field:ident [$high:literal:$low:literal],)* })*) => {
-        /// The fields of the ID registers that the RMM relies on; all else is 0.
+        /// ID registers. Fields that the RMM does not rely on are 0.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[allow(non_snake_case)]
         pub struct CpuFeatures {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! SHA-256 and SHA-512 by whatever is fastest on this CPU: its instructions, or the crate `sha2`.
+//! SHA-256 and SHA-512 by the CPU's own instructions, or else by the crate `sha2`.
 //!
-//! The SIMD registers that it uses are saved on the stack and restored, so that their owner notices
-//! nothing. It must be called with interrupts masked.
+//! The instructions use SIMD registers, which are saved on the stack and restored: their owner does
+//! not change. Interrupts must be masked.
 
 use sha2::block_api;
 use tock_registers::interfaces::Readable;
@@ -11,10 +11,10 @@ use super::simd::{self, SimdFeatures};
 use crate::arch::sha2 as instructions;
 use crate::arch::sysreg::ID_AA64ISAR0_EL1;
 
-/// A digest, with zeros behind it, as little-endian words.
+/// A digest as little-endian words. A shorter digest is padded with zeros.
 pub type Digest = [u64; 8];
 
-/// Bytes of blocks, aligned so that they are copied by words.
+/// Aligned, so that `T`'s bytes are copied by words.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(16))]
 struct Aligned<T>(T);
@@ -32,8 +32,8 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// The fastest on this CPU for a function that needs this value in ID_AA64ISAR0_EL1.SHA2: the
-    /// instructions do not work in the host's streaming mode.
+    /// The fastest on this CPU for a function that needs this value in ID_AA64ISAR0_EL1.SHA2. The
+    /// instructions are not available in streaming mode, in which the host may have left the CPU.
     fn fastest(needed: u64) -> Self {
         const SHA2: u32 = 12;
         if ID_AA64ISAR0_EL1.get() >> SHA2 & 0xf < needed {
@@ -49,18 +49,18 @@ impl Engine {
 
 /// A hash function with blocks of `BLOCK` bytes.
 pub trait HashFunction<const BLOCK: usize> {
-    /// What is known of the message so far.
+    /// The intermediate hash value.
     type State: Copy;
-    /// That of the empty message.
+    /// The initial hash value (FIPS 180-4 5.3).
     const INITIAL: Self::State;
-    /// The value of ID_AA64ISAR0_EL1.SHA2 that says that there are instructions.
+    /// The least value of ID_AA64ISAR0_EL1.SHA2 with instructions for this function.
     const NEEDED: u64;
     /// Bytes of a digest.
     const SIZE: usize;
-    /// Bytes of the length at the end of the last block.
+    /// Bytes of the message length at the end of the last block.
     const LENGTH: usize;
 
-    /// Adds blocks.
+    /// Compresses blocks into the state.
     fn compress(state: &mut Self::State, blocks: &[[u8; BLOCK]], by: Engine);
     /// The digest.
     fn digest(state: &Self::State) -> Digest;
@@ -153,12 +153,12 @@ impl<F: HashFunction<BLOCK>, const BLOCK: usize> Default for Hasher<F, BLOCK> {
 }
 
 impl<F: HashFunction<BLOCK>, const BLOCK: usize> Hasher<F, BLOCK> {
-    /// The empty message. The CPU can do what `engine` says.
+    /// The empty message. The CPU must have the instructions that `engine` uses.
     pub fn by(engine: Engine) -> Self {
         Self { state: F::INITIAL, engine, rest: Aligned([0; BLOCK]), filled: 0, bytes: 0 }
     }
 
-    /// What compresses its blocks.
+    /// What compresses the blocks of this message.
     pub fn engine(&self) -> Engine {
         self.engine
     }
@@ -172,7 +172,7 @@ impl<F: HashFunction<BLOCK>, const BLOCK: usize> Hasher<F, BLOCK> {
         self.fill(others);
     }
 
-    /// Fills the block that is not full yet; gives the bytes beyond it.
+    /// Appends bytes to the partial block, as many as it takes; gives the others.
     fn fill<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let (first, others) = bytes.split_at(bytes.len().min(BLOCK - self.filled));
         let end = self.filled + first.len();

@@ -9,7 +9,7 @@ pub const MAX_CPUS: usize = 512;
 pub struct CpuIndex(usize);
 
 impl CpuIndex {
-    /// The index EL3 passed in x0; `None` from [`MAX_CPUS`] on.
+    /// The index that EL3 passed in x0; `None` unless it is less than [`MAX_CPUS`].
     pub const fn new(index: usize) -> Option<Self> {
         if index < MAX_CPUS { Some(Self(index)) } else { None }
     }

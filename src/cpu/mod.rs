@@ -7,8 +7,8 @@
 //! | 15:0 | the index plus 1; 0 until boot has checked it |
 //! | 23:16 | the [`Stage`] of its boot; bit 23 is set once it is online |
 //!
-//! `entry.S` clears the register when a CPU enters and boot writes it. Everything else only reads
-//! it, for reports.
+//! `entry.S` clears the register when EL3 enters the RMM on a CPU, and boot writes it. Everything
+//! else only reads it, for reports.
 
 pub mod debug;
 pub mod errata;

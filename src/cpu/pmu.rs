@@ -6,18 +6,18 @@ use tock_registers::interfaces::{Readable, Writeable};
 use crate::arch::barrier;
 use crate::arch::sysreg::el1::*;
 
-/// Event counters that there can be.
+/// The greatest number of event counters.
 pub const MAX_COUNTERS: usize = 31;
 
 /// PMCR_EL0.E: the counters count.
 const ENABLE: u64 = 1 << 0;
 /// PMCR_EL0.DP and LC: the cycle counter has 64 bits, and stops where event counters do.
 const AT_RESET: u64 = 1 << 5 | 1 << 6;
-/// The bits of PMCR_EL0 that hold something: E, D, X, DP, LC, LP, FZO. P and C reset counters.
+/// The bits of PMCR_EL0 that are state: E, D, X, DP, LC, LP, FZO. P and C only reset counters.
 const KEPT: u64 = ENABLE | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 9;
-/// PMCR_EL0.N: event counters.
+/// PMCR_EL0.N, the lowest bit: the number of event counters.
 const NUMBER: u32 = 11;
-/// Event counters, and the cycle counter.
+/// Mask of all counters: event counters in bits 30:0, the cycle counter in bit 31.
 const ALL: u64 = 0xffff_ffff;
 
 /// How many event counters this CPU has. It has a PMU.
@@ -26,11 +26,11 @@ pub fn event_counters() -> u8 {
     number
 }
 
-/// What the PMU holds. Zero is a PMU after reset.
+/// State of the PMU. All zero is its state after reset.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct PmuRegisters {
-    /// PMCR_EL0, less its value at reset.
+    /// PMCR_EL0 XOR its value at reset.
     control: u64,
     enabled: u64,
     interrupting: u64,
@@ -84,7 +84,7 @@ impl PmuRegisters {
         self.save_counters(counters);
     }
 
-    /// Loads the PMU, with the first `counters` event counters. It counts from then on, if it did.
+    /// Loads the PMU, with the first `counters` event counters. It counts if it did when saved.
     pub fn load(&self, counters: u8) {
         self.load_counters(counters);
         PMCCFILTR_EL0.set(self.cycle_filter);
@@ -96,14 +96,14 @@ impl PmuRegisters {
         PMCNTENSET_EL0.set(self.enabled);
         PMCNTENCLR_EL0.set(!self.enabled & ALL);
         PMCR_EL0.set(self.control ^ AT_RESET);
-        // Last: models look at the interrupt when these are written.
+        // Last: some models reevaluate the overflow interrupt only when these are written.
         PMINTENSET_EL1.set(self.interrupting);
         PMINTENCLR_EL1.set(!self.interrupting & ALL);
         barrier::isb();
     }
 }
 
-/// Defines what is done with each event counter that there is.
+/// Defines how each event counter is saved and loaded.
 macro_rules! event_counters {
     ($($number:literal: $counter:ident, $event:ident;)*) => {
         impl PmuRegisters {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The SIMD registers of a CPU: which there are, and what is kept of the host's while somebody else
-//! has them.
+//! The SIMD registers of a CPU: which it has, and how the host's are saved while the RMM or a Realm
+//! uses them.
 
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -12,7 +12,7 @@ use crate::arch::sysreg::el1::{
 };
 use crate::arch::sysreg::fields;
 
-/// Which SIMD registers the CPU has beside V0 to V31.
+/// The SIMD registers that the CPU has beyond V0 to V31.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SimdFeatures {
     /// SVE.
@@ -51,7 +51,7 @@ pub fn open() {
     barrier::isb();
 }
 
-/// Has `body` look at SIMD registers, with traps as they were after it.
+/// Runs `body` with all SIMD registers open to it, then restores the traps.
 pub fn while_open<R>(body: impl FnOnce() -> R) -> R {
     let traps = CPTR_EL2.get();
     open();
@@ -60,12 +60,12 @@ pub fn while_open<R>(body: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Whether this CPU is in streaming mode. It has SME.
+/// Whether this CPU, which has SME, is in streaming mode.
 pub fn is_streaming() -> bool {
     while_open(|| SVCR.get() & STREAMING != 0)
 }
 
-/// The greatest vector length of this CPU, as ZCR_EL2.LEN has it; `None` without SVE.
+/// The greatest vector length of this CPU, encoded as in ZCR_EL2.LEN; `None` without SVE.
 pub fn greatest_length() -> Option<u8> {
     if !SimdFeatures::read().sve {
         return None;
@@ -81,7 +81,7 @@ pub fn greatest_length() -> Option<u8> {
     u8::try_from((bytes / 16).saturating_sub(1)).ok()
 }
 
-/// What is kept of the host's SIMD registers, at the greatest vector length.
+/// The host's SIMD registers, saved at the greatest vector length.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct HostSimd {
@@ -96,12 +96,12 @@ pub struct HostSimd {
     zcr_el1: u64,
     smcr: u64,
     v: Vectors,
-    /// Whether V0 to V31 are all there is: without SVE, or because the host has said so.
+    /// Whether only V0 to V31 are live: the CPU has no SVE, or the host has given the SVE hint.
     only_v: bool,
 }
 
 impl HostSimd {
-    /// Nothing is kept.
+    /// Nothing is saved.
     pub const NONE: Self = Self {
         z: [ScalableVectors::ZERO; 2],
         p: Predicates::ZERO,
@@ -117,15 +117,15 @@ impl HostSimd {
         only_v: false,
     };
 
-    /// Whether FFR can be accessed in the mode that SVCR says.
+    /// Whether FFR can be accessed in the mode of the saved SVCR.
     const fn has_ffr(&self, features: SimdFeatures) -> bool {
         self.svcr & STREAMING == 0 || features.fa64
     }
 
-    /// Saves the host's registers and leaves streaming mode. The vector length is the greatest
-    /// then. ZA and ZT0 stay where they are: nobody else can reach them.
+    /// Saves the host's registers, leaves streaming mode and sets the greatest vector length. ZA
+    /// and ZT0 stay in place: neither the RMM nor a Realm accesses them.
     ///
-    /// With `no_live_sve` the host needs V0 to V31 alone, outside streaming mode.
+    /// With `no_live_sve` only V0 to V31 are live for the host, unless it is in streaming mode.
     pub fn save(&mut self, features: SimdFeatures, no_live_sve: bool) {
         self.svcr = if features.sme { SVCR.get() } else { 0 };
         let streaming = self.svcr & STREAMING != 0;
@@ -159,7 +159,7 @@ impl HostSimd {
         }
     }
 
-    /// Loads the host's registers. What another had in them is gone.
+    /// Loads the host's registers. Nothing of their former content remains.
     pub fn load(&self, features: SimdFeatures) {
         let streaming = self.svcr & STREAMING != 0;
         if features.sve {
@@ -171,7 +171,7 @@ impl HostSimd {
             barrier::isb();
         }
         if self.only_v {
-            // What is above V0 to V31 becomes zero: a write to V does that.
+            // Loading a V register zeroes the upper bits of its Z register.
             simd::load_v(&self.v);
             if features.sve {
                 simd::clear_p();

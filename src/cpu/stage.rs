@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How far the boot of a CPU has come. It is in TPIDR_EL2, so that a debugger finds it even before
-//! there is a console, and in fatal reports.
+//! The stage that the boot of a CPU has reached. A debugger finds it in TPIDR_EL2, even before
+//! there is a console; fatal reports print it.
 //!
-//! The order of the stages is here and nowhere else; builds for tests stop a boot that takes
-//! another.
+//! The order of the stages is defined here only. A test build panics when a boot leaves that order.
 
 use core::fmt;
 
@@ -17,7 +16,7 @@ pub enum Stage {
     Arguments = 1,
     /// Cold boot: the manifest, and memory for what grows with the machine.
     Memory = 2,
-    /// Cold boot: the Low VA map, and with it the end of the first half.
+    /// Cold boot: the Low VA map. The last stage of the first half.
     LowMap = 3,
     /// Cold boot, second half: the console.
     Console = 4,
@@ -25,7 +24,7 @@ pub enum Stage {
     HighMaps = 5,
     /// Cold boot: the granule array and the state of the RMM.
     Granules = 6,
-    /// Warm boot: what is to be checked of it.
+    /// Warm boot: its arguments and the CPU's features are checked.
     Warm = 7,
     /// The boot is done.
     Online = 0x80,
@@ -51,13 +50,13 @@ impl Stage {
         Self::COLD.into_iter().chain(Self::WARM).find(|stage| *stage as u8 == number)
     }
 
-    /// Whether `next` comes right after this stage in a boot.
+    /// Whether a boot enters `next` right after this stage.
     pub(super) fn leads_to(self, next: Self) -> bool {
         let follows = |path: &[Self]| path.windows(2).any(|pair| pair == [self, next]);
         follows(&Self::COLD) || follows(&Self::WARM)
     }
 
-    /// The map in force when it begins.
+    /// The map in force when the stage begins.
     pub const fn map(self) -> Map {
         match self {
             Self::Entry => Map::Off,
@@ -84,7 +83,7 @@ impl fmt::Display for Stage {
     }
 }
 
-/// A translation of addresses that is in force at some time of a boot.
+/// An address map that is in force during part of a boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Map {
     /// None.

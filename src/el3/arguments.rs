@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What EL3 hands over in registers when it enters the RMM.
+//! Boot arguments: what EL3 passes in registers when it enters the RMM.
 //!
-//! Arguments are checked in the order of TF-RMM, so that EL3 sees the same status for the same
-//! mistake. A [`BootArguments`] exists only when all rules hold. Pure code.
+//! Arguments are checked in the order of TF-RMM, so that EL3 gets the same status for the same
+//! error. A [`BootArguments`] exists only if all rules hold. Pure code.
 
 use core::ops::Range;
 
@@ -10,18 +10,18 @@ use super::error::{BootError, SharedBufferRule};
 use super::version::InterfaceVersion;
 use crate::address::{GRANULE_SIZE, PhysAddr};
 
-/// What the boot arguments are measured against: the limits of the machine and of this build.
+/// Limits of the machine and of this build that the boot arguments must keep.
 #[derive(Clone, Debug)]
 pub struct BootLimits {
     /// The most CPUs that the RMM has room for.
     pub cpus: usize,
-    /// The first address beyond the physical addresses that the CPU can form.
+    /// The first address above the physical address range of the CPU.
     pub physical_limit: PhysAddr,
     /// The memory that holds the RMM's image.
     pub image: Range<PhysAddr>,
 }
 
-/// The arguments of a cold boot, all of which passed their checks.
+/// The arguments of a cold boot, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootArguments {
     version: InterfaceVersion,
@@ -75,15 +75,15 @@ impl BootArguments {
     }
 }
 
-/// The arguments of a warm boot, of a CPU that was off, checked.
+/// The arguments of a warm boot, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WarmBootArguments {
     cpu_index: usize,
 }
 
 impl WarmBootArguments {
-    /// Checks x0 and x1 as they were when EL3 entered the RMM; `cold` is what the cold boot was
-    /// given.
+    /// Checks x0 and x1 as they were when EL3 entered the RMM; `cold` are the arguments of the cold
+    /// boot.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ fn check_cpu_index(id: u64, count: usize) -> Result<usize, BootError> {
     usize::try_from(id).ok().filter(|&index| index < count).ok_or(BootError::CpuId { id, count })
 }
 
-/// Every `RMM_BOOT_COMPLETE` of this RMM passes the token 0, which is also what EL3 has for a CPU
+/// The token must be 0: this RMM passes 0 in every `RMM_BOOT_COMPLETE`, and EL3 has 0 for a CPU
 /// that has not booted yet.
 fn check_token(token: u64) -> Result<(), BootError> {
     if token == 0 { Ok(()) } else { Err(BootError::ActivationToken(token)) }

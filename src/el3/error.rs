@@ -12,9 +12,9 @@ use crate::address::PhysAddr;
 pub enum BootStatus {
     /// This CPU is ready for RMI calls.
     Success = 0,
-    /// For reasons that have no code of their own.
+    /// Any reason without a code of its own.
     Unknown = -1,
-    /// The RMM speaks none of EL3's versions of the interface.
+    /// The RMM does not support EL3's version of the interface.
     VersionNotValid = -2,
     /// No CPUs, or more than the RMM has room for.
     CpusOutOfRange = -3,
@@ -31,7 +31,7 @@ pub enum BootStatus {
 impl BootStatus {
     /// The status as x1 of `RMM_BOOT_COMPLETE`: sign-extended to 64 bits.
     pub const fn to_register(self) -> u64 {
-        // Widens the discriminant's own type: no bits to lose.
+        // `i64` is the discriminant's own type: no bits are lost.
         (self as i64).cast_unsigned()
     }
 }
@@ -69,14 +69,14 @@ pub enum BootError {
     /// The boot manifest, which is in the shared buffer.
     #[error("boot manifest: {0}")]
     Manifest(#[from] ManifestError),
-    /// The RMM's memory is too small for what the manifest asks of it.
+    /// The RMM's memory is too small for the machine that the manifest describes.
     #[error("{what}: {needed} bytes needed, {available} available")]
     Capacity {
         /// What does not fit.
         what: Consumer,
-        /// Bytes that it takes.
+        /// Bytes needed.
         needed: u64,
-        /// Bytes that there are.
+        /// Bytes available.
         available: u64,
     },
     /// Memory that EL3 reserved for the RMM cannot be used.
@@ -89,11 +89,11 @@ pub enum BootError {
         /// What is wrong with it.
         rule: ReservedMemoryRule,
     },
-    /// x4 of a cold boot or x1 of a warm one: not 0, the only token that this RMM gives out. It
-    /// takes no state over from another RMM.
+    /// x4 of a cold boot or x1 of a warm one is not 0, the only token that this RMM passes to EL3.
+    /// Another token would be that of another RMM, whose state this RMM does not take over.
     #[error("activation token: {0:#x} is not the RMM's")]
     ActivationToken(u64),
-    /// In this ID register, a CPU differs from the first one.
+    /// This ID register of a CPU differs from that of the first CPU.
     #[error("{0} of this CPU differs from that of the first CPU")]
     CpuDiffers(&'static str),
     /// The machine or the image lacks something that the RMM needs.
@@ -101,19 +101,19 @@ pub enum BootError {
     Unsupported(&'static str),
 }
 
-/// The rule that the address of the shared buffer breaks.
+/// What is wrong with the address of the shared buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SharedBufferRule {
-    /// It is not 0.
+    /// It is 0.
     #[error("there is none")]
     Null,
-    /// It is a multiple of 4 KiB.
+    /// It is not a multiple of 4 KiB.
     #[error("not aligned to 4 KiB")]
     Misaligned,
-    /// Its page ends at or below this end of the physical address range.
+    /// Its page ends above this end of the physical address range.
     #[error("beyond the physical addresses, which end at {0}")]
     BeyondPhysicalRange(PhysAddr),
-    /// Its page is not within the RMM's image, which spans these addresses.
+    /// Its page overlaps the RMM's image, which spans these addresses.
     #[error("within the RMM image from {0} to {1}")]
     OverlapsImage(PhysAddr, PhysAddr),
 }
@@ -121,7 +121,7 @@ pub enum SharedBufferRule {
 /// What takes memory in proportion to the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Consumer {
-    /// What each CPU has of its own: tables, stacks, context.
+    /// Memory of each CPU: tables, stacks, context.
     #[error("memory of the CPUs")]
     Cpus,
     /// The states of all granules.
@@ -129,17 +129,17 @@ pub enum Consumer {
     Granules,
 }
 
-/// The rule that reserved memory breaks.
+/// What is wrong with reserved memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReservedMemoryRule {
-    /// It is aligned as it was asked for.
+    /// It is not aligned as requested.
     #[error("not aligned as asked for")]
     Misaligned,
-    /// It ends at or below this end of the physical address range.
+    /// It ends above this end of the physical address range.
     #[error("beyond the physical addresses, which end at {0}")]
     BeyondPhysicalRange(PhysAddr),
-    /// It overlaps nothing that the RMM has already: the image, the shared page, or an earlier
-    /// reservation.
+    /// It overlaps these addresses, which the RMM has already: the image, the shared page or an
+    /// earlier reservation.
     #[error("overlaps {0} to {1}, which the RMM has already")]
     Overlaps(PhysAddr, PhysAddr),
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the RMM asks of EL3 at run time (RMM-EL3 communication interface; also Arm DEN0137,
-//! "Granule Transition Service").
+//! EL3's services for the RMM (RMM-EL3 communication interface; for granules also RMM spec 1.0
+//! (DEN0137), "Granule Transition Service").
 //!
 //! Each call is one SMC that returns a signed status in x0. A granule's Physical Address Space and
 //! its state change together, here and nowhere else.
@@ -14,16 +14,16 @@ use crate::el3::error::BootStatus;
 use crate::granule::LockedGranule;
 use crate::granule::state::{Delegated, Ns, Wiped};
 
-/// Why EL3 refused: its status in x0 when not 0.
+/// Why EL3 refused: a status in x0 other than 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// -2: no address that EL3 manages.
+    /// -2: EL3 does not manage this address.
     BadAddress,
     /// -3: the granule is not in the Physical Address Space that the service starts from.
     BadPas,
     /// -4: no memory, or no such service.
     NoMemory,
-    /// -6: the same call is to be made again.
+    /// -6: EL3 is busy; repeat the same call.
     Again,
     /// Any other status.
     Other(i64),
@@ -41,7 +41,7 @@ impl Refusal {
     }
 }
 
-/// Calls a service, its identifier before its arguments; gives x1 and x2 when EL3 reports success.
+/// Calls a service: its identifier, then its arguments. Gives x1 and x2 if EL3 reports success.
 fn call_for_two<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<[u64; 2], Refusal> {
     let [status, x1, x2, ..]: Registers = smc(service);
     if status == 0 { Ok([x1, x2]) } else { Err(Refusal::from_status(status)) }
@@ -52,13 +52,13 @@ fn call<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<u64, Refusa
     call_for_two(service).map(|[x1, _]| x1)
 }
 
-/// Has EL3 move a granule from Non-secure to Realm PAS. EL3 flushes what caches hold of it, so that
-/// its content, the host's, is unknown from here on.
+/// Has EL3 move a granule from Non-secure to Realm PAS. EL3 cleans and invalidates the caches for
+/// it. Its content is unknown: the host wrote it last.
 ///
 /// # Errors
 ///
-/// The [`Refusal`], as of a granule that belongs to EL3 or the Secure world; the granule is
-/// unlocked, as it was.
+/// The [`Refusal`], such as for a granule of the Root or Secure PAS. The granule is unlocked in its
+/// former state.
 pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Delegated>, Refusal> {
     call([function::GRANULE_DELEGATE, granule.address().get().get()])?;
     Ok(granule.transition())
@@ -68,19 +68,19 @@ pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Dele
 ///
 /// # Errors
 ///
-/// The [`Refusal`], which means that EL3 and the RMM disagree; the granule is unlocked and still
-/// Delegated.
+/// The [`Refusal`]: EL3 and the RMM disagree about the granule's PAS. The granule is unlocked, in
+/// state Delegated.
 pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_, Ns>, Refusal> {
     call([function::GRANULE_UNDELEGATE, granule.address().get().get()])?;
     Ok(granule.transition())
 }
 
-/// Asks for `size` bytes of Realm memory, aligned to 2^`alignment` bytes, that are the RMM's for
-/// good. Only until the boot of the first CPU is complete.
+/// Requests `size` bytes of Realm memory, aligned to 2^`alignment` bytes. They stay the RMM's.
+/// Valid only before the boot of the first CPU is complete.
 ///
 /// # Errors
 ///
-/// The [`Refusal`]; [`Refusal::NoMemory`] also from an EL3 that has nothing to give out.
+/// The [`Refusal`]; [`Refusal::NoMemory`] also from an EL3 that reserves no memory.
 pub fn reserve_memory(size: u64, alignment: u8) -> Result<PhysAddr, Refusal> {
     call([function::RESERVE_MEMORY, size, u64::from(alignment) << 56]).map(PhysAddr::new)
 }
@@ -101,12 +101,13 @@ pub fn realm_key(buffer: PhysAddr, size: usize) -> Result<u64, Refusal> {
 pub struct Hunk {
     /// Its bytes.
     pub size: u64,
-    /// Bytes that follow it. Undefined from an EL3 that knows no hunks.
+    /// Bytes of the token after this hunk. Undefined if EL3 does not support hunks.
     pub remaining: u64,
 }
 
-/// Has EL3 write a hunk of the platform token to a buffer in the page shared with it: the first, if
-/// a challenge of this size is in the buffer, or else the next.
+/// Has EL3 write a hunk of the platform token to a buffer in the page shared with it. If
+/// `challenge_size` is not 0 the buffer holds a challenge of that size, and EL3 writes the first
+/// hunk; else it writes the next.
 ///
 /// # Errors
 ///
@@ -122,7 +123,7 @@ pub fn platform_token(
     Ok(Hunk { size, remaining })
 }
 
-/// Whether EL3 signs tokens of Realms, so that the key stays there.
+/// Whether EL3 signs tokens of Realms itself. The key then stays in EL3.
 ///
 /// # Errors
 ///
@@ -144,27 +145,27 @@ pub fn realm_public_key(buffer: PhysAddr, size: usize) -> Result<u64, Refusal> {
     call([service, token_sign::PUBLIC_KEY, buffer.get(), size as u64, curve])
 }
 
-/// Has EL3 take the [`token_sign::Request`] in such a buffer.
+/// Has EL3 take the [`token_sign::Request`] in a buffer in the page shared with it.
 ///
 /// # Errors
 ///
-/// The [`Refusal`]; [`Refusal::Again`] while EL3 takes no more.
+/// The [`Refusal`]; [`Refusal::Again`] while EL3 takes no more requests.
 pub fn push_to_sign(buffer: PhysAddr) -> Result<(), Refusal> {
     let size = size_of::<token_sign::Request>() as u64;
     call([function::EL3_TOKEN_SIGN, token_sign::PUSH, buffer.get(), size]).map(drop)
 }
 
-/// Has EL3 write a [`token_sign::Response`] to such a buffer.
+/// Has EL3 write a [`token_sign::Response`] to a buffer in the page shared with it.
 ///
 /// # Errors
 ///
-/// The [`Refusal`]; [`Refusal::Again`] while there is none.
+/// The [`Refusal`]; [`Refusal::Again`] while there is no response.
 pub fn pull_signature(buffer: PhysAddr) -> Result<(), Refusal> {
     let size = size_of::<token_sign::Response>() as u64;
     call([function::EL3_TOKEN_SIGN, token_sign::PULL, buffer.get(), size]).map(drop)
 }
 
-/// Tells EL3 that this CPU does not boot. EL3 runs the host on it, and does not come back.
+/// Tells EL3 that this CPU does not boot. EL3 runs the host on it and does not return.
 pub fn refuse_boot(status: BootStatus) -> ! {
     smc([BOOT_COMPLETE, status.to_register(), 0]);
     halt()

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Versions: of the RMM-EL3 interface, which EL3 hands over in x1 at a cold boot, and of the
-//! structures that share its encoding.
+//! Versions: of the RMM-EL3 interface, which EL3 passes in x1 of a cold boot, and of structures
+//! with the same encoding.
 //!
-//! An [`InterfaceVersion`] exists only when this RMM accepts it, so what follows from it, the
-//! [`Dialect`], needs no further check. Pure code, for any time.
+//! An [`InterfaceVersion`] exists only if this RMM accepts it, so its [`Dialect`] needs no further
+//! check. Pure code.
 
 use core::fmt;
 
@@ -11,9 +11,9 @@ use core::fmt;
 /// minor in bits 15:0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
-    /// Changes when what there was changes its meaning; at most 0x7fff.
+    /// Increases with an incompatible change; at most 0x7fff.
     pub major: u16,
-    /// Changes when something is added.
+    /// Increases with a compatible addition.
     pub minor: u16,
 }
 
@@ -35,14 +35,13 @@ impl fmt::Display for Version {
     }
 }
 
-/// The RMI that EL3 carries to and from the host: which registers hold results, and which commands
-/// there are.
+/// The RMI that EL3 forwards for the host. It determines the commands and the registers of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// RMI 1.0, of interface major 0: results in x1 to x5.
     V1_0,
-    /// RMI 2.0, of interface major 2: results in x1 to x8, the caller's x4 to x7 handed back where
-    /// unused.
+    /// RMI 2.0, of interface major 2: results in x1 to x8. The host gets its own x4 to x7 back
+    /// unless they are outputs.
     V2_0,
 }
 
@@ -60,7 +59,7 @@ pub enum VersionError {
     /// Bits 63:31 are reserved, and not 0.
     #[error("the version {0:#x} has reserved bits set")]
     Reserved(u64),
-    /// Well formed, but not one that this RMM speaks.
+    /// Well formed, but not a version that this RMM supports.
     #[error("the version {0} is neither 0.2 or a later 0.x, nor 2.x")]
     Unsupported(Version),
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The registers that the RMM switches between the host and a Realm, or that control a Realm.
+//! Registers that the RMM switches between the host and a Realm, or that control a Realm.
 //!
 //! With HCR_EL2.E2H = 1 the names that end in `_EL12` and `_EL02` reach the registers of EL1 and
 //! EL0 that the plain names no longer do (Arm ARM D8.13.1).
@@ -104,7 +104,7 @@ system_registers! {
     MIDR_EL1: () = "midr_el1";
     /// PMU control.
     PMCR_EL0: () = "pmcr_el0";
-    /// Counters that count.
+    /// Counters that are enabled.
     PMCNTENSET_EL0: () = "pmcntenset_el0";
     /// The same, to be cleared.
     PMCNTENCLR_EL0: () = "pmcntenclr_el0";
@@ -122,7 +122,7 @@ system_registers! {
     PMUSERENR_EL0: () = "pmuserenr_el0";
     /// Cycle counter.
     PMCCNTR_EL0: () = "pmccntr_el0";
-    /// Where cycles count.
+    /// Filter of the cycle counter.
     PMCCFILTR_EL0: () = "pmccfiltr_el0";
     /// Event counter 0.
     PMEVCNTR0_EL0: () = "s3_3_c14_c8_0";

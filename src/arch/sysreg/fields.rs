@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Register fields that `aarch64-cpu` lacks, or has in a layout other than that of E2H = 1.
 //!
-//! The generated types have no place for doc comments; each register and field is described where
-//! it is listed.
+//! The types that the macro generates cannot carry doc comments: each register and field is
+//! described in the macro's input.
 #![allow(missing_docs, missing_debug_implementations)]
 
 use tock_registers::register_bitfields;
@@ -16,7 +16,7 @@ register_bitfields! {u64,
         DZP OFFSET(4) NUMBITS(1) []
     ],
 
-    /// ISR_EL1: pending whatever PSTATE masks.
+    /// ISR_EL1: what is pending, masked in PSTATE or not.
     pub ISR_EL1 [
         /// FIQ.
         F OFFSET(6) NUMBITS(1) [],
@@ -74,7 +74,7 @@ register_bitfields! {u64,
         EE OFFSET(25) NUMBITS(1) [],
         /// Load and store multiple of AArch32 to device memory do not trap.
         NTLSMD OFFSET(28) NUMBITS(1) [],
-        /// Their atomicity and order.
+        /// Load and store multiple of AArch32: atomicity and order.
         LSMAOE OFFSET(29) NUMBITS(1) [],
         /// Instruction addresses are signed with key A.
         ENIA OFFSET(31) NUMBITS(1) [],
@@ -108,7 +108,7 @@ register_bitfields! {u64,
         ORGN1 OFFSET(26) NUMBITS(2) [NonCacheable = 0, WriteBackAllocate = 1],
         /// Shareability of walks by TTBR1 (and of its mappings when DS = 1).
         SH1 OFFSET(28) NUMBITS(2) [NonShareable = 0, Outer = 2, Inner = 3],
-        /// Granule of the High VA range. Encoded otherwise than TG0.
+        /// Granule of the High VA range. Its encoding is not that of TG0.
         TG1 OFFSET(30) NUMBITS(2) [KiB16 = 1, KiB4 = 2, KiB64 = 3],
         /// Physical address size: 0 32 bits, 1 36, 2 40, 3 42, 4 44, 5 48, 6 52.
         IPS OFFSET(32) NUMBITS(3) [],
@@ -186,7 +186,7 @@ register_bitfields! {u64,
 
     /// MDCR_EL2 (Arm ARM, MDCR_EL2).
     pub MDCR_EL2 [
-        /// Event counters that EL1 and EL0 have.
+        /// Number of event counters accessible from EL1 and EL0.
         HPMN OFFSET(0) NUMBITS(5) [],
         /// PMCR_EL0 traps.
         TPMCR OFFSET(5) NUMBITS(1) [],

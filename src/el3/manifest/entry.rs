@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The entries of the boot manifest's lists, decoded.
 //!
-//! Decoding cannot fail: an entry is a fixed number of words. What the values must be is checked by
-//! the parser before anybody gets to see them.
+//! Decoding cannot fail: an entry is a fixed number of words. The parser checks the values before
+//! it gives an entry to any caller.
 
 use super::error::Rule;
 use super::page::{Page, Word};
@@ -10,8 +10,8 @@ use crate::address::{GRANULE_SIZE, PhysAddr};
 
 /// A range of physical memory: a DRAM bank or a device memory region.
 ///
-/// Out of a validated manifest it is not empty, its bounds are multiples of 4 KiB, and it ends
-/// within the physical address range.
+/// In a validated manifest it is not empty, its bounds are multiples of 4 KiB, and it ends within
+/// the physical address range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryRegion {
     base: PhysAddr,
@@ -39,8 +39,7 @@ impl MemoryRegion {
 
     /// The first address after it.
     pub const fn end(&self) -> PhysAddr {
-        // That base and size add up is a rule of the manifest; saturation stands in where it is not
-        // checked yet.
+        // The sum does not wrap in a validated manifest. Before validation it saturates.
         PhysAddr::new(self.base.get().saturating_add(self.size))
     }
 
@@ -48,7 +47,7 @@ impl MemoryRegion {
         self.base < other.end() && other.base < self.end()
     }
 
-    /// Checks what holds of any range of addresses, by itself.
+    /// Checks the rules for a single range of addresses.
     pub(super) fn check(&self, physical_limit: PhysAddr) -> Result<(), Rule> {
         let Self { base, size } = *self;
         if !base.is_aligned(GRANULE_SIZE) {
@@ -75,7 +74,7 @@ pub struct Console {
     pub base: PhysAddr,
     /// How many pages of 4 KiB they take: 1 to [`Self::MAX_PAGES`].
     pub map_pages: u64,
-    /// Which driver it takes: at most 8 characters, padded with 0.
+    /// Name of its driver: at most 8 characters, padded with 0.
     pub name: [u8; 8],
     /// Its clock in Hz.
     pub clock_hz: u64,
@@ -84,8 +83,8 @@ pub struct Console {
 }
 
 impl Console {
-    /// The most pages that a console's registers may take: 64 KiB, the largest translation granule,
-    /// which some machines align devices to.
+    /// The most pages that a console's registers may take: 64 KiB, the largest translation granule.
+    /// Some machines align devices to it.
     pub const MAX_PAGES: u64 = 16;
 
     pub(super) fn decode(
@@ -102,7 +101,7 @@ impl Console {
 
     /// The memory of its registers.
     pub const fn region(&self) -> MemoryRegion {
-        // The parser bounds the number of pages before this is asked.
+        // The parser has bounded the number of pages.
         MemoryRegion::new(self.base, self.map_pages.saturating_mul(GRANULE_SIZE))
     }
 
@@ -128,7 +127,8 @@ impl Smmu {
         Self { base: address(base), realm_base: address(realm_base) }
     }
 
-    /// What the manifest says for sure to be its registers: a page at each address.
+    /// Register pages that every SMMU has: one at each address. The manifest does not say how many
+    /// follow.
     pub(super) const fn regions(&self) -> [MemoryRegion; 2] {
         [
             MemoryRegion::new(self.base, GRANULE_SIZE),
@@ -161,7 +161,7 @@ impl<'a> RootComplex<'a> {
     /// Its root ports.
     pub fn root_ports(&self) -> impl Iterator<Item = RootPort<'a>> + use<'a> {
         let page = self.page;
-        // Each resolved when the manifest was validated, so none is left out.
+        // Validation has resolved each of them: the filter drops none.
         self.root_ports.iter().filter_map(move |words| RootPort::resolve(page, words).ok())
     }
 
@@ -173,7 +173,7 @@ impl<'a> RootComplex<'a> {
 /// A root port of a PCIe root complex.
 #[derive(Clone, Copy, Debug)]
 pub struct RootPort<'a> {
-    /// Its number in the root complex.
+    /// Its identifier in the root complex.
     pub id: u16,
     mappings: &'a [[Word; 1]],
 }
@@ -185,7 +185,7 @@ impl<'a> RootPort<'a> {
         Ok(Self { id: u16::from_le_bytes([id_low, id_high]), mappings })
     }
 
-    /// How the requesters behind it reach an SMMU.
+    /// The mappings of requester identifiers behind it to stream identifiers of an SMMU.
     pub fn mappings(&self) -> impl Iterator<Item = BdfMapping> + Clone + use<'a> {
         self.mappings.iter().map(BdfMapping::decode)
     }
@@ -195,19 +195,17 @@ impl<'a> RootPort<'a> {
     }
 }
 
-/// A range of requester identifiers (bus, device, function) and the stream identifiers that they
-/// have at an SMMU.
+/// Maps a range of requester identifiers (bus, device, function) to stream identifiers of an SMMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BdfMapping {
     /// The first requester identifier.
     pub base: u16,
-    /// Where the range ends; not below `base`. EL3's own documentation excludes it from the range,
-    /// and the reference RMM includes it.
+    /// The end of the range; not below `base`. EL3's documentation excludes it from the range,
+    /// TF-RMM includes it.
     pub top: u16,
-    /// What to add to a requester identifier for the stream identifier.
+    /// Stream identifier minus requester identifier.
     pub offset: u16,
-    /// The SMMU, by its index in the list. Machines without SMMUs in the list may have mappings,
-    /// which then name none.
+    /// Index of the SMMU in the list. Without meaning if the list is empty.
     pub smmu_index: u16,
 }
 
@@ -223,7 +221,7 @@ impl BdfMapping {
         }
     }
 
-    /// Checks the mapping by itself, where there are `smmus` SMMUs.
+    /// Checks the rules for a single mapping on a machine with `smmus` SMMUs.
     pub(super) fn check(&self, smmus: usize) -> Result<(), Rule> {
         if self.base > self.top {
             return Err(Rule::MappingReversed(self.base, self.top));
@@ -234,8 +232,8 @@ impl BdfMapping {
         Ok(())
     }
 
-    /// Whether the ranges have more in common than an end, which may or may not belong to its
-    /// range.
+    /// Whether the ranges overlap. That the top of one is the base of the other does not count: the
+    /// top may be excluded.
     pub(super) const fn overlaps(&self, other: &Self) -> bool {
         self.base < other.top && other.base < self.top
     }

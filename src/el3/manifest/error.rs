@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Why a boot manifest is refused: which list, which entry of it, and which rule.
 //!
-//! Values only; `boot` chooses the status that EL3 gets, and the boot log prints the sentence.
+//! `BootError` gives the status for EL3, and the boot log prints the sentence.
 
 use core::fmt;
 
@@ -12,14 +12,14 @@ use crate::el3::version::Version;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// The version word is not one of version 0.2 or a later 0.x.
-    #[error("version {}", Unreadable(*.0, "0.2"))]
+    #[error("version {}", UnsupportedVersion(*.0, "0.2"))]
     Version(u32),
     /// There are root complexes, and the version word of their structures is not one of version 0.1
     /// or a later 0.x.
-    #[error("root complex version {}", Unreadable(*.0, "0.1"))]
+    #[error("root complex version {}", UnsupportedVersion(*.0, "0.1"))]
     RootComplexVersion(u32),
     /// A list breaks a rule.
-    #[error("{list} {}: {rule}", Place(*index))]
+    #[error("{list} {}: {rule}", EntryIndex(*index))]
     Data {
         /// The list.
         list: List,
@@ -67,72 +67,69 @@ pub enum List {
     },
 }
 
-/// A rule of the boot manifest, with the values that break it. Unless it says otherwise it is about
-/// one entry.
+/// What is wrong with an entry of the boot manifest, or with a whole list or array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rule {
-    /// Of an array: where there are entries, their address is not 0.
+    /// An array with entries is at address 0.
     #[error("null pointer to the entries")]
     PointerNull,
-    /// Of an array: it begins in the page that holds the manifest.
+    /// An array begins outside the page that holds the manifest.
     #[error("the entries at {0} are not in the manifest's page")]
     PointerOutsidePage(PhysAddr),
-    /// Of an array: it begins after the fixed part of the manifest.
+    /// An array begins in the fixed part of the manifest.
     #[error("the entries at {0} are in the manifest's fixed part")]
     PointerInHeader(PhysAddr),
-    /// Of an array: it is aligned to 8 bytes.
+    /// An array is not aligned to 8 bytes.
     #[error("the entries at {0} are not aligned to 8 bytes")]
     PointerMisaligned(PhysAddr),
-    /// Of an array: all of this many entries are in the page.
+    /// An array of this many entries ends outside the page.
     #[error("{0} entries run past the end of the page")]
     CountPastPage(u64),
-    /// Of the root complexes: the arrays are distinct, so that all of them together fit into a
-    /// page.
+    /// The arrays of the root complexes overlap: together they are larger than the page.
     #[error("the nested arrays together are larger than the page")]
     NestedPastPage,
-    /// Of a list: it sums to 0, not to this.
+    /// A list sums to this, not to 0.
     #[error("the checksum leaves {0:#x}, not 0")]
     Checksum(u64),
-    /// Of the DRAM banks: there is at least one.
+    /// There is no DRAM bank.
     #[error("empty")]
     NoEntries,
-    /// The address is a multiple of 4 KiB.
+    /// The base is not a multiple of 4 KiB.
     #[error("base {0} is not aligned to 4 KiB")]
     BaseMisaligned(PhysAddr),
-    /// What begins here has bytes in it.
+    /// The size is 0.
     #[error("no bytes at base {0}")]
     SizeZero(PhysAddr),
-    /// The size is a multiple of 4 KiB.
+    /// The size is not a multiple of 4 KiB.
     #[error("size {0:#x} is not a multiple of 4 KiB")]
     SizeMisaligned(u64),
-    /// Base and size add up without overflow.
+    /// The sum of base and size wraps.
     #[error("base {0} and size {1:#x} wrap around")]
     EndWraps(PhysAddr, u64),
-    /// What ends at the first address ends at or below the second, which ends the physical address
-    /// range.
+    /// The end, the first address, is above the end of the physical address range, the second.
     #[error("its end {0} is beyond the physical addresses, which end at {1}")]
     BeyondPhysicalRange(PhysAddr, PhysAddr),
-    /// The base lies above that of the entry before it, which is the second address.
+    /// The base, the first address, is below that of the entry before it, the second.
     #[error("base {0} is below {1}, the base of the entry before it")]
     NotAscending(PhysAddr, PhysAddr),
-    /// It has no address in common with this entry of this list.
+    /// It overlaps this entry of this list.
     #[error("overlaps {0} {1}")]
     Overlaps(List, usize),
-    /// A console has this many pages of registers at the most; the first number is what it claims.
+    /// A console has more pages of registers, the first number, than allowed, the second.
     #[error("{0} pages to map, more than {1}")]
     PageCount(u64, u64),
-    /// The range of requester identifiers does not end, at the second, before it begins.
+    /// The range of requester identifiers ends, at the second, before it begins.
     #[error("its base {0:#x} is above its top {1:#x}")]
     MappingReversed(u16, u16),
-    /// Where there are SMMUs, this many of them, the index names one.
+    /// The index names no SMMU; the second number is how many there are.
     #[error("SMMU index {0} is not below the {1} SMMUs")]
     SmmuIndex(u16, usize),
 }
 
-/// What is wrong with a version word: the least version that is read is a 0.x, too.
-struct Unreadable(u32, &'static str);
+/// A version word that is not supported, and the least version that is: a 0.x, too.
+struct UnsupportedVersion(u32, &'static str);
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for UnsupportedVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(word, least) = self;
         match Version::from_word(*word) {
@@ -143,9 +140,9 @@ impl fmt::Display for Unreadable {
 }
 
 /// The index of an entry, or the list as a whole.
-struct Place(Option<usize>);
+struct EntryIndex(Option<usize>);
 
-impl fmt::Display for Place {
+impl fmt::Display for EntryIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(index) => index.fmt(f),

@@ -1,26 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The boot manifest: what EL3 tells the RMM of the machine, in the page that both share.
+//! The boot manifest: EL3's description of the machine, in the page shared with the RMM.
 //!
-//! The caller copies the page to memory of its own and gives it to [`Header::read`], which checks
-//! the version. [`Header::consoles`] is for the early console, on which whatever
-//! [`Header::validate`] finds wrong with the rest can be printed. A [`Manifest`] exists only when
-//! every rule holds of every list: its iterators borrow the copy and cannot fail. The rules, beyond
-//! the layout that the RMM-EL3 interface gives:
+//! The caller gives a private copy of the page to [`Header::read`], which checks the version.
+//! [`Header::consoles`] gives the console on which errors of [`Header::validate`] can be printed. A
+//! [`Manifest`] exists only if every list keeps every rule: its iterators borrow the copy and
+//! cannot fail. The rules, beyond the layout that the RMM-EL3 interface defines:
 //!
-//! - A list of a version above the manifest's is empty, whatever its words hold. Versions above 0.5
-//!   are read as 0.5, as minor versions only add.
-//! - Number of entries, pointer, checksum and all words of the entries sum to 0 modulo 2^64. For
-//!   the root complexes, those of the nested arrays count; the version word in the middle counts
-//!   for RF-A and not for TF-A, so that either sum will do. Until 0.4, TF-A left the name and flags
-//!   of a console out; such a sum is accepted from manifests before 0.4.
-//! - Without entries the pointer may be anything that the checksum covers: TF-A on QEMU gives one.
-//!   Nothing but zeros is a special case of that.
-//! - Arrays are aligned, in the page, and not in its fixed part. No limit is set on a count but the
-//!   page.
-//! - DRAM banks and device regions ascend. Nothing that occupies memory (DRAM banks, device
-//!   regions, consoles, SMMUs) overlaps anything else that does. What else of a DRAM bank is not
-//!   delegable, as the RMM's own memory, is not for the manifest to say: on QEMU the bank contains
-//!   the RMM.
+//! - A list that was added after the manifest's version is empty, whatever its words hold. Versions
+//!   above 0.5 are read as 0.5, since minor versions only add.
+//! - Number of entries, pointer, checksum and all words of the entries sum to 0 modulo 2^64. The
+//!   sum of the root complexes includes their nested arrays. RF-A adds their version word and TF-A
+//!   does not: both sums are accepted. In manifests before 0.4, TF-A left the names and flags of
+//!   consoles out of the sum: that sum is accepted in those versions.
+//! - The pointer of a list without entries is not checked, except by the checksum: TF-A on QEMU
+//!   sets it.
+//! - Arrays are aligned, in the page, and not in its fixed part. Only the page limits the number of
+//!   entries.
+//! - DRAM banks and device regions ascend. No two of DRAM banks, device regions, consoles and SMMUs
+//!   overlap. A DRAM bank may contain memory that is not delegable: on QEMU it contains the RMM.
 //!
 //! Pure code, for the cold boot.
 
@@ -55,9 +52,8 @@ mod since {
     pub(super) const SMMUS_AND_ROOT_COMPLEXES: u16 = 5;
 }
 
-/// Where the fixed part has the count, the pointer and the checksum of each list, as indices of
-/// 64-bit words.
-mod place {
+/// Indices of 64-bit words in the fixed part: count, pointer and checksum of each list.
+mod word_index {
     pub(super) const DRAM: [usize; 3] = [2, 3, 4];
     pub(super) const CONSOLES: [usize; 3] = [5, 6, 7];
     pub(super) const NON_COHERENT: [usize; 3] = [8, 9, 10];
@@ -67,7 +63,7 @@ mod place {
     pub(super) const ROOT_COMPLEX_VERSION: usize = 18;
 }
 
-/// A boot manifest of which only the version is checked.
+/// A boot manifest whose version is checked, and nothing else.
 #[derive(Clone, Copy, Debug)]
 pub struct Header<'a> {
     page: Page<'a>,
@@ -76,8 +72,8 @@ pub struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Takes a private copy of the shared page, the physical address of the page that it is a copy
-    /// of, and the first address beyond what the CPU can form as a physical address.
+    /// Takes a private copy of the shared page, the physical address of the shared page, and the
+    /// first address above the physical address range of the CPU.
     ///
     /// # Errors
     ///
@@ -107,7 +103,7 @@ impl<'a> Header<'a> {
         self.version
     }
 
-    /// The consoles, none before version 0.3, with every rule checked that is about them alone.
+    /// The consoles, none before version 0.3. Checks the rules for consoles alone.
     ///
     /// # Errors
     ///
@@ -125,17 +121,17 @@ impl<'a> Header<'a> {
     ///
     /// # Errors
     ///
-    /// The first that breaks a rule: each list by itself in the order of the fixed part, then each
-    /// region against those before it.
+    /// The first error: first each list by itself in the order of the fixed part, then each region
+    /// against those before it.
     pub fn validate(self) -> Result<Manifest<'a>, ManifestError> {
-        let dram = self.regions(List::Dram, since::DRAM, place::DRAM)?;
+        let dram = self.regions(List::Dram, since::DRAM, word_index::DRAM)?;
         if dram.is_empty() {
             return Err(of_list(List::Dram)(Rule::NoEntries));
         }
         let consoles = self.console_words()?;
         let non_coherent =
-            self.regions(List::NonCoherent, since::DEVICE_REGIONS, place::NON_COHERENT)?;
-        let coherent = self.regions(List::Coherent, since::DEVICE_REGIONS, place::COHERENT)?;
+            self.regions(List::NonCoherent, since::DEVICE_REGIONS, word_index::NON_COHERENT)?;
+        let coherent = self.regions(List::Coherent, since::DEVICE_REGIONS, word_index::COHERENT)?;
         let smmus = self.smmus()?;
         let root_complexes = self.root_complexes(smmus.len())?;
         let manifest = Manifest {
@@ -156,8 +152,8 @@ impl<'a> Header<'a> {
     }
 
     /// The entries of a list, its checksum verified.
-    fn entries<const WORDS: usize>(&self, place: [usize; 3]) -> Result<&'a [[Word; WORDS]], Rule> {
-        let triple = self.page.triple(place);
+    fn entries<const WORDS: usize>(&self, words: [usize; 3]) -> Result<&'a [[Word; WORDS]], Rule> {
+        let triple = self.page.triple(words);
         let entries = self.page.array(triple.pointer, triple.count)?;
         check_sum(triple, sum(entries))?;
         Ok(entries)
@@ -167,12 +163,12 @@ impl<'a> Header<'a> {
         &self,
         list: List,
         since: u16,
-        place: [usize; 3],
+        words: [usize; 3],
     ) -> Result<&'a [[Word; 2]], ManifestError> {
         if !self.has(since) {
             return Ok(&[]);
         }
-        let entries = self.entries(place).map_err(of_list(list))?;
+        let entries = self.entries(words).map_err(of_list(list))?;
         let mut previous = None;
         for (index, region) in entries.iter().map(MemoryRegion::decode).enumerate() {
             let base = region.base();
@@ -192,7 +188,7 @@ impl<'a> Header<'a> {
         if !self.has(since::CONSOLES) {
             return Ok(&[]);
         }
-        let triple = self.page.triple(place::CONSOLES);
+        let triple = self.page.triple(word_index::CONSOLES);
         let entries =
             self.page.array(triple.pointer, triple.count).map_err(of_list(List::Console))?;
         check_sum(triple, sum(entries))
@@ -217,7 +213,7 @@ impl<'a> Header<'a> {
         if !self.has(since::SMMUS_AND_ROOT_COMPLEXES) {
             return Ok(&[]);
         }
-        let entries = self.entries(place::SMMUS).map_err(of_list(List::Smmu))?;
+        let entries = self.entries(word_index::SMMUS).map_err(of_list(List::Smmu))?;
         for (index, smmu) in entries.iter().map(Smmu::decode).enumerate() {
             for region in smmu.regions() {
                 region.check(self.physical_limit).map_err(of_entry(List::Smmu, index))?;
@@ -230,8 +226,8 @@ impl<'a> Header<'a> {
         if !self.has(since::SMMUS_AND_ROOT_COMPLEXES) {
             return Ok(&[]);
         }
-        let triple = self.page.triple(place::ROOT_COMPLEXES);
-        let version = self.page.word(place::ROOT_COMPLEX_VERSION);
+        let triple = self.page.triple(word_index::ROOT_COMPLEXES);
+        let version = self.page.word(word_index::ROOT_COMPLEX_VERSION);
         let [v0, v1, v2, v3, ..] = version.to_le_bytes();
         let word = u32::from_le_bytes([v0, v1, v2, v3]);
         if triple.count != 0
@@ -261,7 +257,8 @@ impl<'a> Header<'a> {
     /// Finds all arrays of the root complexes and sums their words.
     fn sum_root_complexes(&self, entries: &[[Word; 3]]) -> Result<u64, ManifestError> {
         let mut total = sum(entries);
-        // Arrays that share their place could otherwise make of one page the work of thousands.
+        // Arrays may overlap: without this limit the entries of one page could name thousands of
+        // pages of work.
         let mut room: usize = 4096 / page::WORD_SIZE;
         let mut take = |words: &[Word]| {
             room = room
@@ -285,7 +282,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// A boot manifest of which every rule holds.
+/// A boot manifest that keeps every rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Manifest<'a> {
     header: Header<'a>,
@@ -303,8 +300,8 @@ impl<'a> Manifest<'a> {
         self.header.version()
     }
 
-    /// The banks of memory that the host may delegate, as far as EL3 and the RMM do not use it
-    /// themselves. At least one; ascending.
+    /// The DRAM banks, at least one, ascending. The host may delegate their memory, except what EL3
+    /// and the RMM use.
     pub fn dram(&self) -> impl ExactSizeIterator<Item = MemoryRegion> + Clone + use<'a> {
         self.dram.iter().map(MemoryRegion::decode)
     }
@@ -355,8 +352,8 @@ fn occupied(
     regions.enumerate().map(move |(index, region)| (list, index, region))
 }
 
-/// The root complexes of an array. Each resolved when its checksum was verified, so none is left
-/// out.
+/// The root complexes of an array. Verifying the checksum has resolved each of them: the filter
+/// drops none.
 fn resolve<'a>(
     page: Page<'a>,
     entries: &'a [[Word; 3]],

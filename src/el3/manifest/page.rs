@@ -2,8 +2,7 @@
 //! The page that holds the boot manifest, as 64-bit words, and the arrays in it that the manifest's
 //! pointers name.
 //!
-//! Offsets and counts are only ever used to cut slices, never multiplied, so that no count
-//! overflows. Not for use outside the manifest's parser.
+//! Offsets and counts only cut slices. They are never multiplied, so no count can overflow.
 
 use super::error::Rule;
 use crate::address::{GRANULE_SIZE, PhysAddr};
@@ -23,7 +22,7 @@ pub(super) struct Page<'a> {
     header_words: usize,
 }
 
-/// What the manifest's fixed part says of a list.
+/// Count, pointer and checksum of a list, in the manifest's fixed part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Triple {
     pub(super) count: u64,
@@ -32,27 +31,26 @@ pub(super) struct Triple {
 }
 
 impl<'a> Page<'a> {
-    /// `base` is where EL3 put the page, which its pointers refer to; no array may lie in the first
-    /// `header_words` words.
+    /// `base` is the physical address of the page, to which its pointers refer. No array may lie in
+    /// the first `header_words` words.
     pub(super) fn new(bytes: &'a [u8; 4096], base: PhysAddr, header_words: usize) -> Self {
         Self { words: bytes.as_chunks().0, base, header_words }
     }
 
-    /// The triple of a list, whose count, pointer and checksum are at these words of the fixed
-    /// part.
-    pub(super) fn triple(&self, place: [usize; 3]) -> Triple {
-        let [count, pointer, checksum] = place.map(|index| self.word(index));
+    /// The triple of a list, from these words of the fixed part.
+    pub(super) fn triple(&self, words: [usize; 3]) -> Triple {
+        let [count, pointer, checksum] = words.map(|index| self.word(index));
         Triple { count, pointer: PhysAddr::new(pointer), checksum }
     }
 
-    /// The word at an index of the fixed part. The caller's indices are constants within the page;
-    /// any other would read as 0.
+    /// The word at an index of the fixed part; 0 if there is none. The caller's indices are
+    /// constants in the page.
     pub(super) fn word(&self, index: usize) -> u64 {
         self.words.get(index).copied().map_or(0, u64::from_le_bytes)
     }
 
-    /// The array of `count` entries, of `WORDS` words each, at a physical address. Of an array
-    /// without entries the address means nothing.
+    /// The array of `count` entries, of `WORDS` words each, at a physical address. If `count` is 0
+    /// the address is ignored.
     pub(super) fn array<const WORDS: usize>(
         &self,
         pointer: PhysAddr,

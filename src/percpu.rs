@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What each CPU has of its own: a page table, two stacks, and the [`Cpu`] that it passes down
-//! every call.
+//! Per-CPU memory: a translation table, two stacks, and the [`Cpu`] that each CPU passes down every
+//! call.
 //!
-//! Cold boot builds it for all CPUs that EL3 announced, in memory that it found for them. A CPU
-//! takes its own into use whenever it boots, and finds it as it left it.
+//! Cold boot initializes it for all CPUs that EL3 announced. A CPU uses its own from each of its
+//! boots on; its content is kept while the CPU is off.
 
 use core::mem::MaybeUninit;
 
@@ -21,27 +21,27 @@ use crate::xlat::{Context, El2And0, Error, Table};
 /// The context of a CPU, passed down every call that it makes.
 #[derive(Debug)]
 pub struct Cpu {
-    /// Its linear index.
+    /// The linear index of the CPU.
     pub index: CpuIndex,
-    /// Its windows on granules.
+    /// Its slots for granules.
     pub slots: SlotBuffer,
-    /// The host's SIMD registers while a REC has them.
+    /// The host's SIMD registers while a REC owns the registers.
     pub host_simd: HostSimd,
-    /// The host's PMU while a REC has it.
+    /// The host's PMU registers while a REC owns the PMU.
     pub host_pmu: PmuRegisters,
-    /// The host's breakpoints and watchpoints while a REC has them.
+    /// The host's breakpoints and watchpoints while a REC owns them.
     pub host_debug: HostDebug,
-    /// General registers of a host call, on their way between the host's page and the Realm's.
+    /// General registers of a host call: a buffer between the host's page and the Realm's.
     pub call_gprs: [u64; GPRS],
-    /// gicv3_hcr and gicv3_lrs of an entry that may yet be refused.
+    /// gicv3_hcr and gicv3_lrs of an entry, until it is checked.
     pub gic_entry: [u64; 1 + MAX_LRS],
 }
 
-/// What a CPU has of its own. Any bytes are one before [`init_all`].
+/// The memory of one CPU. Before [`init_all`] any bytes are a value of this type.
 #[repr(C, align(4096))]
 #[allow(missing_debug_implementations)]
 pub struct CpuMemory {
-    /// Its one table, at the start: boot makes it TTBR1.
+    /// The table of the High VA map, at the start: boot writes its address to TTBR1_EL2.
     table: Table,
     stack: [u8; native(STACK.size())],
     exception_stack: [u8; native(EXCEPTION_STACK.size())],
@@ -50,30 +50,30 @@ pub struct CpuMemory {
     context: MaybeUninit<Context<'static, El2And0>>,
 }
 
-/// Pages of their own for the context, so that nothing else is mapped with it.
+/// The context in pages of its own, so that nothing else is mapped with it.
 #[repr(C, align(4096))]
 struct CpuPages(MaybeUninit<Cpu>);
 
 static_assertions::const_assert_eq!(core::mem::offset_of!(CpuMemory, table), 0);
 static_assertions::const_assert_eq!(size_of::<CpuPages>() as u64, CONTEXT.size());
 
-/// Fills in what each CPU has, the first element being that of index 0. The memory is mapped flat.
+/// Initializes the memory of all CPUs, that of index 0 first. It must be mapped flat.
 ///
 /// # Errors
 ///
-/// What `xlat` refuses, or more CPUs than there can be.
+/// The error of `xlat`; [`Error::NoSuchPage`] with more than [`MAX_CPUS`](crate::cpu::MAX_CPUS).
 pub fn init_all(cpus: &'static mut [CpuMemory], max_pa: PhysAddr) -> Result<(), Error> {
     for (index, memory) in cpus.iter_mut().enumerate() {
         let context = memory.init(CpuIndex::new(index).ok_or(Error::NoSuchPage)?, max_pa)?;
         log::debug!("High VA map of CPU {index}:\n{context}");
     }
-    // Complete before any CPU's walker is pointed at the tables.
+    // The stores to the tables are complete before any CPU's TTBR1_EL2 points to them.
     barrier::dsb_ish();
     Ok(())
 }
 
 impl CpuMemory {
-    /// Fills in what CPU `index` has, and builds its map. The memory is mapped flat.
+    /// Initializes the memory of CPU `index` and builds its map. It must be mapped flat.
     pub(crate) fn init(
         &'static mut self,
         index: CpuIndex,
@@ -106,26 +106,27 @@ impl CpuMemory {
     }
 }
 
-/// How much of a stack was ever used: the self-test image paints stacks before their first use and
-/// counts later how much paint is left.
+/// How much of each stack was ever used: the self-test image fills stacks with a pattern before
+/// their first use, and later counts how much of the pattern is left.
 #[cfg(any(test, feature = "self-test"))]
 pub mod stack_use {
     use super::CpuMemory;
 
-    /// What stacks are filled with.
+    /// The pattern that stacks are filled with.
     pub(super) const PAINT: u8 = 0xa5;
 
-    /// Used and all bytes of a stack.
+    /// Bytes of a stack that were used, and bytes in total.
     pub type Use = (usize, usize);
 
-    /// The use of stack and exception stack of the CPU that `memory` is of, up to now.
+    /// The use of stack and exception stack of the CPU whose memory this is, up to now.
     ///
     /// # Safety
     ///
-    /// `memory` is one of those that [`init_all`](super::init_all) was given, mapped and set up. Its CPU
-    /// may be running.
+    /// `memory` is one of those that [`init_all`](super::init_all) was given, mapped and set up.
+    /// Its CPU may be running.
     pub unsafe fn of(memory: *const CpuMemory) -> [Use; 2] {
-        // SAFETY: places in it; no reference is made to what another CPU writes.
+        // SAFETY: both are fields of `*memory`, which is mapped. No reference is made: the CPU may
+        // write them.
         let stacks = unsafe {
             [
                 &raw const (*memory).stack as *const [u8],
@@ -144,12 +145,11 @@ pub mod stack_use {
     }
 }
 
-/// The context of the running CPU. Called once on each of its boots, so that no two live at a time.
+/// The context of the running CPU. Called once in each of its boots.
 #[cfg(target_os = "none")]
 pub fn this_cpu() -> &'static mut Cpu {
-    // SAFETY: every CPU finds its own context at this address of its own map, written by `init_all`;
-    // what held the reference before, in an earlier life of the CPU, ended when the CPU was turned
-    // off.
+    // SAFETY: this address maps the CPU's own context, which `init_all` has written. The reference
+    // of the CPU's previous boot ended when the CPU was switched off.
     unsafe { &mut *core::ptr::with_exposed_provenance_mut(native(CONTEXT.base)) }
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The auxiliary granules of a REC: what each is for, and how the CPU that runs the REC sees them.
+//! The auxiliary granules of a REC: the content of each, and how the CPU that runs the REC maps
+//! them.
 //!
-//! They form three parts. Each part is at the same virtual address on every CPU, so that pointers
-//! into it hold when the REC has moved. This is the one place that says what lies where:
+//! They form three parts. Each part is at the same virtual address on every CPU, so pointers into
+//! it stay valid when the REC moves to another CPU. The layout is defined here only:
 //!
 //! | Granules | Slots from `rec_aux` on | Part | Holds |
 //! | --- | --- | --- | --- |
@@ -10,14 +11,13 @@
 //! | 3 to 8 | 4 to 9 | [`Stack`](AuxiliaryPart::Stack) | the stack on which a token is signed |
 //! | 9, 10 | 11, 12 | [`Token`](AuxiliaryPart::Token) | the state of a token, and its bytes |
 //!
-//! Slots between and behind the parts are never mapped: an overflow of the stack faults.
+//! Slots between and after the parts are never mapped: an overflow of the stack faults.
 //!
-//! A run maps nothing of this. [`RunningAuxiliary`] maps a part when it is first asked for, and
-//! unmaps at the end of the run what it has mapped. To keep something in a granule, make it a type,
-//! promise [`AuxiliaryContent`] for it with the granule's number, and call
-//! [`get`](RunningAuxiliary::get). For memory without a type, the stack, call
-//! [`map`](RunningAuxiliary::map), which gives its addresses. REC_CREATE zeroes all granules, and
-//! REC_DESTROY wipes them.
+//! REC_ENTER maps none of the parts. [`RunningAuxiliary`] maps a part at its first use, and unmaps
+//! it at the end of the run. To use a granule, define a type for its content, implement
+//! [`AuxiliaryContent`] for it with the granule's number, and call [`get`](RunningAuxiliary::get).
+//! The stack has no type: [`map`](RunningAuxiliary::map) gives its addresses. REC_CREATE wipes all
+//! granules, before their first use.
 
 use core::ops::Range;
 
@@ -43,7 +43,7 @@ pub enum AuxiliaryPart {
     Token,
 }
 
-/// Where a part lies: its first granule, its first slot, and how many there are of each.
+/// The extent of a part: its first granule, its first slot, and the number of each.
 struct Extent {
     granule: usize,
     slot: usize,
@@ -95,7 +95,7 @@ static_assertions::const_assert!({
 ///
 /// All bits zero is a value of the type, and no other type has the same `GRANULE`.
 ///
-/// That it fits into a granule and needs no dropping is checked when it is first used.
+/// That it fits into a granule and needs no `Drop` is checked at compile time, where it is used.
 pub unsafe trait AuxiliaryContent: Sized {
     /// The number of the granule, below [`AUXILIARY`].
     const GRANULE: usize;
@@ -111,9 +111,9 @@ pub unsafe trait AuxiliaryContent: Sized {
     );
 }
 
-/// The auxiliary granules of a REC that this CPU runs.
+/// The addresses of the auxiliary granules of a REC that this CPU runs.
 ///
-/// Only the mapping of the running REC gives it: for `'m` the granules are this CPU's alone.
+/// Only the mapping of the running REC gives this value: for `'m` no other CPU uses the granules.
 #[derive(Clone, Copy, Debug)]
 pub struct AuxiliaryOf<'m>(&'m [GranuleAddress; AUXILIARY]);
 
@@ -166,8 +166,8 @@ impl RunningAuxiliary<'_> {
             let Extent { granule, slot, pages } = part.extent();
             let granules = self.granules.iter().skip(granule).take(pages);
             let addresses: ArrayVec<PhysAddr, AUXILIARY> = granules.map(|one| one.get()).collect();
-            // The slots are borrowed and this part is not mapped, and granules lie in the physical
-            // address range: this cannot fail. If it did, going on would access something else.
+            // Cannot fail: the slots are borrowed, this part is not mapped, and granules lie in the
+            // physical address range. After a failure an access would reach another granule.
             if self.slots.pages.map_group(slot, &addresses, self.slots.template).is_err() {
                 panic!("the slots of {part:?} are in use, or cannot show their granules");
             }
@@ -176,25 +176,25 @@ impl RunningAuxiliary<'_> {
         part.addresses()
     }
 
-    /// What a granule holds. Maps its part if that is not mapped yet.
+    /// The content of a granule. Maps its part if that is not mapped yet.
     pub fn get<T: AuxiliaryContent>(&mut self) -> &mut T {
         let content = self.content::<T>();
-        // SAFETY: mapped until `self` is dropped, aligned, and large enough (`FITS`);
-        // `AuxiliaryContent` vouches for the bits; the granule is this CPU's alone (`AuxiliaryOf`),
-        // and `self` borrowed whole.
+        // SAFETY: mapped until `self` is dropped, aligned, large enough (`FITS`), and a value of
+        // `T` (`AuxiliaryContent`). No other CPU uses the granule (`AuxiliaryOf`), and the
+        // reference borrows `self` mutably.
         unsafe { &mut *content }
     }
 
-    /// What two granules hold, at once.
+    /// The contents of two granules at the same time.
     pub fn pair<A: AuxiliaryContent, B: AuxiliaryContent>(&mut self) -> (&mut A, &mut B) {
         const { assert!(A::GRANULE != B::GRANULE, "different granules") };
         let (a, b) = (self.content::<A>(), self.content::<B>());
-        // SAFETY: as for one; the granules are different ones.
+        // SAFETY: as in `get` for each; the two granules are different.
         unsafe { (&mut *a, &mut *b) }
     }
 
-    /// Where the content of a granule is: mapped until `self` is dropped, aligned, large enough, and
-    /// a value of its type. Maps its part if that is not mapped yet.
+    /// A pointer to the content of a granule: mapped until `self` is dropped, aligned, and a valid
+    /// `T`. Maps its part if that is not mapped yet.
     pub(super) fn content<T: AuxiliaryContent>(&mut self) -> *mut T {
         let () = T::FITS;
         let part = const { AuxiliaryPart::of(T::GRANULE) };
@@ -204,15 +204,16 @@ impl RunningAuxiliary<'_> {
         Window::new(VirtAddr::new(base), granule.get()).pointer().cast()
     }
 
-    /// Zeroes the granules of a part. Memory that does not answer is as good as zero.
+    /// Zeroes the granules of a part. The content of memory that does not answer is lost anyway.
     ///
-    /// Nothing that Rust knows of lives in them.
+    /// There must be no reference to their content.
     pub(super) fn zero(&mut self, part: AuxiliaryPart) {
         let pages = self.map(part);
         let pages = (pages.start.get()..pages.end.get()).step_by(native(GRANULE_SIZE));
         for (page, granule) in pages.zip(self.granules.iter().skip(part.extent().granule)) {
             let window = Window::new(VirtAddr::new(page), granule.get());
-            // SAFETY: mapped as Realm memory until `self` is dropped, and this CPU's alone.
+            // SAFETY: mapped as writable Realm memory until `self` is dropped; no other CPU uses
+            // it, and the caller has no reference to it.
             let _ = unsafe { window.zero() };
         }
     }

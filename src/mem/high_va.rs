@@ -3,8 +3,8 @@
 //! layout on all.
 //!
 //! From the bottom: the stack, the exception stack and the CPU's context, each between two unmapped
-//! guard pages; at the top the slots ([`slot_layout`]). All else is unmapped and cannot be mapped.
-//! The memory behind the map is [`CpuMemory`](crate::percpu::CpuMemory).
+//! guard pages; at the top the slots ([`slot_layout`]). Everything else is unmapped and cannot be
+//! mapped. The memory that it maps is [`CpuMemory`](crate::percpu::CpuMemory).
 
 use tock_registers::interfaces::{ReadWriteable, Writeable};
 
@@ -17,17 +17,17 @@ use crate::xlat::{
     RegionStorage, Table, TablePool, VaRange,
 };
 
-/// One table, with FEAT_TTST.
+/// Address bits of the range: one level 3 table, with FEAT_TTST.
 const ADDRESS_BITS: u32 = 21;
 /// The first byte of the range, and of the guard page below the stack.
 ///
-/// Below it nothing is mapped, down to the end of the Low VA range, so that even a frame larger
-/// than a page cannot skip the guard.
+/// Nothing is mapped between the Low VA range and this address, so a stack frame larger than a page
+/// cannot skip the guard.
 pub const BASE: u64 = u64::MAX - (1 << ADDRESS_BITS) + 1;
 
 /// Pages of the stack: a build option, the environment variable of this name.
 const STACK_PAGES: u64 = pages(option_env!("RMM_STACK_PAGES"), 6);
-/// Pages of the stack for exceptions, likewise. It only needs room for a report.
+/// Pages of the exception stack: a build option, likewise. It only needs room for a fatal report.
 const EXCEPTION_STACK_PAGES: u64 = pages(option_env!("RMM_EXCEPTION_STACK_PAGES"), 2);
 
 /// The number in a build option, 1 to 64, or `default`.
@@ -46,7 +46,7 @@ pub struct HighVaPart {
     pub name: &'static str,
     /// The first byte.
     pub base: u64,
-    /// The first byte beyond.
+    /// The first byte after it.
     pub top: u64,
 }
 
@@ -85,7 +85,7 @@ pub const ATTRIBUTES: Attributes = Attributes::read_write().non_global();
 ///
 /// As [`AddressSpace::new`].
 pub fn space(max_pa: PhysAddr) -> Result<AddressSpace, Error> {
-    // As for the Low VA map: errata of CPUs that come online later.
+    // As in the Low VA map: a CPU that boots later may have an erratum with the contiguous hint.
     let space = AddressSpace::new(VaRange::High, ADDRESS_BITS, max_pa, low_va::FORMAT)?;
     Ok(space.without_contiguous_hint())
 }
@@ -105,9 +105,10 @@ pub fn build(
     memory: [PhysAddr; PARTS.len()],
     max_pa: PhysAddr,
 ) -> Result<Context<'static, El2And0>, Error> {
-    // The memory of the table is flat-mapped.
+    // The table is flat-mapped: its address is its physical address.
     let address = PhysAddr::new(core::ptr::from_ref(table).addr() as u64);
-    // SAFETY: as said, and no CPU walks a table that is borrowed for good.
+    // SAFETY: `address` is the table's physical address, and no CPU walks the table yet: it is
+    // borrowed as `&'static mut`.
     let pool = unsafe { TablePool::new(core::slice::from_mut(table), address) }?;
     let mut builder = ContextBuilder::<El2And0>::new(space(max_pa)?, pool, regions.list())?;
     for (part, start) in PARTS.into_iter().zip(memory) {
@@ -116,7 +117,7 @@ pub fn build(
     }
     builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
     let mut context = builder.init().map_err(|failed| failed.error)?;
-    // SAFETY: no CPU walks the table yet, and only the one that it is built for will.
+    // SAFETY: no CPU walks the table yet, and only its own CPU will.
     unsafe { context.activate(Maintenance::Local) }?;
     Ok(context)
 }

@@ -45,7 +45,7 @@ macro_rules! ranges {
 }
 
 ranges! {
-    /// The whole image, with what the file does not hold.
+    /// The whole image, including zeroed memory that is not in the file.
     pub image: __text_start..__image_end;
     /// Memory that boot allocates from.
     pub pool: __pool_start..__pool_end;

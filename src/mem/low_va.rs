@@ -2,8 +2,8 @@
 //! The Low VA map: the RMM itself, the memory that EL3 reserved for it, the page shared with EL3,
 //! and the consoles. It is flat, global and the same for all CPUs.
 //!
-//! Cold boot builds it once, under the early map. It maps its own tables read-only, so that it
-//! never changes afterwards.
+//! Cold boot builds it once, under the early map. It maps its own tables read-only: it never
+//! changes afterwards.
 
 use core::fmt;
 use core::ops::Range;
@@ -16,16 +16,17 @@ use crate::xlat::{
     PhysicalAddressSpace, Region, RegionStorage, TablePool, VaRange,
 };
 
-/// The format of the RMM's own tables, Low and High: memory of the RMM lies below 2^48.
+/// The descriptor format of the RMM's own tables, Low and High: the RMM lies below 2^48.
 pub const FORMAT: DescriptorFormat = DescriptorFormat::Bits48;
 
-/// Tables: the initial one, and up to three levels below it for each of image, reserved memory,
-/// shared page and consoles.
+/// Tables of the map: the initial one, and up to three levels below it for each of image, reserved
+/// memory, shared page and consoles.
 pub const TABLES: usize = 40;
-/// Sections of the image, two reservations, the shared page, and up to 10 consoles.
+/// Regions of the map: sections of the image, two reservations, the shared page, and up to 10
+/// consoles.
 pub const REGIONS: usize = 20;
 
-/// The fewest address bits of the range: the least that FEAT_TTST is not needed for.
+/// The fewest address bits of the range: with fewer FEAT_TTST would be needed.
 pub const LEAST_ADDRESS_BITS: u32 = 25;
 
 /// A kind of memory in the map.
@@ -33,7 +34,7 @@ pub const LEAST_ADDRESS_BITS: u32 = 25;
 pub enum LowVaPart {
     /// Code of the image.
     Code,
-    /// Read-only data of the image, and what relocation wrote.
+    /// Read-only data of the image, including relocated addresses.
     ReadOnly,
     /// All other data of the image.
     ReadWrite,
@@ -48,7 +49,7 @@ pub enum LowVaPart {
 }
 
 impl LowVaPart {
-    /// Every kind, those of the image in its order.
+    /// Every kind. Those of the image are in its order.
     pub const ALL: [Self; 7] = [
         Self::Code,
         Self::ReadOnly,
@@ -59,14 +60,14 @@ impl LowVaPart {
         Self::Console,
     ];
 
-    /// The attributes it is mapped with. The code of a `hardened` image is guarded.
+    /// The attributes of the mapping. The code of a `hardened` image is guarded (BTI).
     pub const fn attributes(self, hardened: bool) -> Attributes {
         match self {
             Self::Code if hardened => Attributes::code().guarded(),
             Self::Code => Attributes::code(),
             Self::ReadOnly | Self::LowTables => Attributes::read_only(),
             Self::ReadWrite | Self::Reserved | Self::Shared => Attributes::read_write(),
-            // The host maps it as Non-secure, too, and an access as Non-secure is never refused.
+            // Non-secure, as the host maps it, too: an access in the Non-secure PAS cannot fault.
             Self::Console => Attributes::device().in_pas(PhysicalAddressSpace::NonSecure),
         }
     }
@@ -101,9 +102,9 @@ impl fmt::Display for LowVaPart {
 pub struct Sections<const GUARDS: usize> {
     /// Code.
     pub code: Range<PhysAddr>,
-    /// Read-only data and what relocation wrote.
+    /// Read-only data, including relocated addresses.
     pub read_only: Range<PhysAddr>,
-    /// Data, zeroed memory, stacks, memory that boot allocates from.
+    /// Data, zeroed memory, stacks, and the memory that boot allocates from.
     pub read_write: Range<PhysAddr>,
     /// Pages of the data that stay unmapped, ascending.
     pub guards: [PhysAddr; GUARDS],
@@ -111,7 +112,7 @@ pub struct Sections<const GUARDS: usize> {
     pub low_tables: Range<PhysAddr>,
 }
 
-/// Builds the map with the tables of `pool`, those of the section for them.
+/// Builds the map with the tables of `pool`, which is the section `low_tables`.
 ///
 /// # Errors
 ///
@@ -135,12 +136,13 @@ pub fn build<'a, const GUARDS: usize>(
         .chain([image_end])
         .max()
         .unwrap_or(image_end);
-    // TxSZ fits the highest mapping.
+    // The smallest range that holds the highest mapping.
     let bits = (u64::BITS - (highest.get() - 1).leading_zeros()).max(LEAST_ADDRESS_BITS);
     let space = AddressSpace::new(VaRange::Low, bits, max_pa, FORMAT)?;
-    // Whatever CPUs come online later: the tables do not change again.
+    // A CPU that boots later may have an erratum with the contiguous hint, and the tables do not
+    // change again.
     let space = space.without_contiguous_hint();
-    // Dynamic regions: unlike static ones they must not overlap anything.
+    // Dynamic regions: unlike static ones, `xlat` refuses those that overlap.
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
     builder.add_dynamic(LowVaPart::Code.at(&sections.code))?;
     builder.add_dynamic(LowVaPart::ReadOnly.at(&sections.read_only))?;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Mappings: values that show a granule through a slot. Dropping one unmaps the granule.
+//! Mappings: values through which a granule is accessed in a slot. Dropping one unmaps the granule.
 //!
-//! The state of a granule determines the type of its content ([`Content`]), so a guard of state `S`
-//! suffices to see the granule as the right type.
+//! The state of a granule determines the type of its content ([`Content`]): a guard of state `S`
+//! proves the type.
 //!
-//! Content that may be seen through a reference cannot be borrowed mutably:
+//! Content that may be accessed through a [`Reference`](crate::granule::Reference) cannot be
+//! borrowed mutably:
 //!
 //! ```compile_fail,E0080
 //! # use std::sync::atomic::AtomicU64;
@@ -20,7 +21,7 @@
 //! let _used: fn(&mut Mapping<'_, Rec>) = change;
 //! ```
 //!
-//! Other content cannot be seen through a reference, which does not prove that it is exclusive:
+//! Other content cannot be accessed through a reference, which does not prove exclusive access:
 //!
 //! ```compile_fail,E0080
 //! # use rmm::{granule::state::Rec, mem::{Content, SharedMapping}};
@@ -61,23 +62,22 @@ use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};
 /// 64-bit words of a granule.
 pub const GRANULE_WORDS: usize = native(GRANULE_SIZE) / size_of::<u64>();
 
-/// The content of a granule in some state.
+/// The type of the content of a granule in some state.
 ///
-/// A granule is all zero when it enters its state. All that is written later is written as this
-/// type.
+/// A granule is all zero when it enters its state. Later it is written as this type only.
 ///
 /// # Safety
 ///
-/// All bits zero is a value of the type, and so is whatever the RMM may write to a granule in this
-/// state by other means (none, for a state with one type of content). No other type is the content
-/// of the same state, unless each is valid for all that is written as the other.
+/// - All bits zero is a value of the type.
+/// - If a state has several types of content, whatever is written as one of them is a value of all.
 ///
-/// That it fits into a granule and needs no dropping is checked when it is first used.
+/// That it fits into a granule and needs no `Drop` is checked at compile time, where it is used.
 pub unsafe trait Content: Sized {
     /// The state.
     type State: Mappable;
-    /// Whether the granule may be seen through a [`Reference`](crate::granule::Reference) while
-    /// another CPU holds its lock. Then it is never borrowed mutably: only its atomics change.
+    /// Whether the content may be accessed through a [`Reference`](crate::granule::Reference) while
+    /// another CPU holds the granule's lock. It is then never borrowed mutably: only its atomics
+    /// change.
     const SHARED: bool = false;
 
     /// Evaluated where the type is used.
@@ -94,11 +94,12 @@ pub unsafe trait Content: Sized {
 ///
 /// # Safety
 ///
-/// Nothing borrows it as `&mut T` during `'m`, and the granule is in state `T::State`.
+/// The granule is mapped at `window` and in state `T::State` during `'m`, and nothing borrows its
+/// content as `&mut T`.
 unsafe fn content<'m, T: Content>(window: Window) -> &'m T {
     let () = T::FITS;
-    // SAFETY: mapped, granule-aligned, and large enough (`FITS`); `Content` vouches for the bits;
-    // the caller for the rest.
+    // SAFETY: mapped and not borrowed mutably by the caller's promise; granule-aligned, large
+    // enough (`FITS`), and a value of `T` (`Content`).
     unsafe { &*window.pointer().cast::<T>() }
 }
 
@@ -118,22 +119,22 @@ impl<'m, S: Mappable> Mapping<'m, S> {
 
     /// The content.
     pub fn get<T: Content<State = S::ContentState>>(&self) -> &T {
-        // SAFETY: only `SHARED` content is visible elsewhere, through references, and that is never
-        // borrowed as `&mut`.
+        // SAFETY: the granule is locked, and mapped as long as `self` lives. Other CPUs can access
+        // only `SHARED` content, which is never borrowed as `&mut`.
         unsafe { content(self.page.window()) }
     }
 
-    /// The content, to be changed. Not for [`SHARED`](Content::SHARED) content.
+    /// The content, borrowed mutably. Not for [`SHARED`](Content::SHARED) content.
     pub fn get_mut<T: Content<State = S::ContentState>>(&mut self) -> &mut T {
         let () = T::FITS;
         const { assert!(!T::SHARED, "shared content is changed by its atomics") };
-        // SAFETY: as in `content`; the lock is held and the content not shared, so that this
-        // mapping, borrowed whole, is the only way to it.
+        // SAFETY: mapped, aligned and a value as in `content`. The lock is held and the content is
+        // not `SHARED`: only this mapping gives access, and the reference borrows it mutably.
         unsafe { &mut *self.page.window().pointer().cast::<T>() }
     }
 }
 
-/// A locked granule, mapped together with the lock: unmapped before it is unlocked.
+/// A mapping that owns the guard of its granule: unmapped first, then unlocked.
 #[derive(Debug)]
 #[must_use = "dropping the mapping unmaps and unlocks the granule"]
 pub struct LockedMapping<'m, 'g, S: Mappable> {
@@ -148,14 +149,14 @@ impl<'m, 'g, S: Mappable> LockedMapping<'m, 'g, S> {
         Self { page: MappedPage::new(slot, granule.address()), granule }
     }
 
-    /// Maps another granule in its place, then unlocks the one that was mapped.
+    /// Maps another granule in its place, then unlocks the former one.
     #[inline(always)]
     pub fn replace(&mut self, granule: LockedGranule<'g, S>) {
         self.page.replace(granule.address());
         self.granule = granule;
     }
 
-    /// Unmaps and unlocks the granule, as dropping does, at the call.
+    /// Unmaps and unlocks the granule. Dropping does the same, but is not inlined.
     #[inline(always)]
     pub fn end(self) {
         let Self { page, granule } = self;
@@ -170,7 +171,7 @@ impl<'m, 'g, S: Mappable> LockedMapping<'m, 'g, S> {
 
     /// The content.
     pub fn get<T: Content<State = S::ContentState>>(&self) -> &T {
-        // SAFETY: as for `Mapping::get`; the granule is locked for as long as `self` lives.
+        // SAFETY: as in `Mapping::get`; the granule is locked as long as `self` lives.
         unsafe { content(self.page.window()) }
     }
 }
@@ -182,7 +183,8 @@ impl Mapping<'_, Delegated> {
     ///
     /// [`Aborted`] by memory that does not answer.
     pub(super) fn zero(&mut self) -> Result<(), Aborted> {
-        // SAFETY: a Delegated granule is not in use, and it is locked.
+        // SAFETY: mapped as writable Realm memory. The granule is locked and has no content in
+        // state Delegated: there is no reference to it.
         unsafe { self.page.window().zero() }
     }
 }
@@ -190,24 +192,26 @@ impl Mapping<'_, Delegated> {
 impl<S: Untyped> Mapping<'_, S> {
     /// The content as words. A Realm that runs may change them at any time.
     pub fn words(&self) -> &[AtomicU64; GRANULE_WORDS] {
-        // SAFETY: mapped for as long as `self` is borrowed; any bits are words; there is no other
-        // type for this state (`Untyped`).
+        // SAFETY: mapped as long as `self` is borrowed; any bits are words; this state has no other
+        // type of content (`Untyped`).
         unsafe { &*self.page.window().pointer().cast() }
     }
 
-    /// The content as plain words. No Realm can change them: it does not have the granule yet.
+    /// The content as plain words. No Realm can change them: the granule is not mapped for one yet.
     pub fn plain_words(&mut self) -> &[u64; GRANULE_WORDS] {
         self.words_mut()
     }
 
     /// The content as plain words, for a copy that fills them.
     pub(super) fn words_mut(&mut self) -> &mut [u64; GRANULE_WORDS] {
-        // SAFETY: as for `words`; the lock is held and `self` borrowed whole.
+        // SAFETY: as in `words`. The lock is held, no Realm can access the granule yet, and the
+        // reference borrows `self` mutably.
         unsafe { &mut *self.page.window().pointer().cast() }
     }
 }
 
-/// A granule that is referred to, mapped. Other CPUs may have it mapped, too, locked or not.
+/// A mapped granule that a reference keeps in its state. Other CPUs may have it mapped, too, locked
+/// or not.
 #[derive(Debug)]
 #[must_use = "dropping the mapping unmaps the granule"]
 pub struct SharedMapping<'m, S: Mappable> {
@@ -224,15 +228,16 @@ impl<'m, S: Mappable> SharedMapping<'m, S> {
     /// The content, which must be [`SHARED`](Content::SHARED).
     pub fn get<T: Content<State = S::ContentState> + Sync>(&self) -> &T {
         const { assert!(T::SHARED, "content seen through a reference is shared") };
-        // SAFETY: shared content is never borrowed as `&mut`.
+        // SAFETY: mapped as long as `self` lives, and a reference keeps the state. `SHARED` content
+        // is never borrowed as `&mut`.
         unsafe { content(self.page.window()) }
     }
 }
 
 /// The right to run a REC: its one reference.
 ///
-/// Made under the REC's lock when the count goes from 0 to 1. While it lasts no other CPU enters the
-/// REC, destroys it, or has its state; the holder of the lock may see its identity.
+/// Made under the REC's lock when the count goes from 0 to 1. While the value exists no other CPU
+/// enters the REC, destroys it or accesses its state; the holder of the lock may read its identity.
 #[derive(Debug)]
 #[must_use = "dropping it lets other CPUs run the REC"]
 pub struct RunningRec<'a>(Reference<'a, Rec>);
@@ -249,27 +254,27 @@ impl<'a> RunningRec<'a> {
         rec.reference().map(Self)
     }
 
-    /// Where the REC is.
+    /// The address of the REC.
     pub fn address(&self) -> GranuleAddress {
         self.0.address()
     }
 }
 
-/// What a REC's granule holds, in two parts.
+/// The content of a REC's granule, in two parts.
 ///
 /// # Safety
 ///
 /// An `Identity` is at offset 0 and never changes while the granule is a REC. While the REC runs,
-/// other CPUs look at the identity only. A `Running` is at `RUNNING_OFFSET`. The granules that
-/// `auxiliary` gives are in state REC_AUX, and no other REC's.
+/// other CPUs access the identity only. A `Running` is at `RUNNING_OFFSET`. The granules that
+/// `auxiliary` gives are in state REC_AUX and belong to no other REC.
 pub unsafe trait RunningContent: Content<State = Rec> {
-    /// What never changes.
+    /// The part that never changes.
     type Identity: Content<State = Rec>;
-    /// What belongs to the CPU that runs the REC.
+    /// The part that only the CPU that runs the REC accesses: the state.
     type Running;
-    /// Where the state is.
+    /// The byte offset of the state.
     const RUNNING_OFFSET: usize;
 
-    /// Its auxiliary granules.
+    /// The auxiliary granules of the REC.
     fn auxiliary(identity: &Self::Identity) -> &[GranuleAddress; AUXILIARY];
 }

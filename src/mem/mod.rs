@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The two maps of the RMM (`low_va`, shared; `high_va`, per CPU), and the slots through which a CPU
-//! sees memory that is not the RMM's.
+//! The two maps of the RMM (`low_va`, shared; `high_va`, per CPU), and the slots through which a
+//! CPU accesses memory outside the RMM's own.
 
 mod auxiliary;
 pub mod high_va;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Access to the host's memory: bounded, aligned copies through one slot. Each may fail, because
-//! the host may take the page away meanwhile.
+//! Access to the host's memory: bounded, aligned copies through one slot. Each may fail: the PAS of
+//! the granule can change at any time.
 //!
 //! The host may change its memory at any time. So there are no references into it: data is copied
-//! once and then used.
+//! once, and only the copy is checked and used.
 
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -18,8 +18,8 @@ const WORD: u64 = size_of::<u64>() as u64;
 
 /// Why the host's memory could not be accessed. Part of the access may have been done.
 ///
-/// A register wide, as [`LockError`](crate::granule::LockError) is, or the compiler moves structures
-/// that were read byte by byte.
+/// As wide as a register, like [`LockError`](crate::granule::LockError): with a smaller type the
+/// compiler moves structures that were read byte by byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum NsAccessError {
@@ -29,7 +29,7 @@ pub enum NsAccessError {
     Bounds,
 }
 
-/// The words of a structure, which is a whole number of them and aligned as they are.
+/// The words of a structure, whose size and alignment are those of whole words.
 pub fn words_of<T: FromBytes + IntoBytes>(value: &mut T) -> &mut [u64] {
     const { assert!(align_of::<T>() == align_of::<u64>()) };
     const { assert!(size_of::<T>().is_multiple_of(size_of::<u64>())) };
@@ -152,8 +152,8 @@ impl<'m> NsMapping<'m> {
     /// [`NsAccessError`]; some words may have been read.
     pub fn read(&self, offset: u64, words: &mut [u64]) -> Result<(), NsAccessError> {
         check(offset, words.len())?;
-        // SAFETY: the page is mapped as Non-secure, and `check` found aligned words that are all in
-        // it.
+        // SAFETY: the page is mapped as Non-secure, and `check` has found that the words are
+        // aligned and all in it.
         unsafe { self.0.window().ns_read(offset, words) }.map_err(|_| NsAccessError::Aborted)
     }
 

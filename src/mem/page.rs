@@ -31,11 +31,11 @@ pub(super) struct MappedPage<'m> {
 }
 
 impl<'m> MappedPage<'m> {
-    /// Maps the granule. The caller proves that it may.
+    /// Maps the granule. The caller holds the guard or reference that allows it.
     #[inline]
     pub(super) fn new(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
-        // The slot is borrowed, hence not mapped, and banks lie in the physical address range: this
-        // cannot fail. If it did, going on would access something else.
+        // Cannot fail: the slot is borrowed, so it is not mapped, and granules lie in the physical
+        // address range. After a failure an access would reach another granule.
         if slot.page.map(granule.get(), slot.template).is_err() {
             panic!("a slot is in use, or cannot show its granule");
         }
@@ -43,7 +43,7 @@ impl<'m> MappedPage<'m> {
     }
 
     /// Maps another granule in its place, with one ISB less than unmapping and mapping. The caller
-    /// proves that it may.
+    /// holds the guard or reference that allows it.
     #[inline(always)]
     pub(super) fn replace(&mut self, granule: GranuleAddress) {
         // As in `new`.
@@ -65,7 +65,8 @@ impl<'m> MappedPage<'m> {
         [Self { slot, granule }, Self { slot: other_slot, granule: other }]
     }
 
-    /// Unmaps this page and another, with the barriers of one. Neither may be dropped after it.
+    /// Unmaps this page and another, with the barriers of one. Neither may be dropped afterwards:
+    /// that would unmap it twice.
     pub(super) fn unmap_with(&self, other: &Self) {
         if self.slot.page.unmap_with(&other.slot.page).is_err() {
             panic!("a slot of a pair was unmapped already");

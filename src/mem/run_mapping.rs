@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A REC that this CPU runs and the host's page that says how, mapped and unmapped as one.
+//! A REC that this CPU runs, and the host's run page, mapped and unmapped together.
 
 use core::mem::ManuallyDrop;
 
@@ -36,9 +36,10 @@ impl<'m> RunMapping<'m> {
     ) -> (&T::Identity, &mut T::Running, AuxiliaryOf<'_>, &NsMapping<'m>) {
         let () = T::FITS;
         let start = self.rec.window().pointer().cast::<u8>();
-        // SAFETY: mapped, aligned and large enough (`FITS`), with the parts where `RunningContent`
-        // says. Nobody writes the identity. The state is this CPU's alone: `RunningRec` is unique,
-        // and what maps a locked REC does not look at the state while there is one.
+        // SAFETY: mapped, aligned and large enough (`FITS`), with the two parts at the offsets of
+        // `RunningContent`. Nothing writes the identity. Only this CPU accesses the state:
+        // `RunningRec` is unique, and while it exists the holder of the REC's lock reads the
+        // identity only.
         let (identity, state): (&T::Identity, _) =
             unsafe { (&*start.cast(), &mut *start.add(T::RUNNING_OFFSET).cast()) };
         (identity, state, AuxiliaryOf::new(T::auxiliary(identity)), &self.page)

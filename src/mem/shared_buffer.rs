@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The page that the RMM and EL3 share, for what services of EL3 take and give.
+//! The page that the RMM and EL3 share, for inputs and outputs of EL3's services.
 //!
-//! Who has the one value uses the page alone. Nothing stays in it: see [`SharedBuffer::lend`].
+//! Only the owner of the one [`SharedBuffer`] uses the page. Each use ends with zeroing it.
 
 use super::GRANULE_WORDS;
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
@@ -21,13 +21,13 @@ impl SharedBuffer {
     ///
     /// # Safety
     ///
-    /// The Low VA map has the page at `address`, Realm memory, flat and as data, for good. Nothing
-    /// else of the RMM accesses it from now on.
+    /// The Low VA map maps the page at `address` flat, as writable Realm memory. Nothing else in
+    /// the RMM accesses it from now on.
     pub const unsafe fn new(address: PhysAddr) -> Self {
         Self { address }
     }
 
-    /// Has `then` use the page, and zeroes it afterwards.
+    /// Runs `then` with the page, and zeroes the page afterwards.
     pub fn lend<R>(&mut self, then: impl FnOnce(&mut LentBuffer<'_>) -> R) -> R {
         let mut lent = LentBuffer(self);
         let result = then(&mut lent);
@@ -53,12 +53,13 @@ impl LentBuffer<'_> {
 
     fn zero(&mut self) {
         for word in 0..GRANULE_WORDS {
-            // SAFETY: a word of the page, which is mapped (`SharedBuffer::new`).
+            // SAFETY: a word of the page, which is mapped and used by nothing else
+            // (`SharedBuffer::new`).
             unsafe { self.words().add(word).write_volatile(0) };
         }
     }
 
-    /// Copies from its beginning, as much as there is room for in `to`.
+    /// Copies the first bytes of the page to `to`, as many as fit.
     pub fn read(&self, to: &mut [u8]) {
         let from = self.words().cast::<u8>();
         for (offset, byte) in to.iter_mut().enumerate().take(SHARED_BUFFER_SIZE) {
@@ -67,7 +68,7 @@ impl LentBuffer<'_> {
         }
     }
 
-    /// Copies to its beginning, as much as it has room for.
+    /// Copies `from` to the beginning of the page, as many bytes as fit.
     pub fn write(&mut self, from: &[u8]) {
         let to = self.words().cast::<u8>();
         for (offset, byte) in from.iter().enumerate().take(SHARED_BUFFER_SIZE) {

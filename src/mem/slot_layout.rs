@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The slots and their virtual addresses: the same on every CPU, mapped by tables of its own.
+//! The slots and their virtual addresses. They are the same on every CPU; each CPU maps them in its
+//! own table.
 
 use crate::address::{GRANULE_SIZE, VirtAddr};
 
@@ -24,7 +25,7 @@ pub enum SlotIndex {
     RecAux = 5,
     /// Realm Translation Table.
     Rtt = 5 + REC_AUX,
-    /// The table above or below it.
+    /// The RTT above or below the one in `Rtt`.
     SecondRtt,
     /// Memory of a Realm.
     RealmData,
@@ -39,7 +40,7 @@ impl SlotIndex {
     /// The slot that `address` is in, if any.
     pub fn at(address: VirtAddr) -> Option<Self> {
         let page = address.checked_sub(BASE).filter(|offset| *offset < SIZE)? / GRANULE_SIZE;
-        // The last that begins at or below it: `RecAux` has several pages.
+        // The last kind that begins at or below it: `RecAux` has several pages.
         Self::ALL.into_iter().rev().find(|slot| *slot as u64 <= page)
     }
 
@@ -59,14 +60,14 @@ impl SlotIndex {
 
 /// How many slots there are.
 pub const COUNT: usize = SlotIndex::RealmData as usize + 1;
-/// The virtual address of the first slot: 32 pages below the end of the address space. Some pages
-/// are free for slots to come.
+/// The virtual address of the first slot: 32 pages below the end of the address space. Not all of
+/// the pages are used.
 pub const BASE: VirtAddr = VirtAddr::new(u64::MAX - 32 * GRANULE_SIZE + 1);
-/// The same, for a debugger: constants are not in the debug information.
+/// [`BASE`] for a debugger: debug information does not contain constants.
 #[used]
 static DEBUGGER_BASE: u64 = BASE.get();
 /// Bytes of all slots.
 pub const SIZE: u64 = COUNT as u64 * GRANULE_SIZE;
 
-// The last page is not used, so that no address computed within a slot can wrap.
+// The last page is not used, so the end address of a slot does not wrap.
 static_assertions::const_assert!(COUNT < 32);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The slot buffer: the pages through which one CPU sees granules outside the RMM's own memory.
+//! The slot buffer: the pages through which one CPU accesses granules outside the RMM's own memory.
 //!
 //! Invariants:
 //!
-//! - A slot is mapped exactly while a mapping of it lives. The mapping borrows the slot, so that no
-//!   slot is mapped twice.
-//! - The mapping also borrows the guard or reference that proves the granule's state, so that the
-//!   state cannot change meanwhile.
-//! - Neither slot nor mapping can leave its CPU. Between commands no slot is mapped.
+//! - A slot is mapped exactly as long as its mapping, the value, lives. The mapping borrows the
+//!   slot, so no slot is mapped twice.
+//! - The mapping also borrows the guard or reference that proves the granule's state, so the state
+//!   cannot change meanwhile.
+//! - Slots and mappings stay on their CPU. Between commands no slot is mapped.
 //!
-//! A granule stays with its mapping until the mapping is dropped:
+//! A mapped granule cannot change its state:
 //!
 //! ```compile_fail,E0505
 //! # use rmm::{granule::{LockedGranule, state::{Data, Delegated}}, mem::Slot};
@@ -20,7 +20,7 @@
 //! }
 //! ```
 //!
-//! A slot shows one granule at a time:
+//! A slot maps one granule at a time:
 //!
 //! ```compile_fail,E0499
 //! # use rmm::{granule::{LockedGranule, state::Data}, mem::Slot};
@@ -31,8 +31,8 @@
 //! }
 //! ```
 //!
-//! A slot for Realm memory shows neither the host's memory nor a wiped granule, which a write would
-//! make unwiped:
+//! A slot for Realm memory maps neither the host's memory nor a wiped granule. A write would make a
+//! wiped granule unwiped:
 //!
 //! ```compile_fail,E0277
 //! # use rmm::{granule::{LockedGranule, state::Ns}, mem::Slot};
@@ -94,7 +94,7 @@ pub struct SlotBuffer {
     pub rec_aux: AuxiliarySlots,
     /// Realm Translation Table.
     pub rtt: Slot,
-    /// The table above or below it.
+    /// The RTT above or below the one in `rtt`.
     pub second_rtt: Slot,
     /// Memory of a Realm.
     pub realm_data: Slot,
@@ -102,7 +102,7 @@ pub struct SlotBuffer {
 }
 
 impl SlotBuffer {
-    /// The slots in `context`, the calling CPU's own, which has a transient region for them
+    /// The slots in `context`, which is the calling CPU's own and has a transient region for them
     /// ([`slot_layout`]).
     ///
     /// # Errors
@@ -112,8 +112,8 @@ impl SlotBuffer {
         let all = context.transient(slot_layout::BASE, slot_layout::COUNT)?;
         let attributes = Attributes::read_write().non_global();
         let realm = all.template(attributes)?;
-        // As the host maps it (Normal, write-back, Inner Shareable), so that both see the same
-        // bytes.
+        // Attributes as in the host's own mapping (Normal, write-back, Inner Shareable), so that
+        // accesses of both are coherent.
         let non_secure = all.template(attributes.in_pas(PhysicalAddressSpace::NonSecure))?;
         let slot = |index: SlotIndex, template| {
             let page = all.page(index as usize).ok_or(Error::NoSuchPage)?;
@@ -133,13 +133,13 @@ impl SlotBuffer {
         })
     }
 
-    /// The page of the slot with this number, for tests that break the rules of this file.
+    /// The page of the slot with this number, for tests that violate the invariants of this file.
     #[cfg(feature = "self-test")]
     pub fn page(&self, number: usize) -> Option<TransientPage<'static, El2And0>> {
         self.all.page(number)
     }
 
-    /// Whether no slot is mapped, as between commands.
+    /// Whether no slot is mapped. True between commands.
     pub fn is_empty(&self) -> bool {
         (0..self.all.pages())
             .all(|index| self.all.page(index).is_some_and(|page| !page.is_mapped()))
@@ -153,8 +153,8 @@ impl Slot {
         Mapping::new(MappedPage::new(self, granule.address()))
     }
 
-    /// Maps a granule that is referred to and need not be locked, so that other CPUs may have it
-    /// mapped at the same time.
+    /// Maps a granule that a reference keeps in its state. It need not be locked: other CPUs may
+    /// have it mapped at the same time.
     pub fn map_reference<'m, S: Mappable>(
         &'m mut self,
         reference: &'m Reference<'_, S>,
@@ -162,15 +162,15 @@ impl Slot {
         SharedMapping::new(MappedPage::new(self, reference.address()))
     }
 
-    /// Cleans the granule to where instruction caches fill from, if fetches do not see what is in
-    /// data caches (CTR_EL0.IDC = 0). Complete after a DSB.
+    /// Cleans the granule to the point of unification, if instruction fetches do not observe data
+    /// caches (CTR_EL0.IDC = 0).
     pub fn clean_for_fetches(&mut self, granule: &LockedGranule<'_, Data>) {
         const IDC: u64 = 1 << 28;
         let ctr = CTR_EL0.get();
         if ctr & IDC != 0 {
             return;
         }
-        /// DminLine: the binary logarithm of the words of the smallest line.
+        /// CTR_EL0.DminLine: log2 of the words of the smallest line.
         const MIN_LINE: u32 = 16;
         let line = 4 << (ctr >> MIN_LINE & 0xf);
         let page = MappedPage::new(self, granule.address());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Work of a REC that takes long: it runs on the stack in the auxiliary granules, stops where an
-//! interrupt comes, and goes on in a later run, perhaps on another CPU.
+//! Long work of a REC. It runs on the stack in the auxiliary granules. An interrupt suspends it; a
+//! later run resumes it, perhaps on another CPU.
 
 use core::ffi::c_void;
 
@@ -11,17 +11,17 @@ use crate::arch::fiber::{self, FiberContext, Stopped};
 ///
 /// # Safety
 ///
-/// All bits zero is a value of the type, and no other content has the same `GRANULE`, which is not
-/// of the stack's part. `run` uses nothing that a CPU has of its own.
+/// All bits zero is a value of the type. No other content has the same `GRANULE`, and that granule
+/// is not in the part of the stack. `run` uses no per-CPU state.
 pub unsafe trait Work: Sized {
-    /// The number of the granule that holds it.
+    /// The number of the granule that holds the work.
     const GRANULE: usize;
 
     /// Does the work. Interrupts are not masked.
     fn run(&mut self);
 }
 
-/// The content of that granule.
+/// The content of granule `W::GRANULE`.
 #[repr(C)]
 #[derive(Debug)]
 struct WorkGranule<W> {
@@ -29,32 +29,33 @@ struct WorkGranule<W> {
     work: W,
 }
 
-// SAFETY: a context and, as `Work` promises, the work may be zero; the granule has this content
-// alone.
+// SAFETY: all bits zero is a value of `FiberContext` and, by the promise of `Work`, of `W`. The
+// granule has no other content.
 unsafe impl<W: Work> AuxiliaryContent for WorkGranule<W> {
     const GRANULE: usize = W::GRANULE;
 }
 
 extern "C" fn run<W: Work>(work: *mut c_void) {
-    // SAFETY: `start` gives a pointer to it, and nobody else uses it until the fiber has ended.
+    // SAFETY: `start_work` passes a pointer to a `W`, and nothing else uses it until the fiber has
+    // ended.
     unsafe { &mut *work.cast::<W>() }.run();
 }
 
 impl RunningAuxiliary<'_> {
-    /// The work, unless it has started and not come to its end.
+    /// The work; `None` if it has started and not ended.
     pub fn work<W: Work>(&mut self) -> Option<&mut W> {
         let granule = self.content::<WorkGranule<W>>();
-        // SAFETY: mapped for as long as `self` is borrowed, and a value, as `content` says. While a
-        // fiber exists, which has `work`, only `context` is looked at.
+        // SAFETY: mapped as long as `self` is borrowed, and a valid value (`content`). While a
+        // fiber exists it alone uses `work`: only `context` is read.
         unsafe { if (*granule).context.exists() { None } else { Some(&mut (*granule).work) } }
     }
 
-    /// Has work, which `prepare` sets up, begin when it is first [continued](Self::continue_work).
-    /// Abandons what there was.
+    /// Abandons any former work and starts new work, which `prepare` sets up. It begins to run in
+    /// the first [`continue_work`](Self::continue_work).
     ///
     /// # Errors
     ///
-    /// That of `prepare`; then there is none.
+    /// That of `prepare`; then there is no work.
     pub fn start_work<W: Work, E>(
         &mut self,
         prepare: impl FnOnce(&mut W) -> Result<(), E>,
@@ -67,11 +68,11 @@ impl RunningAuxiliary<'_> {
         Ok(())
     }
 
-    /// Sets up work that others do, and that never starts here. Abandons what there was.
+    /// Abandons any former work and sets up new work that is done elsewhere: it never runs here.
     ///
     /// # Errors
     ///
-    /// That of `prepare`; then there is none.
+    /// That of `prepare`; then there is no work.
     pub fn prepare_work<W: Work, E>(
         &mut self,
         prepare: impl FnOnce(&mut W) -> Result<(), E>,
@@ -80,16 +81,16 @@ impl RunningAuxiliary<'_> {
         prepare(&mut self.get::<WorkGranule<W>>().work)
     }
 
-    /// Goes on with work that has started, to its end or to the next interrupt. Does nothing if
-    /// there is none. At its end its stack is zeroed.
+    /// Runs work that has started, until it ends or an interrupt is pending. Does nothing if no
+    /// work has started. When the work ends its stack is zeroed.
     ///
-    /// HCR_EL2 routes interrupts to EL2, as while a Realm runs.
+    /// HCR_EL2 must route interrupts to EL2, as while a Realm runs.
     pub fn continue_work<W: Work>(&mut self) -> Stopped {
         let granule = self.content::<WorkGranule<W>>();
         self.map(AuxiliaryPart::Stack);
-        // SAFETY: mapped, and a value, as `content` says. `start_work` alone makes a fiber, of work
-        // and stack that are mapped here at the addresses that every CPU has them at, and that
-        // nothing else uses while it exists. At its end it goes.
+        // SAFETY: mapped, and a valid value (`content`). Only `start_work` makes a fiber. Its work
+        // and stack are mapped here, at the same addresses as on every CPU, and nothing else uses
+        // them while it exists. A fiber that has ended is set to NONE.
         unsafe {
             if !(*granule).context.exists() {
                 return Stopped::AtItsEnd;
@@ -103,15 +104,15 @@ impl RunningAuxiliary<'_> {
         }
     }
 
-    /// Zeroes work, and its stack if it has started and not come to its end.
+    /// Zeroes the work, and its stack if the work has started and not ended.
     pub fn abandon_work<W: Work>(&mut self) {
         let granule = self.content::<WorkGranule<W>>();
-        // SAFETY: mapped, and a value, as `content` says.
+        // SAFETY: mapped, and a valid value (`content`).
         let started = unsafe { (*granule).context.exists() };
         if started {
             self.zero(AuxiliaryPart::Stack);
         }
-        // SAFETY: the same; zero is a value of it.
+        // SAFETY: as above; all bits zero is a value of it, and no fiber uses it from now on.
         unsafe { granule.write_bytes(0, 1) };
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! From the registers of a REC to a function of PSCI and back.
+//! Calls of PSCI: from the registers of a REC to a function and back.
 
 pub(super) use crate::abi::psci::function;
 use crate::command;
@@ -12,27 +12,27 @@ pub type Serve = fn(&mut Caller<'_, '_, '_>, &mut CallRegisters) -> Next;
 /// The prefix of names.
 pub(super) const INTERFACE: &str = "PSCI";
 
-/// A return code of PSCI that says why a function failed.
+/// The PSCI return code of a function that failed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure(pub(super) u64);
 
-/// Any word is an argument.
+/// The error of a call with an argument that cannot be decoded. Every register value can be.
 pub(super) const INVALID_ARGUMENT: Failure = Failure(crate::abi::psci::INVALID_PARAMETERS);
 
-/// How a function goes on.
+/// How a call that has not failed continues.
 pub(super) enum Answer<const OUTPUTS: usize> {
-    /// The REC goes on. Its output, or SUCCESS without one, is in X0.
+    /// The REC resumes with the output in X0, or SUCCESS if there is none.
     Return([u64; OUTPUTS]),
-    /// The REC leaves, and goes on with SUCCESS when it is entered again.
+    /// The REC exits, and resumes with SUCCESS when it is entered again.
     ReturnLater,
-    /// The REC leaves. RMI_PSCI_COMPLETE says how it goes on. The host gets this argument.
+    /// The REC exits, and resumes after RMI_PSCI_COMPLETE. The exit record holds this argument.
     Pend(u64),
 }
 
-/// What a function gives.
+/// The result of a function.
 pub(super) type Outcome<const OUTPUTS: usize = 0> = Result<Answer<OUTPUTS>, Failure>;
 
-/// Runs a function and writes its answer, if it has one now.
+/// Runs a function and writes its answer to the registers, unless the call pends.
 pub(super) fn answer<const OUTPUTS: usize>(
     registers: &mut CallRegisters,
     handler: impl FnOnce() -> Outcome<OUTPUTS>,
@@ -50,7 +50,7 @@ pub(super) fn answer<const OUTPUTS: usize>(
     next
 }
 
-/// The same for the SMC Calling Convention.
+/// Calls of the SMC Calling Convention's own functions.
 pub(super) mod smccc {
     pub(in super::super) use super::{Serve, answer};
     pub(in super::super) use crate::abi::smccc::function;

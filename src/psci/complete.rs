@@ -8,17 +8,17 @@ use crate::percpu::Cpu;
 use crate::realm::rd::RealmDescriptor;
 use crate::realm::rec::{Mpidr, PendingRequest, Rec, RecIdentity};
 
-/// Why a call is not completed. Both RECs are as they were, but for one case: a REC that is on is
-/// denied.
+/// Why a call is not completed. Neither REC changes, with one exception: if the host denies CPU_ON
+/// for a REC that is on, the calling REC gets ALREADY_ON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PsciError {
-    /// The RECs are no RECs, the same one, or the calling one runs.
+    /// A granule is not a REC, both are the same, or the calling REC runs.
     Granule(LockError),
-    /// The calling REC waits for no PSCI call.
+    /// The calling REC has no pending PSCI call.
     NotPending,
     /// The RECs are of different Realms.
     OtherRealm,
-    /// The target is not the one that the call names.
+    /// The target is not the REC that the call names.
     OtherTarget,
     /// The host may not answer the call with this status.
     Status,
@@ -30,7 +30,7 @@ impl From<LockError> for PsciError {
     }
 }
 
-/// The REC that a call is on.
+/// The REC that a call names.
 #[derive(Debug)]
 enum Target<'a> {
     /// It does not run.
@@ -101,7 +101,7 @@ pub fn complete_named_call(
     let rd = granules.lock::<Rd>(cpu.index, realm)?;
     let target = cpu.slots.rd.map(&rd).get::<RealmDescriptor>().rec(target.index());
     drop(rd);
-    // Whatever has become of them meanwhile is found out.
+    // The locks were released meanwhile: `complete_call` checks everything again.
     complete_call(granules, cpu, calling, target.ok_or(PsciError::OtherTarget)?, status)
 }
 
@@ -117,8 +117,8 @@ fn named(calling: &Rec) -> Result<Mpidr, PsciError> {
     }
 }
 
-/// Completes the call that `calling`, which does not run, waits for, on `target`, with the `status`
-/// that the host gives it.
+/// Completes the pending call of `calling`, which does not run, on `target`, with the host's
+/// `status`.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! PSCI 1.1 for the RECs of a Realm, and SMCCC_VERSION.
 //!
-//! What needs another REC the host completes, because it knows the granule of that REC: the call
-//! pends until RMI_PSCI_COMPLETE. Everything else is answered at once.
+//! A call that needs another REC pends until the host names that REC's granule in
+//! RMI_PSCI_COMPLETE. All other calls are answered at once.
 
 mod call;
 mod complete;
@@ -57,7 +57,7 @@ static SMC32: Dispatch<Serve, 0x8400_0000, 16> = Dispatch::new(smc32::COMMANDS);
 static SMC64: Dispatch<Serve, 0xC400_0000, 8> = Dispatch::new(smc64::COMMANDS);
 static SMCCC: Dispatch<Serve, 0x8000_0000, 1> = Dispatch::new(smccc::COMMANDS);
 
-/// What serves a function.
+/// What serves a function; `None` if there is no such function.
 pub fn find(function: u32) -> Option<Serve> {
     SMC64.find(function).or_else(|| SMC32.find(function)).or_else(|| SMCCC.find(function))
 }

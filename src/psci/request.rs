@@ -22,7 +22,7 @@ pub(super) fn smccc_version(_: &mut Caller<'_, '_, '_>) -> Outcome<1> {
     Ok(Answer::Return([VERSION_1_2]))
 }
 
-/// PSCI_FEATURES: whether there is this function. Flags of those there are, are 0.
+/// PSCI_FEATURES: SUCCESS, which is also 0 feature flags, for each function that is implemented.
 pub(super) fn features(_: &mut Caller<'_, '_, '_>, function: u32) -> Outcome<1> {
     match function {
         function::CPU_SUSPEND
@@ -40,7 +40,8 @@ pub(super) fn features(_: &mut Caller<'_, '_, '_>, function: u32) -> Outcome<1> 
     }
 }
 
-/// CPU_SUSPEND. The host decides how long; whatever the power state, nothing is lost.
+/// CPU_SUSPEND. The host decides when to enter the REC again. In any power state the REC keeps its
+/// context.
 pub(super) fn cpu_suspend<W>(_: &mut Caller<'_, '_, '_>, _: W, _: W, _: W) -> Outcome {
     Ok(Answer::ReturnLater)
 }
@@ -70,7 +71,7 @@ pub(super) fn cpu_on(
     Ok(Answer::Pend(target))
 }
 
-/// AFFINITY_INFO of a REC. With RMI 1.0 the host is asked for all but the caller.
+/// AFFINITY_INFO of a REC. With RMI 1.0 the call pends unless the REC is the caller itself.
 pub(super) fn affinity_info(
     caller: &mut Caller<'_, '_, '_>,
     target: impl Into<u64>,
@@ -98,7 +99,7 @@ pub(super) fn system_off(caller: &mut Caller<'_, '_, '_>) -> Outcome {
     Ok(Answer::ReturnLater)
 }
 
-/// The REC of the Realm that a Realm calls `target`, if it was ever created.
+/// The REC with the affinity `target`, if it was ever created.
 fn rec_of(caller: &mut Caller<'_, '_, '_>, target: u64) -> Result<Mpidr, Failure> {
     let mpidr = Mpidr::from_affinity(target).ok_or(Failure(INVALID_PARAMETERS))?;
     // An active Realm gets no more RECs.

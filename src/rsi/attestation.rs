@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RSI_ATTESTATION_TOKEN_INIT, RSI_ATTESTATION_TOKEN_CONTINUE: a Realm has a token made, and copies
-//! it to its memory.
+//! RSI_ATTESTATION_TOKEN_INIT, RSI_ATTESTATION_TOKEN_CONTINUE: the RMM makes a token and copies it
+//! to the Realm's memory.
 
 use zerocopy::IntoBytes;
 
@@ -14,8 +14,7 @@ use crate::el3::version::Dialect;
 use crate::realm::rd::RealmDescriptor;
 use crate::realm::running::Caller;
 
-/// Bytes that a token has at most, as Realms are told: it is handed out page by page, and Realms
-/// may have one page for it.
+/// The greatest size of a token that INIT reports: a Realm may have only one page for it.
 const MAX_TOKEN: u64 = GRANULE_SIZE;
 
 impl From<TokenError> for Status {
@@ -27,7 +26,7 @@ impl From<TokenError> for Status {
     }
 }
 
-/// RSI_ATTESTATION_TOKEN_INIT. The token tells what the measurements are now.
+/// RSI_ATTESTATION_TOKEN_INIT. The token holds the measurements of this moment.
 #[expect(clippy::too_many_arguments, reason = "they are the registers of the command")]
 pub(super) fn init(
     caller: &mut Caller<'_, '_, '_>,
@@ -74,8 +73,9 @@ fn profile_2_0(realm: &mut RealmDescriptor) -> Profile {
     Profile::Realm2_0 { instance, private_mec: false }
 }
 
-/// RSI_ATTESTATION_TOKEN_CONTINUE. Signs until an interrupt comes, then copies what there is room for
-/// in `size` bytes from byte `offset` of the page at `address` on.
+/// RSI_ATTESTATION_TOKEN_CONTINUE. Signs until the token is ready or an interrupt is pending.
+/// Copies the next bytes of a ready token, at most `size`, to byte `offset` and up of the page at
+/// `address`.
 pub(super) fn proceed(
     caller: &mut Caller<'_, '_, '_>,
     address: u64,
@@ -106,7 +106,7 @@ pub(super) fn proceed(
     Ok(Answer::Return([read as u64]))
 }
 
-/// Nothing was copied; the Realm is to call again.
+/// Nothing was copied; the Realm calls again.
 const INCOMPLETE: Failure = Failure::Status(Status::Incomplete, [0; 3]);
 
 /// Writes bytes from byte `offset` of the words on. Other bytes of a word stay as they are, even if

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! From the registers of a REC to a command of the RSI and back.
+//! Calls of the RSI: from the registers of a REC to a command and back.
 
 pub(super) use crate::abi::rsi::function;
 use crate::abi::rsi::status;
@@ -13,7 +13,7 @@ pub type Serve = fn(&mut Caller<'_, '_, '_>, &mut CallRegisters) -> Next;
 /// The prefix of names.
 pub(super) const INTERFACE: &str = "RSI";
 
-/// What a command fails with if an argument cannot be decoded.
+/// The error of a call with an argument that cannot be decoded.
 pub(super) const INVALID_ARGUMENT: Status = Status::Input;
 
 /// RsiCommandReturnCode of a command that failed.
@@ -21,11 +21,11 @@ pub(super) const INVALID_ARGUMENT: Status = Status::Input;
 pub(super) enum Status {
     /// An argument is wrong.
     Input,
-    /// Not now.
+    /// The Realm or the REC is in the wrong state.
     State,
-    /// There is more to do.
+    /// The operation is not complete: the Realm calls again.
     Incomplete,
-    /// The RMM cannot do it.
+    /// The RMM cannot do it, for a reason without a code of its own.
     Unknown,
 }
 
@@ -50,9 +50,10 @@ impl From<RangeError> for Status {
 /// Why a command did not succeed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Failure {
-    /// The REC goes on with this status in X0, and X1 to X3.
+    /// The REC resumes with this status in X0, and these X1 to X3.
     Status(Status, [u64; 3]),
-    /// Memory that the command needs is not there: the host is told, and the REC calls again.
+    /// Memory that the command needs is not mapped: the REC exits with this report, and executes
+    /// the SMC again.
     Memory(Report),
 }
 
@@ -62,21 +63,21 @@ impl<E: Into<Status>> From<E> for Failure {
     }
 }
 
-/// How a command that succeeds goes on.
+/// How a command that succeeds continues.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer<const OUTPUTS: usize> {
-    /// The REC goes on with these outputs from X1 on.
+    /// The REC resumes with these outputs in X1 and up.
     Return([u64; OUTPUTS]),
-    /// The REC leaves. Its next entry writes the answer.
+    /// The REC exits. The next entry writes the answer.
     Exit(Report),
 }
 
-/// What a command gives.
+/// The result of a command.
 pub(super) type Outcome<const OUTPUTS: usize = 0> = Result<Answer<OUTPUTS>, Failure>;
 
-/// Runs a command and writes its answer, if it has one now.
+/// Runs a command and writes its answer to the registers, unless the REC exits.
 ///
-/// X0 to X3 are written then. X4 and up stay the Realm's unless they are outputs.
+/// An answer writes X0 to X3. X4 and up keep the Realm's values unless they are outputs.
 pub(super) fn answer<const OUTPUTS: usize>(
     registers: &mut CallRegisters,
     command: impl FnOnce() -> Outcome<OUTPUTS>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RSI_REALM_CONFIG: what a Realm learns of itself.
+//! RSI_REALM_CONFIG: the configuration of the calling Realm.
 
 use core::mem::offset_of;
 
@@ -9,7 +9,7 @@ use crate::abi::rsi::RsiRealmConfig;
 use crate::arch::atomic::Ordering;
 use crate::realm::running::Caller;
 
-/// RSI_REALM_CONFIG. Of the page at `address` only the fields are written.
+/// RSI_REALM_CONFIG. Writes the fields of the page at `address`; reserved bytes keep their value.
 pub(super) fn realm_config(caller: &mut Caller<'_, '_, '_>, address: u64) -> Outcome {
     const RPV: usize = offset_of!(RsiRealmConfig, rpv) / 8;
     let page = caller.realm.stage2().protected_granule(address)?;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RSI_VERSION, RSI_FEATURES: what this RMM does for a Realm.
+//! RSI_VERSION, RSI_FEATURES.
 
 use super::call::{Answer, Failure, Outcome, Status};
 use crate::abi::rsi::VERSION_1_0;
 use crate::realm::running::Caller;
 
-/// RSI_VERSION. The one supported version is both outputs, whatever the Realm asks for.
+/// RSI_VERSION. Both outputs are the one supported version, for any requested one.
 pub(super) fn version(_: &mut Caller<'_, '_, '_>, requested: u64) -> Outcome<2> {
     if requested == VERSION_1_0 {
         Ok(Answer::Return([VERSION_1_0, VERSION_1_0]))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RSI_HOST_CALL: a Realm passes general registers to the host and gets them back.
+//! RSI_HOST_CALL: a Realm passes general registers to the host, and gets the host's.
 
 use core::mem::offset_of;
 
@@ -22,7 +22,7 @@ static_assertions::const_assert_eq!(offset_of!(RsiHostCall, gprs), size_of::<u64
 
 /// RSI_HOST_CALL.
 pub(super) fn call(caller: &mut Caller<'_, '_, '_>, address: u64) -> Outcome {
-    let (page, first) = place(caller.realm.stage2(), address).ok_or(Status::Input)?;
+    let (page, first) = locate(caller.realm.stage2(), address).ok_or(Status::Input)?;
     let gprs = &mut *caller.gprs;
     let learned = &mut *caller.learned;
     let copied = caller.realm.memory.with_call_page(page, learned, |words| {
@@ -36,8 +36,8 @@ pub(super) fn call(caller: &mut Caller<'_, '_, '_>, address: u64) -> Outcome {
     Ok(Answer::Exit(Report::HostCall { immediate }))
 }
 
-/// The RsiHostCall that begins with word `first` of a page: the word with the immediate, and the
-/// general registers. It does not cross a page.
+/// The parts of the RsiHostCall at word `first` of a page: the word with the immediate, and the
+/// general registers. `None` if it crosses the end of the page.
 fn parts(
     words: &[AtomicU64; GRANULE_WORDS],
     first: usize,
@@ -46,8 +46,9 @@ fn parts(
     Some((immediate, registers.first_chunk()?))
 }
 
-/// The page that an RsiHostCall is in, and the index of its first word there.
-fn place(stage2: &Stage2, address: u64) -> Option<(Ipa, usize)> {
+/// The page of an RsiHostCall, and the index of its first word there. `None` if the address is not
+/// aligned or not protected.
+fn locate(stage2: &Stage2, address: u64) -> Option<(Ipa, usize)> {
     const ALIGNMENT: u64 = align_of::<RsiHostCall>() as u64;
     let ipa = Ipa::new(address);
     let page = ipa.align_down(GRANULE_SIZE);
@@ -56,11 +57,12 @@ fn place(stage2: &Stage2, address: u64) -> Option<(Ipa, usize)> {
     valid.then_some((page, first))
 }
 
-/// Gives the host's registers to the REC, which called the host.
+/// Completes the pending host call of a REC: writes the host's registers to its RsiHostCall.
 ///
 /// # Errors
 ///
-/// What the host is told when the page of the call is not mapped any more; the call stays open.
+/// The report for the host if the page of the RsiHostCall is not mapped any more. The call still
+/// pends.
 pub fn complete_host_call(
     gprs: &[u64; GPRS],
     state: &mut RecState,
@@ -83,8 +85,8 @@ fn write(
     learned: &mut Learned,
     realm: &mut RunningRealm<'_, '_>,
 ) -> Result<(), Failure> {
-    // X1 was checked by the call, and nobody has changed it.
-    let (page, first) = place(realm.stage2(), address).ok_or(Status::Input)?;
+    // The call has checked X1, and it has not changed since.
+    let (page, first) = locate(realm.stage2(), address).ok_or(Status::Input)?;
     let written = realm.memory.with_call_page(page, learned, |words| {
         if let Some((_, registers)) = parts(words, first) {
             copy_to_shared(gprs, registers);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RSI_MEASUREMENT_READ, RSI_MEASUREMENT_EXTEND. The RD is locked for as long as one hash of two
-//! measurements takes.
+//! RSI_MEASUREMENT_READ, RSI_MEASUREMENT_EXTEND. The RD is locked at most for one hash of 128
+//! bytes.
 
 use zerocopy::IntoBytes;
 
@@ -9,14 +9,15 @@ use crate::arch::speculation::bounded;
 use crate::realm::measurement::{MEASUREMENT_SLOTS, Measurement};
 use crate::realm::running::Caller;
 
-/// RSI_MEASUREMENT_READ. Outputs are the bytes of the measurement, zeros behind a shorter hash.
+/// RSI_MEASUREMENT_READ. Outputs are the bytes of the measurement; a shorter hash is padded with
+/// zeros.
 pub(super) fn read(caller: &mut Caller<'_, '_, '_>, index: u64) -> Outcome<8> {
     let index = slot(index)?;
     let value = caller.realm.with_descriptor(|realm| realm.measurement(index).copied());
     Ok(Answer::Return(value.ok_or(Status::Input)?))
 }
 
-/// RSI_MEASUREMENT_EXTEND, by the first `size` bytes of the value. 0 bytes are hashed as well.
+/// RSI_MEASUREMENT_EXTEND with the first `size` bytes of the value. A `size` of 0 is valid.
 #[expect(clippy::too_many_arguments, reason = "they are the registers of the command")]
 pub(super) fn extend(
     caller: &mut Caller<'_, '_, '_>,
@@ -41,7 +42,8 @@ pub(super) fn extend(
     Ok(Answer::Return([]))
 }
 
-/// The index of a measurement as a Realm chooses it.
+/// The index of a measurement that a Realm chooses, bounded in speculation as well. One that does
+/// not exist gives an index that does not exist.
 fn slot(index: u64) -> Result<usize, Status> {
     let index = usize::try_from(index).map_err(|_| Status::Input)?;
     Ok(bounded(index, MEASUREMENT_SLOTS))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a Realm has in its memory for a command. Each word is read, or written, once.
+//! Commands whose Realm memory is not mapped.
 
 use super::call::{Failure, Status};
 use crate::address::Ipa;
@@ -7,7 +7,7 @@ use crate::realm::rec::exit::{Exit, ExitReason, Report};
 use crate::realm::stage2::memory::NoMemory;
 use crate::xlat::Level;
 
-/// Why a command has no memory at `page`.
+/// The failure of a command that cannot access `page`, by the reason.
 pub(super) fn missing(page: Ipa, reason: NoMemory) -> Failure {
     match reason {
         NoMemory::Empty => Status::Input.into(),
@@ -15,8 +15,8 @@ pub(super) fn missing(page: Ipa, reason: NoMemory) -> Failure {
     }
 }
 
-/// What the host is told when a command needs a page that is not mapped: a data abort by a
-/// translation fault, as if the Realm had accessed it.
+/// The report for the host when a command needs a page that is not mapped: a data abort by a
+/// translation fault, as if the Realm had accessed the page.
 fn emulated_abort(page: Ipa, level: Level) -> Report {
     const DATA_ABORT: u64 = 0x24 << 26;
     const TRANSLATION_FAULT: u64 = 0b100;

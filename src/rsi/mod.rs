@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Realm Services Interface 1.0: what a Realm calls by SMC, PSCI included.
+//! The Realm Services Interface 1.0: the functions that a Realm calls by SMC, PSCI included.
 //!
-//! A call that the RMM does not know answers -1 in X0, and the Realm goes on. Any value in any
-//! register has a defined answer. What a command reads in the Realm's memory it reads once: other
-//! RECs may change it meanwhile.
+//! An unknown function returns NOT_SUPPORTED (-1) in X0. Every value in every register has a
+//! defined answer. A command accesses each word of the Realm's memory once: other RECs may change
+//! it meanwhile.
 
 mod attestation;
 mod call;
@@ -49,8 +49,8 @@ commands! {
 
 static RSI: Dispatch<Serve, 0xC400_0190, 32> = Dispatch::new(COMMANDS);
 
-/// Carries out the call in the registers of a REC. `Some` if it leaves; `gprs` are then what it
-/// passes to the host, if that is why.
+/// Executes the call in the registers of a REC. `Some` if the REC exits. If it exits for a host
+/// call `gprs` then hold the registers that it passes to the host.
 pub fn call(
     state: &mut RecState,
     realm: &mut RunningRealm<'_, '_>,

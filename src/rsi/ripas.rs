@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RSI_IPA_STATE_SET, RSI_IPA_STATE_GET: the RIPAS of protected memory.
 //!
-//! A change is the host's to carry out: the REC leaves, the host calls RMI_RTT_SET_RIPAS as often as
-//! it wants, and the next entry tells the REC how far it came.
+//! The host carries out a change: the REC exits, the host calls RMI_RTT_SET_RIPAS any number of
+//! times, and the next entry reports to the REC how far the change has come.
 
 use super::call::{Answer, Outcome, Status};
 use crate::abi::rsi::{CHANGE_DESTROYED, response, status};
@@ -29,7 +29,7 @@ pub(super) fn set(
     Ok(Answer::Exit(Report::RipasChange { base, top, ripas }))
 }
 
-/// Tells the REC how far its change of RIPAS came, and whether the host rejected the rest.
+/// Reports to the REC how far its change of RIPAS has come, and whether the host rejects the rest.
 pub fn complete_ripas_change(state: &mut RecState, rejected: bool) {
     let PendingRequest::Ripas { base, top, ripas, .. } = state.pending else { return };
     let rejected = rejected && ripas == RequestedRipas::Ram && base != top;
@@ -39,8 +39,8 @@ pub fn complete_ripas_change(state: &mut RecState, rejected: bool) {
     state.pending = PendingRequest::None;
 }
 
-/// RSI_IPA_STATE_GET. `out_top` is where another RIPAS begins, or the table ends that a walk for
-/// `base` reaches.
+/// RSI_IPA_STATE_GET. `out_top` is where another RIPAS begins, or where the last table of the walk
+/// for `base` ends.
 pub(super) fn get(caller: &mut Caller<'_, '_, '_>, base: u64, top: u64) -> Outcome<2> {
     let (base, top) = caller.realm.stage2().protected_range(base, top)?;
     let (ripas, out_top) = caller.realm.memory.ripas_range(base, top);

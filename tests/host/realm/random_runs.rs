@@ -4,7 +4,8 @@
 //!
 //! What must hold is asserted at every entry and every exit. Seen to fail, one after the other: EL1
 //! registers of the host that do not come back, those of a REC that are not kept, a refused entry
-//! that writes the exit half, an SError that is lost, a pending interrupt that nobody looks for.
+//! that writes the exit half, an SError that is lost, a pending interrupt that nobody looks for,
+//! breakpoints of the host that stay on or do not come back.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -42,6 +43,12 @@ const OF_REC: u64 = 0x5eed_0000 << 32;
 const UPPER: u64 = 0xffff_0000 << 32;
 /// General registers that only the answer of a host call, and what the REC asked to read, change.
 const KEPT: std::ops::Range<usize> = 19..31;
+/// What of them the RMM alone writes: no access of a Realm reaches it.
+const OF_RMM: &str = "MDSCR_EL1";
+/// Breakpoints and watchpoints of the host: values, and controls.
+const DEBUG_VALUES: [&str; 4] = ["DBGBVR0_EL1", "DBGBVR15_EL1", "DBGWVR0_EL1", "DBGWVR1_EL1"];
+const DEBUG_CONTROLS: [&str; 6] =
+    ["DBGBCR0_EL1", "DBGBCR1_EL1", "DBGBCR15_EL1", "DBGWCR0_EL1", "DBGWCR1_EL1", "DBGWCR15_EL1"];
 /// Registers of EL1 that an exception changes which the RMM injects.
 const INJECTED: [&str; 4] = ["ELR_EL12", "SPSR_EL12", "ESR_EL12", "FAR_EL12"];
 
@@ -116,6 +123,9 @@ fn realm(world: Arc<World>, mut random: fastrand::Rng) -> impl FnMut(&mut Regist
         let all = registers.gprs.iter().copied().chain(el1());
         let leaked = all.chain([registers.pc, registers.sp_el0]).find(|x| x & UPPER == OF_HOST);
         assert_eq!(leaked, None, "REC {index} sees a register of the host");
+        let is_debugging = read_register(OF_RMM) & (1 << 15 | 1) != 0;
+        let on = DEBUG_CONTROLS.into_iter().find(|name| read_register(name) & UPPER == OF_HOST);
+        assert!(!is_debugging || on.is_none(), "{on:?} of the host is on in REC {index}");
         if let Some(Left { gprs, el1: before, changes, esr }) =
             seen.left.lock().expect("no panic").take()
         {
@@ -125,7 +135,7 @@ fn realm(world: Arc<World>, mut random: fastrand::Rng) -> impl FnMut(&mut Regist
                 assert!(is_reset || kept, "REC {index} lost X{register} by {esr:#x}");
             }
             for ((name, is), was) in El1Registers::NAMES.iter().zip(el1()).zip(before) {
-                let kept = is == was || is_reset || INJECTED.contains(name);
+                let kept = is == was || is_reset || INJECTED.contains(name) || *name == OF_RMM;
                 assert!(kept, "{name} of REC {index} was {was:#x}, is {is:#x}");
             }
             let pending = seen.serror.load(Ordering::Relaxed);
@@ -142,7 +152,7 @@ fn realm(world: Arc<World>, mut random: fastrand::Rng) -> impl FnMut(&mut Regist
         for register in &mut registers.gprs[KEPT] {
             *register = OF_REC | u64::from(random.u32(1..));
         }
-        for name in El1Registers::NAMES {
+        for name in El1Registers::NAMES.iter().filter(|name| **name != OF_RMM) {
             preset_register(name, OF_REC | u64::from(random.u32(..)));
         }
         preset_register("SCTLR_EL12", random.u64(..) & !UPPER);
@@ -188,6 +198,7 @@ fn exception(random: &mut fastrand::Rng, registers: &mut Registers) -> u64 {
     let status = any(random, &[0x05, 0x06, 0x07, 0x0f, 0x10, 0x14, 0x21, 0x28, 0x2b]);
     let iss =
         if random.bool() { random.u64(..1 << 25) } else { random.u64(..1 << 25) & !0x3f | status };
+    let iss = if class == 0x18 && random.bool() { debug_access(random, registers) } else { iss };
     preset_register("ESR_EL2", class << 26 | 1 << 25 | iss);
     if class == 0x17 {
         let functions = [
@@ -217,6 +228,19 @@ fn exception(random: &mut fastrand::Rng, registers: &mut Registers) -> u64 {
         }
     }
     0
+}
+
+/// An access to a debug register: MDSCR_EL1, OSLAR_EL1, a breakpoint or a watchpoint.
+fn debug_access(random: &mut fastrand::Rng, registers: &mut Registers) -> u64 {
+    const OP0: u64 = 2 << 20;
+    let named = match random.u8(..4) {
+        0 | 1 => 2 << 17 | 2 << 1,
+        2 if random.u8(..4) == 0 => 4 << 17 | 1 << 10,
+        _ => random.u64(4..8) << 17 | random.u64(..3) << 1,
+    };
+    let register = random.usize(..19);
+    registers.gprs[register] = random.u64(..1 << 16);
+    OP0 | named | (register as u64) << 5 | random.u64(..2)
 }
 
 /// Enters a REC with anything in the page; what must hold of the answer.
@@ -255,10 +279,16 @@ fn enter(
     for (index, name) in El1Registers::NAMES.iter().enumerate() {
         preset_register(name, of_host(index));
     }
+    for (index, name) in DEBUG_VALUES.iter().chain(&DEBUG_CONTROLS).enumerate() {
+        preset_register(name, of_host(0x80 | index));
+    }
     preset_register("ISR_EL1", 0);
     let status = call(function::REC_ENTER, &[any(random, &RECS), page]);
     for (index, name) in El1Registers::NAMES.iter().enumerate() {
         assert_eq!(read_register(name), of_host(index), "{name} of the host");
+    }
+    for (index, name) in DEBUG_VALUES.iter().chain(&DEBUG_CONTROLS).enumerate() {
+        assert_eq!(read_register(name), of_host(0x80 | index), "{name} of the host");
     }
     let soiled = || {
         let mut words = (EXIT..PAGE).step_by(8).map(|offset| machine.ns_read(page + offset));
@@ -373,6 +403,7 @@ fn recs_that_do_anything_under_hosts_that_do_anything_keep_the_invariants() {
                 let world = Arc::clone(&world);
                 scope.spawn(move || {
                     kit::machine::attach(&fixture.system.machine);
+                    preset_register("ID_AA64DFR0_EL1", 15 << 20 | 15 << 12);
                     let mut random = fastrand::Rng::with_seed(seed ^ round << 8 ^ cpu as u64);
                     set_realm(realm(Arc::clone(&world), random.fork()));
                     let mut context = System::cpu(cpu);

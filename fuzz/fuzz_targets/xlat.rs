@@ -18,6 +18,7 @@ fn setup(u: &mut Unstructured<'_>) -> arbitrary::Result<SetupDraft> {
         asid: u.arbitrary()?,
         pool: u.arbitrary()?,
         walks: u.arbitrary()?,
+        maintenance: u.arbitrary()?,
         bits: u.int_in_range(16..=52)?,
         pa_bits: u.int_in_range(32..=52)?,
     })
@@ -49,6 +50,7 @@ fn op(u: &mut Unstructured<'_>) -> arbitrary::Result<Op> {
             pages: u.arbitrary()?,
             attributes: attributes(u)?,
             new: u.ratio(1, 8)?,
+            permissions: u.arbitrary()?,
         },
         3 => Op::Map {
             page: u.arbitrary()?,

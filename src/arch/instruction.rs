@@ -5,12 +5,15 @@
 //! the fake hardware.
 
 /// Defines functions of one instruction each, without an operand or with one 64-bit register
-/// operand.
+/// operand, and the extension that the assembler must know of, if it is not of the base.
 ///
 /// The instruction is assembled without `nomem`, so it is a compiler barrier as well: the compiler
 /// moves no memory access across it.
 macro_rules! instructions {
-    ($($(#[$doc:meta])* fn $name:ident($($operand:ident: u64)?) = $text:literal;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        fn $name:ident($($operand:ident: u64)?) = $text:literal $(of $extension:literal)?;
+    )*) => {$(
         $(#[$doc])*
         pub fn $name($($operand: u64)?) {
             #[cfg(target_os = "none")]
@@ -18,7 +21,7 @@ macro_rules! instructions {
             // the compiler knows of; what they order or invalidate is stated by each caller.
             unsafe {
                 core::arch::asm!(
-                    concat!($text $(, ", {", stringify!($operand), "}")?),
+                    concat!($(".arch_extension ", $extension, "\n",)? $text $(, ", {", stringify!($operand), "}")?),
                     $($operand = in(reg) $operand,)?
                     options(nostack, preserves_flags)
                 )

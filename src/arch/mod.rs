@@ -23,5 +23,6 @@ pub mod smc;
 pub mod speculation;
 pub mod sysreg;
 pub mod tlbi;
+pub mod tlbi_range;
 pub mod wait;
 pub mod window;

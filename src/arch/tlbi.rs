@@ -3,7 +3,7 @@
 //!
 //! The operand of an invalidate by address holds VA\[55:12\] in bits 43:0, the ASID in bits 63:48
 //! and TTL in bits 47:44. Build it with `xlat`, which masks the sign extension of a High VA out of
-//! the TTL field.
+//! the TTL field. That of a range (`tlbi r...`, FEAT_TLBIRANGE) is in [`super::tlbi_range`].
 
 use super::instruction::instructions;
 
@@ -56,4 +56,42 @@ instructions! {
     fn vale3(operand: u64) = "tlbi vale3";
     /// By address, last level only, EL3 regime, Inner Shareable domain. At EL3 only.
     fn vale3is(operand: u64) = "tlbi vale3is";
+    /// By range, EL1&0 regime of the current VMID, this CPU only.
+    fn rvae1(operand: u64) = "tlbi rvae1" of "tlb-rmi";
+    /// By range, EL1&0 regime of the current VMID, Inner Shareable domain.
+    fn rvae1is(operand: u64) = "tlbi rvae1is" of "tlb-rmi";
+    /// By range, last level only, EL1&0 regime of the current VMID, this CPU only.
+    fn rvale1(operand: u64) = "tlbi rvale1" of "tlb-rmi";
+    /// By range, last level only, EL1&0 regime of the current VMID, Inner Shareable domain.
+    fn rvale1is(operand: u64) = "tlbi rvale1is" of "tlb-rmi";
+    /// By range, any ASID, EL1&0 regime of the current VMID, this CPU only.
+    fn rvaae1(operand: u64) = "tlbi rvaae1" of "tlb-rmi";
+    /// By range, any ASID, EL1&0 regime of the current VMID, Inner Shareable domain.
+    fn rvaae1is(operand: u64) = "tlbi rvaae1is" of "tlb-rmi";
+    /// By range, last level only, any ASID, EL1&0 regime of the current VMID, this CPU only.
+    fn rvaale1(operand: u64) = "tlbi rvaale1" of "tlb-rmi";
+    /// By range, last level only, any ASID, EL1&0 regime of the current VMID, Inner Shareable domain.
+    fn rvaale1is(operand: u64) = "tlbi rvaale1is" of "tlb-rmi";
+    /// By range, EL2 or EL2&0 regime, this CPU only.
+    fn rvae2(operand: u64) = "tlbi rvae2" of "tlb-rmi";
+    /// By range, EL2 or EL2&0 regime, Inner Shareable domain.
+    fn rvae2is(operand: u64) = "tlbi rvae2is" of "tlb-rmi";
+    /// By range, last level only, EL2 or EL2&0 regime, this CPU only.
+    fn rvale2(operand: u64) = "tlbi rvale2" of "tlb-rmi";
+    /// By range, last level only, EL2 or EL2&0 regime, Inner Shareable domain.
+    fn rvale2is(operand: u64) = "tlbi rvale2is" of "tlb-rmi";
+    /// By range, EL3 regime, this CPU only.
+    fn rvae3(operand: u64) = "tlbi rvae3" of "tlb-rmi";
+    /// By range, EL3 regime, Inner Shareable domain.
+    fn rvae3is(operand: u64) = "tlbi rvae3is" of "tlb-rmi";
+    /// By range, last level only, EL3 regime, this CPU only.
+    fn rvale3(operand: u64) = "tlbi rvale3" of "tlb-rmi";
+    /// By range, last level only, EL3 regime, Inner Shareable domain.
+    fn rvale3is(operand: u64) = "tlbi rvale3is" of "tlb-rmi";
+    /// All EL3 translations, this CPU only. At EL3 only.
+    fn alle3() = "tlbi alle3";
+    /// All EL3 translations, Inner Shareable domain. At EL3 only.
+    fn alle3is() = "tlbi alle3is";
+    /// All stage 1 of the current VMID, this CPU only.
+    fn vmalle1() = "tlbi vmalle1";
 }

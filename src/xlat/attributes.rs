@@ -89,6 +89,19 @@ pub struct Attributes {
     pub global: bool,
 }
 
+/// What of the attributes of a mapping can change alone, whatever memory is mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Permissions {
+    /// Data access permission.
+    pub access: DataAccess,
+    /// Instructions may be fetched, at the Exception level that `privilege` names.
+    pub executable: bool,
+    /// Indirect branches must land on a landing pad (FEAT_BTI).
+    pub guarded: bool,
+    /// Exception levels that may access.
+    pub privilege: Privilege,
+}
+
 impl Attributes {
     /// Executable, read-only Normal memory; Realm, privileged, global, Inner Shareable, not
     /// guarded.
@@ -157,6 +170,18 @@ impl Attributes {
     /// These attributes in another shareability domain.
     pub const fn shareable(self, shareability: Shareability) -> Self {
         Self { shareability, ..self }
+    }
+
+    /// The permissions in these attributes.
+    pub const fn permissions(self) -> Permissions {
+        let Self { access, executable, guarded, privilege, .. } = self;
+        Permissions { access, executable, guarded, privilege }
+    }
+
+    /// These attributes with other permissions.
+    pub const fn with_permissions(self, permissions: Permissions) -> Self {
+        let Permissions { access, executable, guarded, privilege } = permissions;
+        Self { access, executable, guarded, privilege, ..self }
     }
 
     /// Checks what holds in every regime.

@@ -6,26 +6,78 @@
 //! concerned is parked (invalid, content kept), invalidated in the TLBs, and made valid again from
 //! its content. A leaf changed in part is replaced by a table. A group joined by the Contiguous hint
 //! is broken as a whole, since a TLB may hold it as one entry.
+//!
+//! Where the CPUs allow it ([`MaintenanceFeatures::resize_in_place`]), leaves that a change of
+//! permissions cuts are first replaced, valid all the while, by what maps the same in smaller units.
+//! Then all leaves keep their size.
+//!
+//! [`MaintenanceFeatures::resize_in_place`]: super::MaintenanceFeatures::resize_in_place
 
 use core::convert::Infallible;
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, Permissions};
 use super::descriptor::{self, Descriptor, LeafBits, LeafDescriptor, park};
 use super::descriptor_flags::DescriptorFlags;
-use super::error::Error;
+use super::error::{AttributeRule, Error};
+use super::invalidation::{LeafCount, WalkPart};
 use super::level::{CONTIGUOUS_ENTRIES, Level, Span};
 use super::maintenance::Maintenance;
 use super::pool::TableIndex;
 use super::regime::Regime;
+use super::space::AddressSpace;
 use super::table_tree::{OutOfTables, TableTree, WalkEnd};
 use crate::address::PhysAddr;
 use crate::arch::memory::store_descriptor;
 
-/// Offsets, and the attribute fields that they get.
+/// What becomes of the attribute fields of a leaf.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FieldChange {
+    mask: LeafBits,
+    /// The new value of the fields in `mask`.
+    bits: LeafBits,
+    /// These permissions alone change: what they may be depends on the leaf.
+    permissions: Option<Permissions>,
+}
+
+impl FieldChange {
+    /// Changes nothing.
+    const NONE: Self = Self { mask: LeafBits::NONE, bits: LeafBits::NONE, permissions: None };
+
+    /// All fields become those of `attributes`.
+    pub(super) fn to_attributes<R: Regime>(
+        attributes: Attributes,
+        space: &AddressSpace,
+    ) -> Result<Self, AttributeRule> {
+        let bits = space.leaf_bits::<R>(attributes)?;
+        Ok(Self { mask: LeafBits::ALL, bits, permissions: None })
+    }
+
+    /// Permissions become `permissions`, all else stays.
+    pub(super) fn to_permissions<R: Regime>(
+        permissions: Permissions,
+        space: &AddressSpace,
+    ) -> Result<Self, AttributeRule> {
+        // Memory that may have any permissions.
+        let memory = Attributes::non_cacheable().in_pas(R::OWN_PAS);
+        let bits = space.leaf_bits::<R>(memory.with_permissions(permissions))?;
+        let mask = LeafBits::permissions::<R>();
+        Ok(Self { mask, bits, permissions: Some(permissions) })
+    }
+
+    fn applied(&self, old: LeafBits) -> LeafBits {
+        old.replaced(self.mask, self.bits)
+    }
+
+    fn alters(&self, old: LeafBits) -> bool {
+        self.applied(old) != old
+    }
+}
+
+/// Offsets, and what becomes of the attribute fields of their leaves.
 #[derive(Debug)]
 struct AttributeChange {
     range: Span,
-    bits: LeafBits,
+    fields: FieldChange,
     contiguous_hint: bool,
 }
 
@@ -38,7 +90,8 @@ impl AttributeChange {
     /// The descriptor at `level`, without the hint, for `unit`. `unit` is not cut and lies in
     /// `old`.
     fn leaf(&self, unit: Span, level: Level, old: &OldLeaf) -> u64 {
-        let bits = if self.range.encloses(unit) { self.bits } else { old.bits };
+        let changed = self.range.encloses(unit);
+        let bits = if changed { self.fields.applied(old.bits) } else { old.bits };
         descriptor::leaf(bits, PhysAddr::new(old.pa.get() + (unit.first - old.first)), level)
     }
 
@@ -66,21 +119,6 @@ impl AttributeChange {
     }
 }
 
-/// What a change without splits has stored.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum InPlace {
-    Nothing,
-    Changed,
-    /// Some leaves are parked.
-    Parked,
-}
-
-impl InPlace {
-    fn or_changed(self) -> Self {
-        if self == Self::Nothing { Self::Changed } else { self }
-    }
-}
-
 /// A leaf as it was before the change.
 #[derive(Debug)]
 struct OldLeaf {
@@ -96,79 +134,123 @@ impl TableTree<'_> {
     pub(super) fn change<R: Regime>(
         &mut self,
         range: Span,
-        attributes: Attributes,
+        fields: FieldChange,
         maintenance: Maintenance,
     ) -> Result<(), Error> {
+        let first = self.find(range.first);
+        if let Some(leaf) = self.only_leaf(&first, range) {
+            let global = self.check_leaf::<R>(first.descriptor, range, &fields)?;
+            if global {
+                self.change_leaf::<R>(&first, leaf, range, &fields, maintenance);
+                return Ok(());
+            }
+        }
         let extent = self.space.extent(range);
-        let bits = self
-            .space
-            .leaf_bits::<R>(attributes)
-            .map_err(|rule| Error::Attributes(extent, rule))?;
         let change =
-            AttributeChange { range, bits, contiguous_hint: self.space.has_contiguous_hint() };
+            AttributeChange { range, fields, contiguous_hint: self.space.has_contiguous_hint() };
         let cover = self.smallest_cover(range);
-        self.check_change::<R>(cover, range, bits)?;
-        let first = self.find_from(cover, range.first);
+        let same_globality = self.check_change::<R>(cover, range, &fields)?;
         let first_leaf = Span::unit(range.first, first.level.entry_size());
         let one = first_leaf.contains(range.last);
         let edges = if one { [first, first] } else { [first, self.find_from(cover, range.last)] };
         if self.tables_for_edges(&change, &edges) > self.pool.free() {
             return Err(Error::OutOfTables(extent));
         }
-        let broken = Span {
-            first: self.joined_unit(&edges[0], range.first).first,
-            last: self.joined_unit(&edges[1], range.last).last,
-        };
-        if broken == range {
-            self.change_in_place::<R>(cover, &change, maintenance)
-        } else {
-            self.break_and_make::<R>(cover, &change, broken, maintenance)
-                .map_err(|OutOfTables| Error::OutOfTables(extent))?;
+        let units =
+            [self.joined_unit(&edges[0], range.first), self.joined_unit(&edges[1], range.last)];
+        let broken = Span { first: units[0].first, last: units[1].last };
+        let resize_in_place = self.space.maintenance_features().resize_in_place && same_globality;
+        if broken != range && !resize_in_place {
+            return self
+                .break_and_make::<R>(cover, &change, broken, maintenance)
+                .map_err(|OutOfTables| Error::OutOfTables(extent));
         }
+        if broken != range {
+            let distinct = if units[0] == units[1] { 1 } else { 2 };
+            for (found, unit) in edges.iter().zip(units).take(distinct) {
+                self.resize_in_place::<R>(found, unit, &change, maintenance)
+                    .map_err(|OutOfTables| Error::OutOfTables(extent))?;
+            }
+        }
+        self.change_in_place::<R>(cover, &change, maintenance);
         Ok(())
+    }
+
+    /// The leaf that `found` came to, if a TLB holds it as one entry for `range` and nothing else.
+    fn only_leaf(&self, found: &WalkEnd, range: Span) -> Option<LeafDescriptor> {
+        match found.descriptor {
+            Descriptor::Leaf(leaf)
+                if !leaf.is_contiguous() && range.is_unit(found.level.entry_size()) =>
+            {
+                Some(leaf)
+            }
+            _ => None,
+        }
+    }
+
+    /// Changes one leaf in place.
+    fn change_leaf<R: Regime>(
+        &self,
+        found: &WalkEnd,
+        leaf: LeafDescriptor,
+        range: Span,
+        fields: &FieldChange,
+        maintenance: Maintenance,
+    ) {
+        let format = self.space.format();
+        let old = leaf.bits(format);
+        if !fields.alters(old) {
+            return;
+        }
+        let value = leaf.with_bits(fields.applied(old), format).raw();
+        store_descriptor(self.pool.entry(found.table, found.index), value);
+        let cover = (found.table, found.level);
+        self.retire_span::<R>(
+            cover,
+            range,
+            LeafCount::one(found.level),
+            WalkPart::Leaf,
+            maintenance,
+        );
+        maintenance.synchronize();
     }
 
     /// Changes leaves that keep their size. None is invalid in between, where that is allowed.
     fn change_in_place<R: Regime>(
         &self,
-        (table, level): (TableIndex, Level),
+        cover: (TableIndex, Level),
         change: &AttributeChange,
         maintenance: Maintenance,
     ) {
         let format = self.space.format();
-        let mut state = InPlace::Nothing;
-        let Ok(()) = self.visit_in::<Infallible>(table, level, change.range, &mut |visited| {
-            if let Descriptor::Leaf(leaf) = visited.descriptor
-                && leaf.bits(format) != change.bits
-            {
+        let (mut altered, mut parked, mut leaves) = (false, false, LeafCount::NONE);
+        let Ok(()) = self.visit_in::<Infallible>(cover.0, cover.1, change.range, &mut |visited| {
+            let Descriptor::Leaf(leaf) = visited.descriptor else { return Ok(()) };
+            leaves.add(visited.level);
+            let old = leaf.bits(format);
+            let new = change.fields.applied(old);
+            if old != new {
                 // A TLB must not hold a global and a non-global translation of one address.
-                let broken = !leaf.bits(format).same_globality(change.bits);
-                let value = leaf.with_bits(change.bits, format).raw();
+                let broken = !old.same_globality(new);
+                let value = leaf.with_bits(new, format).raw();
                 store_descriptor(visited.entry, if broken { park(value) } else { value });
-                state = if broken { InPlace::Parked } else { state.or_changed() };
+                altered = true;
+                parked |= broken;
             }
             Ok(())
         });
-        if state == InPlace::Nothing {
+        if !altered {
             return;
         }
-        maintenance.complete_stores();
-        let mut last = self.space.leaf_invalidation(self.space.address(change.range.first));
-        if maintenance != Maintenance::None {
-            let Ok(()) = self.visit_in::<Infallible>(table, level, change.range, &mut |visited| {
-                last = self.space.leaf_invalidation(self.space.address(visited.span.first));
-                maintenance.invalidate::<R>(last);
-                Ok(())
-            });
-        }
-        maintenance.complete_invalidations::<R>(last);
-        if state == InPlace::Parked {
-            let Ok(()) = self.visit_in::<Infallible>(table, level, change.range, &mut |visited| {
-                if let Descriptor::ParkedLeaf(leaf) = visited.descriptor {
-                    store_descriptor(visited.entry, leaf.raw());
-                }
-                Ok(())
-            });
+        self.retire_span::<R>(cover, change.range, leaves, WalkPart::Leaf, maintenance);
+        if parked {
+            let Ok(()) =
+                self.visit_in::<Infallible>(cover.0, cover.1, change.range, &mut |visited| {
+                    if let Descriptor::ParkedLeaf(leaf) = visited.descriptor {
+                        store_descriptor(visited.entry, leaf.raw());
+                    }
+                    Ok(())
+                });
             maintenance.complete_stores();
         }
         maintenance.synchronize();
@@ -177,62 +259,119 @@ impl TableTree<'_> {
     /// Changes leaves, when some are split or leave their Contiguous group.
     fn break_and_make<R: Regime>(
         &mut self,
-        (table, level): (TableIndex, Level),
+        cover: (TableIndex, Level),
         change: &AttributeChange,
         broken: Span,
         maintenance: Maintenance,
     ) -> Result<(), OutOfTables> {
-        let (format, bits) = (self.space.format(), change.bits);
-        let Ok(()) = self.visit_in::<Infallible>(table, level, broken, &mut |visited| {
+        let format = self.space.format();
+        let (mut parked, mut leaves) = (false, LeafCount::NONE);
+        let Ok(()) = self.visit_in::<Infallible>(cover.0, cover.1, broken, &mut |visited| {
+            leaves.add(visited.level);
             if let Descriptor::Leaf(leaf) = visited.descriptor
-                && leaf.bits(format) != bits
+                && change.fields.alters(leaf.bits(format))
             {
                 store_descriptor(visited.entry, park(leaf.raw()));
+                parked = true;
             }
             Ok(())
         });
-        maintenance.complete_stores();
-        let mut last = None;
-        let Ok(()) = self.visit_in::<Infallible>(table, level, broken, &mut |visited| {
-            if let Descriptor::ParkedLeaf(_) = visited.descriptor {
-                let va = self.space.address(visited.span.first);
-                let invalidation = self.space.leaf_invalidation(va);
-                maintenance.invalidate::<R>(invalidation);
-                last = Some(invalidation);
-            }
-            Ok(())
-        });
-        let Some(last) = last else { return Ok(()) };
-        maintenance.complete_invalidations::<R>(last);
-        self.make((table, level), change, broken)?;
+        if !parked {
+            return Ok(());
+        }
+        self.retire_span::<R>(cover, broken, leaves, WalkPart::Leaf, maintenance);
+        self.make(cover, change, broken)?;
         maintenance.publish();
         Ok(())
     }
 
-    /// Checks that all of `range` is mapped, and that `bits` differ only where they may.
+    /// Replaces the leaf `found` at an end of the change, which a TLB may hold as `unit`, by smaller
+    /// ones that map the same and that the change does not cut.
+    fn resize_in_place<R: Regime>(
+        &mut self,
+        found: &WalkEnd,
+        unit: Span,
+        change: &AttributeChange,
+        maintenance: Maintenance,
+    ) -> Result<(), OutOfTables> {
+        let format = self.space.format();
+        let (table, level) = (found.table, found.level);
+        let Descriptor::Leaf(leaf) = found.descriptor else { return Ok(()) };
+        let hinted = leaf.is_contiguous();
+        if !change.cuts(unit) || !change.fields.alters(leaf.bits(format)) {
+            return Ok(());
+        }
+        let group = usize::try_from(CONTIGUOUS_ENTRIES).unwrap_or(1);
+        let first = if hinted { found.index & !(group - 1) } else { found.index };
+        let size = level.entry_size();
+        let same = AttributeChange { fields: FieldChange::NONE, ..*change };
+        for (number, index) in (0..).zip(first..first + if hinted { group } else { 1 }) {
+            let Descriptor::Leaf(leaf) = self.load(table, index, level) else { continue };
+            let piece = Span::unit(unit.first + number * size, size);
+            let value = match level.finer() {
+                Some(finer) if change.cuts(piece) => {
+                    let below = self.split(&same, &self.old(leaf, piece.first), piece, finer)?;
+                    self.pool.descriptor_of(below)
+                }
+                _ => leaf.raw() & !DescriptorFlags::CONTIGUOUS.bits(),
+            };
+            store_descriptor(self.pool.entry(table, index), value);
+        }
+        let leaves = LeafCount::all_at(level, unit);
+        self.retire_span::<R>((table, level), unit, leaves, WalkPart::Leaf, maintenance);
+        Ok(())
+    }
+
+    /// Checks that all of `range` is mapped, and that fields differ only where they may. Whether all
+    /// leaves stay global or non-global as they are.
     fn check_change<R: Regime>(
         &self,
-        (table, level): (TableIndex, Level),
+        cover: (TableIndex, Level),
         range: Span,
-        bits: LeafBits,
-    ) -> Result<(), Error> {
-        let format = self.space.format();
-        self.visit_in(table, level, range, &mut |visited| {
-            let extent = || self.space.extent(visited.span);
-            match visited.descriptor {
-                Descriptor::Leaf(leaf) if leaf.is_transient() => Err(Error::Transient(extent())),
-                Descriptor::Transient => Err(Error::Transient(extent())),
-                Descriptor::Leaf(leaf) if leaf.bits(format).same_memory::<R>(bits) => Ok(()),
-                Descriptor::Leaf(_) => Err(Error::FixedAttribute(extent())),
-                _ => Err(Error::NotMapped(extent())),
-            }
-        })
+        fields: &FieldChange,
+    ) -> Result<bool, Error> {
+        let mut same_globality = true;
+        self.visit_in(cover.0, cover.1, range, &mut |visited| {
+            same_globality &= self.check_leaf::<R>(visited.descriptor, visited.span, fields)?;
+            Ok(())
+        })?;
+        Ok(same_globality)
+    }
+
+    /// The same for the entry that maps `span`.
+    fn check_leaf<R: Regime>(
+        &self,
+        descriptor: Descriptor,
+        span: Span,
+        fields: &FieldChange,
+    ) -> Result<bool, Error> {
+        let extent = || self.space.extent(span);
+        let leaf = match descriptor {
+            Descriptor::Leaf(leaf) if !leaf.is_transient() => leaf,
+            Descriptor::Leaf(_) | Descriptor::Transient => return Err(Error::Transient(extent())),
+            _ => return Err(Error::NotMapped(extent())),
+        };
+        let (format, walks) = (self.space.format(), self.space.walks());
+        let old = leaf.bits(format);
+        let new = fields.applied(old);
+        if !old.same_memory::<R>(new) {
+            return Err(Error::FixedAttribute(extent()));
+        }
+        if let Some(permissions) = fields.permissions
+            && permissions.executable
+        {
+            let attributes = leaf.attributes::<R>(format, walks).with_permissions(permissions);
+            self.space
+                .leaf_bits::<R>(attributes)
+                .map_err(|rule| Error::Attributes(extent(), rule))?;
+        }
+        Ok(old.same_globality(new))
     }
 
     /// How many tables splitting the leaves at the ends of a change takes.
     fn tables_for_edges(&self, change: &AttributeChange, edges: &[WalkEnd; 2]) -> usize {
         let count = |found: &WalkEnd, offset| match found.descriptor {
-            Descriptor::Leaf(leaf) if leaf.bits(self.space.format()) != change.bits => {
+            Descriptor::Leaf(leaf) if change.fields.alters(leaf.bits(self.space.format())) => {
                 change.tables_for(Span::unit(offset, found.level.entry_size()), found.level)
             }
             _ => 0,

@@ -7,7 +7,8 @@ use core::convert::Infallible;
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::attributes::{Attributes, Shareability};
+use super::attributes::{Attributes, Permissions, Shareability};
+use super::change::FieldChange;
 use super::descriptor::{Descriptor, LeafDescriptor};
 use super::error::{Error, Extent};
 use super::level::{Level, Span};
@@ -162,8 +163,8 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
 
     fn add(&mut self, region: Region, lifetime: Lifetime) -> Result<(), Error> {
         let placed = check::<R>(self.space(), region, lifetime)?;
-        let insertion = self.0.regions.check(placed)?;
-        self.0.regions.insert(insertion);
+        let insertion = self.0.regions.check(&placed)?;
+        self.0.regions.insert(&placed, insertion);
         Ok(())
     }
 
@@ -255,7 +256,7 @@ impl<'a, R: Regime> Context<'a, R> {
         let request = MapRequest::new(&placed, placed.span, self.space());
         let out_of_tables = Error::OutOfTables(region.extent);
         // Before the tables are counted, which relies on that the region overlaps no other.
-        let insertion = self.regions.check(placed)?;
+        let insertion = self.regions.check(&placed)?;
         let page_table = self.tree.page_table(placed.span);
         if page_table.is_none()
             && self.tree.tables_for(&request, self.tree.pool.free()) > self.tree.pool.free()
@@ -264,7 +265,7 @@ impl<'a, R: Regime> Context<'a, R> {
         }
         self.tree.map(&request, page_table).map_err(|OutOfTables| out_of_tables)?;
         self.maintenance.publish();
-        self.regions.insert(insertion);
+        self.regions.insert(&placed, insertion);
         Ok(())
     }
 
@@ -290,14 +291,18 @@ impl<'a, R: Regime> Context<'a, R> {
     /// Changes access permission, execution, guard, privilege or globality of `size` bytes at
     /// `base`.
     ///
-    /// Meanwhile the range faults, and so does the rest of a block or Contiguous group that is
-    /// changed in part. No CPU may be using these addresses, this code included. Blocks are split
-    /// where needed and not joined again.
+    /// Permissions of whole pages, blocks and Contiguous groups change in place. The rest of a block
+    /// or group that is changed in part faults meanwhile, and so does the range then or if its
+    /// globality changes: no CPU may be using these addresses, this code included, unless
+    /// [`MaintenanceFeatures::resize_in_place`] is said. Blocks are split where needed and not
+    /// joined again.
     ///
     /// # Errors
     /// [`Error::NotMapped`] or [`Error::Transient`] if part of the range is,
     /// [`Error::FixedAttribute`] if memory type, physical address space or shareability would
     /// change, [`Error::Attributes`] or [`Error::OutOfTables`].
+    ///
+    /// [`MaintenanceFeatures::resize_in_place`]: super::MaintenanceFeatures::resize_in_place
     pub fn change_attributes(
         &mut self,
         base: VirtAddr,
@@ -305,7 +310,27 @@ impl<'a, R: Regime> Context<'a, R> {
         attributes: Attributes,
     ) -> Result<(), Error> {
         let span = self.space().span(base, size)?;
-        self.tree.change::<R>(span, attributes, self.maintenance)
+        let fields = FieldChange::to_attributes::<R>(attributes, self.space())
+            .map_err(|rule| Error::Attributes(Extent { base, size }, rule))?;
+        self.tree.change::<R>(span, fields, self.maintenance)
+    }
+
+    /// Changes permissions of `size` bytes at `base`, which may be memory of several types, of
+    /// several physical address spaces, global and not. Otherwise as [`Self::change_attributes`].
+    ///
+    /// # Errors
+    /// [`Error::NotMapped`] or [`Error::Transient`] if part of the range is, [`Error::Attributes`]
+    /// if memory in it cannot have these permissions, or [`Error::OutOfTables`].
+    pub fn change_permissions(
+        &mut self,
+        base: VirtAddr,
+        size: u64,
+        permissions: Permissions,
+    ) -> Result<(), Error> {
+        let span = self.space().span(base, size)?;
+        let fields = FieldChange::to_permissions::<R>(permissions, self.space())
+            .map_err(|rule| Error::Attributes(Extent { base, size }, rule))?;
+        self.tree.change::<R>(span, fields, self.maintenance)
     }
 
     /// The VA configuration.

@@ -3,7 +3,8 @@
 //!
 //! `docs/design/xlat.md` lists the sequence of each operation and why it needs each instruction.
 
-use super::regime::{Invalidation, Regime};
+use super::invalidation::Invalidation;
+use super::regime::Regime;
 use crate::arch::barrier::{dsb_ish, dsb_ishst, dsb_nsh, dsb_nshst, isb};
 
 /// The CPUs that may be walking the tables of a context.

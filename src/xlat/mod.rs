@@ -13,6 +13,7 @@
 //! | `arch::memory` | accesses to descriptors: load, store, exchange, clear a table |
 //! | `arch::barrier` | DSBs and the ISB |
 //! | `arch::tlbi` | TLBIs of stage 1 |
+//! | `arch::tlbi_range` | the operand of a TLBI of a range |
 //! | `arch::sysreg::fields` | fields of TCR and SCTLR |
 //!
 //! ```
@@ -70,6 +71,7 @@ mod descriptor;
 mod descriptor_flags;
 mod dump;
 mod error;
+mod invalidation;
 mod level;
 mod maintenance;
 pub mod mmu;
@@ -83,7 +85,7 @@ mod transient;
 mod unmap;
 
 pub use attributes::{
-    Attributes, DataAccess, MemoryType, PhysicalAddressSpace, Privilege, Shareability,
+    Attributes, DataAccess, MemoryType, Permissions, PhysicalAddressSpace, Privilege, Shareability,
 };
 pub use context::{Context, ContextBuilder, InitError, LeafMapping, Translation};
 pub use descriptor::DescriptorFormat;
@@ -97,5 +99,5 @@ pub use pool::{Table, TablePool};
 pub use regime::{El1And0, El2, El2And0, El3, Regime};
 pub use region::{Granularity, Region, RegionKind};
 pub use region_list::{Lifetime, RegionList, RegionStorage};
-pub use space::{AddressSpace, MIN_ADDRESS_BITS, VaRange};
+pub use space::{AddressSpace, MIN_ADDRESS_BITS, MaintenanceFeatures, VaRange};
 pub use transient::{PageTemplate, TransientPage, TransientRange};

@@ -7,20 +7,8 @@ use core::fmt::Debug;
 
 use super::attributes::PhysicalAddressSpace;
 use super::descriptor_flags::DescriptorFlags;
+use super::invalidation::Invalidation;
 use crate::arch::tlbi;
-
-/// Which TLB entries are invalidated, with the operand of the TLBI.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Invalidation {
-    /// Those of the last level for a page.
-    Leaf(u64),
-    /// Those of every level for a page.
-    Walk(u64),
-    /// Those of the last level for a page, of every ASID.
-    LeafAnyAsid(u64),
-    /// Those of every level for a page, of every ASID.
-    WalkAnyAsid(u64),
-}
 
 mod sealed {
     pub trait Sealed {}
@@ -52,10 +40,9 @@ macro_rules! regimes {
         $(#[$doc:meta])*
         $name:ident: $text:literal, unprivileged $unprivileged:literal, own $own:ident,
         pas { $($pas:ident: $flags:expr),* },
-        leaf $leaf_local:ident $leaf_shared:ident, walk $walk_local:ident $walk_shared:ident,
-        any_asid $any_asid:literal
-            leaf $any_leaf_local:ident $any_leaf_shared:ident
-            walk $any_walk_local:ident $any_walk_shared:ident;
+        any_asid $any_asid:literal,
+        invalidate { $($which:ident $local:ident $shared:ident),* },
+        all $all_local:ident $all_shared:ident;
     )*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,14 +66,10 @@ macro_rules! regimes {
 
             fn invalidate(invalidation: Invalidation, shared: bool) {
                 match (invalidation, shared) {
-                    (Invalidation::Leaf(operand), false) => tlbi::$leaf_local(operand),
-                    (Invalidation::Leaf(operand), true) => tlbi::$leaf_shared(operand),
-                    (Invalidation::Walk(operand), false) => tlbi::$walk_local(operand),
-                    (Invalidation::Walk(operand), true) => tlbi::$walk_shared(operand),
-                    (Invalidation::LeafAnyAsid(operand), false) => tlbi::$any_leaf_local(operand),
-                    (Invalidation::LeafAnyAsid(operand), true) => tlbi::$any_leaf_shared(operand),
-                    (Invalidation::WalkAnyAsid(operand), false) => tlbi::$any_walk_local(operand),
-                    (Invalidation::WalkAnyAsid(operand), true) => tlbi::$any_walk_shared(operand),
+                    $((Invalidation::$which(operand), false) => tlbi::$local(operand),
+                    (Invalidation::$which(operand), true) => tlbi::$shared(operand),)*
+                    (Invalidation::All, false) => tlbi::$all_local(),
+                    (Invalidation::All, true) => tlbi::$all_shared(),
                 }
             }
         }
@@ -98,18 +81,36 @@ regimes! {
     /// applies to the current VMID.
     El1And0: "EL1&0", unprivileged true, own Realm,
         pas { Realm: DescriptorFlags::empty() },
-        leaf vale1 vale1is, walk vae1 vae1is,
-        any_asid true leaf vaale1 vaale1is walk vaae1 vaae1is;
+        any_asid true,
+        invalidate {
+            Leaf vale1 vale1is, Walk vae1 vae1is,
+            LeafAnyAsid vaale1 vaale1is, WalkAnyAsid vaae1 vaae1is,
+            LeafRange rvale1 rvale1is, WalkRange rvae1 rvae1is,
+            LeafRangeAnyAsid rvaale1 rvaale1is, WalkRangeAnyAsid rvaae1 rvaae1is
+        },
+        all vmalle1 vmalle1is;
     /// EL2 without VHE (HCR_EL2.E2H = 0), Realm state.
     El2: "EL2", unprivileged false, own Realm,
         pas { Realm: DescriptorFlags::empty(), NonSecure: DescriptorFlags::NS },
-        leaf vale2 vale2is, walk vae2 vae2is,
-        any_asid false leaf vale2 vale2is walk vae2 vae2is;
+        any_asid false,
+        invalidate {
+            Leaf vale2 vale2is, Walk vae2 vae2is,
+            LeafAnyAsid vale2 vale2is, WalkAnyAsid vae2 vae2is,
+            LeafRange rvale2 rvale2is, WalkRange rvae2 rvae2is,
+            LeafRangeAnyAsid rvale2 rvale2is, WalkRangeAnyAsid rvae2 rvae2is
+        },
+        all alle2 alle2is;
     /// EL2&0 (HCR_EL2.E2H = 1), Realm state: the RMM's own regime.
     El2And0: "EL2&0", unprivileged true, own Realm,
         pas { Realm: DescriptorFlags::empty(), NonSecure: DescriptorFlags::NS },
-        leaf vale2 vale2is, walk vae2 vae2is,
-        any_asid false leaf vale2 vale2is walk vae2 vae2is;
+        any_asid false,
+        invalidate {
+            Leaf vale2 vale2is, Walk vae2 vae2is,
+            LeafAnyAsid vale2 vale2is, WalkAnyAsid vae2 vae2is,
+            LeafRange rvale2 rvale2is, WalkRange rvae2 rvae2is,
+            LeafRangeAnyAsid rvale2 rvale2is, WalkRangeAnyAsid rvae2 rvae2is
+        },
+        all alle2 alle2is;
     /// EL3, Root state. Its TLB instructions exist at EL3 only: elsewhere keep its contexts at
     /// `Maintenance::None`.
     El3: "EL3", unprivileged false, own Root,
@@ -117,6 +118,12 @@ regimes! {
             Secure: DescriptorFlags::empty(), NonSecure: DescriptorFlags::NS,
             Root: DescriptorFlags::NSE, Realm: DescriptorFlags::NSE | DescriptorFlags::NS
         },
-        leaf vale3 vale3is, walk vae3 vae3is,
-        any_asid false leaf vale3 vale3is walk vae3 vae3is;
+        any_asid false,
+        invalidate {
+            Leaf vale3 vale3is, Walk vae3 vae3is,
+            LeafAnyAsid vale3 vale3is, WalkAnyAsid vae3 vae3is,
+            LeafRange rvale3 rvale3is, WalkRange rvae3 rvae3is,
+            LeafRangeAnyAsid rvale3 rvale3is, WalkRangeAnyAsid rvae3 rvae3is
+        },
+        all alle3 alle3is;
 }

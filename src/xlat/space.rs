@@ -2,12 +2,18 @@
 //! The VA configuration of a context, which does not change: range, size, highest physical address,
 //! descriptor format, ASID.
 
+use aarch64_cpu::registers::{ID_AA64MMFR2_EL1 as MMFR2, ID_AA64MMFR2_EL1::Register as Mmfr2};
+use tock_registers::LocalRegisterCopy;
+
 use super::attributes::{Attributes, Privilege, Shareability};
 use super::descriptor::{DescriptorFormat, LeafBits};
 use super::error::{AttributeRule, Error, Extent};
+use super::invalidation::{Invalidation, WalkPart};
 use super::level::{Level, Span};
-use super::regime::{Invalidation, Regime};
+use super::regime::Regime;
 use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, VirtAddr};
+use crate::arch::sysreg::fields::ID_AA64ISAR0;
+use crate::arch::tlbi_range;
 
 /// The smallest VA size in bits, with FEAT_TTST.
 pub const MIN_ADDRESS_BITS: u32 = 16;
@@ -19,6 +25,32 @@ pub enum VaRange {
     Low,
     /// Up to the highest 64-bit address (TTBR1).
     High,
+}
+
+/// What every CPU that walks the tables of a context can do in their maintenance. Nothing unless it
+/// is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MaintenanceFeatures {
+    /// TLBIs of ranges (FEAT_TLBIRANGE).
+    pub range: bool,
+    /// TLBIs by address take the level of the leaf as a hint (FEAT_TTL).
+    pub level_hint: bool,
+    /// A block may be replaced with a table that maps the same, and a Contiguous hint be changed,
+    /// without a break (FEAT_BBM, level 2). If a CPU takes a TLB Conflict abort then, it must not be
+    /// fatal: levels below 3 allow that.
+    pub resize_in_place: bool,
+}
+
+impl MaintenanceFeatures {
+    /// Decodes ID_AA64ISAR0_EL1 and ID_AA64MMFR2_EL1.
+    pub fn from_id_registers(isar0: u64, mmfr2: u64) -> Self {
+        let mmfr2 = LocalRegisterCopy::<u64, Mmfr2>::new(mmfr2);
+        Self {
+            range: ID_AA64ISAR0::TLB.read(isar0) >= 2,
+            level_hint: mmfr2.read(MMFR2::TTL) != 0,
+            resize_in_place: mmfr2.read(MMFR2::BBM) >= 2,
+        }
+    }
 }
 
 /// The VA configuration of a context.
@@ -33,6 +65,7 @@ pub struct AddressSpace {
     contiguous_hint: bool,
     any_asid: bool,
     user_mappings: bool,
+    maintenance_features: MaintenanceFeatures,
 }
 
 impl AddressSpace {
@@ -68,6 +101,11 @@ impl AddressSpace {
             contiguous_hint,
             any_asid,
             user_mappings,
+            maintenance_features: MaintenanceFeatures {
+                range: false,
+                level_hint: false,
+                resize_in_place: false,
+            },
         })
     }
 
@@ -98,6 +136,11 @@ impl AddressSpace {
     /// (`docs/security/errata.md`).
     pub const fn without_contiguous_hint(self) -> Self {
         Self { contiguous_hint: false, ..self }
+    }
+
+    /// This configuration, for CPUs that all have these features of maintenance.
+    pub const fn with_maintenance_features(self, features: MaintenanceFeatures) -> Self {
+        Self { maintenance_features: features, ..self }
     }
 
     /// The range.
@@ -161,16 +204,90 @@ impl AddressSpace {
         LeafBits::new::<R>(attributes, self.format, self.walks)
     }
 
-    /// The invalidation of last-level TLB entries for the page at `va`.
-    pub(super) const fn leaf_invalidation(&self, va: VirtAddr) -> Invalidation {
-        let operand = tlbi_operand(va, self.asid);
-        if self.any_asid { Invalidation::LeafAnyAsid(operand) } else { Invalidation::Leaf(operand) }
+    /// What the CPUs can do in maintenance.
+    pub const fn maintenance_features(&self) -> MaintenanceFeatures {
+        self.maintenance_features
     }
 
-    /// The invalidation of TLB entries of every level for the page at `va`.
-    pub(super) const fn walk_invalidation(&self, va: VirtAddr) -> Invalidation {
+    /// The invalidation of TLB entries of `part` of the walk for the page at `va`, whose leaf is at
+    /// `level` if that is known.
+    pub(super) const fn invalidation(
+        &self,
+        va: VirtAddr,
+        part: WalkPart,
+        level: Option<Level>,
+    ) -> Invalidation {
+        match part {
+            WalkPart::Leaf => {
+                let operand = self.leaf_operand(va, level);
+                if self.any_asid {
+                    Invalidation::LeafAnyAsid(operand)
+                } else {
+                    Invalidation::Leaf(operand)
+                }
+            }
+            // The hint says where the leaf is; with tables it would have to be at every level.
+            WalkPart::All => {
+                let operand = tlbi_operand(va, self.asid);
+                if self.any_asid {
+                    Invalidation::WalkAnyAsid(operand)
+                } else {
+                    Invalidation::Walk(operand)
+                }
+            }
+        }
+    }
+
+    /// The operand of a TLBI of the last level for the page at `va`, whose leaf is at `level`.
+    pub(super) const fn leaf_operand(&self, va: VirtAddr, level: Option<Level>) -> u64 {
         let operand = tlbi_operand(va, self.asid);
-        if self.any_asid { Invalidation::WalkAnyAsid(operand) } else { Invalidation::Walk(operand) }
+        match self.level_hint(level) {
+            0 => operand,
+            // TTL[3:2]: the 4 KiB granule.
+            level => operand | (0b0100 | level) << 44,
+        }
+    }
+
+    /// TTL\[1:0\] for a leaf at `level`: 0, which is any, unless it can be told.
+    const fn level_hint(&self, level: Option<Level>) -> u64 {
+        match level {
+            Some(Level::One) if self.maintenance_features.level_hint => 1,
+            Some(Level::Two) if self.maintenance_features.level_hint => 2,
+            Some(Level::Three) if self.maintenance_features.level_hint => 3,
+            _ => 0,
+        }
+    }
+
+    /// The same for the range from `va` on whose size is in `fields`, those of its operand.
+    pub(super) const fn range_invalidation(
+        &self,
+        va: VirtAddr,
+        fields: u64,
+        part: WalkPart,
+        level: Option<Level>,
+    ) -> Invalidation {
+        let units = va.get() >> (GRANULE_SHIFT + self.range_base_alignment().ilog2());
+        let operand = units & tlbi_range::BASE_MASK | fields | (self.asid as u64) << 48;
+        match part {
+            WalkPart::Leaf => {
+                let operand = operand | self.level_hint(level) << tlbi_range::TTL_SHIFT;
+                if self.any_asid {
+                    Invalidation::LeafRangeAnyAsid(operand)
+                } else {
+                    Invalidation::LeafRange(operand)
+                }
+            }
+            WalkPart::All if self.any_asid => Invalidation::WalkRangeAnyAsid(operand),
+            WalkPart::All => Invalidation::WalkRange(operand),
+        }
+    }
+
+    /// Granules that the base of a range in a TLBI is a multiple of: with 52-bit addresses 64 KiB.
+    pub(super) const fn range_base_alignment(&self) -> u64 {
+        match self.format {
+            DescriptorFormat::Bits48 => 1,
+            DescriptorFormat::Lpa2 => 16,
+        }
     }
 
     /// The first address of the range.

@@ -3,13 +3,12 @@
 //!
 //! 1. Store: each leaf becomes empty. A table left empty is parked: the entry that points to it
 //!    becomes invalid and keeps its address.
-//! 2. Invalidate each page or block that was mapped, at every level. This also drops cached
+//! 2. Invalidate all pages and blocks that were mapped, at every level. This also drops cached
 //!    pointers to parked tables, since each of these held such a page or block.
 //! 3. When the invalidations are complete, no walker uses a parked table: return it to the pool.
 
-use core::convert::Infallible;
-
 use super::descriptor::{Descriptor, EMPTY, park};
+use super::invalidation::{LeafCount, WalkPart};
 use super::level::{Level, Span};
 use super::maintenance::Maintenance;
 use super::pool::TableIndex;
@@ -28,18 +27,9 @@ impl TableTree<'_> {
             return self.unmap_pages::<R>(table, span, maintenance);
         }
         let (root, level) = (self.root, self.space.initial_level());
-        self.break_in(root, level, span, vacant);
-        maintenance.complete_stores();
-        let mut last = self.space.walk_invalidation(self.space.address(span.first));
-        if maintenance != Maintenance::None {
-            let Ok(()) = self.visit::<Infallible>(span, &mut |visited| {
-                let va = self.space.address(visited.span.first);
-                last = self.space.walk_invalidation(va);
-                maintenance.invalidate::<R>(last);
-                Ok(())
-            });
-        }
-        maintenance.complete_invalidations::<R>(last);
+        let mut leaves = LeafCount::NONE;
+        self.break_in(root, level, span, vacant, &mut leaves);
+        self.retire_span::<R>((root, level), span, leaves, WalkPart::All, maintenance);
         maintenance.synchronize();
         self.give_back_in(root, level, span);
     }
@@ -50,30 +40,33 @@ impl TableTree<'_> {
         for entry in &self.pool.entries(table)[indexes] {
             store_descriptor(entry, EMPTY);
         }
-        maintenance.complete_stores();
-        let mut last = self.space.walk_invalidation(self.space.address(span.first));
-        if maintenance != Maintenance::None {
-            for page in Level::Three.pieces(span) {
-                last = self.space.leaf_invalidation(self.space.address(page.span.first));
-                maintenance.invalidate::<R>(last);
-            }
-        }
-        maintenance.complete_invalidations::<R>(last);
+        let (cover, leaves) = ((table, Level::Three), LeafCount::all_at(Level::Three, span));
+        self.retire_span::<R>(cover, span, leaves, WalkPart::Leaf, maintenance);
         maintenance.synchronize();
     }
 
-    fn break_in(&self, table: TableIndex, level: Level, span: Span, vacant: Span) {
+    fn break_in(
+        &self,
+        table: TableIndex,
+        level: Level,
+        span: Span,
+        vacant: Span,
+        leaves: &mut LeafCount,
+    ) {
         for piece in level.pieces(span) {
             let entry = self.pool.entry(table, piece.index);
             match (self.load(table, piece.index, level), level.finer()) {
                 (Descriptor::Table(pa), Some(finer)) => {
                     let below = self.pool.at(pa);
-                    self.break_in(below, finer, piece.span, vacant);
+                    self.break_in(below, finer, piece.span, vacant, leaves);
                     if vacant.encloses(Span::unit(piece.span.first, level.entry_size())) {
                         store_descriptor(entry, park(self.pool.descriptor_of(below)));
                     }
                 }
-                _ => store_descriptor(entry, EMPTY),
+                _ => {
+                    store_descriptor(entry, EMPTY);
+                    leaves.add(level);
+                }
             }
         }
     }

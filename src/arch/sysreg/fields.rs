@@ -16,6 +16,12 @@ register_bitfields! {u64,
         DZP OFFSET(4) NUMBITS(1) []
     ],
 
+    /// ID_AA64ISAR0_EL1.
+    pub ID_AA64ISAR0 [
+        /// 2 and more: TLB invalidation by range (FEAT_TLBIRANGE).
+        TLB OFFSET(56) NUMBITS(4) []
+    ],
+
     /// ISR_EL1: what is pending, masked in PSTATE or not.
     pub ISR_EL1 [
         /// FIQ.

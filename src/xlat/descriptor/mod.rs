@@ -108,6 +108,23 @@ impl LeafBits {
     /// Those of no mapping.
     pub(super) const NONE: Self = Self(0);
 
+    /// Every field.
+    pub(super) const ALL: Self = Self(u64::MAX);
+
+    /// The fields of permissions in regime `R`.
+    pub(super) const fn permissions<R: Regime>() -> Self {
+        let fields = DescriptorFlags::READ_ONLY
+            .union(DescriptorFlags::EXECUTE_NEVER)
+            .union(DescriptorFlags::GUARDED);
+        let of_el0 = DescriptorFlags::UNPRIVILEGED.union(DescriptorFlags::PRIVILEGED_EXECUTE_NEVER);
+        Self(if R::UNPRIVILEGED { fields.union(of_el0) } else { fields }.bits())
+    }
+
+    /// These fields, those of `mask` replaced with those of `new`.
+    pub(super) const fn replaced(self, mask: Self, new: Self) -> Self {
+        Self(self.0 & !mask.0 | new.0 & mask.0)
+    }
+
     /// Whether `other` has the same memory type, shareability and physical address space in regime
     /// `R`.
     pub(super) fn same_memory<R: Regime>(self, other: Self) -> bool {

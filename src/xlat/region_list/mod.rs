@@ -122,10 +122,10 @@ impl PlacedRegion {
     }
 }
 
-/// A region that [`RegionList::check`] accepted, and where it goes.
+/// Where a region goes that [`RegionList::check`] accepted.
 #[derive(Debug)]
 pub(super) struct Insertion {
-    placed: PlacedRegion,
+    container: Option<u16>,
     /// Position in `by_va`.
     by_va: usize,
     /// Position in `by_pa`, of a region with a physical address.
@@ -231,15 +231,15 @@ impl RegionList<'_> {
     /// # Errors
     /// [`Error::Overlap`], [`Error::NestedElsewhere`], [`Error::PhysicalOverlap`] or
     /// [`Error::OutOfRegions`].
-    pub(super) fn check(&self, new: PlacedRegion) -> Result<Insertion, Error> {
+    pub(super) fn check(&self, new: &PlacedRegion) -> Result<Insertion, Error> {
         let by_va = self.va_position(new.span);
-        let container = self.container(&new, by_va)?;
-        let inside = self.count_inside(&new, by_va)?;
-        let by_pa = self.check_physical(&new, container, inside)?;
+        let container = self.container(new, by_va)?;
+        let inside = self.count_inside(new, by_va)?;
+        let by_pa = self.check_physical(new, container, inside)?;
         if self.len == self.capacity() {
             return Err(Error::OutOfRegions(new.region.extent));
         }
-        Ok(Insertion { placed: PlacedRegion { container, ..new }, by_va, by_pa })
+        Ok(Insertion { container, by_va, by_pa })
     }
 
     /// Of the region before `position` in an order and those around it, the smallest whose span
@@ -311,23 +311,23 @@ impl RegionList<'_> {
         Ok(Some(position))
     }
 
-    /// Adds the region of `insertion`, which [`Self::check`] returned for the list as it is now.
-    pub(super) fn insert(&mut self, insertion: Insertion) {
-        let Insertion { placed, by_va, by_pa } = insertion;
+    /// Adds `new`, for which [`Self::check`] returned `insertion` with the list as it is now.
+    pub(super) fn insert(&mut self, new: &PlacedRegion, insertion: Insertion) {
+        let Insertion { container, by_va, by_pa } = insertion;
         // The first vacant number comes to `by_va`, the numbers from there on move up.
         let number = self.by_va[self.len];
         insert(&mut self.by_va[by_va..=self.len], number);
         self.len += 1;
         for &inner in &self.by_va[by_va + 1..self.len] {
             let inner = &mut self.regions[usize::from(inner)];
-            if inner.span.first > placed.span.last {
+            if inner.span.first > new.span.last {
                 break;
             }
-            if inner.container == placed.container {
+            if inner.container == container {
                 inner.container = Some(number);
             }
         }
-        self.regions[usize::from(number)] = placed;
+        self.regions[usize::from(number)] = PlacedRegion { container, ..*new };
         if let Some(by_pa) = by_pa {
             insert(&mut self.by_pa[by_pa..=self.len_physical], number);
             self.len_physical += 1;

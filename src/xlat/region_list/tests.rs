@@ -32,8 +32,9 @@ fn add(
     (region, span): (Region, Span),
     lifetime: Lifetime,
 ) -> Result<(), Error> {
-    let insertion = list.check(PlacedRegion::new(region, span, lifetime))?;
-    list.insert(insertion);
+    let placed = PlacedRegion::new(region, span, lifetime);
+    let insertion = list.check(&placed)?;
+    list.insert(&placed, insertion);
     Ok(())
 }
 

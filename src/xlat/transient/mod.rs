@@ -16,10 +16,11 @@ use core::sync::atomic::AtomicU64;
 use super::attributes::Attributes;
 use super::descriptor::{Descriptor, DescriptorFormat, PageBits, TRANSIENT_UNMAPPED};
 use super::error::{Error, Extent};
+use super::invalidation::{Invalidation, WalkPart};
 use super::level::Level;
 use super::maintenance::Maintenance;
-use super::regime::{El2And0, Invalidation, Regime};
-use super::space::{AddressSpace, tlbi_operand};
+use super::regime::{El2And0, Regime};
+use super::space::AddressSpace;
 use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, VirtAddr};
 use crate::arch::memory::{exchange_descriptor, load_descriptor, swap_descriptor};
 
@@ -102,7 +103,7 @@ impl<'a, R: Regime> TransientRange<'a, R> {
             va,
             max_pa: self.space.max_pa(),
             format: self.space.format(),
-            operand: tlbi_operand(va, self.space.asid()),
+            operand: self.space.leaf_operand(va, Some(Level::Three)),
             any_asid: self.space.is_for_any_asid(),
             maintenance: self.maintenance,
             regime: PhantomData,
@@ -164,7 +165,7 @@ impl<'a, R: Regime> TransientRange<'a, R> {
             result = result.and(page.clear().map(|_| ()));
         }
         self.maintenance.complete_stores();
-        let mut last = self.space.leaf_invalidation(self.base);
+        let mut last = self.space.invalidation(self.base, WalkPart::Leaf, Some(Level::Three));
         for page in group.iter() {
             last = page.invalidation();
             self.maintenance.invalidate::<R>(last);

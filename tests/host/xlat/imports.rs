@@ -5,8 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What `src/xlat/mod.rs` lists.
-const LISTED: [&str; 5] =
-    ["address", "arch::memory", "arch::barrier", "arch::tlbi", "arch::sysreg::fields"];
+const LISTED: [&str; 6] = [
+    "address",
+    "arch::memory",
+    "arch::barrier",
+    "arch::tlbi",
+    "arch::tlbi_range",
+    "arch::sysreg::fields",
+];
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder");

@@ -106,6 +106,7 @@ impl Recorded {
         let bases = (self.host_base, POOL);
         let cpus = if self.maintenance == Maintenance::Local { 1 } else { 2 };
         let mut machine = TlbMachine::new(walk, ASID, bases, memory, cpus, self.before.clone());
+        machine.features = self.setup.space.maintenance_features();
         machine.completes_early = self.maintenance == Maintenance::InnerShareableTwice;
         machine.expect(self.after.clone());
         for event in events {

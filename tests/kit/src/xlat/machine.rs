@@ -8,6 +8,8 @@
 //!   and walks on from cached pointers.
 //! - Only a TLB invalidation drops them; it counts once a DSB that waits for it and an ISB have
 //!   followed.
+//! - Which of two translations of an address it gives is open: of different sizes, they must be the
+//!   same.
 //!
 //! What a TLB can give is checked whenever it grows: it must be what was mapped before the running
 //! operation, or what is mapped after it. After the operation it must be the latter only
@@ -16,6 +18,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use rmm::host::Event;
+use rmm::xlat::MaintenanceFeatures;
 
 use super::walker::{Decoded, Output, Reached, RegimeKind, WalkConfig, Walked, index_shift};
 
@@ -63,6 +66,9 @@ impl Mapped {
     }
 }
 
+/// Bytes of a page or block of any level, or of a group of sixteen.
+const SIZES: [u64; 7] = [1 << 12, 1 << 16, 1 << 21, 1 << 25, 1 << 30, 1 << 34, 1 << 39];
+
 /// A translation that a TLB may hold. One joined by the Contiguous hint is held as the group as
 /// well.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -83,14 +89,25 @@ struct Within {
 }
 
 impl Within {
-    fn covers(&self, offset: u64) -> bool {
+    fn overlaps(&self, first: u64, last: u64) -> bool {
         let shift = index_shift(self.level) + 9;
-        self.first >> shift == offset >> shift
+        (first >> shift..=last >> shift).contains(&(self.first >> shift))
     }
 }
 
-/// The last address invalidation that was not waited for: whether leaves only, and the operand.
-type Invalidation = (bool, u64);
+/// What a TLBI drops.
+#[derive(Clone, Copy, Debug)]
+struct Invalidation {
+    leaves_only: bool,
+    /// Leaves of this level only.
+    level: Option<i8>,
+    /// Of every ASID.
+    any_asid: bool,
+    asid: u64,
+    /// Offsets, the last one included.
+    first: u64,
+    last: u64,
+}
 
 #[derive(Debug)]
 struct CpuTlb {
@@ -122,6 +139,8 @@ pub struct TlbMachine {
     new: Mapped,
     /// The tables run under several ASIDs.
     pub any_asid: bool,
+    /// What the CPUs can do.
+    pub features: MaintenanceFeatures,
     /// CPUs are concerned by CVE-2025-10263: the last TLBI and its DSB must be done twice.
     pub completes_early: bool,
     last_tlbi: Option<Event>,
@@ -159,6 +178,7 @@ impl TlbMachine {
             old: mapped.clone(),
             new: mapped,
             any_asid: false,
+            features: MaintenanceFeatures::default(),
             completes_early: false,
             last_tlbi: None,
             unrepeated: None,
@@ -246,16 +266,32 @@ impl TlbMachine {
         }
     }
 
-    /// Whether `new` may follow `old` at once: one is invalid, or only permissions differ.
+    /// Whether `new` may follow `old` at once: one is invalid, or only permissions differ, or only
+    /// the size and CPUs allow that.
     fn may_replace(&self, old: u64, new: u64, level: i8) -> bool {
+        let resize = self.features.resize_in_place;
         match (self.config.decode(old, level), self.config.decode(new, level)) {
             (Decoded::Invalid, _) | (_, Decoded::Invalid) => true,
             (Decoded::Leaf(old, old_hint), Decoded::Leaf(new, new_hint)) => {
                 let fixed = |o: Output| (o.pa, o.memory, o.pas, o.shareability, o.non_global);
-                fixed(old) == fixed(new) && old_hint == new_hint
+                (resize && old == new) || (fixed(old) == fixed(new) && old_hint == new_hint)
             }
+            (Decoded::Leaf(old, _), Decoded::Table(pa)) => resize && self.maps(pa, level + 1, old),
             _ => old == new,
         }
+    }
+
+    /// Whether all of the table at `pa` maps to `output` and what follows it.
+    fn maps(&self, pa: u64, level: i8, output: Output) -> bool {
+        let size = 1u64 << index_shift(level);
+        self.memory[self.table_at(pa)].iter().zip(0u64..).all(|(&value, index)| {
+            let output = Output { pa: output.pa + index * size, ..output };
+            match self.config.decode(value, level) {
+                Decoded::Invalid => false,
+                Decoded::Leaf(found, _) => found == output,
+                Decoded::Table(pa) => self.maps(pa, level + 1, output),
+            }
+        })
     }
 
     /// A walker of `cpu` may be in this table: it caches all that it finds.
@@ -283,7 +319,8 @@ impl TlbMachine {
                     self.enter(cpu, Within { table, level: within.level + 1, first });
                 }
                 Decoded::Leaf(output, joined) => {
-                    self.cache(cpu, Cached { first, size, level: within.level, output });
+                    let leaf = Cached { first, size, level: within.level, output };
+                    self.cache(cpu, leaf, joined);
                     if joined {
                         let into = first % (16 * size);
                         let output = Output { pa: output.pa - into, ..output };
@@ -295,6 +332,7 @@ impl TlbMachine {
                                 level: within.level,
                                 output,
                             },
+                            joined,
                         );
                     }
                 }
@@ -302,7 +340,7 @@ impl TlbMachine {
         }
     }
 
-    fn cache(&mut self, cpu: usize, leaf: Cached) {
+    fn cache(&mut self, cpu: usize, leaf: Cached, joined: bool) {
         let leaves = self.cpus[cpu].leaves.entry((leaf.first, leaf.size)).or_default();
         if leaves.contains(&leaf) {
             return;
@@ -311,6 +349,28 @@ impl TlbMachine {
         if !self.old.agrees(&leaf) && !self.new.agrees(&leaf) {
             self.wrong(format!("CPU {cpu} can find {leaf:x?}, which was never mapped"));
         }
+        if let Some(other) = self.conflict(cpu, &leaf, joined) {
+            self.wrong(format!("CPU {cpu} can find {other:x?} or {leaf:x?}"));
+        }
+    }
+
+    /// A larger translation in the TLB of `cpu` that differs from `leaf`. While a whole group with
+    /// the Contiguous hint changes, its entries differ for a moment.
+    fn conflict(&self, cpu: usize, leaf: &Cached, joined: bool) -> Option<Cached> {
+        let state = &self.cpus[cpu];
+        let larger = SIZES.into_iter().filter(|&size| size > leaf.size);
+        let around = larger.filter_map(|size| state.leaves.get(&(leaf.first & !(size - 1), size)));
+        around
+            .flatten()
+            .chain(&state.dropping)
+            .filter(|other| other.first <= leaf.first && other.size > leaf.size)
+            .filter(|other| leaf.first - other.first < other.size)
+            .filter(|other| !joined || other.level != leaf.level)
+            .find(|other| {
+                let pa = other.output.pa + (leaf.first - other.first);
+                Output { pa, ..other.output } != leaf.output
+            })
+            .copied()
     }
 
     fn execute(&mut self, text: &str, operand: Option<u64>) {
@@ -351,49 +411,104 @@ impl TlbMachine {
                 }
             }
             ["tlbi", kind] => {
-                let operand = operand.unwrap_or_else(|| panic!("{text} has no operand"));
-                let (level, any_asid) = match self.config.regime {
-                    RegimeKind::El1And0 => ("e1", kind.starts_with("vaa")),
-                    RegimeKind::El2 | RegimeKind::El2And0 => ("e2", false),
-                    RegimeKind::El3 => ("e3", false),
+                let level = match self.config.regime {
+                    RegimeKind::El1And0 => "e1",
+                    RegimeKind::El2 | RegimeKind::El2And0 => "e2",
+                    RegimeKind::El3 => "e3",
                 };
                 let (name, everywhere) =
                     kind.strip_suffix("is").map_or((kind, false), |name| (name, true));
-                if !name.ends_with(level) {
+                let Some(name) = name.strip_suffix(level) else {
                     return self.wrong(format!("{text} is for another regime"));
-                }
-                if any_asid != self.any_asid {
-                    return self.wrong(format!("{text} is not for the ASIDs of the tables"));
-                }
-                let leaves_only = matches!(&name[..name.len() - 2], "val" | "vaal");
+                };
+                let Some(invalidation) = self.decode_tlbi(name, operand) else {
+                    return self.wrong(format!("{text} {operand:x?} is no invalidation here"));
+                };
                 let reached = if everywhere { self.cpus.len() } else { 1 };
                 for cpu in 0..reached {
-                    self.invalidate(cpu, (leaves_only, operand));
+                    self.invalidate(cpu, invalidation);
                 }
             }
             _ => self.wrong(format!("{text} is no business of a context")),
         }
     }
 
-    fn invalidate(&mut self, cpu: usize, (leaves_only, operand): Invalidation) {
-        if operand >> 44 & 0xf != 0 {
-            return self.wrong(format!("a TTL in {operand:#x}"));
+    /// What a TLBI, by its name less regime and domain, drops. `None` if that is nothing here, or
+    /// not certain.
+    fn decode_tlbi(&self, name: &str, operand: Option<u64>) -> Option<Invalidation> {
+        let (bits, ds) = (self.config.input_bits(), self.config.ds);
+        let el1 = self.config.regime == RegimeKind::El1And0;
+        let Some(operand) = operand else {
+            let all = if el1 { "vmall" } else { "all" };
+            let (first, last) = (0, (1 << bits) - 1);
+            let every = Invalidation {
+                leaves_only: false,
+                level: None,
+                any_asid: true,
+                asid: 0,
+                first,
+                last,
+            };
+            return (name == all).then_some(every);
+        };
+        let (kind, range) = name.strip_prefix('r').map_or((name, false), |kind| (kind, true));
+        let (leaves_only, any_asid) = match kind {
+            "va" => (false, false),
+            "val" => (true, false),
+            "vaa" if el1 => (false, true),
+            "vaal" if el1 => (true, true),
+            _ => return None,
+        };
+        // A level of the 4 KiB granule, or none.
+        let (level, va, size) = if range {
+            let field = |low: u32, bits: u32| operand >> low & ((1 << bits) - 1);
+            let (num, scale, granule) = (field(39, 5), field(44, 2), field(46, 2));
+            let shift = if ds { 16 } else { 12 };
+            let va = (field(0, 37) << 27) as i64 >> (27 - shift);
+            if granule != 1 || !self.features.range {
+                return None;
+            }
+            (field(37, 2), va, (num + 1) << (5 * scale + 1 + 12))
+        } else {
+            let hint = operand >> 44 & 0xf;
+            if hint != 0 && hint >> 2 != 1 || hint == 4 {
+                return None;
+            }
+            // VA[55:12], sign-extended.
+            (hint & 3, (operand << 20) as i64 >> 8, 4096)
+        };
+        let first = (va as u64).wrapping_sub(self.config.first_va());
+        let last = first.checked_add(size - 1)?;
+        if any_asid != self.any_asid || last >> bits != 0 {
+            return None;
         }
-        // VA[55:12], sign-extended.
-        let va = (operand << 20) as i64 >> 8;
-        let offset = (va as u64).wrapping_sub(self.config.first_va());
-        if offset >> self.config.input_bits() != 0 {
-            return self.wrong(format!("{operand:#x} names no address of the range"));
+        let level = i8::try_from(level).ok().filter(|&level| level != 0);
+        if level.is_some() && !(self.features.level_hint && leaves_only) {
+            return None;
         }
-        let asid = operand >> 48;
-        let own_asid = asid == self.asid;
+        Some(Invalidation { leaves_only, level, any_asid, asid: operand >> 48, first, last })
+    }
+
+    fn invalidate(&mut self, cpu: usize, invalidation: Invalidation) {
+        let Invalidation { leaves_only, level, any_asid, asid, first, last } = invalidation;
+        // Tables under several ASIDs have the one that the machine was given in their operands.
+        let own_asid = asid == self.asid || any_asid && !self.any_asid;
         let start = self.config.start_level();
         let state = &mut self.cpus[cpu];
-        // A page or block of any level, or a group of sixteen.
-        for size in [12, 16, 21, 25, 30, 34, 39].map(|shift| 1u64 << shift) {
-            if let Some(leaves) = state.leaves.get_mut(&(offset & !(size - 1), size)) {
-                let matches = |leaf: &mut Cached| own_asid || !leaf.output.non_global;
-                state.dropping.extend(leaves.extract_if(.., matches));
+        let matches = |leaf: &mut Cached| {
+            (own_asid || !leaf.output.non_global) && level.is_none_or(|level| level == leaf.level)
+        };
+        if first >> 12 == last >> 12 {
+            for size in SIZES {
+                if let Some(leaves) = state.leaves.get_mut(&(first & !(size - 1), size)) {
+                    state.dropping.extend(leaves.extract_if(.., matches));
+                }
+            }
+        } else {
+            for (&(at, size), leaves) in &mut state.leaves {
+                if at <= last && first <= at + (size - 1) {
+                    state.dropping.extend(leaves.extract_if(.., matches));
+                }
             }
         }
         if !leaves_only {
@@ -401,7 +516,7 @@ impl TlbMachine {
                 .tables
                 .iter()
                 .copied()
-                .filter(|within| within.level != start && within.covers(offset))
+                .filter(|within| within.level != start && within.overlaps(first, last))
                 .collect();
             for within in &drop {
                 state.tables.remove(within);
@@ -410,17 +525,21 @@ impl TlbMachine {
         }
         // The walker goes on at once: what it may still see, it caches again.
         let mut looked = BTreeSet::new();
-        while let Some(within) =
-            self.cpus[cpu].tables.iter().copied().find(|w| w.covers(offset) && !looked.contains(w))
+        while let Some(within) = self.cpus[cpu]
+            .tables
+            .iter()
+            .copied()
+            .find(|within| within.overlaps(first, last) && !looked.contains(within))
         {
             looked.insert(within);
-            let bits = self.config.input_bits().saturating_sub(index_shift(within.level)).min(9);
-            let index = usize::try_from(offset >> index_shift(within.level) & ((1 << bits) - 1))
-                .expect("small");
+            let shift = index_shift(within.level);
+            let bits = self.config.input_bits().saturating_sub(shift).min(9);
+            let (entries, base) = (1u64 << bits, within.first >> shift);
+            let from = (first >> shift).max(base) - base;
+            let to = (last >> shift).min(base + (entries - 1)) - base;
             // Any member of a group can bring the whole group back.
-            let group = (index & !15)..((index | 15) + 1).min(1 << bits);
-            for index in group {
-                self.look(cpu, within, index);
+            for index in (from & !15)..((to | 15) + 1).min(entries) {
+                self.look(cpu, within, usize::try_from(index).expect("below 512"));
             }
         }
     }

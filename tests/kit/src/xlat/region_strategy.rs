@@ -5,8 +5,9 @@
 use proptest::prelude::*;
 use rmm::address::PhysAddr;
 use rmm::xlat::{
-    AddressSpace, Attributes, Context, DataAccess, DescriptorFormat, Granularity, MemoryType,
-    PhysicalAddressSpace, Privilege, Regime, Region, RegionKind, Shareability, VaRange, mmu,
+    AddressSpace, Attributes, Context, DataAccess, DescriptorFormat, Granularity,
+    MaintenanceFeatures, MemoryType, PhysicalAddressSpace, Privilege, Regime, Region, RegionKind,
+    Shareability, VaRange, mmu,
 };
 
 use super::model::Regions;
@@ -55,9 +56,10 @@ pub fn ttbr<R: Regime>(context: &Context<'_, R>) -> u64 {
 pub fn setup(tables: u64) -> impl Strategy<Value = Setup> {
     let edges = prop::sample::select(vec![16, 21, 22, 25, 30, 31, 39, 40, 48, 49, 52]);
     let bits = prop_oneof![16u32..=52, edges];
-    (any::<(u8, bool, bool, u16, u64, u8)>(), bits, 32u32..=52).prop_map(
-        move |((regime, high, lpa2, asid, pool, walks), bits, pa_bits)| {
-            SetupDraft { regime, high, lpa2, asid, pool, walks, bits, pa_bits }.build(tables)
+    (any::<(u8, bool, bool, u16, u64, u8, u8)>(), bits, 32u32..=52).prop_map(
+        move |((regime, high, lpa2, asid, pool, walks, maintenance), bits, pa_bits)| {
+            SetupDraft { regime, high, lpa2, asid, pool, walks, maintenance, bits, pa_bits }
+                .build(tables)
         },
     )
 }
@@ -71,6 +73,8 @@ pub struct SetupDraft {
     pub asid: u16,
     pub pool: u64,
     pub walks: u8,
+    /// What the CPUs can do in maintenance.
+    pub maintenance: u8,
     /// 16 to 52.
     pub bits: u32,
     /// 32 to 52.
@@ -97,6 +101,10 @@ impl SetupDraft {
         let space = if regime.has_el0() { space.with_user_mappings() } else { space };
         let any_asid = regime == RegimeKind::El1And0 && self.asid % 2 == 1;
         let space = if any_asid { space.for_any_asid() } else { space };
+        let bit = |n: u32| self.maintenance >> n & 1 == 1;
+        let features =
+            MaintenanceFeatures { range: bit(0), level_hint: bit(1), resize_in_place: bit(2) };
+        let space = space.with_maintenance_features(features);
         Setup { regime, space, pa_bits, pool }
     }
 }

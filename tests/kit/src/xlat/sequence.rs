@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::{Event, observe, record};
 use rmm::xlat::{
-    Attributes, Context, ContextBuilder, Error, Lifetime, Maintenance, Regime, Region, RegionKind,
-    RegionStorage, Shareability, Table,
+    Attributes, Context, ContextBuilder, Error, Lifetime, Maintenance, PhysicalAddressSpace,
+    Regime, Region, RegionKind, RegionStorage, Shareability, Table,
 };
 
 use super::machine::{Mapped, TlbMachine, apply, only_stores};
@@ -44,6 +44,8 @@ pub enum Op {
         pages: u64,
         attributes: AttributeDraft,
         new: bool,
+        /// Their permissions alone.
+        permissions: bool,
     },
     /// From which transient page on, how many, and where to.
     Map {
@@ -81,7 +83,7 @@ impl ContextModel {
     }
 
     /// Gives the part of every run inside `first` to `last` other attributes, or takes it away.
-    fn set(&mut self, first: u64, last: u64, attributes: Option<Attributes>) {
+    fn set(&mut self, first: u64, last: u64, new: Option<&dyn Fn(Attributes) -> Attributes>) {
         let mut runs = Vec::new();
         for run in &self.runs {
             let part = |from: u64, to: u64, attributes| MappedRun {
@@ -98,7 +100,8 @@ impl ContextModel {
             if run.first < first {
                 runs.push(part(run.first, first - 1, run.attributes));
             }
-            if let Some(attributes) = attributes {
+            if let Some(new) = new {
+                let attributes = new(run.attributes);
                 runs.push(part(run.first.max(first), run.last.min(last), attributes));
             }
             if last < run.last {
@@ -157,7 +160,7 @@ impl<R: Regime> Case<'_, '_, R> {
                 let verdict = self.removing(&region, size);
                 self.check(verdict, |context| context.remove(region.extent.base, size))
             }
-            Op::Change { which, from, pages, attributes, new } => {
+            Op::Change { which, from, pages, attributes, new, permissions } => {
                 let Some((region, base, size)) = self.pick(which) else { return Ok(false) };
                 let from = from % (size / PAGE);
                 let first = base + from * PAGE;
@@ -187,9 +190,17 @@ impl<R: Regime> Case<'_, '_, R> {
                 if !self.inside(first, count * PAGE) {
                     return Ok(false);
                 }
-                let verdict = self.changing(first, count * PAGE, attributes);
-                self.changed = true;
                 let va = VirtAddr::new(region.extent.base.get() + (first - base));
+                self.changed = true;
+                if permissions {
+                    let permissions = drawn.permissions();
+                    let verdict =
+                        self.changing(first, count * PAGE, |old| old.with_permissions(permissions));
+                    return self.check(verdict, |context| {
+                        context.change_permissions(va, count * PAGE, permissions)
+                    });
+                }
+                let verdict = self.changing(first, count * PAGE, |_| attributes);
                 self.check(verdict, |context| {
                     context.change_attributes(va, count * PAGE, attributes)
                 })
@@ -246,6 +257,13 @@ impl<R: Regime> Case<'_, '_, R> {
 
     fn inside(&self, first: u64, size: u64) -> bool {
         first + size <= 1 << self.setup.space.address_bits()
+    }
+
+    fn own_pas(&self) -> PhysicalAddressSpace {
+        match self.setup.regime {
+            walker::RegimeKind::El3 => PhysicalAddressSpace::Root,
+            _ => PhysicalAddressSpace::Realm,
+        }
     }
 
     fn pick(&self, which: u8) -> Option<(Region, u64, u64)> {
@@ -329,7 +347,8 @@ impl<R: Regime> Case<'_, '_, R> {
         Verdict { after, errors }
     }
 
-    fn changing(&self, first: u64, size: u64, attributes: Attributes) -> Verdict {
+    /// `new` is what becomes of attributes.
+    fn changing(&self, first: u64, size: u64, new: impl Fn(Attributes) -> Attributes) -> Verdict {
         let last = first + size - 1;
         let mut after = self.model.clone();
         let mut errors: Vec<fn(Error) -> bool> = Vec::new();
@@ -341,8 +360,12 @@ impl<R: Regime> Case<'_, '_, R> {
                 at += PAGE;
             } else if let Some(run) = self.model.run_at(at) {
                 let fixed = |a: Attributes| (a.memory, a.pas, a.shareability);
-                if fixed(run.attributes) != fixed(attributes) {
+                let new = new(run.attributes);
+                if fixed(run.attributes) != fixed(new) {
                     errors.push(is!(Error::FixedAttribute(_)));
+                }
+                if new.check().is_err() || new.executable && new.pas != self.own_pas() {
+                    errors.push(is!(Error::Attributes(..)));
                 }
                 at = run.last + 1;
             } else {
@@ -350,20 +373,26 @@ impl<R: Regime> Case<'_, '_, R> {
                 at += PAGE;
             }
         }
-        if errors.is_empty() && self.tables_to_split(first, last, attributes) > self.free() {
+        if errors.is_empty() && self.tables_to_split(first, last, &new) > self.free() {
             errors.push(is!(Error::OutOfTables(_)));
         }
-        after.set(first, last, Some(attributes));
+        after.set(first, last, Some(&new));
         Verdict { after, errors }
     }
 
     /// The windows at each level below a leaf that are changed in part become tables.
-    fn tables_to_split(&self, first: u64, last: u64, attributes: Attributes) -> usize {
+    fn tables_to_split(
+        &self,
+        first: u64,
+        last: u64,
+        new: impl Fn(Attributes) -> Attributes,
+    ) -> usize {
         let mut windows = BTreeSet::new();
         for edge in [first, last] {
             let walked = self.machine.borrow().walk(edge);
             let Some((output, _)) = walked.leaf else { continue };
-            if model::output(attributes, output.pa, self.setup.regime) == output {
+            let Some(run) = self.model.run_at(edge) else { continue };
+            if model::output(new(run.attributes), output.pa, self.setup.regime) == output {
                 continue;
             }
             let mut size = walked.size;
@@ -518,6 +547,7 @@ pub fn check_case<R: Regime>(
         model.mapped(setup),
     )));
     machine.borrow_mut().any_asid = setup.space.is_for_any_asid();
+    machine.borrow_mut().features = setup.space.maintenance_features();
     machine.borrow_mut().completes_early = maintenance == Maintenance::InnerShareableTwice;
     let watching = Rc::clone(&machine);
     observe(Some(Box::new(move |event| watching.borrow_mut().event(event))));

@@ -7,8 +7,8 @@
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 
-use rmm::xlat::PhysicalAddressSpace;
 use rmm::xlat::mmu::{MmuFeatures, SCTLR_CLEAR, SCTLR_SET};
+use rmm::xlat::{MaintenanceFeatures, PhysicalAddressSpace};
 use rmm_test_firmware::read_register;
 
 /// Room for a context of 10,000 regions, which lives on the stack as every context here does.
@@ -228,6 +228,14 @@ pub fn features() -> MmuFeatures {
     MmuFeatures::from_id_registers(
         read_register!("id_aa64mmfr0_el1"),
         read_register!("id_aa64mmfr1_el1"),
+        read_register!("id_aa64mmfr2_el1"),
+    )
+}
+
+/// What it can do in the maintenance of tables.
+pub fn maintenance_features() -> MaintenanceFeatures {
+    MaintenanceFeatures::from_id_registers(
+        read_register!("id_aa64isar0_el1"),
         read_register!("id_aa64mmfr2_el1"),
     )
 }

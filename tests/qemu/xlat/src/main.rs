@@ -12,6 +12,7 @@
 
 mod costs;
 mod exception_level;
+mod in_use;
 mod layout;
 mod probe;
 mod runs;

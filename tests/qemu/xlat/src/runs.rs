@@ -6,12 +6,14 @@ use rmm::address::PhysAddr;
 use rmm::xlat::mmu::{self, MmuFeatures, TableSharing};
 use rmm::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El1And0, El2, El2And0,
-    El3, Error, Maintenance, Regime, Region, RegionStorage, Table, TablePool, VaRange,
+    El3, Error, Maintenance, MaintenanceFeatures, Regime, Region, RegionStorage, Table, TablePool,
+    VaRange,
 };
 use rmm_test_firmware::say;
 
 use crate::check::Every;
-use crate::exception_level::{ExceptionLevel, features};
+use crate::exception_level::{ExceptionLevel, features, maintenance_features};
+use crate::in_use;
 use crate::layout::{PAGE, add_image, add_tested, below_top, page, plant};
 use crate::probe::{Outcome, load};
 use crate::session::Session;
@@ -28,20 +30,26 @@ pub fn run() -> Result<(), Error> {
     let features = features();
     let mut every = Every::new("the CPU has LPA2 and 52-bit physical addresses");
     every.equal("features", (features.lpa2, features.physical_range), (true, 6));
+    let MaintenanceFeatures { range, level_hint, resize_in_place } = maintenance_features();
+    every.equal("in maintenance", (range, level_hint, resize_in_place), (true, true, true));
     drop(every);
 
     // Entered by the caller.
     for format in FORMATS {
         one_range::<El3>(ExceptionLevel::El3, format, &features)?;
     }
+    in_use::run::<El3>(ExceptionLevel::El3)?;
     ExceptionLevel::El2And0.enter();
     two_ranges::<El2And0>(ExceptionLevel::El2And0, &features)?;
+    in_use::run::<El2And0>(ExceptionLevel::El2And0)?;
     ExceptionLevel::El2.enter();
     for format in FORMATS {
         one_range::<El2>(ExceptionLevel::El2, format, &features)?;
     }
+    in_use::run::<El2>(ExceptionLevel::El2)?;
     ExceptionLevel::El1And0.enter();
-    two_ranges::<El1And0>(ExceptionLevel::El1And0, &features)
+    two_ranges::<El1And0>(ExceptionLevel::El1And0, &features)?;
+    in_use::run::<El1And0>(ExceptionLevel::El1And0)
 }
 
 fn space(
@@ -50,7 +58,11 @@ fn space(
     format: DescriptorFormat,
     features: &MmuFeatures,
 ) -> Result<AddressSpace, Error> {
-    AddressSpace::new(range, bits, features.max_pa(format), format)
+    let space = AddressSpace::new(range, bits, features.max_pa(format), format)?;
+    // Some contexts are maintained as on CPUs without any of the features.
+    let all = matches!(bits, 21 | 39 | 49 | 52);
+    let features = if all { maintenance_features() } else { MaintenanceFeatures::default() };
+    Ok(space.with_maintenance_features(features))
 }
 
 fn pool(tables: &mut [Table]) -> Result<TablePool<'_>, Error> {

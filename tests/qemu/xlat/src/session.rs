@@ -37,6 +37,7 @@ impl<R: Regime> Session<'_, '_, R> {
         self.transient_pages()?;
         self.a_page_at_the_top()?;
         self.changes()?;
+        self.permissions_alone()?;
         self.a_group()?;
         let bits = self.context.space().address_bits();
         if bits >= 25 {
@@ -45,6 +46,7 @@ impl<R: Regime> Session<'_, '_, R> {
         if bits >= 39 {
             self.a_gib()?;
             self.nested_granularity()?;
+            self.many_pages()?;
         }
         if bits >= 48 && self.context.space().format() == DescriptorFormat::Lpa2 {
             self.the_largest_block()?;
@@ -248,6 +250,56 @@ impl<R: Regime> Session<'_, '_, R> {
         }
         self.context.remove(va, PAGE)?;
         every.equal("removed, call", call(va.get()), NOT_MAPPED);
+        Ok(())
+    }
+
+    fn permissions_alone(&mut self) -> Result<(), Error> {
+        let mut every =
+            Every::new("permissions change over memory of two types, which stay what they are");
+        let (va, pages) = (self.at(2 * PAGE), [0x1a, 0x1b]);
+        let kinds = [Attributes::read_write(), Attributes::non_cacheable()];
+        let address = |index: u64| va.get() + index * PAGE;
+        for (index, (number, attributes)) in (0..).zip(pages.into_iter().zip(kinds)) {
+            let attributes = attributes.in_pas(self.level.own_pas());
+            let at = VirtAddr::new(address(index));
+            self.context.add(Region::new(page(number), at, PAGE, attributes))?;
+        }
+        for (attributes, stored) in
+            [(Attributes::read_only(), FORBIDDEN), (Attributes::read_write(), STORED)]
+        {
+            self.context.change_permissions(va, 2 * PAGE, attributes.permissions())?;
+            for (index, number) in (0..).zip(pages) {
+                let content = content(page(number));
+                every.equal("read", load(address(index)), Outcome::Done(content));
+                every.equal("write", store(address(index), content), stored);
+                self.agree(&mut every, address(index));
+            }
+        }
+        self.context.remove(va, PAGE)?;
+        self.context.remove(VirtAddr::new(address(1)), PAGE)
+    }
+
+    /// More pages than are invalidated one by one.
+    fn many_pages(&mut self) -> Result<(), Error> {
+        let mut every = Every::new("of many pages that are removed none can be accessed");
+        let va = self.at(4 * GIB);
+        let size = MIB_2 + 3 * PAGE;
+        let region = Region::new(MEMORY_2_MIB, va, size, self.read_write());
+        let known = [0, 1, 0x80, MIB_2 / PAGE - 1];
+        for _ in 0..2 {
+            self.context.add(region.with_granularity(Granularity::Page))?;
+            for number in known {
+                let pa = PhysAddr::new(MEMORY_2_MIB.get() + number * PAGE);
+                let read = load(va.get() + number * PAGE);
+                every.equal(format_args!("page {number}"), read, Outcome::Done(content(pa)));
+            }
+            self.context.remove(va, size)?;
+            for number in known {
+                let read = load(va.get() + number * PAGE);
+                let removed = matches!(read, Outcome::Translation(_));
+                every.equal(format_args!("page {number} removed"), removed, true);
+            }
+        }
         Ok(())
     }
 

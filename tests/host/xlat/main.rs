@@ -3,6 +3,7 @@
 //! sequences of operations, and the maintenance that each operation does.
 
 mod cases;
+mod features;
 mod imports;
 mod in_use;
 mod maintenance;

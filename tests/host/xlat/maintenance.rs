@@ -12,29 +12,29 @@ use rmm::address::{PhysAddr, VirtAddr};
 use rmm::host::{Event, record};
 use rmm::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error, Extent,
-    Granularity, Maintenance, Region, RegionStorage, Table, VaRange,
+    Granularity, Maintenance, MaintenanceFeatures, Region, RegionStorage, Table, VaRange,
 };
 
-const BASE: u64 = 0xffff_ffff_8000_0000;
+pub(super) const BASE: u64 = 0xffff_ffff_8000_0000;
 const SLOTS: u64 = BASE + 0x7ff0_0000;
 /// In the same table at level 2 as the slots, and in none at level 3.
-const NEAR: u64 = BASE + 0x7f40_0000;
-const ASID: u16 = 0x17;
+pub(super) const NEAR: u64 = BASE + 0x7f40_0000;
+pub(super) const ASID: u16 = 0x17;
 const TABLES: usize = 8;
 const POOL: u64 = 0x10_0000;
 
 /// A run as the machine is told it: address, bytes, physical address, attributes.
-type Mapping = (u64, u64, u64, Attributes);
+pub(super) type Mapping = (u64, u64, u64, Attributes);
 
 /// An operation, what is mapped before and after it, and what it does to the machine.
-struct Recorded {
+pub(super) struct Recorded {
     setup: Setup,
     ttbr: u64,
     host_base: usize,
     memory: Vec<[u64; 512]>,
     before: Mapped,
     after: Mapped,
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
     maintenance: Maintenance,
 }
 
@@ -50,13 +50,26 @@ fn mapped(mappings: &[Mapping]) -> Mapped {
     )
 }
 
-fn data() -> Attributes {
+pub(super) fn data() -> Attributes {
     Attributes::read_write().non_global()
+}
+
+/// The same on CPUs without any feature of maintenance.
+fn recorded(
+    maintenance: Maintenance,
+    prepare: fn(&mut Context<'_, El2And0>) -> Result<(), Error>,
+    operation: fn(&mut Context<'_, El2And0>) -> Result<(), Error>,
+    before: &[Mapping],
+    after: &[Mapping],
+) -> Recorded {
+    let none = MaintenanceFeatures::default();
+    recorded_with(none, maintenance, prepare, operation, before, after)
 }
 
 /// Records `operation` on a context in which `prepare` has been done: a High VA range of 2 GiB,
 /// with 16 slots at its top.
-fn recorded(
+pub(super) fn recorded_with(
+    features: MaintenanceFeatures,
     maintenance: Maintenance,
     prepare: fn(&mut Context<'_, El2And0>) -> Result<(), Error>,
     operation: fn(&mut Context<'_, El2And0>) -> Result<(), Error>,
@@ -66,10 +79,10 @@ fn recorded(
     let max_pa = PhysAddr::new((1 << 40) - 1);
     let space =
         AddressSpace::new(VaRange::High, 31, max_pa, DescriptorFormat::Bits48).expect("good");
-    let space = space.with_asid(ASID);
+    let space = space.with_asid(ASID).with_maintenance_features(features);
     let mut tables: Vec<Table> = (0..TABLES).map(|_| Table::EMPTY).collect();
     let host_base = tables.as_ptr().addr();
-    let mut storage = RegionStorage::<4>::new();
+    let mut storage = RegionStorage::<8>::new();
     let pool = kit::xlat::pool(&mut tables, PhysAddr::new(POOL)).expect("good");
     let mut builder = ContextBuilder::new(space, pool, storage.list()).expect("good");
     builder.add_static(Region::transient(VirtAddr::new(SLOTS), 0x1_0000)).expect("good");
@@ -100,7 +113,7 @@ fn recorded(
 
 impl Recorded {
     /// What is wrong with `events` in place of those recorded, if anything.
-    fn fault(&self, events: &[Event]) -> Option<String> {
+    pub(super) fn fault(&self, events: &[Event]) -> Option<String> {
         let walk = self.setup.walk(self.ttbr);
         let memory = self.memory.clone();
         let bases = (self.host_base, POOL);
@@ -117,7 +130,7 @@ impl Recorded {
     }
 
     /// Each instruction with its operand; a descriptor stored is `store`, with the value.
-    fn texts(&self) -> Vec<(&'static str, Option<u64>)> {
+    pub(super) fn texts(&self) -> Vec<(&'static str, Option<u64>)> {
         self.events
             .iter()
             .map(|event| match event {
@@ -130,7 +143,7 @@ impl Recorded {
     }
 
     /// Every change to the instructions is noticed.
-    fn is_tight(&self) {
+    pub(super) fn is_tight(&self) {
         assert_eq!(self.fault(&self.events), None);
         let instruction = |event: &Event| matches!(event, Event::Instruction(..));
         // What is done twice makes up for what is missing before it.
@@ -156,8 +169,9 @@ impl Recorded {
                 assert!(self.fault(&swapped).is_some(), "not missed: {gone:?} before its neighbor");
             }
             if let Event::Instruction(text, Some(operand)) = gone {
-                // Another page, another ASID, and a TTL.
-                for other in [operand ^ 1 << 10, operand ^ 1 << 48, operand | 1 << 44] {
+                // Another page, another ASID, and another TTL; of a range another granule.
+                let last = if text.starts_with("tlbi r") { 1 << 46 } else { 1 << 44 };
+                for other in [operand ^ 1 << 10, operand ^ 1 << 48, operand ^ last] {
                     let mut changed = self.events.clone();
                     changed[index] = Event::Instruction(text, Some(other));
                     assert!(self.fault(&changed).is_some(), "not missed: {text} {other:#x}");
@@ -189,6 +203,9 @@ fn narrower(text: &str) -> Option<&'static str> {
         "dsb nsh" => "dsb nshst",
         "tlbi vale2is" => "tlbi vale2",
         "tlbi vae2is" => "tlbi vae2",
+        "tlbi rvale2is" => "tlbi rvale2",
+        "tlbi rvae2is" => "tlbi rvae2",
+        "tlbi alle2is" => "tlbi alle2",
         _ => return None,
     })
 }

@@ -86,7 +86,7 @@ fn parts(space: &AddressSpace, span: Span) -> impl Iterator<Item = (u64, Option<
         if first == end {
             return None;
         }
-        let range = tlbi_range::first_part(end - first).filter(|_| first % aligned == 0);
+        let range = tlbi_range::first_part(end - first).filter(|_| first.is_multiple_of(aligned));
         let (pages, fields) = range.map_or((1, None), |(pages, fields)| (pages, Some(fields)));
         next += pages;
         Some((first << Level::Three.shift(), fields))

@@ -36,8 +36,8 @@ pub struct MaintenanceFeatures {
     /// TLBIs by address take the level of the leaf as a hint (FEAT_TTL).
     pub level_hint: bool,
     /// A block may be replaced with a table that maps the same, and a Contiguous hint be changed,
-    /// without a break (FEAT_BBM, level 2). If a CPU takes a TLB Conflict abort then, it must not be
-    /// fatal: levels below 3 allow that.
+    /// without a break (FEAT_BBM, level 2). A CPU may take a TLB Conflict abort meanwhile: unless
+    /// it is known to take none, its handler has to invalidate and return.
     pub resize_in_place: bool,
 }
 

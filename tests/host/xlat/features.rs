@@ -175,7 +175,7 @@ fn a_leaf_s_level_is_named_where_leaves_alone_go() {
     for (features, expected) in [
         (NONE, vec![("vale2is", Some(page)), ("vale2is", Some(page + 1))]),
         // TTL in bits 47:44: the 4 KiB granule, level 3.
-        (LEVEL, [0, 1].map(|n| ("vale2is", Some(page + n | 0b0111 << 44))).to_vec()),
+        (LEVEL, [0, 1].map(|n| ("vale2is", Some((page + n) | 0b0111 << 44))).to_vec()),
         // VA[48:12] in bits 36:0; TTL in 38:37, NUM and SCALE 0, TG 1.
         (RANGE, vec![("rvale2is", Some(NEAR >> 12 & 0x1f_ffff_ffff | asid | 1 << 46))]),
         (ALL, vec![("rvale2is", Some(NEAR >> 12 & 0x1f_ffff_ffff | asid | 1 << 46 | 3 << 37))]),
@@ -201,7 +201,7 @@ fn a_leaf_s_level_is_named_where_leaves_alone_go() {
         &[(NEAR, size, PA, data())],
         &[(NEAR, size, PA, read_only())],
     );
-    let operands = [page | 0b0110 << 44, page + 0x200 | 0b0111 << 44];
+    let operands = [page | 0b0110 << 44, (page + 0x200) | 0b0111 << 44];
     assert_eq!(tlbis(&run.events), operands.map(|operand| ("vale2is", Some(operand))));
     run.is_tight();
     // As one range they have no level.

@@ -9,7 +9,8 @@ use rmm::address::{PhysAddr, VirtAddr, native};
 use rmm::xlat::mmu::{self, TableSharing};
 use rmm::xlat::{
     AddressSpace, Attributes, Context, ContextBuilder, DescriptorFormat, El2And0, Error,
-    Maintenance, Region, RegionStorage, Table, TablePool, VaRange,
+    Granularity, Maintenance, MaintenanceFeatures, Region, RegionStorage, Table, TablePool,
+    VaRange,
 };
 use rmm_test_firmware::say;
 
@@ -46,6 +47,8 @@ pub fn run() -> Result<(), Error> {
             figure(format_args!("init, {count} regions {name}"), instructions);
         }
     }
+    many_pages("one TLBI of all", MaintenanceFeatures::default())?;
+    many_pages("by range", MaintenanceFeatures { range: true, ..Default::default() })?;
     live()
 }
 
@@ -63,8 +66,17 @@ fn builder<'a>(
     tables: &'a mut Tables,
     storage: &'a mut Storage,
 ) -> Result<ContextBuilder<'a, El2And0>, Error> {
+    builder_on(tables, storage, MaintenanceFeatures::default())
+}
+
+fn builder_on<'a>(
+    tables: &'a mut Tables,
+    storage: &'a mut Storage,
+    maintenance: MaintenanceFeatures,
+) -> Result<ContextBuilder<'a, El2And0>, Error> {
     let format = DescriptorFormat::Bits48;
     let space = AddressSpace::new(VaRange::Low, 39, features().max_pa(format), format)?;
+    let space = space.with_maintenance_features(maintenance);
     let base = PhysAddr::new(tables.as_ptr().addr() as u64);
     // SAFETY: all is flat, and the ground is in force.
     let pool = unsafe { TablePool::new(tables, base) }?;
@@ -131,7 +143,8 @@ fn live() -> Result<(), Error> {
         MIB_2,
         data,
     );
-    dynamic(&mut low, "a page, in a table that is there", near)?;
+    let both = dynamic(&mut low, "a page, in a table that is there", near)?;
+    figure("map and unmap a page, in a table that is there", both);
     dynamic(&mut low, "a page, with two tables", far)?;
     dynamic(&mut low, "a block of 2 MiB", block)?;
     changes(&mut low, block)?;
@@ -140,13 +153,14 @@ fn live() -> Result<(), Error> {
     transient(&low)
 }
 
-fn dynamic(context: &mut Context<'_, El2And0>, name: &str, region: Region) -> Result<(), Error> {
-    let (instructions, result) = counted(|| context.add(region));
+/// Maps and unmaps `region`: the instructions of both.
+fn dynamic(context: &mut Context<'_, El2And0>, name: &str, region: Region) -> Result<u64, Error> {
+    let (map, result) = counted(|| context.add(region));
     result?;
-    figure(format_args!("map {name}"), instructions);
-    let (instructions, result) = counted(|| context.remove(region.extent.base, region.extent.size));
-    figure(format_args!("unmap {name}"), instructions);
-    result
+    figure(format_args!("map {name}"), map);
+    let (unmap, result) = counted(|| context.remove(region.extent.base, region.extent.size));
+    figure(format_args!("unmap {name}"), unmap);
+    result.map(|()| map + unmap)
 }
 
 fn changes(context: &mut Context<'_, El2And0>, block: Region) -> Result<(), Error> {
@@ -157,7 +171,29 @@ fn changes(context: &mut Context<'_, El2And0>, block: Region) -> Result<(), Erro
         result?;
         figure(format_args!("change {name}"), instructions);
     }
+    // Of the whole table that the block is now.
+    let permissions = Attributes::read_write().permissions();
+    let (instructions, result) =
+        counted(|| context.change_permissions(block.extent.base, MIB_2, permissions));
+    result?;
+    figure("change permissions of 512 pages", instructions);
     context.remove(block.extent.base, block.extent.size)
+}
+
+/// What a region of 513 pages takes to unmap, as `name` says, on CPUs with `features`.
+fn many_pages(name: &str, features: MaintenanceFeatures) -> Result<(), Error> {
+    let mut tables = [const { Table::EMPTY }; TABLES];
+    let mut storage = Storage::new();
+    let builder = builder_on(&mut tables, &mut storage, features)?;
+    let mut context = builder.init().map_err(|failed| failed.error)?;
+    // SAFETY: they are not walked; what is counted is the same if they were.
+    unsafe { context.activate(Maintenance::InnerShareable) }?;
+    let (base, size) = (VirtAddr::new(PAGES.1), 513 * PAGE);
+    let region = Region::new(PhysAddr::new(PAGES.0), base, size, Attributes::read_write());
+    context.add(region.with_granularity(Granularity::Page))?;
+    let (instructions, result) = counted(|| context.remove(base, size));
+    figure(format_args!("unmap 513 pages, {name}"), instructions);
+    result
 }
 
 fn transient(context: &Context<'_, El2And0>) -> Result<(), Error> {
@@ -169,6 +205,7 @@ fn transient(context: &Context<'_, El2And0>) -> Result<(), Error> {
     mapped.and(unmapped)?;
     figure("map a transient page", map);
     figure("unmap a transient page", unmap);
+    figure("map and unmap a transient page", map + unmap);
     let group = [0x9000_0000, 0x9000_1000, 0x9000_2000, 0x9000_3000].map(PhysAddr::new);
     let (map, mapped) = counted(|| slots.map_group(4, &group, template));
     let (unmap, unmapped) = counted(|| slots.unmap_group(4, group.len()));

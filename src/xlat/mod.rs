@@ -79,6 +79,7 @@ mod pool;
 mod regime;
 mod region;
 mod region_list;
+mod retire;
 mod space;
 mod table_tree;
 mod transient;

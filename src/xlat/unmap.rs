@@ -8,11 +8,12 @@
 //! 3. When the invalidations are complete, no walker uses a parked table: return it to the pool.
 
 use super::descriptor::{Descriptor, EMPTY, park};
-use super::invalidation::{LeafCount, WalkPart};
+use super::invalidation::WalkPart;
 use super::level::{Level, Span};
 use super::maintenance::Maintenance;
 use super::pool::TableIndex;
 use super::regime::Regime;
+use super::retire::LeafCount;
 use super::table_tree::TableTree;
 use crate::arch::memory::store_descriptor;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a Realm token says (RMM specification 1.0 (DEN0137), Realm token claims).
+//! The claims of a Realm token (RMM specification 1.0 (DEN0137), Realm token claims).
 
 use zerocopy::IntoBytes;
 
@@ -9,7 +9,7 @@ use super::key::PublicKey;
 /// Bytes of the identity of a Realm.
 pub const INSTANCE_SIZE: usize = 33;
 
-/// What the labels and values are those of.
+/// The profile of a token: it defines labels and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// RMM 1.0.
@@ -23,12 +23,12 @@ pub enum Profile {
     },
 }
 
-/// What is said of a Realm.
+/// The claims about a Realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims<'a> {
     /// The kind of token.
     pub profile: Profile,
-    /// What the Realm wants to find in it, as little-endian words.
+    /// The challenge that the Realm passes, as little-endian words.
     pub challenge: &'a [u64; 8],
     /// The Realm Personalization Value, as little-endian words.
     pub personalization: &'a [u64; 8],
@@ -36,9 +36,9 @@ pub struct Claims<'a> {
     pub algorithm: &'static str,
     /// The initial measurement, as long as a hash is.
     pub initial: &'a [u8],
-    /// The extensible ones.
+    /// The extensible measurements.
     pub extensible: [&'a [u8]; 4],
-    /// What verifies the token.
+    /// The key that verifies the token.
     pub key: &'a PublicKey,
 }
 

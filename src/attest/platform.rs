@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What EL3 gives at a cold boot: the Realm attestation key, and the platform token that is bound
-//! to it.
+//! Attestation data that EL3 gives at a cold boot: the Realm attestation key, and the platform
+//! token that is bound to it.
 
 use p384::elliptic_curve::zeroize::Zeroizing;
 
@@ -36,7 +36,7 @@ impl From<Refusal> for Unavailable {
     }
 }
 
-/// Who has the Realm attestation key.
+/// The holder of the Realm attestation key, which signs.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one value, for good")]
 pub enum Signer {

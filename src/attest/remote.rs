@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Signatures by EL3, which keeps the Realm attestation key: requests are pushed, and responses
-//! pulled, one at a time, by whichever REC comes next.
+//! Signatures by EL3, which keeps the Realm attestation key: requests are pushed and responses
+//! pulled, one at a time. A REC may pull the response for another REC.
 //!
-//! Each request has a ticket. Requests on their way, and responses that nobody has fetched yet, are
-//! in a table. When it is full the oldest makes room: its REC finds that out and asks again. What
-//! comes back for a ticket that is not in the table is dropped, as after a token was abandoned.
+//! Each request has a ticket. A table holds requests without a response, and responses that their
+//! REC has not fetched yet. If it is full a new request replaces the oldest, whose REC then asks
+//! again. A response whose ticket is not in the table is dropped, such as that of an abandoned
+//! token.
 
 use zerocopy::IntoBytes;
 
@@ -16,11 +17,11 @@ use crate::mem::SharedBuffer;
 /// Requests in the table.
 const TABLE: usize = 8;
 
-/// EL3 has refused, or given something that is no signature.
+/// EL3 has refused to sign, or its response is not a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotSigned;
 
-/// What has become of a request.
+/// The progress of a request.
 #[derive(Clone, Copy, Debug)]
 enum Progress {
     Asked,
@@ -52,8 +53,8 @@ impl RemoteSigner {
         Self(spin::Mutex::new(State { buffer, last_ticket: 0, table: [free; TABLE] }))
     }
 
-    /// Asks for the signature of a digest, unless `ticket` says that it was asked for, and gives it
-    /// once it is there. `cookie` is for EL3 to tell who asks.
+    /// Requests the signature of a digest, unless `ticket` is that of a request in the table. Gives
+    /// the signature if EL3 has made it. `cookie` identifies the requester to EL3.
     ///
     /// # Errors
     ///
@@ -64,7 +65,7 @@ impl RemoteSigner {
         cookie: u64,
         digest: impl FnOnce() -> [u8; DIGEST_SIZE],
     ) -> Result<Option<[u8; SIGNATURE_SIZE]>, NotSigned> {
-        // Another REC is at it: this one comes again, and waits for no other CPU.
+        // Another CPU uses it. This one does not wait: its REC calls again.
         let Some(mut state) = self.0.try_lock() else { return Ok(None) };
         if *ticket == 0 || state.find(*ticket).is_none() {
             *ticket = state.push(cookie, &digest())?;
@@ -83,7 +84,7 @@ impl State {
         self.table.iter_mut().find(|slot| ticket != 0 && slot.ticket == ticket)
     }
 
-    /// Asks EL3. The ticket; 0 if EL3 takes no request now.
+    /// Pushes a request to EL3. Gives its ticket; 0 if EL3 takes no request now.
     fn push(&mut self, cookie: u64, digest: &[u8; DIGEST_SIZE]) -> Result<u64, NotSigned> {
         let ticket = self.last_ticket.wrapping_add(1).max(1);
         let mut request = Request {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The token of a REC: made of what its Realm is now, signed while the REC runs on, and handed out
-//! in pieces.
+//! The token of a REC: made from the Realm's claims at that moment, signed step by step while the
+//! REC runs, and handed out in pieces.
 //!
 //! It is in two auxiliary granules of the REC, and each step is a call of the REC:
 //!
@@ -100,8 +100,8 @@ pub fn begin(
     Ok(())
 }
 
-/// Goes on with signing. Whether the token was ready before: the call in which signing ends copies
-/// nothing, so that an interrupt waits for one of the two at most. EL3 gets `cookie`.
+/// Continues to sign. Gives whether the token was ready before this call: the call in which signing
+/// ends copies nothing, so an interrupt waits for one of the two at most. EL3 gets `cookie`.
 ///
 /// # Errors
 ///
@@ -149,9 +149,9 @@ fn sign_remotely(
     Ok(signature.is_some())
 }
 
-/// Hands out the next bytes of a token that is ready, `room` at most: `take` gets them piece by
-/// piece, each with its distance from the first. Their number, and whether there are more; behind
-/// the last there is no token any more.
+/// Hands out the next bytes of a token that is ready, at most `room`. `take` gets them piece by
+/// piece, each with its offset from the first. Gives their number, and whether more follow. After
+/// the last byte there is no token any more.
 ///
 /// # Errors
 ///

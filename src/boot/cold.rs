@@ -49,7 +49,7 @@ static LOW_REGIONS: BootCell<MaybeUninit<RegionStorage<{ low_va::REGIONS }>>> =
     BootCell(UnsafeCell::new(MaybeUninit::uninit()));
 static WAITERS: Waiters = Waiters::new();
 static EPOCHS: Epochs = Epochs::new();
-/// Tells all CPUs that this one is about to die, perhaps with locks.
+/// Tells all CPUs that this one is about to die, perhaps with locks held.
 pub(super) fn abandon() {
     WAITERS.abandon();
 }
@@ -60,7 +60,8 @@ pub(super) fn is_abandoned() -> bool {
 }
 
 static VMIDS: VmidTable = VmidTable::new();
-/// Those that the host has begun. Made at boot: what is not zero at first would be in the image.
+/// Stateful operations of the host. Made at boot: a static whose initial value is not zero would
+/// take its size in the image file.
 static OPERATIONS: spin::Once<OperationPool> = spin::Once::new();
 
 /// What the first half of cold boot leaves for the second.
@@ -106,7 +107,7 @@ fn unsupported(_: crate::xlat::Error) -> BootError {
     BootError::Unsupported("the translation tables of the RMM cannot be built on this CPU")
 }
 
-/// What of `cpu` the tables and registers of the RMM's own translation depend on.
+/// The features of `cpu` on which the RMM's own translation depends.
 fn translation(cpu: &CpuFeatures) -> MmuFeatures {
     MmuFeatures {
         physical_range: u64::from(cpu.physical_range_code()),
@@ -255,7 +256,7 @@ pub(super) fn finish() -> Result<(), BootError> {
     Ok(())
 }
 
-/// What EL3 gives for attestation, without which Realms run all the same.
+/// EL3's attestation data. Without it Realms run, but get no tokens.
 fn platform(arguments: &BootArguments) -> Option<&'static Platform> {
     static PLATFORM: spin::Once<Platform> = spin::Once::new();
     static TOKEN: spin::Mutex<[u8; MAX_PLATFORM_TOKEN]> = spin::Mutex::new([0; MAX_PLATFORM_TOKEN]);

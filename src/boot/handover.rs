@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What cold boot leaves: `BOOT_CONFIGURATION`, which `entry.S` reads with the MMU off, and
-//! [`Booted`], for all that runs later.
+//! Results of cold boot: `BOOT_CONFIGURATION`, which `entry.S` reads with the MMU off, and
+//! [`Booted`], which everything later reads.
 
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -11,11 +11,11 @@ use crate::cpu::CpuFeatures;
 use crate::el3::arguments::BootArguments;
 use crate::rmi::Rmm;
 
-/// An activation token that has the self-test image commit a fault at boot: bits 15:8 say where,
-/// bits 7:0 which.
+/// An activation token with which the self-test image commits a fault at boot: bits 15:8 select the
+/// moment, bits 7:0 the fault.
 pub(super) const FAULT_TOKEN: u64 = 0x7e57_fa17_0000_0000;
 
-/// What cold boot leaves for good.
+/// Results of cold boot that stay for the lifetime of the RMM.
 #[derive(Debug)]
 pub(super) struct Booted {
     pub(super) rmm: Rmm<'static>,
@@ -74,7 +74,7 @@ impl BootConfiguration {
 
 static_assertions::const_assert_eq!(size_of::<BootConfiguration>(), 64);
 
-// In .data: .bss is zeroed only after the cold path was chosen by the first word.
+// In .data: the first word decides between cold and warm boot, and .bss is zeroed only after that.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".data.boot_configuration")]
 static BOOT_CONFIGURATION: BootConfiguration = BootConfiguration {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Where the memory comes from that grows with the machine: what each CPU has of its own, and the
-//! granule array.
+//! Memory whose size depends on the machine: per-CPU memory and the granule array.
 //!
-//! Each comes from EL3 where that has RMM_RESERVE_MEMORY and grants it, else from the pool in the
-//! image. An EL3 that has the service may have nothing to give, as TF-A on QEMU.
+//! Each comes from EL3 if EL3 has RMM_RESERVE_MEMORY and grants it, else from the pool in the
+//! image. An EL3 with the service may grant nothing: TF-A on QEMU does not.
 //!
-//! Decided once, by cold boot, before the Low VA map is built: the tables of that map cannot be
-//! changed later. Nothing here touches the memory.
+//! Cold boot decides once, before it builds the Low VA map, whose tables cannot change later.
+//! Nothing here accesses the memory.
 
 use core::ops::Range;
 
@@ -31,7 +30,7 @@ static_assertions::const_assert!(LIMITS.cpus <= MAX_CPUS);
 /// it, for few tables.
 const BLOCK_SHIFT: u8 = 21;
 
-/// A range of memory that the RMM has for good.
+/// A range of memory that stays the RMM's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allocation {
     /// The first byte, in Realm PAS.
@@ -45,7 +44,7 @@ pub struct Allocation {
 /// Ranges of the RMM: at most the image, the shared page and two reservations.
 type Ranges = ArrayVec<MemoryRange, 4>;
 
-/// Where all of it is.
+/// The memory of CPUs and granules, and what can never be delegated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
     /// The CPUs' own memory: one [`CpuMemory`] for each CPU that EL3 announced.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What an address is to the RMM, in words, for the report of a fault. Pure: it looks at layouts,
-//! at no table.
+//! Describes an address in words, for the report of a fault. Pure code: it uses the layout of the
+//! maps, and reads no table.
 
 use core::fmt;
 use core::ops::Range;

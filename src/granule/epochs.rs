@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Epochs of those who own granules: what a CPU has learned of an owner and of its granules holds
-//! until the owner's epoch ends.
+//! Epochs of owners of granules: what a CPU has learned about an owner and its granules holds until
+//! the owner's epoch ends.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,12 +11,12 @@ const EPOCHS: usize = 64;
 #[repr(align(64))]
 struct Count(AtomicU64);
 
-/// How many epochs of each owner have ended. Owners share counts: what ends one epoch too many
-/// costs a look, no more.
+/// How many epochs of each owner have ended. Owners share counts: ending another owner's epoch only
+/// makes it learn again.
 pub struct Epochs([Count; EPOCHS]);
 
 impl Epochs {
-    /// None has ended.
+    /// No epoch has ended.
     pub const fn new() -> Self {
         Self([const { Count(AtomicU64::new(0)) }; EPOCHS])
     }

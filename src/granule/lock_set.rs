@@ -123,7 +123,7 @@ fn sort(granules: &mut [GranuleAddress]) -> Result<(), LockError> {
     if granules.len() > MAX_SET {
         return Err(LockError::TooMany);
     }
-    // Hosts name what they allocated in a row: in order.
+    // Hosts usually name granules in ascending order, as they allocate them.
     if !granules.is_sorted_by(|one, next| one < next) {
         granules.sort_unstable();
         if !granules.is_sorted_by(|one, next| one < next) {

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Epochs of Realms: RECs remember what they have learned of their Realm, and forget it when
-//! something was taken from the Realm.
+//! Epochs of Realms: a REC caches facts about its Realm, which hold until the Realm's epoch ends.
+//! It ends when memory is taken from the Realm.
 //!
-//! So REC_ENTER neither locks the RD nor walks tables that other RECs of the Realm use.
+//! With the cache REC_ENTER neither locks the RD nor walks tables that other RECs use.
 
 use super::vmid::Vmid;
 use crate::address::Ipa;
 use crate::granule::{Epochs, GranuleAddress};
 
-/// What a REC has learned of its Realm. It holds until the Realm's epoch ends.
+/// What a REC has learned about its Realm. It holds until the Realm's epoch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Learned {
-    /// The epoch in which the Realm was found ACTIVE; 0 is none.
+    /// The epoch in which the Realm was found ACTIVE; 0 if it was not.
     pub epoch: u64,
     /// Where the page of the last host call is.
     pub call_page: CallPage,
-    /// VTCR_EL2 of its stage 2. It and VTTBR_EL2 never change.
+    /// VTCR_EL2 of its stage 2. Like VTTBR_EL2 it never changes.
     pub vtcr: u64,
     /// VTTBR_EL2.
     pub vttbr: u64,
@@ -34,15 +34,15 @@ pub enum CallPage {
 
 /// The epoch of the Realm with this VMID; never 0.
 ///
-/// What is learned of the Realm after this holds for as long as this returns the same. A granule of
-/// the Realm's memory must be locked meanwhile.
+/// What a caller learns about the Realm after this call holds as long as later calls return the
+/// same value. A granule of the Realm's memory must be locked while it learns.
 pub fn now(epochs: &Epochs, vmid: Vmid) -> u64 {
     epochs.now(vmid.get())
 }
 
 /// Ends the epoch: a mapping of protected memory was removed, or the Realm was switched off.
 ///
-/// The caller still holds the lock of what was taken: the granule, its table, or the RD.
+/// The caller still holds the lock of the granule that was taken, of its table, or of the RD.
 pub fn end(epochs: &Epochs, vmid: Vmid) {
     epochs.end(vmid.get());
 }

@@ -7,10 +7,10 @@
 pub struct RealmFeatures {
     /// Whether the Realm has SVE.
     pub has_sve: bool,
-    /// Its greatest vector length, as ZCR_EL2.LEN has it.
+    /// Its greatest vector length, encoded as in ZCR_EL2.LEN.
     pub sve_length: u8,
     /// Whether the Realm has a PMU.
     pub has_pmu: bool,
-    /// Its event counters, beside the cycle counter.
+    /// Number of event counters. The cycle counter is not one of them.
     pub pmu_counters: u8,
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Realms come and go.
+//! Creating, activating, terminating and destroying a Realm.
 //!
-//! A Realm is its RD, its root tables and its VMID. They come into use together and go out of use
+//! A Realm is its RD, its root tables and its VMID. They are taken together and given back
 //! together: an operation that cannot have all of them changes nothing.
 
 use arrayvec::ArrayVec;
@@ -27,7 +27,7 @@ fn roots(stage2: &Stage2) -> impl Iterator<Item = GranuleAddress> {
         .take(usize::from(stage2.root_count))
 }
 
-/// Creates a Realm from Delegated granules: its RD at `rd`, its root tables where `parameters` say.
+/// Creates a Realm from Delegated granules: its RD at `rd`, its root tables as in `parameters`.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub fn create(
             let rd: LockedGranule<'_, Rd> = granule.transition();
             cpu.slots.rd.map(&rd).get_mut::<RealmDescriptor>().init(&parameters);
         } else {
-            // All entries of a wiped table are those of a new Realm.
+            // A table of zeros is a valid root table: all its entries are UNASSIGNED, RIPAS EMPTY.
             drop(granule.transition::<Rtt>());
         }
     }
@@ -76,7 +76,7 @@ pub fn activate(
     if realm.state() != RealmState::New {
         return Err(RealmError::State);
     }
-    // Its memory was filled since it was created, and is executed from now on.
+    // The RMM has written its memory as data; from now on the Realm executes it.
     forget_instructions();
     realm.set_state(RealmState::Active, granules.epochs());
     Ok(())
@@ -124,12 +124,12 @@ pub fn destroy(
         return Err(RealmError::State);
     }
     let stage2 = realm.stage2;
-    // Filled where it is: one that is collected is moved.
+    // Extended in place: `collect` would move it.
     let mut named = ArrayVec::<_, MAX_SET>::new();
     named.extend(roots(&stage2));
     let mut locked: LockedSet<'_, Unused<Rtt>> = LockedSet::new();
     granules.lock_set(cpu.index, &mut named, &mut locked).map_err(|_| RealmError::Live)?;
-    // Measurements of a Realm do not wait for the next use of the granule.
+    // Measurements are erased now: the granule is wiped only at its next use.
     realm.forget();
     drop(mapping);
     // TLBs may hold stage 1 of the Realm, which the next Realm with this VMID must not see.

@@ -12,7 +12,7 @@ use crate::mem::GRANULE_WORDS;
 /// Measurement slots: the initial one and four that the Realm extends itself.
 pub const MEASUREMENT_SLOTS: usize = 5;
 
-/// What hashes are computed with (RmiHashAlgorithm).
+/// Hash algorithm of a Realm (RmiHashAlgorithm).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum HashAlgorithm {
@@ -99,7 +99,8 @@ fn digest<F: HashFunction<BLOCK>, const BLOCK: usize, const HEAD: usize>(
     hasher.finish()
 }
 
-/// Extends a measurement of the Realm's own: hashes it, as long as a hash is, with `value` behind it.
+/// Extends a Realm Extensible Measurement: the new value is the hash of the old one, without its
+/// padding, followed by `value`.
 pub fn extend(algorithm: HashAlgorithm, extended: &mut Measurement, value: &[u8]) {
     fn digest<F: HashFunction<BLOCK>, const BLOCK: usize>(
         before: &Measurement,
@@ -188,7 +189,7 @@ impl InitialMeasurement {
         &self.value
     }
 
-    /// What it is computed with.
+    /// The hash algorithm.
     pub fn algorithm(&self) -> HashAlgorithm {
         self.algorithm
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Realms: what their granules hold, and how they come, change and go.
+//! Realms: the content of their granules, and how they are created, changed and destroyed.
 //!
-//! `rmi` says how the host asks for it, and what it is told.
+//! `rmi` decodes the host's commands and encodes their results.
 
 pub mod epoch;
 pub mod features;
@@ -19,7 +19,7 @@ use crate::granule::{LockError, WipeError};
 /// Why a Realm or REC could not be created, changed or destroyed. Nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RealmError {
-    /// A granule is not there, not in the right state, or named twice.
+    /// A granule does not exist, is in the wrong state, or is named twice.
     Granule(LockError),
     /// The memory of a granule does not answer.
     Memory,

@@ -25,7 +25,7 @@ const MAX_BITS_WITHOUT_LPA2: u8 = 48;
 /// The physical address range without which a walk cannot start at level 0 (Arm ARM D8.2.7).
 const MIN_PHYSICAL_BITS_FOR_LEVEL_0: u8 = 44;
 
-/// What this RMM can do for a Realm on these CPUs.
+/// Limits of this RMM and these CPUs for a Realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealmLimits {
     /// The most bits of an IPA.
@@ -34,7 +34,7 @@ pub struct RealmLimits {
     pub physical_bits: u8,
     /// Whether stage 2 has 52-bit descriptors.
     pub lpa2: bool,
-    /// The greatest vector length of SVE, as ZCR_EL2.LEN has it; `None` without SVE.
+    /// The greatest vector length of SVE, encoded as in ZCR_EL2.LEN; `None` without SVE.
     pub sve_length: Option<u8>,
     /// Event counters of the PMU; `None` without one.
     pub pmu_counters: Option<u8>,
@@ -59,7 +59,7 @@ pub enum RealmParametersError {
     IpaBits,
     /// The vector length is more than the CPUs have.
     SveLength,
-    /// The PMU has not so many event counters, or must have one.
+    /// The PMU has fewer event counters, or none were requested and it must have one.
     PmuCounters,
     /// Breakpoints are 0, which is reserved, or too many.
     Breakpoints,
@@ -79,7 +79,7 @@ pub enum RealmParametersError {
     Vmid,
 }
 
-/// The fields of RmiRealmParams that the RMM looks at, as the host wrote them.
+/// The fields of RmiRealmParams that the RMM reads, as the host wrote them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostRealmParameters {
     attributes: RealmAttributes,
@@ -87,7 +87,7 @@ pub struct HostRealmParameters {
     stage2: RealmStage2,
 }
 
-/// In what the dialects of the RMI differ.
+/// Rules for the parameters that differ between the dialects of the RMI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParameterRules {
     /// Flags that are legal and have no effect. They are measured.
@@ -201,7 +201,7 @@ impl HostRealmParameters {
         })
     }
 
-    /// The stage-2 translation that the parameters ask for.
+    /// The stage-2 translation that the parameters request.
     fn stage2(&self, lpa2: bool, limits: &RealmLimits) -> Result<Stage2, RealmParametersError> {
         let RealmStage2 { rtt_base, rtt_level_start, rtt_num_start, .. } = self.stage2;
         let most_bits =

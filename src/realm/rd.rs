@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Realm Descriptor: what the RMM keeps of a Realm, in a granule in state RD.
+//! The Realm Descriptor: the RMM's data about a Realm, in a granule in state RD.
 //!
 //! It is read and written under the lock of that granule. The granule's references count the RECs.
 
@@ -33,9 +33,9 @@ pub enum RealmState {
     New = 0,
     /// It can run.
     Active = 1,
-    /// It has switched itself off and never runs again.
+    /// The Realm has switched itself off. It never runs again.
     SystemOff = 2,
-    /// The host has terminated it, and may take it down (RMI 2.0). It never runs again.
+    /// The host has terminated it (RMI 2.0). It never runs again.
     Zombie = 3,
 }
 
@@ -49,7 +49,7 @@ pub struct RealmDescriptor {
     state: RealmState,
     /// The index of the next REC: how many have been created, destroyed ones included.
     pub next_rec: u16,
-    /// Where they were created, by index.
+    /// The granules at which RECs were created, by index.
     recs: [PageNumber; MAX_RECS as usize],
     /// The Realm Initial Measurement.
     pub initial_measurement: InitialMeasurement,
@@ -61,7 +61,7 @@ pub struct RealmDescriptor {
     pub personalization: [u64; 8],
     /// The optional features that its RECs have.
     pub features: RealmFeatures,
-    /// What tells it from all other Realms; zero until it is first asked for.
+    /// The instance identity, unique to this Realm; zero until its first use.
     instance: [u8; 32],
 }
 
@@ -77,8 +77,9 @@ impl RealmDescriptor {
         slot.map(rd).get::<Self>().stage2
     }
 
-    /// What tells this Realm from all others: a hash of random numbers, if the CPU has any, of the
-    /// time, and of what no other Realm has now. Made when it is first asked for.
+    /// The instance identity, unique to this Realm: a hash of random numbers if the CPU has
+    /// FEAT_RNG, of the counter, and of values that no other Realm has now. Computed at its first
+    /// use.
     pub fn instance(&mut self) -> [u8; 32] {
         if self.instance == [0; 32] {
             let random = core::array::from_fn::<_, 4, _>(|_| random().unwrap_or(0));
@@ -109,7 +110,7 @@ impl RealmDescriptor {
         self.next_rec += 1;
     }
 
-    /// Where the REC with this index was created. It may be no more.
+    /// The granule at which the REC with this index was created. The REC may be destroyed since.
     pub fn rec(&self, index: u32) -> Option<GranuleAddress> {
         let index = usize::try_from(index).ok().filter(|index| *index < self.next_rec.into())?;
         let [n0, n1, n2, n3, n4] = *self.recs.get(index)?;
@@ -133,8 +134,8 @@ impl RealmDescriptor {
         Some(())
     }
 
-    /// Erases measurements and identity, before the granule is given up. What is left the host has
-    /// chosen itself.
+    /// Erases measurements and instance identity, before the granule is given up. Everything else
+    /// in it was chosen by the host.
     pub fn forget(&mut self) {
         self.initial_measurement.forget();
         self.extensible_measurements = Default::default();

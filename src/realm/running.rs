@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A Realm as a REC that runs reaches it by its calls: its memory and its RD.
+//! The Realm of a REC that runs, as calls of the REC access it: its memory and its RD.
 
 use super::epoch::Learned;
 use super::rd::RealmDescriptor;
@@ -16,13 +16,13 @@ use crate::mem::{RunningAuxiliary, Slot};
 /// The Realm whose REC this CPU runs.
 #[derive(Debug)]
 pub struct RunningRealm<'m, 'g> {
-    /// What the REC is.
+    /// The identity of the REC.
     pub identity: &'m RecIdentity,
     /// The memory of the Realm.
     pub memory: RealmMemory<'m, 'g>,
     /// The auxiliary granules of the REC.
     pub auxiliary: RunningAuxiliary<'m>,
-    /// What tokens need; `None`: there are none.
+    /// What tokens need; `None` if the RMM makes no tokens.
     pub platform: Option<&'static Platform>,
     granules: &'m GranuleTable<'g>,
     cpu: CpuIndex,
@@ -31,8 +31,8 @@ pub struct RunningRealm<'m, 'g> {
 }
 
 impl<'m, 'g> RunningRealm<'m, 'g> {
-    /// The Realm of the REC with this identity, which runs on `cpu`, seen through slots of that CPU.
-    /// With one for `other_rec` the RMM says itself which RECs are on (RMI 2.0).
+    /// The Realm of the REC with this identity, which runs on `cpu`, seen through slots of that
+    /// CPU. With one for `other_rec` the RMM says itself which RECs are on (RMI 2.0).
     pub fn new(
         granules: &'m GranuleTable<'g>,
         cpu: CpuIndex,
@@ -56,24 +56,24 @@ impl<'m, 'g> RunningRealm<'m, 'g> {
         self.granules.epochs()
     }
 
-    /// Has `then` see or change the RD, which is locked meanwhile.
+    /// Runs `then` with the RD, which is locked during that.
     pub fn with_descriptor<R>(&mut self, then: impl FnOnce(&mut RealmDescriptor) -> R) -> R {
         let Ok(locked) = self.granules.lock::<Rd>(self.cpu, self.identity.realm) else {
-            // The REC has a reference to it.
+            // Unreachable: the REC's reference keeps it in state RD.
             panic!("the RD of a REC is not in state RD");
         };
         then(self.rd.map(&locked).get_mut())
     }
 
-    /// Whether another REC of the Realm is on; `None` if the host is to be asked. One that was
-    /// destroyed is off.
+    /// Whether another REC of the Realm is on; `None` if the host must complete the call (RMI 1.0).
+    /// A REC that was destroyed is off.
     pub fn is_on(&mut self, mpidr: Mpidr) -> Option<bool> {
         self.other_rec.as_ref()?;
         let address = self.with_descriptor(|realm| realm.rec(mpidr.index()));
         Some(address.and_then(|address| self.is_on_at(address, mpidr)).unwrap_or(false))
     }
 
-    /// Whether the REC at an address is on; `None` if it is not this one any more.
+    /// Whether the REC at an address is on; `None` if it is not the REC `mpidr` any more.
     fn is_on_at(&mut self, address: GranuleAddress, mpidr: Mpidr) -> Option<bool> {
         let slot = self.other_rec.as_mut()?;
         let locked = self.granules.lock::<state::Rec>(self.cpu, address).ok()?;
@@ -93,14 +93,14 @@ impl<'m, 'g> RunningRealm<'m, 'g> {
 /// A REC that calls the RMM.
 #[derive(Debug)]
 pub struct Caller<'c, 'm, 'g> {
-    /// What it waits for.
+    /// Its pending request.
     pub pending: &'c mut PendingRequest,
     /// Whether the host may have it run.
     pub runnable: &'c mut bool,
-    /// What it has learned of its Realm.
+    /// What it has learned about its Realm.
     pub learned: &'c mut Learned,
     /// Its Realm.
     pub realm: &'c mut RunningRealm<'m, 'g>,
-    /// The general registers that it passes to the host, if that is why it leaves.
+    /// The general registers that it passes to the host, if it exits for a host call.
     pub gprs: &'c mut [u64; GPRS],
 }

@@ -16,7 +16,7 @@ const WORD_BITS: usize = 64;
 pub struct Vmid(u16);
 
 impl Vmid {
-    /// In a stage 2 that no Realm has yet.
+    /// The VMID of a stage 2 before its Realm is created.
     pub const NONE: Self = Self(0);
 
     /// The VMID with this number. Realm parameters are checked for the bits that the CPU has.
@@ -90,7 +90,7 @@ impl VmidTable {
         self.0.iter().any(|word| word.load(Ordering::Relaxed) != 0)
     }
 
-    /// Gives `vmid` back. The caller's Realm has it, and no TLB holds a translation of it.
+    /// Gives back `vmid`, which belongs to the caller's Realm. No TLB may hold a translation of it.
     pub fn give_back(&self, vmid: Vmid) {
         let (word, bit) = self.word_and_bit(vmid);
         word.fetch_and(!bit, Ordering::Release);

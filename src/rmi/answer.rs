@@ -26,7 +26,7 @@ pub enum Status {
     Rtt(Level),
     /// The RMM is in a wrong state (2.0).
     Global,
-    /// Another CPU is at it: the same call may succeed when it is repeated (2.0).
+    /// Another CPU works on it: the same call may succeed when it is repeated (2.0).
     Busy,
     /// An operation that the host has not finished is in the way (2.0).
     Blocked,

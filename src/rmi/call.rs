@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! From registers to a command and back: the only place that knows what x0 to x8 hold.
+//! Calls of the RMI: from registers to a command and back. Only this file knows the content of x0
+//! to x8.
 //!
 //! A dialect is a table of commands ([`crate::command`]). A handler takes decoded arguments and
 //! returns [`Outcome`].
@@ -60,7 +61,7 @@ pub type Serve = fn(&Rmm<'_>, &mut Cpu, &mut Registers);
 /// The prefix of names.
 pub(super) const INTERFACE: &str = "RMI";
 
-/// What a command fails with if an argument cannot be decoded.
+/// The error of a call with an argument that cannot be decoded.
 pub(super) const INVALID_ARGUMENT: Status = Status::Input;
 
 /// Runs a command and writes its answer.

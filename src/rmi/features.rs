@@ -96,7 +96,7 @@ impl Features {
         }
     }
 
-    /// What Realms may ask for.
+    /// The limits of a Realm's parameters.
     pub(super) fn realm_limits(&self) -> &RealmLimits {
         &self.realm_limits
     }

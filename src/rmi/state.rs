@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The state of the RMM as a whole: a plain value, one on the target, many in tests.
+//! The state of the RMM as a whole. It is a plain value: the target has one, tests have many.
 
 use super::features::Features;
 use super::operations::OperationPool;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the auxiliary granules of a REC hold of optional features.
+//! Auxiliary granules with the registers of a REC's optional features.
 
 use crate::arch::simd::{FirstFault, Predicates, ScalableVectors};
 use crate::cpu::pmu::PmuRegisters;
@@ -23,7 +23,7 @@ unsafe impl AuxiliaryContent for HighVectors {
     const GRANULE: usize = 1;
 }
 
-/// The third granule: what is small.
+/// The third granule: all smaller registers.
 #[repr(C)]
 pub(super) struct FeaturePage {
     /// SVE beside the vectors.

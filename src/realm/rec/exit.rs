@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a REC tells the host when it leaves (RMM specification 1.0, RmiRecExit), apart from the
-//! state of its interrupts and timers.
+//! What an exit of a REC reports to the host (RMM specification 1.0, RmiRecExit), apart from the
+//! state of interrupts and timers.
 
 use crate::abi::rmi_v1::GPRS;
 
@@ -25,8 +25,7 @@ pub enum ExitReason {
     SError = 6,
 }
 
-/// An exit to the host for an exception. The exit record holds no other field but those that every
-/// exit has.
+/// An exit to the host for an exception: fields of the exit record beyond those of every exit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
     /// Why.
@@ -42,13 +41,13 @@ pub struct Exit {
 }
 
 impl Exit {
-    /// An exit that says no more than why.
+    /// An exit with a reason only.
     pub const fn new(reason: ExitReason) -> Self {
         Self { reason, esr: 0, far: 0, hpfar: 0, gpr0: 0 }
     }
 }
 
-/// What an exit says beside the state of interrupts and timers.
+/// What an exit reports beyond the state of interrupts and timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     /// An exception.
@@ -77,16 +76,16 @@ pub type CallRegisters = [u64; GPRS];
 /// What follows from a call of the Realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The REC goes on behind the SMC.
+    /// The REC resumes after the SMC.
     Resume,
-    /// The REC leaves, and later goes on behind the SMC.
+    /// The REC exits, and later resumes after the SMC.
     Exit(Report),
-    /// The REC leaves, and later executes the SMC again. Its registers are as they were.
+    /// The REC exits, and later executes the SMC again, with the same registers.
     Replay(Report),
 }
 
 impl Next {
-    /// The host is told of a PSCI call with one argument that matters.
+    /// The REC exits for a PSCI call with one argument.
     pub const fn psci(function: u64, argument: u64) -> Self {
         Self::Exit(Report::Psci([function, argument, 0, 0]))
     }

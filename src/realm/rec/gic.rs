@@ -86,7 +86,8 @@ pub struct ListRegister(pub u64);
 
 impl ListRegister {
     const HW: u64 = 1 << 61;
-    /// pINTID, bits 44:32, of which EOI maintenance (41) alone is the host's when HW is 0.
+    /// pINTID, bits 44:32, except bit 41: if HW is 0 that bit is EOI maintenance, which is the
+    /// host's.
     const PINTID_REFUSED: u64 = 0x1fff << 32 & !(1 << 41);
 
     /// Whether it holds no interrupt.
@@ -121,7 +122,7 @@ impl ListRegister {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct GicState {
-    /// Where the interrupts are. If they are the host's, of the fields `hcr` alone counts.
+    /// Where the interrupts are. If they are the host's, only `hcr` is used of the other fields.
     pub owner: GicOwner,
     /// ICH_HCR_EL2 as it was when the REC last left.
     pub hcr: u64,
@@ -194,7 +195,7 @@ macro_rules! list_registers {
 }
 
 impl GicState {
-    /// Takes over what the host gives, which is valid.
+    /// Takes over the host's values, which are valid.
     pub fn accept(&mut self, [hcr, list @ ..]: &GicEntry, features: GicFeatures, owner: GicOwner) {
         self.owner = owner;
         if owner == GicOwner::Host {
@@ -244,8 +245,8 @@ impl GicState {
         }
     }
 
-    /// Reads the registers of this CPU and turns the virtual interface off. MISR is read before: a
-    /// maintenance interrupt drops with En. What is not the host's is zeroed.
+    /// Reads the registers of this CPU and turns the virtual interface off. MISR is read first:
+    /// clearing En deasserts a maintenance interrupt. Registers of the REC are zeroed.
     pub fn take(&mut self, features: GicFeatures) {
         if self.owner == GicOwner::Host {
             // The host reads what has become of its interrupts. DVIM is as it had it.
@@ -267,7 +268,7 @@ impl GicState {
     }
 }
 
-/// gicv3_hcr of an entry, and gicv3_lrs, of which as many count as there are list registers.
+/// gicv3_hcr and gicv3_lrs of an entry. Elements beyond the implemented list registers are ignored.
 pub type GicEntry = [u64; 1 + MAX_LIST_REGISTERS];
 
 /// List registers that CPUs usually have.
@@ -283,7 +284,7 @@ pub fn read_entry([hcr, list @ ..]: &mut GicEntry, features: GicFeatures) {
 /// Whether the host may enter a REC with this.
 pub fn is_valid_entry([hcr, list @ ..]: &GicEntry, features: GicFeatures, owner: GicOwner) -> bool {
     let list = list.get(..features.list_registers()).unwrap_or(list);
-    // What the host has in the register is its own, but for what `restore` adds.
+    // If the host owns the interface it sets the whole register; `restore` only adds to it.
     (owner == GicOwner::Host || hcr & !HCR_OF_HOST == 0)
         && (list.iter().all(|register| *register == 0) || is_valid_list(list, features))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a REC is for as long as it exists.
+//! The identity of a REC: what never changes while it exists.
 
 use crate::granule::{GranuleAddress, state};
 use crate::mem::{AUXILIARY, Content};
@@ -25,8 +25,8 @@ impl Mpidr {
         Some(Self(u32::from_le_bytes([b0, b1, b2, b3])))
     }
 
-    /// Decodes affinity fields as MPIDR_EL1 has them: Aff0 to Aff2 in bits 23:0, Aff3 in bits 39:32.
-    /// `None` if another bit is set.
+    /// Decodes affinity fields as MPIDR_EL1 has them: Aff0 to Aff2 in bits 23:0, Aff3 in bits
+    /// 39:32. `None` if another bit is set.
     pub const fn from_affinity(value: u64) -> Option<Self> {
         const LOW: u64 = 0xff_ffff;
         const AFF3: u64 = 0xff << 32;
@@ -44,8 +44,8 @@ impl Mpidr {
     }
 }
 
-/// What of a REC does not change. The holder of the granule's lock may read it even while another
-/// CPU runs the REC.
+/// The part of a REC that never changes. The holder of the granule's lock may read it even while
+/// another CPU runs the REC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct RecIdentity {
@@ -53,7 +53,7 @@ pub struct RecIdentity {
     pub realm: GranuleAddress,
     /// Its auxiliary granules.
     pub auxiliary: [GranuleAddress; AUXILIARY],
-    /// Its name in its Realm.
+    /// Its MPIDR in its Realm.
     pub mpidr: Mpidr,
     /// The optional features of its Realm.
     pub features: RealmFeatures,

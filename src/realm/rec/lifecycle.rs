@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RECs come and go.
+//! Creating and destroying a REC.
 //!
 //! A REC is its own granule, its auxiliary granules and a reference to the RD of its Realm, so that
 //! the Realm outlives it.
@@ -25,8 +25,8 @@ static_assertions::const_assert!(MAX_REC_AUX < MAX_SET && AUXILIARY <= MAX_REC_A
 ///
 /// # Errors
 ///
-/// [`RealmError::Granule`]; [`RealmError::Memory`]; [`RealmError::State`]; [`RealmError::Full`]; [`RealmError::Rec`] if the
-/// REC is not the next, or has a wrong number of auxiliary granules.
+/// [`RealmError::Granule`]; [`RealmError::Memory`]; [`RealmError::State`]; [`RealmError::Full`];
+/// [`RealmError::Rec`] if the REC is not the next, or has a wrong number of auxiliary granules.
 pub fn create(
     granules: &GranuleTable<'_>,
     cpu: &mut Cpu,
@@ -82,7 +82,7 @@ fn count(realm: &mut RealmDescriptor, rec: GranuleAddress, parameters: &HostRecP
     realm.add_rec(rec);
 }
 
-/// Keeps a Delegated granule for a REC that will be created.
+/// Reserves a Delegated granule for a REC that will be created: it becomes PARTIAL.
 ///
 /// # Errors
 ///
@@ -96,7 +96,7 @@ pub fn reserve(
     Ok(())
 }
 
-/// Gives up a granule that was kept, or whose REC was retired.
+/// Releases a PARTIAL granule: one that was reserved, or whose REC was retired.
 pub fn release(granules: &GranuleTable<'_>, cpu: &Cpu, rec: GranuleAddress) {
     if let Ok(rec) = granules.lock::<Partial>(cpu.index, rec) {
         drop(rec.transition::<Delegated>());
@@ -125,8 +125,8 @@ pub fn give_back(granules: &GranuleTable<'_>, cpu: &Cpu, granule: GranuleAddress
     }
 }
 
-/// Creates the next REC of the Realm at `rd`, which is NEW, from a granule that was kept and
-/// auxiliary granules that were donated.
+/// Creates the next REC of the Realm at `rd`, which is NEW, from a reserved granule and donated
+/// auxiliary granules.
 ///
 /// # Errors
 ///
@@ -186,7 +186,7 @@ pub fn destroy(
     let (rec, RecIdentity { realm, mut auxiliary, .. }) = lock_idle(granules, cpu, rec)?;
     let mut locked: LockedSet<'_, RecAux> = LockedSet::new();
     granules.lock_set(cpu.index, &mut auxiliary, &mut locked)?;
-    // Registers and tokens of a Realm do not wait for the next use of a granule.
+    // Registers and tokens of a Realm are wiped now, and not only at the granule's next use.
     for granule in locked.drain(..) {
         drop(granule.transition::<Delegated>().wipe(&mut cpu.slots.delegated));
     }
@@ -196,7 +196,7 @@ pub fn destroy(
     Ok(())
 }
 
-/// A REC that does not run, and what it is.
+/// Locks a REC that does not run, and gives its identity.
 fn lock_idle<'g>(
     granules: &GranuleTable<'g>,
     cpu: &mut Cpu,
@@ -211,7 +211,7 @@ fn lock_idle<'g>(
     Ok((rec, identity))
 }
 
-/// What is left of a REC: granules that hold nothing, and whose memory answers.
+/// The granules of a REC that was ended: those whose wiping succeeded.
 #[derive(Debug)]
 pub struct Retired {
     /// Its own, PARTIAL.

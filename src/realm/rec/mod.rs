@@ -30,7 +30,7 @@ use crate::mem::{AUXILIARY, Content, RunningContent};
 use crate::realm::epoch::Learned;
 use crate::realm::measurement::MeasuredRecParameters;
 
-/// RIPAS as a Realm asks for it (RSI_IPA_STATE_SET).
+/// RIPAS that a Realm requests (RSI_IPA_STATE_SET).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RequestedRipas {
@@ -52,7 +52,7 @@ pub enum PendingRequest {
         base: u64,
         /// The first address that is not to be changed.
         top: u64,
-        /// What it is to be.
+        /// The requested RIPAS.
         ripas: RequestedRipas,
         /// Whether DESTROYED memory is to be changed too.
         change_destroyed: bool,
@@ -71,7 +71,7 @@ pub enum PendingRequest {
         /// The other REC.
         target: Mpidr,
     },
-    /// A call of the host, which the next entry answers.
+    /// A host call, which the next entry completes.
     HostCall,
 }
 
@@ -84,18 +84,18 @@ impl PendingRequest {
 
 /// A REC.
 ///
-/// While it runs the CPU that runs it has `state`, and the holder of the granule's lock may see
-/// `identity` alone.
+/// While a CPU runs it only that CPU accesses `state`; the holder of the granule's lock may read
+/// `identity` only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Rec {
-    /// What it is.
+    /// The part that never changes.
     pub identity: RecIdentity,
-    /// What changes.
+    /// The part that changes.
     pub state: RecState,
 }
 
-/// What changes of a REC.
+/// The part of a REC that changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct RecState {
@@ -112,15 +112,15 @@ pub struct RecState {
     pub serror: bool,
     /// VSESR_EL2 for that SError.
     pub vsesr: u64,
-    /// What it waits for.
+    /// Its pending request.
     pub pending: PendingRequest,
-    /// The exception it left for, as far as the host may complete it; else all zero.
+    /// The exception of the last exit, if the host may complete it; else all zero.
     pub last_exit: Syndrome,
     /// Its virtual interrupts.
     pub gic: GicState,
-    /// What its PMU was like at its last exit.
+    /// Status of its PMU at its last exit.
     pub pmu: PmuStatus,
-    /// What it has learned of its Realm.
+    /// What it has learned about its Realm.
     pub learned: Learned,
     /// Its SIMD registers.
     pub simd: RecSimd,

@@ -15,7 +15,7 @@ use crate::granule::GranuleAddress;
 use crate::mem::words_of;
 use crate::realm::measurement::MeasuredRecParameters;
 
-/// Why parameters are wrong whatever the Realm.
+/// Why parameters are wrong for any Realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecParametersError {
     /// More than 16 auxiliary granules.

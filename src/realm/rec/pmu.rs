@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The PMU of a REC, and who has that of the CPU during a run.
+//! The PMU of a REC, and the owner of the CPU's PMU during a run.
 //!
 //! While the REC's counters do not count they need not be in the CPU: then they are loaded when the
 //! REC first accesses the PMU. The host's count nothing of a Realm in either case.
@@ -8,7 +8,7 @@ use super::auxiliary::FeaturePage;
 use crate::cpu::pmu::{self, PmuRegisters};
 use crate::mem::RunningAuxiliary;
 
-/// Who has the PMU of this CPU during a run.
+/// The owner of this CPU's PMU during a run.
 #[derive(Debug)]
 pub struct PmuOwner<'c> {
     host: &'c mut PmuRegisters,
@@ -53,7 +53,7 @@ impl<'c> PmuOwner<'c> {
     }
 }
 
-/// What is known of a REC's PMU without looking at it.
+/// What REC_ENTER needs to know of a REC's PMU before its auxiliary granules are mapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct PmuStatus {

@@ -94,7 +94,7 @@ el1_registers! {
     mdccint = MDCCINT_EL1;
 }
 
-/// What one key of pointer authentication is: two registers.
+/// Words of the pointer authentication keys: five keys of two registers each.
 pub const KEY_WORDS: usize = 10;
 
 /// The registers of a REC while it does not run.

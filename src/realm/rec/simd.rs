@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The SIMD registers of a REC, and who has those of the CPU during a run.
+//! The SIMD registers of a REC, and the owner of the CPU's SIMD registers during a run.
 //!
-//! The host's stay in the CPU until the REC first uses any. A REC that uses none costs nothing.
+//! The host's stay in the CPU until the REC first uses one. A REC that uses none costs nothing.
 //! Registers of SVE are in auxiliary granules, V0 to V31 of a REC without SVE in its own granule.
 
 use tock_registers::interfaces::{Readable, Writeable};
@@ -23,7 +23,7 @@ pub struct RecSimd {
     fpcr: u64,
 }
 
-/// Who has the SIMD registers of this CPU during a run: the host, until the REC uses them.
+/// The owner of this CPU's SIMD registers during a run: the host, until the REC uses one.
 #[derive(Debug)]
 pub struct SimdOwner<'c> {
     host: &'c mut HostSimd,
@@ -71,7 +71,7 @@ impl<'c> SimdOwner<'c> {
             let (low, high) = auxiliary.pair::<LowVectors, HighVectors>();
             simd::load_z(&low.0, &high.0);
         } else {
-            // What is above V0 to V31 becomes zero: a write to V does that.
+            // Loading a V register zeroes the upper bits of its Z register.
             simd::load_v(&rec.v);
         }
         FPSR.set(rec.fpsr);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the CPU says of an exception from a Realm, and the parts of it that the host may see.
+//! The syndrome of an exception from a Realm, and the fields of it that the host may see.
 
 use tock_registers::interfaces::Readable;
 
@@ -102,12 +102,12 @@ impl Syndrome {
         matches!(self.fault_status(), 0x10 | 0x13..=0x17)
     }
 
-    /// Whether it is an abort for want of a mapping.
+    /// Whether it is a translation fault.
     pub const fn is_translation_fault(&self) -> bool {
         matches!(self.fault_status(), 0x04..=0x07 | 0x2b)
     }
 
-    /// What HPFAR says, as the host is told: the NS bit and the bits below FIPA are not its own.
+    /// HPFAR as reported to the host: FIPA only, without NS and the other bits.
     pub const fn reported_hpfar(&self) -> u64 {
         self.ipa().get() >> 8
     }
@@ -226,8 +226,8 @@ impl SystemAccess {
         control || counter || (self.is_in(3, 0, 9) && self.crm() == 14)
     }
 
-    /// The debug register of a Realm that it is: MDSCR_EL1, the OS lock, and as many breakpoints and
-    /// watchpoints as a Realm has.
+    /// The debug register of a Realm that it is: MDSCR_EL1, the OS lock, and as many breakpoints
+    /// and watchpoints as a Realm has.
     pub fn debug_register(self) -> Option<DebugRegister> {
         let (index, is_first) = (native(self.crm()), self.is_in(2, 0, 0));
         match self.op2() {

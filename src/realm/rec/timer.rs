@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The two timers of EL1, physical and virtual. The host's and a REC's take turns in one pair.
+//! The two timers of EL1, physical and virtual. The host and a REC share the CPU's pair in turn.
 
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -23,7 +23,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Sets ISTATUS to what it is when the counter is at `counter`.
+    /// Sets ISTATUS to its value when the counter is `counter`.
     const fn update(&mut self, counter: u64) {
         const ENABLE: u64 = 1 << 0;
         const ISTATUS: u64 = 1 << 2;

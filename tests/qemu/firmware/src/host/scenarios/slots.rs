@@ -13,7 +13,7 @@ use crate::memory::granule;
 use crate::rmi::{self, Dialect, Status};
 use crate::{EXIT_CHECK_FAILED, cpus, probe, smc};
 
-/// What the test image is asked for; `src/boot/self_test/slots.rs` says what they do.
+/// Numbers of the test image's commands, which `tests/qemu/self_test` describes.
 pub mod request {
     pub const KEEP: u64 = 0x100;
     pub const LOOK: u64 = 0x101;

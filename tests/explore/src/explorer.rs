@@ -5,7 +5,7 @@
 mod two_cpus;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 use kit::memory::GRANULE_WORDS;
@@ -80,6 +80,8 @@ pub struct Explorer {
     contents: Contents,
     nodes: Vec<Node>,
     seen: HashMap<u128, u32>,
+    /// What was checked, without symmetry.
+    checked: HashSet<u128>,
     transitions: u64,
     /// What each granule holds in the state that is loaded, and the number of that content.
     loaded: Vec<(u32, Page)>,
@@ -87,11 +89,16 @@ pub struct Explorer {
     written: Option<HostPage>,
     tlb: Rc<RefCell<Tlb>>,
     names: Vec<Vec<usize>>,
+    /// Whether to say how far it is.
+    pub progress: bool,
 }
 
 /// The state that is loaded.
 struct Current {
     index: u32,
+    /// What it is.
+    before: Spec,
+    /// The same, until a call changes it.
     spec: Spec,
     tlb: Tlb,
 }
@@ -197,11 +204,13 @@ impl Explorer {
             contents,
             nodes: Vec::new(),
             seen: HashMap::new(),
+            checked: HashSet::new(),
             transitions: 0,
             loaded: vec![nothing; count],
             written: None,
             tlb,
             names,
+            progress: false,
         };
         let key = explorer.key(&snapshot);
         explorer.seen.insert(key, 0);
@@ -233,7 +242,12 @@ impl Explorer {
     pub fn run(&mut self, limit: usize) -> Explored {
         let mut next = 0;
         let mut finding = None;
+        let mut depth = 0;
         while next < self.nodes.len() && self.nodes.len() < limit {
+            if self.progress && self.nodes[next].depth > depth {
+                depth = self.nodes[next].depth;
+                eprintln!("{}: {next} states less deep than {depth}", self.configuration.name);
+            }
             if let Err(found) = self.expand(next as u32) {
                 finding = Some(found);
                 break;
@@ -321,7 +335,7 @@ impl Explorer {
         let spec = Spec::read(&self.machine)?;
         let mut tlb = self.tlb.borrow().clone();
         check::fill(&mut tlb, &self.machine, &self.configuration.places);
-        Ok(Current { index, spec, tlb })
+        Ok(Current { index, before: spec.clone(), spec, tlb })
     }
 
     /// Puts a granule's content back, if it is another one, or `anyway`.
@@ -399,6 +413,12 @@ impl Explorer {
             }
             self.written = None;
         }
+        if [function::REALM_CREATE, function::REALM_DESTROY].contains(&letter.function) {
+            let (count, is) = (current.spec.model.realms.len(), self.machine.vmids_in_use());
+            if is != format!("VmidTable {{ in_use: {count} }}") {
+                return Err(format!("there are {count} Realms, and {is}"));
+            }
+        }
         if letter.function == function::OP_MEM_RECLAIM {
             let page = self.machine.world.page(PARAMETERS);
             let mut listed = stateful::reclaimed(&current.spec.reclaimed);
@@ -420,16 +440,20 @@ impl Explorer {
             }
         } else if changed != 0 || !only_asks(&letter) {
             self.arrive(current, number, changed)?;
-            current.spec = self.reload(current.index)?;
+            self.put_back(current.index);
+            current.spec.clone_from(&current.before);
         }
         Ok(())
     }
 
+    /// Puts the machine back into a state after calls that may have changed anything.
     fn put_back(&mut self, node: u32) {
+        let touched = self.machine.world.touched.get();
         for granule in 0..self.machine.granules() {
             let (_, page) = &self.loaded[granule];
             let is_rec = self.nodes[node as usize].snapshot.state(granule) == State::Rec;
-            if is_rec || self.machine.world.page(granule) != page {
+            let is_touched = touched >> granule & 1 != 0;
+            if is_rec || is_touched && self.machine.world.page(granule) != page {
                 self.load_granule(node, granule, true);
             }
         }
@@ -470,11 +494,9 @@ impl Explorer {
 
     /// A call has led somewhere: checks the place, and keeps it if it is new.
     fn arrive(&mut self, current: &Current, letter: usize, changed: u64) -> Result<(), String> {
-        let real = Spec::read(&self.machine)?;
+        let real = Spec::read_after(&self.machine, Some((&current.before, changed)))?;
         let is_entry = self.configuration.letters[letter].function == function::REC_ENTER;
         real.same_as(&current.spec, !is_entry)?;
-        let Configuration { places, vmids, .. } = &self.configuration;
-        check::state(&self.machine, &real, places, vmids)?;
         self.check_contents(current, changed, is_entry)?;
         check::tlb(&self.tlb.borrow(), &self.machine)?;
         let recs = (0..self.machine.granules())
@@ -490,6 +512,11 @@ impl Explorer {
             changed | recs,
             &self.configuration.vmids,
         );
+        if !self.checked.insert(snapshot.plain_key()) {
+            return Ok(());
+        }
+        let Configuration { places, vmids, .. } = &self.configuration;
+        check::state(&self.machine, &real, places, vmids)?;
         let key = self.key(&snapshot);
         let next = self.nodes.len() as u32;
         if *self.seen.entry(key).or_insert(next) != next {
@@ -596,12 +623,6 @@ impl Explorer {
             }
         }
         Ok(())
-    }
-
-    /// Puts the machine back into a state after calls that may have changed anything.
-    fn reload(&mut self, node: u32) -> Result<Spec, String> {
-        self.put_back(node);
-        Spec::read(&self.machine)
     }
 }
 

@@ -52,6 +52,7 @@ fn explore_one(name: &str) -> bool {
     let limit = std::env::var("EXPLORE_LIMIT").ok().and_then(|limit| limit.parse().ok());
     let start = Instant::now();
     let mut explorer = Explorer::new(configuration, SeamFault::None);
+    explorer.progress = std::env::var_os("EXPLORE_PROGRESS").is_some();
     let explored = explorer.run(limit.unwrap_or(usize::MAX));
     let (row, finding) = match switches.parse() {
         Ok(switches) if explored.complete => {

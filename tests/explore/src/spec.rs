@@ -6,6 +6,7 @@
 //! are here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kit::memory::GRANULE_WORDS;
 use kit::stage2::model::{
@@ -99,12 +100,37 @@ fn entry(raw: u64, level: i64, protected: bool) -> Entry {
     }
 }
 
-fn read_tables(machine: &Machine, realm: &mut model::Realm, root: u64) -> Result<(), String> {
+/// A Realm as it was before a call, and the granules that the call has changed, a bit each.
+type Before<'a> = (&'a model::Realm, u64);
+
+fn read_tables(
+    machine: &Machine,
+    realm: &mut model::Realm,
+    root: u64,
+    before: Option<Before<'_>>,
+) -> Result<(), String> {
     let mut waiting = vec![(realm.start, 0, root)];
     while let Some((level, base, table)) = waiting.pop() {
         let index = index_of(table, machine.granules()).ok_or("a table is nowhere")?;
         if state_of(machine.word(index)) != State::Rtt {
             return Err(format!("a table entry leads to granule {index}, which is no RTT"));
+        }
+        if let Some((known, changed)) = before {
+            let granule = if level == known.start {
+                known.roots.first()
+            } else {
+                known.table_granules.get(&(level, base))
+            };
+            if granule == Some(&table) && changed >> index & 1 == 0 {
+                realm.tables.insert((level, base), Arc::clone(&known.tables[&(level, base)]));
+                let end = base + 512 * model::size(level);
+                let below = known.table_granules.range((level + 1, base)..(level + 1, end));
+                for ((level, ipa), child) in below {
+                    waiting.push((*level, *ipa, *child));
+                    realm.table_granules.insert((*level, *ipa), *child);
+                }
+                continue;
+            }
         }
         let page: &Page = machine.world.page(index);
         let mut entries = Vec::with_capacity(GRANULE_WORDS);
@@ -117,7 +143,9 @@ fn read_tables(machine: &Machine, realm: &mut model::Realm, root: u64) -> Result
             }
             entries.push(entry);
         }
-        if realm.tables.insert((level, base), entries).is_some() || realm.tables.len() > 64 {
+        if realm.tables.insert((level, base), Arc::new(entries)).is_some()
+            || realm.tables.len() > 64
+        {
             return Err("tables without end".into());
         }
     }
@@ -131,6 +159,16 @@ impl Spec {
     ///
     /// What no machine may be in.
     pub fn read(machine: &Machine) -> Result<Self, String> {
+        Self::read_after(machine, None)
+    }
+
+    /// What a machine is in that was in a state `before`, after a call that has changed these
+    /// granules, a bit each.
+    ///
+    /// # Errors
+    ///
+    /// What no machine may be in.
+    pub fn read_after(machine: &Machine, before: Option<(&Self, u64)>) -> Result<Self, String> {
         let mut spec = Self {
             model: Model::default(),
             off: BTreeSet::new(),
@@ -150,7 +188,7 @@ impl Spec {
             }
             spec.model.contents.insert(address(index), page.0[0]);
             match state {
-                State::Rd => spec.read_realm(machine, address(index), page)?,
+                State::Rd => spec.read_realm(machine, address(index), page, before)?,
                 State::Rec => spec.read_rec(address(index), page, references(machine.word(index))),
                 _ => {}
             }
@@ -158,7 +196,13 @@ impl Spec {
         Ok(spec)
     }
 
-    fn read_realm(&mut self, machine: &Machine, at: u64, page: &Page) -> Result<(), String> {
+    fn read_realm(
+        &mut self,
+        machine: &Machine,
+        at: u64,
+        page: &Page,
+        before: Option<(&Self, u64)>,
+    ) -> Result<(), String> {
         let descriptor = rd(page);
         let stage2 = &descriptor.stage2;
         let root = stage2.root.get().get();
@@ -174,7 +218,10 @@ impl Spec {
             tables: BTreeMap::new(),
             table_granules: BTreeMap::new(),
         };
-        read_tables(machine, &mut realm, root)?;
+        let before = before.and_then(|(spec, changed)| {
+            spec.model.realms.get(&at).filter(|known| known.s2sz == realm.s2sz).zip(Some(changed))
+        });
+        read_tables(machine, &mut realm, root, before)?;
         match descriptor.state() {
             RealmState::SystemOff => _ = self.off.insert(at),
             RealmState::Zombie => _ = self.zombies.insert(at),

@@ -141,10 +141,11 @@ fn tokens(page: &Page, state: State, granules: usize) -> Vec<Token> {
 impl Contents {
     /// The number of a content, of a granule in this state.
     pub fn intern(&mut self, page: &Page, state: State, granules: usize) -> u32 {
-        let key = hash(|hasher| (state as u8, page).hash(hasher));
+        let words = runs(page);
+        let key = hash(|hasher| (state as u8, &words).hash(hasher));
         let next = self.runs.len() as u32;
         *self.by_hash.entry(key).or_insert_with(|| {
-            self.runs.push(runs(page).into());
+            self.runs.push(words.into());
             self.tokens.push(tokens(page, state, granules).into());
             next
         })
@@ -312,6 +313,19 @@ impl Snapshot {
         let taken = |(bit, vmid): (usize, &u16)| u16::from(machine.has_vmid(*vmid)) << bit;
         let vmids = vmids.iter().enumerate().map(taken).sum();
         Self { granules, vmids, operations: operations(machine) }
+    }
+
+    /// A name that tells granules apart that serve alike.
+    pub fn plain_key(&self) -> u128 {
+        hash(|hasher| {
+            self.vmids.hash(hasher);
+            for Granule { word, pas, content } in &self.granules {
+                (word, *pas as u8, content).hash(hasher);
+            }
+            for (handle, operation) in &self.operations {
+                (handle, format!("{operation:?}")).hash(hasher);
+            }
+        })
     }
 
     /// The state of a granule.

@@ -240,7 +240,7 @@ impl Common {
             let part = session.host.part(self.rd);
             let root = &session.host.model.realms[&self.rd].tables[&(realm.start, 0)];
             for (ipa, entry) in
-                (0..).step_by(usize::try_from(size(realm.start)).expect("64 bits")).zip(root)
+                (0..).step_by(usize::try_from(size(realm.start)).expect("64 bits")).zip(root.iter())
             {
                 live[self.root_of(ipa)] += usize::from(part.contains(ipa) && entry.is_live());
             }

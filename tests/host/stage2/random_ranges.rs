@@ -181,7 +181,10 @@ impl Session {
         }
         let realm = &self.host.model.realms[&rd];
         let is_empty = |entry: &Entry| !entry.is_live();
-        assert!(realm.tables.values().flatten().all(is_empty), "nothing is mapped");
+        assert!(
+            realm.tables.values().flat_map(|table| table.iter()).all(is_empty),
+            "nothing is mapped"
+        );
     }
 }
 

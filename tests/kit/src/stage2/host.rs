@@ -400,7 +400,7 @@ impl Host {
         let mut expected: Vec<Leaf> = Vec::new();
         for ((level, base), entries) in &realm.tables {
             let ipas = (*base..).step_by(usize::try_from(model::size(*level)).expect("64 bits"));
-            for (ipa, entry) in ipas.zip(entries).filter(|(ipa, _)| part.contains(*ipa)) {
+            for (ipa, entry) in ipas.zip(entries.iter()).filter(|(ipa, _)| part.contains(*ipa)) {
                 expected.extend(leaf_of(*entry, *level, ipa));
             }
         }
@@ -432,7 +432,7 @@ impl Host {
         let (realm, part) = (&self.model.realms[&rd], self.part(rd));
         for ((level, base), entries) in realm.tables.iter() {
             let ipas = (*base..).step_by(usize::try_from(model::size(*level)).expect("64 bits"));
-            for (_, entry) in ipas.zip(entries).filter(|(ipa, _)| part.contains(*ipa)) {
+            for (_, entry) in ipas.zip(entries.iter()).filter(|(ipa, _)| part.contains(*ipa)) {
                 let Entry::Assigned(_, memory) = *entry else { continue };
                 for address in (memory..memory + model::size(*level)).step_by(0x1000) {
                     let content = self.model.contents[&address];

@@ -3,6 +3,7 @@
 //! down a second time, from the ABI alone: plain numbers, no concurrency.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rmm::granule::State;
 use rmm::realm::measurement::{InitialMeasurement, MeasuredRecParameters};
@@ -77,7 +78,7 @@ pub struct Realm {
     pub next_rec: u64,
     pub measurement: InitialMeasurement,
     /// By level and first IPA. The root tables are one.
-    pub tables: BTreeMap<(i64, u64), Vec<Entry>>,
+    pub tables: BTreeMap<(i64, u64), Arc<Vec<Entry>>>,
     /// Which granule each table but those of the root is.
     pub table_granules: BTreeMap<(i64, u64), u64>,
 }
@@ -162,7 +163,7 @@ impl Realm {
     }
 
     /// The tables of a new Realm.
-    pub fn root(s2sz: u32, start: i64) -> BTreeMap<(i64, u64), Vec<Entry>> {
+    pub fn root(s2sz: u32, start: i64) -> BTreeMap<(i64, u64), Arc<Vec<Entry>>> {
         let reached = (1_u64 << s2sz).div_ceil(size(start));
         // Tables are whole, but for those at level -1, which 52 bits of address reach 16 entries
         // of.
@@ -174,7 +175,7 @@ impl Realm {
                 Entry::UnassignedNs
             }
         };
-        BTreeMap::from([((start, 0), (0..entries).map(entry).collect())])
+        BTreeMap::from([((start, 0), Arc::new((0..entries).map(entry).collect()))])
     }
 
     pub(super) fn walk(&self, ipa: u64, to: i64) -> Place {
@@ -196,8 +197,8 @@ impl Realm {
     }
 
     pub(super) fn set(&mut self, place: Place, entry: Entry) {
-        self.tables.get_mut(&(place.level, place.base)).expect("there is the table")[place.index] =
-            entry;
+        let table = self.tables.get_mut(&(place.level, place.base)).expect("there is the table");
+        Arc::make_mut(table)[place.index] = entry;
     }
 
     /// The entry that a walk for `ipa` to level 3 ends at, and its level.
@@ -238,7 +239,7 @@ impl Realm {
             _ => {}
         }
         let alike =
-            (0..).zip(entries).all(|(index, entry)| *entry == entries[0].part(index, level));
+            (0..).zip(entries.iter()).all(|(index, entry)| *entry == entries[0].part(index, level));
         alike.then_some(entries[0])
     }
 
@@ -413,7 +414,8 @@ impl Model {
             return error_rtt(level - 1);
         }
         realm.set(place, Entry::Table(table));
-        realm.tables.insert((level, ipa), (0..512).map(|index| entry.part(index, level)).collect());
+        let entries = (0..512).map(|index| entry.part(index, level)).collect();
+        realm.tables.insert((level, ipa), Arc::new(entries));
         realm.table_granules.insert((level, ipa), table);
         self.granules.insert(table, State::Rtt);
         SUCCESS

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! As [`random_session`](crate::random_session), of a host that speaks RMI 2.0: memory in ranges of
+//! As the sessions of `random_session.rs`, of a host that speaks RMI 2.0: memory in ranges of
 //! pages and blocks.
 
 use kit::seed;

@@ -241,7 +241,13 @@ class Granules:
         mask = self.bits[name]
         return (word & mask) // (mask & -mask)
 
+    def is_ns(self, word):
+        """Whether a granule is Non-secure, unlocked and unreferenced: whether it has answered makes no difference."""
+        return word & ~self.bits["answered"] == 0
+
     def state(self, word):
+        if self.is_ns(word):
+            return "Ns"
         value = self.field(word, "state")
         return self.states.get(value, f"state {value}")
 
@@ -288,7 +294,7 @@ class AllGranules(Command):
             words = struct.unpack(f"<{count}H", physical(entries, 2 * count))
             for index, word in enumerate(words):
                 totals[table.state(word)] = totals.get(table.state(word), 0) + 1
-                if word == 0:
+                if table.is_ns(word):
                     continue
                 address = base + index * PAGE
                 if runs and runs[-1][1] == address and runs[-1][2] == word:

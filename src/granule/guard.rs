@@ -12,8 +12,10 @@ use core::mem::ManuallyDrop;
 use super::address::GranuleAddress;
 use super::lock::{CountError, GranuleEntry, StateAndCount, Waiters};
 use super::lock_order;
-use super::state::{Delegated, GranuleState, Lockable, Transition, Unused, Wiped};
-use crate::console::Occurrences;
+use super::state::{
+    Delegated, GranuleState, Lockable, Lost, Ns, Transition, Unproven, Unused, Wiped,
+};
+use crate::arch::atomic::Ordering;
 use crate::cpu::CpuIndex;
 
 /// A granule could not be zeroed: its memory does not answer. Some of it may be zero.
@@ -29,6 +31,21 @@ pub trait Wipe {
     ///
     /// [`WipeError`].
     fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) -> Result<(), WipeError>;
+}
+
+/// A granule of the host does not answer, or is not the host's after all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("memory that does not answer as the host's")]
+pub struct ProbeError;
+
+/// Something that can find out whether memory of the host answers: a slot of a CPU.
+pub trait Probe {
+    /// Reads from the granule as Non-secure memory.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError`].
+    fn probe(&mut self, granule: &LockedGranule<'_, Unproven>) -> Result<(), ProbeError>;
 }
 
 /// A granule whose lock this CPU holds and whose state is `S`.
@@ -131,33 +148,44 @@ impl<'a> LockedGranule<'a, Delegated> {
     ///
     /// # Errors
     ///
-    /// [`WipeError`]. The granule is unlocked and stays Delegated, of no use to anyone.
+    /// [`WipeError`]. The granule is unlocked and [`Lost`].
     #[inline(always)]
     pub fn wipe(self, by: &mut impl Wipe) -> Result<LockedGranule<'a, Wiped>, WipeError> {
         match by.wipe(&self) {
             Ok(()) => Ok(self.retype()),
             Err(error) => {
-                report_unanswered(self.address);
+                self.put_aside();
                 Err(error)
             }
         }
     }
+
+    /// Has no command take the granule again: its memory does not answer any more.
+    #[cold]
+    fn put_aside(self) {
+        if self.waiters.lost.fetch_add(1, Ordering::Relaxed) == 0 {
+            log::error!("memory stopped answering, its granule is lost: {}", self.address.get());
+        }
+        drop(self.transition::<Lost>());
+    }
 }
 
-/// Memory that was delegated and does not answer.
-static UNANSWERED: Occurrences = Occurrences::new();
-
-/// Reports a granule that is put aside: its memory does not answer.
-#[cold]
-fn report_unanswered(granule: GranuleAddress) {
-    if UNANSWERED.is_first() {
-        log::error!("memory does not answer, its granule stays Delegated: {}", granule.get());
+impl<'a> LockedGranule<'a, Unproven> {
+    /// Finds out that the granule's memory answers, without which it is never delegated.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError`]. The granule is unlocked and as it was.
+    #[cold]
+    pub(super) fn prove(self, by: &mut impl Probe) -> Result<LockedGranule<'a, Ns>, ProbeError> {
+        by.probe(&self)?;
+        Ok(self.transition())
     }
 }
 
 impl<S: GranuleState> Drop for LockedGranule<'_, S> {
     fn drop(&mut self) {
-        let to = StateAndCount::unreferenced(S::STATE as u8);
+        let to = StateAndCount::unreferenced(S::NUMBER);
         self.entry.unlock(self.waiters, self.cpu, self.held.get(), to);
         let table = core::ptr::from_ref(self.waiters).addr();
         lock_order::released(self.cpu.get(), table, self.address.get().get());

@@ -38,11 +38,18 @@ struct DebuggerBits {
     contended: u16,
     state: u16,
     references: u16,
+    /// Of a Non-secure granule: its memory has answered.
+    answered: u16,
 }
 
 #[used]
-static DEBUGGER_BITS: DebuggerBits =
-    DebuggerBits { locked: LOCKED, contended: CONTENDED, state: STATE, references: COUNT };
+static DEBUGGER_BITS: DebuggerBits = DebuggerBits {
+    locked: LOCKED,
+    contended: CONTENDED,
+    state: STATE,
+    references: COUNT,
+    answered: 8 << STATE_SHIFT,
+};
 
 /// The largest reference count of a word.
 pub(super) const MAX_COUNT: u16 = COUNT;
@@ -73,6 +80,11 @@ impl StateAndCount {
         self.0.wrapping_sub(Self::unreferenced(state).0) <= limit
     }
 
+    /// Whether the granule is Non-secure: states 0 and 8, without references.
+    pub(super) const fn is_ns(self) -> bool {
+        self.0 & (7 << STATE_SHIFT | COUNT) == 0
+    }
+
     /// The number of references.
     pub(super) const fn count(self) -> u16 {
         self.0 & COUNT
@@ -88,7 +100,8 @@ pub enum CountError {
     Underflow,
 }
 
-/// A granule's entry in the granule array. Zero is: Non-secure, unlocked, unreferenced.
+/// A granule's entry in the granule array. Zero is: Non-secure, not known to answer, unlocked,
+/// unreferenced.
 #[derive(Debug, Default)]
 #[repr(transparent)]
 pub struct GranuleEntry(pub(super) AtomicU16);
@@ -112,6 +125,8 @@ const GRANTED: usize = 1;
 pub struct Waiters {
     /// Whether a CPU has died, perhaps with locks. First, since every call looks here.
     pub(super) abandoned: AtomicBool,
+    /// How many granules are lost.
+    pub(super) lost: AtomicUsize,
     /// One more than the highest index that ever waited: a scan stops there.
     pub(super) limit: AtomicUsize,
     pub(super) places: [Waiter; MAX_CPUS],
@@ -172,13 +187,23 @@ impl GranuleEntry {
     /// A CPU that takes a lock it already holds waits forever.
     #[inline(always)]
     pub(super) fn lock(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
+        self.try_lock(waiters).unwrap_or_else(|| self.lock_contended(waiters, me))
+    }
+
+    /// Takes the lock if nobody holds it: one atomic instruction.
+    #[inline(always)]
+    #[cfg_attr(
+        not(feature = "self-test"),
+        expect(unused_variables, reason = "only statistics are about those that wait")
+    )]
+    pub(super) fn try_lock(&self, waiters: &Waiters) -> Option<StateAndCount> {
         let word = self.0.fetch_or(LOCKED, Ordering::Acquire);
-        if word & LOCKED == 0 {
-            #[cfg(feature = "self-test")]
-            waiters.overtake(self.name(), None);
-            return StateAndCount(word);
+        if word & LOCKED != 0 {
+            return None;
         }
-        self.lock_contended(waiters, me)
+        #[cfg(feature = "self-test")]
+        waiters.overtake(self.name(), None);
+        Some(StateAndCount(word))
     }
 
     #[cold]
@@ -291,6 +316,13 @@ impl GranuleEntry {
                 Err(seen) => word = seen,
             }
         }
+    }
+
+    /// Makes an unproven granule a proven one. Whether it was one.
+    #[cfg(feature = "self-test")]
+    pub(super) fn vouch(&self) -> bool {
+        const PROVEN: u16 = 8 << STATE_SHIFT;
+        self.0.compare_exchange(0, PROVEN, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// The value in the place of a CPU that waits for this entry.

@@ -5,12 +5,14 @@
 //! can prove it. What a granule may contain:
 //!
 //! - Delegated: anything, of the host or of a former user. It is never mapped for a Realm.
+//!   Its memory has answered before: see [`Unproven`].
 //! - Every later state begins with a granule that is [`Wiped`], zeroed under the same lock; so
 //!   nothing of a former user reaches the next one.
 //! - A granule goes back to the host only if it is [`Wiped`]; so nothing of the Realm world reaches
 //!   the host.
 //!
-//! Hence a granule is zeroed once between two users, when the next one takes it.
+//! Hence a granule is zeroed once between two users, when the next one takes it. One that cannot be
+//! zeroed, since its memory does not answer any more, is [`Lost`].
 //!
 //! A transition that the table does not list does not compile. Content that was not wiped cannot go
 //! back to the host:
@@ -62,7 +64,8 @@ use super::lock_order::Rank;
 
 /// What a granule is used for (RMM spec 1.0 (DEN0137), granule states; the numbers are ours).
 ///
-/// 8 to 15 are free for later versions of the ABI.
+/// 8 is [`Ns`](Self::Ns) as well: see [`from_number`](Self::from_number). 10 to 15 are free for
+/// later versions of the ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum State {
@@ -83,11 +86,13 @@ pub enum State {
     Rtt = 6,
     /// Granule of a REC that is not created or destroyed yet (RMI 2.0). Nobody maps it.
     Partial = 7,
+    /// In Realm PAS for good: its memory has stopped answering. No command takes it.
+    Lost = 9,
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ns,
         Self::Delegated,
         Self::Rd,
@@ -96,19 +101,28 @@ impl State {
         Self::Data,
         Self::Rtt,
         Self::Partial,
+        Self::Lost,
     ];
 
     /// The place of granules in this state in the lock order.
     pub const fn rank(self) -> Rank {
         match self {
-            Self::Ns | Self::Delegated | Self::Rd | Self::Rec | Self::Partial => Rank::External,
+            Self::Ns | Self::Delegated | Self::Rd | Self::Rec | Self::Partial | Self::Lost => {
+                Rank::External
+            }
             Self::RecAux | Self::Data | Self::Rtt => Rank::Internal,
         }
     }
 
-    /// The state with this number; `None` if there is none.
-    pub(super) fn from_number(number: u16) -> Option<Self> {
-        Self::ALL.get(usize::from(number)).copied()
+    /// The state with this number in a granule's word; `None` if there is none.
+    ///
+    /// Two numbers are [`Ns`](Self::Ns): 0 while the granule's memory has yet to answer
+    /// ([`Unproven`]), and 8 from then on.
+    pub fn from_number(number: u16) -> Option<Self> {
+        if number == u16::from(Ns::NUMBER) {
+            return Some(Self::Ns);
+        }
+        Self::ALL.into_iter().find(|state| *state as u16 == number)
     }
 }
 
@@ -120,6 +134,8 @@ mod sealed {
 pub trait GranuleState: sealed::Sealed {
     /// The state in the granule's word.
     const STATE: State;
+    /// Its number in the granule's word.
+    const NUMBER: u8 = Self::STATE as u8;
     /// The most references that a granule known by this type may have.
     const MAX_REFERENCES: u16;
 }
@@ -171,7 +187,7 @@ pub struct TransitionRow {
 
 /// Defines the type of each state, with the most references that it allows.
 macro_rules! states {
-    ($($(#[$doc:meta])* $name:ident = $state:ident, at most $limit:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $state:ident $(as $number:literal)?, at most $limit:expr;)*) => {
         /// Every type defined here.
         pub const TYPES: &[StateType] = &[$(StateType::new::<$name>(stringify!($name))),*];
         $(
@@ -181,6 +197,7 @@ macro_rules! states {
         impl sealed::Sealed for $name {}
         impl GranuleState for $name {
             const STATE: State = State::$state;
+            $(const NUMBER: u8 = $number;)?
             const MAX_REFERENCES: u16 = $limit;
         }
         )*
@@ -188,8 +205,10 @@ macro_rules! states {
 }
 
 states! {
-    /// [`State::Ns`].
-    Ns = Ns, at most 0;
+    /// [`State::Ns`], and its memory is not known to answer: nobody has delegated it yet.
+    Unproven = Ns, at most 0;
+    /// [`State::Ns`], and its memory has answered.
+    Ns = Ns as 8, at most 0;
     /// [`State::Delegated`], with unknown content.
     Delegated = Delegated, at most 0;
     /// [`State::Delegated`], zeroed since it was locked.
@@ -206,6 +225,8 @@ states! {
     Rtt = Rtt, at most 512;
     /// [`State::Partial`].
     Partial = Partial, at most 0;
+    /// [`State::Lost`].
+    Lost = Lost, at most 0;
 }
 
 /// State `S` without references: the granule may be taken out of use.
@@ -214,6 +235,7 @@ pub struct Unused<S>(core::marker::PhantomData<S>);
 impl<S> sealed::Sealed for Unused<S> {}
 impl<S: GranuleState> GranuleState for Unused<S> {
     const STATE: State = S::STATE;
+    const NUMBER: u8 = S::NUMBER;
     const MAX_REFERENCES: u16 = 0;
 }
 
@@ -221,8 +243,9 @@ impl<S: GranuleState> GranuleState for Unused<S> {
 macro_rules! lockable {
     ($($name:ty),*) => {$(impl Lockable for $name {})*};
 }
-// Not `Wiped`, which only the holder of the lock knows.
-lockable!(Ns, Delegated, Rd, Rec, RecAux, Data, Rtt, Partial);
+// Not `Wiped`, which only the holder of the lock knows; `lock_ns` locks a Non-secure granule, proven
+// or not, and nothing a `Lost` one.
+lockable!(Unproven, Delegated, Rd, Rec, RecAux, Data, Rtt, Partial);
 impl<S: Lockable> Lockable for Unused<S> {}
 
 /// Lists the states in which granules may be mapped, and those whose content is words.
@@ -255,10 +278,16 @@ macro_rules! transitions {
     };
 }
 transitions! {
+    // Its memory has answered.
+    Unproven => Ns, by "GRANULE_DELEGATE" "GRANULE_RANGE_DELEGATE";
     // EL3 has moved it to Realm PAS. The host's content stays until the granule is used.
     Ns => Delegated, by "GRANULE_DELEGATE" "GRANULE_RANGE_DELEGATE";
     // EL3 has moved it to Non-secure PAS.
     Wiped => Ns, by "GRANULE_UNDELEGATE" "GRANULE_RANGE_UNDELEGATE";
+    // Its memory did not answer when it was to be wiped.
+    Delegated => Lost, by "GRANULE_UNDELEGATE" "GRANULE_RANGE_UNDELEGATE" "REALM_CREATE"
+        "REC_CREATE" "REC_DESTROY" "RTT_CREATE" "DATA_CREATE" "DATA_CREATE_UNKNOWN"
+        "RTT_DATA_MAP_INIT" "RTT_DATA_MAP" "OP_MEM_DONATE" "OP_CONTINUE";
     // Into use.
     Wiped => Rd, by "REALM_CREATE";
     Wiped => Rec, by "REC_CREATE";
@@ -286,14 +315,36 @@ mod tests {
     fn nothing_reaches_a_new_owner_but_a_wiped_granule() {
         for TransitionRow { from, to, .. } in TRANSITIONS {
             // Neither is mapped for anyone.
-            let unseen = ["Delegated", "Partial"].contains(&to.name);
-            assert!(from.name == "Wiped" || unseen, "{} to {}", from.name, to.name);
+            let unseen = ["Delegated", "Partial", "Lost"].contains(&to.name);
+            // It stays the host's.
+            let stays = from.name == "Unproven" && to.name == "Ns";
+            assert!(from.name == "Wiped" || unseen || stays, "{} to {}", from.name, to.name);
         }
     }
 
     #[test]
-    fn every_state_can_be_entered_and_left_and_is_left_without_references() {
-        for state in State::ALL {
+    fn nothing_is_delegated_but_what_has_answered() {
+        let into = |name| TRANSITIONS.iter().filter(move |row| row.to.name == name);
+        assert!(into("Unproven").next().is_none());
+        assert!(
+            into("Delegated").all(|row| row.from.name == "Ns" || row.from.state != State::Ns),
+            "memory that has not answered"
+        );
+    }
+
+    #[test]
+    fn numbers_and_states_belong_together() {
+        for number in 0..16 {
+            let state = State::from_number(number);
+            assert_eq!(state == Some(State::Ns), number & 7 == 0, "{number}");
+            assert!(state.is_none_or(|state| state == State::Ns || state as u16 == number));
+        }
+    }
+
+    #[test]
+    fn every_state_but_lost_can_be_entered_and_left_and_is_left_without_references() {
+        assert!(TRANSITIONS.iter().all(|row| row.from.state != State::Lost));
+        for state in State::ALL.into_iter().filter(|state| *state != State::Lost) {
             assert!(TRANSITIONS.iter().any(|row| row.to.state == state), "into {state:?}");
             let mut ways_out = TRANSITIONS.iter().filter(|row| row.from.state == state).peekable();
             assert!(ways_out.peek().is_some(), "out of {state:?}");

@@ -11,10 +11,10 @@ use arrayvec::ArrayVec;
 use super::address::GranuleAddress;
 use super::banks::{BankError, MemoryRange, for_each_piece};
 use super::epochs::Epochs;
-use super::guard::{LockedGranule, Reference};
-use super::lock::{GranuleEntry, Waiter, Waiters};
+use super::guard::{LockedGranule, Probe, ProbeError, Reference};
+use super::lock::{GranuleEntry, StateAndCount, Waiter, Waiters};
 use super::lock_order::{self, Lock};
-use super::state::{Lockable, State};
+use super::state::{GranuleState, Lockable, Ns, State, Unproven};
 use crate::address::{GRANULE_SHIFT, PhysAddr};
 use crate::arch::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use crate::arch::{barrier, speculation, wait};
@@ -36,6 +36,7 @@ impl Waiters {
     pub const fn new() -> Self {
         Self {
             abandoned: AtomicBool::new(false),
+            lost: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
             places: [const { Waiter(AtomicUsize::new(0)) }; MAX_CPUS],
         }
@@ -124,9 +125,38 @@ pub struct TrackingRegion {
 pub struct NsGranule(GranuleAddress);
 
 impl NsGranule {
+    /// A granule that is not delegated yet.
+    pub fn of(unproven: &LockedGranule<'_, Unproven>) -> Self {
+        Self(unproven.address())
+    }
+
     /// The granule's address.
     pub const fn address(self) -> GranuleAddress {
         self.0
+    }
+}
+
+/// A locked granule that is Non-secure.
+#[derive(Debug)]
+pub enum LockedNs<'a> {
+    /// Its memory has answered.
+    Proven(LockedGranule<'a, Ns>),
+    /// Its memory is not known to answer.
+    Unproven(LockedGranule<'a, Unproven>),
+}
+
+impl<'a> LockedNs<'a> {
+    /// Finds out that the granule's memory answers, unless it has answered before.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError`]. The granule is unlocked and as it was.
+    #[inline(always)]
+    pub fn prove(self, by: &mut impl Probe) -> Result<LockedGranule<'a, Ns>, ProbeError> {
+        match self {
+            Self::Proven(proven) => Ok(proven),
+            Self::Unproven(unproven) => unproven.prove(by),
+        }
     }
 }
 
@@ -220,7 +250,7 @@ impl<'a> GranuleTable<'a> {
     /// there.
     pub fn ns_granule(&self, address: PhysAddr) -> Option<NsGranule> {
         let granule = GranuleAddress::new(address)?;
-        (self.state(granule)? == State::Ns).then_some(NsGranule(granule))
+        self.find(granule)?.peek().is_ns().then_some(NsGranule(granule))
     }
 
     /// Takes up a reference that [`Reference::keep`] left counted at `address`. Each is taken up
@@ -233,7 +263,7 @@ impl<'a> GranuleTable<'a> {
     ) -> Option<Reference<'a, S>> {
         let entry = self.find(address)?;
         let word = entry.peek();
-        let is_kept = word.state() == S::STATE as u16 && word.count() > 0;
+        let is_kept = word.state() == u16::from(S::NUMBER) && word.count() > 0;
         is_kept.then(|| Reference::new(entry, address))
     }
 
@@ -252,25 +282,124 @@ impl<'a> GranuleTable<'a> {
         cpu: CpuIndex,
         address: GranuleAddress,
     ) -> Result<LockedGranule<'a, S>, LockError> {
+        let (entry, held) = self.take(cpu, address, S::STATE)?;
+        if held.is(S::NUMBER, S::MAX_REFERENCES) {
+            return Ok(LockedGranule::new(entry, self.waiters, cpu, address, held));
+        }
+        self.give_back(cpu, address, entry, held);
+        let is_in_state = held.state() == u16::from(S::NUMBER);
+        Err(if is_in_state { LockError::InUse } else { LockError::WrongState })
+    }
+
+    /// As [`lock`](Self::lock), for a granule that is Non-secure, whether its memory has answered or
+    /// not.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Unknown`], [`LockError::WrongState`].
+    #[inline]
+    pub fn lock_ns(
+        &self,
+        cpu: CpuIndex,
+        address: GranuleAddress,
+    ) -> Result<LockedNs<'a>, LockError> {
+        let (entry, held) = self.take(cpu, address, State::Ns)?;
+        if !held.is_ns() {
+            self.give_back(cpu, address, entry, held);
+            return Err(LockError::WrongState);
+        }
+        Ok(if held.state() == 0 {
+            LockedNs::Unproven(LockedGranule::new(entry, self.waiters, cpu, address, held))
+        } else {
+            LockedNs::Proven(LockedGranule::new(entry, self.waiters, cpu, address, held))
+        })
+    }
+
+    /// As [`lock_ns`](Self::lock_ns), for a granule whose memory has answered and that nobody holds.
+    /// `None` leaves it to `lock_ns` to find out what it is.
+    ///
+    /// It never waits, so that the caller needs to keep nothing meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Unknown`], [`LockError::WrongState`].
+    #[inline(always)]
+    pub fn lock_proven(
+        &self,
+        cpu: CpuIndex,
+        address: GranuleAddress,
+    ) -> Result<Option<LockedGranule<'a, Ns>>, LockError> {
         let entry = self.find(address).ok_or(LockError::Unknown)?;
-        let table = core::ptr::from_ref(self.waiters).addr();
-        let granule = address.get().get();
-        lock_order::about_to_take(Lock { cpu: cpu.get(), table, granule, rank: S::STATE.rank() });
+        let lock = self.name(cpu, address, State::Ns);
+        lock_order::about_to_take(lock);
+        let Some(held) = entry.try_lock(self.waiters) else {
+            lock_order::released(lock.cpu, lock.table, lock.granule);
+            return Ok(None);
+        };
+        #[cfg(feature = "self-test")]
+        super::deliberate_death::taken(cpu, self.waiters);
+        if !held.is_ns() {
+            self.give_back(cpu, address, entry, held);
+            return Err(LockError::WrongState);
+        }
+        if held.state() != u16::from(Ns::NUMBER) {
+            self.give_back(cpu, address, entry, held);
+            return Ok(None);
+        }
+        Ok(Some(LockedGranule::new(entry, self.waiters, cpu, address, held)))
+    }
+
+    /// A lock, as the lock order knows it.
+    fn name(&self, cpu: CpuIndex, address: GranuleAddress, state: State) -> Lock {
+        let (table, granule) = (core::ptr::from_ref(self.waiters).addr(), address.get().get());
+        Lock { cpu: cpu.get(), table, granule, rank: state.rank() }
+    }
+
+    /// Locks the granule at `address`, which the caller thinks is in `state`.
+    #[inline(always)]
+    fn take(
+        &self,
+        cpu: CpuIndex,
+        address: GranuleAddress,
+        state: State,
+    ) -> Result<(&'a GranuleEntry, StateAndCount), LockError> {
+        let entry = self.find(address).ok_or(LockError::Unknown)?;
+        lock_order::about_to_take(self.name(cpu, address, state));
         let held = entry.lock(self.waiters, cpu);
         #[cfg(feature = "self-test")]
         super::deliberate_death::taken(cpu, self.waiters);
-        if held.is(S::STATE as u8, S::MAX_REFERENCES) {
-            return Ok(LockedGranule::new(entry, self.waiters, cpu, address, held));
-        }
+        Ok((entry, held))
+    }
+
+    /// Unlocks a granule that is not what was wanted, as it was.
+    #[inline(always)]
+    fn give_back(
+        &self,
+        cpu: CpuIndex,
+        address: GranuleAddress,
+        entry: &GranuleEntry,
+        held: StateAndCount,
+    ) {
         entry.unlock(self.waiters, cpu, held, held);
-        lock_order::released(cpu.get(), table, granule);
-        let is_in_state = held.state() == S::STATE as u16;
-        Err(if is_in_state { LockError::InUse } else { LockError::WrongState })
+        let table = core::ptr::from_ref(self.waiters).addr();
+        lock_order::released(cpu.get(), table, address.get().get());
     }
 
     /// Whether a CPU has died: see [`Waiters::abandon`].
     pub fn is_abandoned(&self) -> bool {
         self.waiters.is_abandoned()
+    }
+
+    /// How many granules are [`Lost`](super::state::Lost).
+    pub fn lost(&self) -> usize {
+        self.waiters.lost.load(Ordering::Relaxed)
+    }
+
+    /// Takes a granule, Non-secure and unlocked, for one whose memory has answered. Whether it is
+    /// such a granule.
+    #[cfg(feature = "self-test")]
+    pub fn vouch_for(&self, address: GranuleAddress) -> bool {
+        self.find(address).is_some_and(|entry| entry.vouch())
     }
 
     /// The tracking state at `address`, and where it ends. Adjacent banks are one region.

@@ -10,8 +10,8 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::mapping::Mapping;
 use super::page::{MappedPage, Slot};
 use crate::address::GRANULE_SIZE;
-use crate::granule::NsGranule;
-use crate::granule::state::Untyped;
+use crate::granule::state::{Unproven, Untyped};
+use crate::granule::{LockedGranule, NsGranule, Probe, ProbeError};
 
 /// Bytes of a word, the alignment of accesses.
 const WORD: u64 = size_of::<u64>() as u64;
@@ -126,6 +126,13 @@ impl NsSlot {
         to: &mut Mapping<'_, S>,
     ) -> Result<(), NsAccessError> {
         self.read(granule, 0, to.words_mut())
+    }
+}
+
+impl Probe for NsSlot {
+    fn probe(&mut self, granule: &LockedGranule<'_, Unproven>) -> Result<(), ProbeError> {
+        let mut word = [0];
+        self.map(NsGranule::of(granule)).read_array(0, &mut word).map_err(|_| ProbeError)
     }
 }
 

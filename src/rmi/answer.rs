@@ -2,7 +2,7 @@
 //! How a command ends: its status, with the errors of each room below that lead to it.
 
 use crate::abi::rmi::status;
-use crate::granule::{LockError, WipeError};
+use crate::granule::{LockError, ProbeError, WipeError};
 use crate::mem::NsAccessError;
 use crate::psci::PsciError;
 use crate::realm::RealmError;
@@ -93,6 +93,12 @@ pub type Outcome<const OUTPUTS: usize = 0> = Result<[u64; OUTPUTS], Failure>;
 
 impl From<WipeError> for Status {
     fn from(_: WipeError) -> Self {
+        Self::Input
+    }
+}
+
+impl From<ProbeError> for Status {
+    fn from(_: ProbeError) -> Self {
         Self::Input
     }
 }

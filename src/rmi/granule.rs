@@ -5,21 +5,36 @@ use super::call::{Outcome, Status};
 use super::state::Rmm;
 use crate::el3::services::{self, Refusal};
 use crate::granule::GranuleAddress;
-use crate::granule::state::{Delegated, Ns};
+use crate::granule::state::Delegated;
 use crate::percpu::Cpu;
 
 /// RMI_GRANULE_DELEGATE: moves a granule from the host to the Realm world.
 ///
-/// Nothing is wiped: what the host left there is wiped when the granule is taken into use.
+/// Nothing is wiped: what the host left there is wiped when the granule is taken into use. The first
+/// time that a granule is delegated its memory must answer.
 #[inline(always)]
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Outcome {
-    let locked = rmm.granules.lock::<Ns>(cpu.index, granule)?;
+    let Some(locked) = rmm.granules.lock_proven(cpu.index, granule)? else {
+        return if delegate_slowly(rmm, cpu, granule) { Ok([]) } else { Err(Status::Input.into()) };
+    };
     // EL3 refuses what is not Non-secure: the host named memory of EL3 or of the Secure world.
     services::delegate(locked).map(drop).map_err(|_| Status::Input)?;
     Ok([])
 }
 
-/// RMI_GRANULE_UNDELEGATE: moves a granule back to the host, wiped. On an error it stays Delegated.
+/// Delegates a granule that another CPU may hold, or whose memory is not known to answer. Whether it
+/// did: a bool, so that the caller needs no stack.
+#[cold]
+#[inline(never)]
+fn delegate_slowly(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> bool {
+    let Ok(locked) = rmm.granules.lock_ns(cpu.index, granule) else { return false };
+    // Before EL3 is asked, so that nothing has to be undone. Reading the host's memory does no harm,
+    // whatever the host does meanwhile.
+    locked.prove(&mut cpu.slots.ns).is_ok_and(|proven| services::delegate(proven).is_ok())
+}
+
+/// RMI_GRANULE_UNDELEGATE: moves a granule back to the host, wiped. On an error it stays Delegated,
+/// or is lost if its memory does not answer.
 #[inline(always)]
 pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Outcome {
     let locked = rmm.granules.lock::<Delegated>(cpu.index, granule)?;

@@ -23,7 +23,8 @@ use crate::letters::{Act, HostPage, Letter};
 use crate::machine::{Machine, Page, SeamFault, address, el3, identify, index_of};
 use crate::spec::{MARKS, PARAMETERS, Spec, host_words};
 use crate::state::{
-    self, Contents, Granule, HOST, Labels, SECRET, Snapshot, rd, rec, revive, state_of,
+    self, Contents, Granule, HOST, Labels, PROVEN, SECRET, Snapshot, rd, rec, references, revive,
+    state_of,
 };
 use crate::stateful::{self, List, Operation};
 
@@ -164,6 +165,10 @@ impl Explorer {
     pub fn new(configuration: Configuration, fault: SeamFault) -> Self {
         let count = configuration.granules();
         let mut machine = Machine::boot(count, &configuration.secure(), configuration.dialect);
+        // All of it has been delegated before.
+        for granule in (0..count).filter(|granule| !configuration.secure().contains(granule)) {
+            machine.restore(granule, PROVEN, machine.world.pas(granule));
+        }
         for granule in configuration.delegated_from_the_start() {
             machine.delegate(granule);
         }
@@ -593,7 +598,9 @@ impl Explorer {
             }
         }
         for index in 0..self.machine.granules() {
-            let is_back = self.machine.word(index) == 0
+            let word = self.machine.word(index);
+            let is_back = state_of(word) == State::Ns
+                && references(word) == 0
                 && self.machine.world.pas(index) != kit::el3::Pas::Realm;
             let page = self.machine.world.page(index);
             if !is_back || spec.model.state(address(index)) != Some(State::Ns) && page.0 != [0; 512]

@@ -34,9 +34,12 @@ pub const REALM: u64 = 0x4ea1_4ea1_4ea1_4ea1;
 /// [`Learned::epoch`] of a REC that has learned of its Realm as it is.
 const CURRENT: u64 = 1;
 
+/// The word of a Non-secure granule whose memory has answered.
+pub const PROVEN: u16 = 8 << 10;
+
 /// The state of a granule by its word.
 pub fn state_of(word: u16) -> State {
-    State::ALL[usize::from(word >> 10 & 0xf)]
+    State::from_number(word >> 10 & 0xf).expect("a state")
 }
 
 /// The references of a granule by its word.
@@ -232,7 +235,7 @@ pub fn normalize(page: &mut Page, state: State, epochs: &Epochs) {
             let fields = fields_of_request(content.state.pending);
             zero_padding(&mut content.state.pending, fields);
         }
-        State::RecAux | State::Rtt => {}
+        State::RecAux | State::Rtt | State::Lost => {}
     }
 }
 

@@ -3,7 +3,7 @@
 //! translation tables' own tests assert the order; these count.
 
 use kit::system::System;
-use rmm::granule::state::{Delegated, Ns};
+use rmm::granule::state::Delegated;
 use rmm::host::{self, Event};
 use rmm::rmi::Dialect;
 
@@ -33,7 +33,8 @@ fn a_slot_takes_two_stores_and_five_barriers() {
     let system = boot(Dialect::V1_0);
     let table = system.rmm.granules();
     let mut cpu = System::cpu(0);
-    drop(table.lock::<Ns>(cpu.index, granule(0)).expect("free").transition::<Delegated>());
+    let locked = table.lock_ns(cpu.index, granule(0)).expect("free");
+    drop(locked.prove(&mut cpu.slots.ns).expect("memory answers").transition::<Delegated>());
     let one = table.lock::<Delegated>(cpu.index, granule(0)).expect("free");
     let mapping = count("map a granule", [1, 1, 1, 0], || cpu.slots.delegated.map(&one));
     count("unmap it", [1, 2, 1, 1], || drop(mapping));

@@ -4,11 +4,12 @@
 
 use kit::seed;
 use rmm::granule::state::{
-    Data, Delegated, GranuleState, Lockable, Ns, Partial, Rd, Rec, RecAux, Rtt, Transition, Unused,
-    Wiped,
+    Data, Delegated, GranuleState, Lockable, Ns, Partial, Rd, Rec, RecAux, Rtt, Transition,
+    Unproven, Unused, Wiped,
 };
 use rmm::granule::{
-    CountError, GranuleTable, LockError, LockedGranule, LockedSet, MAX_SET, State, Wipe, WipeError,
+    CountError, GranuleTable, LockError, LockedGranule, LockedSet, MAX_SET, Probe, ProbeError,
+    State, Wipe, WipeError,
 };
 
 use super::*;
@@ -32,11 +33,19 @@ impl Wipe for Wiper {
     }
 }
 
-/// Delegates the granule at `address`.
-fn delegate(table: &GranuleTable<'_>, address: u64) {
-    drop(
-        table.lock::<Ns>(cpu(0), at(address)).expect("it is Non-secure").transition::<Delegated>(),
-    );
+/// Memory that does not answer.
+struct Silent;
+
+impl Probe for Silent {
+    fn probe(&mut self, _: &LockedGranule<'_, Unproven>) -> Result<(), ProbeError> {
+        Err(ProbeError)
+    }
+}
+
+impl Wipe for Silent {
+    fn wipe(&mut self, _: &LockedGranule<'_, Delegated>) -> Result<(), WipeError> {
+        Err(WipeError)
+    }
 }
 
 /// Takes the delegated granule at `address` into use.
@@ -61,6 +70,10 @@ fn bring_into(table: &GranuleTable<'_>, address: u64, state: State) {
         State::Data => take::<Data>(table, address),
         State::Rtt => take::<Rtt>(table, address),
         State::Partial => take::<Partial>(table, address),
+        State::Lost => {
+            let locked = table.lock::<Delegated>(cpu(0), at(address)).expect("it is Delegated");
+            assert!(locked.wipe(&mut Silent).is_err());
+        }
     }
 }
 
@@ -73,14 +86,15 @@ fn try_lock<S: Lockable>(table: &GranuleTable<'_>, address: u64) -> Result<(), L
 type TryLock = fn(&GranuleTable<'_>, u64) -> Result<(), LockError>;
 
 /// [`try_lock`] for each state.
-const TRY_LOCK: [TryLock; 7] = [
-    try_lock::<Ns>,
+const TRY_LOCK: [TryLock; 8] = [
+    |table, address| table.lock_ns(cpu(0), at(address)).map(drop),
     try_lock::<Delegated>,
     try_lock::<Rd>,
     try_lock::<Rec>,
     try_lock::<RecAux>,
     try_lock::<Data>,
     try_lock::<Rtt>,
+    try_lock::<Partial>,
 ];
 
 #[test]
@@ -102,7 +116,7 @@ fn a_granule_is_locked_in_its_state_and_in_no_other() {
 fn a_transition_shows_when_the_guard_is_dropped_and_the_granule_comes_back_the_same_way() {
     let table = granules();
     let mut wiper = Wiper::default();
-    for state in &State::ALL[2..] {
+    for state in State::ALL[2..].iter().filter(|state| **state != State::Lost) {
         bring_into(&table, BASE, *state);
         let lock = |table: &GranuleTable<'_>| match state {
             State::Rd => drop(
@@ -145,6 +159,36 @@ fn a_transition_shows_when_the_guard_is_dropped_and_the_granule_comes_back_the_s
 }
 
 #[test]
+fn memory_that_does_not_answer_is_not_delegated_and_what_has_answered_is_not_asked_again() {
+    let table = granules();
+    for _ in 0..2 {
+        let locked = table.lock_ns(cpu(0), at(BASE)).expect("it is Non-secure");
+        assert_eq!(locked.prove(&mut Silent).map(drop), Err(ProbeError));
+        assert_eq!(table.state(at(BASE)), Some(State::Ns), "as it was");
+    }
+    delegate(&table, BASE);
+    let locked = table.lock::<Delegated>(cpu(0), at(BASE)).expect("it is Delegated");
+    let wiped = locked.wipe(&mut Wiper::default()).expect("memory answers");
+    drop(wiped.transition::<Ns>());
+    let locked = table.lock_ns(cpu(0), at(BASE)).expect("it is Non-secure again");
+    assert!(locked.prove(&mut Silent).is_ok(), "it has answered");
+    assert_eq!(table.lost(), 0);
+}
+
+#[test]
+fn memory_that_stops_answering_is_lost_to_everybody_and_counted() {
+    let table = granules();
+    for (count, address) in [(1, BASE), (2, OTHER)] {
+        bring_into(&table, address, State::Lost);
+        assert_eq!((table.state(at(address)), table.lost()), (Some(State::Lost), count));
+        assert_eq!(table.ns_granule(PhysAddr::new(address)), None);
+        for try_lock in TRY_LOCK {
+            assert_eq!(try_lock(&table, address), Err(LockError::WrongState));
+        }
+    }
+}
+
+#[test]
 fn wiping_alone_changes_no_state() {
     let table = granules();
     delegate(&table, BASE);
@@ -163,10 +207,12 @@ fn two_granules_are_locked_in_either_order_of_naming() {
     let table = granules();
     bring_into(&table, BASE + 0x1000, State::Rd);
     for (a, b) in [(BASE, BASE + 0x1000), (OTHER, BASE + 0x1000)] {
-        let (first, second) = table.lock_pair::<Ns, Rd>(cpu(0), at(a), at(b)).expect("both are");
+        let (first, second) =
+            table.lock_pair::<Unproven, Rd>(cpu(0), at(a), at(b)).expect("both are");
         assert_eq!((first.address(), second.address()), (at(a), at(b)));
         drop((first, second));
-        let (second, first) = table.lock_pair::<Rd, Ns>(cpu(0), at(b), at(a)).expect("both are");
+        let (second, first) =
+            table.lock_pair::<Rd, Unproven>(cpu(0), at(b), at(a)).expect("both are");
         assert_eq!((first.address(), second.address()), (at(a), at(b)));
     }
 }
@@ -176,28 +222,28 @@ fn two_granules_are_refused_and_left_unlocked_if_they_are_one_or_either_is_wrong
     let table = granules();
     let unknown = 0x9000_0000;
     assert_eq!(
-        table.lock_pair::<Ns, Ns>(cpu(0), at(BASE), at(BASE)).unwrap_err(),
+        table.lock_pair::<Unproven, Unproven>(cpu(0), at(BASE), at(BASE)).unwrap_err(),
         LockError::SameGranule
     );
     for (a, b) in [(BASE, unknown), (unknown, BASE), (OTHER, unknown), (unknown, OTHER)] {
         assert_eq!(
-            table.lock_pair::<Ns, Ns>(cpu(0), at(a), at(b)).unwrap_err(),
+            table.lock_pair::<Unproven, Unproven>(cpu(0), at(a), at(b)).unwrap_err(),
             LockError::Unknown
         );
     }
     for (a, b) in [(BASE, OTHER), (OTHER, BASE)] {
         assert_eq!(
-            table.lock_pair::<Ns, Rd>(cpu(0), at(a), at(b)).unwrap_err(),
+            table.lock_pair::<Unproven, Rd>(cpu(0), at(a), at(b)).unwrap_err(),
             LockError::WrongState
         );
         assert_eq!(
-            table.lock_pair::<Rd, Ns>(cpu(0), at(a), at(b)).unwrap_err(),
+            table.lock_pair::<Rd, Unproven>(cpu(0), at(a), at(b)).unwrap_err(),
             LockError::WrongState
         );
     }
     // None is left locked: this would wait for ever.
     for address in [BASE, OTHER] {
-        assert_eq!(try_lock::<Ns>(&table, address), Ok(()));
+        assert_eq!(try_lock::<Unproven>(&table, address), Ok(()));
     }
 }
 
@@ -210,13 +256,13 @@ fn a_set_is_locked_in_ascending_order_whatever_the_order_of_naming() {
         random.shuffle(&mut named);
         named.truncate(count);
         let mut addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
-        let mut locked: LockedSet<'_, Ns> = LockedSet::new();
+        let mut locked: LockedSet<'_, Unproven> = LockedSet::new();
         table.lock_set(cpu(0), &mut addresses, &mut locked).expect("all are");
         named.sort_unstable();
         let found: Vec<_> = locked.iter().map(LockedGranule::address).collect();
         assert_eq!(found, named.iter().map(|address| at(*address)).collect::<Vec<_>>());
         drop(locked);
-        named.iter().for_each(|address| assert_eq!(try_lock::<Ns>(&table, *address), Ok(())));
+        named.iter().for_each(|address| assert_eq!(try_lock::<Unproven>(&table, *address), Ok(())));
     }
 }
 
@@ -227,7 +273,7 @@ fn a_set_with_a_granule_twice_or_a_wrong_one_or_too_many_is_refused_and_left_unl
     let set = |addresses: &[u64]| {
         let mut addresses: Vec<_> = addresses.iter().map(|address| at(*address)).collect();
         let mut locked = LockedSet::new();
-        let result = table.lock_set::<Ns>(cpu(0), &mut addresses, &mut locked);
+        let result = table.lock_set::<Unproven>(cpu(0), &mut addresses, &mut locked);
         assert_eq!(locked.len(), if result.is_ok() { addresses.len() } else { 0 });
         result
     };
@@ -254,7 +300,7 @@ fn a_set_is_locked_with_another_in_its_place_in_the_order() {
         let addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
         let mut set = LockedSet::new();
         let locked = table
-            .lock_set_with::<Ns, Rd>(cpu(0), &mut addresses.clone(), at(other), &mut set)
+            .lock_set_with::<Unproven, Rd>(cpu(0), &mut addresses.clone(), at(other), &mut set)
             .expect("all are");
         assert_eq!(locked.address(), at(other));
         let mut found: Vec<_> = set.iter().map(LockedGranule::address).collect();
@@ -262,7 +308,7 @@ fn a_set_is_locked_with_another_in_its_place_in_the_order() {
         found.sort_by_key(|found| addresses.iter().position(|named| named == found));
         assert_eq!(found, addresses);
         drop((locked, set));
-        named.iter().for_each(|address| assert_eq!(try_lock::<Ns>(&table, *address), Ok(())));
+        named.iter().for_each(|address| assert_eq!(try_lock::<Unproven>(&table, *address), Ok(())));
         assert_eq!(try_lock::<Rd>(&table, other), Ok(()));
     }
 }
@@ -275,8 +321,9 @@ fn a_set_with_another_is_refused_and_left_unlocked_if_any_is_wrong() {
     let set = |named: &[u64], other: u64| {
         let mut addresses: Vec<_> = named.iter().map(|address| at(*address)).collect();
         let mut set = LockedSet::new();
-        let locked =
-            table.lock_set_with::<Ns, Rd>(cpu(0), &mut addresses, at(other), &mut set).map(drop);
+        let locked = table
+            .lock_set_with::<Unproven, Rd>(cpu(0), &mut addresses, at(other), &mut set)
+            .map(drop);
         assert_eq!(set.len(), if locked.is_ok() { named.len() } else { 0 });
         locked
     };
@@ -398,7 +445,7 @@ fn counts_stay_within_what_the_state_allows() {
     for (address, state) in (BASE..).step_by(0x1000).zip(State::ALL) {
         bring_into(&table, address, state);
     }
-    check::<Ns>(&table, BASE);
+    check::<Unproven>(&table, BASE);
     check::<Delegated>(&table, BASE + 0x1000);
     check::<Rd>(&table, BASE + 0x2000);
     check::<Rec>(&table, BASE + 0x3000);
@@ -449,16 +496,16 @@ fn there_is_an_index_for_each_cpu_and_no_more() {
 #[should_panic(expected = "it is held already")]
 fn a_lock_that_is_held_already_is_not_waited_for_in_tests() {
     let table = granules();
-    let _held = table.lock::<Ns>(cpu(0), at(BASE)).expect("it is");
-    let _again = table.lock::<Ns>(cpu(0), at(BASE));
+    let _held = table.lock::<Unproven>(cpu(0), at(BASE)).expect("it is");
+    let _again = table.lock::<Unproven>(cpu(0), at(BASE));
 }
 
 #[test]
 #[should_panic(expected = "in ascending order")]
 fn granules_that_the_host_names_are_not_locked_in_descending_order() {
     let table = granules();
-    let _held = table.lock::<Ns>(cpu(0), at(BASE + 0x1000)).expect("it is");
-    let _lower = table.lock::<Ns>(cpu(0), at(BASE));
+    let _held = table.lock::<Unproven>(cpu(0), at(BASE + 0x1000)).expect("it is");
+    let _lower = table.lock::<Unproven>(cpu(0), at(BASE));
 }
 
 #[test]
@@ -467,16 +514,16 @@ fn a_granule_that_the_host_names_is_not_locked_after_one_that_is_found() {
     let table = granules();
     bring_into(&table, BASE, State::Rtt);
     let _held = table.lock::<Rtt>(cpu(0), at(BASE)).expect("it is");
-    let _named = table.lock::<Ns>(cpu(0), at(BASE + 0x1000));
+    let _named = table.lock::<Unproven>(cpu(0), at(BASE + 0x1000));
 }
 
 #[test]
 fn what_was_given_back_or_is_another_cpus_is_out_of_the_order() {
     let table = granules();
-    drop(table.lock::<Ns>(cpu(0), at(BASE + 0x2000)).expect("it is"));
+    drop(table.lock::<Unproven>(cpu(0), at(BASE + 0x2000)).expect("it is"));
     assert_eq!(try_lock::<Rd>(&table, BASE + 0x2000), Err(LockError::WrongState));
-    let _first = table.lock::<Ns>(cpu(0), at(BASE)).expect("it is");
-    let _second = table.lock::<Ns>(cpu(0), at(BASE + 0x1000)).expect("it is");
-    let _others = table.lock::<Ns>(cpu(1), at(BASE + 0x4000)).expect("it is");
-    let _third = table.lock::<Ns>(cpu(0), at(BASE + 0x3000)).expect("it is");
+    let _first = table.lock::<Unproven>(cpu(0), at(BASE)).expect("it is");
+    let _second = table.lock::<Unproven>(cpu(0), at(BASE + 0x1000)).expect("it is");
+    let _others = table.lock::<Unproven>(cpu(1), at(BASE + 0x4000)).expect("it is");
+    let _third = table.lock::<Unproven>(cpu(0), at(BASE + 0x3000)).expect("it is");
 }

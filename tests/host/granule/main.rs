@@ -6,8 +6,10 @@ mod lookup;
 
 use rmm::address::PhysAddr;
 use rmm::cpu::CpuIndex;
+use rmm::granule::state::{Delegated, Unproven};
 use rmm::granule::{
-    BankError, Epochs, GranuleAddress, GranuleEntry, GranuleTable, MemoryRange, Waiters,
+    BankError, Epochs, GranuleAddress, GranuleEntry, GranuleTable, LockedGranule, MemoryRange,
+    Probe, ProbeError, Waiters,
 };
 
 /// The granule that begins at `address`.
@@ -40,4 +42,19 @@ fn table(
         banks.into_iter(),
         &excluded,
     )
+}
+
+/// Memory that answers.
+struct Answering;
+
+impl Probe for Answering {
+    fn probe(&mut self, _: &LockedGranule<'_, Unproven>) -> Result<(), ProbeError> {
+        Ok(())
+    }
+}
+
+/// Delegates the granule at `address`.
+fn delegate(table: &GranuleTable<'_>, address: u64) {
+    let locked = table.lock_ns(cpu(0), at(address)).expect("it is Non-secure");
+    drop(locked.prove(&mut Answering).expect("memory answers").transition::<Delegated>());
 }

@@ -10,7 +10,7 @@ use rmm::address::PhysAddr;
 use rmm::arch::smc::Registers;
 use rmm::el3::services::{Refusal, delegate, reserve_memory, undelegate};
 use rmm::granule::State;
-use rmm::granule::state::{Delegated, Ns};
+use rmm::granule::state::Delegated;
 use rmm::host::{Event, record, set_monitor};
 use rmm::rmi::Dialect;
 
@@ -50,7 +50,8 @@ fn each_service_is_one_smc_with_its_identifier_and_arguments() {
     let granules = system.rmm.granules();
     let mut cpu = System::cpu(0);
     let at = granule(SECOND.0);
-    let locked = granules.lock::<Ns>(cpu.index, at).expect("it is");
+    let locked = granules.lock_ns(cpu.index, at).expect("it is");
+    let locked = locked.prove(&mut cpu.slots.ns).expect("memory answers");
     let (_, events) = record(|| drop(delegate(locked).expect("EL3 grants it")));
     assert_eq!(smcs(events), [[0xC400_01B0, SECOND.0, 0, 0, 0, 0, 0, 0]]);
     let wiped = granules
@@ -67,7 +68,7 @@ fn each_service_is_one_smc_with_its_identifier_and_arguments() {
 #[test]
 fn every_status_but_zero_is_a_refusal_that_leaves_the_granule_as_it_was() {
     let system = boot(Dialect::V1_0);
-    let cpu = System::cpu(0).index;
+    let mut cpu = System::cpu(0);
     for (code, refusal) in [
         (status::UNKNOWN, Refusal::Other(-1)),
         (status::BAD_ADDRESS, Refusal::BadAddress),
@@ -79,7 +80,8 @@ fn every_status_but_zero_is_a_refusal_that_leaves_the_granule_as_it_was() {
         (i64::MIN, Refusal::Other(i64::MIN)),
     ] {
         set_monitor(Box::new(move |_| [code.cast_unsigned(), 0, 0, 0, 0, 0, 0, 0]));
-        let locked = system.rmm.granules().lock::<Ns>(cpu, granule(SECOND.0)).expect("it still is");
+        let locked = system.rmm.granules().lock_ns(cpu.index, granule(SECOND.0));
+        let locked = locked.expect("it still is").prove(&mut cpu.slots.ns).expect("memory answers");
         assert_eq!(delegate(locked).map(drop), Err(refusal));
         assert_eq!(state(&system, SECOND.0), Some(State::Ns));
     }

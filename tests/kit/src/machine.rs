@@ -111,7 +111,9 @@ impl Machine {
         access: impl FnOnce(&AtomicU64) -> R,
     ) -> Result<R, Aborted> {
         self.el3.access(address, |pas| match (pas, self.memory.word(address)) {
-            (Pas::NonSecure | Pas::Any, Some(word)) => Ok(access(word)),
+            (Pas::NonSecure | Pas::Any, Some(word)) if self.memory.answers(address) => {
+                Ok(access(word))
+            }
             _ => Err(Aborted),
         })
     }
@@ -128,7 +130,7 @@ impl View {
             Pas::Realm,
             "the RMM maps {granule:#x}, which is not Realm memory"
         );
-        self.0.memory.granule(granule)
+        self.0.memory.granule(granule).filter(|_| self.0.memory.answers(granule))
     }
 }
 

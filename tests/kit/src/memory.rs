@@ -7,6 +7,8 @@
 //! [`machine`](crate::machine).
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{PoisonError, RwLock};
 
 use rmm::address::GRANULE_SIZE;
 
@@ -32,6 +34,9 @@ impl Bank {
 #[derive(Debug)]
 pub struct Memory {
     banks: Vec<Bank>,
+    /// Granules that do not answer the machine any more, and how many there are.
+    silent: RwLock<BTreeSet<u64>>,
+    silent_count: AtomicU64,
 }
 
 impl Memory {
@@ -49,7 +54,7 @@ impl Memory {
             let before = words.as_ptr().align_offset(GRANULE_WORDS * size_of::<AtomicU64>());
             Bank { base, words, before }
         });
-        Self { banks: banks.collect() }
+        Self { banks: banks.collect(), silent: RwLock::default(), silent_count: AtomicU64::new(0) }
     }
 
     /// The word at `address`, a multiple of 8; `None` where there is no memory.
@@ -69,6 +74,23 @@ impl Memory {
             let first = usize::try_from(address.checked_sub(bank.base)? / 8).ok()?;
             bank.words().get(first..first + GRANULE_WORDS)
         })
+    }
+
+    /// Has the granule at `address` answer no access of the machine from now on. Tests still see it.
+    pub fn stop_answering(&self, address: u64) {
+        let mut silent = self.silent.write().unwrap_or_else(PoisonError::into_inner);
+        silent.insert(address);
+        self.silent_count.store(silent.len() as u64, Ordering::SeqCst);
+    }
+
+    /// Whether the granule that holds `address` answers.
+    pub fn answers(&self, address: u64) -> bool {
+        self.silent_count.load(Ordering::SeqCst) == 0
+            || !self
+                .silent
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains(&(address & !(GRANULE_SIZE - 1)))
     }
 
     /// Whether the granule at `address` holds nothing but `value`.

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::el3::Pas;
 use crate::system::System;
 use rmm::granule::State;
-use rmm::granule::state::{Data, Delegated, Lockable, Ns, Partial, Rd, Rec, RecAux, Rtt};
+use rmm::granule::state::{Data, Delegated, Lockable, Partial, Rd, Rec, RecAux, Rtt};
 use rmm::host::preset_register;
 use rmm::mem::AUXILIARY;
 use rmm::realm::rd::RealmDescriptor;
@@ -305,7 +305,8 @@ impl RealmFixture {
         let see = |address| {
             let state = self.state(address);
             let references = state.map_or(0, |state| match state {
-                State::Ns => self.references::<Ns>(address),
+                // No reference can be taken.
+                State::Ns | State::Lost => 0,
                 State::Delegated => self.references::<Delegated>(address),
                 State::Rd => self.references::<Rd>(address),
                 State::Rec => self.references::<Rec>(address),

@@ -52,6 +52,10 @@ mod command {
     pub const WAITS: u64 = 0x10B;
     /// Has this CPU die with the lock that it takes as number x2 from now on.
     pub const DIE: u64 = 0x10C;
+    /// Takes granule x2, Non-secure, for one whose memory has answered.
+    pub const VOUCH: u64 = 0x10F;
+    /// x1 = how many granules are lost.
+    pub const LOST: u64 = 0x110;
 }
 
 /// How a command went, x0.
@@ -117,6 +121,12 @@ fn run(
             rmm::granule::deliberate_death::arrange(cpu.index, x2);
             Ok(0)
         }
+        command::VOUCH => {
+            let granule = GranuleAddress::new(PhysAddr::new(x2));
+            let is_one = granule.is_some_and(|granule| rmm.granules().vouch_for(granule));
+            if is_one { Ok(0) } else { Err(Outcome::Refused) }
+        }
+        command::LOST => Ok(rmm.granules().lost() as u64),
         _ => return None,
     })
 }

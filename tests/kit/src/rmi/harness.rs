@@ -81,7 +81,8 @@ impl<'a, C: Choices> Harness<'a, C> {
                     .map_or(pas, |(_, pas)| *pas);
                 el3.set_pas(address, pas);
                 let state = (!carved_out).then_some(State::Ns);
-                granules.insert(address, Granule { state, pas, content: 0 });
+                let granule = Granule { state, pas, content: 0, answers: true, proven: false };
+                granules.insert(address, granule);
             }
         }
         let range = |(base, size)| (PhysAddr::new(base), size);
@@ -96,6 +97,7 @@ impl<'a, C: Choices> Harness<'a, C> {
             el3_refuses: false,
             interrupt: false,
             refused_undelegates: 0,
+            lost: 0,
             physical_end: PHYSICAL_END,
         };
         Self { system, model, cpus: CPUS.into_iter().map(System::cpu).collect(), choices }
@@ -157,6 +159,7 @@ impl<'a, C: Choices> Harness<'a, C> {
     /// Whatever happens next: a call, and perhaps something else before it.
     pub fn step(&mut self) {
         match self.choices.below(8) {
+            0 if self.choices.below(64) == 0 => self.break_memory(),
             0 => self.meddle(),
             1 => self.reuse(),
             _ => {}
@@ -171,7 +174,7 @@ impl<'a, C: Choices> Harness<'a, C> {
         let granule = self.model.granules.get_mut(&address).expect("it is of the model");
         match (act, granule.pas) {
             // The host writes to its memory.
-            (0 | 1, Pas::NonSecure) => {
+            (0 | 1, Pas::NonSecure) if granule.answers => {
                 granule.content = content;
                 self.system.machine.memory.fill_granule(address, content);
             }
@@ -183,14 +186,27 @@ impl<'a, C: Choices> Harness<'a, C> {
         self.system.machine.el3.set_pas(address, granule.pas);
     }
 
+    /// A granule stops answering: one that nobody uses. Few do, or there were none left in the end.
+    fn break_memory(&mut self) {
+        let address = self.granule();
+        let granule = self.model.granules.get_mut(&address).expect("it is of the model");
+        if matches!(granule.state, Some(State::Ns | State::Delegated)) {
+            granule.answers = false;
+            self.system.machine.memory.stop_answering(address);
+        }
+    }
+
     /// Takes a delegated granule into use, or one that is used out of it, as the commands of later
     /// floors will.
     fn reuse(&mut self) {
         let address = self.granule();
-        let into = self.choices.one_of(&State::ALL[2..]);
+        let into = self.choices.one_of(&State::ALL[2..8]);
         let cpu = &mut self.cpus[self.choices.one_of(&CPUS)];
         let system = &self.system;
         let granule = self.model.granules.get_mut(&address).expect("it is of the model");
+        if !granule.answers {
+            return;
+        }
         match (granule.state, into) {
             (Some(State::Delegated), State::Rd) => take::<Rd>(system, cpu, address),
             (Some(State::Delegated), State::Rec) => take::<Rec>(system, cpu, address),
@@ -204,7 +220,7 @@ impl<'a, C: Choices> Harness<'a, C> {
             (Some(State::Data), _) => release::<Data>(system, cpu, address),
             (Some(State::Rtt), _) => release::<Unused<Rtt>>(system, cpu, address),
             (Some(State::Partial), _) => release::<Partial>(system, cpu, address),
-            (Some(State::Ns) | None, _) => return,
+            (Some(State::Ns | State::Lost) | None, _) => return,
         }
         if granule.state == Some(State::Delegated) {
             granule.state = Some(into);
@@ -255,6 +271,7 @@ impl<'a, C: Choices> Harness<'a, C> {
         assert_eq!(after, [x0, x1, x2, x3, x4, x5, x6, x7], "the answer to {registers:x?}");
         assert!(self.cpus.iter().all(|cpu| cpu.slots.is_empty()), "a window is left open");
         assert_eq!(self.system.rmm.refused_undelegates(), self.model.refused_undelegates);
+        assert_eq!(self.system.rmm.granules().lost(), self.model.lost);
         let looked_at = self.granule();
         for (&address, granule) in &self.model.granules {
             let what = || format!("{address:#x} after {registers:x?}");
@@ -263,7 +280,10 @@ impl<'a, C: Choices> Harness<'a, C> {
             if x0 != 0 {
                 // Failure changes nothing that anybody can see.
                 let was = before.granules[&address];
-                assert_eq!((granule.state, granule.pas), (was.state, was.pas), "{}", what());
+                let is_lost =
+                    (was.state, granule.state) == (Some(State::Delegated), Some(State::Lost));
+                assert!(granule.state == was.state || is_lost && !was.answers, "{}", what());
+                assert_eq!(granule.pas, was.pas, "{}", what());
                 assert!(granule.pas == Pas::Realm || granule.content == was.content, "{}", what());
             }
             // Looking at all content after every call would cost more than all else.

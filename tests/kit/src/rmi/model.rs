@@ -25,6 +25,9 @@ pub struct Granule {
     pub pas: Pas,
     /// The value that all its words hold.
     pub content: u64,
+    /// Whether its memory answers, and whether it has done so when it was delegated.
+    pub answers: bool,
+    pub proven: bool,
 }
 
 /// The whole machine as it should be.
@@ -37,6 +40,7 @@ pub struct Model {
     pub el3_refuses: bool,
     pub interrupt: bool,
     pub refused_undelegates: u64,
+    pub lost: usize,
     /// The first address that is not implemented.
     pub physical_end: u64,
 }
@@ -135,11 +139,12 @@ impl Model {
     fn delegate(&mut self, address: u64) -> bool {
         let refuses = self.el3_refuses;
         match self.granules.get_mut(&address) {
-            Some(granule)
-                if granule.state == Some(State::Ns)
-                    && granule.pas == Pas::NonSecure
-                    && !refuses =>
-            {
+            Some(granule) if granule.state == Some(State::Ns) && granule.pas == Pas::NonSecure => {
+                // A granule that was delegated before is not asked again.
+                granule.proven |= granule.answers;
+                if refuses || !granule.proven {
+                    return false;
+                }
                 granule.state = Some(State::Delegated);
                 granule.pas = Pas::Realm;
                 true
@@ -152,6 +157,11 @@ impl Model {
         let refuses = self.el3_refuses;
         match self.granules.get_mut(&address) {
             Some(granule) if granule.state == Some(State::Delegated) => {
+                if !granule.answers {
+                    granule.state = Some(State::Lost);
+                    self.lost += 1;
+                    return false;
+                }
                 granule.content = 0;
                 if refuses {
                     self.refused_undelegates += 1;
@@ -216,6 +226,7 @@ impl Model {
         self.granules
             .get_mut(&address)
             .filter(|granule| granule.state == Some(State::Ns) && granule.pas == Pas::NonSecure)
+            .filter(|granule| granule.answers)
     }
 }
 

@@ -141,6 +141,11 @@ pub fn rec_create_at(
 /// RMI_REC_CREATE with what is in `page`: of RMI 1.0, or the operation of RMI 2.0, which is given the
 /// auxiliary granules.
 pub fn rec_create_from(rd: u64, rec: u64, page: u64, auxiliary: &[u64]) -> Status {
+    rec_create_listing(rd, rec, page, page, auxiliary)
+}
+
+/// As [`rec_create_from`], with the lists of RMI 2.0 in another page, `lists`.
+pub fn rec_create_listing(rd: u64, rec: u64, page: u64, lists: u64, auxiliary: &[u64]) -> Status {
     if Dialect::current() == Dialect::One {
         return Status(rmi::call(fid::REC_CREATE, &[rd, rec, page], 0)[0]);
     }
@@ -152,7 +157,7 @@ pub fn rec_create_from(rd: u64, rec: u64, page: u64, auxiliary: &[u64]) -> Statu
         let mut given = 0;
         let donated = auxiliary.by_ref().take(usize::try_from(wanted).unwrap_or(usize::MAX));
         for (place, granule) in (LIST..).step_by(8).zip(donated) {
-            write_word(page + place, tables::range(3, *granule, 0));
+            write_word(lists + place, tables::range(3, *granule, 0));
             given += 1;
         }
         if given == 0 {
@@ -162,12 +167,12 @@ pub fn rec_create_from(rd: u64, rec: u64, page: u64, auxiliary: &[u64]) -> Statu
         }
         let consumed;
         (status, consumed, request) =
-            rmi::operation(fid::OP_MEM_DONATE, &[handle, page + LIST, given]);
+            rmi::operation(fid::OP_MEM_DONATE, &[handle, lists + LIST, given]);
         if status != Status::RECLAIM {
             check::equal("all that is donated is taken", consumed, given);
         }
     }
-    end(status, handle, page)
+    end(status, handle, lists)
 }
 
 /// Where lists are in the page of the parameters, and entries that fit.

@@ -169,19 +169,36 @@ fn deaths_in((prefix, interface): (&str, &str)) -> Vec<Scenario> {
 
 /// Memory that the manifest has and the machine has not.
 pub fn holes() -> Vec<Scenario> {
-    [("rmi1", "0.8"), ("rmi2", "2.0")]
-        .map(|(name, interface)| {
-            Scenario::new(
-                format!("{name}-holes"),
-                "holes",
-                "memory that does not answer is refused in every argument, and nothing else is lost",
-            )
+    let hole = |name: String, interface: &str, sentence: &str| {
+        Scenario::new(name, "holes", sentence)
             .interface(interface)
             .memory_gib(2)
             .option("memory=3G")
-            .expect(r"^\[RMM cpu0 ERROR\] memory does not answer, its granule stays Delegated: 0x")
-        })
-        .into()
+            .forbid(r"\[RMM .*FATAL\]")
+    };
+    let both = |(name, interface): (&str, &str)| {
+        [
+            hole(
+                format!("{name}-holes"),
+                interface,
+                "memory that never answered is not delegable, and refused in every argument",
+            )
+            .forbid(r"memory stopped answering"),
+            hole(
+                format!("{name}-lost-memory"),
+                interface,
+                "memory that stops answering is refused wherever it is used, lost, counted, and \
+                 reported once; all else comes back",
+            )
+            .self_test_image()
+            .option("argument=1")
+            .expect(
+                r"^\[RMM cpu0 ERROR\] memory stopped answering, its granule is lost: 0x00000000c0000000$",
+            )
+            .forbid(r"memory stopped answering, its granule is lost: 0x00000000c000[1-9a-f]"),
+        ]
+    };
+    [("rmi1", "0.8"), ("rmi2", "2.0")].into_iter().flat_map(both).collect()
 }
 
 /// The fault that only a hardened image notices.

@@ -113,7 +113,7 @@ pub fn blocks() {
         let (status, next) = rmi::range_delegate(at, MEMORY + GIB);
         [status.0, next, 0]
     });
-    cost.figure("RMI_GRANULE_RANGE_DELEGATE of 1 GiB, per granule", GIB >> 12);
+    cost.figure("RMI_GRANULE_RANGE_DELEGATE of 1 GiB, per granule, the first time", GIB >> 12);
 
     there_and_back(rd, 1, "1 GiB");
     let tables = tables::bring_tables(rd, &mut pool, 0, 2);

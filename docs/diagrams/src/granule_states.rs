@@ -65,10 +65,11 @@ fn known(name: &str) -> &'static StateType {
 }
 
 pub fn draw() -> Canvas {
-    let [ns, delegated, wiped] = ["Ns", "Delegated", "Wiped"].map(known);
+    let [ns, delegated, wiped, unproven, lost] =
+        ["Ns", "Delegated", "Wiped", "Unproven", "Lost"].map(known);
     let uses: Vec<_> = TYPES
         .iter()
-        .filter(|known| ![ns.state, delegated.state].contains(&known.state))
+        .filter(|known| ![ns.state, delegated.state, lost.state].contains(&known.state))
         .map(|known| Use {
             known,
             into: step(|step| step.to.state == known.state && step.from == *wiped),
@@ -80,7 +81,11 @@ pub fn draw() -> Canvas {
         .collect();
     assert!(uses.iter().all(|way| way.out.to == *delegated), "ways that are not drawn");
     let unwiped = uses.iter().filter(|way| way.unwiped.is_some()).count();
-    assert_eq!(TRANSITIONS.len(), 2 * uses.len() + 2 + unwiped, "ways that are not drawn");
+    // Two are words in a bar and in the legend.
+    let prove = step(|step| step.from == *unproven);
+    let lose = step(|step| step.to == *lost);
+    assert!(prove.to == *ns && lose.from == *delegated, "ways that are not drawn");
+    assert_eq!(TRANSITIONS.len(), 2 * uses.len() + 4 + unwiped, "ways that are not drawn");
 
     let mut canvas = Canvas::new(
         TOP + 2 * (BAR_HEIGHT + GAP) + BOX_HEIGHT + 64,
@@ -102,13 +107,21 @@ pub fn draw() -> Canvas {
             wiped.name, wiped.state
         ),
     );
-    canvas.labeled(bottom_bar, Paint::Blue, Type::Name, delegated.name);
+    canvas.labeled(
+        bottom_bar,
+        Paint::Blue,
+        Type::Name,
+        format!(
+            "{} ({} for good if its memory does not answer when it is wiped)",
+            delegated.name, lost.name
+        ),
+    );
 
     // Between the host and the Realm world.
     let host = Area { x: MARGIN, y: states_y, width: 106, height: BOX_HEIGHT };
     state(&mut canvas, host, Paint::Green, ns);
     let x = host.x + 10;
-    let leave = step(|step| step.to == *ns);
+    let leave = step(|step| step.to == *ns && step.from != *unproven);
     let enter = step(|step| step.from == *ns);
     assert!(leave.from == *wiped && enter.to == *delegated, "ways that are not drawn");
     canvas.arrow(&[(top_bar.x, top_bar.y + 12), (x, top_bar.y + 12), (x, host.y)]);
@@ -152,7 +165,10 @@ pub fn draw() -> Canvas {
     canvas.legend(
         bottom_bar.bottom() + 44,
         &[
-            (Paint::Green, "of the host, or of nobody here"),
+            (
+                Paint::Green,
+                "of the host, or of nobody here; Unproven until its memory has answered once",
+            ),
             (Paint::Blue, "Realm memory that is not in use"),
             (Paint::Amber, "in use for a Realm"),
         ],

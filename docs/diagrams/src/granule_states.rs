@@ -81,7 +81,7 @@ pub fn draw() -> Canvas {
         .collect();
     assert!(uses.iter().all(|way| way.out.to == *delegated), "ways that are not drawn");
     let unwiped = uses.iter().filter(|way| way.unwiped.is_some()).count();
-    // Two are words in a bar and in the legend.
+    // One is a word in a bar; the other ends where a host begins.
     let prove = step(|step| step.from == *unproven);
     let lose = step(|step| step.to == *lost);
     assert!(prove.to == *ns && lose.from == *delegated, "ways that are not drawn");
@@ -165,10 +165,7 @@ pub fn draw() -> Canvas {
     canvas.legend(
         bottom_bar.bottom() + 44,
         &[
-            (
-                Paint::Green,
-                "of the host, or of nobody here; Unproven until its memory has answered once",
-            ),
+            (Paint::Green, "of the host, or of nobody here"),
             (Paint::Blue, "Realm memory that is not in use"),
             (Paint::Amber, "in use for a Realm"),
         ],

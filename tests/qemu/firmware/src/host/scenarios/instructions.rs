@@ -158,7 +158,7 @@ fn move_own_range(index: u64) {
 pub fn range_instructions() {
     rmi::activate();
     // All of it has answered then.
-    let top = granule(8 * RANGE - 1) + GRANULE;
+    let top = granule(7 * RANGE) + RANGE * GRANULE;
     move_range(rmi::range_delegate, granule(0), top);
     move_range(rmi::range_undelegate, granule(0), top);
     for count in [1, 2, 4, 8] {

@@ -15,7 +15,7 @@ use crate::granule::GranuleAddress;
 use crate::mem::AUXILIARY;
 use crate::realm::stage2::{BlockMemory, Stage2};
 
-/// Operations that hosts may have begun at a time.
+/// The greatest number of unfinished operations.
 const CONTEXTS: usize = 64;
 /// Bits of a handle that are the index of a context. The others are not 0: no handle is mistaken
 /// for flags.
@@ -26,7 +26,7 @@ static_assertions::const_assert!(CONTEXTS <= 1 << INDEX_BITS);
 #[derive(Debug)]
 pub struct OperationPool([Mutex<Context>; CONTEXTS]);
 
-/// A context. While a CPU works on its operation, that CPU has it locked; nobody waits.
+/// A context. A CPU locks it while it works on its operation; no CPU waits for that lock.
 #[derive(Debug)]
 pub(super) struct Context {
     /// How many operations the context has had.

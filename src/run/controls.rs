@@ -6,12 +6,12 @@ use tock_registers::fields::FieldValue;
 
 use crate::arch::sysreg::fields::{CNTHCTL_EL2, CPTR_EL2, HCRX_EL2, MDCR_EL2};
 
-/// Traps that the host asks for with an entry, and what is pending for the Realm.
+/// Traps that the host requests with an entry, and what is pending for the Realm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HcrInputs {
-    /// WFI leaves the Realm.
+    /// WFI traps to the RMM, and the REC exits.
     pub trap_wfi: bool,
-    /// WFE leaves the Realm.
+    /// WFE traps to the RMM, and the REC exits.
     pub trap_wfe: bool,
     /// A virtual SError is pending.
     pub serror: bool,
@@ -59,7 +59,7 @@ pub fn hcr_of_rmm() -> u64 {
     (HCR::RW::EL1IsAarch64 + HCR::E2H::EnableOsAtEl2 + HCR::APK::SET + HCR::API::SET).value
 }
 
-/// What of the SIMD registers a REC can use.
+/// The SIMD registers that a REC can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenSimd {
     /// None: they are the host's.
@@ -77,8 +77,8 @@ pub fn cptr(open: OpenSimd) -> u64 {
         | flag(open == OpenSimd::Sve, CPTR_EL2::ZEN::None)
 }
 
-/// MDCR_EL2: debug, trace, profiling and, until the REC has them, PMU registers trap, and nothing is
-/// counted at EL2.
+/// MDCR_EL2: debug, trace, profiling and, until the REC has them, PMU registers trap, and nothing
+/// is counted at EL2.
 ///
 /// `counters` are the event counters of EL1. Those of the CPU beyond are EL2's and do not count
 /// (HPME = 0).

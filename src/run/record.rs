@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The page that the host passes to RMI_REC_ENTER: RmiRecRun of RMM specification 1.0, an entry half
-//! that is only read and an exit half that is only written.
+//! The page that the host passes to RMI_REC_ENTER: RmiRecRun of RMM specification 1.0, an entry
+//! half that is only read and an exit half that is only written.
 //!
 //! Of the entry half each word is read at most once, and only what this entry needs. The exit half
 //! is zeroed and written as a whole when the REC has run.
@@ -131,7 +131,7 @@ pub fn write_exit(
     Ok(())
 }
 
-/// Writes what the host is told of virtual interrupts.
+/// Writes the fields of the exit record about virtual interrupts.
 fn write_gic(
     page: &NsMapping<'_>,
     gic: &GicState,

@@ -60,7 +60,7 @@ impl<'a> TablePool<'a> {
     ///
     /// # Safety
     /// The physical memory of `tables` is at `base`, and no walker uses it, until the memory is
-    /// given back. Otherwise a CPU may translate by whatever else is there.
+    /// given back. Otherwise a CPU may use other data there as translation tables.
     ///
     /// # Errors
     /// [`Error::TablePool`] if there are none, or 2^32 and more, or a table cannot be at `base`.

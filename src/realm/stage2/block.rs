@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The memory of a page or block on its way into a Realm, or out of one.
+//! The memory of a page or block while it is moved into a Realm, or out of one.
 //!
-//! Granules come and go one by one, so that an interrupt of the host need not wait for all. On the
-//! way they are Data to which no entry leads: the owner of a [`BlockMemory`] alone knows them, and
-//! either assigns all or gives all back.
+//! Granules are moved one by one, so that an interrupt of the host need not wait for all. Meanwhile
+//! they are Data granules that no entry maps. Only the owner of a [`BlockMemory`] knows them: it
+//! assigns all of them to an entry, or gives all back.
 
 use super::corrupt;
 use crate::address::{GRANULE_SIZE, PhysAddr};

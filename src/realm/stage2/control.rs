@@ -26,11 +26,11 @@ pub struct Stage2 {
     pub vmid: Vmid,
     /// The first root table; the others follow it.
     pub root: GranuleAddress,
-    /// What the CPUs can do.
+    /// The features of the CPUs that its registers depend on.
     pub features: Stage2Features,
 }
 
-/// What of the CPUs the registers of stage 2 depend on.
+/// The features of the CPUs that the registers of stage 2 depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage2Features {
     /// The physical address range, as the code that VTCR_EL2.PS takes.

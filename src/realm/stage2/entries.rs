@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Changes of entries that are no tables: memory, unprotected mappings, RIPAS.
+//! Changes of entries other than tables: memory, unprotected mappings, RIPAS.
 
 use tock_registers::interfaces::Readable;
 
@@ -15,11 +15,11 @@ use crate::mem::Slot;
 use crate::realm::epoch;
 use crate::xlat::Level;
 
-/// Invalidates what instruction caches hold of the former content of granules, where fetches do not
-/// see writes by themselves (CTR_EL0.DIC = 0). The Realm would execute the former owner's.
+/// Invalidates instruction caches, if fetches do not observe writes by themselves (CTR_EL0.DIC =
+/// 0): they may hold a granule's former content, which the Realm must not execute.
 ///
-/// The host cannot do it for Realm memory, and EL3 does not when a granule stays in the Realm PAS.
-/// The content was cleaned before ([`Slot::clean_for_fetches`]).
+/// The host cannot do this for Realm memory, and EL3 does not if a granule stays in Realm PAS. The
+/// content was cleaned before ([`Slot::clean_for_fetches`]).
 pub fn forget_instructions() {
     const DIC: u64 = 1 << 29;
     if CTR_EL0.get() & DIC == 0 {
@@ -228,8 +228,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// The RIPAS at the protected IPA walked for, and where entries of the table with the same RIPAS
-    /// end, at most `top` (RSI_IPA_STATE_GET).
+    /// The RIPAS at the protected IPA walked for, and where entries of the table with the same
+    /// RIPAS end, at most `top` (RSI_IPA_STATE_GET).
     pub fn ripas_range(self, slot: &mut Slot, top: Ipa) -> (Ripas, Ipa) {
         self.to(slot, Level::Three, |reached| {
             let Some(ripas) = reached.entry.ripas() else {
@@ -264,8 +264,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Sets RIPAS of entries from the one walked for to RAM, up to `top`, as far as they are EMPTY or
-    /// RAM and in one table (RMI_RTT_INIT_RIPAS of RMI 2.0). Returns the first IPA not reached.
+    /// Sets RIPAS of entries from the one walked for to RAM, up to `top`, as far as they are EMPTY
+    /// or RAM and in one table (RMI_RTT_INIT_RIPAS of RMI 2.0). Returns the first IPA not reached.
     ///
     /// # Errors
     ///

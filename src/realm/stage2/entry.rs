@@ -11,8 +11,8 @@
 //! | address, if ASSIGNED | RIPAS | ASSIGNED | 0 |
 //!
 //! So zero is UNASSIGNED with RIPAS EMPTY, and an entry is live if bit 0 or bit 2 is set: see
-//! [`is_live`]. What the specification calls UNASSIGNED_NS is zero as well: which half of the IPA
-//! space an entry is in, its IPA tells.
+//! [`is_live`]. UNASSIGNED_NS of the specification is zero as well: the IPA determines the half of
+//! the IPA space.
 //!
 //! Memory types are those of FEAT_S2FWB: HCR_EL2.FWB is 1 while a Realm runs.
 
@@ -33,7 +33,7 @@ const RIPAS: u32 = 4;
 
 /// MemAttr\[3:0\] in bits 5:2 with FWB; bit 5 is 0 in every value used here.
 const MEMORY_ATTRIBUTES: u64 = 0x7 << 2;
-/// MemAttr of memory that is Normal Write-Back whatever stage 1 says.
+/// MemAttr of memory that is Normal Write-Back for any stage 1 attributes.
 const NORMAL_WRITE_BACK: u64 = 0x6 << 2;
 /// A value of MemAttr that is reserved with FWB.
 const RESERVED_MEMORY_ATTRIBUTES: u64 = 0x4 << 2;

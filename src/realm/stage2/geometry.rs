@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The IPA space of a Realm: which IPAs it has, which are protected, and where each is found.
+//! The IPA space of a Realm: its IPAs, which of them are protected, and the table entry of each.
 
 use crate::address::{GRANULE_SIZE, Ipa};
 use crate::granule::GranuleAddress;

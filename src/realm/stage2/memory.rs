@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Memory of a Realm as the Realm itself names it, by IPA, while one of its RECs runs.
+//! Access to a Realm's memory by IPA, while one of its RECs runs.
 
 use super::{Entry, Ripas, Stage2, Walk};
 use crate::address::{GRANULE_SIZE, Ipa};
@@ -58,8 +58,8 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
         walk.read(self.rtt, Level::Three).1.ripas()
     }
 
-    /// The RIPAS at `base`, and the first IPA up to `top` that has another or is in another table of
-    /// the last level that a walk reaches. Both are protected, `top` the first beyond a range.
+    /// The RIPAS at `base`, and the first IPA up to `top` that has another or is in another table
+    /// of the last level that a walk reaches. Both are protected, `top` the first beyond a range.
     pub fn ripas_range(&mut self, base: Ipa, top: Ipa) -> (Ripas, Ipa) {
         let walk = Walk::new(self.granules, self.cpu, self.stage2, base);
         walk.ripas_range(self.rtt, top)
@@ -93,8 +93,8 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
         Ok(result)
     }
 
-    /// Has `then` see the words of the page at `page`, a protected IPA, while its table is locked.
-    /// The Realm may change them at the same time.
+    /// Runs `then` with the words of the page at `page`, a protected IPA, while its table is
+    /// locked. The Realm may change them at the same time.
     ///
     /// # Errors
     ///

@@ -34,7 +34,7 @@ pub use walk::Walk;
 use crate::address::Ipa;
 use crate::xlat::Level;
 
-/// Why nothing was changed, with the level that the host is told.
+/// Why nothing was changed, with the level that the command reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalkError {
     /// The walk ended above the wanted level.
@@ -77,7 +77,7 @@ impl WalkError {
     }
 }
 
-/// Why nothing was unmapped, and where the host goes on.
+/// Why nothing was unmapped, and the next IPA for the host to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnmapError {
     /// The reason.
@@ -88,7 +88,7 @@ pub struct UnmapError {
 
 /// Internal inconsistency. Unreachable from host input.
 ///
-/// Going on could give one Realm's memory to another.
+/// To continue could give one Realm's memory to another.
 fn corrupt(invariant: &str) -> ! {
     panic!("translation tables of a Realm: {invariant}")
 }

@@ -153,7 +153,8 @@ impl<'g> Reached<'_, 'g> {
     /// Replaces the entry, which is not a mapping, with another.
     pub(super) fn store_entry(&self, entry: Entry) {
         self.table.set(self.index, entry, self.level, self.stage2.format());
-        // Before the host is told, so that any CPU that enters the Realm then walks the new entry.
+        // The store is complete before the command returns: a CPU that enters the Realm after that
+        // walks the new entry.
         barrier::dsb_ishst();
     }
 

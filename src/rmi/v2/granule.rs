@@ -29,7 +29,8 @@ pub(super) fn range_undelegate(
     move_range(base, top, |granule| undelegate(rmm, cpu, granule))
 }
 
-/// Moves granules from `base` up, until `top`, one that cannot be moved, or an interrupt.
+/// Moves granules from `base` up, until `top`, a granule that cannot be moved, or a pending
+/// interrupt.
 ///
 /// Success means at least one; the host calls again from where it stopped.
 fn move_range(

@@ -92,10 +92,12 @@ macro_rules! control_registers {
         first { $first:ident $first_name:literal = $first_value:expr, $first_reason:literal; }
         keep { $keep:ident $keep_name:literal $kept:literal = $keep_value:expr, $keep_reason:literal; }
         always { $($register:ident $name:literal = $value:expr, $reason:literal;)* }
-        $($id:ident $id_name:literal [$lsb:literal] >= $least:literal {
-            $($optional:ident $optional_name:literal = $optional_value:expr,
-                $optional_reason:literal;)*
-        })*
+        $($id:ident $id_name:literal $(unless zero $half:literal)? {$(
+            [$lsb:literal] >= $least:literal {
+                $($optional:ident $optional_name:literal = $optional_value:expr,
+                    $optional_reason:literal;)*
+            }
+        )*})*
     ) => {
         /// Every control register that boot writes before the MMU is on, in this order.
         pub const CONTROL_REGISTERS: &[ControlRegister] = &[
@@ -111,10 +113,10 @@ macro_rules! control_registers {
                 name: stringify!($register), value: $value, kept: 0, feature: None,
                 reason: $reason,
             },)*
-            $($(ControlRegister {
+            $($($(ControlRegister {
                 name: stringify!($optional), value: $optional_value, kept: 0,
                 feature: Some((stringify!($id), $lsb, $least)), reason: $optional_reason,
-            },)*)*
+            },)*)*)*
         ];
 
         #[cfg(target_os = "none")]
@@ -140,11 +142,15 @@ macro_rules! control_registers {
             $(concat!("control_register ", $name, ", {}"),)*
             $(
                 concat!("mrs x1, ", $id_name),
-                concat!("ubfx x1, x1, #", $lsb, ", #4"),
-                concat!("cmp x1, #", $least),
-                "b.lo 77f",
-                $(concat!("control_register ", $optional_name, ", {}"),)*
-                "77:",
+                $(concat!("cbz ", $half, ", 78f"),)?
+                $(
+                    // Which is a power of 2: the field is as large if one of these bits is set.
+                    concat!("tst x1, #((16 - ", $least, ") << ", $lsb, ")"),
+                    "b.eq 77f",
+                    $(concat!("control_register ", $optional_name, ", {}"),)*
+                    "77:",
+                )*
+                "78:",
             )*
             "isb",
             "ret",
@@ -152,7 +158,7 @@ macro_rules! control_registers {
             const $first_value,
             const $keep_value,
             $(const $value,)*
-            $($(const $optional_value,)*)*
+            $($($(const $optional_value,)*)*)*
         );
     };
 }
@@ -178,81 +184,93 @@ control_registers! {
         VPIDR_EL2 "vpidr_el2" = 0, "a Realm's only while it runs";
         VMPIDR_EL2 "vmpidr_el2" = VMPIDR_EL2::RES1::SET.value, "as VPIDR_EL2";
     }
-    ID_AA64MMFR0_EL1 "id_aa64mmfr0_el1" [56] >= 1 {
-        HFGRTR_EL2 "s3_4_c1_c1_4" = 0, "traps of EL1 in their safe state";
-        HFGWTR_EL2 "s3_4_c1_c1_5" = 0, "as HFGRTR_EL2";
-        HFGITR_EL2 "s3_4_c1_c1_6" = 0, "as HFGRTR_EL2";
-        HDFGRTR_EL2 "s3_4_c3_c1_4" = 0, "as HFGRTR_EL2";
-        HDFGWTR_EL2 "s3_4_c3_c1_5" = 0, "as HFGRTR_EL2";
+    ID_AA64MMFR0_EL1 "id_aa64mmfr0_el1" {
+        [56] >= 1 {
+            HFGRTR_EL2 "s3_4_c1_c1_4" = 0, "traps of EL1 in their safe state";
+            HFGWTR_EL2 "s3_4_c1_c1_5" = 0, "as HFGRTR_EL2";
+            HFGITR_EL2 "s3_4_c1_c1_6" = 0, "as HFGRTR_EL2";
+            HDFGRTR_EL2 "s3_4_c3_c1_4" = 0, "as HFGRTR_EL2";
+            HDFGWTR_EL2 "s3_4_c3_c1_5" = 0, "as HFGRTR_EL2";
+        }
+        [56] >= 2 {
+            HFGRTR2_EL2 "s3_4_c3_c1_2" = 0, "as HFGRTR_EL2";
+            HFGWTR2_EL2 "s3_4_c3_c1_3" = 0, "as HFGRTR_EL2";
+            HFGITR2_EL2 "s3_4_c3_c1_7" = 0, "as HFGRTR_EL2";
+            HDFGRTR2_EL2 "s3_4_c3_c1_0" = 0, "as HFGRTR_EL2";
+            HDFGWTR2_EL2 "s3_4_c3_c1_1" = 0, "as HFGRTR_EL2";
+        }
+        [60] >= 2 {
+            CNTPOFF_EL2 "s3_4_c14_c0_6" = 0, "physical time has no offset";
+        }
     }
-    ID_AA64MMFR0_EL1 "id_aa64mmfr0_el1" [56] >= 2 {
-        HFGRTR2_EL2 "s3_4_c3_c1_2" = 0, "as HFGRTR_EL2";
-        HFGWTR2_EL2 "s3_4_c3_c1_3" = 0, "as HFGRTR_EL2";
-        HFGITR2_EL2 "s3_4_c3_c1_7" = 0, "as HFGRTR_EL2";
-        HDFGRTR2_EL2 "s3_4_c3_c1_0" = 0, "as HFGRTR_EL2";
-        HDFGWTR2_EL2 "s3_4_c3_c1_1" = 0, "as HFGRTR_EL2";
+    ID_AA64MMFR1_EL1 "id_aa64mmfr1_el1" {
+        [40] >= 1 {
+            HCRX_EL2 "s3_4_c1_c2_2" = 0, "optional features of EL1 off";
+        }
     }
-    ID_AA64MMFR0_EL1 "id_aa64mmfr0_el1" [60] >= 2 {
-        CNTPOFF_EL2 "s3_4_c14_c0_6" = 0, "physical time has no offset";
+    ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" unless zero "w1" {
+        [0] >= 1 {
+            TCR2_EL2 "s3_4_c2_c0_3" = 0, "descriptors as the tables have them: no indirection, no MEC";
+        }
+        [4] >= 1 {
+            SCTLR2_EL2 "s3_4_c1_c0_3" = 0, "as SCTLR_EL2 alone says";
+        }
+        [8] >= 1 {
+            PIR_EL2 "s3_4_c10_c2_3" = 0, "not used: TCR2_EL2.PIE is 0";
+            PIRE0_EL2 "s3_4_c10_c2_2" = 0, "as PIR_EL2";
+        }
+        [16] >= 1 {
+            POR_EL2 "s3_4_c10_c2_4" = 0, "not used: TCR2_EL2.POE is 0";
+        }
+        [24] >= 1 {
+            MAIR2_EL2 "s3_4_c10_c1_1" = 0, "not used: TCR2_EL2.AIE is 0";
+            AMAIR2_EL2 "s3_4_c10_c3_1" = 0, "as AMAIR_EL2";
+        }
+        [28] >= 1 {
+            MECID_P0_EL2 "s3_4_c10_c8_0" = 0, "one memory encryption context for all";
+            MECID_A0_EL2 "s3_4_c10_c8_1" = 0, "as MECID_P0_EL2";
+            MECID_P1_EL2 "s3_4_c10_c8_2" = 0, "as MECID_P0_EL2";
+            MECID_A1_EL2 "s3_4_c10_c8_3" = 0, "as MECID_P0_EL2";
+            VMECID_P_EL2 "s3_4_c10_c9_0" = 0, "as MECID_P0_EL2";
+            VMECID_A_EL2 "s3_4_c10_c9_1" = 0, "as MECID_P0_EL2";
+        }
     }
-    ID_AA64MMFR1_EL1 "id_aa64mmfr1_el1" [40] >= 1 {
-        HCRX_EL2 "s3_4_c1_c2_2" = 0, "optional features of EL1 off";
+    ID_AA64PFR0_EL1 "id_aa64pfr0_el1" {
+        [28] >= 1 {
+            VSESR_EL2 "s3_4_c5_c2_3" = 0, "no virtual SError";
+            VDISR_EL2 "s3_4_c12_c1_1" = 0, "as VSESR_EL2";
+        }
+        [40] >= 1 {
+            MPAM2_EL2 "s3_4_c10_c5_0" =
+                MPAM2_EL2::TRAPMPAM1EL1::SET.value | MPAM2_EL2::TRAPMPAM0EL1::SET.value,
+                "the default partition; EL1 and EL0 have no MPAM registers";
+        }
+        [48] >= 1 {
+            DIT "s3_3_c4_c2_5" = PSTATE::DIT::SET.value,
+                "timing that does not depend on data, in all of the RMM";
+        }
+        [56] >= 2 {
+            SCXTNUM_EL2 "s3_4_c13_c0_7" = 0, "one software context number";
+        }
     }
-    ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" [0] >= 1 {
-        TCR2_EL2 "s3_4_c2_c0_3" = 0, "descriptors as the tables have them: no indirection, no MEC";
+    ID_AA64PFR1_EL1 "id_aa64pfr1_el1" {
+        [4] >= 2 {
+            SSBS "s3_3_c4_c2_6" = 0, "no speculative store bypass in the RMM";
+        }
+        [8] >= 2 {
+            TFSR_EL2 "s3_4_c5_c6_0" = 0, "no tag check fault";
+        }
+        [44] >= 1 {
+            GCSCR_EL2 "s3_4_c2_c5_0" = 0, "no guarded control stack";
+        }
     }
-    ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" [4] >= 1 {
-        SCTLR2_EL2 "s3_4_c1_c0_3" = 0, "as SCTLR_EL2 alone says";
-    }
-    ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" [8] >= 1 {
-        PIR_EL2 "s3_4_c10_c2_3" = 0, "not used: TCR2_EL2.PIE is 0";
-        PIRE0_EL2 "s3_4_c10_c2_2" = 0, "as PIR_EL2";
-    }
-    ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" [16] >= 1 {
-        POR_EL2 "s3_4_c10_c2_4" = 0, "not used: TCR2_EL2.POE is 0";
-    }
-    ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" [24] >= 1 {
-        MAIR2_EL2 "s3_4_c10_c1_1" = 0, "not used: TCR2_EL2.AIE is 0";
-        AMAIR2_EL2 "s3_4_c10_c3_1" = 0, "as AMAIR_EL2";
-    }
-    ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" [28] >= 1 {
-        MECID_P0_EL2 "s3_4_c10_c8_0" = 0, "one memory encryption context for all";
-        MECID_A0_EL2 "s3_4_c10_c8_1" = 0, "as MECID_P0_EL2";
-        MECID_P1_EL2 "s3_4_c10_c8_2" = 0, "as MECID_P0_EL2";
-        MECID_A1_EL2 "s3_4_c10_c8_3" = 0, "as MECID_P0_EL2";
-        VMECID_P_EL2 "s3_4_c10_c9_0" = 0, "as MECID_P0_EL2";
-        VMECID_A_EL2 "s3_4_c10_c9_1" = 0, "as MECID_P0_EL2";
-    }
-    ID_AA64PFR0_EL1 "id_aa64pfr0_el1" [28] >= 1 {
-        VSESR_EL2 "s3_4_c5_c2_3" = 0, "no virtual SError";
-        VDISR_EL2 "s3_4_c12_c1_1" = 0, "as VSESR_EL2";
-    }
-    ID_AA64PFR0_EL1 "id_aa64pfr0_el1" [40] >= 1 {
-        MPAM2_EL2 "s3_4_c10_c5_0" =
-            MPAM2_EL2::TRAPMPAM1EL1::SET.value | MPAM2_EL2::TRAPMPAM0EL1::SET.value,
-            "the default partition; EL1 and EL0 have no MPAM registers";
-    }
-    ID_AA64PFR0_EL1 "id_aa64pfr0_el1" [48] >= 1 {
-        DIT "s3_3_c4_c2_5" = PSTATE::DIT::SET.value,
-            "timing that does not depend on data, in all of the RMM";
-    }
-    ID_AA64PFR0_EL1 "id_aa64pfr0_el1" [56] >= 2 {
-        SCXTNUM_EL2 "s3_4_c13_c0_7" = 0, "one software context number";
-    }
-    ID_AA64PFR1_EL1 "id_aa64pfr1_el1" [4] >= 2 {
-        SSBS "s3_3_c4_c2_6" = 0, "no speculative store bypass in the RMM";
-    }
-    ID_AA64PFR1_EL1 "id_aa64pfr1_el1" [8] >= 2 {
-        TFSR_EL2 "s3_4_c5_c6_0" = 0, "no tag check fault";
-    }
-    ID_AA64PFR1_EL1 "id_aa64pfr1_el1" [44] >= 1 {
-        GCSCR_EL2 "s3_4_c2_c5_0" = 0, "no guarded control stack";
-    }
-    ID_AA64DFR0_EL1 "id_aa64dfr0_el1" [40] >= 1 {
-        TRFCR_EL2 "s3_4_c1_c2_1" = 0, "no trace of EL2";
-    }
-    ID_AA64DFR0_EL1 "id_aa64dfr0_el1" [52] >= 1 {
-        BRBCR_EL2 "s2_4_c9_c0_0" = 0, "no branch record of EL2";
+    ID_AA64DFR0_EL1 "id_aa64dfr0_el1" {
+        [40] >= 1 {
+            TRFCR_EL2 "s3_4_c1_c2_1" = 0, "no trace of EL2";
+        }
+        [52] >= 1 {
+            BRBCR_EL2 "s2_4_c9_c0_0" = 0, "no branch record of EL2";
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::arch::sysreg;
 /// Defines `CpuFeatures`: a word for each register, and a function for each of its fields.
 macro_rules! cpu_features {
     ($($register:ident { $($(#[$doc:meta])* $field:ident [$high:literal:$low:literal],)* })*) => {
-        /// ID registers. Fields that the RMM does not rely on are 0.
+        /// ID registers, as the CPU has them.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[allow(non_snake_case)]
         pub struct CpuFeatures {
@@ -22,14 +22,23 @@ macro_rules! cpu_features {
         impl CpuFeatures {
             /// Those of the running CPU.
             pub fn read() -> Self {
-                Self { $($register: sysreg::$register.get() & (0 $(| mask($high, $low))*),)* }
+                Self { $($register: sysreg::$register.get(),)* }
             }
 
-            /// The first register in which `other` differs.
+            /// The first register in which `other` differs in a field that the RMM relies on.
             pub fn difference(&self, other: &Self) -> Option<&'static str> {
-                [$((stringify!($register), self.$register, other.$register),)*]
+                // As most CPUs of a machine are: whole registers need no masks.
+                if self == other { None } else { self.difference_in_fields(other) }
+            }
+
+            #[cold]
+            fn difference_in_fields(&self, other: &Self) -> Option<&'static str> {
+                [$((
+                    stringify!($register),
+                    (self.$register ^ other.$register) & (0 $(| mask($high, $low))*),
+                ),)*]
                     .into_iter()
-                    .find_map(|(name, this, other)| (this != other).then_some(name))
+                    .find_map(|(name, difference)| (difference != 0).then_some(name))
             }
 
             $($($(#[$doc])*

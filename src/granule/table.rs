@@ -162,7 +162,9 @@ impl<'a> LockedNs<'a> {
 
 /// All granules of the machine.
 pub struct GranuleTable<'a> {
-    /// Ascending.
+    /// The largest bank, in which most granules are.
+    largest: Bank<'a>,
+    /// All of them, ascending.
     banks: ArrayVec<Bank<'a>, MAX_BANKS>,
     waiters: &'a Waiters,
     epochs: &'a Epochs,
@@ -206,14 +208,19 @@ impl<'a> GranuleTable<'a> {
         let too_few = BankError::TooFewEntries { needed, available };
         let used = storage.get_mut(..needed).ok_or(too_few)?;
         let mut rest: &'a [GranuleEntry] = used;
-        let mut table = Self { banks: ArrayVec::new(), waiters, epochs };
+        let largest = Bank { base: 0, entries: &[] };
+        let mut table = Self { largest, banks: ArrayVec::new(), waiters, epochs };
         let mut count = 0;
         for_each_piece(banks, excluded, |base, granules| {
             let (entries, others) = rest.split_at_checked(granules).ok_or(too_few)?;
             rest = others;
             count += 1;
             // Those beyond the limit are only counted.
-            let _full = table.banks.try_push(Bank { base, entries });
+            let bank = Bank { base, entries };
+            let _full = table.banks.try_push(bank);
+            if granules > table.largest.entries.len() {
+                table.largest = bank;
+            }
             Ok(())
         })?;
         if count > MAX_BANKS {
@@ -228,8 +235,12 @@ impl<'a> GranuleTable<'a> {
     }
 
     /// The entry of the granule at `address`.
-    #[inline]
+    #[inline(always)]
     fn find(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
+        self.largest.entry(address).or_else(|| self.find_in_all(address))
+    }
+
+    fn find_in_all(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
         let begins_below = |bank: &Bank<'_>| bank.base <= address.get().get();
         let mut banks = self.banks.as_slice();
         // Most machines have a few, which one after the other finds sooner than halves.
@@ -237,7 +248,13 @@ impl<'a> GranuleTable<'a> {
             let (below, above) = banks.split_at(banks.len() / 2);
             banks = if above.first().is_some_and(begins_below) { above } else { below };
         }
-        banks.iter().rfind(|bank| begins_below(bank))?.entry(address)
+        while let [others @ .., last] = banks {
+            if begins_below(last) {
+                return last.entry(address);
+            }
+            banks = others;
+        }
+        None
     }
 
     /// The state of the granule at `address` at some moment of the call. It may have changed since.
@@ -276,7 +293,7 @@ impl<'a> GranuleTable<'a> {
     ///
     /// [`LockError::Unknown`], [`LockError::WrongState`], or [`LockError::InUse`] when `S` allows
     /// fewer references than there are.
-    #[inline]
+    #[inline(always)]
     pub fn lock<S: Lockable>(
         &self,
         cpu: CpuIndex,

@@ -87,6 +87,7 @@ pub(super) fn fold(
 }
 
 /// RMI_RTT_READ_ENTRY.
+#[inline(always)]
 pub(super) fn read_entry(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Changes of entries other than tables: memory, unprotected mappings, RIPAS.
 
+use arrayvec::ArrayVec;
 use tock_registers::interfaces::Readable;
 
 use super::entry::{Entry, Ripas, UnprotectedMapping};
@@ -40,14 +41,19 @@ pub enum Unmapped {
     },
     /// A mapping that was not wanted. It stays.
     Refused,
-    /// A mapping that was.
-    Mapping {
-        /// Memory of the Realm until then.
-        memory: Option<BlockMemory>,
-        /// The first IPA after it.
+    /// Mappings that were.
+    Mappings {
+        /// The first IPA after them.
         next: Ipa,
     },
 }
+
+/// Pages whose memory is taken from a Realm with one invalidation for all. They are given back
+/// before an interrupt of the host is looked for.
+const MAX_TAKEN: usize = 16;
+
+/// Memory that was taken from a Realm: pages, or one block.
+pub type Taken = ArrayVec<BlockMemory, MAX_TAKEN>;
 
 impl<'g> Walk<'_, 'g> {
     /// Assigns the granule that `memory` returns to the UNASSIGNED page walked for
@@ -105,8 +111,11 @@ impl<'g> Walk<'_, 'g> {
     }
 
     /// Unmaps the page or block at the IPA walked for, whatever its level, if it ends at `top` or
-    /// before and `accept` wants it; or finds the end of a range without any (RMI_RTT_DATA_UNMAP,
-    /// RMI_RTT_UNPROT_UNMAP).
+    /// before and `accept` wants it, and those behind it in its table until an interrupt is pending;
+    /// or finds the end of a range without any (RMI_RTT_DATA_UNMAP, RMI_RTT_UNPROT_UNMAP).
+    ///
+    /// Memory of the Realm goes to `taken`, which is empty before, as much as it has room for: a block
+    /// by itself.
     ///
     /// # Errors
     ///
@@ -115,41 +124,49 @@ impl<'g> Walk<'_, 'g> {
         self,
         slot: &mut Slot,
         top: Ipa,
-        accept: impl FnOnce(Level, PhysAddr) -> bool,
+        taken: &mut Taken,
+        mut accept: impl FnMut(Level, PhysAddr) -> bool,
     ) -> Result<Unmapped, WalkError> {
         self.to(slot, Level::Three, |reached| {
             let level = reached.level;
-            let output = match reached.entry {
-                Entry::Assigned(_, memory) => memory,
-                Entry::AssignedNs(mapping) => mapping.output(),
-                _ => return Ok(Unmapped::Hole { next: reached.next_live().min(top) }),
-            };
-            let fits = |end: &Ipa| reached.ipa.is_aligned(level.entry_size()) && *end <= top;
-            let next = reached.ipa.checked_add(level.entry_size()).filter(fits);
-            let next = next.ok_or(WalkError::Unaligned(level))?;
-            if !accept(level, output) {
-                return Ok(Unmapped::Refused);
+            if !matches!(reached.entry, Entry::Assigned(..) | Entry::AssignedNs(_)) {
+                return Ok(Unmapped::Hole { next: reached.next_live().min(top) });
             }
-            let memory = match reached.entry {
-                Entry::Assigned(Ripas::Ram, memory) => {
-                    reached.unmap_entry(Entry::Unassigned(Ripas::Destroyed));
-                    Some(BlockMemory::of_entry(memory, level))
+            let ends = reached.ipa.checked_add(level.entry_size()).is_some_and(|end| end <= top);
+            if !ends {
+                return Err(WalkError::Unaligned(level));
+            }
+            let room = if level == Level::Three { MAX_TAKEN } else { 1 };
+            let changed = reached.change_range(top, |ipa, _, entry| {
+                let (output, left) = match entry {
+                    Entry::Assigned(_, _) if taken.len() == room => return None,
+                    Entry::Assigned(Ripas::Ram, memory) => {
+                        (memory, Entry::Unassigned(Ripas::Destroyed))
+                    }
+                    Entry::Assigned(before, memory) => (memory, Entry::Unassigned(before)),
+                    Entry::AssignedNs(mapping) => {
+                        (mapping.output(), destroyed_entry(reached.stage2, ipa))
+                    }
+                    _ => return None,
+                };
+                if !accept(level, output) {
+                    return None;
                 }
-                Entry::Assigned(before, memory) => {
-                    reached.store_entry(Entry::Unassigned(before));
-                    Some(BlockMemory::of_entry(memory, level))
+                if matches!(entry, Entry::Assigned(..)) {
+                    taken.push(BlockMemory::of_entry(output, level));
                 }
-                _ => {
-                    reached.unmap_entry(destroyed_entry(reached.stage2, reached.ipa));
-                    None
-                }
-            };
-            if memory.is_some() {
+                reached.dec_live();
+                Some(left)
+            });
+            if !taken.is_empty() {
                 // Before its granules are locked to be taken.
                 epoch::end(reached.epochs(), reached.stage2.vmid);
             }
-            reached.dec_live();
-            Ok(Unmapped::Mapping { memory, next })
+            match changed {
+                Ok(next) => Ok(Unmapped::Mappings { next }),
+                Err(WalkError::NoProgress(_)) => Ok(Unmapped::Refused),
+                Err(error) => Err(error),
+            }
         })
     }
 

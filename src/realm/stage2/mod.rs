@@ -24,7 +24,7 @@ mod walk;
 
 pub use block::BlockMemory;
 pub use control::{MAX_ROOT_TABLES, Stage2, Stage2Features};
-pub use entries::{Unmapped, forget_instructions};
+pub use entries::{Taken, Unmapped, forget_instructions};
 pub use entry::{Entry, Ripas, UnprotectedMapping};
 pub use geometry::{EntryIndex, RangeError};
 pub use table::RttTable;

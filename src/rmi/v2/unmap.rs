@@ -11,7 +11,7 @@ use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
 use crate::operation::Step;
 use crate::percpu::Cpu;
-use crate::realm::stage2::Unmapped;
+use crate::realm::stage2::{Taken, Unmapped};
 use crate::rmi::call::{Outcome, Status};
 use crate::rmi::operations::{BlockOperation, Operation as Parked, Reserved, Way};
 use crate::rmi::state::Rmm;
@@ -150,20 +150,24 @@ fn unmap(
                     full.is_none() && report.add(level, base)
                 };
                 let walk = realm.walk(rmm, cpu, ipa);
-                let (memory, next) = match (walk.unmap(&mut cpu.slots.rtt, top, accept)?, full) {
-                    (Unmapped::Hole { next }, _) => return Ok(Some(next)),
-                    (Unmapped::Mapping { memory, next }, _) => (memory, next),
+                let mut taken = Taken::new();
+                let unmapped = walk.unmap(&mut cpu.slots.rtt, top, &mut taken, accept)?;
+                let next = match (unmapped, full) {
+                    (Unmapped::Hole { next } | Unmapped::Mappings { next }, _) => next,
                     (Unmapped::Refused, Some(error)) => return Err(error),
                     (Unmapped::Refused, None) if report.next_entry(cpu) => continue,
                     (Unmapped::Refused, None) => return Ok(None),
                 };
-                let Some(mut memory) = memory else { return Ok(Some(next)) };
-                if memory.give_back(&rmm.granules, cpu) == Step::Done {
-                    return Ok(Some(next));
+                while let Some(mut memory) = taken.pop() {
+                    if memory.give_back(&rmm.granules, cpu) == Step::Continue {
+                        // A block, which is by itself.
+                        let way = Way::Out(Ok([next.get(), 0, 0]));
+                        let stage2 = realm.stage2;
+                        unfinished = Some(BlockOperation { rd: None, stage2, memory, way });
+                        return Ok(None);
+                    }
                 }
-                let way = Way::Out(Ok([next.get(), 0, 0]));
-                unfinished = Some(BlockOperation { rd: None, stage2: realm.stage2, memory, way });
-                return Ok(None);
+                return Ok(Some(next));
             }
         })?;
         let [range, count] = report.outputs(cpu);

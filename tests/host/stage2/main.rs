@@ -7,6 +7,7 @@ mod geometry;
 mod interrupts;
 mod lifecycle;
 mod maintenance;
+mod plural;
 mod properties;
 mod random_ranges;
 mod random_session;

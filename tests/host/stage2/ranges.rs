@@ -15,45 +15,45 @@ use rmm::rmi::{Dialect, function};
 
 /// The one bank of memory, in blocks of 2 MiB: objects, the host's pages, memory for a Realm.
 const BANK: (u64, u64) = (0x8000_0000, 16 << 20);
-const BLOCK: u64 = 2 << 20;
-const PAGE: u64 = 0x1000;
-const RD: u64 = BANK.0;
+pub(super) const BLOCK: u64 = 2 << 20;
+pub(super) const PAGE: u64 = 0x1000;
+pub(super) const RD: u64 = BANK.0;
 const ROOT: u64 = BANK.0 + 0x2000;
 const TABLES: u64 = BANK.0 + 0x10_000;
 const PARAMETERS: u64 = BANK.0 + BLOCK;
 const LIST: u64 = PARAMETERS + PAGE;
-const DATA: u64 = BANK.0 + 2 * BLOCK;
+pub(super) const DATA: u64 = BANK.0 + 2 * BLOCK;
 
 /// The first unprotected IPA.
-const SHARED: u64 = 1 << 39;
+pub(super) const SHARED: u64 = 1 << 39;
 
-const SUCCESS: u64 = 0;
+pub(super) const SUCCESS: u64 = 0;
 const ERROR_INPUT: u64 = 1;
 const ERROR_REALM: u64 = 2;
 const ERROR_RTT: u64 = 4;
 const INCOMPLETE: u64 = 13;
 const UNDELEGATED: [u64; 3] = [0, 1 << 62, 1 << 63];
-const SINGLE: u64 = 1;
+pub(super) const SINGLE: u64 = 1;
 /// Normal memory, read and written.
-const ATTRIBUTES: u64 = 6 << 16 | 3 << 19;
+pub(super) const ATTRIBUTES: u64 = 6 << 16 | 3 << 19;
 
 fn rtt(level: u64) -> u64 {
     ERROR_RTT | level << 8
 }
 
 /// The descriptor of blocks at a level.
-fn range(level: u64, address: u64, count: u64) -> u64 {
+pub(super) fn range(level: u64, address: u64, count: u64) -> u64 {
     (3 - level) | count << 2 | address
 }
 
-struct Host {
+pub(super) struct Host {
     system: System<'static>,
     tables: u64,
 }
 
 impl Host {
     /// A host with a NEW Realm of 40 bits.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         preset_register("ID_AA64MMFR0_EL1", 5);
         preset_register("ID_AA64MMFR1_EL1", 2 << 4);
         preset_register("ID_AA64DFR0_EL1", 15 << 20 | 15 << 12);
@@ -72,7 +72,7 @@ impl Host {
         host
     }
 
-    fn call(&self, function: u32, arguments: &[u64]) -> [u64; 4] {
+    pub(super) fn call(&self, function: u32, arguments: &[u64]) -> [u64; 4] {
         let mut registers = [0xdead; 8];
         registers[0] = u64::from(function);
         registers[1..=arguments.len()].copy_from_slice(arguments);
@@ -120,7 +120,7 @@ impl Host {
         self.system.rmm.granules().state(granule).expect("it is tracked")
     }
 
-    fn tables(&mut self, ipa: u64, levels: &[u64]) {
+    pub(super) fn tables(&mut self, ipa: u64, levels: &[u64]) {
         for level in levels {
             let base = ipa & !((1 << (39 - 9 * (level - 1))) - 1);
             let created = self.call(function::RTT_CREATE, &[RD, self.tables, base, *level]);
@@ -129,11 +129,11 @@ impl Host {
         }
     }
 
-    fn map(&self, base: u64, top: u64, flags: u64, addresses: u64) -> [u64; 4] {
+    pub(super) fn map(&self, base: u64, top: u64, flags: u64, addresses: u64) -> [u64; 4] {
         self.call(function::RTT_DATA_MAP, &[RD, base, top, flags, addresses])
     }
 
-    fn unmap(&self, base: u64, top: u64, flags: u64, addresses: u64) -> [u64; 4] {
+    pub(super) fn unmap(&self, base: u64, top: u64, flags: u64, addresses: u64) -> [u64; 4] {
         self.call(function::RTT_DATA_UNMAP, &[RD, base, top, flags, addresses])
     }
 }

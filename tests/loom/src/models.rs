@@ -58,6 +58,7 @@ macro_rules! models {
                         places: Default::default(),
                         limit: Default::default(),
                         abandoned: Default::default(),
+                        lost: Default::default(),
                     }
                 }
                 fn place(waiters: &Waiters, cpu: CpuIndex) -> &AtomicUsize {

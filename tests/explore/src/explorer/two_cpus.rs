@@ -219,7 +219,7 @@ impl Explorer {
                 check::state(&self.machine, &spec, places, vmids).map_err(stopped)?;
                 // In RMI 2.0 the RMM chooses VMIDs: that of a Realm that is going is not free yet.
                 let is_answer = outcome.0 == one.0 || outcome.0 == other.0;
-                if !runs && !(chooses_vmid && is_answer) {
+                if !(runs || chooses_vmid && is_answer) {
                     let what = format!("neither order comes to {:x?}", outcome.0);
                     return Err(stopped(what));
                 }

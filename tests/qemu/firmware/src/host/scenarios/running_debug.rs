@@ -160,7 +160,7 @@ pub fn debug() {
             let [.., lock] = set;
             let case = format_args!("{what} in {context:#x} at EL{level}, lock {locked}");
             hit.equal(case, (of_this.0, of_other.0), (expected, NONE));
-            hit.equal(case, lock, LOCK_EXISTS | locked * LOCKED);
+            hit.equal(case, lock, LOCK_EXISTS | (locked * LOCKED));
             kept.equal(case, of_this.1, set);
             let reset = [1 << 12, 0, 0, 0, 0, 0, 0, 0, 0, LOCK_EXISTS];
             kept.equal(case, of_other.1, reset);

@@ -83,11 +83,16 @@ impl<'a> System<'a> {
         Ok(Self { machine, rmm: Rmm::new(granules, vmids, operations, dialect, &cpu, attestation) })
     }
 
-    /// The context of a CPU of this system.
+    /// The context of a CPU of this system, whose slots reach 48 bits of physical addresses.
     pub fn cpu(index: usize) -> Cpu {
+        Self::cpu_of(index, DescriptorFormat::Bits48)
+    }
+
+    /// The context of a CPU whose slots have descriptors of this format.
+    pub fn cpu_of(index: usize, format: DescriptorFormat) -> Cpu {
         Cpu {
             index: CpuIndex::new(index).expect("an index of a CPU"),
-            slots: slots(),
+            slots: slots(format),
             host_simd: HostSimd::NONE,
             host_pmu: PmuRegisters::ZERO,
             host_debug: HostDebug::NONE,
@@ -104,25 +109,24 @@ impl<'a> System<'a> {
     }
 }
 
-/// Slots in tables of their own, as each CPU's boot builds them. They last as long as the test
+/// Slots in tables of their own, as each CPU's boot builds them, and reach what the format does. They last as long as the test
 /// does.
-fn slots() -> SlotBuffer {
+fn slots(format: DescriptorFormat) -> SlotBuffer {
     let table = Box::leak(Box::new(Table::EMPTY));
     let address = PhysAddr::new(core::ptr::from_ref(table).addr() as u64);
     let storage: &'static mut RegionStorage<1> = Box::leak(Box::new(RegionStorage::new()));
-    let context = AddressSpace::new(
-        VaRange::High,
-        21,
-        PhysAddr::new((1 << 48) - 1),
-        DescriptorFormat::Bits48,
-    )
-    .and_then(|space| {
-        let pool = crate::xlat::pool(core::slice::from_mut(table), address)?;
-        let mut builder = ContextBuilder::new(space, pool, storage.list())?;
-        builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
-        builder.init().map_err(|failed| failed.error)
-    })
-    .expect("the layout of the slots is right");
+    let bits = match format {
+        DescriptorFormat::Bits48 => 48,
+        DescriptorFormat::Lpa2 => 52,
+    };
+    let context = AddressSpace::new(VaRange::High, 21, PhysAddr::new((1 << bits) - 1), format)
+        .and_then(|space| {
+            let pool = crate::xlat::pool(core::slice::from_mut(table), address)?;
+            let mut builder = ContextBuilder::new(space, pool, storage.list())?;
+            builder.add_static(Region::transient(slot_layout::BASE, slot_layout::SIZE))?;
+            builder.init().map_err(|failed| failed.error)
+        })
+        .expect("the layout of the slots is right");
     let context = Box::leak(Box::new(context));
     crate::xlat::activate(context, Maintenance::Local).expect("not shared");
     SlotBuffer::new(context).expect("the slots are there")

@@ -19,6 +19,7 @@ use rmm::realm::measurement::InitialMeasurement;
 use rmm::realm::rd::RealmDescriptor;
 use rmm::realm::rec;
 use rmm::rmi::{Dialect, function};
+use rmm::xlat::DescriptorFormat;
 
 use super::model::{self, Entry, GRANULE, Measured, Model, Pending, RAM, SUCCESS};
 use super::objects::AUXILIARY;
@@ -150,7 +151,7 @@ impl Host {
             parts: BTreeMap::new(),
             measured: VecDeque::new(),
             sharing: Arc::default(),
-            cpu: System::cpu(usize::try_from(index).expect("small")),
+            cpu: System::cpu_of(usize::try_from(index).expect("small"), DescriptorFormat::Lpa2),
             tlb: Arc::new(Mutex::new(Tlb::new(memory..memory + size))),
             calls: 0,
         };

@@ -205,6 +205,9 @@ pub fn operations() {
         if status == Status::RECLAIM {
             host.end(handle);
         }
+    }
+    // Those of a REC may be below it.
+    for rec in (POOL..POOL + POOL_SIZE).map(granule) {
         rmi::undelegate(rec);
         let content = (smc::granule_gpi(rec), probe::read(rec).is_ok());
         host.answers.equal(format_args!("{rec:#x} comes back"), content, (GPI_NONSECURE, true));

@@ -13,7 +13,7 @@ use super::atomic;
 pub fn store_descriptor(entry: &AtomicU64, value: u64) {
     #[cfg(not(target_os = "none"))]
     crate::host::store_descriptor(entry, value);
-    // Release: whoever observes the entry observes what was written before it, such as the content
+    // Release: an observer of the entry also observes earlier writes, such as those to the content
     // of a table (Arm ARM B2.3).
     entry.store(value, Ordering::Release);
 }

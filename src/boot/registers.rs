@@ -87,6 +87,8 @@ pub struct ControlRegister {
 }
 
 /// Makes the table, and for the target `write_control_registers`, which clobbers x0 and x1.
+///
+/// `unless zero "w1"` passes over an ID register whose listed fields, all below bit 32, are zero.
 macro_rules! control_registers {
     (
         first { $first:ident $first_name:literal = $first_value:expr, $first_reason:literal; }
@@ -144,7 +146,8 @@ macro_rules! control_registers {
                 concat!("mrs x1, ", $id_name),
                 $(concat!("cbz ", $half, ", 78f"),)?
                 $(
-                    // Which is a power of 2: the field is as large if one of these bits is set.
+                    // The least value is a power of 2, so the field reaches it if one of these bits
+                    // is set.
                     concat!("tst x1, #((16 - ", $least, ") << ", $lsb, ")"),
                     "b.eq 77f",
                     $(concat!("control_register ", $optional_name, ", {}"),)*
@@ -289,6 +292,16 @@ mod tests {
         assert_eq!(value("DIT"), Some((1 << 24, 0)));
         assert_eq!(SCTLR_EARLY, 0x30e5_183f);
         assert_eq!(TCR_EARLY, 0x8090_3510);
+    }
+
+    #[test]
+    fn the_assembly_can_test_every_feature() {
+        for row in CONTROL_REGISTERS {
+            let Some((register, lsb, least)) = row.feature else { continue };
+            assert!(least.is_power_of_two() && lsb % 4 == 0, "{}", row.name);
+            // Its upper half is passed over.
+            assert!(register != "ID_AA64MMFR3_EL1" || lsb < 32, "{}", row.name);
+        }
     }
 
     #[test]

@@ -83,9 +83,9 @@ fn pfr0(hardware: u64, has_sve: bool) -> u64 {
     hardware & !hidden | AARCH64_ONLY << EL0 | AARCH64_ONLY << EL1 | csv2 << CSV2
 }
 
-/// ID_AA64DFR0_EL1: DebugVer, without what came with FEAT_Debugv8p9; as many breakpoints and
-/// watchpoints as the architecture demands, of which one compares contexts; no OS double lock; the
-/// PMU if the Realm has it, without what PMUv3p9 added, which traps.
+/// ID_AA64DFR0_EL1. DebugVer is at most FEAT_Debugv8p8. There are two breakpoints, one of them
+/// context-aware, and two watchpoints: the fewest that the architecture allows. There is no OS
+/// double lock. The PMU is there if the Realm has it, at most PMUv3p8: what PMUv3p9 added traps.
 fn dfr0(hardware: u64, has_pmu: bool) -> u64 {
     const FEWEST: u64 = FEWEST_DEBUG_REGISTERS as u64;
     const PMU: u32 = 8;

@@ -10,8 +10,10 @@ pub fn draw() -> Canvas {
     let mut canvas = Canvas::new(
         TOP + 174,
         "The order of locks",
-        "A CPU that holds the lock of a granule takes only such as come later; so no CPUs ever wait for each other in a circle",
-        "One box for each rank of locks, the first to be taken on the left, with the states of granules that are of this rank.",
+        "A CPU that holds the lock of a granule takes only such as come later; so no CPUs ever \
+            wait for each other in a circle",
+        "One box for each rank of locks, the first to be taken on the left, with the states of \
+            granules that are of this rank.",
     );
     let gap = 130;
     let ranks = i32::try_from(Rank::ALL.len()).unwrap_or(1);

@@ -37,8 +37,10 @@ pub fn draw() -> Canvas {
     let mut canvas = Canvas::new(
         height,
         "The address space of the RMM",
-        "Two ranges of virtual addresses, each with a table base register of its own; an access to any other address faults",
-        "A column with the whole address space, the highest address on top: the High VA range, which each CPU has for itself, nothing, and the Low VA range, \
+        "Two ranges of virtual addresses, each with a table base register of its own; an access \
+            to any other address faults",
+        "A column with the whole address space, the highest address on top: the High VA range, \
+            which each CPU has for itself, nothing, and the Low VA range, \
          which all share. On the right what is mapped in each.",
     );
     let column = Area { x: 176, y: TOP, width: 220, height: high_height };

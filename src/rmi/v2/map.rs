@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Memory that the host maps in ranges: protected memory that it gives a Realm, and unprotected
-//! memory that it shows to it.
+//! The commands that map ranges: delegated memory at protected IPAs, and memory of the host at
+//! unprotected IPAs.
 
 use super::list::{AddressList, RangeDescriptor};
 use super::range::{Half, Realm, run_range, unless_mapped};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Memory that the host unmaps in ranges, of either half of the IPA space, and what it is told of
-//! it.
+//! The commands that unmap ranges of protected or unprotected memory, and report to the host what
+//! they unmapped.
 
 use super::list::{AddressList, RangeDescriptor};
 use super::range::{Half, Realm, run_range};
@@ -53,7 +53,7 @@ impl Report {
         }
     }
 
-    /// Whether there is room for a block. It is told if so.
+    /// Adds a block to the report. Gives whether there was room for it.
     fn add(&mut self, level: Level, base: PhysAddr) -> bool {
         match self {
             Self::Nothing => true,

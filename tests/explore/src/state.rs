@@ -354,7 +354,8 @@ impl Snapshot {
         let vmid = |index: &usize| rd(&contents.page(self.granules[*index].content)).stage2.vmid;
         realms.sort_by_key(|index| vmid(index).get());
         let mut queue = realms;
-        // What an operation refers to is told apart by that.
+        // Then the granules that operations refer to, so that the same operations get the same
+        // labels.
         for granule in self.operations.iter().flat_map(|(_, operation)| named(operation)) {
             queue.extend(index_of(granule, count));
         }

@@ -210,7 +210,7 @@ fn of_two_maps_of_one_transient_page_at_once_one_is_refused() {
     let results = [Some(result), other.get()];
     assert_eq!(results.iter().filter(|&&result| result == Some(Ok(()))).count(), 1, "{results:?}");
     assert!(results.contains(&Some(Err(Error::AlreadyMapped(va(0))))), "{results:?}");
-    // And back: of two that unmap it, one is told that there is nothing.
+    // And back: of two unmaps at once, one is an error.
     let (first, second) = (handle(), handle());
     let other = Rc::new(Cell::new(None));
     let told = Rc::clone(&other);

@@ -33,8 +33,9 @@ impl Interleaved {
 type Outcome = ([[u64; 5]; 2], Snapshot);
 
 impl Explorer {
-    /// Has two CPUs call at the same time, from each state that was found: calls of which one
-    /// succeeds there or after the other, one stopped so often that there are `switches`.
+    /// Explores pairs of calls at the same time, from each state that was found. The first call
+    /// succeeds in that state, the second in it or after the first. The CPUs switch up to `switches`
+    /// times.
     pub fn interleave(&mut self, switches: usize) -> Interleaved {
         let mut result = Interleaved::default();
         let tlb = Rc::clone(&self.tlb);

@@ -299,7 +299,8 @@ impl fmt::Display for Comparison {
 mod tests {
     use super::{Document, FigureError, Measured};
 
-    const DOCUMENT: &str = "# Performance\n\nProse.\n\n## Calls\n\n| Figure | Value | Bound |\n| --- | ---: | ---: |\n\
+    const DOCUMENT: &str = "# Performance\n\nProse.\n\n## Calls\n\n\
+                            | Figure | Value | Bound |\n| --- | ---: | ---: |\n\
                             | fast | 100 | 120 |\n| free | 7 | |\n\n## Other\n\nMore prose.\n";
 
     fn compare(text: &str) -> (bool, String) {
@@ -358,11 +359,13 @@ mod tests {
     fn an_update_changes_numbers_adds_what_is_new_and_keeps_all_else() {
         let mut document = Document::read(DOCUMENT);
         assert_eq!(document.to_string(), DOCUMENT);
-        let text = "figure: Calls | fast | 90\nfigure: Calls | new | 1\nfigure: Other | x | 2\nfigure: Third | y | 3";
+        let text = "figure: Calls | fast | 90\nfigure: Calls | new | 1\n\
+                    figure: Other | x | 2\nfigure: Third | y | 3";
         document.update(&Measured::read(text).expect("right"));
         let table = "| Figure | Value | Bound |\n| --- | ---: | ---: |\n";
         let expected = format!(
-            "# Performance\n\nProse.\n\n## Calls\n\n{table}| fast | 90 | 120 |\n| free | 7 | |\n| new | 1 | |\n\n## Other\n\n\
+            "# Performance\n\nProse.\n\n## Calls\n\n{table}\
+             | fast | 90 | 120 |\n| free | 7 | |\n| new | 1 | |\n\n## Other\n\n\
              More prose.\n\n{table}| x | 2 | |\n\n## Third\n\n{table}| y | 3 | |\n"
         );
         assert_eq!(document.to_string(), expected);

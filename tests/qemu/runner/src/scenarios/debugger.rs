@@ -5,7 +5,8 @@
 
 use crate::scenario::Scenario;
 
-/// The scenarios, and what gdb must print in the first. Addresses of granules are those of the host's session.
+/// The scenarios, and what gdb must print in the first. Addresses of granules are those of the
+/// host's session.
 pub fn debugger() -> Vec<Scenario> {
     let scenario = Scenario::new(
         "debugger",

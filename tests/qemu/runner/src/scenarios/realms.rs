@@ -53,7 +53,8 @@ pub fn realms() -> Vec<Scenario> {
         Scenario::new(
             "realm-aborts",
             "realm-aborts",
-            "read-only memory, EL0 in AArch32, and the host's traps of the interrupt controller, with the whole exit record",
+            "read-only memory, EL0 in AArch32, and the host's traps of the interrupt controller, \
+                with the whole exit record",
         ),
         Scenario::new(
             "realm-interrupts",
@@ -64,7 +65,8 @@ pub fn realms() -> Vec<Scenario> {
         Scenario::new(
             "realm-leaks",
             "realm-leaks",
-            "host and Realm fill every register at several vector lengths, are interrupted at any moment, and find their own",
+            "host and Realm fill every register at several vector lengths, are interrupted at any \
+                moment, and find their own",
         )
         .instruction_count()
         .option("host-interrupts=1")
@@ -93,7 +95,8 @@ pub fn realms() -> Vec<Scenario> {
         Scenario::new(
             "realm-power-race",
             "realm-power-race",
-            "RECs on three CPUs go off and turn each other on; the host completes their calls late, wrongly, twice or never",
+            "RECs on three CPUs go off and turn each other on; the host completes their calls \
+                late, wrongly, twice or never",
         )
         .cpus(3)
         .expect(r"^race: the target went off \d+ times and on \d+ times; "),
@@ -159,7 +162,8 @@ pub fn realms() -> Vec<Scenario> {
         Scenario::new(
             "realm-debug",
             "realm-debug",
-            "breakpoints, watchpoints and software step of a Realm are hit by it and by nobody else, and the host's are not",
+            "breakpoints, watchpoints and software step of a Realm are hit by it and by nobody \
+                else, and the host's are not",
         )
         .expect(r"^a Realm has its own breakpoints and watchpoints, \d+ entries$"),
         Scenario::new(
@@ -232,7 +236,8 @@ pub fn realms() -> Vec<Scenario> {
             .expect("^RECs moved, and were interrupted$")
     }));
     rows.extend(SESSIONS.map(|(name, argument, realms)| {
-        let sentence = "Realms of 16 MiB of each size are built, folded, unfolded, shared, and taken down in three orders";
+        let sentence = "Realms of 16 MiB of each size are built, folded, unfolded, shared, and \
+            taken down in three orders";
         Scenario::new(name, "realm-sessions", sentence)
             .option(format!("argument={argument}"))
             .time_limit(Duration::from_secs(600))
@@ -270,7 +275,8 @@ const ALSO_UNDER_RMI_2: [&str; 14] = [
 const WORST: [(&str, &str, &str); 4] = [
     (
         "realm-storms",
-        "a Realm does each thing that leaves it again and again, and an interrupt of the host waits no longer than 10,000 instructions",
+        "a Realm does each thing that leaves it again and again, and an interrupt of the host \
+            waits no longer than 10,000 instructions",
         r"^storms: the host had its CPU back within \d+ instructions$",
     ),
     (

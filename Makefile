@@ -7,6 +7,7 @@ export CORE ?=
 export RUSTUP_AUTO_INSTALL := 0
 
 IMAGE := scripts/target-cargo.sh image build/image
+PLAIN := scripts/target-cargo.sh image build/plain
 FIRMWARE := scripts/target-cargo.sh firmware build/firmware
 SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build/rmm-self-test.bin \
 	--el3 build/el3.bin --host build/host.bin --realm build/realm.bin --xlat build/xlat.bin
@@ -15,7 +16,7 @@ SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build
 # Two builds share each target folder, and cargo uses all processors by itself.
 .NOTPARALLEL:
 .PHONY: help setup-core setup-qemu tools build build-self-test build-debian-core firmware xlat-test images run linux linux-test test stress bench \
-	explore lint host-test system-test mutation-proof mutants miri tsan coverage report diagrams clean
+	explore lint host-test system-test plain-test mutation-proof mutants miri tsan coverage report diagrams clean
 .PHONY: map size rim verify-token profile addr2line debug
 
 help: ## list the targets
@@ -174,6 +175,13 @@ system-test: setup-qemu images ## the tests that run on QEMU
 	target/tools/mutation-proof --check
 	target/tools/exploration-proof --check
 	$(SYSTEM) $(addprefix --gdb ,$(shell scripts/gdb.sh))
+
+# The other tests have the hardened image, unless that one cannot be built.
+plain-test: setup-qemu firmware ## read back the control registers under an image without branch protection
+	CORE=precompiled $(PLAIN) build -p rmm --bin rmm
+	target/tools/elf2bin --pie build/plain/rmm build/rmm-plain.bin
+	target/tools/rmm-test-system --rmm build/rmm-plain.bin --el3 build/el3.bin --host build/host.bin \
+		--realm build/realm.bin --filter control-registers
 
 mutation-proof: setup-qemu tools ## break the tree in every listed way and see the emulated tests fail (about a minute for each)
 	target/tools/mutation-proof

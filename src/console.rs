@@ -282,6 +282,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a million polls")]
     fn a_full_uart_loses_the_byte_and_does_not_hang() {
         let console = Console::new();
         console.init(BASE);

@@ -237,6 +237,9 @@ pub struct Options {
     /// `poison=0`: with 1, EL3 leaves every control register of R-EL2 with other bits than those at
     /// reset when it enters the RMM to boot, and prints them when the boot is complete.
     pub poison: u64,
+    /// `rndr=0`: EL3 answers each read of RNDR in the RMM's image, and delivers a number every so
+    /// many reads; with 0 never. Without the option the CPU answers.
+    pub rndr: Option<u64>,
     /// `host-interrupts=0`: with 1, the host may configure every interrupt of the machine.
     pub host_interrupts: u64,
     /// `realms=1`: Realms that run a guest.
@@ -299,6 +302,7 @@ impl Options {
             test_memory: 0x7000_0000,
             share: 64,
             poison: 0,
+            rndr: None,
             host_interrupts: 0,
             realms: 1,
             recs: 1,
@@ -407,6 +411,7 @@ impl Options {
             "test-memory" => number(value).map(|value| self.test_memory = value),
             "share" => number(value).map(|value| self.share = value),
             "poison" => number(value).map(|value| self.poison = value),
+            "rndr" => number(value).map(|value| self.rndr = Some(value)),
             "host-interrupts" => number(value).map(|value| self.host_interrupts = value),
             "realms" => number(value).map(|value| self.realms = value),
             "recs" => number(value).map(|value| self.recs = value),

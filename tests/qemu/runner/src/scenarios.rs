@@ -30,6 +30,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows.extend(boot::manifest_faults());
     rows.extend(boot::failures());
     rows.extend(boot::control_registers(protection));
+    rows.extend(boot::random_numbers());
     rows.extend(attestation::platform());
     rows.extend(rmi::commands());
     rows.extend(rmi::multiprocessor());

@@ -9,7 +9,7 @@ use spin::Once;
 
 use crate::cpu::{Cpu, claim, set_up_traps};
 use crate::world::{Frame, World};
-use crate::{EXIT_MONITOR_FAILED, gpt, manifest, mmu, psci, rmmd};
+use crate::{EXIT_MONITOR_FAILED, gpt, manifest, mmu, psci, random, rmmd};
 
 /// Where the host's image is loaded and entered.
 const HOST_ENTRY: u64 = 0x6000_0000;
@@ -40,6 +40,7 @@ extern "C" fn el3_cold_boot() -> *mut Frame {
     gpt::gpt().enable();
     // SAFETY: the window maps the shared page, and nobody else is there yet.
     manifest::write(options, unsafe { &mut *mmu::shared_page().cast() });
+    random::replace();
     psci::mark_on(cpu.index);
     el3_release_secondaries();
 

@@ -18,6 +18,7 @@ mod gpt;
 mod manifest;
 mod mmu;
 mod psci;
+mod random;
 mod rmmd;
 mod rmmd_services;
 mod smc;

@@ -87,7 +87,7 @@ pub fn shared_page() -> *mut u64 {
 
 /// Has `then` see the words of a granule in the Realm PAS, from the second page of the window on.
 /// One CPU at a time.
-pub fn with_realm_granule<R>(address: u64, then: impl FnOnce(*const u64) -> R) -> R {
+pub fn with_realm_granule<R>(address: u64, then: impl FnOnce(*mut u64) -> R) -> R {
     let store = |descriptor: u64| {
         // SAFETY: this entry is used here alone, by one CPU at a time; what TLBs hold of it goes.
         unsafe {
@@ -97,7 +97,7 @@ pub fn with_realm_granule<R>(address: u64, then: impl FnOnce(*const u64) -> R) -
     };
     store(address & !0xfff | REALM | EXECUTE_NEVER | NORMAL | PAGE);
     let page = usize::try_from(WINDOW + 0x1000).unwrap_or(0);
-    let result = then(core::ptr::with_exposed_provenance(page));
+    let result = then(core::ptr::with_exposed_provenance_mut(page));
     store(0);
     result
 }

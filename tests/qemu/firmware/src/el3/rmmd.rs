@@ -9,6 +9,7 @@ use rmm_test_firmware::smccc::{self, SVE_HINT};
 
 use crate::boot::options;
 use crate::cpu::{Cpu, RmmPhase};
+use crate::random;
 use crate::world::{Frame, World, print_control_registers};
 
 use crate::rmmd_services::shared_page_is_zero;
@@ -75,6 +76,7 @@ pub fn boot_complete(cpu: &mut Cpu, code: u64, token: u64) -> *mut Frame {
         say!("EL3: CPU {} has DIT {} SSBS {}", cpu.index, pstate >> 24 & 1, pstate >> 12 & 1);
         print_control_registers(cpu);
     }
+    random::judge(cpu);
     if code == 0 && cpu.index == 0 {
         let left = if shared_page_is_zero() { "is zero" } else { "still holds something" };
         say!("EL3: the page shared with the RMM {left}");

@@ -6,7 +6,7 @@ use rmm_test_firmware::smccc::{self, SVE_HINT, test_service};
 use crate::cpu::Cpu;
 use crate::gpt::gpt;
 use crate::world::{Frame, World};
-use crate::{psci, rmmd, rmmd_services};
+use crate::{psci, random, rmmd, rmmd_services};
 
 /// Bits 23:17 of a function identifier must be zero.
 const RESERVED: u64 = 0x00fe_0000;
@@ -78,6 +78,9 @@ fn words_of(cpu: &mut Cpu) -> [u64; 8] {
 
 fn from_rmm(cpu: &mut Cpu) -> *mut Frame {
     cpu.visits.current += cpu.instructions_below();
+    if random::serve(cpu) {
+        return &raw mut cpu.world(World::Realm).frame;
+    }
     let [fid, x1, x2] = [0, 1, 2].map(|index| cpu.world(World::Realm).frame.x[index]);
     match fid {
         rmmd::BOOT_COMPLETE => rmmd::boot_complete(cpu, x1, x2),

@@ -428,6 +428,26 @@ pub fn control_registers(protection: Protection) -> Vec<Scenario> {
     ]
 }
 
+/// Boots under a source of random numbers that fails. A cold boot makes the two halves of the RMM's
+/// secret and those of a key, a warm boot those of a key.
+pub fn random_numbers() -> Vec<Scenario> {
+    let row = |name: &str, every: u64, reads: u64, what: &str| {
+        let sentence =
+            format!("where RNDR {what} each key for return addresses is new and never 0");
+        Scenario::new(name, "warm-boots", sentence)
+            .cpus(4)
+            .option(format!("rndr={every}"))
+            .expect(format!("^EL3: CPU 0 read RNDR {} times in its boot$", 4 * reads))
+            .expect(format!("^EL3: CPU 3 read RNDR {} times in its boot$", 2 * reads))
+            // One cold boot, and thirteen of each of the others.
+            .expect("^EL3: 40 keys are not 0 and differ$")
+    };
+    vec![
+        row("rndr-delivers-nothing", 0, 64, "never delivers a number"),
+        row("rndr-delivers-late", 3, 3, "delivers a number at every third read"),
+    ]
+}
+
 /// What boots cost: bounds are the host's (`boot::costs`), on the image that ships.
 pub fn costs() -> Vec<Scenario> {
     let row = |name: &str, what: &str| {

@@ -265,7 +265,7 @@ fn run_until_exit(
         state.gic.leave_unrun();
         return Report::Exception(Exit::new(ExitReason::Irq));
     }
-    let host = HostRegisters::save();
+    let host = HostRegisters::save(lent.features.has_pmu);
     world::load(lent.realm.identity, state, features);
     if lent.simd.is_needed_at_once(lent.features) {
         lent.open_simd(state);
@@ -411,7 +411,8 @@ fn leave(exit: Exit, syndrome: &Syndrome, state: &mut RecState) -> Option<Report
         ExitReason::Sync => {
             let told = if exit.esr & ISV == 0 { !ISV } else { u64::MAX };
             let told = if syndrome.class() == class::SYSTEM_REGISTER { u64::MAX } else { told };
-            Syndrome { esr: syndrome.esr & told, ..*syndrome }
+            // HPFAR_EL2 of an External abort is left from another one.
+            Syndrome { esr: syndrome.esr & told, hpfar: exit.hpfar, ..*syndrome }
         }
         _ => Syndrome::default(),
     };

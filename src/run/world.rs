@@ -21,15 +21,21 @@ pub(super) struct HostRegisters {
     el1: El1Registers,
     timers: Timers,
     pmcr: u64,
+    pmuserenr: u64,
 }
 
 impl HostRegisters {
     /// Reads them. The host's counters stop: they do not count a Realm.
-    pub(super) fn save() -> Self {
+    ///
+    /// An access of EL0 to the PMU goes to EL1 if PMUSERENR_EL0.EN is 0, and else to the RMM. In a
+    /// Realm with a PMU it must come to the RMM, which loads the Realm's own; any other has none
+    /// for EL0.
+    pub(super) fn save(has_pmu: bool) -> Self {
         let el1 = El1Registers::read();
-        let pmcr = PMCR_EL0.get();
+        let (pmcr, pmuserenr) = (PMCR_EL0.get(), PMUSERENR_EL0.get());
         PMCR_EL0.set(pmcr & !PMCR_E);
-        Self { el1, timers: Timers::save(), pmcr }
+        PMUSERENR_EL0.set(u64::from(has_pmu));
+        Self { el1, timers: Timers::save(), pmcr, pmuserenr }
     }
 
     /// Writes them back.
@@ -37,6 +43,7 @@ impl HostRegisters {
         self.el1.restore();
         self.timers.restore();
         PMCR_EL0.set(self.pmcr);
+        PMUSERENR_EL0.set(self.pmuserenr);
     }
 }
 

@@ -102,7 +102,12 @@ fn no_register_of_el1_is_shared_and_all_come_back() {
     let of_host = |index: usize| 0x1000 + index as u64;
     let of_realm = |index: usize| 0x2000 + index as u64;
     let names = || El1Registers::NAMES.iter().enumerate();
-    let others = [("CNTP_CVAL_EL02", 0x3001), ("CNTV_CVAL_EL02", 0x3002), ("PMCR_EL0", 0x3003)];
+    let others = [
+        ("CNTP_CVAL_EL02", 0x3001),
+        ("CNTV_CVAL_EL02", 0x3002),
+        ("PMCR_EL0", 0x3003),
+        ("PMUSERENR_EL0", 0x3004),
+    ];
     for run in 0..3 {
         for (index, name) in names() {
             preset_register(name, of_host(index));
@@ -196,6 +201,26 @@ fn an_access_that_the_host_does_not_want_is_aborted() {
         assert_eq!(read_register("FAR_EL12"), 0x77);
     });
     assert_eq!(enter(&fixture), SUCCESS);
+}
+
+#[test]
+fn an_external_abort_is_told_to_the_realm_once_whatever_the_host_wants() {
+    let fixture = realm();
+    fixture.with_rec(REC, |rec| rec.state.registers.el1.vbar = 0x10_0000);
+    // HPFAR_EL2 is left from another abort. With SET 3 the Realm only tries again.
+    for (set, pc) in [(0, 0x10_0200), (3 << 11, 0x8000)] {
+        fixture.with_rec(REC, |rec| rec.state.registers.pc = 0x8000);
+        take(SYNCHRONOUS, DATA_ABORT | ISV | set | 0x10, 0x77, UNPROTECTED, |_| {});
+        assert_eq!(enter(&fixture), SUCCESS);
+        assert_exit(&fixture, "an External abort", &[(0x100, 0x24 << 26 | set | 0x10)]);
+        take(IRQ, 0, 0, 0, move |registers| assert_eq!(registers.pc, pc));
+        for flags in [1, 2, 3] {
+            fixture.write(HOSTS, 0, flags);
+            assert_eq!(enter(&fixture), ERROR_REC, "{flags}");
+        }
+        fixture.write(HOSTS, 0, 0);
+        assert_eq!(enter(&fixture), SUCCESS);
+    }
 }
 
 #[test]

@@ -91,6 +91,9 @@ pub mod program {
     /// Executes an instruction of A32, the first argument, at EL0 in AArch32 with the second in R0,
     /// and SVC behind it. Comes back as [`EXECUTE`](super::command::EXECUTE) does.
     pub const AARCH32: u64 = 0x26;
+    /// Executes an instruction, the first argument, at EL0 with the others in X0 and X1, and SVC
+    /// behind it. Comes back as [`EXECUTE`](super::command::EXECUTE) does.
+    pub const AT_EL0: u64 = 0x27;
 }
 
 /// What [`SET_DEBUG`](program::SET_DEBUG) prepares.

@@ -384,9 +384,12 @@ impl Guest {
 
     /// What came of the instruction of a REC that waits again.
     pub fn executed(&self, rec: u64) -> Executed {
-        let words = self.words::<RESULTS>(rec, command::EXECUTE);
-        let [x0, x1, x2, x3, exceptions, esr, far, elr, spsr, vector] = words;
-        Executed { x: [x0, x1, x2, x3], exceptions, esr, far, elr, spsr, vector }
+        Executed::from(self.words::<RESULTS>(rec, command::EXECUTE))
+    }
+
+    /// What came of the instruction that a program of a REC that waits again has executed.
+    pub fn executed_by_program(&self, rec: u64) -> Executed {
+        Executed::from(self.program_results::<RESULTS>(rec))
     }
 
     /// Has a REC that waits execute an instruction without leaving, and gives what came of it.
@@ -511,4 +514,11 @@ pub struct Executed {
     pub spsr: u64,
     /// The offset of its vector.
     pub vector: u64,
+}
+
+impl From<[u64; RESULTS]> for Executed {
+    fn from(words: [u64; RESULTS]) -> Self {
+        let [x0, x1, x2, x3, exceptions, esr, far, elr, spsr, vector] = words;
+        Self { x: [x0, x1, x2, x3], exceptions, esr, far, elr, spsr, vector }
+    }
 }

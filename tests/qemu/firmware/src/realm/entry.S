@@ -39,16 +39,15 @@ resume:
     ldp     x29, x30, [sp], #16
     ret
 
-// The same at EL0 in AArch32, with R0 to R3. It ends by an exception.
-    .global realm_execute_aarch32
-realm_execute_aarch32:
+// The same at EL0, with x1 = PSTATE. It ends by an exception.
+    .global realm_execute_at_el0
+realm_execute_at_el0:
     stp     x29, x30, [sp, #-16]!
     msr     tpidr_el1, x0
     mov     x9, x0
     ldr     x16, [x9, #80]
     msr     elr_el1, x16
-    mov     x16, #0x1d0                 // User, A32; SErrors, IRQs and FIQs masked
-    msr     spsr_el1, x16
+    msr     spsr_el1, x1
     ldp     x0, x1, [x9]
     ldp     x2, x3, [x9, #16]
     eret

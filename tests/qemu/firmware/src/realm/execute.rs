@@ -5,9 +5,13 @@ use core::arch::asm;
 
 use rmm_test_firmware::realm_protocol::RESULTS;
 
-/// RET, and SVC of A32.
+/// RET, SVC, and SVC of A32.
 const RETURN: u32 = 0xd65f_03c0;
+const CALL: u32 = 0xd400_0001;
 const A32_CALL: u32 = 0xef00_0000;
+/// PSTATE of EL0 in AArch64, and in A32; SErrors, IRQs and FIQs masked.
+const EL0: u64 = 0x1c0;
+const A32_EL0: u64 = 0x1d0;
 
 /// What a REC executes and what comes of it. Layout known to entry.S.
 #[repr(C, align(64))]
@@ -42,37 +46,44 @@ impl Execution {
         unsafe extern "C" {
             fn realm_execute(execution: *mut Execution);
         }
-        self.execute_by(realm_execute, instruction, RETURN, x);
+        self.prepare(instruction, RETURN, x);
+        // SAFETY: what the instruction does, the host has asked for.
+        unsafe { realm_execute(&raw mut *self) };
     }
 
-    /// Executes an instruction of A32 at EL0 with these in R0 to R3. It always ends by an exception.
+    /// Executes an instruction at EL0 with these in X0 to X3. It always ends by an exception.
+    pub fn execute_at_el0(&mut self, instruction: u64, x: [u64; 4]) {
+        self.execute_from(EL0, instruction, CALL, x);
+    }
+
+    /// The same in A32, with R0 to R3.
     pub fn execute_aarch32(&mut self, instruction: u64, r: [u64; 4]) {
-        unsafe extern "C" {
-            fn realm_execute_aarch32(execution: *mut Execution);
-        }
-        self.execute_by(realm_execute_aarch32, instruction, A32_CALL, r);
+        self.execute_from(A32_EL0, instruction, A32_CALL, r);
     }
 
-    fn execute_by(
-        &mut self,
-        how: unsafe extern "C" fn(*mut Execution),
-        instruction: u64,
-        next: u32,
-        x: [u64; 4],
-    ) {
+    fn execute_from(&mut self, pstate: u64, instruction: u64, next: u32, x: [u64; 4]) {
+        unsafe extern "C" {
+            fn realm_execute_at_el0(execution: *mut Execution, pstate: u64);
+        }
+        self.prepare(instruction, next, x);
+        // SAFETY: as in `execute`.
+        unsafe { realm_execute_at_el0(&raw mut *self, pstate) };
+    }
+
+    /// Has an instruction and the next one fetched.
+    fn prepare(&mut self, instruction: u64, next: u32, x: [u64; 4]) {
         self.x = x;
         let [b0, b1, b2, b3, ..] = instruction.to_le_bytes();
         self.exceptions = 0;
         self.instructions = [u32::from_le_bytes([b0, b1, b2, b3]), next];
         self.code = &raw const self.instructions;
-        // SAFETY: what the instruction does, the host has asked for. The first asm has it fetched.
+        // SAFETY: maintenance of caches.
         unsafe {
             asm!(
                 "dc cvau, {code}", "dsb ish", "ic ivau, {code}", "dsb ish", "isb",
                 code = in(reg) self.code,
                 options(nostack, preserves_flags)
             );
-            how(&raw mut *self);
         }
     }
 

@@ -8,7 +8,7 @@ use rmm_test_firmware::realm_protocol::{BASE, PAGES, command, program};
 use rmm_test_firmware::{read_register, write_register};
 
 use crate::check;
-use crate::guest::{Executed, Guest, field, flag};
+use crate::guest::{Guest, field, flag};
 use crate::memory::granule;
 use crate::rmi::{Dialect, Status};
 use crate::tables;
@@ -108,11 +108,6 @@ fn begin_a32(guest: &Guest, instruction: u64, r0: u64) {
     check::equal("EL0 in AArch32", entered, Status::SUCCESS);
 }
 
-fn executed_a32(guest: &Guest) -> Executed {
-    let [x0, x1, x2, x3, exceptions, esr, far, elr, spsr, vector] = guest.program_results(0);
-    Executed { x: [x0, x1, x2, x3], exceptions, esr, far, elr, spsr, vector }
-}
-
 /// EL0 in AArch32, which the Realm's ID registers hide, and the CPU may have.
 fn aarch32(guest: &Guest) {
     const CPU_HAS_IT: u64 = 2;
@@ -129,7 +124,7 @@ fn aarch32(guest: &Guest) {
         ("RIPAS EMPTY", a32::LOAD, BASE + PAGES * GRANULE, EXTERNAL_ABORT_OF_EL0 >> 26),
     ] {
         begin_a32(guest, instruction, r0);
-        let executed = executed_a32(guest);
+        let executed = guest.executed_by_program(0);
         let taken = (executed.exceptions, executed.esr >> 26, executed.vector);
         // A debug register may be one that MDSCR_EL1 or the RMM traps.
         let class = if instruction == a32::DEBUG && taken.1 == 5 { 5 } else { class };
@@ -152,7 +147,7 @@ fn aarch32(guest: &Guest) {
     let given = tables::data_create_unknown(rd, memory, last);
     check::equal("memory comes back", given, Status::SUCCESS);
     go_on(guest, 0, 0);
-    let executed = executed_a32(guest);
+    let executed = guest.executed_by_program(0);
     let loaded = (executed.exceptions, executed.esr >> 26, executed.x[1] & 0xffff_ffff);
     check::equal("the REC goes on with zeroes", loaded, (1, SVC, 0));
 
@@ -162,7 +157,7 @@ fn aarch32(guest: &Guest) {
     check::equal("WFI leaves the Realm", guest.enter(0), Status::SUCCESS);
     guest.run(0).expect("WFI in AArch32", &[(field::ESR, 1 << 26)]);
     go_on(guest, 0, 0);
-    check::equal("and is over", executed_a32(guest).esr >> 26, SVC);
+    check::equal("and is over", guest.executed_by_program(0).esr >> 26, SVC);
 }
 
 /// What the host has asked to trap with ICH_HCR_EL2.TC, TALL0 and TALL1.

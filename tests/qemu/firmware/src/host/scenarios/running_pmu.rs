@@ -2,11 +2,12 @@
 //! The PMU of a host and of a Realm that has one: each finds its own, and overflows are reported.
 
 use rmm_abi::rmi_v1::{RealmAttributes, RealmFlags};
+use rmm_test_firmware::realm_protocol::program;
 use rmm_test_firmware::{read_register, say, write_register};
 
 use crate::check;
 use crate::gic;
-use crate::guest::{Guest, field, reason};
+use crate::guest::{Executed, Guest, field, reason};
 use crate::rmi::Status;
 
 /// A register of the PMU, by op1, CRn, CRm and op2.
@@ -33,9 +34,14 @@ impl Register {
         3 << 19 | op1 << 16 | crn << 12 | crm << 8 | op2 << 5
     }
 
+    /// MRS of X0.
+    const fn read_instruction(self) -> u32 {
+        0xd520_0000 | self.encoding()
+    }
+
     /// What the Realm reads there.
     fn read(self, guest: &Guest) -> u64 {
-        let executed = guest.execute(0, 0xd520_0000 | self.encoding(), [0; 4]);
+        let executed = guest.execute(0, self.read_instruction(), [0; 4]);
         check::equal("it is there", executed.exceptions, 0);
         executed.x[0]
     }
@@ -90,6 +96,33 @@ fn with_pmu(counters: u64) -> impl Fn(&mut RealmAttributes) {
     }
 }
 
+/// What comes of an instruction at EL0: the class of its one exception, and X0, which was `MARK`.
+fn at_el0(guest: &Guest, instruction: u32) -> (u64, u64) {
+    let entered = guest.begin_program(0, program::AT_EL0, &[instruction.into(), MARK, 1]);
+    check::equal("EL0", entered, Status::SUCCESS);
+    let Executed { x, exceptions, esr, vector, .. } = guest.executed_by_program(0);
+    check::equal("takes one exception", (exceptions, vector), (1, 0x400));
+    (esr >> 26, x[0])
+}
+
+const MARK: u64 = 0x5eed;
+/// Classes of exceptions of EL0: SVC, which follows the instruction, and a trap to EL1.
+const SVC: u64 = 0x15;
+const TRAPPED: u64 = 0x18;
+
+/// PMUSERENR_EL0 of the host decides nothing at EL0 of a Realm.
+fn el0(guest: &Guest, expected: &[(u32, u64, u64)]) {
+    for hosts in [0, 0xf] {
+        // SAFETY: the host has no EL0.
+        unsafe { write_register!("pmuserenr_el0", hosts) };
+        for (instruction, class, x0) in expected {
+            let what = format_args!("{instruction:#x} at EL0, the host has {hosts:#x}");
+            check::equal(what, at_el0(guest, *instruction), (*class, *x0));
+        }
+        check::equal("the host has its own", read_register!("pmuserenr_el0"), hosts);
+    }
+}
+
 /// Realms with a PMU, and what the host is told of it.
 pub fn pmu() {
     let (_, features) = crate::rmi::features(0);
@@ -103,6 +136,12 @@ pub fn pmu() {
     let plain = Guest::start(1);
     check::equal("a Realm without sees none", ID_AA64DFR0.read(&plain) >> 8 & 0xf, 0);
     check::equal("and reads zero", PMCR.read(&plain), 0);
+    let trapped = [PMCR, PMCNTENSET, PMSELR, PMCCNTR, PMOVSSET, PMEVCNTR0, PMEVTYPER0]
+        .map(|register| (register.read_instruction(), TRAPPED, MARK));
+    el0(&plain, &trapped);
+    // `msr pmswinc_el0, x1`
+    let write = 0xd500_0001 | PMSWINC.encoding();
+    el0(&plain, &[(write, TRAPPED, MARK), (PMUSERENR.read_instruction(), SVC, 0)]);
     plain.destroy();
 
     let guest = Guest::start_with(1, with_pmu(counters - 1));
@@ -152,6 +191,11 @@ pub fn pmu() {
     check::equal("stopped, it is kept", PMCNTENSET.read(&guest), 1);
     check::that("the host has its own", hosts() == before);
     check::equal("and its control", read_register!("pmcr_el0") & 0xff, 1 << 6);
+    // EL1 lets EL0 have it, and then not.
+    let [selected, userenr] = [PMSELR, PMUSERENR].map(Register::read_instruction);
+    el0(&guest, &[(selected, SVC, 1), (userenr, SVC, 0xf)]);
+    PMUSERENR.write(&guest, 0);
+    el0(&guest, &[(selected, TRAPPED, MARK), (userenr, SVC, 0)]);
     guest.destroy();
     say!("a Realm has {} event counters", counters - 1);
 }

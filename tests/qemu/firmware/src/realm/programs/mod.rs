@@ -35,6 +35,7 @@ pub fn run(number: u64, arguments: &[u64], execution: &mut Execution) -> [u64; W
         program::SET_DEBUG => debug::set(arguments),
         program::AARCH32 => aarch32(arguments, execution),
         program::RUN_DEBUG => debug::run(arguments),
+        program::AT_EL0 => at_el0(arguments, execution),
         _ => [!0; WORDS],
     }
 }
@@ -43,6 +44,13 @@ pub fn run(number: u64, arguments: &[u64], execution: &mut Execution) -> [u64; W
 fn aarch32(arguments: &[u64], execution: &mut Execution) -> [u64; WORDS] {
     let [instruction, r0, ..] = *arguments else { return [!0; WORDS] };
     execution.execute_aarch32(instruction, [r0, 0, 0, 0]);
+    results(execution.results())
+}
+
+/// An instruction at EL0.
+fn at_el0(arguments: &[u64], execution: &mut Execution) -> [u64; WORDS] {
+    let [instruction, x0, x1, ..] = *arguments else { return [!0; WORDS] };
+    execution.execute_at_el0(instruction, [x0, x1, 0, 0]);
     results(execution.results())
 }
 

@@ -66,6 +66,8 @@ pub mod debug;
 pub mod el1;
 
 system_registers! {
+    /// Implementer, part and revision of the CPU.
+    MIDR_EL1: () = "midr_el1";
     /// Current CPU's affinity. For reports only: the CPU index comes from EL3.
     MPIDR_EL1: aarch64_cpu::registers::MPIDR_EL1::Register = "mpidr_el1";
     /// Memory model features 0. The fields of ID registers are those of `cpu::CpuFeatures`.

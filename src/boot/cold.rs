@@ -12,7 +12,7 @@ use super::handover::{self, Booted, CommonValues};
 use super::memory_plan::{Allocation, MemoryInputs, MemoryPlan, POOL_SIZE};
 #[cfg(feature = "self-test")]
 use super::self_test::{self, Moment};
-use super::{registers, stacks};
+use super::stacks;
 use crate::address::{GRANULE_SIZE, PhysAddr, VirtAddr, native};
 use crate::arch::barrier;
 use crate::arch::window::Window;
@@ -132,8 +132,7 @@ pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     cpu::enter_stage(Stage::Arguments);
     cpu::errata::note_this_cpu();
     let features = CpuFeatures::read();
-    let mmu = translation(&features);
-    let max_pa = mmu.max_pa(low_va::FORMAT);
+    let max_pa = translation(&features).max_pa(low_va::FORMAT);
     let physical_limit = PhysAddr::new(max_pa.get() + 1);
     let limits = BootLimits { cpus: MAX_CPUS, physical_limit, image: linker::image() };
     let arguments = BootArguments::check(registers, &limits);
@@ -152,7 +151,8 @@ pub(super) fn prepare(registers: [u64; 5]) -> Result<(), BootError> {
     let plan = arguments.and_then(|arguments| plan(&arguments, &header, physical_limit));
 
     cpu::enter_stage(Stage::LowMap);
-    let low = build_low_map(shared_page, arguments.as_ref().ok(), &plan, consoles, max_pa, &mmu)?;
+    let low =
+        build_low_map(shared_page, arguments.as_ref().ok(), &plan, consoles, max_pa, &features)?;
     PREPARED.call_once(|| Prepared { arguments, plan, manifest, features, max_pa, low });
     Ok(())
 }
@@ -181,8 +181,9 @@ fn build_low_map(
     plan: &Result<MemoryPlan, BootError>,
     consoles: impl Iterator<Item = Console> + Clone,
     max_pa: PhysAddr,
-    mmu: &MmuFeatures,
+    features: &CpuFeatures,
 ) -> Result<Context<'static, El2And0>, BootError> {
+    let mmu = &translation(features);
     // SAFETY: cold boot runs once, on one CPU, so that this is the only reference ever made to the
     // tables.
     let tables = unsafe { &mut *LOW_TABLES.0.get() };
@@ -204,11 +205,10 @@ fn build_low_map(
     let high = high_va::space(max_pa).map_err(unsupported)?;
     handover::publish(CommonValues {
         cpu_count: arguments.map_or(0, BootArguments::cpu_count),
-        mair: mmu::MAIR,
-        tcr: mmu::tcr(Some(low.space()), Some(&high), mmu).map_err(unsupported)?,
         ttbr0: mmu::ttbr(&low, TableSharing::Common, mmu),
-        sctlr: registers::SCTLR,
+        tcr: mmu::tcr(Some(low.space()), Some(&high), mmu).map_err(unsupported)?,
         first_cpu: plan.as_ref().map_or(PhysAddr::new(0), |plan| plan.cpus.base),
+        features: *features,
     });
     // The tables are written with caches on, and walks are cacheable; complete before the walker is
     // pointed at them.

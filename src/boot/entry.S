@@ -17,6 +17,47 @@
     add     \reg, \reg, :lo12:\symbol
     .endm
 
+    // Spreads what \reg holds over all its bits. Clobbers x3.
+    .macro  spread reg
+    eor     \reg, \reg, \reg, lsr #30
+    ldr     x3, =0xbf58476d1ce4e5b9
+    mul     \reg, \reg, x3
+    eor     \reg, \reg, \reg, lsr #27
+    ldr     x3, =0x94d049bb133111eb
+    mul     \reg, \reg, x3
+    eor     \reg, \reg, \reg, lsr #31
+    .endm
+
+    // Adds a number of the CPU's random source to \reg. Clobbers x2 and x3.
+    .equ    RANDOM_TRIES, 64
+    .macro  add_random reg
+    mov     x3, #RANDOM_TRIES
+1:  mrs     x2, s3_3_c2_c4_0            // RNDR: sets Z and gives 0 when it has none
+    b.ne    2f
+    sub     x3, x3, #1
+    cbnz    x3, 1b
+    spread  \reg
+2:  add     \reg, \reg, x2
+    .endm
+
+    // Turns the MMU on: TTBR0_EL2 in x2, TCR_EL2 in x3, TTBR1_EL2 in x6. Clobbers x0.
+    .macro  enter_maps
+    ldr     x0, ={mair}
+    msr     mair_el2, x0
+    msr     tcr_el2, x3
+    msr     ttbr0_el2, x2
+    msr     s3_4_c2_c0_1, x6            // TTBR1_EL2
+    ldr     x0, ={sctlr}
+    isb
+    tlbi    alle1                       // this CPU may have missed invalidations for Realms
+    tlbi    alle2
+    ic      iallu
+    dsb     nsh
+    isb
+    msr     sctlr_el2, x0
+    isb
+    .endm
+
     // In images with deliberate faults only: one if the activation token asks for a fault at this
     // place (tests/qemu/self_test/faults.rs).
     .macro  deliberate_fault token, place
@@ -45,38 +86,43 @@ rmm_entry:
     address x0, early_vectors
     msr     vbar_el2, x0
     msr     tpidr_el2, xzr              // not known yet; the first stage of its boot
-    bl      write_control_registers     // HCR_EL2.E2H gives the registers used here their layout
 
-    // Keys of this CPU for signed return addresses, and on a cold boot the secret that is part of
-    // the keys of all CPUs. It is written with the MMU off and before the caches are invalidated.
+    // A CPU with the ID registers of the one that booted cold has the same control registers.
     address x4, BOOT_CONFIGURATION
-    ldr     x6, [x4, #{CPU_COUNT}]
-    cbnz    x6, 1f
-    mov     x5, xzr
-    bl      random
-    str     x0, [x4, #{SECRET}]
-    bl      random
-    str     x0, [x4, #{SECRET} + 8]
-1:  ldr     x5, [x4, #{SECRET}]
-    bl      random
-    msr     s3_0_c2_c1_0, x0            // APIAKeyLo_EL1
-    ldr     x5, [x4, #{SECRET} + 8]
-    bl      random
-    msr     s3_0_c2_c1_1, x0            // APIAKeyHi_EL1
+    ldr     x6, [x4, #{CPU_COUNT}]      // 0 on a cold boot
+    cbz     x6, 1f
+    add     x1, x4, #{FEATURES}
+    bl      compare_cpu_features
+    cset    x25, eq
+    ldr     x1, [x4, #{CONTROL_REGISTERS}]
+    b.eq    2f
+1:  bl      find_control_registers
+2:  bl      write_control_registers     // HCR_EL2.E2H gives the registers used here their layout
+    cbnz    x6, 3f
+    // Written with the MMU off and before the caches are invalidated: the registers found, and the
+    // secret that is part of the keys of all CPUs.
+    str     x1, [x4, #{CONTROL_REGISTERS}]
+    mov     x0, xzr
+    mov     x1, xzr
+    bl      make_key
+    stp     x0, x1, [x4, #{SECRET}]
+3:  ldp     x0, x1, [x4, #{SECRET}]
+    bl      make_key
+    orr     x0, x0, #1                  // no key is 0
+    msr     s3_0_c2_c1_0, x0            // APIAKeyLo_EL1: this CPU's key for signed return addresses
+    msr     s3_0_c2_c1_1, x1            // APIAKeyHi_EL1
     isb
-
-    mov     x1, x6
-    cbnz    x1, warm
+    cbnz    x6, warm
 
     // ---- Cold boot ----
     deliberate_fault x23, 1
-    adr     x24, rmm_entry              // linked at 0: this is the difference to the link address, too
+    adr     x24, rmm_entry              // linked at 0: also the difference to the link address
     address x28, __image_end
     tst     x24, #0xfff
     b.ne    refuse_unknown
 
-    // Adds it to every address in the image. Of .relr.dyn an even word is the place of one; bits 1 to
-    // 63 of an odd word are those of the 63 words behind the places of the word before.
+    // Adds x24 to every address in the image. An even word of .relr.dyn is the place of one address.
+    // In an odd word, bits 1 to 63 stand for the 63 words that follow: a set bit marks an address.
     address x0, __relr_start
     address x1, __relr_end
     sub     x6, x28, x24                // bytes of the image
@@ -196,77 +242,61 @@ rmm_entry:
     mov     x4, x23
     bl      {prepare}
     cbnz    x0, refuse
-    b       enter_maps
-
-    // ---- Warm boot: x1 is the number of CPUs ----
-warm:
-    mov     x24, #0
-    deliberate_fault x20, 1
-    cmp     x19, x1
-    b.hs    refuse_cpu_id
-
-    // From no map, or the early one, to the Low VA map; on a warm boot also to this CPU's High VA
-    // map, which a cold boot has yet to build. The MMU is off in between, so that no two maps with
-    // other block sizes are ever live at once, and no memory is accessed meanwhile. Nothing written
-    // in Rust is on the stack: the number of address bits, which changes here, decides where a
-    // signed return address keeps its signature.
-enter_maps:
-    address x0, BOOT_CONFIGURATION
-    ldr     x2, [x0, #{MAIR}]
-    ldr     x3, [x0, #{TCR}]
-    ldr     x4, [x0, #{TTBR0}]
-    ldr     x5, [x0, #{SCTLR}]
-    mov     x6, #0
-    cbz     x24, 1f
-    orr     x3, x3, #{tcr_no_high}
-    b       2f
-1:  ldr     x6, [x0, #{FIRST_CPU}]
-    ldr     x7, ={per_cpu_size}
-    madd    x6, x19, x7, x6             // this CPU's: its table comes first
-2:  address x7, early_vectors
-    msr     vbar_el2, x7
-    mrs     x8, sctlr_el2
-    bic     x8, x8, #1
+    // From the early map to the Low VA map. The MMU is off in between: two maps with different
+    // block sizes are never live at once. No memory is accessed meanwhile. No Rust frame is on the
+    // stack, because the number of address bits changes here, and with it where a signed return
+    // address keeps its signature.
+    address x0, early_vectors
+    msr     vbar_el2, x0
+    mrs     x0, sctlr_el2
+    bic     x0, x0, #1
     dsb     sy
-    msr     sctlr_el2, x8
+    msr     sctlr_el2, x0
     isb
-    msr     mair_el2, x2
-    msr     tcr_el2, x3
-    msr     ttbr0_el2, x4
-    msr     s3_4_c2_c0_1, x6            // TTBR1_EL2
-    isb
-    tlbi    alle1                       // this CPU may have missed invalidations for Realms
-    tlbi    alle2
-    ic      iallu
-    dsb     nsh
-    isb
-    msr     sctlr_el2, x5
-    isb
-    address x7, exception_vectors
-    cbz     x24, 3f
-    msr     vbar_el2, x7                // on cold boot's stacks
+    address x4, BOOT_CONFIGURATION
+    ldp     x2, x3, [x4, #{TTBR0_AND_TCR}]
+    orr     x3, x3, #{tcr_no_high}      // the High VA map is yet to be built
+    mov     x6, #0
+    enter_maps
+    address x0, exception_vectors
+    msr     vbar_el2, x0                // on cold boot's stacks
     isb
     bl      {finish}
     cbnz    x0, refuse
-    b       booted
-3:  ldr     x0, ={exception_stack_top}
+    ldr     x0, ={exception_stack_top}
     msr     sp_el0, x0
     ldr     x0, ={stack_top}
     mov     sp, x0
-    msr     vbar_el2, x7
+    b       booted
+
+    // ---- Warm boot ----
+    // x4 is the address of BOOT_CONFIGURATION, x6 the number of CPUs. x25 is one if the ID
+    // registers are those of the CPU that booted cold.
+warm:
+    deliberate_fault x20, 1
+    cmp     x19, x6
+    b.hs    refuse_cpu_id
+    ldp     x2, x3, [x4, #{TTBR0_AND_TCR}]
+    ldr     x6, [x4, #{FIRST_CPU}]
+    ldr     x7, ={per_cpu_size}
+    madd    x6, x19, x7, x6             // this CPU's memory: its table comes first
+    enter_maps
+    ldr     x0, ={exception_stack_top}
+    msr     sp_el0, x0
+    ldr     x0, ={stack_top}
+    mov     sp, x0
+    address x0, exception_vectors
+    msr     vbar_el2, x0
     isb
     mov     x0, x19
     mov     x1, x20
+    mov     x2, x25
     bl      {warm}
     cbnz    x0, refuse
 
     // From here on this CPU is on its own stacks, from their top.
 booted:
-    ldr     x0, ={exception_stack_top}
-    msr     sp_el0, x0
-    ldr     x0, ={stack_top}
-    mov     sp, x0
-    sub     sp, sp, #96                 // x0-x7 of the call; then its service: two arguments, and who handles it
+    sub     sp, sp, #96                 // x0-x7 of the call, then its `Service`
     add     x0, sp, #64
     bl      {service}
     tbz     w0, #0, refuse_unknown      // bool: the bits above are undefined
@@ -316,31 +346,20 @@ refuse:
 8:  wfi                                 // EL3 does not come back after a refusal
     b       8b
 
-    // x0 = 64 bits that are not 0: from the CPU's source of random numbers where it has one and that
-    // delivers, from the counter, and from x5, spread over all bits. Clobbers x1 and x2.
-    .equ    RANDOM_TRIES, 64
-random:
-    mrs     x0, cntpct_el0
-    mrs     x1, id_aa64isar0_el1
-    ubfx    x1, x1, #60, #4
-    cbz     x1, 2f
-    mov     x1, #RANDOM_TRIES
-1:  mrs     x2, s3_3_c2_c4_0            // RNDR: sets Z and gives 0 when it has none
-    b.ne    3f
-    sub     x1, x1, #1
-    cbnz    x1, 1b
-    b       2f
-3:  eor     x0, x0, x2
-2:  add     x0, x0, x5
-    eor     x0, x0, x0, lsr #30
-    ldr     x1, =0xbf58476d1ce4e5b9
-    mul     x0, x0, x1
-    eor     x0, x0, x0, lsr #27
-    ldr     x1, =0x94d049bb133111eb
-    mul     x0, x0, x1
-    eor     x0, x0, x0, lsr #31
-    cmp     x0, #0
-    cinc    x0, x0, eq
+    // Makes a key of 128 bits of x0 and x1: adds the counter, and numbers of the CPU's random source.
+    // A half that gets no such number is spread over all bits. Clobbers x2 and x3.
+make_key:
+    mrs     x2, cntpct_el0
+    add     x0, x0, x2
+    sub     x1, x1, x2
+    mrs     x2, id_aa64isar0_el1
+    lsr     x2, x2, #60
+    cbz     x2, 3f
+    add_random x0
+    add_random x1
+    ret
+3:  spread  x0
+    spread  x1
     ret
 
     // Maps the page at x0 by the early tables. Clobbers x1-x3; x25 is the next free table.

@@ -20,6 +20,7 @@ use crate::el3::services;
 use crate::fault::{self, ExceptionFrame, backtrace, recoverable};
 use crate::mem::{high_va, slot_layout};
 use crate::percpu;
+use crate::xlat::mmu;
 
 core::arch::global_asm!(
     include_str!("vectors.S"),
@@ -37,6 +38,8 @@ core::arch::global_asm!(
     tcr_early = const registers::TCR_EARLY,
     tcr_no_high = const registers::TCR_NO_HIGH_RANGE,
     sctlr_early = const registers::SCTLR_EARLY,
+    mair = const mmu::MAIR,
+    sctlr = const registers::SCTLR,
     boot_stacks = sym BOOT_STACKS,
     exception_guard = const GUARDS[1],
     boot_stack_top = const GUARDS[1],
@@ -51,12 +54,11 @@ core::arch::global_asm!(
     boot_complete = const services::BOOT_COMPLETE,
     request_complete = const services::REQUEST_COMPLETE,
     CPU_COUNT = const BootConfiguration::CPU_COUNT,
-    MAIR = const BootConfiguration::MAIR,
-    TCR = const BootConfiguration::TCR,
-    TTBR0 = const BootConfiguration::TTBR0,
-    SCTLR = const BootConfiguration::SCTLR,
+    TTBR0_AND_TCR = const BootConfiguration::TTBR0_AND_TCR,
     FIRST_CPU = const BootConfiguration::FIRST_CPU,
     SECRET = const BootConfiguration::SECRET,
+    CONTROL_REGISTERS = const BootConfiguration::CONTROL_REGISTERS,
+    FEATURES = const BootConfiguration::FEATURES,
     self_test = const cfg!(feature = "self-test") as u32,
     fault_token = const FAULT_TOKEN,
 );
@@ -129,9 +131,10 @@ extern "C" fn finish() -> u64 {
     status(cold::finish())
 }
 
-/// Called on each warm boot, on this CPU's own stack, with EL3's x0 and x1. The status to report.
-extern "C" fn warm(x0: u64, x1: u64) -> u64 {
-    status(warm::boot([x0, x1]))
+/// Called on each warm boot, on this CPU's own stack, with EL3's x0 and x1, and with whether all ID
+/// registers are those of the CPU that booted cold (0 or 1). The status to report.
+extern "C" fn warm(x0: u64, x1: u64, is_alike: u64) -> u64 {
+    status(warm::boot([x0, x1], is_alike != 0))
 }
 
 fn status(result: Result<(), BootError>) -> u64 {

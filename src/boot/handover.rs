@@ -40,64 +40,73 @@ pub(super) fn complete(booted: Booted) {
 pub(super) struct CommonValues {
     /// The number of CPUs that EL3 announced.
     pub(super) cpu_count: usize,
-    pub(super) mair: u64,
-    pub(super) tcr: u64,
     pub(super) ttbr0: u64,
-    pub(super) sctlr: u64,
+    pub(super) tcr: u64,
     /// The memory of the first CPU, which that of the others follows.
     pub(super) first_cpu: PhysAddr,
+    /// Those of the CPU that booted cold.
+    pub(super) features: CpuFeatures,
 }
 
-/// [`CommonValues`] for `entry.S`, which takes the offsets from here. One cache line holds it.
+/// [`CommonValues`] for `entry.S`, which takes the offsets from here.
 #[repr(C, align(64))]
 pub(super) struct BootConfiguration {
     /// 0 until cold boot has filled in all.
     cpu_count: AtomicU64,
-    mair: AtomicU64,
-    tcr: AtomicU64,
     ttbr0: AtomicU64,
-    sctlr: AtomicU64,
+    tcr: AtomicU64,
     first_cpu: AtomicU64,
     /// Random, made by `entry.S` on the cold boot: part of every CPU's keys.
     secret: [AtomicU64; 2],
+    /// Which optional control registers the CPU that booted cold has, as `entry.S` found.
+    control_registers: AtomicU64,
+    features: [AtomicU64; CpuFeatures::COUNT],
 }
 
 impl BootConfiguration {
     pub(super) const CPU_COUNT: usize = offset_of!(Self, cpu_count);
-    pub(super) const MAIR: usize = offset_of!(Self, mair);
-    pub(super) const TCR: usize = offset_of!(Self, tcr);
-    pub(super) const TTBR0: usize = offset_of!(Self, ttbr0);
-    pub(super) const SCTLR: usize = offset_of!(Self, sctlr);
+    pub(super) const TTBR0_AND_TCR: usize = offset_of!(Self, ttbr0);
     pub(super) const FIRST_CPU: usize = offset_of!(Self, first_cpu);
     pub(super) const SECRET: usize = offset_of!(Self, secret);
+    pub(super) const CONTROL_REGISTERS: usize = offset_of!(Self, control_registers);
+    pub(super) const FEATURES: usize = offset_of!(Self, features);
 }
 
-static_assertions::const_assert_eq!(size_of::<BootConfiguration>(), 64);
+// `entry.S` loads both at once.
+static_assertions::const_assert_eq!(
+    offset_of!(BootConfiguration, ttbr0) + 8,
+    offset_of!(BootConfiguration, tcr)
+);
 
 // In .data: the first word decides between cold and warm boot, and .bss is zeroed only after that.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".data.boot_configuration")]
 static BOOT_CONFIGURATION: BootConfiguration = BootConfiguration {
     cpu_count: AtomicU64::new(0),
-    mair: AtomicU64::new(0),
-    tcr: AtomicU64::new(0),
     ttbr0: AtomicU64::new(0),
-    sctlr: AtomicU64::new(0),
+    tcr: AtomicU64::new(0),
     first_cpu: AtomicU64::new(0),
     secret: [const { AtomicU64::new(0) }; 2],
+    control_registers: AtomicU64::new(0),
+    features: [const { AtomicU64::new(0) }; CpuFeatures::COUNT],
 };
 
 /// Publishes the values to CPUs that read them with the MMU off: to the point of coherency.
 pub(super) fn publish(values: CommonValues) {
     let to = &BOOT_CONFIGURATION;
-    to.mair.store(values.mair, Ordering::Relaxed);
-    to.tcr.store(values.tcr, Ordering::Relaxed);
     to.ttbr0.store(values.ttbr0, Ordering::Relaxed);
-    to.sctlr.store(values.sctlr, Ordering::Relaxed);
+    to.tcr.store(values.tcr, Ordering::Relaxed);
     to.first_cpu.store(values.first_cpu.get(), Ordering::Relaxed);
     to.cpu_count.store(values.cpu_count as u64, Ordering::Relaxed);
+    for (to, register) in to.features.iter().zip(values.features.registers()) {
+        to.store(register, Ordering::Relaxed);
+    }
     barrier::dsb_ish();
-    cache::dc_civac(core::ptr::from_ref(to).addr() as u64);
+    let start = core::ptr::from_ref(to).addr();
+    let line = 4 << values.features.data_line();
+    for address in (start..start + size_of::<BootConfiguration>()).step_by(line) {
+        cache::dc_civac(address as u64);
+    }
     barrier::dsb_sy();
 }
 

@@ -86,15 +86,15 @@ pub struct ControlRegister {
     pub reason: &'static str,
 }
 
-/// Makes the table, and for the target `write_control_registers`, which clobbers x0 and x1.
-///
-/// `unless zero "w1"` passes over an ID register whose listed fields, all below bit 32, are zero.
+/// Makes the table, and two functions for `entry.S`. `find_control_registers` leaves in x1 which of
+/// the optional registers this CPU has, a bit for each group of them; `write_control_registers`
+/// takes that from x1. Both clobber x0 and x2. The caller issues the ISB.
 macro_rules! control_registers {
     (
         first { $first:ident $first_name:literal = $first_value:expr, $first_reason:literal; }
         keep { $keep:ident $keep_name:literal $kept:literal = $keep_value:expr, $keep_reason:literal; }
         always { $($register:ident $name:literal = $value:expr, $reason:literal;)* }
-        $($id:ident $id_name:literal $(unless zero $half:literal)? {$(
+        $($id:ident $id_name:literal {$(
             [$lsb:literal] >= $least:literal {
                 $($optional:ident $optional_name:literal = $optional_value:expr,
                     $optional_reason:literal;)*
@@ -124,6 +124,22 @@ macro_rules! control_registers {
         #[cfg(target_os = "none")]
         core::arch::global_asm!(
             ".section .text.write_control_registers, \"ax\"",
+            ".global find_control_registers",
+            "find_control_registers:",
+            "mov x1, xzr",
+            ".set group, 0",
+            $(
+                concat!("mrs x0, ", $id_name),
+                $(
+                    // The least value is a power of 2, so the field reaches it if one of these bits
+                    // is set.
+                    concat!("tst x0, #((16 - ", $least, ") << ", $lsb, ")"),
+                    "cset x2, ne",
+                    "orr x1, x1, x2, lsl #group",
+                    ".set group, group + 1",
+                )*
+            )*
+            "ret",
             ".macro control_register name, value",
             ".if \\value == 0",
             "msr \\name, xzr",
@@ -136,26 +152,19 @@ macro_rules! control_registers {
             "write_control_registers:",
             concat!("control_register ", $first_name, ", {}"),
             "isb",
-            concat!("mrs x1, ", $keep_name),
-            concat!("and x1, x1, #", $kept),
+            concat!("mrs x2, ", $keep_name),
+            concat!("and x2, x2, #", $kept),
             "ldr x0, ={}",
-            "orr x0, x0, x1",
+            "orr x0, x0, x2",
             concat!("msr ", $keep_name, ", x0"),
             $(concat!("control_register ", $name, ", {}"),)*
-            $(
-                concat!("mrs x1, ", $id_name),
-                $(concat!("cbz ", $half, ", 78f"),)?
-                $(
-                    // The least value is a power of 2, so the field reaches it if one of these bits
-                    // is set.
-                    concat!("tst x1, #((16 - ", $least, ") << ", $lsb, ")"),
-                    "b.eq 77f",
-                    $(concat!("control_register ", $optional_name, ", {}"),)*
-                    "77:",
-                )*
-                "78:",
-            )*
-            "isb",
+            ".set group, 0",
+            $($(
+                "tbz x1, #group, 77f",
+                $(concat!("control_register ", $optional_name, ", {}"),)*
+                "77:",
+                ".set group, group + 1",
+            )*)*
             "ret",
             ".ltorg",
             const $first_value,
@@ -211,7 +220,7 @@ control_registers! {
             HCRX_EL2 "s3_4_c1_c2_2" = 0, "optional features of EL1 off";
         }
     }
-    ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" unless zero "w1" {
+    ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" {
         [0] >= 1 {
             TCR2_EL2 "s3_4_c2_c0_3" = 0, "descriptors as the tables have them: no indirection, no MEC";
         }

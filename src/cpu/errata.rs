@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use tock_registers::interfaces::Readable;
 
 use crate::arch::barrier::dsb_ish;
-use crate::arch::sysreg::el1::MIDR_EL1;
+use crate::arch::sysreg::MIDR_EL1;
 
 /// Implementer, architecture and part number in MIDR_EL1: all but variant and revision.
 const PART: u64 = 0xff0f_fff0;
@@ -49,7 +49,8 @@ const REPETITION: Repetition = match option_env!("RMM_REPEAT_TLBI") {
 /// Whether a CPU that CVE-2025-10263 affects has booted.
 static AFFECTED: AtomicBool = AtomicBool::new(false);
 
-/// Notes the errata of the running CPU. Each CPU calls this in its boot, before it runs a Realm.
+/// Notes the errata of the running CPU. Each CPU whose MIDR_EL1 is not that of the one that booted
+/// cold calls this in its boot, before it runs a Realm.
 pub fn note_this_cpu() {
     if has_early_tlbi_completion(MIDR_EL1.get()) {
         AFFECTED.store(true, Ordering::Relaxed);

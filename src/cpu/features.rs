@@ -2,7 +2,8 @@
 //! Features of the CPUs: the ID registers, read once in each boot of a CPU.
 //!
 //! The table below names every field that the RMM as a whole relies on. A CPU whose fields differ
-//! from those of the first CPU is refused.
+//! from those of the first CPU is refused. One whose registers are the same as a whole has its
+//! features and errata.
 
 use tock_registers::interfaces::Readable;
 
@@ -11,7 +12,9 @@ use crate::arch::sysreg;
 
 /// Defines `CpuFeatures`: a word for each register, and a function for each of its fields.
 macro_rules! cpu_features {
-    ($($register:ident { $($(#[$doc:meta])* $field:ident [$high:literal:$low:literal],)* })*) => {
+    ($($register:ident $encoding:literal {
+        $($(#[$doc:meta])* $field:ident [$high:literal:$low:literal],)*
+    })*) => {
         /// ID registers, as the CPU has them.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[allow(non_snake_case)]
@@ -25,14 +28,16 @@ macro_rules! cpu_features {
                 Self { $($register: sysreg::$register.get(),)* }
             }
 
-            /// The first register in which `other` differs in a field that the RMM relies on.
-            pub fn difference(&self, other: &Self) -> Option<&'static str> {
-                // As most CPUs of a machine are: whole registers need no masks.
-                if self == other { None } else { self.difference_in_fields(other) }
+            /// How many registers there are.
+            pub const COUNT: usize = [$($encoding),*].len();
+
+            /// The registers, in the order in which `compare_cpu_features` takes them.
+            pub const fn registers(&self) -> [u64; Self::COUNT] {
+                [$(self.$register),*]
             }
 
-            #[cold]
-            fn difference_in_fields(&self, other: &Self) -> Option<&'static str> {
+            /// The first register in which `other` differs in a field that the RMM relies on.
+            pub fn difference(&self, other: &Self) -> Option<&'static str> {
                 [$((
                     stringify!($register),
                     (self.$register ^ other.$register) & (0 $(| mask($high, $low))*),
@@ -46,11 +51,29 @@ macro_rules! cpu_features {
                 field(self.$register, $high, $low)
             })*)*
         }
+
+        // Sets Z if the running CPU has the registers that x1 points to, bit by bit: most CPUs of a
+        // machine do. Clobbers x0 to x2. `entry.S` calls it with the MMU off.
+        #[cfg(target_os = "none")]
+        core::arch::global_asm!(
+            ".section .text.compare_cpu_features, \"ax\"",
+            ".global compare_cpu_features",
+            "compare_cpu_features:",
+            "cmp x1, x1", // sets Z
+            $(
+                concat!("mrs x0, ", $encoding),
+                "ldr x2, [x1], #8",
+                "ccmp x0, x2, #0, eq",
+            )*
+            "ret",
+        );
     };
 }
 
 cpu_features! {
-    ID_AA64MMFR0_EL1 {
+    // No feature: errata go by it.
+    MIDR_EL1 "midr_el1" {}
+    ID_AA64MMFR0_EL1 "id_aa64mmfr0_el1" {
         /// Physical address range, as a code.
         physical_range [3:0],
         /// ASIDs have 16 bits.
@@ -64,7 +87,7 @@ cpu_features! {
         /// FEAT_ECV.
         ecv [63:60],
     }
-    ID_AA64MMFR1_EL1 {
+    ID_AA64MMFR1_EL1 "id_aa64mmfr1_el1" {
         /// VMIDs have 16 bits.
         vmid_width [7:4],
         /// FEAT_HPDS.
@@ -72,7 +95,7 @@ cpu_features! {
         /// FEAT_HCX: HCRX_EL2.
         hcx [43:40],
     }
-    ID_AA64MMFR2_EL1 {
+    ID_AA64MMFR2_EL1 "id_aa64mmfr2_el1" {
         /// FEAT_TTCNP.
         cnp [3:0],
         /// FEAT_IESB.
@@ -86,7 +109,7 @@ cpu_features! {
         /// FEAT_E0PD.
         e0pd [63:60],
     }
-    ID_AA64MMFR3_EL1 {
+    ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" {
         /// FEAT_TCR2: TCR2_EL2.
         tcrx [3:0],
         /// FEAT_SCTLR2: SCTLR2_EL2.
@@ -100,7 +123,7 @@ cpu_features! {
         /// FEAT_MEC: the MECIDs.
         mec [31:28],
     }
-    ID_AA64PFR0_EL1 {
+    ID_AA64PFR0_EL1 "id_aa64pfr0_el1" {
         /// FEAT_RAS.
         ras [31:28],
         /// FEAT_SVE.
@@ -114,7 +137,7 @@ cpu_features! {
         /// 2 and more: FEAT_CSV2_2, SCXTNUM_EL2.
         csv2 [59:56],
     }
-    ID_AA64PFR1_EL1 {
+    ID_AA64PFR1_EL1 "id_aa64pfr1_el1" {
         /// FEAT_BTI.
         bt [3:0],
         /// FEAT_MTE2 and later: 2 and more.
@@ -128,7 +151,7 @@ cpu_features! {
         /// FEAT_GCS.
         gcs [47:44],
     }
-    ID_AA64DFR0_EL1 {
+    ID_AA64DFR0_EL1 "id_aa64dfr0_el1" {
         /// FEAT_PMUv3, by version; 15 is none.
         pmu [11:8],
         /// Breakpoints, less one.
@@ -148,7 +171,7 @@ cpu_features! {
         /// FEAT_HPMN0.
         hpmn0 [63:60],
     }
-    ID_AA64ISAR0_EL1 {
+    ID_AA64ISAR0_EL1 "id_aa64isar0_el1" {
         /// FEAT_SHA256 and FEAT_SHA512.
         sha2 [15:12],
         /// FEAT_LSE.
@@ -156,7 +179,7 @@ cpu_features! {
         /// FEAT_RNG.
         rndr [63:60],
     }
-    ID_AA64ISAR1_EL1 {
+    ID_AA64ISAR1_EL1 "id_aa64isar1_el1" {
         /// FEAT_PAuth, QARMA5.
         apa [7:4],
         /// FEAT_PAuth, an algorithm of the implementer.
@@ -164,11 +187,11 @@ cpu_features! {
         /// FEAT_SB.
         sb [39:36],
     }
-    ID_AA64ISAR2_EL1 {
+    ID_AA64ISAR2_EL1 "s3_0_c0_c6_2" {
         /// FEAT_PAuth, QARMA3.
         apa3 [15:12],
     }
-    CTR_EL0 {
+    CTR_EL0 "ctr_el0" {
         /// Instruction cache lines: log2 of the smallest, in words.
         instruction_line [3:0],
         /// Level 1 instruction cache policy.
@@ -180,7 +203,7 @@ cpu_features! {
         /// Instruction cache invalidation is not needed either.
         dic [29:29],
     }
-    DCZID_EL0 {
+    DCZID_EL0 "dczid_el0" {
         /// log2 of the words that DC ZVA zeroes.
         zero_block [3:0],
         /// DC ZVA is prohibited.

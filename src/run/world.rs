@@ -6,7 +6,7 @@ use tock_registers::interfaces::{Readable, Writeable};
 use super::controls::{self, OpenSimd, cnthctl, cptr, mdcr, vmpidr};
 use crate::arch::barrier;
 use crate::arch::sysreg::el1::*;
-use crate::arch::sysreg::{HCR_EL2, VTCR_EL2, VTTBR_EL2};
+use crate::arch::sysreg::{HCR_EL2, MIDR_EL1, VTCR_EL2, VTTBR_EL2};
 use crate::realm::rec::gic::GicFeatures;
 use crate::realm::rec::timer::{Timer, Timers};
 use crate::realm::rec::{El1Registers, RecIdentity, RecState};

@@ -100,8 +100,6 @@ system_registers! {
     /// Fine-grained traps of writes of debug, trace and PMU registers.
     HDFGWTR_EL2: () = "s3_4_c3_c1_5";
 
-    /// Main ID register of the CPU.
-    MIDR_EL1: () = "midr_el1";
     /// PMU control.
     PMCR_EL0: () = "pmcr_el0";
     /// Counters that are enabled.

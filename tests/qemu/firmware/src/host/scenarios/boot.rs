@@ -45,14 +45,13 @@ pub fn refused() {
 const COLD_BOOT: u64 = 640_000;
 /// Most that attestation adds to a cold boot: the public half of the key, mostly.
 const KEY_SET_UP: u64 = 7_500_000;
-/// Most of a CPU's first warm boot, and of each later one.
-const FIRST_WARM_BOOT: u64 = 480;
-const NEXT_WARM_BOOT: u64 = 480;
+/// Most of each warm boot of a CPU.
+const WARM_BOOT: u64 = 250;
 
 /// What the boots cost, with a key for attestation if the option `argument` is not 0, in
 /// instructions inside the RMM. Needs QEMU's instruction counter.
 pub fn costs() {
-    static WARM_BOOT: AtomicU64 = AtomicU64::new(0);
+    static LAST: AtomicU64 = AtomicU64::new(0);
     let limit = |what: &str, count: u64, limit: u64| {
         say!("instructions: {what}: {count}");
         check::that(
@@ -67,15 +66,10 @@ pub fn costs() {
         say!("figure: Attestation, instructions | cold boot with a key | {cold_boot}");
         limit("cold boot with a key", cold_boot, COLD_BOOT + KEY_SET_UP);
     }
-    for (what, most) in [
-        ("the first warm boot", FIRST_WARM_BOOT),
-        ("the second warm boot", NEXT_WARM_BOOT),
-        ("the third warm boot", NEXT_WARM_BOOT),
-    ] {
-        let boot =
-            cpus::start(1, |_| WARM_BOOT.store(smc::last_visit().warm_boot, Ordering::Release));
+    for what in ["the first warm boot", "the second warm boot", "the third warm boot"] {
+        let boot = cpus::start(1, |_| LAST.store(smc::last_visit().warm_boot, Ordering::Release));
         check::equal("CPU 1 comes on", boot, psci::SUCCESS);
         cpus::wait_until_off(1);
-        limit(what, WARM_BOOT.swap(0, Ordering::AcqRel), most);
+        limit(what, LAST.swap(0, Ordering::AcqRel), WARM_BOOT);
     }
 }

@@ -229,7 +229,9 @@ mod tests {
     #[test]
     fn digests_are_those_of_sha2_for_every_length_up_to_three_blocks_and_every_cut() {
         let message: Vec<u8> = (0..385_u32).map(|byte| (byte * 0x9e37).to_le_bytes()[1]).collect();
-        for length in 0..=message.len() {
+        // Miri takes a minute for a few lengths.
+        let step = if cfg!(miri) { 77 } else { 1 };
+        for length in (0..=message.len()).step_by(step) {
             let message = &message[..length];
             let expected = (sha2::Sha256::digest(message), sha2::Sha512::digest(message));
             for cut in [0, 1, 63, 64, 65, 127, 128, 129, length].map(|cut| cut.min(length)) {

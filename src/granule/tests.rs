@@ -20,10 +20,12 @@ fn word(entry: &GranuleEntry) -> u16 {
     entry.0.load(Ordering::Relaxed)
 }
 
-/// Goes on when CPU `index` waits for `entry` and the word says that somebody does.
+/// Goes on when CPU `index` waits for `entry`, and a scan for those that do reaches it.
 fn until_waiting(entry: &GranuleEntry, waiters: &Waiters, index: usize) {
     let name = core::ptr::from_ref(entry).addr();
-    while waiters.places[index].0.load(Ordering::Relaxed) != name || word(entry) & CONTENDED == 0 {
+    let is_announced = || waiters.places[index].0.load(Ordering::Relaxed) == name;
+    let is_reached = || waiters.limit.load(Ordering::Relaxed) > index;
+    while !is_announced() || !is_reached() || word(entry) & CONTENDED == 0 {
         std::thread::yield_now();
     }
 }

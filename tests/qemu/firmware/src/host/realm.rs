@@ -180,7 +180,7 @@ const LIST: u64 = 0x900;
 const LIST_CAPACITY: u64 = 3;
 
 /// Ends an operation that wants no more memory; the last status.
-fn end(mut status: Status, handle: u64, page: u64) -> Status {
+pub fn end(mut status: Status, handle: u64, page: u64) -> Status {
     while status == Status::RECLAIM {
         let arguments = &[handle, page + LIST, LIST_CAPACITY];
         let count;

@@ -144,6 +144,18 @@ const DEATHS: [&str; 16] = [
     "rec-enter",
 ];
 
+/// The calls of a Realm, from the last command on, each with a function that must be in the report.
+const DEATHS_IN_CALLS: [(&str, &str); 4] = [
+    ("rsi-ipa-state-get", "rmm::rsi::"),
+    ("rsi-measurement-extend", "rmm::rsi::"),
+    ("rsi-realm-config", "rmm::rsi::"),
+    ("rsi-attestation-token-init", "rmm::rsi::"),
+];
+
+/// The calls of RMI 2.0 about stateful operations, from the last call of a Realm on.
+const DEATHS_IN_OPERATIONS: [&str; 4] =
+    ["op-mem-donate", "op-continue", "op-cancel", "op-mem-reclaim"];
+
 /// One scenario for each command in which a CPU dies, by each dialect.
 pub fn deaths() -> Vec<Scenario> {
     [("", "0.8"), ("2.0-", "2.0")].into_iter().flat_map(deaths_in).collect()
@@ -164,7 +176,14 @@ fn deaths_in((prefix, interface): (&str, &str)) -> Vec<Scenario> {
             .ends_with(r"^\[RMM cpu0 FATAL\] CPU stopped")
             .forbid(r"\[RMM cpu[1-3] FATAL\]")
     };
-    DEATHS.iter().enumerate().map(death).collect()
+    let calls = DEATHS_IN_CALLS.map(|(name, _)| name);
+    let operations = if interface == "2.0" { &DEATHS_IN_OPERATIONS[..] } else { &[] };
+    let names = DEATHS.iter().chain(&calls).chain(operations);
+    let mut rows: Vec<_> = names.enumerate().map(death).collect();
+    for (row, (_, function)) in rows.iter_mut().skip(DEATHS.len()).zip(DEATHS_IN_CALLS) {
+        *row = row.clone().symbolized().expect(format!(r"^    #\d+ +{function}"));
+    }
+    rows
 }
 
 /// Memory that the manifest has and the machine has not.
@@ -172,6 +191,7 @@ pub fn holes() -> Vec<Scenario> {
     let hole = |name: String, interface: &str, sentence: &str| {
         Scenario::new(name, "holes", sentence)
             .interface(interface)
+            .cpus(3)
             .memory_gib(2)
             .option("memory=3G")
             .forbid(r"\[RMM .*FATAL\]")
@@ -181,7 +201,8 @@ pub fn holes() -> Vec<Scenario> {
             hole(
                 format!("{name}-holes"),
                 interface,
-                "memory that never answered is not delegable, and refused in every argument",
+                "memory that never answered is not delegable, and refused in every argument; other CPUs \
+                 are served meanwhile",
             )
             .forbid(r"memory stopped answering"),
             hole(

@@ -4,11 +4,16 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use rmm_abi::rmi::function as fid;
+use rmm_abi::rsi::function as rsi;
 use rmm_test_firmware::options::GRANULE;
+use rmm_test_firmware::realm_protocol::{BASE, PAGES, TOKEN_PAGE, program};
 use rmm_test_firmware::{say, semihosting};
 
 use crate::check;
+use crate::guest::Guest;
 use crate::memory::granule;
+use crate::probe;
 use crate::realm::{self, Shape};
 use crate::rmi::{self, Dialect, Status};
 use crate::tables;
@@ -27,6 +32,7 @@ const DATA: u64 = 8;
 const IMAGE: u64 = 12;
 const ROOT: u64 = 16;
 const OTHER: u64 = 20;
+const LIST: u64 = 21;
 
 /// A command in which CPU 0 dies: its name, how many locks it has taken by then, and its call.
 struct Victim(&'static str, u64, fn() -> Status);
@@ -60,6 +66,78 @@ const VICTIMS: [Victim; 16] = [
     Victim("RMI_REC_ENTER", 1, || realm::rec_enter(granule(REC), granule(IMAGE))),
 ];
 
+/// A call of a Realm in which CPU 0 dies: its name, and X0 to X3. The Realm makes it again and again.
+struct RunningVictim(&'static str, [u64; 4]);
+
+/// The calls, by the number in the option `argument`, from those of [`VICTIMS`] on.
+const RUNNING_VICTIMS: [RunningVictim; 4] = [
+    RunningVictim(
+        "RSI_IPA_STATE_GET",
+        [rsi::IPA_STATE_GET as u64, BASE, BASE + PAGES * GRANULE, 0],
+    ),
+    RunningVictim("RSI_MEASUREMENT_EXTEND", [rsi::MEASUREMENT_EXTEND as u64, 1, 64, 0]),
+    RunningVictim("RSI_REALM_CONFIG", [rsi::REALM_CONFIG as u64, TOKEN_PAGE, 0, 0]),
+    RunningVictim(
+        "RSI_ATTESTATION_TOKEN_INIT",
+        [rsi::ATTESTATION_TOKEN_INIT as u64, 0x7e57, 0x7e57, 0x7e57],
+    ),
+];
+
+/// Locks that CPU 0 has taken when it dies in a call of a Realm: more than RMI_REC_ENTER takes.
+const LOCKS_IN_CALLS: u64 = 50;
+
+/// A call of RMI 2.0 about a stateful operation in which CPU 0 dies: its name, how many locks it has
+/// taken by then, what begins the operation and gives its handle, and the call.
+struct OperationVictim(&'static str, u64, fn() -> u64, fn(u64) -> Status);
+
+/// These calls, by the number in the option `argument`, from those of [`RUNNING_VICTIMS`] on.
+const OPERATION_VICTIMS: [OperationVictim; 4] = [
+    OperationVictim("RMI_OP_MEM_DONATE", 2, begin_creation, |handle| donate(handle, 3)),
+    OperationVictim("RMI_OP_CONTINUE", 2, begin_and_donate, |handle| {
+        rmi::operation(fid::OP_CONTINUE, &[handle, 0]).0
+    }),
+    OperationVictim("RMI_OP_CANCEL", 1, begin_and_donate, |handle| {
+        rmi::operation(fid::OP_CANCEL, &[handle]).0
+    }),
+    OperationVictim("RMI_OP_MEM_RECLAIM", 3, begin_destruction, |handle| {
+        rmi::operation(fid::OP_MEM_RECLAIM, &[handle, granule(LIST), 3]).0
+    }),
+];
+
+/// Begins to create a third REC.
+fn begin_creation() -> u64 {
+    let arguments = &[granule(RD), granule(REC + 2), granule(PARAMETERS)];
+    let (status, handle, _) = rmi::operation(fid::REC_CREATE, arguments);
+    check::equal("a REC wants memory", status, Status::DONATE);
+    handle
+}
+
+/// As [`begin_creation`], with all that it wants.
+fn begin_and_donate() -> u64 {
+    let handle = begin_creation();
+    let donated = donate(handle, realm::AUXILIARY as u64);
+    check::equal("and has it", donated, Status::CONTINUE_OR_CANCEL);
+    handle
+}
+
+/// Begins to destroy the first REC.
+fn begin_destruction() -> u64 {
+    let (status, handle, _) = rmi::operation(fid::REC_DESTROY, &[granule(REC)]);
+    check::equal("a REC gives memory back", status, Status::RECLAIM);
+    handle
+}
+
+/// Donates so many granules.
+fn donate(handle: u64, count: u64) -> Status {
+    for index in 0..count {
+        let donated = tables::range(3, granule(THIRD_AUXILIARY + index), 0);
+        if probe::write(granule(LIST) + 8 * index, donated).is_err() {
+            check::that("the host writes its own memory", false);
+        }
+    }
+    rmi::operation(fid::OP_MEM_DONATE, &[handle, granule(LIST), count]).0
+}
+
 /// CPUs that want locks.
 static CONTENDERS: AtomicU64 = AtomicU64::new(0);
 /// CPUs that were answered -1.
@@ -69,19 +147,37 @@ static IS_NEXT: AtomicBool = AtomicBool::new(false);
 /// Kills CPU 0 in the command of the option `argument`. The runner ends the run once all others are
 /// through and CPU 0 has made its report.
 pub fn deaths() {
-    let victim = usize::try_from(crate::options().argument).ok().and_then(|n| VICTIMS.get(n));
-    let Some(Victim(name, locks, call)) = victim else {
-        return check::that("there is such a command", false);
-    };
+    let number = usize::try_from(crate::options().argument).unwrap_or(usize::MAX);
     rmi::activate();
-    check::that("there is a Realm", build());
+    if let Some(Victim(name, locks, call)) = VICTIMS.get(number) {
+        check::that("there is a Realm", build());
+        die_in(name, *locks, call)
+    }
+    let number = number.wrapping_sub(VICTIMS.len());
+    if let Some(RunningVictim(name, [x0, x1, x2, x3])) = RUNNING_VICTIMS.get(number) {
+        let guest = Guest::start(1);
+        die_in(name, LOCKS_IN_CALLS, || {
+            guest.begin_program(0, program::COUNT, &[u64::MAX, *x0, *x1, *x2, *x3])
+        })
+    }
+    let number = number.wrapping_sub(RUNNING_VICTIMS.len());
+    if let Some(OperationVictim(name, locks, begin, call)) = OPERATION_VICTIMS.get(number) {
+        check::that("there is a Realm", build());
+        let handle = begin();
+        die_in(name, *locks, || call(handle))
+    }
+    check::that("there is such a command", false);
+}
+
+/// Kills CPU 0 with the lock that it takes as number `locks` in `call`, while all others want it.
+fn die_in(name: &str, locks: u64, call: impl FnOnce() -> Status) -> ! {
     for index in cpus::others() {
         cpus::start(index, contend);
     }
     let others = crate::options().machine_cpus - 1;
     cpus::wait_until(|| CONTENDERS.load(Ordering::Acquire) == others);
     say!("CPU 0 dies in {name}");
-    check::equal("death comes", rmi::self_test_for(&[DIE, *locks]).0, Status::SUCCESS);
+    check::equal("death comes", rmi::self_test_for(&[DIE, locks]).0, Status::SUCCESS);
     IS_NEXT.store(true, Ordering::Release);
     let status = call();
     say!("FAILED: CPU 0 comes back from {name}: {status:?}");

@@ -98,4 +98,4 @@ macro_rules! atomic {
 atomic!(AtomicBool, bool, swap);
 atomic!(AtomicU16, u16, fetch_add, fetch_and, fetch_or, fetch_xor);
 atomic!(AtomicU64, u64, fetch_add, swap);
-atomic!(AtomicUsize, usize, fetch_add, fetch_max, swap);
+atomic!(AtomicUsize, usize, fetch_add, fetch_max, fetch_or, fetch_sub, swap);

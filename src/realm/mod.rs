@@ -3,6 +3,7 @@
 //!
 //! `rmi` decodes the host's commands and encodes their results.
 
+pub mod count;
 pub mod epoch;
 pub mod features;
 pub mod lifecycle;

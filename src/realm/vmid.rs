@@ -2,9 +2,12 @@
 //! VMIDs: which Realm a translation belongs to. The host chooses them, or in RMI 2.0
 //! the RMM; no two Realms share one.
 //!
-//! Taking and giving back are one atomic instruction each: a race for a VMID has one winner.
+//! Taking and giving back are one atomic instruction each: a race for a VMID has one winner. Who has
+//! a VMID is counted as a Realm.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::count::RealmCount;
 
 /// VMIDs of 16 bits, the most that FEAT_VMID16 allows.
 const VMIDS: usize = 1 << 16;
@@ -40,28 +43,44 @@ pub enum VmidChoice {
 }
 
 /// Which VMIDs are in use, one bit each.
-pub struct VmidTable([AtomicU64; VMIDS / WORD_BITS]);
+pub struct VmidTable {
+    realms: RealmCount,
+    taken: [AtomicU64; VMIDS / WORD_BITS],
+}
 
 impl VmidTable {
     /// A table with every VMID free.
     pub const fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; VMIDS / WORD_BITS])
+        let taken = [const { AtomicU64::new(0) }; VMIDS / WORD_BITS];
+        Self { realms: RealmCount::new(), taken }
+    }
+
+    /// How many Realms there are, and whether there may be any.
+    pub fn realms(&self) -> &RealmCount {
+        &self.realms
     }
 
     /// The word and the bit of `vmid`.
     fn word_and_bit(&self, vmid: Vmid) -> (&AtomicU64, u64) {
         let number = usize::from(vmid.0);
         // In range: the table has a bit for every 16-bit number.
-        (&self.0[number / WORD_BITS], 1 << (number % WORD_BITS))
+        (&self.taken[number / WORD_BITS], 1 << (number % WORD_BITS))
     }
 
-    /// Takes a VMID, if there is a free one of this choice.
+    /// Takes a VMID, if there is a free one of this choice and a Realm may be created.
     #[must_use = "a VMID that is taken is given back"]
     pub fn take(&self, choice: VmidChoice) -> Option<Vmid> {
-        match choice {
+        if !self.realms.add() {
+            return None;
+        }
+        let vmid = match choice {
             VmidChoice::Named(vmid) => self.take_named(vmid).then_some(vmid),
             VmidChoice::Any(bits) => self.take_any(bits),
+        };
+        if vmid.is_none() {
+            self.realms.remove();
         }
+        vmid
     }
 
     /// Takes `vmid`. Returns whether it was free.
@@ -74,7 +93,7 @@ impl VmidTable {
     /// Takes a VMID of at most `bits` bits that is free, if there is one.
     fn take_any(&self, bits: u8) -> Option<Vmid> {
         let count = VMIDS.min(1 << bits);
-        let words = self.0.get(..count / WORD_BITS).unwrap_or(&self.0);
+        let words = self.taken.get(..count / WORD_BITS).unwrap_or(&self.taken);
         words.iter().enumerate().find_map(|(index, word)| {
             let first_free = |taken: u64| (taken != u64::MAX).then(|| taken.trailing_ones());
             let before = word.fetch_update(Ordering::Acquire, Ordering::Relaxed, |taken| {
@@ -85,15 +104,11 @@ impl VmidTable {
         })
     }
 
-    /// Whether there is a Realm that has one.
-    pub fn is_any_taken(&self) -> bool {
-        self.0.iter().any(|word| word.load(Ordering::Relaxed) != 0)
-    }
-
     /// Gives back `vmid`, which belongs to the caller's Realm. No TLB may hold a translation of it.
     pub fn give_back(&self, vmid: Vmid) {
         let (word, bit) = self.word_and_bit(vmid);
         word.fetch_and(!bit, Ordering::Release);
+        self.realms.remove();
     }
 }
 
@@ -105,7 +120,8 @@ impl Default for VmidTable {
 
 impl core::fmt::Debug for VmidTable {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let in_use: u32 = self.0.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum();
+        let taken = self.taken.iter().map(|word| word.load(Ordering::Relaxed).count_ones());
+        let in_use: u32 = taken.sum();
         f.debug_struct("VmidTable").field("in_use", &in_use).finish()
     }
 }

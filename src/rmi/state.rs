@@ -3,7 +3,6 @@
 
 use super::features::Features;
 use super::operations::OperationPool;
-use crate::arch::atomic::{AtomicBool, Ordering};
 use crate::attest::platform::Platform;
 use crate::console::Occurrences;
 use crate::cpu::CpuFeatures;
@@ -20,8 +19,6 @@ pub struct Rmm<'a> {
     pub(super) vmids: &'a VmidTable,
     /// `None`: Realms get no tokens.
     pub(super) attestation: Option<&'static Platform>,
-    /// Whether the host has activated the RMM (RMI 2.0): its global state, INIT or ACTIVE.
-    active: AtomicBool,
     /// What hosts have begun and not finished (RMI 2.0).
     pub(super) operations: &'a OperationPool,
     /// How often EL3 refused to take back a granule: never unless EL3 and the RMM disagree.
@@ -40,13 +37,16 @@ impl<'a> Rmm<'a> {
         cpu: &CpuFeatures,
         attestation: Option<&'static Platform>,
     ) -> Self {
+        if dialect == Dialect::V2_0 {
+            // Until the host activates the RMM.
+            vmids.realms().close();
+        }
         Self {
             granules,
             dialect,
             features: Features::new(cpu, dialect),
             vmids,
             attestation,
-            active: AtomicBool::new(false),
             operations,
             refused_undelegates: Occurrences::new(),
         }
@@ -67,19 +67,20 @@ impl<'a> Rmm<'a> {
         &self.granules
     }
 
-    /// Whether the global state is ACTIVE rather than INIT.
+    /// Whether the global state is ACTIVE rather than INIT (RMI 2.0).
     pub(super) fn is_active(&self) -> bool {
-        self.active.load(Ordering::Acquire)
+        self.vmids.realms().is_open()
     }
 
     /// Changes the global state from INIT to ACTIVE. Returns whether it was INIT: true once.
     pub(super) fn activate(&self) -> bool {
-        !self.active.swap(true, Ordering::AcqRel)
+        self.vmids.realms().open()
     }
 
-    /// Changes the global state from ACTIVE to INIT. Returns whether it was ACTIVE.
+    /// Changes the global state from ACTIVE to INIT. Returns whether it was ACTIVE, and there is no
+    /// Realm, which could not be destroyed in INIT.
     pub(super) fn deactivate(&self) -> bool {
-        self.active.swap(false, Ordering::AcqRel)
+        self.vmids.realms().close()
     }
 
     /// How often EL3 refused to take back a granule: 0 unless EL3 and the RMM disagree.

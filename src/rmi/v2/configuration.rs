@@ -49,10 +49,7 @@ pub(super) fn activate(rmm: &Rmm<'_>, _: &mut Cpu) -> Outcome {
     if rmm.activate() { Ok([]) } else { Err(Status::Global.into()) }
 }
 
-/// RMI_RMM_DEACTIVATE: back to INIT, unless there are Realms, which could not be destroyed there.
+/// RMI_RMM_DEACTIVATE: back to INIT, unless there are Realms.
 pub(super) fn deactivate(rmm: &Rmm<'_>, _: &mut Cpu) -> Outcome {
-    if rmm.vmids.is_any_taken() || !rmm.deactivate() {
-        return Err(Status::Global.into());
-    }
-    Ok([])
+    if rmm.deactivate() { Ok([]) } else { Err(Status::Global.into()) }
 }

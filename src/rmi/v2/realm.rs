@@ -51,6 +51,7 @@ pub(super) fn create(
         parameters.validate(rmm.features.realm_limits(), &RULES).map_err(|_| Status::Input)?;
     lifecycle::create(&rmm.granules, rmm.vmids, cpu, rd, parameters).map_err(
         |error| match error {
+            // Or the RMM was deactivated meanwhile.
             RealmError::VmidInUse => Status::Global,
             error => error.into(),
         },

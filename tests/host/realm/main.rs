@@ -2,6 +2,7 @@
 //! The objects of a Realm, and the commands on Realms and RECs called as the host calls them, on
 //! the model machine.
 
+mod activation;
 mod calls;
 mod decisions;
 mod hostile;

@@ -23,7 +23,7 @@ pub mod wait_stats;
 
 pub use address::GranuleAddress;
 pub use banks::{BankError, MemoryRange};
-pub use epochs::Epochs;
+pub use epochs::{EpochUse, Epochs};
 pub use guard::{LockedGranule, Probe, ProbeError, Reference, Wipe, WipeError};
 pub use lock::{CountError, GranuleEntry, Waiters};
 pub use lock_set::{LockedSet, MAX_SET, wipe_set};

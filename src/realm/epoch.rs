@@ -6,7 +6,8 @@
 
 use super::vmid::Vmid;
 use crate::address::Ipa;
-use crate::granule::{Epochs, GranuleAddress};
+use crate::cpu::CpuIndex;
+use crate::granule::{EpochUse, Epochs, GranuleAddress};
 
 /// What a REC has learned about its Realm. It holds until the Realm's epoch ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,4 +46,18 @@ pub fn now(epochs: &Epochs, vmid: Vmid) -> u64 {
 /// The caller still holds the lock of the granule that was taken, of its table, or of the RD.
 pub fn end(epochs: &Epochs, vmid: Vmid) {
     epochs.end(vmid.get());
+}
+
+/// Announces that a REC of the Realm is being entered, or runs, on this CPU. It looks at the epoch
+/// after this.
+pub fn announce(epochs: &Epochs, cpu: CpuIndex, vmid: Vmid) -> EpochUse<'_> {
+    epochs.announce(cpu, vmid.get())
+}
+
+/// Ends the epoch. Returns whether a REC goes by it still: announced before, and not through yet.
+///
+/// The caller holds the lock of the RD: a REC that is entered from now on waits for it.
+pub fn end_and_look(epochs: &Epochs, vmid: Vmid) -> bool {
+    end(epochs, vmid);
+    epochs.is_in_use(vmid.get())
 }

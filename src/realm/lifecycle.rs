@@ -7,6 +7,7 @@
 use arrayvec::ArrayVec;
 
 use super::RealmError;
+use super::epoch;
 use super::parameters::RealmParameters;
 use super::rd::{RealmDescriptor, RealmState};
 use super::stage2::{MAX_ROOT_TABLES, Stage2, forget_instructions, invalidate_realm};
@@ -82,11 +83,12 @@ pub fn activate(
     Ok(())
 }
 
-/// Makes a Realm in any state a ZOMBIE. Its RECs may be destroyed, but not run.
+/// Makes a Realm in any state a ZOMBIE, unless a REC of it runs. Its RECs may be destroyed, but not
+/// run.
 ///
 /// # Errors
 ///
-/// [`RealmError::Granule`].
+/// [`RealmError::Granule`], [`RealmError::Live`].
 pub fn terminate(
     granules: &GranuleTable<'_>,
     cpu: &mut Cpu,
@@ -95,6 +97,10 @@ pub fn terminate(
     let rd = granules.lock::<Rd>(cpu.index, rd)?;
     let mut mapping = cpu.slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
+    // A REC that is entered from here on waits for the RD, and finds the state.
+    if epoch::end_and_look(granules.epochs(), realm.stage2.vmid) {
+        return Err(RealmError::Live);
+    }
     realm.set_state(RealmState::Zombie, granules.epochs());
     Ok(())
 }

@@ -28,7 +28,7 @@ pub enum RealmError {
     VmidInUse,
     /// The Realm is not in the state for this.
     State,
-    /// The Realm has RECs or live RTTEs.
+    /// The Realm has RECs, RECs that run, or live RTTEs.
     Live,
     /// The Realm has as many RECs as it can have.
     Full,

@@ -123,6 +123,10 @@ pub fn enter(
     let mut mapping = RunMapping::new(rec, &mut running, ns, page);
     let (identity, state, auxiliary, page) = mapping.parts::<Rec>();
     let flags = record::read_flags(page)?;
+    // RMI 1.0 has no RMI_REALM_TERMINATE, which alone asks for it.
+    let vmid = identity.stage2.vmid;
+    let announce = || epoch::announce(granules.epochs(), index, vmid);
+    let _announced = (gic_owner == GicOwner::Host).then(announce);
     let news = learn(granules, index, rd, identity, &state.learned)?;
     if !state.runnable || state.pending.is_psci() {
         return Err(EnterError::Rec);

@@ -5,7 +5,8 @@
 //! What must hold is asserted at every entry and every exit. Seen to fail, one after the other: EL1
 //! registers of the host that do not come back, those of a REC that are not kept, a refused entry
 //! that writes the exit half, an SError that is lost, a pending interrupt that nobody looks for,
-//! breakpoints of the host that stay on or do not come back.
+//! breakpoints of the host that stay on or do not come back; in RMI 2.0 a Realm that is terminated
+//! while a REC of it is entered, and virtual interrupts that an exit leaves on.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,8 +19,9 @@ use rmm::abi::psci::function as psci;
 use rmm::abi::rsi::function as rsi;
 use rmm::granule::State;
 use rmm::host::{preset_register, read_register, set_realm};
+use rmm::percpu::Cpu;
 use rmm::realm::rec::{El1Registers, Registers};
-use rmm::rmi::function;
+use rmm::rmi::{Dialect, function};
 
 const CPUS: usize = 3;
 const ROUNDS: usize = 16;
@@ -35,6 +37,8 @@ const MEMORY: [u64; 3] = [SPARE + 2 * PAGE, SPARE + 3 * PAGE, SPARE + 4 * PAGE];
 const RECS: [u64; 2] = [REC, SECOND_REC];
 /// The run page of each CPU.
 const RUN: u64 = FIRST.0 + 0x3_9000;
+/// The page of each CPU for address lists, which nobody takes away.
+const LISTS: u64 = FIRST.0 + 0x3_c000;
 /// What the exit half of a page holds before.
 const SOIL: u64 = 0xdead_5011_dead_5011;
 /// The upper half of what a CPU of the host, and of what a REC, has in its registers.
@@ -85,6 +89,8 @@ fn changes(vector: u64, esr: u64, function: u64) -> fn(usize, u64) -> bool {
 #[derive(Default)]
 struct World {
     recs: [Seen; RECS.len()],
+    /// The host has terminated the Realm (RMI 2.0): no REC runs.
+    terminated: AtomicBool,
     /// How often somebody began to take the run page of a CPU away, which wipes it, and gave it back.
     taken: [[AtomicUsize; 2]; CPUS],
     runs: AtomicUsize,
@@ -117,6 +123,7 @@ fn realm(world: Arc<World>, mut random: fastrand::Rng) -> impl FnMut(&mut Regist
         let index = usize::try_from(read_register("VMPIDR_EL2") & 0xff).expect("small");
         let seen = &world.recs[index];
         assert!(!seen.runs.swap(true, Ordering::AcqRel), "REC {index} runs on two CPUs");
+        assert!(!world.terminated.load(Ordering::SeqCst), "REC {index} runs in a dead Realm");
         world.runs.fetch_add(1, Ordering::Relaxed);
         // None is pending when the host enters.
         assert_eq!(read_register("ISR_EL1"), 0, "an interrupt waits while a Realm runs on");
@@ -166,6 +173,7 @@ fn realm(world: Arc<World>, mut random: fastrand::Rng) -> impl FnMut(&mut Regist
             seen.serror.store(true, Ordering::Relaxed);
         }
         preset_register("ISR_EL1", u64::from(random.u8(..4) == 0) << 7);
+        assert!(!world.terminated.load(Ordering::SeqCst), "REC {index} runs in a dead Realm");
         seen.runs.store(false, Ordering::Release);
         vector
     }
@@ -243,16 +251,107 @@ fn debug_access(random: &mut fastrand::Rng, registers: &mut Registers) -> u64 {
     OP0 | named | (register as u64) << 5 | random.u64(..2)
 }
 
+/// A CPU of the host: what both dialects can do, each in its own way.
+struct Host<'f> {
+    fixture: &'f RealmFixture,
+    is_2_0: bool,
+    cpu: Cpu,
+    list: u64,
+}
+
+impl<'f> Host<'f> {
+    fn new(fixture: &'f RealmFixture, cpu: usize) -> Self {
+        let is_2_0 = fixture.system.rmm.dialect() == Dialect::V2_0;
+        Self { fixture, is_2_0, cpu: System::cpu(cpu), list: LISTS + PAGE * cpu as u64 }
+    }
+
+    /// Calls; gives x0 to x3.
+    fn outputs(&mut self, function: u32, arguments: &[u64]) -> [u64; 4] {
+        let mut registers = [0; 8];
+        registers[0] = u64::from(function);
+        registers[1..=arguments.len()].copy_from_slice(arguments);
+        let [x0, x1, x2, x3, ..] = self.fixture.system.call(&mut self.cpu, registers);
+        assert!(self.cpu.slots.is_empty());
+        [x0, x1, x2, x3]
+    }
+
+    /// Calls; gives x0.
+    fn call(&mut self, function: u32, arguments: &[u64]) -> u64 {
+        self.outputs(function, arguments)[0]
+    }
+
+    fn delegate(&mut self, granule: u64) -> u64 {
+        match self.is_2_0 {
+            true => self.call(function::GRANULE_RANGE_DELEGATE, &[granule, granule + PAGE]),
+            false => self.call(function::GRANULE_DELEGATE, &[granule]),
+        }
+    }
+
+    fn undelegate(&mut self, granule: u64) -> u64 {
+        match self.is_2_0 {
+            true => self.call(function::GRANULE_RANGE_UNDELEGATE, &[granule, granule + PAGE]),
+            false => self.call(function::GRANULE_UNDELEGATE, &[granule]),
+        }
+    }
+
+    /// Gives the Realm memory.
+    fn map(&mut self, memory: u64, ipa: u64) -> u64 {
+        const SINGLE: u64 = 1;
+        match self.is_2_0 {
+            true => {
+                let map = [RD, ipa, ipa + PAGE, SINGLE, memory | 1 << 2];
+                self.call(function::RTT_DATA_MAP, &map)
+            }
+            false => self.call(function::DATA_CREATE_UNKNOWN, &[RD, memory, ipa]),
+        }
+    }
+
+    /// Takes it away.
+    fn unmap(&mut self, ipa: u64) -> u64 {
+        match self.is_2_0 {
+            true => self.call(function::RTT_DATA_UNMAP, &[RD, ipa, ipa + PAGE, 0, 0]),
+            false => self.call(function::DATA_DESTROY, &[RD, ipa]),
+        }
+    }
+
+    /// Takes all memory of the Realm away, which RMI 2.0 does in one call, to a list.
+    fn unmap_all(&mut self) {
+        const LIST: u64 = 2 | (IPAS.len() as u64) << 2;
+        if !self.is_2_0 {
+            return IPAS.into_iter().for_each(|ipa| _ = self.unmap(ipa));
+        }
+        let unmap = [RD, IPAS[0], IPAS[2] + PAGE, LIST, self.list];
+        let [x0, _, _, count] = self.outputs(function::RTT_DATA_UNMAP, &unmap);
+        assert!(x0 != SUCCESS || count <= IPAS.len() as u64);
+    }
+
+    fn destroy_rec(&mut self, rec: u64) -> u64 {
+        let [x0, handle, ..] = self.outputs(function::REC_DESTROY, &[rec]);
+        if x0 & 0xff != INCOMPLETE {
+            return x0;
+        }
+        let reclaim = [handle, self.list, PAGE / 8];
+        assert_eq!(self.call(function::OP_MEM_RECLAIM, &reclaim), INCOMPLETE);
+        self.call(function::OP_CONTINUE, &[handle, 0])
+    }
+
+    /// Ends the Realm, if this dialect knows that.
+    fn terminate(&mut self, world: &World) {
+        if self.is_2_0 {
+            match self.call(function::REALM_TERMINATE, &[RD]) {
+                SUCCESS => world.terminated.store(true, Ordering::SeqCst),
+                status => assert_eq!(status, ERROR_REALM),
+            }
+        }
+    }
+}
+
 /// Enters a REC with anything in the page; what must hold of the answer.
-fn enter(
-    fixture: &RealmFixture,
-    world: &World,
-    cpu: usize,
-    random: &mut fastrand::Rng,
-    call: &mut dyn FnMut(u32, &[u64]) -> u64,
-) {
+fn enter(host: &mut Host<'_>, world: &World, cpu: usize, random: &mut fastrand::Rng) {
+    const EN: u64 = 1;
     let page = RUN + PAGE * cpu as u64;
-    let machine = &fixture.system.machine;
+    let is_2_0 = host.is_2_0;
+    let machine = Arc::clone(&host.fixture.system.machine);
     // Another CPU may have delegated the page.
     let write = |offset, word| {
         let _ = machine.ns_write(page + offset, word);
@@ -264,13 +363,18 @@ fn enter(
     };
     write(0, flags);
     write(0x200, random.u64(..));
-    write(0x300, if random.u8(..16) == 0 { random.u64(..1 << 16) } else { 0 });
+    let control = if random.u8(..16) == 0 { random.u64(..1 << 16) } else { 0 };
+    write(0x300, control);
     let list = match random.u8(..16) {
         0 => random.u64(..),
         1 => 1 << 62 | 1 << 60 | 0x80 << 48 | random.u64(..1020),
         _ => 0,
     };
     write(0x308, list);
+    // RMI 2.0 has these in the CPU.
+    let control = control | u64::from(random.bool());
+    preset_register("ICH_HCR_EL2", control);
+    preset_register("ICH_LR0_EL2", list);
     let page_before = world.page(cpu);
     for offset in (EXIT..PAGE).step_by(8) {
         write(offset, SOIL);
@@ -283,7 +387,13 @@ fn enter(
         preset_register(name, of_host(0x80 | index));
     }
     preset_register("ISR_EL1", 0);
-    let status = call(function::REC_ENTER, &[any(random, &RECS), page]);
+    let status = host.call(function::REC_ENTER, &[any(random, &RECS), page]);
+    let (left_on, left) = (read_register("ICH_HCR_EL2"), read_register("ICH_LR0_EL2"));
+    if is_2_0 && status == SUCCESS {
+        assert_eq!((left_on & EN, left), (0, list), "an exit leaves virtual interrupts on");
+    } else if is_2_0 && status != 1 {
+        assert_eq!((left_on, left), (control, list), "a refused entry changes virtual interrupts");
+    }
     for (index, name) in El1Registers::NAMES.iter().enumerate() {
         assert_eq!(read_register(name), of_host(index), "{name} of the host");
     }
@@ -300,6 +410,7 @@ fn enter(
         // The page may go while the REC runs, in the midst of the record.
         1 => world.refused.fetch_add(1, Ordering::Relaxed),
         ERROR_REALM | ERROR_REALM_OFF | ERROR_REC => {
+            assert!(status != ERROR_REALM_OFF || !is_2_0, "an index that RMI 2.0 does not have");
             assert!(soiled(), "a refused entry writes the exit half");
             world.refused.fetch_add(1, Ordering::Relaxed)
         }
@@ -308,35 +419,41 @@ fn enter(
 }
 
 /// One call of a host that is none of a good host.
-fn disturb(world: &World, random: &mut fastrand::Rng, call: &mut dyn FnMut(u32, &[u64]) -> u64) {
+///
+/// Near the end of a round, when `is_late`, it may end the Realm.
+fn disturb(host: &mut Host<'_>, world: &World, random: &mut fastrand::Rng, is_late: bool) {
     let (ipa, memory, rec) = (any(random, &IPAS), any(random, &MEMORY), any(random, &RECS));
     match random.u8(..24) {
-        0..6 => call(function::DATA_CREATE_UNKNOWN, &[RD, memory, ipa]),
-        6..9 => call(function::DATA_DESTROY, &[RD, ipa]),
-        9..13 => call(function::RTT_SET_RIPAS, &[RD, rec, ipa, ipa + PAGE]),
-        13 => call(function::RTT_READ_ENTRY, &[RD, ipa, 3]),
-        14 => call(function::RTT_DESTROY, &[RD, 0, 3]),
-        15 => call(function::RTT_CREATE, &[RD, TABLES[1], 0, 3]),
-        16..19 => call(function::PSCI_COMPLETE, &[rec, any(random, &RECS), random.u64(..2)]),
-        19 => call(function::REALM_DESTROY, &[RD]),
-        20 => {
-            let granule = any(random, &[RD, REC, AUX, TABLES[0], memory]);
-            call(function::GRANULE_UNDELEGATE, &[granule])
+        0..6 => _ = host.map(memory, ipa),
+        6..8 => _ = host.unmap(ipa),
+        8 => host.unmap_all(),
+        9..13 => _ = host.call(function::RTT_SET_RIPAS, &[RD, rec, ipa, ipa + PAGE]),
+        13 => _ = host.call(function::RTT_READ_ENTRY, &[RD, ipa, 3]),
+        14 => _ = host.call(function::RTT_DESTROY, &[RD, 0, 3]),
+        15 => _ = host.call(function::RTT_CREATE, &[RD, TABLES[1], 0, 3]),
+        16..19 => {
+            let (target, status) = (any(random, &RECS), random.u64(..2));
+            // In RMI 2.0 the host may leave the target to the RMM.
+            let is_left = host.is_2_0 && random.bool();
+            let complete = if is_left { [rec, status, 0] } else { [rec, target, status] };
+            host.call(function::PSCI_COMPLETE, &complete);
         }
-        21 => call(function::GRANULE_DELEGATE, &[memory]),
+        19 => _ = host.call(function::REALM_DESTROY, &[RD]),
+        20 => _ = host.undelegate(any(random, &[RD, REC, AUX, TABLES[0], memory])),
+        21 => _ = host.delegate(memory),
         22 => {
             let cpu = random.usize(..CPUS);
             let page = RUN + PAGE * cpu as u64;
             let [begun, ended] = &world.taken[cpu];
             begun.fetch_add(1, Ordering::SeqCst);
-            call(function::GRANULE_DELEGATE, &[page]);
-            let status = call(function::GRANULE_UNDELEGATE, &[page]);
+            host.delegate(page);
+            host.undelegate(page);
             ended.fetch_add(1, Ordering::SeqCst);
-            status
         }
-        _ if random.u8(..100) == 0 => call(function::REC_DESTROY, &[rec]),
-        _ => 0,
-    };
+        _ if random.u8(..100) == 0 => _ = host.destroy_rec(rec),
+        _ if is_late => host.terminate(world),
+        _ => {}
+    }
 }
 
 /// An ACTIVE Realm with two RECs, tables, and RIPAS RAM for its pages.
@@ -346,39 +463,32 @@ fn build(fixture: &RealmFixture) {
     fixture.rec(RD, SECOND_REC, SECOND_AUX, 1);
     fixture.delegate(&TABLES);
     fixture.delegate(&MEMORY);
+    let host = &mut Host::new(fixture, 0);
     for (function, arguments) in [
         (function::RTT_CREATE, [RD, TABLES[0], 0, 2]),
         (function::RTT_CREATE, [RD, TABLES[1], 0, 3]),
         (function::RTT_INIT_RIPAS, [RD, IPAS[0], IPAS[1] + PAGE, 0]),
-        (function::DATA_CREATE_UNKNOWN, [RD, MEMORY[0], IPAS[0], 0]),
         (function::REALM_ACTIVATE, [RD, 0, 0, 0]),
     ] {
-        assert_eq!(any_call(&fixture.system, function, &arguments), SUCCESS, "{function:#x}");
+        assert_eq!(host.call(function, &arguments), SUCCESS, "{function:#x}");
     }
-}
-
-fn any_call(system: &System<'_>, function: u32, arguments: &[u64]) -> u64 {
-    let mut registers = [0; 8];
-    registers[0] = u64::from(function);
-    registers[1..=arguments.len()].copy_from_slice(arguments);
-    system.call(&mut System::cpu(0), registers)[0]
+    assert_eq!(host.map(MEMORY[0], IPAS[0]), SUCCESS);
 }
 
 /// Takes everything down: nothing of what went before may keep a granule.
-fn take_down(fixture: &RealmFixture) {
-    let call = |function, arguments: &[u64]| any_call(&fixture.system, function, arguments);
+fn take_down(fixture: &RealmFixture, world: &World) {
+    let host = &mut Host::new(fixture, 0);
     for rec in RECS {
         if fixture.state(rec) == Some(State::Rec) {
-            assert_eq!(call(function::REC_DESTROY, &[rec]), SUCCESS);
+            assert_eq!(host.destroy_rec(rec), SUCCESS);
         }
     }
-    for ipa in IPAS {
-        call(function::DATA_DESTROY, &[RD, ipa]);
-    }
+    host.unmap_all();
     for level in [3, 2] {
-        call(function::RTT_DESTROY, &[RD, 0, level]);
+        host.call(function::RTT_DESTROY, &[RD, 0, level]);
     }
-    assert_eq!(call(function::REALM_DESTROY, &[RD]), SUCCESS);
+    host.terminate(world);
+    assert_eq!(host.call(function::REALM_DESTROY, &[RD]), SUCCESS);
     let all = [RD, ROOT, ROOT + PAGE, REC, SECOND_REC].into_iter().chain(TABLES).chain(MEMORY);
     for granule in all.chain(auxiliary(AUX)).chain(auxiliary(SECOND_AUX)) {
         if fixture.state(granule) == Some(State::Delegated) {
@@ -390,12 +500,11 @@ fn take_down(fixture: &RealmFixture) {
     assert!(fixture.see().iter().all(|seen| matches!(seen.state, None | Some(State::Ns))));
 }
 
-#[test]
-fn recs_that_do_anything_under_hosts_that_do_anything_keep_the_invariants() {
-    let seed = seed::generator("random runs").u64(..);
+fn run(dialect: Dialect) {
+    let seed = seed::generator(&format!("random runs, {dialect:?}")).u64(..);
     let (mut runs, mut left, mut refused) = (0, 0, 0);
     for round in 0..seed::cases(ROUNDS) as u64 {
-        let fixture = &RealmFixture::new();
+        let fixture = &RealmFixture::in_dialect(dialect);
         build(fixture);
         let world = Arc::new(World::default());
         std::thread::scope(|scope| {
@@ -406,20 +515,12 @@ fn recs_that_do_anything_under_hosts_that_do_anything_keep_the_invariants() {
                     preset_register("ID_AA64DFR0_EL1", 15 << 20 | 15 << 12);
                     let mut random = fastrand::Rng::with_seed(seed ^ round << 8 ^ cpu as u64);
                     set_realm(realm(Arc::clone(&world), random.fork()));
-                    let mut context = System::cpu(cpu);
-                    let mut call = |function: u32, arguments: &[u64]| {
-                        let mut registers = [0; 8];
-                        registers[0] = u64::from(function);
-                        registers[1..=arguments.len()].copy_from_slice(arguments);
-                        let [x0, ..] = fixture.system.call(&mut context, registers);
-                        assert!(context.slots.is_empty());
-                        x0
-                    };
-                    for _ in 0..CALLS {
+                    let mut host = Host::new(fixture, cpu);
+                    for step in 0..CALLS {
                         if random.u8(..3) == 0 {
-                            disturb(&world, &mut random, &mut call);
+                            disturb(&mut host, &world, &mut random, step > CALLS * 3 / 4);
                         } else {
-                            enter(fixture, &world, cpu, &mut random, &mut call);
+                            enter(&mut host, &world, cpu, &mut random);
                         }
                     }
                 });
@@ -428,8 +529,18 @@ fn recs_that_do_anything_under_hosts_that_do_anything_keep_the_invariants() {
         runs += world.runs.load(Ordering::Relaxed);
         left += world.left.load(Ordering::Relaxed);
         refused += world.refused.load(Ordering::Relaxed);
-        take_down(fixture);
+        take_down(fixture, &world);
     }
     println!("{runs} runs, {left} exits, {refused} refused");
     assert!(runs != 0 && left != 0 && refused != 0);
+}
+
+#[test]
+fn recs_that_do_anything_under_hosts_that_do_anything_keep_the_invariants() {
+    run(Dialect::V1_0);
+}
+
+#[test]
+fn recs_that_do_anything_under_hosts_of_rmi_2_0_keep_the_invariants() {
+    run(Dialect::V2_0);
 }

@@ -10,13 +10,13 @@ use rmm::realm::rec::syndrome::{Syndrome, Vector};
 use rmm::run::decide::{Action, Injected, View, decide};
 
 const IPA_END: u64 = 1 << 40;
-const PROTECTED_END: u64 = 1 << 39;
+pub const PROTECTED_END: u64 = 1 << 39;
 /// HPFAR_EL2 of a protected page, an unprotected one, and one beyond the IPA space.
 const PAGES: [u64; 3] = [0x1_2340, PROTECTED_END >> 8 | 0x50, IPA_END >> 8];
 const FAR: u64 = 0xffff_1234_5678_9abc;
 
 /// X<n> is this, so that a wrong register or size shows.
-fn value(register: u64) -> u64 {
+pub fn value(register: u64) -> u64 {
     if register == 31 { 0 } else { 0x8182_8384_8586_8788_u64.wrapping_add(register) }
 }
 
@@ -31,7 +31,7 @@ fn view(registers: &Registers, has_sve: bool, has_closed_pmu: bool) -> View<'_> 
     View { registers, ipa_end: IPA_END, protected_end: PROTECTED_END, has_sve, has_closed_pmu }
 }
 
-fn bits(word: u64, high: u32, low: u32) -> u64 {
+pub fn bits(word: u64, high: u32, low: u32) -> u64 {
     word >> low & ((1 << (high - low + 1)) - 1)
 }
 
@@ -48,7 +48,7 @@ fn exit(esr: u64, far: u64, hpfar: u64, gpr0: u64) -> Exit {
 const TOLD: [(u32, u32); 5] = [(31, 26), (12, 11), (10, 10), (9, 9), (5, 0)];
 
 /// The table for aborts.
-fn expected_abort(syndrome: &Syndrome, is_aarch32: bool) -> Action {
+pub fn expected_abort(syndrome: &Syndrome, is_aarch32: bool) -> Action {
     let Syndrome { esr, far, hpfar } = *syndrome;
     let is_data = bits(esr, 31, 26) == 0x24;
     let aborted = Injected::ExternalAbort(*syndrome);

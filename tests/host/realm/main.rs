@@ -15,6 +15,7 @@ mod operations;
 mod operations_threads;
 mod parameters;
 mod psci;
+mod random_records;
 mod random_runs;
 mod refused;
 mod round_trips;

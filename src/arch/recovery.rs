@@ -291,6 +291,7 @@ const USUAL_ZERO_BLOCK: u64 = 64;
 /// The granule is mapped writable, `from` is its first byte or the first byte of its second half,
 /// and there is no reference to what is zeroed.
 #[cfg(target_os = "none")]
+#[inline(never)]
 pub(super) unsafe fn zero_to_end_of_granule(from: u64) -> Result<(), Aborted> {
     use super::sysreg::{DCZID_EL0, fields};
     use crate::address::GRANULE_SIZE;

@@ -99,6 +99,21 @@ impl<'a, S: GranuleState> LockedGranule<'a, S> {
         LockedGranule::new(this.entry, this.waiters, this.cpu, this.address, this.held.get())
     }
 
+    /// Unlocks the granule. Dropping does the same, but is not inlined.
+    #[inline(always)]
+    pub fn unlock(self) {
+        let this = ManuallyDrop::new(self);
+        let to = StateAndCount::unreferenced(S::NUMBER);
+        this.entry.unlock(this.waiters, this.cpu, this.held.get(), to);
+        this.report_released();
+    }
+
+    /// Tells the lock order that the granule is unlocked.
+    fn report_released(&self) {
+        let table = core::ptr::from_ref(self.waiters).addr();
+        lock_order::released(self.cpu.get(), table, self.address.get().get());
+    }
+
     /// Takes a reference, which keeps the granule in state `S` when it is unlocked.
     ///
     /// # Errors
@@ -186,9 +201,8 @@ impl<'a> LockedGranule<'a, Unproven> {
 impl<S: GranuleState> Drop for LockedGranule<'_, S> {
     fn drop(&mut self) {
         let to = StateAndCount::unreferenced(S::NUMBER);
-        self.entry.unlock(self.waiters, self.cpu, self.held.get(), to);
-        let table = core::ptr::from_ref(self.waiters).addr();
-        lock_order::released(self.cpu.get(), table, self.address.get().get());
+        self.entry.release(self.waiters, self.cpu, self.held.get(), to);
+        self.report_released();
     }
 }
 

@@ -74,10 +74,16 @@ impl StateAndCount {
         Self((self.0 & STATE) | (other.0 & COUNT))
     }
 
-    /// Whether the state has number `state`, with at most `limit` references.
+    /// Whether the state has number `state`, with at most `limit` references. Not of a word that
+    /// was locked.
     pub(super) const fn is(self, state: u8, limit: u16) -> bool {
         // One comparison: the count is below the state in the word.
         self.0.wrapping_sub(Self::unreferenced(state).0) <= limit
+    }
+
+    /// Whether the word was locked.
+    pub(super) const fn is_locked(self) -> bool {
+        self.0 & LOCKED != 0
     }
 
     /// Whether the granule is Non-secure: states 0 and 8, without references.
@@ -187,27 +193,30 @@ impl GranuleEntry {
     /// A CPU that takes a lock it already holds waits forever.
     #[inline(always)]
     pub(super) fn lock(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
-        self.try_lock(waiters).unwrap_or_else(|| self.lock_contended(waiters, me))
+        let word = self.try_lock(waiters);
+        if word.is_locked() { self.wait(waiters, me) } else { word }
     }
 
-    /// Takes the lock if nobody holds it: one atomic instruction.
+    /// Takes the lock if nobody holds it: one atomic instruction. The word as it was, which says
+    /// whether another CPU holds it ([`StateAndCount::is_locked`]).
     #[inline(always)]
     #[cfg_attr(
         not(feature = "self-test"),
         expect(unused_variables, reason = "only statistics are about those that wait")
     )]
-    pub(super) fn try_lock(&self, waiters: &Waiters) -> Option<StateAndCount> {
+    pub(super) fn try_lock(&self, waiters: &Waiters) -> StateAndCount {
         let word = self.0.fetch_or(LOCKED, Ordering::Acquire);
-        if word & LOCKED != 0 {
-            return None;
-        }
+        let word = StateAndCount(word);
         #[cfg(feature = "self-test")]
-        waiters.overtake(self.name(), None);
-        Some(StateAndCount(word))
+        if !word.is_locked() {
+            waiters.overtake(self.name(), None);
+        }
+        word
     }
 
+    /// Takes the lock after `try_lock` found that another CPU holds it.
     #[cold]
-    fn lock_contended(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
+    pub(super) fn wait(&self, waiters: &Waiters, me: CpuIndex) -> StateAndCount {
         let place = waiters.announce(me, self.name());
         // Release: a holder that sees this bit sees our place. If the lock was freed meanwhile,
         // this instruction takes it.
@@ -243,6 +252,18 @@ impl GranuleEntry {
         {
             self.unlock_contended(waiters, me, (held.0 ^ to.0) & STATE);
         }
+    }
+
+    /// As [`unlock`](Self::unlock), for the many places where a guard ends.
+    #[inline(never)]
+    pub(super) fn release(
+        &self,
+        waiters: &Waiters,
+        me: CpuIndex,
+        held: StateAndCount,
+        to: StateAndCount,
+    ) {
+        self.unlock(waiters, me, held, to);
     }
 
     /// The rest of `unlock`, when others wait or have given back references. `change` holds the

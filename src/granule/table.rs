@@ -82,6 +82,15 @@ pub enum LockError {
     TooMany,
 }
 
+/// What a caller wants to lock: a granule in this state, which has this number in a word, with at
+/// most `limit` references.
+#[derive(Clone, Copy)]
+struct Wanted {
+    state: State,
+    number: u8,
+    limit: u16,
+}
+
 /// A piece of memory without gaps, and the entries of its granules.
 ///
 /// Aligned so that a search of the banks needs no multiplication.
@@ -237,9 +246,16 @@ impl<'a> GranuleTable<'a> {
     /// The entry of the granule at `address`.
     #[inline(always)]
     fn find(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
-        self.largest.entry(address).or_else(|| self.find_in_all(address))
+        self.largest.entry(address).or_else(|| self.find_elsewhere(address))
     }
 
+    /// The entry of a granule that is not in the largest bank.
+    #[cold]
+    fn find_elsewhere(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
+        self.find_in_all(address)
+    }
+
+    #[inline(always)]
     fn find_in_all(&self, address: GranuleAddress) -> Option<&'a GranuleEntry> {
         let begins_below = |bank: &Bank<'_>| bank.base <= address.get().get();
         let mut banks = self.banks.as_slice();
@@ -299,12 +315,46 @@ impl<'a> GranuleTable<'a> {
         cpu: CpuIndex,
         address: GranuleAddress,
     ) -> Result<LockedGranule<'a, S>, LockError> {
-        let (entry, held) = self.take(cpu, address, S::STATE)?;
-        if held.is(S::NUMBER, S::MAX_REFERENCES) {
-            return Ok(LockedGranule::new(entry, self.waiters, cpu, address, held));
+        let mut found = None;
+        if let Some(entry) = self.largest.entry(address) {
+            lock_order::about_to_take(self.name(cpu, address, S::STATE));
+            let word = entry.try_lock(self.waiters);
+            // A word that was locked is no word of any state.
+            if word.is(S::NUMBER, S::MAX_REFERENCES) {
+                #[cfg(feature = "self-test")]
+                super::deliberate_death::taken(cpu, self.waiters);
+                return Ok(LockedGranule::new(entry, self.waiters, cpu, address, word));
+            }
+            found = Some(word);
+        }
+        let wanted = Wanted { state: S::STATE, number: S::NUMBER, limit: S::MAX_REFERENCES };
+        let entry = self.lock_slowly(cpu, address, wanted, found)?;
+        Ok(LockedGranule::new(entry, self.waiters, cpu, address, entry.peek()))
+    }
+
+    /// The rest of `lock`, for all states: a granule of another bank, or that another CPU holds, or
+    /// that is not what is wanted. `found` is what `try_lock` answered.
+    #[cold]
+    fn lock_slowly(
+        &self,
+        cpu: CpuIndex,
+        address: GranuleAddress,
+        wanted: Wanted,
+        found: Option<StateAndCount>,
+    ) -> Result<&'a GranuleEntry, LockError> {
+        let entry = self.find(address).ok_or(LockError::Unknown)?;
+        if found.is_none() {
+            lock_order::about_to_take(self.name(cpu, address, wanted.state));
+        }
+        let word = found.unwrap_or_else(|| entry.try_lock(self.waiters));
+        let held = if word.is_locked() { entry.wait(self.waiters, cpu) } else { word };
+        #[cfg(feature = "self-test")]
+        super::deliberate_death::taken(cpu, self.waiters);
+        if held.is(wanted.number, wanted.limit) {
+            return Ok(entry);
         }
         self.give_back(cpu, address, entry, held);
-        let is_in_state = held.state() == u16::from(S::NUMBER);
+        let is_in_state = held.state() == u16::from(wanted.number);
         Err(if is_in_state { LockError::InUse } else { LockError::WrongState })
     }
 
@@ -320,7 +370,8 @@ impl<'a> GranuleTable<'a> {
         cpu: CpuIndex,
         address: GranuleAddress,
     ) -> Result<LockedNs<'a>, LockError> {
-        let (entry, held) = self.take(cpu, address, State::Ns)?;
+        let entry = self.find(address).ok_or(LockError::Unknown)?;
+        let held = self.take(cpu, address, State::Ns, entry);
         if !held.is_ns() {
             self.give_back(cpu, address, entry, held);
             return Err(LockError::WrongState);
@@ -346,13 +397,16 @@ impl<'a> GranuleTable<'a> {
         cpu: CpuIndex,
         address: GranuleAddress,
     ) -> Result<Option<LockedGranule<'a, Ns>>, LockError> {
-        let entry = self.find(address).ok_or(LockError::Unknown)?;
+        // Without a call, for which the caller would have to keep what it needs afterwards.
+        let entry = self.largest.entry(address).or_else(|| self.find_in_all(address));
+        let entry = entry.ok_or(LockError::Unknown)?;
         let lock = self.name(cpu, address, State::Ns);
         lock_order::about_to_take(lock);
-        let Some(held) = entry.try_lock(self.waiters) else {
+        let held = entry.try_lock(self.waiters);
+        if held.is_locked() {
             lock_order::released(lock.cpu, lock.table, lock.granule);
             return Ok(None);
-        };
+        }
         #[cfg(feature = "self-test")]
         super::deliberate_death::taken(cpu, self.waiters);
         if !held.is_ns() {
@@ -373,19 +427,18 @@ impl<'a> GranuleTable<'a> {
     }
 
     /// Locks the granule at `address`, which the caller thinks is in `state`.
-    #[inline(always)]
     fn take(
         &self,
         cpu: CpuIndex,
         address: GranuleAddress,
         state: State,
-    ) -> Result<(&'a GranuleEntry, StateAndCount), LockError> {
-        let entry = self.find(address).ok_or(LockError::Unknown)?;
+        entry: &GranuleEntry,
+    ) -> StateAndCount {
         lock_order::about_to_take(self.name(cpu, address, state));
         let held = entry.lock(self.waiters, cpu);
         #[cfg(feature = "self-test")]
         super::deliberate_death::taken(cpu, self.waiters);
-        Ok((entry, held))
+        held
     }
 
     /// Unlocks a granule that is not what was wanted, as it was.

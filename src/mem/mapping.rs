@@ -55,8 +55,8 @@ use super::auxiliary::AUXILIARY;
 use super::page::{MappedPage, Slot};
 use crate::address::{GRANULE_SIZE, native};
 use crate::arch::atomic::AtomicU64;
-use crate::arch::window::{Aborted, Window};
-use crate::granule::state::{Delegated, GranuleState, Mappable, Rec, Untyped};
+use crate::arch::window::Window;
+use crate::granule::state::{GranuleState, Mappable, Rec, Untyped};
 use crate::granule::{CountError, GranuleAddress, LockedGranule, Reference};
 
 /// 64-bit words of a granule.
@@ -117,6 +117,12 @@ impl<'m, S: Mappable> Mapping<'m, S> {
         Self { page, state: PhantomData }
     }
 
+    /// Unmaps the granule. Dropping does the same, but is not inlined.
+    #[inline(always)]
+    pub(super) fn end(self) {
+        self.page.end();
+    }
+
     /// The content.
     pub fn get<T: Content<State = S::ContentState>>(&self) -> &T {
         // SAFETY: the granule is locked, and mapped as long as `self` lives. Other CPUs can access
@@ -153,15 +159,15 @@ impl<'m, 'g, S: Mappable> LockedMapping<'m, 'g, S> {
     #[inline(always)]
     pub fn replace(&mut self, granule: LockedGranule<'g, S>) {
         self.page.replace(granule.address());
-        self.granule = granule;
+        core::mem::replace(&mut self.granule, granule).unlock();
     }
 
     /// Unmaps and unlocks the granule. Dropping does the same, but is not inlined.
     #[inline(always)]
     pub fn end(self) {
         let Self { page, granule } = self;
-        drop(page);
-        drop(granule);
+        page.end();
+        granule.unlock();
     }
 
     /// The granule.
@@ -173,19 +179,6 @@ impl<'m, 'g, S: Mappable> LockedMapping<'m, 'g, S> {
     pub fn get<T: Content<State = S::ContentState>>(&self) -> &T {
         // SAFETY: as in `Mapping::get`; the granule is locked as long as `self` lives.
         unsafe { content(self.page.window()) }
-    }
-}
-
-impl Mapping<'_, Delegated> {
-    /// Zeroes the granule; complete after a DSB.
-    ///
-    /// # Errors
-    ///
-    /// [`Aborted`] by memory that does not answer.
-    pub(super) fn zero(&mut self) -> Result<(), Aborted> {
-        // SAFETY: mapped as writable Realm memory. The granule is locked and has no content in
-        // state Delegated: there is no reference to it.
-        unsafe { self.page.window().zero() }
     }
 }
 

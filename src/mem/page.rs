@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A slot's page, and the page while it is mapped.
 
+use core::mem::ManuallyDrop;
+
 use crate::address::VirtAddr;
-use crate::arch::window::Window;
+use crate::arch::barrier;
+use crate::arch::window::{Aborted, Window};
 use crate::granule::GranuleAddress;
 use crate::xlat::{El2And0, PageTemplate, TransientPage};
 
@@ -21,6 +24,54 @@ impl Slot {
     ) -> Self {
         Self { page, template }
     }
+
+    /// Zeroes the granule. The zeroes are complete for the system before EL3 gives the granule to
+    /// another world.
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`] by memory that does not answer.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the guard that allows mapping the granule, and nothing refers to its content.
+    #[inline(never)]
+    pub(super) unsafe fn zero(&mut self, granule: GranuleAddress) -> Result<(), Aborted> {
+        self.map_here(granule);
+        // SAFETY: mapped as writable Realm memory; the caller's promise.
+        let result = unsafe { Window::new(self.page.address(), granule.get()).zero() };
+        barrier::dsb_ish();
+        self.unmap_here();
+        result
+    }
+
+    /// Maps the granule. Most functions of the RMM map one, so that a copy in each is large.
+    #[inline(never)]
+    fn show(&self, granule: GranuleAddress) {
+        self.map_here(granule);
+    }
+
+    /// Unmaps the granule.
+    #[inline(never)]
+    fn hide(&self) {
+        self.unmap_here();
+    }
+
+    #[inline(always)]
+    fn map_here(&self, granule: GranuleAddress) {
+        // Cannot fail: the slot is borrowed, so it is not mapped, and granules lie in the physical
+        // address range. After a failure an access would reach another granule.
+        if self.page.map(granule.get(), self.template).is_err() {
+            panic!("a slot is in use, or cannot show its granule");
+        }
+    }
+
+    #[inline(always)]
+    fn unmap_here(&self) {
+        if self.page.unmap().is_err() {
+            panic!("a slot was unmapped already");
+        }
+    }
 }
 
 /// A page that is mapped to a granule until this is dropped.
@@ -34,12 +85,21 @@ impl<'m> MappedPage<'m> {
     /// Maps the granule. The caller holds the guard or reference that allows it.
     #[inline]
     pub(super) fn new(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
-        // Cannot fail: the slot is borrowed, so it is not mapped, and granules lie in the physical
-        // address range. After a failure an access would reach another granule.
-        if slot.page.map(granule.get(), slot.template).is_err() {
-            panic!("a slot is in use, or cannot show its granule");
-        }
+        slot.show(granule);
         Self { slot, granule }
+    }
+
+    /// As `new`, inlined.
+    #[inline(always)]
+    pub(super) fn new_here(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
+        slot.map_here(granule);
+        Self { slot, granule }
+    }
+
+    /// Unmaps the granule. Dropping does the same, but is not inlined.
+    #[inline(always)]
+    pub(super) fn end(self) {
+        ManuallyDrop::new(self).slot.unmap_here();
     }
 
     /// Maps another granule in its place, with one ISB less than unmapping and mapping. The caller
@@ -84,8 +144,6 @@ impl<'m> MappedPage<'m> {
 
 impl Drop for MappedPage<'_> {
     fn drop(&mut self) {
-        if self.slot.page.unmap().is_err() {
-            panic!("a slot was unmapped already");
-        }
+        self.slot.hide();
     }
 }

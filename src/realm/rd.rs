@@ -74,7 +74,7 @@ impl RealmDescriptor {
     /// The stage 2 of the Realm whose RD is locked.
     #[inline(always)]
     pub fn stage2_of(slot: &mut Slot, rd: &LockedGranule<'_, Rd>) -> Stage2 {
-        slot.map(rd).get::<Self>().stage2
+        slot.with(rd, |descriptor: &Self| descriptor.stage2)
     }
 
     /// The instance identity, unique to this Realm: a hash of random numbers if the CPU has

@@ -4,8 +4,8 @@
 use super::call::{Outcome, Status};
 use super::state::Rmm;
 use crate::el3::services::{self, Refusal};
-use crate::granule::GranuleAddress;
 use crate::granule::state::Delegated;
+use crate::granule::{GranuleAddress, LockedGranule};
 use crate::percpu::Cpu;
 
 /// RMI_GRANULE_DELEGATE: moves a granule from the host to the Realm world.
@@ -18,7 +18,7 @@ pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) ->
         return if delegate_slowly(rmm, cpu, granule) { Ok([]) } else { Err(Status::Input.into()) };
     };
     // EL3 refuses what is not Non-secure: the host named memory of EL3 or of the Secure world.
-    services::delegate(locked).map(drop).map_err(|_| Status::Input)?;
+    services::delegate(locked).map(LockedGranule::unlock).map_err(|_| Status::Input)?;
     Ok([])
 }
 
@@ -39,7 +39,7 @@ fn delegate_slowly(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> boo
 pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Outcome {
     let locked = rmm.granules.lock::<Delegated>(cpu.index, granule)?;
     let wiped = locked.wipe(&mut cpu.slots.delegated)?;
-    services::undelegate(wiped).map(drop).map_err(|refusal| {
+    services::undelegate(wiped).map(LockedGranule::unlock).map_err(|refusal| {
         report_refused(rmm, granule, refusal);
         Status::Input
     })?;

@@ -28,7 +28,9 @@ pub(super) fn walk<'r, 'g, T>(
     let rd = rmm.granules.lock::<Rd>(cpu.index, rd)?;
     let stage2 = RealmDescriptor::stage2_of(&mut cpu.slots.rd, &rd);
     let (ipa, found) = locate(&stage2)?;
-    Ok((Walk::new(&rmm.granules, cpu.index, &stage2, ipa), found))
+    let walk = Walk::new(&rmm.granules, cpu.index, &stage2, ipa);
+    rd.unlock();
+    Ok((walk, found))
 }
 
 /// The failure of a command that takes a granule away: the next IPA to look at is the second

@@ -70,6 +70,24 @@ impl Maintenance {
         }
     }
 
+    /// As [`retire`](Self::retire), and visible to the next instruction of this CPU.
+    #[inline(always)]
+    pub(super) fn retire_and_synchronize<R: Regime, const N: usize>(self, all: [Invalidation; N]) {
+        if self == Self::Local {
+            self.retire::<R, N>(all);
+            isb();
+        } else {
+            self.retire_for_others_and_synchronize::<R, N>(all);
+        }
+    }
+
+    // One call, so that a caller has nothing to do after it and needs no stack.
+    #[cold]
+    fn retire_for_others_and_synchronize<R: Regime, const N: usize>(self, all: [Invalidation; N]) {
+        self.retire_for_others::<R, N>(all);
+        self.synchronize();
+    }
+
     #[cold]
     fn retire_for_others<R: Regime, const N: usize>(self, all: [Invalidation; N]) {
         self.complete_stores();

@@ -230,8 +230,7 @@ impl<R: Regime> TransientPage<'_, R> {
     #[inline]
     pub fn unmap(&self) -> Result<(), Error> {
         self.clear()?;
-        self.maintenance.retire::<R, _>([self.invalidation()]);
-        self.maintenance.synchronize();
+        self.maintenance.retire_and_synchronize::<R, _>([self.invalidation()]);
         Ok(())
     }
 
@@ -286,8 +285,8 @@ impl<R: Regime> TransientPage<'_, R> {
             self.put_back(mapped);
             return Err(error);
         }
-        self.maintenance.retire::<R, _>([self.invalidation(), other.invalidation()]);
-        self.maintenance.synchronize();
+        self.maintenance
+            .retire_and_synchronize::<R, _>([self.invalidation(), other.invalidation()]);
         Ok(())
     }
 

@@ -13,16 +13,8 @@ mod slots;
 
 use rmm::arch::smc::Registers;
 use rmm::boot::self_test::{self, Moment};
+use rmm_test_requests::{SELF_TEST, STACK_USE, request};
 
-/// An RMI function identifier that no version of the RMI has; x1 says what is wanted.
-const FUNCTION: u64 = 0xc400_018e;
-/// Another one: how much of its stacks has CPU x1 used?
-const STACK_USE: u64 = 0xc400_018d;
-/// With this in x1, digests of messages that follow from x2 are compared: x1 = how many were wrong,
-/// and above bit 32 how many were computed by instructions.
-const HASH: u64 = 0x10d;
-/// With this in x1, a digest is signed by a key, both of which follow from x2: x1 = 1 if it was.
-const SIGN: u64 = 0x10e;
 /// The answer when the fault was none, as a branch to no landing pad is in a plain image.
 const SURVIVED: u64 = u64::MAX - 1;
 
@@ -53,18 +45,21 @@ fn rmm_self_test(moment: Moment<'_>) -> bool {
 fn intercept(registers: &mut Registers) -> bool {
     let [function, x1, x2, ..] = *registers;
     match function {
-        FUNCTION if x1 == HASH => (registers[0], registers[1]) = (0, hashing::compare(x2)),
-        FUNCTION if x1 == SIGN => (registers[0], registers[1]) = (0, signing::sign(x2).into()),
+        SELF_TEST if x1 == request::HASH => {
+            (registers[0], registers[1]) = (0, hashing::compare(x2))
+        }
+        SELF_TEST if x1 == request::SIGN => {
+            (registers[0], registers[1]) = (0, signing::sign(x2).into())
+        }
         // Most do not come back.
-        FUNCTION if faults::commit(x1) => registers[0] = SURVIVED,
+        SELF_TEST if faults::commit(x1) => registers[0] = SURVIVED,
         STACK_USE => tell_stack_use(x1, registers),
         _ => return false,
     }
     true
 }
 
-/// x0 0, x1 and x2 used and all bytes of the stack, x3 and x4 of the exception stack; x0 -1 where
-/// there is no such CPU.
+/// Answers [`STACK_USE`].
 fn tell_stack_use(cpu: u64, registers: &mut Registers) {
     registers[0] = match self_test::stack_use(cpu) {
         Some([stack, exceptions]) => {

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What the system tests have the RMM do with its slots: look through them, alternate between
 //! granules, and copy memory that the host is flipping.
-//!
-//! Each is a call with a number in x1 and arguments from x2 on; x0 of the answer says how it went,
-//! x1 is a result.
 
 use tock_registers::interfaces::Readable;
 
@@ -19,46 +16,9 @@ use rmm::mem::{
 };
 use rmm::percpu::Cpu;
 use rmm::rmi::Rmm;
+use rmm_test_requests::{SELF_TEST, request};
 
-/// Numbers of the commands, x1.
-mod command {
-    /// Maps Delegated granule x3 in slot x2, and leaves it so.
-    pub const KEEP: u64 = 0x100;
-    /// x1 = the word at byte x3 of slot x2, mapped or not.
-    pub const LOOK: u64 = 0x101;
-    /// Stores x4 at byte x3 of slot x2, mapped or not.
-    pub const STORE: u64 = 0x102;
-    /// Unmaps slot x2.
-    pub const RELEASE: u64 = 0x103;
-    /// Shows Delegated granules x3 and x4 in slot x2 by turns, x5 times; x1 = how often the wrong
-    /// one was seen. With x6 = 1 the TLB is not invalidated.
-    pub const ALTERNATE: u64 = 0x104;
-    /// Shows the 11 Delegated granules from x2 on in the slots for auxiliary granules, in changing
-    /// order, x3 times; x1 = how often a wrong one was seen.
-    pub const ALTERNATE_GROUP: u64 = 0x105;
-    /// Shows the host's pages x2 and x3, whose words are all their own address, in the Non-secure
-    /// slot by turns, x4 times; x1 = how often a wrong word was seen.
-    pub const ALTERNATE_HOST: u64 = 0x106;
-    /// Reads the host's page x2, whose words are 0 or x3 less their index.
-    pub const READ_HOST: u64 = 0x107;
-    /// Writes the host's page x2: x3 less the index, in every word.
-    pub const WRITE_HOST: u64 = 0x108;
-    /// Fills Delegated granule x2 with x3.
-    pub const FILL: u64 = 0x109;
-    /// Looks whether Delegated granule x2 still holds x3 in every word.
-    pub const HOLDS: u64 = 0x10A;
-    /// x1 = how often CPUs have waited for a granule, above bit 32, and how many critical sections
-    /// of other CPUs the longest wait was, below.
-    pub const WAITS: u64 = 0x10B;
-    /// Has this CPU die with the lock that it takes as number x2 from now on.
-    pub const DIE: u64 = 0x10C;
-    /// Takes granule x2, Non-secure, for one whose memory has answered.
-    pub const VOUCH: u64 = 0x10F;
-    /// x1 = how many granules are lost.
-    pub const LOST: u64 = 0x110;
-}
-
-/// How a command went, x0.
+/// How a request went, x0.
 #[repr(u64)]
 enum Outcome {
     Done = 0,
@@ -70,10 +30,10 @@ enum Outcome {
     Refused = 3,
 }
 
-/// Carries out the command in `registers`, if there is one. Whether there was.
+/// Carries out the request in `registers`, if there is one. Whether there was.
 pub fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) -> bool {
     let [function, number, arguments @ ..] = *registers;
-    if function != crate::FUNCTION {
+    if function != SELF_TEST {
         return false;
     }
     let Some(result) = run(rmm, cpu, number, arguments) else { return false };
@@ -96,37 +56,37 @@ fn run(
     [x2, x3, x4, x5, x6, _]: [u64; 6],
 ) -> Option<Result<u64, Outcome>> {
     Some(match number {
-        command::KEEP => keep(rmm, cpu, x2, x3),
-        command::LOOK => slot_word(x2, x3).map(look),
-        command::STORE => slot_word(x2, x3).map(|word| {
+        request::KEEP => keep(rmm, cpu, x2, x3),
+        request::LOOK => slot_word(x2, x3).map(look),
+        request::STORE => slot_word(x2, x3).map(|word| {
             store(word, x4);
             0
         }),
-        command::RELEASE => release(&cpu.slots, x2),
-        command::ALTERNATE => alternate(rmm, cpu, x2, [x3, x4], x5, x6 == 1),
-        command::ALTERNATE_GROUP => alternate_group(rmm, cpu, x2, x3),
-        command::ALTERNATE_HOST => alternate_host(rmm, cpu, [x2, x3], x4),
-        command::READ_HOST => read_host(rmm, cpu, x2, x3),
-        command::WRITE_HOST => write_host(rmm, cpu, x2, x3),
-        command::FILL => with_delegated(rmm, cpu, x2, |word| {
+        request::RELEASE => release(&cpu.slots, x2),
+        request::ALTERNATE => alternate(rmm, cpu, x2, [x3, x4], x5, x6 == 1),
+        request::ALTERNATE_GROUP => alternate_group(rmm, cpu, x2, x3),
+        request::ALTERNATE_HOST => alternate_host(rmm, cpu, [x2, x3], x4),
+        request::READ_HOST => read_host(rmm, cpu, x2, x3),
+        request::WRITE_HOST => write_host(rmm, cpu, x2, x3),
+        request::FILL => with_delegated(rmm, cpu, x2, |word| {
             store(word, x3);
             true
         }),
-        command::HOLDS => with_delegated(rmm, cpu, x2, |word| look(word) == x3),
-        command::WAITS => {
+        request::HOLDS => with_delegated(rmm, cpu, x2, |word| look(word) == x3),
+        request::WAITS => {
             let (waits, longest) = rmm::granule::wait_stats::waits();
             Ok(waits << 32 | longest)
         }
-        command::DIE => {
+        request::DIE => {
             rmm::granule::deliberate_death::arrange(cpu.index, x2);
             Ok(0)
         }
-        command::VOUCH => {
+        request::VOUCH => {
             let granule = GranuleAddress::new(PhysAddr::new(x2));
             let is_one = granule.is_some_and(|granule| rmm.granules().vouch_for(granule));
             if is_one { Ok(0) } else { Err(Outcome::Refused) }
         }
-        command::LOST => Ok(rmm.granules().lost() as u64),
+        request::LOST => Ok(rmm.granules().lost() as u64),
         _ => return None,
     })
 }

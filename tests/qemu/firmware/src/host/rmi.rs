@@ -9,16 +9,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use rmm_abi::rmi::{status, version};
 use rmm_abi::rmi_v2::ADDRESS_SINGLE;
 use rmm_test_firmware::smccc;
+use rmm_test_requests::{SELF_TEST, STACK_USE};
 
 use crate::smc::{self, ARGUMENTS};
 use crate::tally;
 
 pub use rmm_abi::rmi::function as fid;
-
-/// Test images only: x1 = which fault the RMM is to commit.
-const SELF_TEST: u64 = 0xC400_018E;
-/// Test images only: how much of its stacks a CPU has used.
-const STACK_USE: u64 = 0xC400_018D;
 
 /// The result word of a command.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use rmm_abi::rsi::{function as rsi, status};
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::realm_protocol::{CALL_REGISTERS, TOKEN_PAGE, WORDS, command, program};
 use rmm_test_firmware::say;
+use rmm_test_requests::request;
 
 use crate::check;
 use crate::cpus;
@@ -17,7 +18,6 @@ use crate::memory::granule;
 use crate::random::Random;
 use crate::realm;
 use crate::rmi::{self, Status};
-use crate::scenarios::slots::request;
 use crate::secrets::{self, Secret};
 use crate::smc;
 

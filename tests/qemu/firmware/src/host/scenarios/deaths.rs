@@ -9,6 +9,7 @@ use rmm_abi::rsi::function as rsi;
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::realm_protocol::{BASE, PAGES, TOKEN_PAGE, program};
 use rmm_test_firmware::{say, semihosting};
+use rmm_test_requests::request;
 
 use crate::check;
 use crate::guest::Guest;
@@ -19,8 +20,6 @@ use crate::rmi::{self, Dialect, Status};
 use crate::tables;
 use crate::{EXIT_CHECK_FAILED, cpus};
 
-/// The self-test request: die with the lock taken as number x2 from now on.
-const DIE: u64 = 0x10C;
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const REC: u64 = 2;
@@ -177,7 +176,7 @@ fn die_in(name: &str, locks: u64, call: impl FnOnce() -> Status) -> ! {
     let others = crate::options().machine_cpus - 1;
     cpus::wait_until(|| CONTENDERS.load(Ordering::Acquire) == others);
     say!("CPU 0 dies in {name}");
-    check::equal("death comes", rmi::self_test_for(&[DIE, locks]).0, Status::SUCCESS);
+    check::equal("death comes", rmi::self_test_for(&[request::DIE, locks]).0, Status::SUCCESS);
     IS_NEXT.store(true, Ordering::Release);
     let status = call();
     say!("FAILED: CPU 0 comes back from {name}: {status:?}");

@@ -15,6 +15,7 @@ use rmm_abi::rmi::function as fid;
 use rmm_abi::rmi_v2::{ADDRESS_LIST, LIST_COUNT_SHIFT};
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::smccc::psci;
+use rmm_test_requests::request;
 
 use crate::check::{self, Every};
 use crate::memory::granule;
@@ -26,10 +27,6 @@ use crate::{MAX_CPUS, cpus, tables};
 const HOLE: u64 = 0xc000_0000;
 /// A granule that does not answer and that nobody delegates.
 const NOT_DELEGATED: u64 = HOLE + (1 << 20);
-/// The self-test request: take the granule x2 for one that has answered.
-const VOUCH: u64 = 0x10F;
-/// The self-test request: how many granules are lost?
-const LOST: u64 = 0x110;
 
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
@@ -64,7 +61,7 @@ fn is_vouched_for() -> bool {
 fn hole() -> u64 {
     let hole = HOLE + NAMED.fetch_add(1, Ordering::AcqRel) * GRANULE;
     let expected = if is_vouched_for() {
-        check::equal("the RMM is told", rmi::self_test_for(&[VOUCH, hole]).0, OK);
+        check::equal("the RMM is told", rmi::self_test_for(&[request::VOUCH, hole]).0, OK);
         OK
     } else {
         Status::ERROR_INPUT
@@ -134,7 +131,7 @@ pub fn holes() {
         refused("nor delegated", rmi::delegate(hole));
     }
     if is_vouched_for() {
-        check::equal("each is counted", rmi::self_test_for(&[LOST]), (OK, named));
+        check::equal("each is counted", rmi::self_test_for(&[request::LOST]), (OK, named));
     }
     IS_SERVED.store(false, Ordering::Release);
     cpus::others().for_each(cpus::wait_until_off);

@@ -8,11 +8,11 @@ use rmm_abi::rmi_v1::RealmFlags;
 use rmm_test_firmware::realm_protocol::command;
 use rmm_test_firmware::simd::{Shown, fill, show};
 use rmm_test_firmware::{read_register, say, write_register};
+use rmm_test_requests::request;
 
 use crate::check;
 use crate::guest::Guest;
 use crate::rmi::Status;
-use crate::scenarios::slots::request;
 
 /// Instructions of the payload.
 mod instruction {

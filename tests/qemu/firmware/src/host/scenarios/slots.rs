@@ -7,29 +7,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::smccc::psci;
 use rmm_test_firmware::{say, semihosting};
+use rmm_test_requests::request;
 
 use crate::check::{self, Every};
 use crate::memory::granule;
 use crate::rmi::{self, Dialect, Status};
 use crate::{EXIT_CHECK_FAILED, cpus, probe, smc};
-
-/// Numbers of the test image's commands, which `tests/qemu/self_test` describes.
-pub mod request {
-    pub const KEEP: u64 = 0x100;
-    pub const LOOK: u64 = 0x101;
-    pub const STORE: u64 = 0x102;
-    pub const RELEASE: u64 = 0x103;
-    pub const ALTERNATE: u64 = 0x104;
-    pub const ALTERNATE_GROUP: u64 = 0x105;
-    pub const ALTERNATE_HOST: u64 = 0x106;
-    pub const READ_HOST: u64 = 0x107;
-    pub const WRITE_HOST: u64 = 0x108;
-    pub const FILL: u64 = 0x109;
-    pub const HOLDS: u64 = 0x10A;
-    pub const HASH: u64 = 0x10D;
-    /// Have a digest signed by a key, both of which follow from x2.
-    pub const SIGN: u64 = 0x10E;
-}
 
 /// The slots for Realm memory that are no group, by the numbers of their pages.
 const SLOTS: [(u64, &str); 7] = [

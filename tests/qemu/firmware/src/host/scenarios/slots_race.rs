@@ -11,8 +11,8 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rmm_test_firmware::say;
 use rmm_test_firmware::smccc::psci;
+use rmm_test_requests::request;
 
-use super::slots::request;
 use crate::check::{self, Every};
 use crate::cpus;
 use crate::memory::granule;

@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::say;
+use rmm_test_requests::request;
 
 use super::agreement;
 use crate::MAX_CPUS;
@@ -280,9 +281,6 @@ fn work(index: u64) {
     }
 }
 
-/// The number by which the RMM's test image is asked how long CPUs have waited for granules.
-const WAITS: u64 = 0x10B;
-
 /// As [`stress`], then asks the RMM's test image for the longest wait: in critical sections of
 /// other CPUs, of which there is one for each at most. The bound is proven in the RMM's design
 /// document of granules.
@@ -290,7 +288,7 @@ const WAITS: u64 = 0x10B;
 /// Seen to fail: a lock that is always handed to the waiting CPU of the lowest index.
 pub fn lock_waits() {
     stress();
-    let (status, counts) = rmi::self_test_for(&[WAITS]);
+    let (status, counts) = rmi::self_test_for(&[request::WAITS]);
     check::equal("the RMM tells of its waits", status, Status::SUCCESS);
     let (waits, longest) = (counts >> 32, counts & 0xffff_ffff);
     check::that(format_args!("CPUs have waited for granules, {waits} times"), waits >= 100);

@@ -235,12 +235,15 @@ pub fn taking_down(spec: &Spec) -> Vec<Letter> {
         for ((level, base), entries) in &realm.tables {
             for (entry, index) in entries.iter().zip(0..) {
                 let ipa = base + index * model::size(*level);
-                match entry {
-                    Entry::Assigned(..) => call(function::DATA_DESTROY, &[*at, ipa]),
-                    Entry::AssignedNs(_) => {
+                let range = [*at, ipa, ipa + model::size(*level)];
+                match (entry, is_2_0) {
+                    (Entry::Assigned(..), false) => call(function::DATA_DESTROY, &[*at, ipa]),
+                    (Entry::Assigned(..), true) => call(function::RTT_DATA_UNMAP, &range),
+                    (Entry::AssignedNs(_), false) => {
                         let arguments = [*at, ipa, level.cast_unsigned()];
                         call(function::RTT_UNMAP_UNPROTECTED, &arguments);
                     }
+                    (Entry::AssignedNs(_), true) => call(function::RTT_UNPROT_UNMAP, &range),
                     _ => {}
                 }
             }

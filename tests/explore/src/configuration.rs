@@ -6,6 +6,7 @@ use rmm_abi::psci as psci_abi;
 
 use crate::letters::{AUX, Act, HostPage, Letter};
 use crate::machine::{BASE, GRANULE, address};
+use crate::ranges;
 use crate::spec::PARAMETERS;
 use crate::state::end;
 use crate::stateful::{self, List};
@@ -21,6 +22,8 @@ pub struct Configuration {
     pub free: usize,
     /// Sets of auxiliary granules of a REC: Delegated from the start.
     pub aux: usize,
+    /// Whether all granules are.
+    pub delegated: bool,
     /// The VMIDs that Realms ask for.
     pub vmids: Vec<u16>,
     /// Whether granules that serve alike are told apart.
@@ -50,14 +53,16 @@ pub struct Kinds {
     pub unprotected: bool,
     /// INIT_RIPAS; with RECs that run SET_RIPAS and calls that need memory.
     pub ripas: bool,
+    /// All granules are Delegated when the exploration begins, and none goes back.
+    pub delegated: bool,
 }
 
 /// The size of the IPA space of every Realm, and its half.
-const SPACE: u64 = 1 << 32;
-const HALF: u64 = SPACE / 2;
+pub const SPACE: u64 = 1 << 32;
+pub const HALF: u64 = SPACE / 2;
 /// What an entry of a table at levels 1 and 2 maps.
-const SIZE1: u64 = 1 << 30;
-const SIZE2: u64 = 1 << 21;
+pub const SIZE1: u64 = 1 << 30;
+pub const SIZE2: u64 = 1 << 21;
 
 impl Configuration {
     /// A configuration of RMI 1.0 with so many granules, sets of auxiliary ones and VMIDs.
@@ -67,6 +72,7 @@ impl Configuration {
             dialect: Dialect::V1_0,
             free,
             aux,
+            delegated: kinds.delegated,
             vmids: vmids.to_vec(),
             symmetry: true,
             places: places(kinds),
@@ -86,18 +92,43 @@ impl Configuration {
         configuration.operations = operations;
         configuration.lists = stateful::lists(&configuration);
         let alphabet = Alphabet { configuration: &configuration, kinds };
-        configuration.letters =
-            stateful::letters(&configuration, &alphabet.free(), &alphabet.any());
+        let (free, any) = (alphabet.free(), alphabet.any());
+        let mut letters = stateful::realms(&configuration, &free, &any);
+        letters.extend(stateful::recs(&configuration, &free, &any));
+        configuration.letters = letters;
+        configuration
+    }
+
+    /// A configuration of RMI 2.0, in which memory is mapped in ranges.
+    fn ranges(name: &'static str, free: usize, kinds: Kinds) -> Self {
+        let mut configuration = Self::new(name, free, 0, &[0, 1, 2], kinds);
+        configuration.dialect = Dialect::V2_0;
+        configuration.lists = ranges::lists(&configuration);
+        let alphabet = Alphabet { configuration: &configuration, kinds };
+        let any = alphabet.any();
+        let mut letters = stateful::realms(&configuration, &alphabet.free(), &any);
+        if kinds.tables {
+            letters.extend(alphabet.tables(0));
+            letters.extend(ranges::protected(&configuration, &any));
+        }
+        if kinds.unprotected {
+            letters.extend(alphabet.tables(HALF));
+            letters.extend(ranges::unprotected(&any));
+        }
+        configuration.letters = letters;
         configuration
     }
 
     /// The addresses that a letter names, in order.
     pub fn named(&self, letter: &Letter) -> Vec<u64> {
         let mut named = letter.addresses();
-        if letter.function == function::OP_MEM_DONATE {
-            let lists = self.lists.iter().filter(|list| letter.arguments[1] == list.address());
-            named.extend(lists.flat_map(|list| &list.granules));
-        }
+        let list = match letter.function {
+            function::OP_MEM_DONATE => letter.arguments[1],
+            function::RTT_DATA_MAP => letter.arguments[4],
+            _ => return named,
+        };
+        let lists = self.lists.iter().filter(|one| one.address() == list);
+        named.extend(lists.flat_map(|list| &list.granules));
         named
     }
 
@@ -114,12 +145,18 @@ impl Configuration {
 
     /// The granules that are Delegated when the exploration begins.
     pub fn delegated_from_the_start(&self) -> std::ops::Range<usize> {
-        1 + self.free..self.granules() - 1
+        let first = if self.delegated { 1 } else { 1 + self.free };
+        first..self.granules() - 1
     }
 
     /// The granules that have a purpose of their own, a bit each.
     pub fn fixed(&self) -> u64 {
         (0..self.granules()).filter(|index| !(1..=self.free).contains(index)).map(|i| 1 << i).sum()
+    }
+
+    /// The first auxiliary granule, if there are any.
+    pub fn first_aux(&self) -> Option<u64> {
+        (self.aux > 0).then_some(address(1 + self.free))
     }
 
     /// What the host calls a granule, or a number.
@@ -168,9 +205,7 @@ impl Alphabet<'_> {
         let mut any = self.free();
         any.extend([address(PARAMETERS), secure, address(1) + 0x800]);
         any.push(end(self.configuration.granules()));
-        if self.configuration.aux > 0 {
-            any.push(self.first_aux(0));
-        }
+        any.extend(self.configuration.first_aux());
         any
     }
 
@@ -179,7 +214,7 @@ impl Alphabet<'_> {
     }
 
     fn letters(&self) -> Vec<Letter> {
-        let mut letters = self.granules();
+        let mut letters = if self.kinds.delegated { Vec::new() } else { self.granules() };
         letters.extend(self.realms());
         if self.kinds.recs > 0 {
             letters.extend(self.recs());
@@ -203,10 +238,8 @@ impl Alphabet<'_> {
 
     fn granules(&self) -> Vec<Letter> {
         let mut letters = Vec::new();
-        let is_fixed = |granule: &u64| {
-            *granule == address(PARAMETERS)
-                || self.configuration.aux > 0 && *granule == self.first_aux(0)
-        };
+        let aux = self.configuration.first_aux();
+        let is_fixed = |granule: &u64| *granule == address(PARAMETERS) || Some(*granule) == aux;
         for granule in self.any().into_iter().filter(|granule| !is_fixed(granule)) {
             for function in [function::GRANULE_DELEGATE, function::GRANULE_UNDELEGATE] {
                 let letter = Letter::call(function, &[granule]);
@@ -439,8 +472,17 @@ pub fn tiny() -> Configuration {
 /// so many switches.
 pub fn names() -> Vec<String> {
     let alone = small().into_iter().chain(large()).map(|one| one.name.to_owned());
-    let pairs =
-        ["tiny/1", "tiny/2", "unprotected/1", "memory/1", "realms/1", "recs/1", "donation/1"];
+    let pairs = [
+        "tiny/1",
+        "tiny/2",
+        "unprotected/1",
+        "memory/1",
+        "realms/1",
+        "recs/1",
+        "donation/1",
+        "ranges/1",
+        "sharing/1",
+    ];
     alone.chain(pairs.map(str::to_owned)).collect()
 }
 
@@ -453,9 +495,9 @@ pub fn find(name: &str) -> Option<Configuration> {
 /// The configurations that take long.
 pub fn large() -> Vec<Configuration> {
     let all =
-        Kinds { recs: 1, runs: true, tables: true, pages: 1, unprotected: false, ripas: true };
+        Kinds { recs: 1, runs: true, tables: true, pages: 1, ripas: true, ..Kinds::default() };
     vec![
-        Configuration::new("realm", 6, 1, &[1], all),
+        Configuration::new("realm", 6, 1, &[1], Kinds { delegated: true, ..all }),
         Configuration::new(
             "two-pages",
             6,
@@ -477,7 +519,13 @@ pub fn large() -> Vec<Configuration> {
             &[1, 2],
             Kinds { recs: 1, runs: true, ..Kinds::default() },
         ),
-        Configuration::new("everything", 7, 1, &[1], Kinds { unprotected: true, ..all }),
+        Configuration::new(
+            "shared",
+            5,
+            1,
+            &[1],
+            Kinds { recs: 1, runs: true, unprotected: true, delegated: true, ..Kinds::default() },
+        ),
         Configuration::stateful("operations", 3, 2),
     ]
 }
@@ -497,5 +545,7 @@ pub fn small() -> Vec<Configuration> {
         Configuration::new("unprotected", 4, 0, &[1], Kinds { unprotected: true, ..none }),
         Configuration::new("recs", 4, 2, &[1], Kinds { recs: 2, runs: true, ..none }),
         Configuration::stateful("donation", 3, 1),
+        Configuration::ranges("ranges", 5, Kinds { tables: true, ..none }),
+        Configuration::ranges("sharing", 4, Kinds { unprotected: true, ..none }),
     ]
 }

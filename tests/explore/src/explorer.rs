@@ -375,7 +375,9 @@ impl Explorer {
 
     fn host_words(&self, page: HostPage) -> Vec<(u64, u64)> {
         let mut words = host_words(page);
-        words.extend(self.configuration.lists.iter().flat_map(List::words));
+        if page != HostPage::Data {
+            words.extend(self.configuration.lists.iter().flat_map(List::words));
+        }
         words
     }
 
@@ -418,18 +420,21 @@ impl Explorer {
             }
             self.written = None;
         }
-        if [function::REALM_CREATE, function::REALM_DESTROY].contains(&letter.function) {
+        let moves_vmids =
+            [function::REALM_CREATE, function::REALM_DESTROY].contains(&letter.function);
+        if moves_vmids && has_succeeded(answer[0]) {
             let (count, is) = (current.spec.model.realms.len(), self.machine.vmids_in_use());
             if is != format!("VmidTable {{ in_use: {count} }}") {
                 return Err(format!("there are {count} Realms, and {is}"));
             }
         }
-        if letter.function == function::OP_MEM_RECLAIM {
-            let page = self.machine.world.page(PARAMETERS);
-            let mut listed = stateful::reclaimed(&current.spec.reclaimed);
-            if !listed.all(|(index, word)| page.0[index] == word) {
-                return Err("what is given back is not in the list".into());
-            }
+        let page = self.machine.world.page(PARAMETERS);
+        let is_listed =
+            stateful::reclaimed(&current.spec.reclaimed).all(|(index, word)| page.0[index] == word);
+        if !is_listed {
+            return Err("what is given back is not in the list".into());
+        }
+        if self.machine.world.touched.get() >> PARAMETERS & 1 != 0 {
             self.written = None;
         }
         let changed = self.changes(current.index);

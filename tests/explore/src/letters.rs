@@ -83,8 +83,10 @@ impl Act {
 /// What the host has in the page that a call names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostPage {
-    /// Marks.
+    /// Marks, and lists of granules (RMI 2.0).
     Marks,
+    /// Nothing but marks, which a Realm is given as data (RMI 2.0).
+    Data,
     /// Whatever is there: the call names the page, and does not read it.
     Unread,
     /// RmiRealmParams: the root table, the VMID, the level of the root table.
@@ -133,7 +135,7 @@ impl Letter {
         match self.page {
             HostPage::Realm(root, ..) => addresses.push(root),
             HostPage::Rec(_, _, first, _) => addresses.push(first),
-            HostPage::Marks | HostPage::Unread | HostPage::Run(_) => {}
+            HostPage::Marks | HostPage::Data | HostPage::Unread | HostPage::Run(_) => {}
         }
         if self.is_range() {
             // The end of a range is not named by it.
@@ -152,7 +154,7 @@ impl Letter {
         match self.page {
             HostPage::Unread => false,
             HostPage::Marks => self.addresses().contains(&address(PARAMETERS)),
-            HostPage::Realm(..) | HostPage::Rec(..) | HostPage::Run(_) => true,
+            HostPage::Data | HostPage::Realm(..) | HostPage::Rec(..) | HostPage::Run(_) => true,
         }
     }
 
@@ -166,7 +168,7 @@ impl Letter {
             text += &format!(" {argument}={}", name(value));
         }
         match self.page {
-            HostPage::Marks | HostPage::Unread => {}
+            HostPage::Marks | HostPage::Data | HostPage::Unread => {}
             HostPage::Realm(root, vmid, level) => {
                 text += &format!(" with root {} at level {level}, VMID {vmid}", name(root));
             }

@@ -10,6 +10,7 @@ pub mod explorer;
 pub mod interleavings;
 pub mod letters;
 pub mod machine;
+pub mod ranges;
 pub mod spec;
 pub mod state;
 pub mod stateful;

@@ -5,7 +5,6 @@
 
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
-use std::time::Instant;
 
 use explore::configuration::{find, names};
 use explore::explorer::{Explorer, Finding};
@@ -42,6 +41,14 @@ fn explore_all(names: Vec<String>) -> bool {
     })
 }
 
+/// How long the processor has worked for this process, which has one thread: a figure that does not
+/// depend on what else the machine does.
+fn processor_time() -> String {
+    let schedule = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let nanoseconds = schedule.split(' ').next().and_then(|word| word.parse::<u64>().ok());
+    nanoseconds.map_or_else(|| "unknown".into(), |ns| format!("{} s", ns.div_ceil(1_000_000_000)))
+}
+
 fn explore_one(name: &str) -> bool {
     let (configuration, switches) = name.split_once('/').unwrap_or((name, ""));
     let Some(configuration) = find(configuration) else {
@@ -50,7 +57,6 @@ fn explore_one(name: &str) -> bool {
     };
     // For a look at one that is too large.
     let limit = std::env::var("EXPLORE_LIMIT").ok().and_then(|limit| limit.parse().ok());
-    let start = Instant::now();
     let mut explorer = Explorer::new(configuration, SeamFault::None);
     explorer.progress = std::env::var_os("EXPLORE_PROGRESS").is_some();
     let explored = explorer.run(limit.unwrap_or(usize::MAX));
@@ -61,7 +67,7 @@ fn explore_one(name: &str) -> bool {
         }
         _ => (explored.row(&explorer.configuration), explored.finding),
     };
-    println!("{row} {} s", start.elapsed().as_secs());
+    println!("{row} {} |", processor_time());
     if let Some(Finding { what, path }) = &finding {
         println!("FOUND: {what}");
         for (number, step) in path.iter().enumerate() {

@@ -178,6 +178,7 @@ impl Spec {
             reclaimed: Vec::new(),
             dialect: machine.rmm.dialect(),
         };
+        spec.model.is_2_0 = spec.dialect == Dialect::V2_0;
         for index in 0..machine.granules() {
             let (state, page) = (state_of(machine.word(index)), machine.world.page(index));
             let tracked = machine.world.pas(index) != kit::el3::Pas::Secure;
@@ -336,11 +337,11 @@ impl Spec {
 
     /// What must come of a letter.
     pub fn call(&mut self, letter: &Letter, lists: &[List]) -> Expected {
+        self.model.interrupt = letter.interrupt;
         if self.dialect == Dialect::V2_0 {
             return self.call_2_0(letter, lists);
         }
         let [a, b, c, ..] = letter.arguments;
-        self.model.interrupt = letter.interrupt;
         let status = |x0| Expected { answer: [x0, 0, 0, 0, 0], exit: None };
         match letter.function {
             function::GRANULE_DELEGATE | function::GRANULE_UNDELEGATE if letter.refused => {
@@ -601,7 +602,7 @@ fn asked_ripas(pending: PendingRequest) -> Option<Pending> {
 /// The words of the host's page that are not marks, by offset.
 pub fn host_words(page: HostPage) -> Vec<(u64, u64)> {
     match page {
-        HostPage::Marks | HostPage::Unread => vec![],
+        HostPage::Marks | HostPage::Data | HostPage::Unread => vec![],
         HostPage::Realm(root, vmid, level) => vec![
             (0x0, 0),
             (0x8, 32),

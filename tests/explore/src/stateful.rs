@@ -20,7 +20,7 @@ use crate::spec::{Expected, MARKS, PARAMETERS, RecState, Spec};
 const LISTS: u64 = 0x500;
 const LIST: u64 = 0x20;
 /// Where the host wants a list written.
-const RECLAIMED: u64 = 0x780;
+pub const RECLAIMED: u64 = 0x780;
 /// RMI_INCOMPLETE, with what is to be done next.
 const INCOMPLETE: u64 = 13;
 const DONATE: u64 = INCOMPLETE | (1 | CAN_CANCEL) << 8;
@@ -111,6 +111,16 @@ pub struct List {
 }
 
 impl List {
+    /// Lists with these entries.
+    pub fn all(entries: Vec<Vec<u64>>) -> Vec<Self> {
+        let list = |(at, entries): (u64, Vec<u64>)| {
+            let granules =
+                entries.iter().map(|entry| entry & !0xfff).filter(|one| one & !(1 << 63) != 0);
+            Self { at, granules: granules.collect(), entries }
+        };
+        (LISTS..).step_by(LIST as usize).zip(entries).map(list).collect()
+    }
+
     /// Where it is.
     pub fn address(&self) -> u64 {
         address(PARAMETERS) + self.at
@@ -145,22 +155,16 @@ pub fn lists(configuration: &Configuration) -> Vec<List> {
         vec![0],
     ];
     entries.extend((1..=configuration.free).map(|index| vec![entry(address(index), 1)]));
-    let list = |(at, entries): (u64, Vec<u64>)| {
-        let granules =
-            entries.iter().map(|entry| entry & !0xfff).filter(|one| one & !(1 << 63) != 0);
-        List { at, granules: granules.collect(), entries }
-    };
-    (LISTS..).step_by(LIST as usize).zip(entries).map(list).collect()
+    List::all(entries)
 }
 
-/// What can be called, in an RMM with these granules that serve for anything. `any` are addresses
-/// of all kinds.
-pub fn letters(configuration: &Configuration, free: &[u64], any: &[u64]) -> Vec<Letter> {
+/// What can be done with granules and Realms, in an RMM with these granules that serve for anything.
+/// `any` are addresses of all kinds.
+pub fn realms(configuration: &Configuration, free: &[u64], any: &[u64]) -> Vec<Letter> {
     let mut letters = Vec::new();
     let page = address(PARAMETERS);
-    let secure = address(configuration.granules() - 1);
-    let aux = address(1 + configuration.free);
-    for granule in any.iter().filter(|granule| ![page, aux].contains(granule)) {
+    let aux = configuration.first_aux();
+    for granule in any.iter().filter(|granule| **granule != page && Some(**granule) != aux) {
         for function in [function::GRANULE_RANGE_DELEGATE, function::GRANULE_RANGE_UNDELEGATE] {
             let letter = Letter::call(function, &[*granule, granule + GRANULE]);
             letters.extend([letter, Letter { refused: true, ..letter }]);
@@ -170,24 +174,32 @@ pub fn letters(configuration: &Configuration, free: &[u64], any: &[u64]) -> Vec<
     for rd in any {
         let create = Letter::call(function::REALM_CREATE, &[*rd, page]);
         // There are so many Realms as the granules that serve for anything make.
-        let roots = any.iter().filter(|root| **root != aux && *rd != aux);
+        let roots = any.iter().filter(|root| ![Some(**root), Some(*rd)].contains(&aux));
         letters.extend(roots.map(|root| Letter { page: HostPage::Realm(*root, 7, 1), ..create }));
         letters.push(Letter { page: HostPage::Realm(free[0], 7, 2), ..create });
-        let functions = [
-            function::REALM_ACTIVATE,
-            function::REALM_TERMINATE,
-            function::REALM_DESTROY,
-            function::REC_DESTROY,
-        ];
+        let functions =
+            [function::REALM_ACTIVATE, function::REALM_TERMINATE, function::REALM_DESTROY];
         letters.extend(functions.map(|function| Letter::call(function, &[*rd])));
-        let enter = Letter::call(function::REC_ENTER, &[*rd, page]);
+    }
+    letters
+}
+
+/// What can be done with RECs.
+pub fn recs(configuration: &Configuration, free: &[u64], any: &[u64]) -> Vec<Letter> {
+    let mut letters = Vec::new();
+    let page = address(PARAMETERS);
+    let secure = address(configuration.granules() - 1);
+    let aux = configuration.first_aux();
+    for rec in any {
+        letters.push(Letter::call(function::REC_DESTROY, &[*rec]));
+        let enter = Letter::call(function::REC_ENTER, &[*rec, page]);
         for act in [Act::Interrupted, Act::SystemOff] {
             letters.push(Letter { page: HostPage::Run(0), act, ..enter });
         }
     }
     let create = Letter::call(function::REC_CREATE, &[0, 0, page]);
     let create = Letter { page: HostPage::Unread, ..create };
-    for rec in any.iter().filter(|rec| **rec != aux) {
+    for rec in any.iter().filter(|rec| Some(**rec) != aux) {
         // What is no granule that serves for anything never becomes an RD.
         for rd in free.iter().chain([&page, &(page + 0x800)]) {
             letters.push(Letter { arguments: [*rd, *rec, page, 0, 0], ..create });
@@ -315,7 +327,7 @@ impl Spec {
             function::OP_MEM_RECLAIM => {
                 self.with_named(a, 0, |spec, _, operation| (spec.reclaim(operation, b, c), true))
             }
-            _ => unreachable!("not explored"),
+            _ => self.call_on_memory(letter, lists),
         };
         Expected { answer, exit: None }
     }

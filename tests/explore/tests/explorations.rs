@@ -46,6 +46,16 @@ fn recs_that_are_created_and_destroyed_by_stateful_operations_from_every_state()
 }
 
 #[test]
+fn protected_memory_in_ranges_of_rmi_2_0_from_every_state() {
+    explore("ranges");
+}
+
+#[test]
+fn unprotected_memory_in_ranges_of_rmi_2_0_from_every_state() {
+    explore("sharing");
+}
+
+#[test]
 fn states_repeat_and_symmetry_leaves_none_out() {
     let mut first = Explorer::new(tiny(), SeamFault::None);
     let explored = first.run(usize::MAX);

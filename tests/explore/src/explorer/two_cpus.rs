@@ -4,9 +4,11 @@
 
 use std::rc::Rc;
 
+use kit::stage2::model::{ERROR_INPUT, ERROR_REALM};
 use rmm::rmi::Dialect;
 
 use super::*;
+use crate::ranges;
 
 /// What came of two CPUs that called at the same time, in every pair of calls and from every state.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,9 @@ impl Explorer {
             observe_tlb(tlb, 1, fault);
         });
         for node in 0..self.nodes.len() as u32 {
+            if self.progress && node % 100 == 0 {
+                eprintln!("{}: pairs in {node} states", self.configuration.name);
+            }
             if let Err(found) = self.interleave_state(node, switches, &mut pair, &mut result) {
                 result.finding = Some(found);
                 break;
@@ -232,8 +237,8 @@ impl Explorer {
 }
 
 impl Explorer {
-    /// What each of two letters comes to if the other does not come: if the other goes on with an
-    /// operation.
+    /// What each of two letters comes to if the other does not come: if the other may be refused
+    /// because of it.
     fn each_alone(
         &mut self,
         current: &Current,
@@ -242,7 +247,7 @@ impl Explorer {
     ) -> Result<[Option<Outcome>; 2], String> {
         let mut alone = [None, None];
         for (index, outcome) in alone.iter_mut().enumerate() {
-            if stateful::goes_on(&self.configuration.letters[letters[1 - index]]) {
+            if self.refusal([1 - index, index].map(|at| letters[at])).is_some() {
                 *outcome = Some(self.alone(current, pair, letters, index)?);
             }
         }
@@ -266,8 +271,18 @@ impl Explorer {
         Ok(outcome)
     }
 
-    /// Whether a call that goes on with an operation was refused, because the other CPU worked on
-    /// it, and all is as if it had not come.
+    /// What the first of two letters may be refused with because the other CPU is busy with what it
+    /// names: an operation, or a Realm that the other holds a reference to.
+    fn refusal(&self, letters: [usize; 2]) -> Option<u64> {
+        let [letter, other] = letters.map(|letter| &self.configuration.letters[letter]);
+        if stateful::goes_on(letter) {
+            return Some(ERROR_INPUT);
+        }
+        let is_held = letter.function == function::REALM_DESTROY && ranges::holds_realm(other);
+        is_held.then_some(ERROR_REALM)
+    }
+
+    /// Whether one of the calls was refused because of the other, and all is as if it had not come.
     fn is_refused(
         &self,
         (answers, snapshot): &Outcome,
@@ -275,9 +290,9 @@ impl Explorer {
         alone: &[Option<Outcome>; 2],
     ) -> bool {
         (0..2).any(|refused| {
-            let letter = &self.configuration.letters[letters[refused]];
             let served = 1 - refused;
-            let is_refused = stateful::goes_on(letter) && answers[refused][..4] == [1, 0, 0, 0];
+            let refusal = self.refusal([refused, served].map(|at| letters[at]));
+            let is_refused = refusal.is_some_and(|x0| answers[refused][..4] == [x0, 0, 0, 0]);
             is_refused
                 && alone[served].as_ref().is_some_and(|(answer, after)| {
                     answer[served] == answers[served] && after == snapshot
@@ -291,10 +306,22 @@ fn has_begun(x0: u64) -> bool {
     x0 != 0 && has_succeeded(x0)
 }
 
-/// Whether two letters may come at the same time: EL3 and interrupts are at rest, and the host's
-/// page serves both.
+/// Whether two letters may come at the same time: EL3 and interrupts are at rest, the host's page
+/// serves both, and what a REC does is something that another CPU can notice.
 fn may_meet(a: &Letter, b: &Letter) -> bool {
-    let is_plain = |letter: &Letter| !letter.refused && !letter.interrupt;
+    let is_plain = |letter: &Letter| {
+        let is_noticed = matches!(
+            letter.act,
+            Act::Interrupted
+                | Act::CpuOn(..)
+                | Act::Affinity(_)
+                | Act::CpuOff
+                | Act::SystemOff
+                | Act::HostCall(_)
+                | Act::SetRipas(_)
+        );
+        !letter.refused && !letter.interrupt && is_noticed && ranges::is_plain(letter)
+    };
     let serves = a.page == b.page || !a.uses_page() || !b.uses_page();
     is_plain(a) && is_plain(b) && serves
 }

@@ -17,3 +17,15 @@ instructions! {
     /// Completes all earlier stores, for this CPU.
     fn dsb_nshst() = "dsb nshst";
 }
+
+/// Has the compiler keep nothing of `value` but in memory here: whoever finds it there may use it.
+pub fn expose<T>(value: &mut T) {
+    #[cfg(target_os = "none")]
+    // SAFETY: no instruction.
+    unsafe {
+        core::arch::asm!("/* {0} */", in(reg) core::ptr::from_mut(value),
+            options(nostack, preserves_flags))
+    };
+    #[cfg(not(target_os = "none"))]
+    let _ = value;
+}

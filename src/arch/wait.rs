@@ -30,7 +30,7 @@ pub fn until_equal(word: &AtomicUsize, value: usize, end: &AtomicBool) {
     #[cfg(not(target_os = "none"))]
     while word.load(Ordering::Acquire) != value {
         if end.load(Ordering::Relaxed) {
-            crate::host::gave_up();
+            give_up();
         }
         crate::host::wait_for_event();
     }
@@ -54,10 +54,14 @@ pub fn until_equal(word: &AtomicUsize, value: usize, end: &AtomicBool) {
 }
 
 /// Raises an exception whose handler abandons what this CPU was doing.
-#[cfg(target_os = "none")]
-fn give_up() -> ! {
+pub fn give_up() -> ! {
+    #[cfg(not(target_os = "none"))]
+    crate::host::gave_up();
     // SAFETY: the handler never returns to this instruction.
-    unsafe { core::arch::asm!("brk #{0}", const GIVE_UP, options(noreturn, nostack)) }
+    #[cfg(target_os = "none")]
+    unsafe {
+        core::arch::asm!("brk #{0}", const GIVE_UP, options(noreturn, nostack))
+    }
 }
 
 /// Stops this CPU: interrupts stay masked, so nothing runs on it in the RMM again.

@@ -296,7 +296,7 @@ warm:
 
     // From here on this CPU is on its own stacks, from their top.
 booted:
-    sub     sp, sp, #96                 // x0-x7 of the call, then its `Service`
+    sub     sp, sp, #96                 // x0-x7 of the call, its `Service`, a word of run/retreat.rs
     add     x0, sp, #64
     bl      {service}
     tbz     w0, #0, refuse_unknown      // bool: the bits above are undefined

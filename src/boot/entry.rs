@@ -13,13 +13,14 @@ use super::{cold, registers, rmi_entry, warm};
 use crate::arch::fiber;
 use crate::arch::recovery;
 use crate::arch::sysreg::HCR_EL2;
-use crate::arch::wait::{self, GIVE_UP_SYNDROME};
+use crate::arch::wait::GIVE_UP_SYNDROME;
 use crate::cpu;
 use crate::el3::error::{BootError, BootStatus};
 use crate::el3::services;
 use crate::fault::{self, ExceptionFrame, backtrace, recoverable};
 use crate::mem::{high_va, slot_layout};
 use crate::percpu;
+use crate::run::retreat;
 use crate::xlat::mmu;
 
 core::arch::global_asm!(
@@ -71,11 +72,12 @@ extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
     if let Some(resume) = resume_address(frame).filter(|_| synchronous) {
         frame.elr = resume;
     } else if synchronous && frame.esr == GIVE_UP_SYNDROME && cold::is_abandoned() {
-        if HCR_EL2.get() != registers::HCR {
+        if HCR_EL2.get() == registers::HCR {
+            frame.elr = (&raw const rmi_given_up).addr() as u64;
+        } else {
             // The registers of a Realm are in the CPU: the host must not see them.
-            wait::halt();
+            [frame.elr, frame.x[0]] = retreat::begin();
         }
-        frame.elr = (&raw const rmi_given_up).addr() as u64;
     } else {
         abandon_locks();
         fault::report_exception(frame, &sections(), backtrace_memory(&boot_stacks()));

@@ -13,6 +13,7 @@ pub mod decide;
 pub mod id_registers;
 pub mod inject;
 pub mod record;
+pub mod retreat;
 pub mod switch;
 mod world;
 
@@ -22,12 +23,13 @@ use tock_registers::interfaces::{Readable, Writeable};
 use self::controls::OpenSimd;
 use self::decide::{Action, Injected, View, decide};
 use self::inject::{PstateFeatures, inject};
+use self::retreat::Retreat;
 use self::world::HostRegisters;
 use crate::address::PhysAddr;
-use crate::arch::interrupt;
 use crate::arch::sysreg::HCR_EL2;
 use crate::arch::sysreg::el1::ID_AA64PFR1_EL1;
 use crate::arch::sysreg::el1::{CPTR_EL2, MDCR_EL2, VSESR_EL2};
+use crate::arch::{barrier, interrupt};
 use crate::attest::platform::Platform;
 use crate::cpu::CpuIndex;
 use crate::granule::state::{self, Rd};
@@ -280,13 +282,25 @@ fn run_until_exit(
     if state.registers.debug.is_effective() {
         lent.debug.update(&state.registers.debug);
     }
+    let mut retreat = Retreat::new(state, features, lent, &host);
+    retreat.prepare();
     let report = run(flags, state, lent, gprs);
+    take_out(state, features, lent, &host);
+    report
+}
+
+/// Takes the REC's registers out of the CPU, and puts the host's there.
+fn take_out(
+    state: &mut RecState,
+    features: GicFeatures,
+    lent: &mut Lent<'_, '_>,
+    host: &HostRegisters,
+) {
     state.pmu = lent.pmu.give_back(&mut lent.realm.auxiliary);
     lent.simd.give_back(&mut state.simd, lent.features, &mut lent.realm.auxiliary);
     lent.debug.give_back();
     world::unload(state, features);
     host.restore();
-    report
 }
 
 /// Runs the REC, whose registers are in the CPU, until it leaves.
@@ -320,6 +334,9 @@ fn run(
             has_closed_pmu: lent.features.has_pmu && !lent.pmu.is_rec(),
         };
         let action = decide(vector, &syndrome, &view);
+        // Should this CPU have to retreat from a wait.
+        barrier::expose(state);
+        barrier::expose(lent);
         if let Some(report) = act(action, &syndrome, state, lent, gprs) {
             return report;
         }

@@ -7,14 +7,16 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rmm_abi::rmi::function as fid;
 use rmm_abi::rsi::function as rsi;
 use rmm_test_firmware::options::GRANULE;
-use rmm_test_firmware::realm_protocol::{BASE, PAGES, TOKEN_PAGE, program};
+use rmm_test_firmware::realm_protocol::{BASE, PAGES, TOKEN_PAGE, command, program};
 use rmm_test_firmware::{say, semihosting};
 use rmm_test_requests::request;
 
+use crate::canaries::Canaries;
 use crate::check;
 use crate::guest::Guest;
 use crate::memory::granule;
 use crate::probe;
+use crate::random::Random;
 use crate::realm::{self, Shape};
 use crate::rmi::{self, Dialect, Status};
 use crate::tables;
@@ -142,6 +144,8 @@ static CONTENDERS: AtomicU64 = AtomicU64::new(0);
 /// CPUs that were answered -1.
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
 static IS_NEXT: AtomicBool = AtomicBool::new(false);
+/// Whether there is a second REC, which CPU 1 runs.
+static HAS_GUEST: AtomicBool = AtomicBool::new(false);
 
 /// Kills CPU 0 in the command of the option `argument`. The runner ends the run once all others are
 /// through and CPU 0 has made its report.
@@ -154,10 +158,12 @@ pub fn deaths() {
     }
     let number = number.wrapping_sub(VICTIMS.len());
     if let Some(RunningVictim(name, [x0, x1, x2, x3])) = RUNNING_VICTIMS.get(number) {
-        let guest = Guest::start(1);
-        die_in(name, LOCKS_IN_CALLS, || {
-            guest.begin_program(0, program::COUNT, &[u64::MAX, *x0, *x1, *x2, *x3])
-        })
+        let guest = Guest::start(2);
+        let gprs = [command::PROGRAM, program::COUNT, u64::MAX, *x0, *x1, *x2, *x3];
+        guest.run(0).prepare(0, &gprs);
+        guest.run(1).prepare(0, &gprs);
+        HAS_GUEST.store(true, Ordering::Release);
+        die_in(name, LOCKS_IN_CALLS, || guest.enter(0))
     }
     let number = number.wrapping_sub(RUNNING_VICTIMS.len());
     if let Some(OperationVictim(name, locks, begin, call)) = OPERATION_VICTIMS.get(number) {
@@ -220,8 +226,20 @@ fn want(call: u64) -> Status {
     }
 }
 
+/// Runs the REC that makes the same calls as the one that CPU 0 dies with.
+fn contend_in_realm() {
+    let before = Canaries::fill(&mut Random::for_this_cpu(13));
+    let (rec, run) = Guest::of_rec(1);
+    let status = realm::rec_enter(rec, run.address());
+    check::equal("CPU 1 leaves its Realm", status, Status::UNKNOWN);
+    check::equal("with no register of the host lost", before.lost(), None);
+}
+
 fn contend(index: u64) {
     CONTENDERS.fetch_add(1, Ordering::AcqRel);
+    if index == 1 && HAS_GUEST.load(Ordering::Acquire) {
+        contend_in_realm();
+    }
     cpus::wait_until(|| IS_NEXT.load(Ordering::Acquire));
     // Without end if the answer never comes: the runner has a limit.
     let answered = (index..).find(|call| want(*call) == Status::UNKNOWN);

@@ -135,7 +135,7 @@ mutants: ## make small changes to src/xlat and src/granule, and list those that 
 	scripts/cargo-tool.sh cargo-mutants
 	cargo mutants --output build $(MUTANTS)
 
-miri: ## unit tests and those of three rooms under Miri, if there is a nightly toolchain with it
+miri: ## unit tests and those of two rooms under Miri, if there is a nightly toolchain with it
 	scripts/nightly.sh miri
 
 tsan: ## the concurrent tests under ThreadSanitizer, if there is a nightly toolchain with rust-src

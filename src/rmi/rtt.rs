@@ -8,7 +8,7 @@
 use super::call::{Failure, Outcome, Status};
 use super::state::Rmm;
 use crate::abi::rmi_v1::{RTTE_ASSIGNED, RTTE_TABLE, RTTE_UNASSIGNED};
-use crate::address::Ipa;
+use crate::address::{GRANULE_SIZE, Ipa};
 use crate::granule::GranuleAddress;
 use crate::granule::state::{Delegated, Rd, Rec};
 use crate::percpu::Cpu;
@@ -117,7 +117,7 @@ pub(super) fn set_ripas(
     base: u64,
     top: u64,
 ) -> Outcome<1> {
-    if top <= base {
+    if top <= base || !top.is_multiple_of(GRANULE_SIZE) {
         return Err(Status::Input.into());
     }
     let (rd, rec) = rmm.granules.lock_pair::<Rd, Rec>(cpu.index, rd, rec)?;

@@ -100,11 +100,7 @@ fn blocks(base: u64, top: u64, level: Level, stage2: &Stage2) -> Result<(Ipa, Ip
     {
         return Err(Status::Input);
     }
-    let base = stage2.walk_entry(base, level)?;
-    if top - base.get() < level.entry_size() {
-        return Err(Status::Rtt(level));
-    }
-    Ok((base, Ipa::new(top)))
+    Ok((stage2.walk_entry(base, level)?, Ipa::new(top)))
 }
 
 /// RMI_RTT_DATA_MAP. `addresses` says which delegated memory, as `flags` say. `out_top` is the first
@@ -162,6 +158,9 @@ fn map(
         };
         if !is_right {
             return Err(Status::Input.into());
+        }
+        if top.get() - base.get() < level.entry_size() {
+            return Err(Status::Rtt(level).into());
         }
         // Neither pages nor memory of the host are parked.
         let reserved = match (half, level) {

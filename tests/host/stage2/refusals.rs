@@ -392,11 +392,11 @@ fn rtt_set_ripas() {
         function::RTT_SET_RIPAS,
         [NEW, REC, 0, 0x1000, 0],
         &[
-            vec![(3, 0, ERROR_INPUT)],
+            vec![(3, 0, ERROR_INPUT), (3, 0x800, ERROR_INPUT)],
             bad_rds(),
             [REC + 1, HOSTS, NEW, DELEGATED, u64::MAX].map(|rec| (1, rec, ERROR_INPUT)).to_vec(),
             vec![(0, ACTIVE, ERROR_REC), (1, IDLE_REC, ERROR_REC)],
-            vec![(2, 0x800, ERROR_INPUT), (3, 0x2000, ERROR_INPUT), (3, 0x800, ERROR_INPUT)],
+            vec![(2, 0x800, ERROR_INPUT), (3, 0x2000, ERROR_INPUT)],
         ],
     );
 }
@@ -425,8 +425,9 @@ fn rtt_set_ripas_for_a_rec_that_runs() {
         // With what is looked at later.
         ([ACTIVE, REC, 0, 0x1000, 0], ERROR_REC),
         ([NEW, REC, 0x1000, 0x2000, 0], ERROR_REC),
-        ([NEW, REC, 0x800, 0x1800, 0], ERROR_REC),
+        ([NEW, REC, 0x800, 0x2000, 0], ERROR_REC),
         // With what is looked at before.
+        ([NEW, REC, 0, 0x1800, 0], ERROR_INPUT),
         ([NEW, REC, 0, 0, 0], ERROR_INPUT),
         ([DELEGATED, REC, 0, 0x1000, 0], ERROR_INPUT),
     ] {

@@ -529,7 +529,7 @@ impl Model {
     }
 
     fn set_ripas(&mut self, rd: u64, rec: u64, base: u64, top: u64) -> Answer {
-        if top <= base || !self.realms.contains_key(&rd) {
+        if top <= base || !top.is_multiple_of(GRANULE) || !self.realms.contains_key(&rd) {
             return status(ERROR_INPUT);
         }
         let Some(rec) = self.recs.get_mut(&rec) else { return status(ERROR_INPUT) };
@@ -541,9 +541,6 @@ impl Model {
         else {
             return status(ERROR_INPUT);
         };
-        if !top.is_multiple_of(GRANULE) {
-            return status(ERROR_INPUT);
-        }
         let realm = self.realms.get_mut(&rd).expect("it is");
         let may_change = |before: u64| before != DESTROYED || pending.change_destroyed;
         let answer = change(realm, base, top, self.interrupt, |_, _, entry| match entry {

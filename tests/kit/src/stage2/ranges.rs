@@ -45,13 +45,13 @@ impl Model {
         {
             return status(ERROR_INPUT);
         }
-        if top - base < size(level) {
-            return status(error_rtt(level));
-        }
         let half = realm.space() / 2;
         let is_right = if is_protected { range >> 62 == 0 && top <= half } else { base >= half };
         if !is_right {
             return status(ERROR_INPUT);
+        }
+        if top - base < size(level) {
+            return status(error_rtt(level));
         }
         let mut next = base;
         for block in 0..count {

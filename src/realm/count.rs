@@ -15,7 +15,7 @@ pub struct RealmCount(AtomicUsize);
 
 impl RealmCount {
     /// No Realm, and there may be some.
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self(AtomicUsize::new(OPEN))
     }
 

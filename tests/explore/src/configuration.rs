@@ -474,10 +474,12 @@ pub fn names() -> Vec<String> {
     let alone = small().into_iter().chain(large()).map(|one| one.name.to_owned());
     let pairs = [
         "tiny/1",
+        "tiny/1+",
         "tiny/2",
         "unprotected/1",
         "memory/1",
         "realms/1",
+        "realms/1+",
         "recs/1",
         "donation/1",
         "ranges/1",

@@ -2,6 +2,9 @@
 //! Breadth first, from the state after boot, by everything that can happen, until no new state
 //! appears.
 
+mod arrive;
+mod hardware;
+mod take_down;
 mod two_cpus;
 
 use std::cell::RefCell;
@@ -12,7 +15,7 @@ use kit::memory::GRANULE_WORDS;
 use kit::stage2::tlb::Tlb;
 use rmm::arch::smc::Registers;
 use rmm::granule::State;
-use rmm::host::{Event, observe, preset_register, set_realm};
+use rmm::host::preset_register;
 use rmm::realm::rd::RealmDescriptor;
 use rmm::rmi::function;
 
@@ -20,7 +23,7 @@ use crate::check;
 use crate::configuration::Configuration;
 use crate::interleavings::Pair;
 use crate::letters::{Act, HostPage, Letter};
-use crate::machine::{Machine, Page, SeamFault, address, el3, identify, index_of};
+use crate::machine::{Machine, Page, SeamFault, address, identify, index_of};
 use crate::spec::{MARKS, PARAMETERS, Spec, host_words};
 use crate::state::{
     self, Contents, Granule, HOST, Labels, PROVEN, SECRET, Snapshot, rd, rec, references, revive,
@@ -28,6 +31,7 @@ use crate::state::{
 };
 use crate::stateful::{self, List, Operation};
 
+use hardware::{observe_tlb, perform};
 pub use two_cpus::Interleaved;
 
 /// RMI_INCOMPLETE, in bits 7:0 of x0.
@@ -84,6 +88,10 @@ pub struct Explorer {
     /// What was checked, without symmetry.
     checked: HashSet<u128>,
     transitions: u64,
+    /// The letters that have succeeded in any state, and those that may come in the midst of
+    /// another.
+    succeeded: Vec<bool>,
+    may_succeed: Vec<bool>,
     /// What each granule holds in the state that is loaded, and the number of that content.
     loaded: Vec<(u32, Page)>,
     /// What is in the host's page.
@@ -102,62 +110,6 @@ struct Current {
     /// The same, until a call changes it.
     spec: Spec,
     tlb: Tlb,
-}
-
-const VECTOR_SYNCHRONOUS: u64 = 0;
-const VECTOR_IRQ: u64 = 1;
-const VECTOR_FIQ: u64 = 2;
-const VECTOR_SERROR: u64 = 3;
-
-/// Has TLBs hear of what a CPU does, which this thread is.
-fn observe_tlb(tlb: Rc<RefCell<Tlb>>, cpu: usize, fault: SeamFault) {
-    observe(Some(Box::new(move |event: &Event| {
-        if let (SeamFault::TlbDeaf(deaf), Event::Instruction(text, _)) = (fault, event)
-            && deaf == *text
-        {
-            return;
-        }
-        if let Event::Smc([el3::UNDELEGATE, granule, ..]) = event {
-            assert!(!tlb.borrow().reaches(*granule), "TLBs reach what goes back to the host");
-        }
-        tlb.borrow_mut().observe_on(cpu, event);
-    })));
-}
-
-/// Has the Realm do this whenever it runs, and then be interrupted.
-fn perform(act: Act) {
-    const IL: u64 = 1 << 25;
-    let mut acted = false;
-    set_realm(move |registers| {
-        if std::mem::replace(&mut acted, true) {
-            return VECTOR_IRQ;
-        }
-        if let Some(call) = act.call() {
-            registers.gprs[..call.len()].copy_from_slice(&call);
-            preset_register("ESR_EL2", 0x17 << 26 | IL);
-            return VECTOR_SYNCHRONOUS;
-        }
-        let (esr, ipa) = match act {
-            Act::Fiq => return VECTOR_FIQ,
-            Act::SError => {
-                preset_register("ESR_EL2", 0x2f << 26 | IL | 0x11);
-                return VECTOR_SERROR;
-            }
-            Act::Wfi => (0x01 << 26 | IL, 0),
-            Act::Hvc => (0x16 << 26 | IL, 0),
-            // ICC_SGI1R_EL1, written from X3.
-            Act::InterruptController => (0x18 << 26 | IL | 0x003a_3016 | 3 << 5, 0),
-            // A translation fault at level 3; read of four bytes into X5.
-            Act::Access(ipa, true) => (0x24 << 26 | IL | 1 << 24 | 2 << 22 | 5 << 16 | 7, ipa),
-            Act::Access(ipa, false) => (0x24 << 26 | IL | 7, ipa),
-            Act::Fetch(ipa) => (0x20 << 26 | IL | 7, ipa),
-            _ => return VECTOR_IRQ,
-        };
-        preset_register("ESR_EL2", esr);
-        preset_register("FAR_EL2", ipa);
-        preset_register("HPFAR_EL2", ipa >> 8);
-        VECTOR_SYNCHRONOUS
-    });
 }
 
 impl Explorer {
@@ -202,6 +154,7 @@ impl Explorer {
             named
         };
         let names = configuration.letters.iter().map(names).collect();
+        let succeeded = vec![false; configuration.letters.len()];
         let nothing = (u32::MAX, Page([0; GRANULE_WORDS]));
         let mut explorer = Self {
             configuration,
@@ -211,6 +164,8 @@ impl Explorer {
             seen: HashMap::new(),
             checked: HashSet::new(),
             transitions: 0,
+            succeeded,
+            may_succeed: Vec::new(),
             loaded: vec![nothing; count],
             written: None,
             tlb,
@@ -420,6 +375,7 @@ impl Explorer {
             }
             self.written = None;
         }
+        self.succeeded[number] |= has_succeeded(answer[0]);
         let moves_vmids =
             [function::REALM_CREATE, function::REALM_DESTROY].contains(&letter.function);
         if moves_vmids && has_succeeded(answer[0]) {
@@ -468,173 +424,6 @@ impl Explorer {
             }
         }
         self.restore_words(node);
-    }
-
-    /// The granules that a call has changed in a way that anybody could notice, a bit each; bit 63
-    /// for VMIDs, bit 62 for operations.
-    fn changes(&mut self, node: u32) -> u64 {
-        let touched = self.machine.world.touched.get();
-        let mut changed = 0;
-        for index in 0..self.machine.granules() {
-            let granule = self.nodes[node as usize].snapshot.granules[index];
-            let (word, pas) = (self.machine.word(index), self.machine.world.pas(index));
-            if (granule.word, granule.pas) != (word, pas) {
-                changed |= 1 << index;
-            } else if touched >> index & 1 != 0 && index != PARAMETERS {
-                let (_, page) = &self.loaded[index];
-                if self.machine.world.page(index) != page {
-                    if state_of(word) == State::Delegated {
-                        // Nobody's: it may have been wiped.
-                        self.machine.world.write_page(index, page);
-                    } else {
-                        changed |= 1 << index;
-                    }
-                }
-            }
-        }
-        let vmids = self.nodes[node as usize].snapshot.vmids;
-        for (bit, vmid) in self.configuration.vmids.iter().enumerate() {
-            if (vmids >> bit & 1 != 0) != self.machine.has_vmid(*vmid) {
-                changed |= 1 << 63;
-            }
-        }
-        let operations = &self.nodes[node as usize].snapshot.operations;
-        changed | u64::from(state::operations(&self.machine) != *operations) << 62
-    }
-
-    /// A call has led somewhere: checks the place, and keeps it if it is new.
-    fn arrive(&mut self, current: &Current, letter: usize, changed: u64) -> Result<(), String> {
-        let real = Spec::read_after(&self.machine, Some((&current.before, changed)))?;
-        let is_entry = self.configuration.letters[letter].function == function::REC_ENTER;
-        real.same_as(&current.spec, !is_entry)?;
-        self.check_contents(current, changed, is_entry)?;
-        check::tlb(&self.tlb.borrow(), &self.machine)?;
-        let recs = (0..self.machine.granules())
-            .filter(|index| state_of(self.machine.word(*index)) == State::Rec)
-            .map(|index| 1_u64 << index)
-            .sum::<u64>();
-        let before = &self.nodes[current.index as usize];
-        let depth = before.depth + 1;
-        let snapshot = Snapshot::take(
-            &self.machine,
-            &mut self.contents,
-            &before.snapshot,
-            changed | recs,
-            &self.configuration.vmids,
-        );
-        if !self.checked.insert(snapshot.plain_key()) {
-            return Ok(());
-        }
-        let Configuration { places, vmids, .. } = &self.configuration;
-        check::state(&self.machine, &real, places, vmids)?;
-        let key = self.key(&snapshot);
-        let next = self.nodes.len() as u32;
-        if *self.seen.entry(key).or_insert(next) != next {
-            return Ok(());
-        }
-        let node = Node { snapshot, parent: current.index, letter: letter as u32, depth };
-        self.nodes.push(node);
-        self.take_down(&real).map_err(|what| format!("cannot be taken down: {what}"))
-    }
-
-    /// What a granule holds when it comes into use, or goes back to the host.
-    fn check_contents(
-        &self,
-        current: &Current,
-        changed: u64,
-        is_entry: bool,
-    ) -> Result<(), String> {
-        let before = &self.nodes[current.index as usize].snapshot;
-        for index in (0..self.machine.granules()).filter(|index| changed >> index & 1 != 0) {
-            let (from, to) = (before.state(index), state_of(self.machine.word(index)));
-            let page = self.machine.world.page(index);
-            let is = |value: u64| page.0.iter().all(|word| *word == value);
-            let held_secrets = matches!(from, State::Rec | State::RecAux);
-            let right = match (from, to) {
-                (State::Delegated, State::Ns) => is(0),
-                (State::Delegated, State::Data) => is(0) || is(MARKS) || is(HOST),
-                (State::Delegated, State::RecAux) => is(0),
-                (State::Delegated | State::Partial, State::Rd | State::Rec | State::Rtt) => {
-                    !page.0.contains(&SECRET)
-                }
-                (State::Rec, State::Partial) => is(0),
-                (_, State::Delegated) if held_secrets => is(0),
-                // What the host has chosen itself may stay.
-                (State::Rd, State::Delegated) => {
-                    let old = rd(page);
-                    let is_forgotten = old.personalization == [0; 8]
-                        && *old.initial_measurement.value() == [0; 8]
-                        && old.extensible_measurements.iter().all(|value| *value == [0; 8]);
-                    is_forgotten && !page.0.contains(&SECRET)
-                }
-                (State::Ns, State::Ns) => index == PARAMETERS && is_entry,
-                (State::Data, State::Data) => is_entry,
-                _ => true,
-            };
-            if !right {
-                return Err(format!("granule {index}, {from:?}, becomes {to:?} with old content"));
-            }
-            if to == State::Rd && from == State::Delegated {
-                let size = size_of::<RealmDescriptor>().div_ceil(8);
-                if page.0[size..].iter().any(|word| *word != 0) || rd(page).next_rec != 0 {
-                    return Err(format!("granule {index} was not wiped"));
-                }
-            }
-            if to == State::Rec && from != State::Rec && rec(page).state.serror {
-                return Err(format!("granule {index} was not wiped"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes everything down by calls, and finds every granule back with the host.
-    fn take_down(&mut self, spec: &Spec) -> Result<(), String> {
-        self.machine.world.refuses.set(false);
-        preset_register("ISR_EL1", 0);
-        for (handle, operation) in &spec.operations {
-            self.end_operation(*handle, Some(operation))?;
-        }
-        for letter in check::taking_down(spec) {
-            let answer = self.machine.call(0, plain_registers(&letter))?;
-            match answer[0] & 0xff {
-                0 => {}
-                INCOMPLETE => self.end_operation(answer[1], None)?,
-                _ => return Err(format!("{} answers {:#x}", self.describe(&letter), answer[0])),
-            }
-        }
-        for index in 0..self.machine.granules() {
-            let word = self.machine.word(index);
-            let is_back = state_of(word) == State::Ns
-                && references(word) == 0
-                && self.machine.world.pas(index) != kit::el3::Pas::Realm;
-            let page = self.machine.world.page(index);
-            if !is_back || spec.model.state(address(index)) != Some(State::Ns) && page.0 != [0; 512]
-            {
-                let secure = spec.model.state(address(index)).is_none();
-                if !secure {
-                    return Err(format!("granule {index} is not back, or not empty"));
-                }
-            }
-        }
-        match self.configuration.vmids.iter().find(|vmid| self.machine.has_vmid(**vmid)) {
-            Some(vmid) => Err(format!("VMID {vmid} is not free again")),
-            None => Ok(()),
-        }
-    }
-
-    /// Ends an operation, and takes back what it holds.
-    fn end_operation(&mut self, handle: u64, known: Option<&Operation>) -> Result<(), String> {
-        self.written = None;
-        let letters = stateful::ending(handle, known);
-        let is_last = |index| index + 1 == letters.len();
-        for (index, letter) in letters.iter().enumerate() {
-            let answer = self.machine.call(0, plain_registers(letter))?;
-            let has_ended = answer[0] & 0xff != INCOMPLETE;
-            if is_last(index) != has_ended {
-                return Err(format!("{} answers {:#x}", self.describe(letter), answer[0]));
-            }
-        }
-        Ok(())
     }
 }
 

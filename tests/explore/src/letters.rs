@@ -12,7 +12,7 @@ use crate::machine::address;
 use crate::spec::PARAMETERS;
 
 /// What a Realm does when it runs. Then an IRQ ends its run, if it goes on at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Act {
     /// Nothing.
     Interrupted,
@@ -81,7 +81,7 @@ impl Act {
 }
 
 /// What the host has in the page that a call names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostPage {
     /// Marks, and lists of granules (RMI 2.0).
     Marks,
@@ -98,7 +98,7 @@ pub enum HostPage {
 }
 
 /// What can happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Letter {
     /// The function identifier.
     pub function: u32,
@@ -147,6 +147,21 @@ impl Letter {
     fn is_range(&self) -> bool {
         [function::GRANULE_RANGE_DELEGATE, function::GRANULE_RANGE_UNDELEGATE]
             .contains(&self.function)
+    }
+
+    /// The same with other addresses.
+    pub fn renamed(&self, mut rename: impl FnMut(u64) -> u64) -> Self {
+        let mut arguments = self.arguments;
+        let size = arguments[1].wrapping_sub(arguments[0]);
+        arguments.iter_mut().for_each(|argument| *argument = rename(*argument));
+        if self.is_range() {
+            arguments[1] = arguments[0].wrapping_add(size);
+        }
+        let page = match self.page {
+            HostPage::Realm(root, vmid, level) => HostPage::Realm(rename(root), vmid, level),
+            other => other,
+        };
+        Self { arguments, page, ..*self }
     }
 
     /// Whether what comes of it depends on what is in the host's page for it.

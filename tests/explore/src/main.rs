@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Explores configurations by name, or all, and prints a row of a table in
 //! `docs/security/exploration.md` for each; or the path to what does not hold. `NAME/N` is what two
-//! CPUs do at the same time in configuration NAME, with N switches.
+//! CPUs do at the same time in configuration NAME, with N switches; `NAME/N+` also what could
+//! succeed only in the midst.
 
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
@@ -60,9 +61,11 @@ fn explore_one(name: &str) -> bool {
     let mut explorer = Explorer::new(configuration, SeamFault::None);
     explorer.progress = std::env::var_os("EXPLORE_PROGRESS").is_some();
     let explored = explorer.run(limit.unwrap_or(usize::MAX));
+    let (switches, midst) =
+        switches.strip_suffix('+').map_or((switches, false), |switches| (switches, true));
     let (row, finding) = match switches.parse() {
         Ok(switches) if explored.complete => {
-            let pairs = explorer.interleave(switches);
+            let pairs = explorer.interleave(switches, midst);
             (pairs.row(name), pairs.finding)
         }
         _ => (explored.row(&explorer.configuration), explored.finding),

@@ -169,17 +169,19 @@ pub fn unprotected(any: &[u64]) -> Vec<Letter> {
     letters
 }
 
-/// Whether what it does is not what another does that is shorter: it is tried together with those of
-/// another CPU.
+/// Whether it is a call of one step, and the plainest of those that do the same: those that are
+/// tried together with calls of another CPU.
 pub fn is_plain(letter: &Letter) -> bool {
     let [_, base, top, flags, range] = letter.arguments;
+    let is_one = range >> 2 & 0x3ff == 1 && range >> 62 == 0;
     match letter.function {
         function::RTT_DATA_MAP => {
-            let is_one = range & !0xf_ffff_ffff_f000 == descriptor(3, 0, 1);
             flags & 3 == SINGLE && is_one && top.wrapping_sub(base) == GRANULE
         }
-        function::RTT_UNPROT_MAP => flags & 3 == SINGLE && range >> 63 == 0,
-        function::RTT_DATA_UNMAP | function::RTT_UNPROT_UNMAP => flags & 3 == NONE,
+        function::RTT_UNPROT_MAP => flags & 3 == SINGLE && is_one,
+        function::RTT_DATA_UNMAP | function::RTT_UNPROT_UNMAP => {
+            flags & 3 == NONE && [GRANULE, SIZE2].contains(&top.wrapping_sub(base))
+        }
         _ => true,
     }
 }

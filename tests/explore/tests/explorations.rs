@@ -115,7 +115,7 @@ fn the_page_says_which_functions_of_a_realm_are_left_out() {
 fn two_cpus_call_at_the_same_time_in_every_order_of_their_steps() {
     let mut explorer = Explorer::new(tiny(), SeamFault::None);
     assert!(explorer.run(usize::MAX).complete);
-    let result = explorer.interleave(1);
+    let result = explorer.interleave(1, false);
     assert!(result.finding.is_none(), "{result:#?}");
     let row = result.row("tiny/1");
     assert!(PAGE.contains(&row), "the page has another row than {row}");

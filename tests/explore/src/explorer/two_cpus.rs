@@ -8,6 +8,7 @@ use kit::stage2::model::{ERROR_INPUT, ERROR_REALM};
 use rmm::rmi::Dialect;
 
 use super::*;
+use crate::machine::GRANULE;
 use crate::ranges;
 
 /// What came of two CPUs that called at the same time, in every pair of calls and from every state.
@@ -37,8 +38,9 @@ type Outcome = ([[u64; 5]; 2], Snapshot);
 impl Explorer {
     /// Explores pairs of calls at the same time, from each state that was found. The first call
     /// succeeds in that state, the second in it or after the first. The CPUs switch up to `switches`
-    /// times.
-    pub fn interleave(&mut self, switches: usize) -> Interleaved {
+    /// times. If `midst`, the second may also be a call that succeeds in any other state.
+    pub fn interleave(&mut self, switches: usize, midst: bool) -> Interleaved {
+        self.may_succeed = self.succeed_somewhere(midst);
         let mut result = Interleaved::default();
         let tlb = Rc::clone(&self.tlb);
         let fault = self.machine.world.fault.get();
@@ -98,6 +100,36 @@ impl Explorer {
             }
         }
         Ok(())
+    }
+
+    /// For each letter whether it, or one that differs only in which granules it names, has
+    /// succeeded in any state.
+    fn succeed_somewhere(&self, midst: bool) -> Vec<bool> {
+        let letters = 0..self.configuration.letters.len();
+        let done: HashSet<Letter> = letters
+            .clone()
+            .filter(|letter| midst && self.succeeded[*letter])
+            .map(|letter| self.pattern(letter))
+            .collect();
+        letters.map(|letter| done.contains(&self.pattern(letter))).collect()
+    }
+
+    /// A letter as if it named the granules that serve for anything in order.
+    fn pattern(&self, letter: usize) -> Letter {
+        let Configuration { free, .. } = self.configuration;
+        let mut named: Vec<usize> = Vec::new();
+        self.configuration.letters[letter].renamed(|value| {
+            match index_of(value, self.machine.granules()) {
+                Some(index) if (1..=free).contains(&index) => {
+                    let at = named.iter().position(|one| *one == index).unwrap_or(named.len());
+                    if at == named.len() {
+                        named.push(index);
+                    }
+                    address(at + 1) + value % GRANULE
+                }
+                _ => value,
+            }
+        })
     }
 
     /// Whether a letter succeeds and changes something.
@@ -196,7 +228,7 @@ impl Explorer {
         let (one, [points, _]) = self.schedule(current, pair, letters, 0, &[])?;
         self.put_back(node);
         let [_, [x0, ..]] = one.0;
-        if !has_succeeded(x0) && !second_succeeds {
+        if !has_succeeded(x0) && !second_succeeds && !self.may_succeed[letters[1]] {
             return Ok(());
         }
         let alone = self.each_alone(current, pair, letters)?;
@@ -272,14 +304,20 @@ impl Explorer {
     }
 
     /// What the first of two letters may be refused with because the other CPU is busy with what it
-    /// names: an operation, or a Realm that the other holds a reference to.
+    /// names: an operation, a Realm that the other holds a reference to, or memory.
     fn refusal(&self, letters: [usize; 2]) -> Option<u64> {
         let [letter, other] = letters.map(|letter| &self.configuration.letters[letter]);
         if stateful::goes_on(letter) {
             return Some(ERROR_INPUT);
         }
-        let is_held = letter.function == function::REALM_DESTROY && ranges::holds_realm(other);
-        is_held.then_some(ERROR_REALM)
+        match letter.function {
+            function::REALM_DESTROY if ranges::holds_realm(other) => Some(ERROR_REALM),
+            // What is unmapped is Data until it is the host's to map again.
+            function::RTT_DATA_MAP if other.function == function::RTT_DATA_UNMAP => {
+                Some(ERROR_INPUT)
+            }
+            _ => None,
+        }
     }
 
     /// Whether one of the calls was refused because of the other, and all is as if it had not come.

@@ -12,6 +12,7 @@ pub mod controls;
 pub mod decide;
 pub mod id_registers;
 pub mod inject;
+mod lent;
 pub mod record;
 pub mod retreat;
 pub mod switch;
@@ -20,15 +21,15 @@ mod world;
 use crate::abi::rmi_v1::{GPRS, RecEnterFlags};
 use tock_registers::interfaces::{Readable, Writeable};
 
-use self::controls::OpenSimd;
 use self::decide::{Action, Injected, View, decide};
 use self::inject::{PstateFeatures, inject};
+use self::lent::{Lent, take_out};
 use self::retreat::Retreat;
 use self::world::HostRegisters;
 use crate::address::PhysAddr;
 use crate::arch::sysreg::HCR_EL2;
 use crate::arch::sysreg::el1::ID_AA64PFR1_EL1;
-use crate::arch::sysreg::el1::{CPTR_EL2, MDCR_EL2, VSESR_EL2};
+use crate::arch::sysreg::el1::VSESR_EL2;
 use crate::arch::{barrier, interrupt};
 use crate::attest::platform::Platform;
 use crate::cpu::CpuIndex;
@@ -37,7 +38,6 @@ use crate::granule::{GranuleAddress, GranuleTable, LockError};
 use crate::mem::{NsAccessError, RunMapping, RunningRec, Slot, SlotBuffer};
 use crate::percpu::Cpu;
 use crate::realm::epoch::{self, CallPage, Learned};
-use crate::realm::features::RealmFeatures;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec::debug::DebugOwner;
 use crate::realm::rec::exit::{Exit, ExitReason, Report};
@@ -72,30 +72,6 @@ impl From<LockError> for EnterError {
 impl From<NsAccessError> for EnterError {
     fn from(_: NsAccessError) -> Self {
         Self::Input
-    }
-}
-
-/// What a REC uses of this CPU during a run, each part from its first need on.
-struct Lent<'r, 'g> {
-    realm: RunningRealm<'r, 'g>,
-    simd: SimdOwner<'r>,
-    pmu: PmuOwner<'r>,
-    debug: DebugOwner<'r>,
-    features: RealmFeatures,
-}
-
-impl Lent<'_, '_> {
-    /// Gives the REC the SIMD registers.
-    fn open_simd(&mut self, state: &RecState) {
-        self.simd.take(&state.simd, self.features, &mut self.realm.auxiliary);
-        let open = if self.features.has_sve { OpenSimd::Sve } else { OpenSimd::Vectors };
-        CPTR_EL2.set(controls::cptr(open));
-    }
-
-    /// Gives the REC the PMU.
-    fn open_pmu(&mut self) {
-        self.pmu.take(&mut self.realm.auxiliary);
-        MDCR_EL2.set(controls::mdcr(u64::from(self.features.pmu_counters), true));
     }
 }
 
@@ -287,20 +263,6 @@ fn run_until_exit(
     let report = run(flags, state, lent, gprs);
     take_out(state, features, lent, &host);
     report
-}
-
-/// Takes the REC's registers out of the CPU, and puts the host's there.
-fn take_out(
-    state: &mut RecState,
-    features: GicFeatures,
-    lent: &mut Lent<'_, '_>,
-    host: &HostRegisters,
-) {
-    state.pmu = lent.pmu.give_back(&mut lent.realm.auxiliary);
-    lent.simd.give_back(&mut state.simd, lent.features, &mut lent.realm.auxiliary);
-    lent.debug.give_back();
-    world::unload(state, features);
-    host.restore();
 }
 
 /// Runs the REC, whose registers are in the CPU, until it leaves.

@@ -5,8 +5,8 @@
 //! The wait ends in an exception, and nothing on the stack goes on. But the registers of the Realm
 //! are in the CPU: they come out, and the host's go in, before the host is answered.
 
+use super::lent::{Lent, take_out};
 use super::world::HostRegisters;
-use super::{Lent, take_out};
 use crate::arch::{barrier, wait};
 use crate::mem::high_va::STACK;
 use crate::realm::rec::RecState;

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//! What a run has of the CPU, and how the host gets it back.
+
+use tock_registers::interfaces::Writeable;
+
+use super::controls::{self, OpenSimd};
+use super::world::{self, HostRegisters};
+use crate::arch::sysreg::el1::{CPTR_EL2, MDCR_EL2};
+use crate::realm::features::RealmFeatures;
+use crate::realm::rec::RecState;
+use crate::realm::rec::debug::DebugOwner;
+use crate::realm::rec::gic::GicFeatures;
+use crate::realm::rec::pmu::PmuOwner;
+use crate::realm::rec::simd::SimdOwner;
+use crate::realm::running::RunningRealm;
+
+/// What a REC uses of this CPU during a run, each part from its first need on.
+pub(super) struct Lent<'r, 'g> {
+    pub(super) realm: RunningRealm<'r, 'g>,
+    pub(super) simd: SimdOwner<'r>,
+    pub(super) pmu: PmuOwner<'r>,
+    pub(super) debug: DebugOwner<'r>,
+    pub(super) features: RealmFeatures,
+}
+
+impl Lent<'_, '_> {
+    /// Gives the REC the SIMD registers.
+    pub(super) fn open_simd(&mut self, state: &RecState) {
+        self.simd.take(&state.simd, self.features, &mut self.realm.auxiliary);
+        let open = if self.features.has_sve { OpenSimd::Sve } else { OpenSimd::Vectors };
+        CPTR_EL2.set(controls::cptr(open));
+    }
+
+    /// Gives the REC the PMU.
+    pub(super) fn open_pmu(&mut self) {
+        self.pmu.take(&mut self.realm.auxiliary);
+        MDCR_EL2.set(controls::mdcr(u64::from(self.features.pmu_counters), true));
+    }
+}
+
+/// Takes the REC's registers out of the CPU, and puts the host's there.
+pub(super) fn take_out(
+    state: &mut RecState,
+    features: GicFeatures,
+    lent: &mut Lent<'_, '_>,
+    host: &HostRegisters,
+) {
+    state.pmu = lent.pmu.give_back(&mut lent.realm.auxiliary);
+    lent.simd.give_back(&mut state.simd, lent.features, &mut lent.realm.auxiliary);
+    lent.debug.give_back();
+    world::unload(state, features);
+    host.restore();
+}

@@ -16,6 +16,8 @@ case $what in
         core=$(scripts/core.sh)
         # Atomics and the VHE register names; no address is fixed at link time.
         flags=(-Ctarget-feature=+lse,+vh -Crelocation-model=pie)
+        # LLVM takes a call behind a few early returns for a rare one, and does not inline it.
+        flags+=(-Cllvm-args=-cold-callsite-rel-freq=0)
         # Less severe lines are not compiled in.
         level=${RMM_LOG:-info}
         [[ $level =~ ^(error|warn|info|debug)$ ]] || fail "RMM_LOG is one of error, warn, info, debug"

@@ -7,9 +7,10 @@
 
 use core::mem::MaybeUninit;
 
-use crate::abi::rmi_v1::{GPRS, MAX_LRS};
+use crate::abi::rmi_v1::MAX_LRS;
 use crate::address::{PhysAddr, native};
 use crate::arch::barrier;
+use crate::arch::el1::El1Registers;
 use crate::cpu::CpuIndex;
 use crate::cpu::debug::HostDebug;
 use crate::cpu::pmu::PmuRegisters;
@@ -25,14 +26,14 @@ pub struct Cpu {
     pub index: CpuIndex,
     /// Its slots for granules.
     pub slots: SlotBuffer,
+    /// The host's registers of EL1 and EL0 while a REC runs.
+    pub host_el1: El1Registers,
     /// The host's SIMD registers while a REC owns the registers.
     pub host_simd: HostSimd,
     /// The host's PMU registers while a REC owns the PMU.
     pub host_pmu: PmuRegisters,
     /// The host's breakpoints and watchpoints while a REC owns them.
     pub host_debug: HostDebug,
-    /// General registers of a host call: a buffer between the host's page and the Realm's.
-    pub call_gprs: [u64; GPRS],
     /// gicv3_hcr and gicv3_lrs of an entry, until it is checked.
     pub gic_entry: [u64; 1 + MAX_LRS],
 }
@@ -96,10 +97,10 @@ impl CpuMemory {
         self.cpu.0.write(Cpu {
             index,
             slots,
+            host_el1: El1Registers::ZERO,
             host_simd: HostSimd::NONE,
             host_pmu: PmuRegisters::ZERO,
             host_debug: HostDebug::NONE,
-            call_gprs: [0; GPRS],
             gic_entry: [0; 1 + MAX_LRS],
         });
         Ok(context)

@@ -4,8 +4,6 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::atomic;
-
 /// Stores a translation table descriptor in one single-copy atomic access.
 ///
 /// Table walkers observe the store as other CPUs do. The caller issues the barrier after which they
@@ -159,60 +157,5 @@ pub fn is_progression(entries: &mut [AtomicU64; 512], first: u64, step: u64) -> 
         let next = |raw: &u64| Some(raw.wrapping_add(step));
         let progression = core::iter::successors(Some(first), next);
         entries.iter_mut().zip(progression).all(|(entry, raw)| *entry.get_mut() == raw)
-    }
-}
-
-/// Copies words that a Realm may write at the same time. Each is read once.
-pub fn copy_from_shared<const N: usize>(from: &[atomic::AtomicU64; N], to: &mut [u64; N]) {
-    #[cfg(target_os = "none")]
-    // SAFETY: both arrays have `N` words. Each word is copied by a single-copy atomic load, as a
-    // relaxed load would.
-    unsafe {
-        copy_words::<N>(from.as_ptr().cast(), to.as_mut_ptr());
-    }
-    #[cfg(not(target_os = "none"))]
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = from.load(Ordering::Relaxed);
-    }
-}
-
-/// Copies words to where a Realm may read and write them at the same time. Each is written once.
-pub fn copy_to_shared<const N: usize>(from: &[u64; N], to: &[atomic::AtomicU64; N]) {
-    #[cfg(target_os = "none")]
-    // SAFETY: both arrays have `N` words; atomics may be written through a shared reference, and
-    // each word is stored by a single-copy atomic store.
-    unsafe {
-        copy_words::<N>(from.as_ptr(), to.as_ptr().cast_mut().cast());
-    }
-    #[cfg(not(target_os = "none"))]
-    for (from, to) in from.iter().zip(to) {
-        to.store(*from, Ordering::Relaxed);
-    }
-}
-
-/// Copies `N` words, two an instruction.
-///
-/// # Safety
-///
-/// `from` is valid for reads of `N` words, and `to` for writes of `N` words.
-#[cfg(target_os = "none")]
-unsafe fn copy_words<const N: usize>(from: *const u64, to: *mut u64) {
-    // SAFETY: as the caller says.
-    unsafe {
-        core::arch::asm!(
-            ".set copy_offset, 0",
-            ".rept {pairs}",
-            "ldp {a}, {b}, [{from}, #copy_offset]",
-            "stp {a}, {b}, [{to}, #copy_offset]",
-            ".set copy_offset, copy_offset + 16",
-            ".endr",
-            ".rept {odd}",
-            "ldr {a}, [{from}, #copy_offset]",
-            "str {a}, [{to}, #copy_offset]",
-            ".endr",
-            pairs = const N / 2, odd = const N % 2,
-            from = in(reg) from, to = in(reg) to, a = out(reg) _, b = out(reg) _,
-            options(nostack, preserves_flags)
-        );
     }
 }

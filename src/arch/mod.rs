@@ -9,6 +9,7 @@ pub mod atomic;
 pub mod barrier;
 pub mod cache;
 mod copy;
+pub mod el1;
 pub mod fiber;
 pub mod frame;
 mod instruction;

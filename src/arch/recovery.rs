@@ -177,7 +177,7 @@ pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), Aborted> 
     if aborted == 0 { Ok(()) } else { Err(Aborted) }
 }
 
-/// Reads `N` words at virtual address `from`, each once, two an instruction.
+/// Reads the word at virtual address `from`, once.
 ///
 /// # Errors
 ///
@@ -187,10 +187,34 @@ pub(super) unsafe fn write_words(to: u64, words: &[u64]) -> Result<(), Aborted> 
 ///
 /// As for [`read_words`].
 #[cfg(target_os = "none")]
-pub(super) unsafe fn read_array<const N: usize>(
-    from: u64,
-    words: &mut [u64; N],
-) -> Result<(), Aborted> {
+pub(super) unsafe fn read_word(from: u64) -> Result<u64, Aborted> {
+    let mut aborted = 0_u64;
+    let word;
+    // SAFETY: as in `read_words`.
+    unsafe {
+        core::arch::asm!(
+            recoverable!("ldr {word}, [{from}]"),
+            "b 7f",
+            "9: mov {aborted}, #1",
+            "7:",
+            from = in(reg) from, word = out(reg) word, aborted = inout(reg) aborted,
+            options(nostack, readonly, preserves_flags)
+        );
+    }
+    if aborted == 0 { Ok(word) } else { Err(Aborted) }
+}
+
+/// Reads `N` words at virtual address `from` to `to`, each once, two an instruction.
+///
+/// # Errors
+///
+/// As for [`read_words`].
+///
+/// # Safety
+///
+/// As for [`read_words`]. `to` is valid for writes of `N` words, which others may access meanwhile.
+#[cfg(target_os = "none")]
+pub(super) unsafe fn read_array<const N: usize>(from: u64, to: *mut u64) -> Result<(), Aborted> {
     let mut aborted = 0_u64;
     // SAFETY: as in `read_words`.
     unsafe {
@@ -209,7 +233,7 @@ pub(super) unsafe fn read_array<const N: usize>(
             "9: mov {aborted}, #1",
             "7:",
             pairs = const N / 2, odd = const N % 2,
-            from = in(reg) from, to = in(reg) words.as_mut_ptr(), a = out(reg) _, b = out(reg) _,
+            from = in(reg) from, to = in(reg) to, a = out(reg) _, b = out(reg) _,
             aborted = inout(reg) aborted,
             options(nostack, preserves_flags)
         );
@@ -217,7 +241,7 @@ pub(super) unsafe fn read_array<const N: usize>(
     if aborted == 0 { Ok(()) } else { Err(Aborted) }
 }
 
-/// Writes `N` words at virtual address `to`, two an instruction.
+/// Writes the `N` words at `from` to virtual address `to`, two an instruction. Each is read once.
 ///
 /// # Errors
 ///
@@ -225,9 +249,9 @@ pub(super) unsafe fn read_array<const N: usize>(
 ///
 /// # Safety
 ///
-/// As for [`read_words`].
+/// As for [`read_words`]. `from` is valid for reads of `N` words, which others may change meanwhile.
 #[cfg(target_os = "none")]
-pub(super) unsafe fn write_array<const N: usize>(to: u64, words: &[u64; N]) -> Result<(), Aborted> {
+pub(super) unsafe fn write_array<const N: usize>(to: u64, from: *const u64) -> Result<(), Aborted> {
     // SAFETY: as in `write_words`; an abort resumes at the block of operand `aborted`.
     unsafe {
         core::arch::asm!(
@@ -242,7 +266,7 @@ pub(super) unsafe fn write_array<const N: usize>(to: u64, words: &[u64; N]) -> R
             recoverable!("str {a}, [{to}, #array_offset]", "{aborted}"),
             ".endr",
             pairs = const N / 2, odd = const N % 2,
-            from = in(reg) words.as_ptr(), to = in(reg) to, a = out(reg) _, b = out(reg) _,
+            from = in(reg) from, to = in(reg) to, a = out(reg) _, b = out(reg) _,
             aborted = label { return Err(Aborted) },
             options(nostack, preserves_flags)
         );

@@ -4,6 +4,9 @@
 //! On the target it is accessed at its virtual address. On a host it is memory of the model
 //! machine, where an access aborts as it does on a real one.
 
+use super::atomic::AtomicU64;
+#[cfg(not(target_os = "none"))]
+use super::atomic::Ordering;
 pub use super::recovery::Aborted;
 use crate::address::{PhysAddr, VirtAddr};
 
@@ -44,6 +47,12 @@ impl Window {
         crate::host::realm_granule(self.granule)
     }
 
+    /// The address of byte `offset`. It does not wrap: the offset is in the page.
+    #[cfg(target_os = "none")]
+    const fn at(self, offset: u64) -> u64 {
+        self.page.wrapping_add(offset)
+    }
+
     /// Zeroes the granule. Like ordinary stores these are not complete until a DSB.
     ///
     /// # Errors
@@ -78,7 +87,7 @@ impl Window {
         #[cfg(target_os = "none")]
         // SAFETY: as the caller says.
         unsafe {
-            super::recovery::read_words(self.page + offset, words)
+            super::recovery::read_words(self.at(offset), words)
         }
     }
 
@@ -97,7 +106,31 @@ impl Window {
         #[cfg(target_os = "none")]
         // SAFETY: as the caller says.
         unsafe {
-            super::recovery::write_words(self.page + offset, words)
+            super::recovery::write_words(self.at(offset), words)
+        }
+    }
+
+    /// Reads the word of the granule at byte `offset`, as [`ns_read`](Self::ns_read).
+    ///
+    /// # Errors
+    ///
+    /// As for [`ns_read`](Self::ns_read).
+    ///
+    /// # Safety
+    ///
+    /// As for [`ns_read`](Self::ns_read).
+    pub unsafe fn ns_read_word(self, offset: u64) -> Result<u64, Aborted> {
+        #[cfg(not(target_os = "none"))]
+        {
+            let mut word = [0];
+            crate::host::ns_read(self.granule + offset, &mut word)?;
+            let [word] = word;
+            Ok(word)
+        }
+        #[cfg(target_os = "none")]
+        // SAFETY: as the caller says.
+        unsafe {
+            super::recovery::read_word(self.at(offset))
         }
     }
 
@@ -120,7 +153,39 @@ impl Window {
         #[cfg(target_os = "none")]
         // SAFETY: as the caller says.
         unsafe {
-            super::recovery::read_array(self.page + offset, words)
+            super::recovery::read_array::<N>(self.at(offset), words.as_mut_ptr())
+        }
+    }
+
+    /// Reads `N` words of the granule from byte `offset` on to where a Realm may access them at the
+    /// same time, each once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ns_read`](Self::ns_read).
+    ///
+    /// # Safety
+    ///
+    /// As for [`ns_read`](Self::ns_read).
+    pub unsafe fn ns_read_shared<const N: usize>(
+        self,
+        offset: u64,
+        words: &[AtomicU64; N],
+    ) -> Result<(), Aborted> {
+        #[cfg(not(target_os = "none"))]
+        {
+            let mut copy = [0; N];
+            crate::host::ns_read(self.granule + offset, &mut copy)?;
+            for (word, value) in words.iter().zip(copy) {
+                word.store(value, Ordering::Relaxed);
+            }
+            Ok(())
+        }
+        #[cfg(target_os = "none")]
+        // SAFETY: as the caller says. Atomics may be written through a shared reference; each word
+        // is written by a single-copy atomic store, as a relaxed store would.
+        unsafe {
+            super::recovery::read_array::<N>(self.at(offset), words.as_ptr().cast_mut().cast())
         }
     }
 
@@ -143,7 +208,35 @@ impl Window {
         #[cfg(target_os = "none")]
         // SAFETY: as the caller says.
         unsafe {
-            super::recovery::write_array(self.page + offset, words)
+            super::recovery::write_array::<N>(self.at(offset), words.as_ptr())
+        }
+    }
+
+    /// Writes `N` words that a Realm may change at the same time, each read once, to the granule
+    /// from byte `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ns_write`](Self::ns_write).
+    ///
+    /// # Safety
+    ///
+    /// As for [`ns_read`](Self::ns_read).
+    pub unsafe fn ns_write_shared<const N: usize>(
+        self,
+        offset: u64,
+        words: &[AtomicU64; N],
+    ) -> Result<(), Aborted> {
+        #[cfg(not(target_os = "none"))]
+        return crate::host::ns_write(
+            self.granule + offset,
+            &words.each_ref().map(|word| word.load(Ordering::Relaxed)),
+        );
+        #[cfg(target_os = "none")]
+        // SAFETY: as the caller says; each word is read by a single-copy atomic load, as a relaxed
+        // load would.
+        unsafe {
+            super::recovery::write_array::<N>(self.at(offset), words.as_ptr().cast())
         }
     }
 
@@ -162,7 +255,7 @@ impl Window {
         #[cfg(target_os = "none")]
         // SAFETY: as the caller says.
         unsafe {
-            super::recovery::write_pair(self.page + offset, words)
+            super::recovery::write_pair(self.at(offset), words)
         }
     }
 
@@ -182,7 +275,7 @@ impl Window {
         #[cfg(target_os = "none")]
         // SAFETY: as the caller says.
         unsafe {
-            super::recovery::zero_to_end_of_granule(self.page + HALF)
+            super::recovery::zero_to_end_of_granule(self.at(HALF))
         }
     }
 }

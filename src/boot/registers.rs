@@ -10,7 +10,7 @@
 
 use aarch64_cpu::registers::{HCR_EL2, MDCR_EL2, VTCR_EL2};
 
-use crate::arch::sysreg::fields::{MPAM2_EL2, PSTATE, SCTLR_EL2, TCR_EL2, VMPIDR_EL2};
+use crate::arch::sysreg::fields::{HCRX_EL2, MPAM2_EL2, PSTATE, SCTLR_EL2, TCR_EL2, VMPIDR_EL2};
 
 /// EL1 is AArch64, no traps of pointer authentication; every other trap and route is off.
 pub const HCR: u64 = HCR_EL2::E2H::EnableOsAtEl2.value
@@ -217,7 +217,8 @@ control_registers! {
     }
     ID_AA64MMFR1_EL1 "id_aa64mmfr1_el1" {
         [40] >= 1 {
-            HCRX_EL2 "s3_4_c1_c2_2" = 0, "optional features of EL1 off";
+            HCRX_EL2 "s3_4_c1_c2_2" = HCRX_EL2::MSCEn::SET.value,
+                "optional features of EL1 off, but for instructions that copy and set memory";
         }
     }
     ID_AA64MMFR3_EL1 "s3_0_c0_c7_3" {

@@ -5,7 +5,7 @@ use core::mem::offset_of;
 use core::ops::Range;
 
 /// Bytes of the stack that cold boot runs on, and of that for exceptions during it.
-pub const BOOT_STACK_SIZE: usize = 0x8000;
+pub const BOOT_STACK_SIZE: usize = 0x1_0000;
 /// Bytes of the guard below each.
 pub const GUARD_SIZE: usize = 4096;
 

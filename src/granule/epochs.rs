@@ -20,6 +20,9 @@ struct User(AtomicUsize);
 
 /// How many epochs of each owner have ended. Owners share counts: ending another owner's epoch only
 /// makes it learn again.
+///
+/// The counts come first: every entry looks at one.
+#[repr(C)]
 pub struct Epochs {
     ended: [Count; EPOCHS],
     users: [User; MAX_CPUS],

@@ -221,9 +221,16 @@ impl RunningAuxiliary<'_> {
 
 impl Drop for RunningAuxiliary<'_> {
     fn drop(&mut self) {
-        if self.mapped == 0 {
-            return;
+        if self.mapped != 0 {
+            self.unmap();
         }
+    }
+}
+
+impl RunningAuxiliary<'_> {
+    /// Unmaps every part that is mapped.
+    #[inline(never)]
+    fn unmap(&mut self) {
         for part in AuxiliaryPart::ALL {
             let Extent { slot, pages, .. } = part.extent();
             let mapped = self.mapped & part.bit() != 0;

@@ -23,7 +23,7 @@ pub use mapping::{
 };
 pub use ns_access::{NsAccessError, NsMapping, NsSlot, words_of};
 pub use page::Slot;
-pub use run_mapping::RunMapping;
+pub use run_mapping::{RunMapping, with_run_mapping};
 pub use shared_buffer::{LentBuffer, SHARED_BUFFER_SIZE, SharedBuffer};
 pub use slots::SlotBuffer;
 pub use work::Work;

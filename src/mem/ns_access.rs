@@ -10,6 +10,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::mapping::Mapping;
 use super::page::{MappedPage, Slot};
 use crate::address::GRANULE_SIZE;
+use crate::arch::atomic::AtomicU64;
 use crate::granule::state::{Unproven, Untyped};
 use crate::granule::{LockedGranule, NsGranule, Probe, ProbeError};
 
@@ -131,8 +132,7 @@ impl NsSlot {
 
 impl Probe for NsSlot {
     fn probe(&mut self, granule: &LockedGranule<'_, Unproven>) -> Result<(), ProbeError> {
-        let mut word = [0];
-        self.map(NsGranule::of(granule)).read_array(0, &mut word).map_err(|_| ProbeError)
+        self.map(NsGranule::of(granule)).read_word(0).map(|_| ()).map_err(|_| ProbeError)
     }
 }
 
@@ -175,6 +175,17 @@ impl<'m> NsMapping<'m> {
         unsafe { self.0.window().ns_write(offset, words) }.map_err(|_| NsAccessError::Aborted)
     }
 
+    /// Reads one word, as [`NsSlot::read`].
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`].
+    pub fn read_word(&self, offset: u64) -> Result<u64, NsAccessError> {
+        check(offset, 1)?;
+        // SAFETY: as for `read`.
+        unsafe { self.0.window().ns_read_word(offset) }.map_err(|_| NsAccessError::Aborted)
+    }
+
     /// Reads a few words, as [`NsSlot::read`].
     ///
     /// # Errors
@@ -190,6 +201,22 @@ impl<'m> NsMapping<'m> {
         unsafe { self.0.window().ns_read_array(offset, words) }.map_err(|_| NsAccessError::Aborted)
     }
 
+    /// Reads a few words to where a Realm may access them at the same time, each once, as
+    /// [`NsSlot::read`].
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been read.
+    pub fn read_shared<const N: usize>(
+        &self,
+        offset: u64,
+        words: &[AtomicU64; N],
+    ) -> Result<(), NsAccessError> {
+        check(offset, N)?;
+        // SAFETY: as for `read`.
+        unsafe { self.0.window().ns_read_shared(offset, words) }.map_err(|_| NsAccessError::Aborted)
+    }
+
     /// Writes a few words, as [`NsSlot::write`].
     ///
     /// # Errors
@@ -203,6 +230,23 @@ impl<'m> NsMapping<'m> {
         check(offset, N)?;
         // SAFETY: as for `read`.
         unsafe { self.0.window().ns_write_array(offset, words) }.map_err(|_| NsAccessError::Aborted)
+    }
+
+    /// Writes a few words that a Realm may change at the same time, each read once, as
+    /// [`NsSlot::write`].
+    ///
+    /// # Errors
+    ///
+    /// [`NsAccessError`]; some words may have been written.
+    pub fn write_shared<const N: usize>(
+        &self,
+        offset: u64,
+        words: &[AtomicU64; N],
+    ) -> Result<(), NsAccessError> {
+        check(offset, N)?;
+        // SAFETY: as for `read`.
+        unsafe { self.0.window().ns_write_shared(offset, words) }
+            .map_err(|_| NsAccessError::Aborted)
     }
 
     /// Writes two words, as [`NsSlot::write`].

@@ -78,7 +78,7 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct MappedPage<'m> {
     slot: &'m Slot,
-    granule: GranuleAddress,
+    window: Window,
 }
 
 impl<'m> MappedPage<'m> {
@@ -86,14 +86,19 @@ impl<'m> MappedPage<'m> {
     #[inline]
     pub(super) fn new(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
         slot.show(granule);
-        Self { slot, granule }
+        Self::of(slot, granule)
     }
 
     /// As `new`, inlined.
     #[inline(always)]
     pub(super) fn new_here(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
         slot.map_here(granule);
-        Self { slot, granule }
+        Self::of(slot, granule)
+    }
+
+    /// The page of a slot that maps the granule.
+    fn of(slot: &'m Slot, granule: GranuleAddress) -> Self {
+        Self { slot, window: Window::new(slot.page.address(), granule.get()) }
     }
 
     /// Unmaps the granule. Dropping does the same, but is not inlined.
@@ -110,7 +115,7 @@ impl<'m> MappedPage<'m> {
         if self.slot.page.remap(granule.get(), self.slot.template).is_err() {
             panic!("a slot is not mapped, or cannot show its granule");
         }
-        self.granule = granule;
+        self.window = Window::new(self.address(), granule.get());
     }
 
     /// Maps two granules with the barriers of one.
@@ -122,7 +127,7 @@ impl<'m> MappedPage<'m> {
         if slot.page.map_with(to, &other_slot.page, other_to).is_err() {
             panic!("a slot of a pair is in use, or cannot show its granule");
         }
-        [Self { slot, granule }, Self { slot: other_slot, granule: other }]
+        [Self::of(slot, granule), Self::of(other_slot, other)]
     }
 
     /// Unmaps this page and another, with the barriers of one. Neither may be dropped afterwards:
@@ -137,8 +142,8 @@ impl<'m> MappedPage<'m> {
         self.slot.page.address()
     }
 
-    pub(super) fn window(&self) -> Window {
-        Window::new(self.address(), self.granule.get())
+    pub(super) const fn window(&self) -> Window {
+        self.window
     }
 }
 

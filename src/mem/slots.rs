@@ -62,13 +62,14 @@
 //! ```
 
 use super::auxiliary::AuxiliarySlots;
-use super::mapping::{Content, Mapping, SharedMapping};
+use super::mapping::{Content, GRANULE_WORDS, Mapping, SharedMapping};
 use super::ns_access::NsSlot;
 use super::page::{MappedPage, Slot};
 use super::slot_layout::{self, SlotIndex};
 use crate::address::GRANULE_SIZE;
 use tock_registers::interfaces::Readable;
 
+use crate::arch::atomic::AtomicU64;
 use crate::arch::sysreg::CTR_EL0;
 use crate::arch::{barrier, cache};
 use crate::granule::state::{Data, Delegated, Mappable};
@@ -163,6 +164,20 @@ impl Slot {
     ) -> R {
         let mapping = Mapping::<S>::new(MappedPage::new_here(self, granule.address()));
         let result = look(mapping.get());
+        mapping.end();
+        result
+    }
+
+    /// As [`with`](Self::with), for memory of a Realm: its words, which the Realm may change at any
+    /// time.
+    #[inline(always)]
+    pub fn with_words<R>(
+        &mut self,
+        granule: &LockedGranule<'_, Data>,
+        look: impl FnOnce(&[AtomicU64; GRANULE_WORDS]) -> R,
+    ) -> R {
+        let mapping = Mapping::<Data>::new(MappedPage::new_here(self, granule.address()));
+        let result = look(mapping.words());
         mapping.end();
         result
     }

@@ -21,6 +21,8 @@ pub struct Learned {
     pub vtcr: u64,
     /// VTTBR_EL2.
     pub vttbr: u64,
+    /// VMPIDR_EL2 of the REC.
+    pub vmpidr: u64,
 }
 
 /// Where the page of a host call is.

@@ -6,12 +6,11 @@ use super::rd::RealmDescriptor;
 use super::rec::{Mpidr, PendingRequest, Rec, RecIdentity};
 use super::stage2::Stage2;
 use super::stage2::memory::RealmMemory;
-use crate::abi::rmi_v1::GPRS;
 use crate::attest::platform::Platform;
 use crate::cpu::CpuIndex;
 use crate::granule::state::{self, Rd};
 use crate::granule::{Epochs, GranuleAddress, GranuleTable};
-use crate::mem::{RunningAuxiliary, Slot};
+use crate::mem::{NsMapping, RunningAuxiliary, Slot};
 
 /// The Realm whose REC this CPU runs.
 #[derive(Debug)]
@@ -101,6 +100,6 @@ pub struct Caller<'c, 'm, 'g> {
     pub learned: &'c mut Learned,
     /// Its Realm.
     pub realm: &'c mut RunningRealm<'m, 'g>,
-    /// The general registers that it passes to the host, if it exits for a host call.
-    pub gprs: &'c mut [u64; GPRS],
+    /// The host's page, which takes the general registers of a host call.
+    pub page: &'c NsMapping<'c>,
 }

@@ -10,7 +10,7 @@ use crate::xlat::Level;
 /// The failure of a command that cannot access `page`, by the reason.
 pub(super) fn missing(page: Ipa, reason: NoMemory) -> Failure {
     match reason {
-        NoMemory::Empty => Status::Input.into(),
+        NoMemory::Unprotected | NoMemory::Empty => Status::Input.into(),
         NoMemory::Missing(level) => Failure::Memory(emulated_abort(page, level)),
     }
 }

@@ -14,9 +14,9 @@ mod measurement;
 mod memory;
 mod ripas;
 
-use crate::abi::rmi_v1::GPRS;
 use crate::abi::smccc::NOT_SUPPORTED;
 use crate::command::{self, Command, Dispatch, TRACES, Trace, commands};
+use crate::mem::NsMapping;
 use crate::psci;
 use crate::realm::rec::exit::{Next, Report};
 use crate::realm::rec::{RecState, Registers};
@@ -50,11 +50,11 @@ commands! {
 static RSI: Dispatch<Serve, 0xC400_0190, 32> = Dispatch::new(COMMANDS);
 
 /// Executes the call in the registers of a REC. `Some` if the REC exits. If it exits for a host
-/// call `gprs` then hold the registers that it passes to the host.
+/// call the host's `page` then has the general registers that it passes.
 pub fn call(
     state: &mut RecState,
     realm: &mut RunningRealm<'_, '_>,
-    gprs: &mut [u64; GPRS],
+    page: &NsMapping<'_>,
 ) -> Option<Report> {
     let RecState {
         registers: Registers { gprs: registers, .. }, pending, runnable, learned, ..
@@ -63,7 +63,7 @@ pub fn call(
     let function = command::function(registers[0]);
     let serve = RSI.find(function).or_else(|| psci::find(function));
     let next = match serve {
-        Some(serve) => serve(&mut Caller { pending, runnable, learned, realm, gprs }, registers),
+        Some(serve) => serve(&mut Caller { pending, runnable, learned, realm, page }, registers),
         None => {
             let [r0, r1, r2, r3, ..] = registers;
             (*r0, *r1, *r2, *r3) = (NOT_SUPPORTED, 0, 0, 0);

@@ -4,7 +4,7 @@
 use aarch64_cpu::registers::HCR_EL2 as HCR;
 use tock_registers::fields::FieldValue;
 
-use crate::arch::sysreg::fields::{CNTHCTL_EL2, CPTR_EL2, HCRX_EL2, MDCR_EL2};
+use crate::arch::sysreg::fields::{CNTHCTL_EL2, CPTR_EL2, MDCR_EL2};
 
 /// Traps that the host requests with an entry, and what is pending for the Realm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,11 +103,6 @@ pub fn cnthctl([physical, virtual_]: [bool; 2]) -> u64 {
     (CNTHCTL_EL2::EL1PCTEN::SET + CNTHCTL_EL2::EL1PTEN::SET).value
         | flag(physical, CNTHCTL_EL2::CNTPMASK::SET)
         | flag(virtual_, CNTHCTL_EL2::CNTVMASK::SET)
-}
-
-/// HCRX_EL2: instructions that copy and set memory work; the registers that it enables trap.
-pub fn hcrx() -> u64 {
-    HCRX_EL2::MSCEn::SET.value
 }
 
 /// VMPIDR_EL2 of the REC that RMI names by `mpidr`: Aff3 moves from bits 31:24 to 39:32.

@@ -39,11 +39,12 @@ impl Lent<'_, '_> {
 }
 
 /// Takes the REC's registers out of the CPU, and puts the host's there.
+#[inline(always)]
 pub(super) fn take_out(
     state: &mut RecState,
     features: GicFeatures,
     lent: &mut Lent<'_, '_>,
-    host: &HostRegisters,
+    host: &HostRegisters<'_>,
 ) {
     state.pmu = lent.pmu.give_back(&mut lent.realm.auxiliary);
     lent.simd.give_back(&mut state.simd, lent.features, &mut lent.realm.auxiliary);

@@ -18,7 +18,9 @@ pub mod retreat;
 pub mod switch;
 mod world;
 
-use crate::abi::rmi_v1::{GPRS, RecEnterFlags};
+use core::hint::cold_path;
+
+use crate::abi::rmi_v1::RecEnterFlags;
 use tock_registers::interfaces::{Readable, Writeable};
 
 use self::decide::{Action, Injected, View, decide};
@@ -27,6 +29,7 @@ use self::lent::{Lent, take_out};
 use self::retreat::Retreat;
 use self::world::HostRegisters;
 use crate::address::PhysAddr;
+use crate::arch::el1::El1Registers;
 use crate::arch::sysreg::HCR_EL2;
 use crate::arch::sysreg::el1::ID_AA64PFR1_EL1;
 use crate::arch::sysreg::el1::VSESR_EL2;
@@ -35,19 +38,21 @@ use crate::attest::platform::Platform;
 use crate::cpu::CpuIndex;
 use crate::granule::state::{self, Rd};
 use crate::granule::{GranuleAddress, GranuleTable, LockError};
-use crate::mem::{NsAccessError, RunMapping, RunningRec, Slot, SlotBuffer};
+use crate::mem::{
+    NsAccessError, NsMapping, RunMapping, RunningRec, Slot, SlotBuffer, with_run_mapping,
+};
 use crate::percpu::Cpu;
 use crate::realm::epoch::{self, CallPage, Learned};
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::rec::debug::DebugOwner;
 use crate::realm::rec::exit::{Exit, ExitReason, Report};
-use crate::realm::rec::gic::{self, GicFeatures, GicOwner};
+use crate::realm::rec::gic::{self, GicFeatures, GicOwner, ValidEntry};
 use crate::realm::rec::pmu::PmuOwner;
 use crate::realm::rec::simd::SimdOwner;
 use crate::realm::rec::syndrome::{ISV, Syndrome, class};
 use crate::realm::rec::{PendingRequest, Rec, RecIdentity, RecState};
 use crate::realm::running::RunningRealm;
-use crate::realm::stage2::Ripas;
+use crate::realm::stage2::{Ripas, Stage2};
 use crate::rsi;
 
 /// Why a REC was not entered, or what it left could not be told. The host is told which.
@@ -65,12 +70,14 @@ pub enum EnterError {
 
 impl From<LockError> for EnterError {
     fn from(_: LockError) -> Self {
+        cold_path();
         Self::Input
     }
 }
 
 impl From<NsAccessError> for EnterError {
     fn from(_: NsAccessError) -> Self {
+        cold_path();
         Self::Input
     }
 }
@@ -91,68 +98,80 @@ pub fn enter(
     no_live_sve: bool,
     gic_owner: GicOwner,
 ) -> Result<(), EnterError> {
-    let page = granules.ns_granule(run).ok_or(EnterError::Input)?;
+    let Some(page) = granules.ns_granule(run) else {
+        cold_path();
+        return Err(EnterError::Input);
+    };
     let locked = granules.lock::<state::Rec>(cpu.index, rec)?;
-    let mut running = RunningRec::new(&locked).map_err(|_| EnterError::Rec)?;
-    drop(locked);
-    let Cpu { index, slots, host_simd, host_pmu, host_debug, call_gprs: gprs, gic_entry } = cpu;
+    let Ok(mut running) = RunningRec::new(&locked) else {
+        cold_path();
+        return Err(EnterError::Rec);
+    };
+    locked.unlock();
+    let Cpu { index, slots, host_el1, host_simd, host_pmu, host_debug, gic_entry } = cpu;
     let index = *index;
     let SlotBuffer { ns, rec, second_rec, rec_aux, rd, rtt, realm_data, .. } = slots;
-    let mut mapping = RunMapping::new(rec, &mut running, ns, page);
-    let (identity, state, auxiliary, page) = mapping.parts::<Rec>();
-    let flags = record::read_flags(page)?;
-    // RMI 1.0 has no RMI_REALM_TERMINATE, which alone asks for it.
-    let vmid = identity.stage2.vmid;
-    let announce = || epoch::announce(granules.epochs(), index, vmid);
-    let _announced = (gic_owner == GicOwner::Host).then(announce);
-    let news = learn(granules, index, rd, identity, &state.learned)?;
-    if !state.runnable || state.pending.is_psci() {
-        return Err(EnterError::Rec);
-    }
-    let features = GicFeatures::read();
-    match gic_owner {
-        GicOwner::Rmm => record::read_gic(page, features, gic_entry)?,
-        GicOwner::Host => gic::read_entry(gic_entry, features),
-    }
-    if !gic::is_valid_entry(gic_entry, features, gic_owner)
-        || !may_complete(flags, state, identity.stage2.protected_end())
-    {
-        return Err(EnterError::Rec);
-    }
-    if state.pending == PendingRequest::HostCall {
-        record::read_gprs(page, gprs)?;
-    } else if matches!(state.last_exit.class(), class::DATA_ABORT | class::SYSTEM_REGISTER) {
-        let [gpr0, ..] = &mut *gprs;
-        *gpr0 = record::read_gpr0(page)?;
-    }
-    // From here on nothing is refused.
-    if let Some(learned) = news {
-        state.learned = learned;
-    }
-    state.gic.accept(gic_entry, features, gic_owner);
-    let mut lent = Lent {
-        realm: RunningRealm::new(
-            granules,
-            index,
-            identity,
-            [rd, rtt, realm_data],
-            (gic_owner == GicOwner::Host).then_some(second_rec),
-            rec_aux.running(auxiliary),
-            attestation,
-        ),
-        simd: SimdOwner::host(host_simd, no_live_sve),
-        pmu: PmuOwner::host(host_pmu),
-        debug: DebugOwner::host(host_debug),
-        features: identity.features,
-    };
-    let report = match complete(flags, gprs, state, &mut lent.realm) {
-        Some(report) => {
-            state.gic.leave_unrun();
-            report
+    with_run_mapping(rec, &mut running, ns, page, |mapping: RunMapping<'_, Rec>| {
+        let RunMapping { identity, state, auxiliary, page } = mapping;
+        let flags = record::read_flags(page)?;
+        // RMI 1.0 has no RMI_REALM_TERMINATE, which alone asks for it.
+        let vmid = identity.stage2.vmid;
+        let announce = || epoch::announce(granules.epochs(), index, vmid);
+        let _announced = (gic_owner == GicOwner::Host).then(announce);
+        let news = learn(granules, index, rd, identity, &state.learned)?;
+        if !state.runnable || state.pending.is_psci() {
+            cold_path();
+            return Err(EnterError::Rec);
         }
-        None => run_until_exit(flags, state, features, &mut lent, gprs),
-    };
-    Ok(record::write_exit(page, &report, gprs, &state.gic, features, &state.timers, state.pmu)?)
+        let features = GicFeatures::read();
+        match gic_owner {
+            GicOwner::Rmm => record::read_gic(page, features, gic_entry)?,
+            GicOwner::Host => gic::read_entry(gic_entry, features),
+        }
+        let Some(gic_entry) = ValidEntry::new(gic_entry, features, gic_owner) else {
+            cold_path();
+            return Err(EnterError::Rec);
+        };
+        if !may_complete(flags, state, &identity.stage2) {
+            cold_path();
+            return Err(EnterError::Rec);
+        }
+        let gpr0 = match state.last_exit.class() {
+            class::DATA_ABORT | class::SYSTEM_REGISTER => record::read_gpr0(page)?,
+            _ => 0,
+        };
+        record::zero_exit(page)?;
+        // From here on only a call of the host can be refused, if the page goes away while its general
+        // registers are read. It is still pending then, and what has changed the next entry changes
+        // again.
+        if let Some(learned) = news {
+            state.learned = learned;
+        }
+        state.gic.accept(gic_entry, features, gic_owner);
+        let mut lent = Lent {
+            realm: RunningRealm::new(
+                granules,
+                index,
+                identity,
+                [rd, rtt, realm_data],
+                (gic_owner == GicOwner::Host).then_some(second_rec),
+                rec_aux.running(auxiliary),
+                attestation,
+            ),
+            simd: SimdOwner::host(host_simd, no_live_sve),
+            pmu: PmuOwner::host(host_pmu),
+            debug: DebugOwner::host(host_debug),
+            features: identity.features,
+        };
+        let report = match complete(flags, gpr0, page, state, &mut lent.realm)? {
+            Some(report) => {
+                state.gic.leave_unrun();
+                report
+            }
+            None => run_until_exit(flags, state, features, host_el1, &mut lent, page),
+        };
+        Ok(record::write_exit(page, &report, &state.gic, features, &state.timers, state.pmu)?)
+    })
 }
 
 /// What is new to a REC of its Realm, whose RECs may run. The RD is locked for it only if something
@@ -172,6 +191,7 @@ fn learn(
     if learned.epoch == epoch {
         return Ok(None);
     }
+    cold_path();
     let locked = granules.lock::<Rd>(index, identity.realm)?;
     let realm = rd.map(&locked).get::<RealmDescriptor>().state();
     match realm {
@@ -179,17 +199,18 @@ fn learn(
         RealmState::SystemOff | RealmState::Zombie => Err(EnterError::RealmOff),
         RealmState::Active => {
             let (vtcr, vttbr) = (identity.stage2.vtcr(), identity.stage2.vttbr());
-            Ok(Some(Learned { epoch, call_page: CallPage::None, vtcr, vttbr }))
+            let vmpidr = controls::vmpidr(identity.mpidr.get());
+            Ok(Some(Learned { epoch, call_page: CallPage::None, vtcr, vttbr, vmpidr }))
         }
     }
 }
 
 /// Whether the host may complete the last exit in the way that the flags say.
-fn may_complete(flags: RecEnterFlags, state: &RecState, protected_end: u64) -> bool {
+fn may_complete(flags: RecEnterFlags, state: &RecState, stage2: &Stage2) -> bool {
     let last = &state.last_exit;
     let is_data_abort = last.class() == class::DATA_ABORT;
     if flags.contains(RecEnterFlags::INJECT_SEA) {
-        is_data_abort && last.ipa().get() >= protected_end
+        is_data_abort && !stage2.is_protected(last.ipa())
     } else if flags.contains(RecEnterFlags::EMUL_MMIO) {
         is_data_abort && last.esr & ISV != 0
     } else {
@@ -199,17 +220,21 @@ fn may_complete(flags: RecEnterFlags, state: &RecState, protected_end: u64) -> b
 
 /// Completes what the last exit left open, in the REC's saved registers. `Some` if the REC leaves
 /// again before it has run.
+///
+/// # Errors
+///
+/// [`NsAccessError`]: a call of the host still pends.
 fn complete(
     flags: RecEnterFlags,
-    gprs: &[u64; GPRS],
+    gpr0: u64,
+    page: &NsMapping<'_>,
     state: &mut RecState,
     realm: &mut RunningRealm<'_, '_>,
-) -> Option<Report> {
-    let last = core::mem::take(&mut state.last_exit);
-    let [gpr0, ..] = *gprs;
+) -> Result<Option<Report>, NsAccessError> {
+    let last = &state.last_exit;
     if flags.contains(RecEnterFlags::INJECT_SEA) {
         let features = PstateFeatures::new(ID_AA64PFR1_EL1.get());
-        inject(Injected::ExternalAbort(last), &mut state.registers, features);
+        inject(Injected::ExternalAbort(*last), &mut state.registers, features);
     } else if flags.contains(RecEnterFlags::EMUL_MMIO) {
         let access = last.access();
         if !access.is_write {
@@ -219,10 +244,11 @@ fn complete(
     } else if last.class() == class::SYSTEM_REGISTER && last.system_register().is_read() {
         state.registers.set_x(last.system_register().register(), gpr0);
     }
+    state.last_exit = Syndrome::default();
     match state.pending {
         PendingRequest::HostCall => {
-            if let Err(report) = rsi::complete_host_call(gprs, state, realm) {
-                return Some(report);
+            if let Err(report) = rsi::complete_host_call(page, state, realm)? {
+                return Ok(Some(report));
             }
         }
         PendingRequest::Ripas { .. } => {
@@ -232,7 +258,7 @@ fn complete(
         | PendingRequest::CpuOn { .. }
         | PendingRequest::AffinityInfo { .. } => {}
     }
-    None
+    Ok(None)
 }
 
 /// Has the REC's registers in the CPU until it leaves.
@@ -240,15 +266,16 @@ fn run_until_exit(
     flags: RecEnterFlags,
     state: &mut RecState,
     features: GicFeatures,
+    host_el1: &mut El1Registers,
     lent: &mut Lent<'_, '_>,
-    gprs: &mut [u64; GPRS],
+    page: &NsMapping<'_>,
 ) -> Report {
     if world::timers_to_report(state) {
         state.gic.leave_unrun();
         return Report::Exception(Exit::new(ExitReason::Irq));
     }
-    let host = HostRegisters::save(lent.features.has_pmu);
-    world::load(lent.realm.identity, state, features);
+    let host = HostRegisters::save(host_el1, lent.features.has_pmu);
+    world::load(state, features);
     if lent.simd.is_needed_at_once(lent.features) {
         lent.open_simd(state);
     }
@@ -258,9 +285,9 @@ fn run_until_exit(
     if state.registers.debug.is_effective() {
         lent.debug.update(&state.registers.debug);
     }
-    let mut retreat = Retreat::new(state, features, lent, &host);
+    let mut retreat = Retreat::new(state, lent, &host);
     retreat.prepare();
-    let report = run(flags, state, lent, gprs);
+    let report = run(flags, state, lent, page);
     take_out(state, features, lent, &host);
     report
 }
@@ -270,7 +297,7 @@ fn run(
     flags: RecEnterFlags,
     state: &mut RecState,
     lent: &mut Lent<'_, '_>,
-    gprs: &mut [u64; GPRS],
+    page: &NsMapping<'_>,
 ) -> Report {
     let inputs = controls::HcrInputs {
         trap_wfi: flags.contains(RecEnterFlags::TRAP_WFI),
@@ -296,10 +323,7 @@ fn run(
             has_closed_pmu: lent.features.has_pmu && !lent.pmu.is_rec(),
         };
         let action = decide(vector, &syndrome, &view);
-        // Should this CPU have to retreat from a wait.
-        barrier::expose(state);
-        barrier::expose(lent);
-        if let Some(report) = act(action, &syndrome, state, lent, gprs) {
+        if let Some(report) = act(action, &syndrome, state, lent, page) {
             return report;
         }
         // A Realm that does nothing but take exceptions must not keep the host's interrupt waiting.
@@ -309,13 +333,20 @@ fn run(
     }
 }
 
+/// What follows takes locks: should this CPU have to retreat from a wait, [`retreat`] finds both in
+/// memory.
+fn may_wait(state: &mut RecState, lent: &mut Lent<'_, '_>) {
+    barrier::expose(state);
+    barrier::expose(lent);
+}
+
 /// Does what was decided. `Some` if the REC leaves.
 fn act(
     action: Action,
     syndrome: &Syndrome,
     state: &mut RecState,
     lent: &mut Lent<'_, '_>,
-    gprs: &mut [u64; GPRS],
+    page: &NsMapping<'_>,
 ) -> Option<Report> {
     match action {
         Action::ReadZero(register) => {
@@ -340,7 +371,10 @@ fn act(
             inject_live(exception, state);
             leave(exit, syndrome, state)
         }
-        Action::Call => rsi::call(state, &mut lent.realm, gprs),
+        Action::Call => {
+            may_wait(state, lent);
+            rsi::call(state, &mut lent.realm, page)
+        }
         Action::Simd => {
             if lent.simd.is_rec() {
                 // Open already: nothing would change.
@@ -367,6 +401,7 @@ fn act(
             None
         }
         Action::CheckRipas(ipa, exit) => {
+            may_wait(state, lent);
             if lent.realm.memory.ripas(ipa) == Some(Ripas::Empty) {
                 inject_live(Injected::ExternalAbort(*syndrome), state);
                 return None;

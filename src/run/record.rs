@@ -3,11 +3,12 @@
 //! half that is only read and an exit half that is only written.
 //!
 //! Of the entry half each word is read at most once, and only what this entry needs. The exit half
-//! is zeroed and written as a whole when the REC has run.
+//! is zeroed when the entry has passed its checks, and written when the REC has run; a call of the
+//! host writes its general registers before.
 
 use core::mem::offset_of;
 
-use crate::abi::rmi_v1::{GPRS, RecEnter, RecEnterFlags, RecExit, RmiRecRun};
+use crate::abi::rmi_v1::{RecEnter, RecEnterFlags, RecExit, RmiRecRun};
 use crate::address::{GRANULE_SIZE, native};
 use crate::mem::{NsAccessError, NsMapping};
 use crate::realm::rec::exit::{ExitReason, Report};
@@ -32,19 +33,7 @@ macro_rules! exit_offset {
 ///
 /// [`NsAccessError`].
 pub fn read_flags(page: &NsMapping<'_>) -> Result<RecEnterFlags, NsAccessError> {
-    let mut flags = [0];
-    page.read_array(offset_of!(RecEnter, flags) as u64, &mut flags)?;
-    let [flags] = flags;
-    Ok(RecEnterFlags::from_bits_truncate(flags))
-}
-
-/// Reads all general registers.
-///
-/// # Errors
-///
-/// [`NsAccessError`].
-pub fn read_gprs(page: &NsMapping<'_>, gprs: &mut [u64; GPRS]) -> Result<(), NsAccessError> {
-    page.read_array(offset_of!(RecEnter, gprs) as u64, gprs)
+    Ok(RecEnterFlags::from_bits_truncate(page.read_word(offset_of!(RecEnter, flags) as u64)?))
 }
 
 /// Reads the first general register.
@@ -53,10 +42,7 @@ pub fn read_gprs(page: &NsMapping<'_>, gprs: &mut [u64; GPRS]) -> Result<(), NsA
 ///
 /// [`NsAccessError`].
 pub fn read_gpr0(page: &NsMapping<'_>) -> Result<u64, NsAccessError> {
-    let mut gpr0 = [0];
-    page.read_array(offset_of!(RecEnter, gprs) as u64, &mut gpr0)?;
-    let [gpr0] = gpr0;
-    Ok(gpr0)
+    page.read_word(offset_of!(RecEnter, gprs) as u64)
 }
 
 /// Reads what the host says of virtual interrupts, as far as there are list registers.
@@ -77,7 +63,17 @@ pub fn read_gic(
     }
 }
 
-/// Writes the exit half; `gprs` are those of a host call.
+/// Zeroes the exit half.
+///
+/// # Errors
+///
+/// [`NsAccessError`]; some of it may have been zeroed.
+pub fn zero_exit(page: &NsMapping<'_>) -> Result<(), NsAccessError> {
+    page.zero_second_half()
+}
+
+/// Writes the fields of the exit half that are not zero, but for the general registers of a host
+/// call.
 ///
 /// # Errors
 ///
@@ -85,13 +81,11 @@ pub fn read_gic(
 pub fn write_exit(
     page: &NsMapping<'_>,
     report: &Report,
-    gprs: &[u64; GPRS],
     gic: &GicState,
     features: GicFeatures,
     timers: &Timers,
     pmu: PmuStatus,
 ) -> Result<(), NsAccessError> {
-    page.zero_second_half()?;
     // What follows the reason is reserved, and 0.
     let reason =
         |reason: ExitReason| page.write_pair(exit_offset!(exit_reason), [reason as u64, 0]);
@@ -105,10 +99,10 @@ pub fn write_exit(
                 }
             }
         }
-        Report::HostCall { immediate } => {
+        Report::HostCall { immediate, written } => {
+            (*written)?;
             reason(ExitReason::HostCall)?;
             page.write_pair(exit_offset!(imm), [u64::from(*immediate), 0])?;
-            page.write_array(exit_offset!(gprs), gprs)?;
         }
         Report::Psci(gprs) => {
             reason(ExitReason::Psci)?;
@@ -137,10 +131,10 @@ fn write_gic(
     gic: &GicState,
     features: GicFeatures,
 ) -> Result<(), NsAccessError> {
-    let list = gic.list.get(..features.list_registers()).unwrap_or_default();
     let [first, ..] = gic.list;
     page.write_pair(exit_offset!(gicv3_hcr), [gic.reported_hcr(), first])?;
-    if list.iter().any(|register| *register != 0) {
+    if gic.is_listed {
+        let list = gic.list.get(..features.list_registers()).unwrap_or_default();
         page.write(exit_offset!(gicv3_lrs), list)?;
     }
     page.write_pair(exit_offset!(gicv3_misr), [gic.misr, gic.vmcr])

@@ -15,9 +15,8 @@ use crate::realm::rec::gic::GicFeatures;
 /// What takes the registers of a Realm out of this CPU: parts of a run, which outlive it.
 pub(super) struct Retreat {
     state: *mut RecState,
-    features: GicFeatures,
     lent: *mut Lent<'static, 'static>,
-    host: *const HostRegisters,
+    host: *const HostRegisters<'static>,
 }
 
 /// Where the address of a [`Retreat`] is: the word of this CPU's stack that `entry.S` leaves free.
@@ -28,11 +27,14 @@ impl Retreat {
     /// From the arguments of [`take_out`].
     pub(super) fn new(
         state: &mut RecState,
-        features: GicFeatures,
         lent: &mut Lent<'_, '_>,
-        host: &HostRegisters,
+        host: &HostRegisters<'_>,
     ) -> Self {
-        Self { state, features, lent: core::ptr::from_mut(lent).cast(), host }
+        Self {
+            state,
+            lent: core::ptr::from_mut(lent).cast(),
+            host: core::ptr::from_ref(host).cast(),
+        }
     }
 
     /// Is the way out from here on.
@@ -60,6 +62,6 @@ extern "C" fn retreat(run: &mut Retreat) -> ! {
     // SAFETY: what they point to is on the stack below, or the REC's, which only this CPU uses.
     // Whoever had references to it never runs again, and has exposed it before it waited.
     let (state, lent, host) = unsafe { (&mut *run.state, &mut *run.lent, &*run.host) };
-    take_out(state, run.features, lent, host);
+    take_out(state, GicFeatures::read(), lent, host);
     wait::give_up()
 }

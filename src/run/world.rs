@@ -3,13 +3,14 @@
 
 use tock_registers::interfaces::{Readable, Writeable};
 
-use super::controls::{self, OpenSimd, cnthctl, cptr, mdcr, vmpidr};
+use super::controls::{self, OpenSimd, cnthctl, cptr, mdcr};
 use crate::arch::barrier;
+use crate::arch::el1::El1Registers;
 use crate::arch::sysreg::el1::*;
 use crate::arch::sysreg::{HCR_EL2, MIDR_EL1, VTCR_EL2, VTTBR_EL2};
+use crate::realm::rec::RecState;
 use crate::realm::rec::gic::GicFeatures;
 use crate::realm::rec::timer::{Timer, Timers};
-use crate::realm::rec::{El1Registers, RecIdentity, RecState};
 
 /// PMCR_EL0.E: the counters count.
 const PMCR_E: u64 = 1 << 0;
@@ -17,21 +18,21 @@ const PMCR_E: u64 = 1 << 0;
 const PMCR_N: u32 = 11;
 
 /// What the host had in registers that a REC uses, or that must rest while one runs.
-pub(super) struct HostRegisters {
-    el1: El1Registers,
+pub(super) struct HostRegisters<'c> {
+    el1: &'c mut El1Registers,
     timers: Timers,
     pmcr: u64,
     pmuserenr: u64,
 }
 
-impl HostRegisters {
-    /// Reads them. The host's counters stop: they do not count a Realm.
+impl<'c> HostRegisters<'c> {
+    /// Reads them, those of EL1 to `el1`. The host's counters stop: they do not count a Realm.
     ///
     /// An access of EL0 to the PMU goes to EL1 if PMUSERENR_EL0.EN is 0, and else to the RMM. In a
     /// Realm with a PMU it must come to the RMM, which loads the Realm's own; any other has none
     /// for EL0.
-    pub(super) fn save(has_pmu: bool) -> Self {
-        let el1 = El1Registers::read();
+    pub(super) fn save(el1: &'c mut El1Registers, has_pmu: bool) -> Self {
+        el1.save();
         let (pmcr, pmuserenr) = (PMCR_EL0.get(), PMUSERENR_EL0.get());
         PMCR_EL0.set(pmcr & !PMCR_E);
         PMUSERENR_EL0.set(u64::from(has_pmu));
@@ -48,16 +49,15 @@ impl HostRegisters {
 }
 
 /// Puts the registers of a REC into the CPU, with the controls under which it runs.
-pub(super) fn load(identity: &RecIdentity, state: &RecState, features: GicFeatures) {
+pub(super) fn load(state: &RecState, features: GicFeatures) {
     VTCR_EL2.set(state.learned.vtcr);
     VTTBR_EL2.set(state.learned.vttbr);
-    VMPIDR_EL2.set(vmpidr(identity.mpidr.get()));
+    VMPIDR_EL2.set(state.learned.vmpidr);
     VPIDR_EL2.set(MIDR_EL1.get());
     MDCR_EL2.set(mdcr(PMCR_EL0.get() >> PMCR_N & 0x1f, false));
     CPTR_EL2.set(cptr(OpenSimd::None));
-    // The fine-grained traps are zero since boot: they trap every register and instruction of a
-    // feature that has a trap of its own. None of them is switched.
-    HCRX_EL2.set(controls::hcrx());
+    // The fine-grained traps are zero since boot, and HCRX_EL2 but for MSCEn: they trap every
+    // register and instruction of a feature that has a trap of its own. None of them is switched.
     VDISR_EL2.set(state.registers.vdisr);
     state.registers.el1.restore();
     CNTHCTL_EL2.set(cnthctl(state.timers.asserted()));

@@ -3,6 +3,7 @@
 //! state of interrupts and timers.
 
 use crate::abi::rmi_v1::GPRS;
+use crate::mem::NsAccessError;
 
 /// RmiRecExitReason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,8 +55,10 @@ pub enum Report {
     Exception(Exit),
     /// A call of the host.
     HostCall {
-        /// imm. The general registers are beside the report.
+        /// imm.
         immediate: u16,
+        /// Whether the general registers are in the host's page.
+        written: Result<(), NsAccessError>,
     },
     /// A call of PSCI: gprs\[0\] and up.
     Psci([u64; 4]),

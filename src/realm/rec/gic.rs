@@ -2,6 +2,8 @@
 //! The virtual interrupt controller of a REC (RMI 1.0): the host gives list registers with each
 //! entry and gets them back with each exit (GICv3 architecture (IHI 0069 H.b) 12.4).
 
+use core::hint::cold_path;
+
 use tock_registers::interfaces::{Readable, Writeable};
 
 use crate::address::native;
@@ -124,6 +126,8 @@ impl ListRegister {
 pub struct GicState {
     /// Where the interrupts are. If they are the host's, only `hcr` is used of the other fields.
     pub owner: GicOwner,
+    /// Whether a list register is not zero. Only EL2 changes one that is.
+    pub is_listed: bool,
     /// ICH_HCR_EL2 as it was when the REC last left.
     pub hcr: u64,
     /// ICH_VMCR_EL2.
@@ -159,6 +163,7 @@ macro_rules! implemented {
         let [first, rest @ ..] = $words;
         $act(&$first, first);
         if $count > 1 {
+            cold_path();
             implemented!(@each $count - 1, rest => $act, $($register)*);
         }
     }};
@@ -171,6 +176,7 @@ macro_rules! implemented {
             $act(&$third, third);
             $act(&$fourth, fourth);
         } else {
+            cold_path();
             implemented!(@each $count, $words => $act,
                 $first $second $third $fourth $($register)*);
         }
@@ -195,9 +201,10 @@ macro_rules! list_registers {
 }
 
 impl GicState {
-    /// Takes over the host's values, which are valid.
-    pub fn accept(&mut self, [hcr, list @ ..]: &GicEntry, features: GicFeatures, owner: GicOwner) {
-        self.owner = owner;
+    /// Takes over the host's values.
+    pub fn accept(&mut self, valid: ValidEntry<'_>, features: GicFeatures, owner: GicOwner) {
+        let ValidEntry { entry: [hcr, list @ ..], is_listed } = valid;
+        (self.owner, self.is_listed) = (owner, is_listed);
         if owner == GicOwner::Host {
             self.hcr = *hcr;
             return;
@@ -209,6 +216,7 @@ impl GicState {
             let ([a, b, c, d, ..], [e, f, g, h, ..]) = (&mut self.list, list);
             (*a, *b, *c, *d) = (*e, *f, *g, *h);
         } else {
+            cold_path();
             for (to, from) in self.list.iter_mut().zip(list).take(lists) {
                 *to = *from;
             }
@@ -264,7 +272,9 @@ impl GicState {
             ICH_AP0R0_EL2 ICH_AP0R1_EL2 ICH_AP0R2_EL2 ICH_AP0R3_EL2);
         implemented!(aprs, [1]: active_1 => take_register,
             ICH_AP1R0_EL2 ICH_AP1R1_EL2 ICH_AP1R2_EL2 ICH_AP1R3_EL2);
-        list_registers!(lists: &mut self.list => take_register);
+        if self.is_listed {
+            list_registers!(lists: &mut self.list => take_register);
+        }
     }
 }
 
@@ -281,12 +291,34 @@ pub fn read_entry([hcr, list @ ..]: &mut GicEntry, features: GicFeatures) {
     list_registers!(lists: list => read_register);
 }
 
-/// Whether the host may enter a REC with this.
-pub fn is_valid_entry([hcr, list @ ..]: &GicEntry, features: GicFeatures, owner: GicOwner) -> bool {
-    let list = list.get(..features.list_registers()).unwrap_or(list);
-    // If the host owns the interface it sets the whole register; `restore` only adds to it.
-    (owner == GicOwner::Host || hcr & !HCR_OF_HOST == 0)
-        && (list.iter().all(|register| *register == 0) || is_valid_list(list, features))
+/// An entry that was found valid.
+#[derive(Clone, Copy, Debug)]
+pub struct ValidEntry<'e> {
+    entry: &'e GicEntry,
+    is_listed: bool,
+}
+
+impl<'e> ValidEntry<'e> {
+    /// The entry, if the host may enter a REC with it.
+    pub fn new(entry: &'e GicEntry, features: GicFeatures, owner: GicOwner) -> Option<Self> {
+        let [hcr, list @ ..] = entry;
+        let is_listed = is_listed(list, features);
+        // If the host owns the interface it sets the whole register; `restore` only adds to it.
+        let is_valid = (owner == GicOwner::Host || hcr & !HCR_OF_HOST == 0)
+            && (!is_listed
+                || is_valid_list(list.get(..features.list_registers()).unwrap_or(list), features));
+        is_valid.then_some(Self { entry, is_listed })
+    }
+}
+
+/// Whether an implemented list register is not zero.
+fn is_listed(list: &[u64; MAX_LIST_REGISTERS], features: GicFeatures) -> bool {
+    let lists = features.list_registers();
+    if let (USUAL_LISTS, [a, b, c, d, ..]) = (lists, list) {
+        return a | b | c | d != 0;
+    }
+    cold_path();
+    list.iter().take(lists).any(|register| *register != 0)
 }
 
 /// Whether each list register may be loaded, and no interrupt is in two.
@@ -359,7 +391,16 @@ mod tests {
 
     fn state(hcr: u64) -> GicState {
         let (list, active_0) = ([0; MAX_LIST_REGISTERS], [0; MAX_ACTIVE_PRIORITIES]);
-        GicState { owner: GicOwner::Rmm, hcr, vmcr: 0, misr: 0, list, active_0, active_1: active_0 }
+        GicState {
+            owner: GicOwner::Rmm,
+            is_listed: true,
+            hcr,
+            vmcr: 0,
+            misr: 0,
+            list,
+            active_0,
+            active_1: active_0,
+        }
     }
 
     #[test]
@@ -368,20 +409,23 @@ mod tests {
         for bit in 0..64 {
             entry[0] = 1 << bit;
             let valid = (1..8).contains(&bit) || bit == 14;
-            assert_eq!(is_valid_entry(&entry, FEATURES, GicOwner::Rmm), valid, "{bit}");
+            assert_eq!(ValidEntry::new(&entry, FEATURES, GicOwner::Rmm).is_some(), valid, "{bit}");
         }
         entry[0] = HCR_OF_HOST;
-        assert!(is_valid_entry(&entry, FEATURES, GicOwner::Rmm));
+        assert!(ValidEntry::new(&entry, FEATURES, GicOwner::Rmm).is_some());
         entry[1] = 1 << 62 | 40;
         entry[4] = 2 << 62 | 40;
-        assert!(!is_valid_entry(&entry, FEATURES, GicOwner::Rmm));
+        assert!(!ValidEntry::new(&entry, FEATURES, GicOwner::Rmm).is_some());
         entry[4] = 40;
-        assert!(is_valid_entry(&entry, FEATURES, GicOwner::Rmm), "an inactive one is none");
+        assert!(
+            ValidEntry::new(&entry, FEATURES, GicOwner::Rmm).is_some(),
+            "an inactive one is none"
+        );
         entry[4] = 2 << 62 | 41;
         // Beyond those implemented nothing is looked at.
         entry[5] = 1 << 62 | 40;
         entry[6] = 1 << 61 | 1 << 62;
-        assert!(is_valid_entry(&entry, FEATURES, GicOwner::Rmm));
+        assert!(ValidEntry::new(&entry, FEATURES, GicOwner::Rmm).is_some());
     }
 
     #[test]
@@ -429,7 +473,8 @@ mod tests {
             let mut state = state(3 << 27 | HCR_EN | HCR_DVIM);
             let mut entry = [1; 1 + MAX_LIST_REGISTERS];
             entry[0] = 1 << 1;
-            state.accept(&entry, GicFeatures::new(lists as u64 - 1), GicOwner::Rmm);
+            let valid = ValidEntry { entry: &entry, is_listed: true };
+            state.accept(valid, GicFeatures::new(lists as u64 - 1), GicOwner::Rmm);
             assert_eq!(state.reported_hcr(), 3 << 27 | 1 << 1);
             assert_eq!(state.list[..lists], [1; 16][..lists]);
             assert_eq!(state.list[lists..], [0; 16][lists..], "those not implemented are 0");

@@ -18,7 +18,7 @@ pub mod syndrome;
 pub mod timer;
 
 pub use identity::{Mpidr, RecIdentity};
-pub use registers::{El1Registers, Registers};
+pub use registers::Registers;
 
 use self::gic::GicState;
 use self::pmu::PmuStatus;

@@ -62,7 +62,8 @@ pub(super) const TABLE_BITS: u32 = TABLE_ENTRIES.ilog2();
 impl Stage2 {
     /// The first IPA beyond the IPA space.
     pub const fn ipa_end(&self) -> u64 {
-        1 << self.ipa_bits
+        // Nothing is lost: `ipa_bits` is at most 52.
+        1_u64.wrapping_shl(self.ipa_bits as u32)
     }
 
     /// The first IPA that is not protected.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Access to a Realm's memory by IPA, while one of its RECs runs.
 
+use core::hint::cold_path;
+
 use super::{Entry, Ripas, Stage2, Walk};
 use crate::address::{GRANULE_SIZE, Ipa};
 use crate::arch::atomic::AtomicU64;
@@ -11,9 +13,11 @@ use crate::mem::{GRANULE_WORDS, Slot};
 use crate::realm::epoch::{self, CallPage, Learned};
 use crate::xlat::Level;
 
-/// Why there is no memory at a protected IPA.
+/// Why there is no memory of the Realm at an IPA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoMemory {
+    /// The IPA is not protected.
+    Unprotected,
     /// RIPAS is EMPTY.
     Empty,
     /// RIPAS is RAM or DESTROYED, and the walk ended at this level.
@@ -84,17 +88,20 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
             // While it is locked nobody takes it from the Realm.
             && learned.epoch == epoch::now(granules.epochs(), stage2.vmid)
         {
-            return Ok(then(data.map(&locked).words()));
+            let result = data.with_words(&locked, then);
+            locked.unlock();
+            return Ok(result);
         }
+        cold_path();
         // Before the walk: what ends this epoch may happen at any time after it.
-        let is_current = learned.epoch == epoch::now(granules.epochs(), stage2.vmid);
+        let is_current = learned.epoch == epoch::now(self.granules.epochs(), self.stage2.vmid);
         let (granule, result) = self.with_granule(page, |granule, words| (granule, then(words)))?;
         learned.call_page = if is_current { CallPage::At(page, granule) } else { CallPage::None };
         Ok(result)
     }
 
-    /// Runs `then` with the words of the page at `page`, a protected IPA, while its table is
-    /// locked. The Realm may change them at the same time.
+    /// Runs `then` with the words of the page at `page` while its table is locked. The Realm may
+    /// change them at the same time.
     ///
     /// # Errors
     ///
@@ -113,6 +120,9 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
         then: impl FnOnce(GranuleAddress, &[AtomicU64; GRANULE_WORDS]) -> R,
     ) -> Result<R, NoMemory> {
         let Self { granules, cpu, stage2, rtt, data } = self;
+        if !stage2.is_protected(page) {
+            return Err(NoMemory::Unprotected);
+        }
         Walk::new(granules, *cpu, stage2, page).to(rtt, Level::Three, |reached| {
             let memory = match reached.entry {
                 Entry::Assigned(Ripas::Ram, memory) => memory,

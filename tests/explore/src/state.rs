@@ -225,7 +225,8 @@ pub fn normalize(page: &mut Page, state: State, epochs: &Epochs) {
             if learned.epoch == epochs.now(vmid.get()) {
                 learned.epoch = CURRENT;
             } else {
-                *learned = Learned { epoch: 0, call_page: CallPage::None, vtcr: 0, vttbr: 0 };
+                *learned =
+                    Learned { epoch: 0, call_page: CallPage::None, vtcr: 0, vttbr: 0, vmpidr: 0 };
             }
             let fields = match learned.call_page {
                 CallPage::None => 0..0,

@@ -2,6 +2,7 @@
 //! The auxiliary granules of a REC that runs: mapped part by part, on first need, and unmapped when
 //! the run ends.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use kit::system::System;
@@ -10,8 +11,8 @@ use rmm::granule::state::{Rec, RecAux};
 use rmm::granule::{GranuleAddress, LockedGranule, NsGranule};
 use rmm::host::record;
 use rmm::mem::{
-    AUXILIARY, AuxiliaryContent, AuxiliaryPart, Content, RunMapping, RunningContent, RunningRec,
-    SlotBuffer, slot_layout,
+    AUXILIARY, AuxiliaryContent, AuxiliaryOf, AuxiliaryPart, Content, RunMapping, RunningContent,
+    RunningRec, SlotBuffer, slot_layout, with_run_mapping,
 };
 use rmm::percpu::Cpu;
 use rmm::rmi::Dialect;
@@ -80,13 +81,13 @@ fn a_part_is_mapped_when_it_is_first_needed_and_unmapped_when_the_run_ends() {
     let rec = rec(&system, &mut cpu);
     let mut running = RunningRec::new(&rec).expect("it does not run");
     let SlotBuffer { ns, rec, rec_aux: slots, .. } = &mut cpu.slots;
-    let mut mapping = RunMapping::new(rec, &mut running, ns, run_page(&system));
-    for (part, slot, granules) in [
+    let parts = [
         (AuxiliaryPart::Features, 0, 0..3),
         (AuxiliaryPart::Stack, 4, 3..9),
         (AuxiliaryPart::Token, 11, 9..11),
-    ] {
-        let (_, (), auxiliary_of, _) = mapping.parts::<TestRec>();
+    ];
+    let mut check = |(part, slot, granules): (_, u64, Range<usize>),
+                     auxiliary_of: AuxiliaryOf<'_>| {
         let (mut run, events) = record(|| slots.running(auxiliary_of));
         assert_eq!(steps(&events), []);
         let (addresses, events) = record(|| run.map(part));
@@ -108,8 +109,11 @@ fn a_part_is_mapped_when_it_is_first_needed_and_unmapped_when_the_run_ends() {
         expected.extend((0..count).map(|index| ("tlbi vale2", Some(page + index))));
         expected.extend([("dsb nsh", None), ("isb", None)]);
         assert_eq!(steps(&events), expected);
+    };
+    for part in parts {
+        let then = |mapping: RunMapping<'_, TestRec>| check(part, mapping.auxiliary);
+        with_run_mapping(rec, &mut running, ns, run_page(&system), then);
     }
-    drop(mapping);
     assert!(cpu.slots.is_empty());
 }
 
@@ -120,17 +124,17 @@ fn each_content_is_in_its_own_granule() {
     let rec = rec(&system, &mut cpu);
     let mut running = RunningRec::new(&rec).expect("it does not run");
     let SlotBuffer { ns, rec, rec_aux, .. } = &mut cpu.slots;
-    let mut mapping = RunMapping::new(rec, &mut running, ns, run_page(&system));
-    let mut run = rec_aux.running(mapping.parts::<TestRec>().2);
     macro_rules! mark {
-        ($($number:literal)*) => {
-            $(run.get::<Page<$number>>().0[511] = 0x100 + $number;)*
-            $(assert_eq!(run.get::<Page<$number>>().0[511], 0x100 + $number);)*
+        ($run:ident: $($number:literal)*) => {
+            $($run.get::<Page<$number>>().0[511] = 0x100 + $number;)*
+            $(assert_eq!($run.get::<Page<$number>>().0[511], 0x100 + $number);)*
         };
     }
-    mark!(0 1 2 3 4 5 6 7 8 9 10);
-    drop(run);
-    drop(mapping);
+    let then = |mapping: RunMapping<'_, TestRec>| {
+        let mut run = rec_aux.running(mapping.auxiliary);
+        mark!(run: 0 1 2 3 4 5 6 7 8 9 10);
+    };
+    with_run_mapping(rec, &mut running, ns, run_page(&system), then);
     assert!(cpu.slots.is_empty());
     for index in 0..AUXILIARY {
         let last = system.machine.memory.word(auxiliary(index) + 0xff8).expect("there is memory");

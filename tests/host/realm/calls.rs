@@ -308,6 +308,34 @@ fn a_host_call_is_answered_in_place_and_needs_protected_memory() {
     }
 }
 
+#[test]
+fn a_host_call_pends_until_the_registers_of_the_host_are_read() {
+    let x = [u64::from(rsi::HOST_CALL), RAM];
+    // Flags, ICH_HCR_EL2, a list register, the exit half; then general registers.
+    for words in [0, 1, 15, 30] {
+        let fixture = realm(0);
+        assert_eq!(call(&fixture, REC, registers(&x)), None);
+        let before = fixture.with_rec(REC, |rec| (rec.state.registers, rec.state.pending));
+        fixture.system.machine.take_away_after(1 + 1 + 1 + 256 + words);
+        assert_eq!(fixture.call(function::REC_ENTER, &[REC, HOSTS]), 1, "{words} words");
+        let after = fixture.with_rec(REC, |rec| (rec.state.registers, rec.state.pending));
+        assert_eq!(after, before, "after {words} words");
+
+        let other = HOSTS + PAGE;
+        for offset in (0..PAGE).step_by(8) {
+            let is_gpr = (0x200..0x2f8).contains(&offset);
+            fixture.write(other, offset, if is_gpr { 0x77 } else { 0 });
+        }
+        assert_eq!(fixture.call(function::REC_ENTER, &[REC, other]), SUCCESS);
+        assert_eq!(fixture.with_rec(REC, |rec| rec.state.registers.gprs[0]), 0);
+        for index in 0..31 {
+            let word = fixture.system.machine.memory.word(MEMORY[0] + 8 + 8 * index);
+            let word = word.expect("memory").load(std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(word, 0x77, "{index}");
+        }
+    }
+}
+
 /// What is checked of a range, in any order: all is RSI_ERROR_INPUT.
 fn is_range(base: u64, top: u64) -> bool {
     base.is_multiple_of(PAGE) && top.is_multiple_of(PAGE) && base < top && top <= PROTECTED_END

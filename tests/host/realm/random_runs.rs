@@ -17,10 +17,11 @@ use kit::seed;
 use kit::system::System;
 use rmm::abi::psci::function as psci;
 use rmm::abi::rsi::function as rsi;
+use rmm::arch::el1::El1Registers;
 use rmm::granule::State;
 use rmm::host::{preset_register, read_register, set_realm};
 use rmm::percpu::Cpu;
-use rmm::realm::rec::{El1Registers, Registers};
+use rmm::realm::rec::Registers;
 use rmm::rmi::{Dialect, function};
 
 const CPUS: usize = 3;

@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use kit::realm_fixture::*;
 use kit::rmi::fixture::SUCCESS;
+use rmm::arch::el1::El1Registers;
 use rmm::host::{preset_register, read_register, set_realm};
-use rmm::realm::rec::{El1Registers, Registers};
+use rmm::realm::rec::Registers;
 use rmm::rmi::function;
 
 /// Vectors.
@@ -447,12 +448,30 @@ fn nothing_of_a_realm_but_what_the_record_names_is_in_the_answer() {
     assert_exit(&fixture, "an interrupt", &[(0, 1)]);
 }
 
+/// Words of the host's page that an entry accesses before the REC runs: flags, ICH_HCR_EL2, the one
+/// list register of the model machine, and the exit half.
+const BEFORE_THE_RUN: u64 = 1 + 1 + 1 + 256;
+
+#[test]
+fn a_page_that_goes_away_before_the_rec_runs_refuses_the_entry() {
+    for words in [0, 1, 2, 3, 4, 100, BEFORE_THE_RUN - 1] {
+        let fixture = realm();
+        let before = fixture.with_rec(REC, |rec| rec.state.registers);
+        take(IRQ, 0, 0, 0, |_| panic!("the entry is refused"));
+        fixture.system.machine.take_away_after(words);
+        assert_eq!(fixture.call(function::REC_ENTER, &[REC, HOSTS]), 1, "after {words} words");
+        assert_eq!(fixture.with_rec(REC, |rec| rec.state.registers), before);
+        take(IRQ, 0, 0, 0, |_| {});
+        assert_eq!(fixture.call(function::REC_ENTER, &[REC, HOSTS + 0x1000]), SUCCESS);
+    }
+}
+
 #[test]
 fn a_page_that_goes_away_while_the_rec_runs_is_an_input_error_and_the_rec_goes_on() {
     let fixture = realm();
     take(IRQ, 0, 0, 0, |registers| registers.gprs[0] = 0x77);
-    // Flags, ICH_HCR_EL2 with a list register, a general register; then the exit half.
-    fixture.system.machine.take_away_after(6);
+    // All that is accessed before the REC runs.
+    fixture.system.machine.take_away_after(BEFORE_THE_RUN);
     assert_eq!(fixture.call(function::REC_ENTER, &[REC, HOSTS]), 1);
     fixture.with_rec(REC, |rec| assert_eq!(rec.state.registers.gprs[0], 0x77));
     take(IRQ, 0, 0, 0, |registers| assert_eq!(registers.gprs[0], 0x77));

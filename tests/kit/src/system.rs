@@ -93,10 +93,10 @@ impl<'a> System<'a> {
         Cpu {
             index: CpuIndex::new(index).expect("an index of a CPU"),
             slots: slots(format),
+            host_el1: rmm::arch::el1::El1Registers::ZERO,
             host_simd: HostSimd::NONE,
             host_pmu: PmuRegisters::ZERO,
             host_debug: HostDebug::NONE,
-            call_gprs: [0; rmm::abi::rmi_v1::GPRS],
             gic_entry: [0; 1 + rmm::abi::rmi_v1::MAX_LRS],
         }
     }

@@ -387,7 +387,7 @@ const CONTROL_REGISTERS: [(&str, u64); 24] = [
     ("HFGITR_EL2", 0),
     ("HDFGRTR_EL2", 0),
     ("HDFGWTR_EL2", 0),
-    ("HCRX_EL2", 0),
+    ("HCRX_EL2", 0x800),
     ("SCXTNUM_EL2", 0),
     ("VSESR_EL2", 0),
     ("VDISR_EL2", 0),

@@ -99,7 +99,7 @@ enum Follows {
     /// The REC leaves with these words in the record.
     Leaves(Vec<(u64, u64)>),
     /// It goes on with these general registers.
-    GoesOn([u64; 31]),
+    GoesOn(Box<[u64; 31]>),
     /// It goes on, and sees of an ID register no bit of these.
     WithoutBits(usize, u64),
     /// It takes an exception with this ESR_EL1, in the fields of the mask.
@@ -296,7 +296,7 @@ impl Model {
                 *slot = hash(HashAlgorithm::Sha256, &message);
                 let taken =
                     Taken::call(rsi::MEASUREMENT_EXTEND, &[&[index, size][..], &words].concat());
-                let follows = Follows::GoesOn(answered(&taken, &[0, 0, 0, 0]));
+                let follows = Follows::GoesOn(Box::new(answered(&taken, &[0, 0, 0, 0])));
                 (taken, follows, Pending::None)
             }
             1 => {
@@ -305,7 +305,7 @@ impl Model {
                 let words =
                     value.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
                 let answer: Vec<u64> = [0].into_iter().chain(words).collect();
-                let follows = Follows::GoesOn(answered(&taken, &answer));
+                let follows = Follows::GoesOn(Box::new(answered(&taken, &answer)));
                 (taken, follows, Pending::None)
             }
             2 => {
@@ -320,7 +320,7 @@ impl Model {
                 if self.is_1_0 {
                     return (taken, leaves(3, 0, [(0x200, name), (0x208, 1)]), Pending::Psci);
                 }
-                let follows = Follows::GoesOn(answered(&taken, &[0, 0, 0, 0]));
+                let follows = Follows::GoesOn(Box::new(answered(&taken, &[0, 0, 0, 0])));
                 (taken, follows, Pending::None)
             }
             _ => self.host_call(),
@@ -328,8 +328,8 @@ impl Model {
     }
 
     fn host_call(&mut self) -> (Taken, Follows, Pending) {
-        let address =
-            self.any(&[WITH_MEMORY, WITH_MEMORY, WITHOUT_MEMORY, EMPTY]) | CALL as u64 * 8;
+        let page = self.any(&[WITH_MEMORY, WITH_MEMORY, WITHOUT_MEMORY, EMPTY]);
+        let address = page + CALL as u64 * 8;
         let taken = Taken::call(rsi::HOST_CALL, &[address]);
         if self.is_missing(address) {
             // As a load that faults at level 3.
@@ -337,7 +337,7 @@ impl Model {
             return (taken, words, Pending::Replay);
         }
         if !self.is_1_0 || address & !0xfff == EMPTY {
-            let follows = Follows::GoesOn(answered(&taken, &[1, 0, 0, 0]));
+            let follows = Follows::GoesOn(Box::new(answered(&taken, &[1, 0, 0, 0])));
             return (taken, follows, Pending::None);
         }
         let words: Words = std::array::from_fn(|_| self.random.u64(..));
@@ -477,7 +477,7 @@ impl Model {
         let words = match (follows, seen.get(1)) {
             (Follows::Leaves(words), None) => words,
             (Follows::GoesOn(gprs), Some(after)) => {
-                assert_eq!((after.gprs, after.pc), (gprs, 0x8004), "{what}");
+                assert_eq!((after.gprs, after.pc), (*gprs, 0x8004), "{what}");
                 vec![(0, 1)]
             }
             (Follows::WithoutBits(register, hidden), Some(after)) => {

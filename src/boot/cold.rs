@@ -49,6 +49,7 @@ static LOW_REGIONS: BootCell<MaybeUninit<RegionStorage<{ low_va::REGIONS }>>> =
     BootCell(UnsafeCell::new(MaybeUninit::uninit()));
 static WAITERS: Waiters = Waiters::new();
 static EPOCHS: Epochs = Epochs::new();
+
 /// Tells all CPUs that this one is about to die, perhaps with locks held.
 pub(super) fn abandon() {
     WAITERS.abandon();

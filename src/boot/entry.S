@@ -121,8 +121,9 @@ rmm_entry:
     tst     x24, #0xfff
     b.ne    refuse_unknown
 
-    // Adds x24 to every address in the image. An even word of .relr.dyn is the place of one address.
-    // In an odd word, bits 1 to 63 stand for the 63 words that follow: a set bit marks an address.
+    // Adds x24 to every address in the image. An even word of .relr.dyn is the place of one
+    // address. In an odd word, bits 1 to 63 stand for the 63 words that follow: a set bit marks an
+    // address.
     address x0, __relr_start
     address x1, __relr_end
     sub     x6, x28, x24                // bytes of the image
@@ -346,8 +347,8 @@ refuse:
 8:  wfi                                 // EL3 does not come back after a refusal
     b       8b
 
-    // Makes a key of 128 bits of x0 and x1: adds the counter, and numbers of the CPU's random source.
-    // A half that gets no such number is spread over all bits. Clobbers x2 and x3.
+    // Makes a key of 128 bits of x0 and x1: adds the counter, and numbers of the CPU's random
+    // source. A half that gets no such number is spread over all bits. Clobbers x2 and x3.
 make_key:
     mrs     x2, cntpct_el0
     add     x0, x0, x2

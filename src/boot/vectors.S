@@ -6,7 +6,8 @@
 // `exception_vectors` handles them on the exception stack, SP_EL0. `early_vectors` has no stack yet
 // and can report to EL3 only.
 
-    .equ    FRAME, 304                  // ExceptionFrame: x0-x30, sp, elr, spsr, esr, far, vector, padding
+    // ExceptionFrame: x0-x30, sp, elr, spsr, esr, far, vector, padding
+    .equ    FRAME, 304
 
     .macro  vector number
     .balign 128

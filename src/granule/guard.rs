@@ -191,7 +191,6 @@ impl<'a> LockedGranule<'a, Unproven> {
     /// # Errors
     ///
     /// [`ProbeError`]. The granule is unlocked and as it was.
-    #[cold]
     pub(super) fn prove(self, by: &mut impl Probe) -> Result<LockedGranule<'a, Ns>, ProbeError> {
         by.probe(&self)?;
         Ok(self.transition())

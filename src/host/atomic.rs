@@ -4,7 +4,7 @@
 //! What CPUs share in the RMM is behind shared references, so that nothing but an atomic can write
 //! to it: to know the atomic accesses of a call is to know every cache line that it can take away
 //! from another CPU. Granule locks, the state of the RMM as a whole and the memory of Realms use
-//! these; translation tables, which the events of [`record`](super::record) tell of, use the core library's.
+//! these. Translation tables use the core library's: [`record`](super::record) has their events.
 
 use core::sync::atomic::Ordering;
 use std::cell::RefCell;

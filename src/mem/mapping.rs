@@ -150,7 +150,6 @@ pub struct LockedMapping<'m, 'g, S: Mappable> {
 
 impl<'m, 'g, S: Mappable> LockedMapping<'m, 'g, S> {
     /// Maps `granule` through `slot`.
-    #[inline]
     pub fn new(slot: &'m mut Slot, granule: LockedGranule<'g, S>) -> Self {
         Self { page: MappedPage::new(slot, granule.address()), granule }
     }

@@ -83,7 +83,6 @@ pub(super) struct MappedPage<'m> {
 
 impl<'m> MappedPage<'m> {
     /// Maps the granule. The caller holds the guard or reference that allows it.
-    #[inline]
     pub(super) fn new(slot: &'m mut Slot, granule: GranuleAddress) -> Self {
         slot.show(granule);
         Self::of(slot, granule)

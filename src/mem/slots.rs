@@ -149,7 +149,6 @@ impl SlotBuffer {
 
 impl Slot {
     /// Maps a granule that is locked: one store, one DSB, one ISB.
-    #[inline]
     pub fn map<'m, S: Mappable>(&'m mut self, granule: &'m LockedGranule<'_, S>) -> Mapping<'m, S> {
         Mapping::new(MappedPage::new(self, granule.address()))
     }

@@ -415,7 +415,7 @@ mod tests {
         assert!(ValidEntry::new(&entry, FEATURES, GicOwner::Rmm).is_some());
         entry[1] = 1 << 62 | 40;
         entry[4] = 2 << 62 | 40;
-        assert!(!ValidEntry::new(&entry, FEATURES, GicOwner::Rmm).is_some());
+        assert!(ValidEntry::new(&entry, FEATURES, GicOwner::Rmm).is_none());
         entry[4] = 40;
         assert!(
             ValidEntry::new(&entry, FEATURES, GicOwner::Rmm).is_some(),

@@ -2,7 +2,7 @@
 //! The registers of EL1 and EL0 that host and Realms use in turn: one list for both.
 //!
 //! What is not in the list is trapped while a Realm runs, has no state, or is switched elsewhere:
-//! general registers and keys by `run/switch.S`, timers, virtual interrupts, the PMU, SIMD and debug
+//! general registers and keys by `run/switch.S`, timers, virtual interrupts, PMU, SIMD and debug
 //! registers each by a file of their own.
 
 #[cfg(not(target_os = "none"))]
@@ -61,8 +61,8 @@ macro_rules! el1_registers {
             /// Writes every register of this CPU. An ISB or an ERET must follow.
             pub fn restore(&self) {
                 #[cfg(target_os = "none")]
-                // SAFETY: reads the fields of `self`, in order (`repr(C)`). With E2H these registers
-                // control EL1 and EL0 only.
+                // SAFETY: reads the fields of `self`, in order (`repr(C)`). With E2H these
+                // registers control EL1 and EL0 only.
                 unsafe {
                     core::arch::asm!(
                         ".set el1_offset, 0",

@@ -234,6 +234,10 @@ pub(super) fn finish() -> Result<(), BootError> {
     #[cfg(feature = "self-test")]
     self_test::at(Moment::AfterMaps);
 
+    // It counts nothing while a Realm runs, so each run stops it.
+    if !prepared.features.has_pmu() {
+        return Err(BootError::Unsupported("a CPU without FEAT_PMUv3"));
+    }
     cpu::enter_stage(Stage::HighMaps);
     let plan = prepared.plan.as_ref().map_err(|refusal| *refusal)?;
     take_high_map(&arguments, &plan.cpus, prepared.max_pa)?;

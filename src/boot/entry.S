@@ -244,9 +244,9 @@ rmm_entry:
     bl      {prepare}
     cbnz    x0, refuse
     // From the early map to the Low VA map. The MMU is off in between: two maps with different
-    // block sizes are never live at once. No memory is accessed meanwhile. No Rust frame is on the
-    // stack, because the number of address bits changes here, and with it where a signed return
-    // address keeps its signature.
+    // block sizes are never live at once. Meanwhile only code and BOOT_CONFIGURATION are read,
+    // which are clean to the PoC. No Rust frame is on the stack, because the number of address bits
+    // changes here, and with it where a signed return address keeps its signature.
     address x0, early_vectors
     msr     vbar_el2, x0
     mrs     x0, sctlr_el2

@@ -72,7 +72,8 @@ extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
     if let Some(resume) = resume_address(frame).filter(|_| synchronous) {
         frame.elr = resume;
     } else if synchronous && frame.esr == GIVE_UP_SYNDROME && cold::is_abandoned() {
-        if HCR_EL2.get() == registers::HCR {
+        // A Realm's has stage 2 enabled, the RMM's own has not.
+        if !HCR_EL2.is_set(aarch64_cpu::registers::HCR_EL2::VM) {
             frame.elr = (&raw const rmi_given_up).addr() as u64;
         } else {
             // The registers of a Realm are in the CPU: the host must not see them.

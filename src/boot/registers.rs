@@ -184,7 +184,7 @@ control_registers! {
             "the host's counters stop at EL2; debug, trace and PMU registers trap; HPMN is kept";
     }
     always {
-        CPTR_EL2 "cptr_el2" = 0, "floating point, SVE and SME trap: the RMM has no use of them";
+        CPTR_EL2 "cptr_el2" = 0, "floating point, SVE and SME trap but where the RMM opens them";
         HSTR_EL2 "hstr_el2" = 0, "nothing of AArch32 traps";
         HACR_EL2 "hacr_el2" = 0, "no traps that the implementation defines";
         CNTHCTL_EL2 "cnthctl_el2" = 0, "EL1 has no physical counter and timer, no event stream";

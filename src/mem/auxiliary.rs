@@ -204,7 +204,8 @@ impl RunningAuxiliary<'_> {
         Window::new(VirtAddr::new(base), granule.get()).pointer().cast()
     }
 
-    /// Zeroes the granules of a part. The content of memory that does not answer is lost anyway.
+    /// Zeroes the granules of a part. Memory that does not answer is fatal, as elsewhere in these
+    /// slots.
     ///
     /// There must be no reference to their content.
     pub(super) fn zero(&mut self, part: AuxiliaryPart) {

@@ -14,6 +14,7 @@ use super::parameters::RealmParameters;
 use super::stage2::Stage2;
 use crate::address::{GRANULE_SHIFT, PhysAddr};
 use crate::arch::random::random;
+use crate::arch::speculation::bounded;
 use crate::arch::sysreg::el1::CNTPCT_EL0;
 use crate::granule::state::Rd;
 use crate::granule::{Epochs, GranuleAddress, LockedGranule};
@@ -112,7 +113,8 @@ impl RealmDescriptor {
 
     /// The granule at which the REC with this index was created. The REC may be destroyed since.
     pub fn rec(&self, index: u32) -> Option<GranuleAddress> {
-        let index = usize::try_from(index).ok().filter(|index| *index < self.next_rec.into())?;
+        // A Realm chooses it.
+        let index = bounded(usize::try_from(index).ok()?, self.next_rec.into());
         let [n0, n1, n2, n3, n4] = *self.recs.get(index)?;
         let number = u64::from_le_bytes([n0, n1, n2, n3, n4, 0, 0, 0]);
         GranuleAddress::new(PhysAddr::new(number << GRANULE_SHIFT))

@@ -231,8 +231,9 @@ fn serror(syndrome: &Syndrome) -> Action {
     if known && matches!(kind, CORRECTED | RESTARTABLE) {
         Action::Exit(exit)
     } else {
-        // What this CPU says of an error that is not contained is no worse for the RMM, whose own
-        // accesses report theirs. The Realm must not go on as if nothing were.
+        // What this CPU says of an error that is not contained is no worse for the RMM. The Realm
+        // must not go on as if nothing were, even if a late store of the RMM to the host's page was
+        // it.
         Action::PendSError(exit)
     }
 }

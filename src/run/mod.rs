@@ -4,7 +4,7 @@
 //! `docs/design/run.md` tells how the parts work together. What must hold:
 //!
 //! - A REC runs on at most one CPU, the one with its [`RunningRec`], which alone touches its state.
-//! - An entry that is refused changes nothing.
+//! - An entry that is refused changes nothing that pends.
 //! - No register of one world is readable in the other: each is switched, trapped, or named by the
 //!   exit record.
 
@@ -88,7 +88,7 @@ impl From<NsAccessError> for EnterError {
 ///
 /// # Errors
 ///
-/// [`EnterError`]. If it is not about the exit half of the page nothing has changed.
+/// [`EnterError`]. If it is not about the page nothing has changed.
 pub fn enter(
     granules: &GranuleTable<'_>,
     attestation: Option<&'static Platform>,
@@ -141,9 +141,9 @@ pub fn enter(
             _ => 0,
         };
         record::zero_exit(page)?;
-        // From here on only a call of the host can be refused, if the page goes away while its general
-        // registers are read. It is still pending then, and what has changed the next entry changes
-        // again.
+        // From here on an entry is refused only if the page goes away while the general registers
+        // of a host call are read. The call still pends, and the next entry replaces what has
+        // changed.
         if let Some(learned) = news {
             state.learned = learned;
         }

@@ -18,7 +18,7 @@ instructions! {
     fn dsb_nshst() = "dsb nshst";
 }
 
-/// Has the compiler keep nothing of `value` but in memory here: whoever finds it there may use it.
+/// Makes the compiler store `value` to memory here, and load it again afterwards.
 pub fn expose<T>(value: &mut T) {
     #[cfg(target_os = "none")]
     // SAFETY: no instruction.

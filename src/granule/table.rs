@@ -319,7 +319,7 @@ impl<'a> GranuleTable<'a> {
         if let Some(entry) = self.largest.entry(address) {
             lock_order::about_to_take(self.name(cpu, address, S::STATE));
             let word = entry.try_lock(self.waiters);
-            // A word that was locked is no word of any state.
+            // A locked word never equals the word of a state.
             if word.is(S::NUMBER, S::MAX_REFERENCES) {
                 #[cfg(feature = "self-test")]
                 super::deliberate_death::taken(cpu, self.waiters);

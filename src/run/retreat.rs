@@ -60,7 +60,8 @@ pub fn begin() -> [u64; 2] {
 /// Gives the host its registers back, then gives up again.
 extern "C" fn retreat(run: &mut Retreat) -> ! {
     // SAFETY: what they point to is on the stack below, or the REC's, which only this CPU uses.
-    // Whoever had references to it never runs again, and has exposed it before it waited.
+    // The code that had references to it never runs again; it called `barrier::expose` before it
+    // waited.
     let (state, lent, host) = unsafe { (&mut *run.state, &mut *run.lent, &*run.host) };
     take_out(state, GicFeatures::read(), lent, host);
     wait::give_up()

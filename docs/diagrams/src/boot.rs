@@ -27,8 +27,10 @@ pub fn draw() -> Canvas {
     let mut canvas = Canvas::new(
         height,
         "The stages of a boot",
-        "TPIDR_EL2 holds the number of the stage that a CPU is in. A failure before the last one refuses its boot to EL3",
-        "A flow from the entry of a CPU, on the left through the stages of a cold boot, on the right through those of a warm one, to where both serve calls.",
+        "TPIDR_EL2 holds the number of the stage that a CPU is in. A failure before the last one \
+            refuses its boot to EL3",
+        "A flow from the entry of a CPU, on the left through the stages of a cold boot, \
+            on the right through those of a warm one, to where both serve calls.",
     );
     let whole = Area { x: MARGIN, y: TOP + GAP, width: WIDTH - 2 * MARGIN, height: HEIGHT };
     let cold = Area { width: (whole.width - LANE_GAP) * 3 / 5, ..whole };

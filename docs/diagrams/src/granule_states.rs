@@ -90,8 +90,10 @@ pub fn draw() -> Canvas {
     let mut canvas = Canvas::new(
         TOP + 2 * (BAR_HEIGHT + GAP) + BOX_HEIGHT + 64,
         "The states of a granule",
-        "The RMI commands that make each transition. There are no other ones: what is not in this table does not compile",
-        "A diagram of states. From Non-secure a granule becomes Delegated, from there it is wiped, and only from there it comes into use or goes back to \
+        "The RMI commands that make each transition. There are no other ones: \
+            what is not in this table does not compile",
+        "A diagram of states. From Non-secure a granule becomes Delegated, from there it is \
+            wiped, and only from there it comes into use or goes back to \
          Non-secure. From each use it goes back to Delegated.",
     );
     let left = WIDTH - MARGIN - uses.iter().map(Use::width).sum::<i32>();

@@ -62,9 +62,11 @@ pub fn draw() -> Canvas {
         height,
         "The High VA range of a CPU",
         &format!(
-            "TTBR1, 2^{bits} bytes at the top of the address space: the same addresses on every CPU, each with a table of its own"
+            "TTBR1, 2^{bits} bytes at the top of the address space: the same addresses on every CPU, \
+            each with a table of its own"
         ),
-        "Two columns of memory, the highest address on top. The left one shows the stacks and the context of a CPU between guard pages, and the \
+        "Two columns of memory, the highest address on top. The left one \
+            shows the stacks and the context of a CPU between guard pages, and the \
          slots; the right one shows the slots one by one.",
     );
     let mut area = Area { x: 176, y: TOP, width: 220, height: 0 };

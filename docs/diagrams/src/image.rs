@@ -29,8 +29,10 @@ pub fn draw() -> Canvas {
     let mut canvas = Canvas::new(
         height,
         "The image in memory",
-        "Linked at 0 and run wherever EL3 loads it; on the right as the Low VA map has it. Sizes are not to scale",
-        "A column of the sections of the image, the highest address on top, each with its symbols on the left, and on the right how it is mapped.",
+        "Linked at 0 and run wherever EL3 loads it; on the right as the Low VA map has it. Sizes \
+            are not to scale",
+        "A column of the sections of the image, the highest address on top, each with its symbols \
+            on the left, and on the right how it is mapped.",
     );
     let mut area = Area { x: 190, y: TOP, width: 300, height: ROW };
     let mut shown = None;

@@ -13,7 +13,7 @@ use crate::mem::{GRANULE_WORDS, Slot};
 use crate::realm::epoch::{self, CallPage, Learned};
 use crate::xlat::Level;
 
-/// Why there is no memory of the Realm at an IPA.
+/// Why an IPA has no memory of the Realm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoMemory {
     /// The IPA is not protected.

@@ -108,7 +108,7 @@ fn map(configuration: &Configuration, rd: u64, granules: &[u64]) -> Vec<Letter> 
     letters
 }
 
-/// Of the half that begins at `half`. Nothing is told but by lists of one entry.
+/// Calls on the half of the IPA space that begins at `half`. Output lists have one entry.
 fn unmap(function: u32, rd: u64, half: u64) -> Vec<Letter> {
     let mut letters = Vec::new();
     let told = address(PARAMETERS) + RECLAIMED;

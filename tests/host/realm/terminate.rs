@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RMI_REALM_TERMINATE of a Realm whose RECs run: the host is told that they do, and a Realm that
-//! is terminated never runs again.
+//! RMI_REALM_TERMINATE fails while a REC of the Realm runs. A terminated Realm never runs again.
 //!
 //! Seen to fail without the look for RECs that run, and with one at RECs of any Realm.
 

@@ -85,7 +85,8 @@ pub fn commit(fault: u64) -> bool {
         10 => drop(core::hint::black_box(huge_frame())),
         // SAFETY: none: this is the fault.
         11 => unsafe {
-            core::arch::asm!("mov sp, {top}", "ldr {top}, [sp], #16", top = in(reg) high_va::STACK.top, options(noreturn))
+            core::arch::asm!("mov sp, {top}", "ldr {top}, [sp], #16",
+                top = in(reg) high_va::STACK.top, options(noreturn))
         },
         12 => execute(high_va::STACK.base),
         13 => write(SlotIndex::Delegated.address().get()),

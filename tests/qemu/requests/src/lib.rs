@@ -46,7 +46,7 @@ pub mod request {
     /// Compares digests of messages that follow from x2; x1 = how many were wrong, and above bit 32
     /// how many were computed by instructions.
     pub const HASH: u64 = 0x10D;
-    /// Signs a digest by a key, both of which follow from x2; x1 = 1 if that succeeded.
+    /// Signs a digest; x2 selects digest and key. x1 = 1 if that succeeded.
     pub const SIGN: u64 = 0x10E;
     /// Takes granule x2, Non-secure, for one whose memory has answered.
     pub const VOUCH: u64 = 0x10F;

@@ -423,6 +423,7 @@ pub fn control_registers(protection: Protection) -> Vec<Scenario> {
             "the RMM boots on CPUs with 52 address bits and without LPA2",
         )
         .cpu_properties(",lpa2=off"),
+        refused("cpu-no-pmu".to_owned(), UNKNOWN, "CPUs without a PMU").cpu_properties(",pmu=off"),
         Scenario::new("pmu", "pmu", "the host's PMU counts nothing inside the RMM")
             .instruction_count(),
     ]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Makes sure that a subcommand of cargo is there in the version that the tree is known to work with: cargo-tool.sh NAME.
-# Does nothing when it is; otherwise cargo builds it, which takes minutes.
+# Makes sure that a subcommand of cargo is there in the version that the tree is known to work with:
+# cargo-tool.sh NAME. Does nothing when it is; otherwise cargo builds it, which takes minutes.
 
 source "$(dirname "$0")/common.sh"
 

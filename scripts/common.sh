@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What the other scripts share; sourced by them, from any directory, and leaves the shell at the root of the tree.
-# Messages go to standard error: standard output belongs to the script's answer.
+# What the other scripts share; sourced by them, from any directory, and leaves the shell at the
+# root of the tree. Messages go to standard error: standard output belongs to the script's answer.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -41,10 +41,11 @@ llvm_tools() {
     echo "$folder"
 }
 
-# apt_from SUITE... -- APT-GET-ARGUMENTS: apt-get over these suites of this machine's own Debian mirror. Source
-# list, package lists and cache lie under build/apt, so that the machine's own configuration stays as it is.
-# With an architecture in APT_ARCHITECTURE the packages are those of a machine of that kind with none installed.
-# The options that make the configuration are left in apt_options, for queries.
+# apt_from SUITE... -- APT-GET-ARGUMENTS: apt-get over these suites of this machine's own Debian
+# mirror. Source list, package lists and cache lie under build/apt, so that the machine's own
+# configuration stays as it is. With an architecture in APT_ARCHITECTURE the packages are those of a
+# machine of that kind with none installed. The options that make the configuration are left in
+# apt_options, for queries.
 apt_from() {
     local root=$PWD/build/apt${APT_ARCHITECTURE:+-$APT_ARCHITECTURE} mirror suite
     command -v apt-get >/dev/null || { say "this machine has no apt-get"; return 1; }

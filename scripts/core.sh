@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Prints where the image's `core` comes from, fetching it when it is not there yet: the `library` folder of the
-# pinned toolchain's sources, or the word `precompiled`. The first of these that can be had:
+# Prints where the image's `core` comes from, fetching it when it is not there yet: the `library`
+# folder of the pinned toolchain's sources, or the word `precompiled`. The first of these that can be
+# had:
 #   rustup-src   the toolchain's own rust-src component, added with rustup if need be
-#   debian-src   Debian's rust-src package of the same version, unpacked under build/ and not installed
+#   debian-src   Debian's rust-src package of the same version, unpacked under build/, not installed
 #   precompiled  the toolchain's compiled core, which has no branch protection
 # CORE, when set, names the only one to try.
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Runs the tests of this machine and prints, file by file, how many lines of src/ they execute; docs/coverage.md says what is left out.
-# The lines that they do not execute are listed in build/coverage/missed.
+# Runs the tests of this machine and prints, file by file, how many lines of src/ they execute;
+# docs/coverage.md says what is left out. The lines that they do not execute are listed in
+# build/coverage/missed.
 
 source "$(dirname "$0")/common.sh"
 
@@ -27,7 +28,8 @@ awk -F '[:,]' -v root="$PWD/src/" -v least=$LEAST -v list="$out/missed" '
     /^SF:/ {
         path = substr($0, 4)
         file = index(path, root) == 1 ? substr(path, length(root) + 1) : ""
-        # The model machine does not count, nor do tests, in files of their own or at the end of others.
+        # The model machine does not count, nor do tests, in files of their own or at the end of
+        # others.
         if (file ~ /^\.\.|\/tests\/|(^|[\/_])tests\.rs$/) file = ""
         tests = 0
         for (line = 1; file != "" && (getline text <path) > 0; line++)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Prints the name of a gdb that knows AArch64 and has Python, installing Debian's gdb-multiarch if there is none and this
-# is root on a Debian.
+# Prints the name of a gdb that knows AArch64 and has Python, installing Debian's gdb-multiarch if
+# there is none and this is root on a Debian.
 
 source "$(dirname "$0")/common.sh"
 

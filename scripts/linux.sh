@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What a Linux guest needs, under build/linux: Debian's newest arm64 kernel as `Image`, and `initrd`, an initial file
-# system of busybox, the modules of the attestation driver and what is in tests/qemu/linux. Fetched once;
-# `make clean` forgets it. LINUX_IMAGE names another kernel, LINUX_MODULES the folder with its modules.
+# What a Linux guest needs, under build/linux: Debian's newest arm64 kernel as `Image`, and
+# `initrd`, an initial file system of busybox, the modules of the attestation driver and what is in
+# tests/qemu/linux. Fetched once; `make clean` forgets it. LINUX_IMAGE names another kernel,
+# LINUX_MODULES the folder with its modules.
 
 source "$(dirname "$0")/common.sh"
 
 # The first suites whose kernel knows that it is in a Realm (6.13 and newer).
 SUITES=(trixie trixie-backports)
 NEED="Debian's arm64 kernel and busybox are needed for a Linux guest"
-# In the order of loading: what an attestation report takes, and a device that shares memory with the guest.
+# In the order of loading: what an attestation report takes, and a device that shares memory with
+# the guest.
 MODULES=(configfs tsm_report arm-cca-guest virtio_mmio virtio-rng)
 
 out=build/linux

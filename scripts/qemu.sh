@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Makes sure that a QEMU whose `virt` machine has the Realm Management Extension can be run: does nothing when it
-# can, otherwise installs the backport of Debian's package if this is root on a Debian.
+# Makes sure that a QEMU whose `virt` machine has the Realm Management Extension can be run: does
+# nothing when it can, otherwise installs the backport of Debian's package if this is root on a
+# Debian.
 
 source "$(dirname "$0")/common.sh"
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: BSD-3-Clause
-# target-cargo.sh image|firmware LINK CARGO-ARGUMENTS...: runs cargo for the bare-metal target with the flags of
-# the RMM image or of the test firmware. Each set of flags has a target folder of its own, so that neither
-# rebuilds the other; the symbolic link LINK is left pointing at the one used.
+# SPDX-License-Identifier: BSD-3-Clause target-cargo.sh image|firmware LINK CARGO-ARGUMENTS...: runs
+# cargo for the bare-metal target with the flags of the RMM image or of the test firmware. Each set
+# of flags has a target folder of its own, so that neither rebuilds the other; the symbolic link
+# LINK is left pointing at the one used.
 
 source "$(dirname "$0")/common.sh"
 
@@ -24,7 +24,8 @@ case $what in
         features=(--features "rmm/log-$level")
         # SIMD registers are the host's and the Realms': hashes are computed without them.
         flags+=('--cfg' 'sha2_backend="soft"')
-        # Where the CPU has instructions for it `sha2` hashes little: a tenth of the code, at half the speed.
+        # Where the CPU has instructions for it `sha2` hashes little: a tenth of the code, at half
+        # the speed.
         flags+=('--cfg' 'sha2_backend_soft="compact"')
         ;;
     firmware)
@@ -44,7 +45,8 @@ if [[ $core != precompiled ]]; then
 else
     frame_pointers=(-Cforce-frame-pointers=yes)
 fi
-# Fatal reports follow the frame records on the stack. Functions that call none need no record: the report names x30.
+# Fatal reports follow the frame records on the stack. Functions that call none need no record: the
+# report names x30.
 [[ $what == firmware ]] || flags+=("${frame_pointers[@]}")
 case $core in
     precompiled) folder=build/target-$what-precompiled ;;

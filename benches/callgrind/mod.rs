@@ -2,9 +2,10 @@
 //! Counts the instructions of an operation on the host with valgrind: the same number at every run
 //! of the same program.
 //!
-//! A program has numbered cases. Given a number it runs that case and counts [`measured`]. Given `--bench`, as `cargo bench` does, it runs itself under callgrind once for each
-//! case, and prints a line `figure: SECTION | NAME | NUMBER` for each, which `make bench` collects.
-//! Given neither (`cargo test --benches`) it tries every case once.
+//! A program has numbered cases. Given a number it runs that case and counts [`measured`]. Given
+//! `--bench`, as `cargo bench` does, it runs itself under callgrind once for each case, and prints
+//! a line `figure: SECTION | NAME | NUMBER` for each, which `make bench` collects. Given neither
+//! (`cargo test --benches`) it tries every case once.
 
 use std::fmt::Debug;
 use std::hint::black_box;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Fuzzes what a Realm calls, and what its host does meanwhile: RECs run that call RSI and PSCI with
-//! any arguments and take any exception, between commands of the host on the same Realm. What must
-//! hold after each step is checked here; what each call must answer is for the tests with a model.
+//! Fuzzes what a Realm calls, and what its host does meanwhile: RECs run that call RSI and PSCI
+//! with any arguments and take any exception, between commands of the host on the same Realm. What
+//! must hold after each step is checked here; what each call must answer is for the tests with a
+//! model.
 //!
 //! The first byte chooses the dialect.
 //!
-//! Run with `ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run calls -- -max_len=4096`: the tables
-//! of the CPU are made for good.
+//! Run with `ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run calls -- -max_len=4096`: the
+//! tables of the CPU are made for good.
 #![no_main]
 
 use std::cell::{Cell, RefCell};

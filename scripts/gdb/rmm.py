@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Commands of gdb for a machine that runs the RMM; `make debug` loads them.
 
-rmm-load ELF [ADDRESS]  loads symbols where EL3 has put the image: the address is asked of QEMU if it is not given
-rmm-tables              the live translation tables of this CPU, addresses that are mapped alike as one line
+rmm-load ELF [ADDRESS]  loads symbols where EL3 has put the image; without ADDRESS it asks QEMU
+rmm-tables              the live translation tables of this CPU, a line for each run of addresses
 rmm-slots               which slots of this CPU are mapped, and what they show
 rmm-granule ADDRESS     the record of the granule at a physical address
 rmm-granules            how many granules there are in each state, and those that are in use
 
-What the image is made of (states, slots, layouts of structures and words) comes from its debug information; what is written down here is
-the architecture's: the registers of translation and the descriptors (Arm ARM D8.3). Memory is read by its physical address, as QEMU offers it.
+What the image defines (states, slots, layouts of structures and words) is read from its debug
+information. Written down here is only what the architecture defines: the registers of translation
+and the descriptors (Arm ARM D8.3). Memory is read by its physical address, as QEMU offers it.
 """
 
 import re
@@ -87,7 +88,10 @@ def require_rmm():
 
 
 class Command(gdb.Command):
-    """A command whose first words of documentation are its class's. Rust paths are evaluated in C, which has casts for all."""
+    """A command, named by the first words of its class's documentation.
+
+    Rust paths are evaluated as C expressions, since C has a cast for every type.
+    """
 
     def __init__(self, name):
         self.name = name
@@ -242,7 +246,7 @@ class Granules:
         return (word & mask) // (mask & -mask)
 
     def is_ns(self, word):
-        """Whether a granule is Non-secure, unlocked and unreferenced: whether it has answered makes no difference."""
+        """Whether a granule is Non-secure, unlocked and unreferenced, whether it has answered or not."""
         return word & ~self.bits["answered"] == 0
 
     def state(self, word):
@@ -281,7 +285,10 @@ class OneGranule(Command):
 
 
 class AllGranules(Command):
-    """rmm-granules: how many granules are in each state, and runs of those that are not Non-secure, unlocked and unreferenced."""
+    """rmm-granules: how many granules are in each state, and runs of those in use.
+
+    In use are all but those that are Non-secure, unlocked and unreferenced.
+    """
 
     LONGEST = 40
 

@@ -73,7 +73,8 @@ fn main() {
     }
     writeln!(
         output,
-        "/// Each weakened lock: how, and its models.\nconst WEAKENED: &[(&str, Models)] = &[{list}];"
+        "/// Each weakened lock: how, and its models.\n\
+         const WEAKENED: &[(&str, Models)] = &[{list}];"
     )
     .expect("a string takes all");
     let directory = env::var("OUT_DIR").expect("cargo names the directory");

@@ -125,7 +125,8 @@ proptest! {
 
     #[test]
     fn no_page_of_random_bytes_makes_the_parser_panic(
-        mut bytes in vec(any::<u8>(), 4096).prop_map(|bytes| <[u8; 4096]>::try_from(bytes).unwrap()),
+        mut bytes in vec(any::<u8>(), 4096)
+            .prop_map(|bytes| <[u8; 4096]>::try_from(bytes).unwrap()),
         base in any::<u64>(),
         limit in any::<u64>(),
         minor in 0..8_u8,
@@ -145,7 +146,9 @@ proptest! {
         builder in prop_oneof![
             Just(Builder::minimal()), Just(Builder::fvp()), Just(Builder::full()), valid(),
         ],
-        changes in vec((prop_oneof![4 => 0..80_u64, 1 => 80..512_u64], word(), any::<bool>()), 0..5),
+        changes in vec(
+            (prop_oneof![4 => 0..80_u64, 1 => 80..512_u64], word(), any::<bool>()), 0..5,
+        ),
         sealed in prop_oneof![3 => Just(true), 1 => Just(false)],
     ) {
         let mut image = builder.build();

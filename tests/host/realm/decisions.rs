@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What follows from each exception, compared with a table of its own over every encoding of ESR_EL2
-//! that can decide: classes, fault status, the fields of an access, and all system registers.
+//! What follows from each exception, compared with a table of its own over every encoding of
+//! ESR_EL2 that can decide: classes, fault status, the fields of an access, and all system
+//! registers.
 
 use rmm::address::Ipa;
 use rmm::realm::rec::Registers;

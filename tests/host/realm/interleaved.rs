@@ -49,8 +49,8 @@ pub fn call(fixture: &RealmFixture, cpu: usize, (function, arguments): Call) -> 
 }
 
 /// Has one CPU make a call, and another one `inner` after `points` points of the first: whole,
-/// unless it has to wait for the first. Gives both answers, the second only if the first had so many
-/// points.
+/// unless it has to wait for the first. Gives both answers, the second only if the first had so
+/// many points.
 pub fn within(
     fixture: &RealmFixture,
     outer: Call,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Stateful operations of RMI 2.0. Several CPUs take handles, granules and RECs from each other, and
-//! every granule comes back.
+//! Stateful operations of RMI 2.0. Several CPUs take handles, granules and RECs from each other,
+//! and every granule comes back.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -46,8 +46,8 @@ fn validate(
     fields.expect("it can be read").validate(limits, &RULES).map(|parameters| parameters.stage2)
 }
 
-/// What the parameters with these flags, vector length and counters come to, on CPUs with vectors of
-/// 64 bytes and 6 counters.
+/// What the parameters with these flags, vector length and counters come to, on CPUs with vectors
+/// of 64 bytes and 6 counters.
 fn validate_features(
     flags: u64,
     sve_vl: u64,

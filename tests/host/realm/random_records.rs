@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A REC that does anything at random, under a host that answers at random: every word of every exit
-//! record, and every register with which the REC goes on, is what a model says. The model of aborts
-//! is the table of `decisions.rs`.
+//! A REC that does anything at random, under a host that answers at random: every word of every
+//! exit record, and every register with which the REC goes on, is what a model says. The model of
+//! aborts is the table of `decisions.rs`.
 //!
 //! Seen to fail, one after the other: a register in the record of a load, a count of EOIs that the
-//! host resets, an entry that is refused and forgets what is pending, an access that can be emulated
-//! twice, a measurement in another slot, an ID register that shows SME, a host call that writes
-//! nothing. With them `random_runs.rs`: a REC that two CPUs may run, an exception that panics, a
-//! reference to the RD that stays.
+//! host resets, an entry that is refused and forgets what is pending, an access that can be
+//! emulated twice, a measurement in another slot, an ID register that shows SME, a host call that
+//! writes nothing. With them `random_runs.rs`: a REC that two CPUs may run, an exception that
+//! panics, a reference to the RD that stays.
 
 use std::cell::RefCell;
 use std::rc::Rc;

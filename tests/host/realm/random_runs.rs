@@ -92,7 +92,8 @@ struct World {
     recs: [Seen; RECS.len()],
     /// The host has terminated the Realm (RMI 2.0): no REC runs.
     terminated: AtomicBool,
-    /// How often somebody began to take the run page of a CPU away, which wipes it, and gave it back.
+    /// How often somebody began to take the run page of a CPU away, which wipes it, and gave it
+    /// back.
     taken: [[AtomicUsize; 2]; CPUS],
     runs: AtomicUsize,
     refused: AtomicUsize,

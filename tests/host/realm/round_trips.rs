@@ -117,8 +117,8 @@ fn a_round_trip_takes_few_isbs_and_maps_once() {
         let isbs =
             events.iter().filter(|event| matches!(event, Event::Instruction("isb", _))).count();
         assert!(isbs <= 8, "{how:?}: {isbs} ISBs");
-        // The REC with the run page. The page of a call is locked, and so mapped, to read the call and
-        // to write its answer.
+        // The REC with the run page. The page of a call is locked, and so mapped, to read the call
+        // and to write its answer.
         let groups = if matches!(how, Leaves::HostCall) { 3 } else { 1 };
         assert_eq!(groups_of_maps(&events), groups, "{how:?}: {events:x?}");
     }

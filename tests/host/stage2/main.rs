@@ -15,6 +15,7 @@ mod ranges;
 mod refusals;
 mod registers;
 mod table;
+mod teardown;
 mod threads;
 
 use rmm::address::{Ipa, PhysAddr};

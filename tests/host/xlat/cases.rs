@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Single cases of building a context: limits, errors, sizes and levels, and how many tables a layout
-//! takes.
+//! Single cases of building a context: limits, errors, sizes and levels, and how many tables a
+//! layout takes.
 
 use std::sync::Mutex;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What operations do on CPUs with more than the base architecture has for the maintenance of tables:
-//! how many TLBIs a range takes, which level they name, and what is changed without a break. And
-//! changes of permissions alone.
+//! What operations do on CPUs with more than the base architecture has for the maintenance of
+//! tables: how many TLBIs a range takes, which level they name, and what is changed without a
+//! break. And changes of permissions alone.
 
 use kit::with_regime;
 use kit::xlat::walker::RegimeKind;

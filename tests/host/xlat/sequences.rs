@@ -16,11 +16,10 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => region_strategy::region().prop_map(Op::Add),
         3 => (any::<u8>(), rarely()).prop_map(|(which, wrong)| Op::Remove(which, wrong)),
-        4 => (any::<u8>(), any::<u64>(), any::<u64>(), attributes(), rarely(), any::<bool>()).prop_map(
-            |(which, from, pages, attributes, new, permissions)| Op::Change {
+        4 => (any::<u8>(), any::<u64>(), any::<u64>(), attributes(), rarely(), any::<bool>())
+            .prop_map(|(which, from, pages, attributes, new, permissions)| Op::Change {
                 which, from, pages, attributes, new, permissions,
-            }
-        ),
+            }),
         3 => (any::<u16>(), 1u8..5, any::<u64>(), attributes()).prop_map(
             |(page, count, pa, attributes)| Op::Map { page, count, pa, attributes }
         ),

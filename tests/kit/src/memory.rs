@@ -76,7 +76,8 @@ impl Memory {
         })
     }
 
-    /// Has the granule at `address` answer no access of the machine from now on. Tests still see it.
+    /// Has the granule at `address` answer no access of the machine from now on. Tests still see
+    /// it.
     pub fn stop_answering(&self, address: u64) {
         let mut silent = self.silent.write().unwrap_or_else(PoisonError::into_inner);
         silent.insert(address);

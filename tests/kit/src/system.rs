@@ -109,8 +109,8 @@ impl<'a> System<'a> {
     }
 }
 
-/// Slots in tables of their own, as each CPU's boot builds them, and reach what the format does. They last as long as the test
-/// does.
+/// Slots in tables of their own, as each CPU's boot builds them, and reach what the format does.
+/// They last as long as the test does.
 fn slots(format: DescriptorFormat) -> SlotBuffer {
     let table = Box::leak(Box::new(Table::EMPTY));
     let address = PhysAddr::new(core::ptr::from_ref(table).addr() as u64);

@@ -67,7 +67,13 @@ macro_rules! models {
                 fn lock(entry: &GranuleEntry, waiters: &Waiters, cpu: CpuIndex) -> StateAndCount {
                     entry.lock(waiters, cpu)
                 }
-                fn unlock(entry: &GranuleEntry, waiters: &Waiters, cpu: CpuIndex, held: StateAndCount, state: u8) {
+                fn unlock(
+                    entry: &GranuleEntry,
+                    waiters: &Waiters,
+                    cpu: CpuIndex,
+                    held: StateAndCount,
+                    state: u8,
+                ) {
                     entry.unlock(waiters, cpu, held, StateAndCount::unreferenced(state));
                 }
                 fn get(entry: &GranuleEntry) -> StateAndCount {

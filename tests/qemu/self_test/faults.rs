@@ -37,8 +37,8 @@ fn asked(token: u64, place: u64) -> Option<u64> {
     (request >> 8 == place).then_some(request & 0xff)
 }
 
-/// Commits the fault of a cold boot before its maps. A token that asks for one later is replaced, so
-/// that boot comes there.
+/// Commits the fault of a cold boot before its maps. A token that asks for one later is replaced,
+/// so that boot comes there.
 pub fn before_maps(token: &mut u64) {
     asked(*token, place::BEFORE_MAPS).map(commit);
     if asked(*token, place::AFTER_MAPS).is_some() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Digests by instructions, compared on the target with those of the crate `sha2`, and the copies and
-//! fills on the way there.
+//! Digests by instructions, compared on the target with those of the crate `sha2`, and the copies
+//! and fills on the way there.
 
 use sha2::Digest;
 use zerocopy::IntoBytes;

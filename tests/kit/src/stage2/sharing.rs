@@ -52,7 +52,8 @@ impl Order {
     /// Something happens in a command of a host; whether it got the RD.
     pub fn observe(&self, event: &Event, host: u64) -> bool {
         const OUTPUT: u64 = 0x0000_ffff_ffff_f000;
-        let mapped = matches!(event, Event::Descriptor(_, value) if value & 1 != 0 && value & OUTPUT == self.rd);
+        let mapped = matches!(event, Event::Descriptor(_, value)
+            if value & 1 != 0 && value & OUTPUT == self.rd);
         if mapped {
             lock(&self.hosts).push(host);
         }

@@ -3,9 +3,9 @@
 //! level and with both stages combined, until an instruction says that they must not; and a watch
 //! on break-before-make.
 //!
-//! They do what a TLBI says as late as they may: when the CPU that executed it waits by a DSB. Until
-//! a DSB follows the store of a descriptor they may walk the former one, so that a TLBI between the
-//! two is in vain; and while they hold stage 2 they may combine stage 1 with it again.
+//! They do what a TLBI says as late as they may: when the CPU that executed it waits by a DSB.
+//! Until a DSB follows the store of a descriptor they may walk the former one, so that a TLBI
+//! between the two is in vain; and while they hold stage 2 they may combine stage 1 with it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

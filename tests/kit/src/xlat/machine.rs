@@ -20,7 +20,8 @@ use std::collections::{BTreeSet, HashMap};
 use rmm::host::Event;
 use rmm::xlat::MaintenanceFeatures;
 
-use super::walker::{Decoded, Output, Reached, RegimeKind, WalkConfig, Walked, index_shift};
+use super::tlbi::{self, Invalidation};
+use super::walker::{Decoded, Output, Reached, WalkConfig, Walked, index_shift};
 
 /// Brings `memory`, the tables of a pool at `host_base` on the host, up to date with what `events`
 /// stored.
@@ -93,20 +94,6 @@ impl Within {
         let shift = index_shift(self.level) + 9;
         (first >> shift..=last >> shift).contains(&(self.first >> shift))
     }
-}
-
-/// What a TLBI drops.
-#[derive(Clone, Copy, Debug)]
-struct Invalidation {
-    leaves_only: bool,
-    /// Leaves of this level only.
-    level: Option<i8>,
-    /// Of every ASID.
-    any_asid: bool,
-    asid: u64,
-    /// Offsets, the last one included.
-    first: u64,
-    last: u64,
 }
 
 #[derive(Debug)]
@@ -411,17 +398,14 @@ impl TlbMachine {
                 }
             }
             ["tlbi", kind] => {
-                let level = match self.config.regime {
-                    RegimeKind::El1And0 => "e1",
-                    RegimeKind::El2 | RegimeKind::El2And0 => "e2",
-                    RegimeKind::El3 => "e3",
-                };
                 let (name, everywhere) =
                     kind.strip_suffix("is").map_or((kind, false), |name| (name, true));
-                let Some(name) = name.strip_suffix(level) else {
+                let Some(name) = name.strip_suffix(tlbi::suffix(self.config.regime)) else {
                     return self.wrong(format!("{text} is for another regime"));
                 };
-                let Some(invalidation) = self.decode_tlbi(name, operand) else {
+                let decoded =
+                    Invalidation::decode(&self.config, self.features, self.any_asid, name, operand);
+                let Some(invalidation) = decoded else {
                     return self.wrong(format!("{text} {operand:x?} is no invalidation here"));
                 };
                 let reached = if everywhere { self.cpus.len() } else { 1 };
@@ -431,62 +415,6 @@ impl TlbMachine {
             }
             _ => self.wrong(format!("{text} is no business of a context")),
         }
-    }
-
-    /// What a TLBI, by its name less regime and domain, drops. `None` if that is nothing here, or
-    /// not certain.
-    fn decode_tlbi(&self, name: &str, operand: Option<u64>) -> Option<Invalidation> {
-        let (bits, ds) = (self.config.input_bits(), self.config.ds);
-        let el1 = self.config.regime == RegimeKind::El1And0;
-        let Some(operand) = operand else {
-            let all = if el1 { "vmall" } else { "all" };
-            let (first, last) = (0, (1 << bits) - 1);
-            let every = Invalidation {
-                leaves_only: false,
-                level: None,
-                any_asid: true,
-                asid: 0,
-                first,
-                last,
-            };
-            return (name == all).then_some(every);
-        };
-        let (kind, range) = name.strip_prefix('r').map_or((name, false), |kind| (kind, true));
-        let (leaves_only, any_asid) = match kind {
-            "va" => (false, false),
-            "val" => (true, false),
-            "vaa" if el1 => (false, true),
-            "vaal" if el1 => (true, true),
-            _ => return None,
-        };
-        // A level of the 4 KiB granule, or none.
-        let (level, va, size) = if range {
-            let field = |low: u32, bits: u32| operand >> low & ((1 << bits) - 1);
-            let (num, scale, granule) = (field(39, 5), field(44, 2), field(46, 2));
-            let shift = if ds { 16 } else { 12 };
-            let va = (field(0, 37) << 27) as i64 >> (27 - shift);
-            if granule != 1 || !self.features.range {
-                return None;
-            }
-            (field(37, 2), va, (num + 1) << (5 * scale + 1 + 12))
-        } else {
-            let hint = operand >> 44 & 0xf;
-            if hint != 0 && hint >> 2 != 1 || hint == 4 {
-                return None;
-            }
-            // VA[55:12], sign-extended.
-            (hint & 3, (operand << 20) as i64 >> 8, 4096)
-        };
-        let first = (va as u64).wrapping_sub(self.config.first_va());
-        let last = first.checked_add(size - 1)?;
-        if any_asid != self.any_asid || last >> bits != 0 {
-            return None;
-        }
-        let level = i8::try_from(level).ok().filter(|&level| level != 0);
-        if level.is_some() && !(self.features.level_hint && leaves_only) {
-            return None;
-        }
-        Some(Invalidation { leaves_only, level, any_asid, asid: operand >> 48, first, last })
     }
 
     fn invalidate(&mut self, cpu: usize, invalidation: Invalidation) {

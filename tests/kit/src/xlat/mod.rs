@@ -6,6 +6,7 @@ pub mod machine;
 pub mod model;
 pub mod region_strategy;
 pub mod sequence;
+mod tlbi;
 pub mod walker;
 
 use proptest::test_runner::{Config, RngSeed, TestRunner};

@@ -12,7 +12,8 @@
 2:
     .endm
 
-// Sets SP to the top of stack number \index, of stacks of \size bytes at `stacks`. x0 to x2 are lost.
+// Sets SP to the top of stack number \index, of stacks of \size bytes at `stacks`. x0 to x2 are
+// lost.
     .macro own_stack index, size
     ldr     x0, =stacks
     add     x1, \index, #1

@@ -30,8 +30,8 @@ pub mod command {
     pub const EXECUTE: u64 = 1;
     /// Fills the registers of SVE with what follows from gprs\[1\].
     pub const FILL_SIMD: u64 = 0x100;
-    /// Comes back with the bytes of a vector in gprs\[1\] and a sum of all that is in the registers of
-    /// SVE in gprs\[2\].
+    /// Comes back with the bytes of a vector in gprs\[1\] and a sum of all that is in the registers
+    /// of SVE in gprs\[2\].
     pub const SHOW_SIMD: u64 = 0x101;
     /// Calls by SMC with gprs\[1\] and up in X0 and up, as many as
     /// [`CALL_REGISTERS`](super::CALL_REGISTERS), and marks in the other registers.
@@ -63,8 +63,8 @@ pub mod program {
     pub const COUNT: u64 = 5;
     /// Has another REC turned on, and asks whether it is, many times: the REC, and how often.
     pub const POWER: u64 = 6;
-    /// Fills the words of an RsiHostCall with [`pattern`](super::pattern)s in turn: its address, and
-    /// how often.
+    /// Fills the words of an RsiHostCall with [`pattern`](super::pattern)s in turn: its address,
+    /// and how often.
     pub const FLIP: u64 = 7;
     /// Says in the second word at an address that it is there, waits until the first is not 0, and
     /// comes back with what RSI_VERSION and RSI_MEASUREMENT_EXTEND say.
@@ -72,8 +72,8 @@ pub mod program {
     /// Executes random instructions: a seed, and how many blocks of
     /// [`BLOCK`](super::BLOCK) instructions. Comes back with the exceptions that the Realm took.
     pub const RANDOM: u64 = 0x20;
-    /// Writes to system registers, by their encodings from one on: seed, the first encoding, and how
-    /// many. Comes back with the exceptions that the Realm took.
+    /// Writes to system registers, by their encodings from one on: seed, the first encoding, and
+    /// how many. Comes back with the exceptions that the Realm took.
     pub const WRITE_REGISTERS: u64 = 0x21;
     /// Turns the MMU on and changes its tables at random while they are used: seed, and how often.
     /// Comes back with the exceptions that the Realm took.

@@ -24,7 +24,11 @@ macro_rules! read_register {
 macro_rules! write_register {
     ($name:literal, $value:expr) => {{
         let value: u64 = $value;
-        core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack, preserves_flags))
+        core::arch::asm!(
+            concat!("msr ", $name, ", {}"),
+            in(reg) value,
+            options(nostack, preserves_flags)
+        )
     }};
 }
 

@@ -5,7 +5,10 @@
     .arch_extension sve
 
     .macro  every_z what
-    .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    .irp    number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    \what   \number
+    .endr
+    .irp    number, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
     \what   \number
     .endr
     .endm
@@ -32,7 +35,8 @@ simd_fill:
     wrffr   p3.b
 1:  ret
 
-// x0 = room for 32 vectors of 256 bytes, x1 = room for 17 predicates of 32 bytes, x2 as above in x1.
+// x0 = room for 32 vectors of 256 bytes, x1 = room for 17 predicates of 32 bytes, x2 as above in
+// x1.
     .global simd_show
 simd_show:
     every_z show

@@ -391,7 +391,8 @@ fn files_tests_and_scenarios_are_found_where_they_are() {
     ];
     assert_eq!(others.map(is), others.map(|other| (other, false)));
     assert_eq!(spans("`a` b\n```\n`c`\n```\n`d`"), ["a", "d"]);
-    let text = "`m::a_test_of_it`, `::and_one_more`, `the_first_of_...`, `one_that_is_of_its_length`, `M::a_type`, `not_a_test`, `A_B_C_D_E_F`";
+    let text = "`m::a_test_of_it`, `::and_one_more`, `the_first_of_...`, \
+                `one_that_is_of_its_length`, `M::a_type`, `not_a_test`, `A_B_C_D_E_F`";
     let named = ["a_test_of_it", "and_one_more", "the_first_of_...", "one_that_is_of_its_length"];
     assert_eq!(tests(text), named);
     assert_eq!(

@@ -202,7 +202,14 @@ impl ExceptionLevel {
         macro_rules! translate {
             ($instruction:literal) => {
                 // SAFETY: changes PAR_EL1, in which nothing is kept.
-                unsafe { core::arch::asm!(concat!("at ", $instruction, ", {}"), "isb", in(reg) va, options(nostack)) }
+                unsafe {
+                    core::arch::asm!(
+                        concat!("at ", $instruction, ", {}"),
+                        "isb",
+                        in(reg) va,
+                        options(nostack)
+                    )
+                }
             };
         }
         match self {

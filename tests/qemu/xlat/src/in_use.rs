@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A part of a block becomes read-only while the rest of the block is in use: the tables that are
-//! changed lie in it. Where CPUs replace a block with a table without a break (FEAT_BBM), nothing of
-//! it ever faults.
+//! changed lie in it. Where CPUs replace a block with a table without a break (FEAT_BBM), nothing
+//! of it ever faults.
 
 use core::cell::UnsafeCell;
 

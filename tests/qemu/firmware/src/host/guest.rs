@@ -141,8 +141,8 @@ impl Run {
         }
     }
 
-    /// Asserts that every byte of the exit half is as expected: these words, gicv3_vmcr of a REC that
-    /// has not changed it, and all else zero.
+    /// Asserts that every byte of the exit half is as expected: these words, gicv3_vmcr of a REC
+    /// that has not changed it, and all else zero.
     pub fn expect(self, what: &str, words: &[(u64, u64)]) {
         self.expect_range(what, 0..GRANULE - Self::EXIT, words);
     }
@@ -401,8 +401,8 @@ impl Guest {
         self.executed(rec)
     }
 
-    /// Has a REC that waits call by SMC with these in X0 and up. Entered once: it has come back with
-    /// the answer, or has left for it.
+    /// Has a REC that waits call by SMC with these in X0 and up. Entered once: it has come back
+    /// with the answer, or has left for it.
     pub fn begin_call(&self, rec: u64, x: &[u64]) -> Status {
         self.prepare_call(rec, x);
         self.enter(rec)

@@ -138,8 +138,8 @@ pub fn rec_create_at(
     rec_create_from(rd, rec, page, auxiliary)
 }
 
-/// RMI_REC_CREATE with what is in `page`: of RMI 1.0, or the operation of RMI 2.0, which is given the
-/// auxiliary granules.
+/// RMI_REC_CREATE with what is in `page`: of RMI 1.0, or the operation of RMI 2.0, which is given
+/// the auxiliary granules.
 pub fn rec_create_from(rd: u64, rec: u64, page: u64, auxiliary: &[u64]) -> Status {
     rec_create_listing(rd, rec, page, page, auxiliary)
 }
@@ -218,8 +218,8 @@ pub fn destroy(rd: u64) -> Status {
     Status(rmi::call(fid::REALM_DESTROY, &[rd], 0)[0])
 }
 
-/// RMI_REC_DESTROY: of RMI 1.0, or the operation of RMI 2.0, which gives back the auxiliary granules
-/// by a list in `page`.
+/// RMI_REC_DESTROY: of RMI 1.0, or the operation of RMI 2.0, which gives back the auxiliary
+/// granules by a list in `page`.
 pub fn rec_destroy(rec: u64, page: u64) -> Status {
     if Dialect::current() == Dialect::One {
         return Status(rmi::call(fid::REC_DESTROY, &[rec], 0)[0]);

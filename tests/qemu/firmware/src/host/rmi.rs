@@ -165,15 +165,15 @@ pub fn rmm_config_get(page: u64) -> Status {
     Status(call(fid::RMM_CONFIG_GET, &[page], 0)[0])
 }
 
-/// RMI_RTT_DATA_MAP or RMI_RTT_UNPROT_MAP (2.0) of the memory in a descriptor: status, and the first
-/// IPA not mapped.
+/// RMI_RTT_DATA_MAP or RMI_RTT_UNPROT_MAP (2.0) of the memory in a descriptor: status, and the
+/// first IPA not mapped.
 pub fn map(fid: u32, rd: u64, base: u64, top: u64, flags: u64, descriptor: u64) -> (Status, u64) {
     let returned = call(fid, &[rd, base, top, flags, descriptor], 1);
     (Status(returned[0]), returned[1])
 }
 
-/// RMI_RTT_DATA_UNMAP or RMI_RTT_UNPROT_UNMAP (2.0): status, the first IPA that may be mapped, and a
-/// descriptor of what was unmapped.
+/// RMI_RTT_DATA_UNMAP or RMI_RTT_UNPROT_UNMAP (2.0): status, the first IPA that may be mapped, and
+/// a descriptor of what was unmapped.
 pub fn unmap(fid: u32, rd: u64, base: u64, top: u64) -> (Status, u64, u64) {
     let returned = call(fid, &[rd, base, top, ADDRESS_SINGLE, 0], 3);
     (Status(returned[0]), returned[1], returned[2])

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The tables and the memory of a Realm as a host builds them: the commands, those of the dialect of
-//! this run for what both can do, and what a host does with several of them.
+//! The tables and the memory of a Realm as a host builds them: the commands, those of the dialect
+//! of this run for what both can do, and what a host does with several of them.
 
 use rmm_abi::rmi::{function as fid, status};
 use rmm_abi::rmi_v2::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How the monitor meets the RMM, as Linux does: version, and under RMI 2.0 features, configuration,
-//! activation, and whether all memory can be delegated.
+//! How the monitor meets the RMM, as Linux does: version, and under RMI 2.0 features,
+//! configuration, activation, and whether all memory can be delegated.
 
 use rmm_abi::rmi::status;
 use rmm_abi::rmi_v2::{CATEGORY_CONVENTIONAL, GPT_PLATFORM, TRACKING_FINE};

@@ -285,8 +285,8 @@ pub fn manifest_faults() -> Vec<Scenario> {
     in_either.chain(in_full).collect()
 }
 
-/// An activation token that asks the self-test image for a fault (`tests/qemu/self_test/faults.rs`) at a
-/// place in boot.
+/// An activation token that asks the self-test image for a fault (`tests/qemu/self_test/faults.rs`)
+/// at a place in boot.
 fn fault_token(place: u64, fault: u64) -> String {
     const REQUEST: u64 = 0x7e57_fa17_0000_0000;
     format!("{:#x}", REQUEST ^ place << 8 ^ fault)

@@ -6,8 +6,9 @@ use crate::scenario::Scenario;
 
 /// Regimes, VA sizes from 21 bits to 52, and both formats; then what the operations cost.
 pub fn xlat() -> Vec<Scenario> {
-    let sentence = "in EL3, EL2&0, EL2 and EL1&0, with and without LPA2, every access meets what was mapped, changed or \
-                    unmapped before it, and the walker finds what the library says";
+    let sentence = "in EL3, EL2&0, EL2 and EL1&0, with and without LPA2, every access meets what \
+                    was mapped, changed or unmapped before it, and the walker finds what the \
+                    library says";
     let mut regimes = Scenario::new("xlat-regimes", "regimes", sentence).xlat_image();
     for regime in ["EL3", "EL2&0", "EL2", "EL1&0"] {
         regimes = regimes

@@ -87,8 +87,8 @@ pub fn scan(address: u64) -> [u64; 3] {
     })
 }
 
-/// The PC of the fiber whose context is in a Realm granule: the word before its PSTATE. 0 if there is
-/// none.
+/// The PC of the fiber whose context is in a Realm granule: the word before its PSTATE. 0 if there
+/// is none.
 pub fn fiber(address: u64) -> u64 {
     mmu::with_realm_granule(address, |granule| {
         let mut before = 0;

@@ -227,7 +227,8 @@ static TURNS: Turns = Turns {
     size: AtomicU64::new(0),
 };
 
-/// Ticks within which the next interrupt comes: more than an entry takes, so that there is progress.
+/// Ticks within which the next interrupt comes: more than an entry takes, so that there is
+/// progress.
 const MOST_TICKS: u64 = 9_000;
 
 /// The registers of a call, for the run page of a REC that waits.
@@ -238,8 +239,8 @@ fn call_gprs(x: &[u64; 9]) -> [u64; 10] {
     gprs
 }
 
-/// A token is signed while an interrupt ends each run of its REC after a few instructions, each time
-/// on the next CPU.
+/// A token is signed while an interrupt ends each run of its REC after a few instructions, each
+/// time on the next CPU.
 pub fn interrupted_everywhere() {
     let mut guest = Guest::start(1);
     for number in 0..crate::options().argument {
@@ -482,8 +483,8 @@ pub fn without_key() {
     guest.destroy();
 }
 
-/// Key set-up and signature take the same number of instructions whatever key, digest and nonce are,
-/// which the test image draws.
+/// Key set-up and signature take the same number of instructions whatever key, digest and nonce
+/// are, which the test image draws.
 pub fn timing_of_keys() {
     let count = crate::options().argument;
     let mut random = Random::for_this_cpu(2);

@@ -41,7 +41,8 @@ const CODE: u64 = 1 << 19;
 static SEEN: [AtomicU64; (CODE / INSTRUCTION / 64) as usize] =
     [const { AtomicU64::new(0) }; (CODE / INSTRUCTION / 64) as usize];
 
-/// Enters the REC with an interrupt in so many ticks. Whether it came before the REC left by itself.
+/// Enters the REC with an interrupt in so many ticks. Whether it came before the REC left by
+/// itself.
 fn enter(guest: &Guest, ticks: u64) -> bool {
     gic::arm_timer(ticks);
     let entered = realm::rec_enter(guest.rec(0), guest.run(0).address());
@@ -52,8 +53,8 @@ fn enter(guest: &Guest, ticks: u64) -> bool {
     guest.run(0).reason() == reason::IRQ
 }
 
-/// Enters the REC until it has come back from its call: a signature goes on with each entry, but not
-/// to its end.
+/// Enters the REC until it has come back from its call: a signature goes on with each entry, but
+/// not to its end.
 fn comes_back(guest: &Guest) {
     /// More than the way to a signature takes.
     const TICKS: u64 = 8_000;
@@ -127,8 +128,8 @@ impl Stepper<'_> {
     }
 }
 
-/// A token is asked for, signed and copied, with an interrupt at each instruction of INIT, of the way
-/// to the signature, of its beginning and its end and of pieces between, and of a copy.
+/// A token is asked for, signed and copied, with an interrupt at each instruction of INIT, of the
+/// way to the signature, of its beginning and its end and of pieces between, and of a copy.
 pub fn interrupted_at_each_step() {
     let guest = Guest::start(1);
     gic::enable_timer(0);

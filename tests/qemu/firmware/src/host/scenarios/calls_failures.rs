@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Each failure condition of each call of a Realm, alone and together with each other one. The first
-//! of two decides the answer. No call that fails changes a register beyond X3.
+//! Each failure condition of each call of a Realm, alone and together with each other one. The
+//! first of two decides the answer. No call that fails changes a register beyond X3.
 
 use rmm_abi::psci::{self, function as power};
 use rmm_abi::rsi::{CHANGE_DESTROYED, function as rsi, status};

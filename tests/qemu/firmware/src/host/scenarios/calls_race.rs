@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RECs on several CPUs that turn another one on, and ask whether it is, while that one goes off and
-//! on; and a host that completes their calls late, wrongly, twice, or not at all.
+//! RECs on several CPUs that turn another one on, and ask whether it is, while that one goes off
+//! and on; and a host that completes their calls late, wrongly, twice, or not at all.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Calls of a REC while another one runs: of memory that the other changes, and of a Realm that goes
-//! off.
+//! Calls of a REC while another one runs: of memory that the other changes, and of a Realm that
+//! goes off.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -143,7 +143,8 @@ fn go_off() {
     check::that("REC 1 may go on", probe::write(shared, 1).is_ok());
 }
 
-/// REC 1 and its host: it is inside, calls after the Realm went off, leaves, and does not come back.
+/// REC 1 and its host: it is inside, calls after the Realm went off, leaves, and does not come
+/// back.
 fn go_on() {
     let (rec, run) = Guest::of_rec(1);
     run.prepare(0, &[command::PROGRAM, program::WAIT, SHARED_IPA]);

@@ -67,7 +67,8 @@ const VICTIMS: [Victim; 16] = [
     Victim("RMI_REC_ENTER", 1, || realm::rec_enter(granule(REC), granule(IMAGE))),
 ];
 
-/// A call of a Realm in which CPU 0 dies: its name, and X0 to X3. The Realm makes it again and again.
+/// A call of a Realm in which CPU 0 dies: its name, and X0 to X3. The Realm makes it again and
+/// again.
 struct RunningVictim(&'static str, [u64; 4]);
 
 /// The calls, by the number in the option `argument`, from those of [`VICTIMS`] on.
@@ -87,8 +88,8 @@ const RUNNING_VICTIMS: [RunningVictim; 4] = [
 /// Locks that CPU 0 has taken when it dies in a call of a Realm: more than RMI_REC_ENTER takes.
 const LOCKS_IN_CALLS: u64 = 50;
 
-/// A call of RMI 2.0 about a stateful operation in which CPU 0 dies: its name, how many locks it has
-/// taken by then, what begins the operation and gives its handle, and the call.
+/// A call of RMI 2.0 about a stateful operation in which CPU 0 dies: its name, how many locks it
+/// has taken by then, what begins the operation and gives its handle, and the call.
 struct OperationVictim(&'static str, u64, fn() -> u64, fn(u64) -> Status);
 
 /// These calls, by the number in the option `argument`, from those of [`RUNNING_VICTIMS`] on.

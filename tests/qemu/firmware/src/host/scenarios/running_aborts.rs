@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Exits of a Realm that other scenarios do not have, with the whole exit record of each: a store to
-//! memory that the host shares read-only, EL0 in AArch32, and under RMI 2.0 the interrupt controller
-//! as far as the host traps it.
+//! Exits of a Realm that other scenarios do not have, with the whole exit record of each: a store
+//! to memory that the host shares read-only, EL0 in AArch32, and under RMI 2.0 the interrupt
+//! controller as far as the host traps it.
 
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::realm_protocol::{BASE, PAGES, command, program};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What RMI_REC_ENTER costs, from EL3's return into the RMM to its SMC back. The few instructions of
-//! the Realm that are executed in between count as well.
+//! What RMI_REC_ENTER costs, from EL3's return into the RMM to its SMC back. The few instructions
+//! of the Realm that are executed in between count as well.
 
 use rmm_test_firmware::realm_protocol::{CALLING, command};
 use rmm_test_firmware::say;

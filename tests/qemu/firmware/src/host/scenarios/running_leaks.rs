@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! A host and a Realm that both fill every register that they can, at several vector lengths, with
-//! interrupts at random moments: each finds what it had, and so nothing of the other. Timers of both
-//! fire and counters of both count meanwhile.
+//! interrupts at random moments: each finds what it had, and so nothing of the other. Timers of
+//! both fire and counters of both count meanwhile.
 
 use core::cell::UnsafeCell;
 
@@ -18,7 +18,8 @@ use crate::random::Random;
 use crate::realm;
 use crate::rmi::Status;
 
-/// Rounds at each vector length of the Realm, and how often the Realm looks at its registers in one.
+/// Rounds at each vector length of the Realm, and how often the Realm looks at its registers in
+/// one.
 const ROUNDS: u64 = 12;
 const LOOKS: u64 = 3;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RECs that move between CPUs at every exit, while timers of the host interrupt them at any moment;
-//! and what host and Realm find of each other in the registers of a CPU: nothing.
+//! RECs that move between CPUs at every exit, while timers of the host interrupt them at any
+//! moment; and what host and Realm find of each other in the registers of a CPU: nothing.
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 

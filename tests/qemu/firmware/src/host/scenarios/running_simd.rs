@@ -42,8 +42,8 @@ unsafe impl Sync for Buffers {}
 
 static BUFFERS: Buffers = Buffers(UnsafeCell::new([Shown::NOTHING; 2]));
 
-/// The host's modes, streaming or not, each at every vector length there is: SVE has all, in units of
-/// 16 bytes less one, and SME powers of two.
+/// The host's modes, streaming or not, each at every vector length there is: SVE has all, in units
+/// of 16 bytes less one, and SME powers of two.
 fn modes() -> impl Iterator<Item = (u64, u64)> {
     (0..16).map(|length| (0, length)).chain([0, 1, 3, 7, 15].map(|length| (1, length)))
 }
@@ -209,8 +209,8 @@ fn at_length(length: u64) {
     guest.destroy();
 }
 
-/// The RMM hashes by instructions while the host's registers are filled, at each vector length and in
-/// each mode.
+/// The RMM hashes by instructions while the host's registers are filled, at each vector length and
+/// in each mode.
 pub fn hashing() {
     // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
     unsafe { write_register!("cptr_el2", 0x2ff) };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The whole life of a Realm as one figure, and by command: an image of 16 MiB is measured, 64 MiB in
-//! all, 4 RECs, 10,000 calls of the host, 16 MiB whose RIPAS changes, teardown.
+//! The whole life of a Realm as one figure, and by command: an image of 16 MiB is measured, 64 MiB
+//! in all, 4 RECs, 10,000 calls of the host, 16 MiB whose RIPAS changes, teardown.
 
 use rmm_abi::rmi::function as fid;
 use rmm_test_firmware::options::GRANULE;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Instructions under breakpoints, watchpoints and software step, and vectors that count what is hit.
+// Instructions under breakpoints, watchpoints and software step, and vectors that count what is
+// hit.
 
     .equ    DEBUG_WATCHED, 8
     .equ    DEBUG_TRAPS, 16

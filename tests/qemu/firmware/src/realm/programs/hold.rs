@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Every register that a Realm can fill, filled and looked at again and again, while its timers fire
-//! and its counters count.
+//! Every register that a Realm can fill, filled and looked at again and again, while its timers
+//! fire and its counters count.
 
 use core::cell::UnsafeCell;
 

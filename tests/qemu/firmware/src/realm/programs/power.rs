@@ -10,9 +10,9 @@ use super::{WORDS, results};
 use crate::psci::{affinity_info, cpu_on};
 use crate::smc;
 
-/// CPU_ON and AFFINITY_INFO of REC `target` in turn, as often as the second argument says: how often
-/// CPU_ON said SUCCESS, ALREADY_ON, DENIED and anything else, and AFFINITY_INFO on, off and anything
-/// else.
+/// CPU_ON and AFFINITY_INFO of REC `target` in turn, as often as the second argument says: how
+/// often CPU_ON said SUCCESS, ALREADY_ON, DENIED and anything else, and AFFINITY_INFO on, off and
+/// anything else.
 pub fn run(arguments: &[u64]) -> [u64; WORDS] {
     let [target, times, ..] = *arguments else { return [!0; WORDS] };
     let mut tally = [0; 7];

@@ -6,8 +6,8 @@ use rmm_abi::rsi::status::SUCCESS;
 use super::{WORDS, results};
 use crate::rsi;
 
-/// RSI_IPA_STATE_SET from base to top: the last status, where it came to, the last response, and how
-/// many calls it took.
+/// RSI_IPA_STATE_SET from base to top: the last status, where it came to, the last response, and
+/// how many calls it took.
 pub fn set(arguments: &[u64]) -> [u64; WORDS] {
     let [mut base, top, ripas, flags, ..] = *arguments else { return [!0; WORDS] };
     let mut calls = 0;

@@ -96,7 +96,14 @@ pub fn run(arguments: &[u64], execution: &mut Execution) -> [u64; WORDS] {
     }
     // SAFETY: as it was before.
     unsafe {
-        asm!("msr sctlr_el1, {sctlr}", "isb", "tlbi vmalle1", "dsb sy", "isb", sctlr = in(reg) sctlr);
+        asm!(
+            "msr sctlr_el1, {sctlr}",
+            "isb",
+            "tlbi vmalle1",
+            "dsb sy",
+            "isb",
+            sctlr = in(reg) sctlr,
+        );
     }
     results([0, exceptions])
 }

@@ -249,7 +249,8 @@ pub(super) unsafe fn read_array<const N: usize>(from: u64, to: *mut u64) -> Resu
 ///
 /// # Safety
 ///
-/// As for [`read_words`]. `from` is valid for reads of `N` words, which others may change meanwhile.
+/// As for [`read_words`]. `from` is valid for reads of `N` words, which others may change
+/// meanwhile.
 #[cfg(target_os = "none")]
 pub(super) unsafe fn write_array<const N: usize>(to: u64, from: *const u64) -> Result<(), Aborted> {
     // SAFETY: as in `write_words`; an abort resumes at the block of operand `aborted`.

@@ -5,8 +5,8 @@
 //! others are written down here from the Arm ARM. Access is by `tock-registers`' traits, over the
 //! seam: on the target MRS and MSR, on a host the recording register file of `src/host`.
 //!
-//! Reads and writes are compiler barriers. A write takes effect for later instructions after an ISB,
-//! which the caller issues.
+//! Reads and writes are compiler barriers. A write takes effect for later instructions after an
+//! ISB, which the caller issues.
 
 pub mod fields;
 
@@ -14,7 +14,8 @@ use tock_registers::interfaces::{Readable, Writeable};
 
 /// Defines a zero-sized handle for each register. A register whose name the assembler does not know
 /// is given by its encoding.
-// `nomem`: as in the architecture, a barrier orders an access to a register with accesses to memory.
+// `nomem`: as in the architecture, a barrier orders an access to a register with accesses to
+// memory.
 macro_rules! system_registers {
     ($($(#[$doc:meta])* $name:ident: $fields:ty = $encoding:literal;)*) => {$(
         $(#[$doc])*

@@ -70,7 +70,8 @@ instructions! {
     fn rvaae1is(operand: u64) = "tlbi rvaae1is" of "tlb-rmi";
     /// By range, last level only, any ASID, EL1&0 regime of the current VMID, this CPU only.
     fn rvaale1(operand: u64) = "tlbi rvaale1" of "tlb-rmi";
-    /// By range, last level only, any ASID, EL1&0 regime of the current VMID, Inner Shareable domain.
+    /// By range, last level only, any ASID, EL1&0 regime of the current VMID, Inner Shareable
+    /// domain.
     fn rvaale1is(operand: u64) = "tlbi rvaale1is" of "tlb-rmi";
     /// By range, EL2 or EL2&0 regime, this CPU only.
     fn rvae2(operand: u64) = "tlbi rvae2" of "tlb-rmi";

@@ -79,7 +79,8 @@ impl RealmKey {
 
     /// Its public half.
     pub fn public(&self) -> Option<PublicKey> {
-        // Not as a point of SEC 1: the messages of its errors alone would be kilobytes of the image.
+        // Not as a point of SEC 1: the messages of its errors alone would be kilobytes of the
+        // image.
         let public: &VerifyingKey = self.0.verifying_key();
         let point = public.as_affine();
         PublicKey::from_coordinates(&point.x(), &point.y())

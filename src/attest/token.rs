@@ -109,8 +109,8 @@ pub struct CcaToken<'a> {
 }
 
 impl CcaToken<'_> {
-    /// Has `take` see the token from byte `offset` on, `room` bytes at most, piece by piece, each with
-    /// its distance from `offset`. Returns the number of bytes.
+    /// Has `take` see the token from byte `offset` on, `room` bytes at most, piece by piece, each
+    /// with its distance from `offset`. Returns the number of bytes.
     pub fn read(&self, offset: usize, room: usize, mut take: impl FnMut(usize, &[u8])) -> usize {
         const PLATFORM: i64 = 44234;
         const REALM: i64 = 44241;

@@ -105,7 +105,8 @@ pub enum Point<'a> {
     Wait,
 }
 
-/// Has `scheduler` called on this thread wherever another CPU could come in between; `None` ends it.
+/// Has `scheduler` called on this thread wherever another CPU could come in between; `None` ends
+/// it.
 pub fn schedule(scheduler: Option<fn(Point<'_>)>) {
     SCHEDULER.set(scheduler);
 }

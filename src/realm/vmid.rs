@@ -2,8 +2,8 @@
 //! VMIDs: which Realm a translation belongs to. The host chooses them, or in RMI 2.0
 //! the RMM; no two Realms share one.
 //!
-//! Taking and giving back are one atomic instruction each: a race for a VMID has one winner. Who has
-//! a VMID is counted as a Realm.
+//! Taking and giving back are one atomic instruction each: a race for a VMID has one winner. Who
+//! has a VMID is counted as a Realm.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -12,7 +12,8 @@ use crate::percpu::Cpu;
 use crate::realm::rd::{RealmDescriptor, RealmState};
 use crate::realm::stage2::{Ripas, Walk};
 
-/// RMI_DATA_CREATE, which RMI 2.0 calls RMI_RTT_DATA_MAP_INIT. `source` is a Non-secure granule with the content.
+/// RMI_DATA_CREATE, which RMI 2.0 calls RMI_RTT_DATA_MAP_INIT. `source` is a Non-secure granule
+/// with the content.
 pub(super) fn create(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The EL2 controls while a Realm runs, as functions of what they depend on.
+//! The EL2 controls while a Realm runs, as pure functions.
 
 use aarch64_cpu::registers::HCR_EL2 as HCR;
 use tock_registers::fields::FieldValue;
@@ -23,9 +23,9 @@ fn flag<R: tock_registers::RegisterLongName>(condition: bool, field: FieldValue<
 
 /// HCR_EL2.
 ///
-/// What the list of registers does not hold traps: ACTLR_EL1 (TACR), implementation defined
-/// registers (TIDCP), error records (TERR), LORegions (TLOR), SCXTNUM (EnSCXT = 0), tags (ATA = 0),
-/// ID registers (TID3).
+/// EL1 registers that are not switched trap: ACTLR_EL1 (TACR), implementation defined registers
+/// (TIDCP), error records (TERR), LORegions (TLOR), SCXTNUM (EnSCXT = 0), tags (ATA = 0). So do ID
+/// registers (TID3).
 pub fn hcr(inputs: HcrInputs) -> u64 {
     let fixed = (HCR::VM::Enable
         + HCR::SWIO::SET
@@ -70,18 +70,17 @@ pub enum OpenSimd {
     Sve,
 }
 
-/// CPTR_EL2: SME, trace and activity monitors trap, and what of SIMD is not open.
+/// CPTR_EL2: SME, trace, activity monitors and SIMD registers that are not `open` trap.
 pub fn cptr(open: OpenSimd) -> u64 {
     (CPTR_EL2::TTA::SET + CPTR_EL2::TAM::SET).value
         | flag(open != OpenSimd::None, CPTR_EL2::FPEN::None)
         | flag(open == OpenSimd::Sve, CPTR_EL2::ZEN::None)
 }
 
-/// MDCR_EL2: debug, trace, profiling and, until the REC has them, PMU registers trap, and nothing
-/// is counted at EL2.
+/// MDCR_EL2: debug, trace and profiling registers trap, and PMU registers unless the REC `has_pmu`.
+/// Nothing is counted at EL2.
 ///
-/// `counters` are the event counters of EL1. Those of the CPU beyond are EL2's and do not count
-/// (HPME = 0).
+/// EL1 has `counters` event counters. The CPU's others belong to EL2 and do not count (HPME = 0).
 pub fn mdcr(counters: u64, has_pmu: bool) -> u64 {
     let traps = (MDCR_EL2::TPMCR::SET + MDCR_EL2::TPM::SET).value;
     let fixed = (MDCR_EL2::HPMN.val(counters)

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What follows from an exception that a Realm takes to the RMM: a pure decision.
+//! Decides what follows from an exception taken from a Realm.
 //!
 //! [`decide`] touches no register and no memory. Walks and accesses happen after it. Nothing that a
-//! Realm does is fatal to the RMM; what has no better answer is an Undefined Instruction exception
-//! in the Realm.
+//! Realm does is fatal to the RMM: by default the Realm takes an Undefined Instruction exception.
 
 use crate::address::Ipa;
 use crate::realm::rec::Registers;
@@ -13,18 +12,18 @@ use crate::realm::rec::syndrome::{
     EMULATABLE, FAULT_STATUS, ISV, NOT_EMULATABLE, SERROR, Syndrome, Vector, class,
 };
 
-/// What of a Realm and its REC a decision depends on.
+/// The state of a Realm and its REC that a decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// Its registers.
     pub registers: &'a Registers,
-    /// The first IPA that there is not.
+    /// The first IPA beyond the IPA space.
     pub ipa_end: u64,
-    /// The first IPA that is not protected.
+    /// The first unprotected IPA.
     pub protected_end: u64,
     /// Whether it has SVE.
     pub has_sve: bool,
-    /// Whether it has a PMU that is not open to it yet.
+    /// Whether it has a PMU whose registers still trap.
     pub has_closed_pmu: bool,
 }
 
@@ -40,16 +39,16 @@ impl View<'_> {
 pub enum Injected {
     /// Undefined Instruction.
     Undefined,
-    /// Synchronous External abort, as the exception that was taken to EL2 would report it.
+    /// Synchronous External abort, in place of the abort with this syndrome that was taken to EL2.
     ExternalAbort(Syndrome),
 }
 
-/// What is to be done.
+/// What follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The Realm goes on after the instruction; a read of a register that is not there gives 0.
+    /// A read of a system register to this general register returns 0.
     ReadZero(usize),
-    /// The Realm goes on after the instruction, whose write has no effect.
+    /// A write of a system register has no effect.
     IgnoreWrite,
     /// A read of an ID register: CRm and Op2, and the general register.
     ReadId {
@@ -76,22 +75,22 @@ pub enum Action {
     },
     /// The Realm takes an exception.
     Inject(Injected),
-    /// The Realm takes an exception, and the host is told.
+    /// The Realm takes an exception, and the REC exits.
     InjectAndExit(Injected, Exit),
     /// A call of the RSI or of PSCI.
     Call,
-    /// The Realm's SIMD registers are to be loaded, and the instruction tried again.
+    /// The REC's SIMD registers are loaded, and it executes the instruction again.
     Simd,
-    /// The Realm's PMU is to be loaded, and the instruction tried again.
+    /// The REC's PMU registers are loaded, and it executes the instruction again.
     Pmu,
-    /// A fault on a protected IPA: if its RIPAS is EMPTY the Realm takes an External abort, else
-    /// this exit.
+    /// A fault on a protected IPA. If its RIPAS is EMPTY the Realm takes an External abort,
+    /// otherwise the REC exits.
     CheckRipas(Ipa, Exit),
-    /// An exit.
+    /// The REC exits.
     Exit(Exit),
-    /// An exit after which the Realm goes on behind the instruction.
+    /// The REC exits, and later continues after the instruction.
     ExitPast(Exit),
-    /// An SError that is the Realm's: pending for it, and an exit.
+    /// The REC exits, and a virtual SError is pending for it.
     PendSError(Exit),
 }
 
@@ -119,7 +118,7 @@ fn synchronous(syndrome: &Syndrome, view: &View<'_>) -> Action {
         class::SYSTEM_REGISTER => system_register(syndrome, view),
         class::INSTRUCTION_ABORT => instruction_abort(syndrome, view),
         class::DATA_ABORT => data_abort(syndrome, view),
-        // HVC, SVE, SME, and what no Realm should be able to cause.
+        // HVC, SME, SVE in a Realm without it, and what no Realm should be able to cause.
         _ => Action::Inject(Injected::Undefined),
     }
 }
@@ -140,7 +139,7 @@ fn system_register(syndrome: &Syndrome, view: &View<'_>) -> Action {
         return Action::Inject(Injected::Undefined);
     }
     if access.is_interrupt_controller() {
-        /// Rt, 9:5: the data is in gprs[0] whatever it is.
+        /// Rt, bits 9:5: not reported, since the value is always in gprs[0].
         const RT: u64 = 0x1f << 5;
         let gpr0 = if access.is_read() { 0 } else { view.registers.x(register) };
         return Action::ExitPast(Exit {
@@ -168,9 +167,9 @@ fn abort_exit(syndrome: &Syndrome) -> Exit {
     }
 }
 
-/// An External abort: the host hears of it, and the Realm too if it can go on (SET, bits 12:11).
+/// An External abort: the REC exits. The Realm takes it too, unless it can continue from it.
 fn external_abort(syndrome: &Syndrome) -> Action {
-    /// SET: the error is corrected, or can be restarted from.
+    /// SET, bits 12:11: the error is restartable or corrected.
     const RESTARTABLE: u64 = 3 << 11;
     let exit = Exit { esr: syndrome.esr & NOT_EMULATABLE, ..Exit::new(ExitReason::Sync) };
     if syndrome.esr & RESTARTABLE == RESTARTABLE {
@@ -231,9 +230,9 @@ fn serror(syndrome: &Syndrome) -> Action {
     if known && matches!(kind, CORRECTED | RESTARTABLE) {
         Action::Exit(exit)
     } else {
-        // What this CPU says of an error that is not contained is no worse for the RMM. The Realm
-        // must not go on as if nothing were, even if a late store of the RMM to the host's page was
-        // it.
+        // Even an uncontainable error does not stop the RMM. The Realm must not continue as if
+        // nothing had happened, although a late store of the RMM to the host's page may be the
+        // cause.
         Action::PendSError(exit)
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The ID registers as a Realm sees them: what it can use, and nothing else.
+//! The ID registers as a Realm sees them: they name only features that it can use.
 //!
-//! HCR_EL2.TID3 traps all of them (Op0 3, Op1 0, CRn 0, CRm 1 to 7). A field that is not kept here
-//! belongs to a feature that traps, or to one that means nothing to a Realm.
+//! HCR_EL2.TID3 traps all of them (Op0 3, Op1 0, CRn 0, CRm 1 to 7). A field that is zeroed here
+//! belongs to a feature that traps, or that means nothing to a Realm.
 
 use tock_registers::interfaces::Readable;
 
@@ -51,8 +51,8 @@ pub fn read(crm: u64, op2: u64, realm: RealmFeatures) -> u64 {
 fn visible(crm: u64, op2: u64, hardware: u64, realm: RealmFeatures) -> u64 {
     match (crm, op2) {
         (4, 0) => pfr0(hardware, realm.has_sve),
-        // BT, SSBS, RAS_frac, CSV2_frac, NMI. Hidden: MTE, MPAM_frac, SME, RNDR_trap, MTE_frac, GCS,
-        // THE, MTEX, DF2, PFAR.
+        // BT, SSBS, RAS_frac, CSV2_frac, NMI. Hidden: MTE, MPAM_frac, SME, RNDR_trap, MTE_frac,
+        // GCS, THE, MTEX, DF2, PFAR.
         (4, 1) => hardware & fields([0, 4, 12, 32, 36]),
         (4, 4) if realm.has_sve => hardware,
         (5, 0) => dfr0(hardware, realm.has_pmu),
@@ -70,8 +70,8 @@ fn visible(crm: u64, op2: u64, hardware: u64, realm: RealmFeatures) -> u64 {
     }
 }
 
-/// ID_AA64PFR0_EL1: EL0 in AArch64 only, no MPAM, no AMU, no RME; CSV2 without SCXTNUM; SVE if the
-/// Realm has it.
+/// ID_AA64PFR0_EL1: EL0 and EL1 in AArch64 only; no MPAM, AMU or RME; CSV2 without SCXTNUM; SVE if
+/// the Realm has it.
 fn pfr0(hardware: u64, has_sve: bool) -> u64 {
     const SVE: u32 = 32;
     const EL0: u32 = 0;
@@ -83,9 +83,9 @@ fn pfr0(hardware: u64, has_sve: bool) -> u64 {
     hardware & !hidden | AARCH64_ONLY << EL0 | AARCH64_ONLY << EL1 | csv2 << CSV2
 }
 
-/// ID_AA64DFR0_EL1. DebugVer is at most FEAT_Debugv8p8. There are two breakpoints, one of them
-/// context-aware, and two watchpoints: the fewest that the architecture allows. There is no OS
-/// double lock. The PMU is there if the Realm has it, at most PMUv3p8: what PMUv3p9 added traps.
+/// ID_AA64DFR0_EL1: DebugVer at most FEAT_Debugv8p8; two breakpoints, one of them context-aware,
+/// and two watchpoints, the fewest that the architecture allows; no OS double lock; if the Realm
+/// has a PMU, at most PMUv3p8, since what PMUv3p9 added traps.
 fn dfr0(hardware: u64, has_pmu: bool) -> u64 {
     const FEWEST: u64 = FEWEST_DEBUG_REGISTERS as u64;
     const PMU: u32 = 8;

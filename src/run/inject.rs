@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A Realm takes an exception at its EL1 that the RMM makes for it (Arm ARM D1.3.1, pseudocode
-//! AArch64.TakeException).
+//! Injection of an exception into a Realm's EL1 (Arm ARM (DDI 0487 L.a) D1.3.1, pseudocode
+//! `AArch64.TakeException`).
 
 use super::decide::Injected;
 use crate::realm::rec::Registers;
@@ -26,7 +26,7 @@ mod sctlr {
     pub(super) const SPINTMASK: u64 = 1 << 62;
 }
 
-/// Features of the CPU that decide about bits of PSTATE.
+/// CPU features that decide bits of PSTATE.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PstateFeatures {
     /// FEAT_SSBS.
@@ -81,7 +81,7 @@ pub fn inject(exception: Injected, registers: &mut Registers, features: PstateFe
     let esr = match exception {
         Injected::Undefined => IL,
         Injected::ExternalAbort(syndrome) => {
-            /// Of the class of an abort: from the same level.
+            /// Added to the class of an abort that is taken from the same level.
             const SAME_LEVEL: u64 = 1;
             const EXTERNAL_ABORT: u64 = 0x10;
             /// What an External abort reports of the stage-2 fault: IL, CM and WnR. ISV is 0.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a run has of the CPU, and how the host gets it back.
+//! What a run borrows of the host's CPU state, and how it is given back.
 
 use tock_registers::interfaces::Writeable;
 
@@ -14,7 +14,7 @@ use crate::realm::rec::pmu::PmuOwner;
 use crate::realm::rec::simd::SimdOwner;
 use crate::realm::running::RunningRealm;
 
-/// What a REC uses of this CPU during a run, each part from its first need on.
+/// What a run borrows. Registers are taken when the REC first needs them.
 pub(super) struct Lent<'r, 'g> {
     pub(super) realm: RunningRealm<'r, 'g>,
     pub(super) simd: SimdOwner<'r>,
@@ -38,7 +38,7 @@ impl Lent<'_, '_> {
     }
 }
 
-/// Takes the REC's registers out of the CPU, and puts the host's there.
+/// Saves the REC's registers and restores the host's.
 #[inline(always)]
 pub(super) fn take_out(
     state: &mut RecState,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A REC runs: the checks of RMI_REC_ENTER, the switch, and what follows from each exception.
+//! Runs a REC: the checks of RMI_REC_ENTER, the world switch, and the handling of each exception.
 //!
-//! `docs/design/run.md` tells how the parts work together. What must hold:
+//! `docs/design/run.md` describes how the parts work together. Invariants:
 //!
-//! - A REC runs on at most one CPU, the one with its [`RunningRec`], which alone touches its state.
-//! - An entry that is refused changes nothing that pends.
-//! - No register of one world is readable in the other: each is switched, trapped, or named by the
-//!   exit record.
+//! - A REC runs on at most one CPU. Only that CPU holds its [`RunningRec`] and touches its state.
+//! - A refused entry leaves pending requests as they were.
+//! - No register of one world is readable in the other: each is switched, trapped, or reported in
+//!   the exit record.
 
 pub mod controls;
 pub mod decide;
@@ -55,16 +55,16 @@ use crate::realm::running::RunningRealm;
 use crate::realm::stage2::{Ripas, Stage2};
 use crate::rsi;
 
-/// Why a REC was not entered, or what it left could not be told. The host is told which.
+/// Why an entry failed: it was refused, or the exit record could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EnterError {
-    /// An address is wrong, or the page is not the host's any more.
+    /// An address is invalid, or the run page is no longer the host's.
     Input,
     /// The Realm is NEW.
     RealmNew,
     /// The Realm is SYSTEM_OFF.
     RealmOff,
-    /// The REC runs elsewhere, or may not run, or not with these flags.
+    /// The REC is running or not runnable, or the entry record is not valid for it.
     Rec,
 }
 
@@ -82,13 +82,14 @@ impl From<NsAccessError> for EnterError {
     }
 }
 
-/// Runs the REC at `rec` until it leaves, and tells the host in the page at `run` why. With
-/// `no_live_sve` the host needs nothing of its SIMD registers beyond V0 to V31. Tokens need
-/// `attestation`. `gic_owner` says where its virtual interrupts are.
+/// Runs the REC at `rec` until it exits, and writes the exit record to the page at `run`.
+///
+/// With `no_live_sve` the host needs no SIMD registers but V0 to V31 preserved. Attestation tokens
+/// are made with `attestation`. `gic_owner` says where the virtual interrupts are kept.
 ///
 /// # Errors
 ///
-/// [`EnterError`]. If it is not about the page nothing has changed.
+/// [`EnterError`]. Nothing has changed, unless the run page went away in between.
 pub fn enter(
     granules: &GranuleTable<'_>,
     attestation: Option<&'static Platform>,
@@ -114,7 +115,7 @@ pub fn enter(
     with_run_mapping(rec, &mut running, ns, page, |mapping: RunMapping<'_, Rec>| {
         let RunMapping { identity, state, auxiliary, page } = mapping;
         let flags = record::read_flags(page)?;
-        // RMI 1.0 has no RMI_REALM_TERMINATE, which alone asks for it.
+        // Only RMI_REALM_TERMINATE looks for announcements, and RMI 1.0 does not have it.
         let vmid = identity.stage2.vmid;
         let announce = || epoch::announce(granules.epochs(), index, vmid);
         let _announced = (gic_owner == GicOwner::Host).then(announce);
@@ -141,9 +142,9 @@ pub fn enter(
             _ => 0,
         };
         record::zero_exit(page)?;
-        // From here on an entry is refused only if the page goes away while the general registers
-        // of a host call are read. The call still pends, and the next entry replaces what has
-        // changed.
+        // From here on an entry fails only if the page goes away while the general registers of a
+        // host call are read. The call then stays pending, and the next entry overwrites what has
+        // changed here.
         if let Some(learned) = news {
             state.learned = learned;
         }
@@ -174,8 +175,8 @@ pub fn enter(
     })
 }
 
-/// What is new to a REC of its Realm, whose RECs may run. The RD is locked for it only if something
-/// was taken from the Realm since `learned`.
+/// Returns what the REC has to learn anew because the Realm's epoch ended since `learned`. `None`
+/// if it did not end; then the RD is not locked.
 ///
 /// # Errors
 ///
@@ -205,7 +206,7 @@ fn learn(
     }
 }
 
-/// Whether the host may complete the last exit in the way that the flags say.
+/// Whether the last exit can be completed in the way that `flags` request.
 fn may_complete(flags: RecEnterFlags, state: &RecState, stage2: &Stage2) -> bool {
     let last = &state.last_exit;
     let is_data_abort = last.class() == class::DATA_ABORT;
@@ -218,12 +219,12 @@ fn may_complete(flags: RecEnterFlags, state: &RecState, stage2: &Stage2) -> bool
     }
 }
 
-/// Completes what the last exit left open, in the REC's saved registers. `Some` if the REC leaves
-/// again before it has run.
+/// Completes the last exit in the REC's saved registers. `Some` if the REC exits again without
+/// having run.
 ///
 /// # Errors
 ///
-/// [`NsAccessError`]: a call of the host still pends.
+/// [`NsAccessError`]: the host call stays pending.
 fn complete(
     flags: RecEnterFlags,
     gpr0: u64,
@@ -261,7 +262,7 @@ fn complete(
     Ok(None)
 }
 
-/// Has the REC's registers in the CPU until it leaves.
+/// Loads the REC's registers, runs it until it exits, and restores the host's.
 fn run_until_exit(
     flags: RecEnterFlags,
     state: &mut RecState,
@@ -292,7 +293,7 @@ fn run_until_exit(
     report
 }
 
-/// Runs the REC, whose registers are in the CPU, until it leaves.
+/// Runs the REC until it exits. Its registers are in the CPU.
 fn run(
     flags: RecEnterFlags,
     state: &mut RecState,
@@ -312,7 +313,7 @@ fn run(
         let vector = switch::enter(&mut state.registers);
         let syndrome = Syndrome::read();
         if state.serror {
-            // The CPU clears it when the Realm takes it.
+            // The CPU clears VSE when the Realm takes the SError.
             state.serror = HCR_EL2.is_set(aarch64_cpu::registers::HCR_EL2::VSE);
         }
         let view = View {
@@ -333,14 +334,14 @@ fn run(
     }
 }
 
-/// What follows takes locks: should this CPU have to retreat from a wait, [`retreat`] finds both in
-/// memory.
+/// Must be called before a lock is taken: if this CPU abandons its wait, [`retreat`] reads both
+/// arguments from memory.
 fn may_wait(state: &mut RecState, lent: &mut Lent<'_, '_>) {
     barrier::expose(state);
     barrier::expose(lent);
 }
 
-/// Does what was decided. `Some` if the REC leaves.
+/// Carries out `action`. `Some` if the REC exits.
 fn act(
     action: Action,
     syndrome: &Syndrome,
@@ -377,7 +378,7 @@ fn act(
         }
         Action::Simd => {
             if lent.simd.is_rec() {
-                // Open already: nothing would change.
+                // The registers are open already, so the instruction would trap again.
                 inject_live(Injected::Undefined, state);
             } else {
                 lent.open_simd(state);
@@ -414,7 +415,7 @@ fn act(
             leave(exit, syndrome, state)
         }
         Action::PendSError(exit) => {
-            /// ISS: what the Realm is told of the error.
+            /// ISS: what the Realm sees of the error.
             const ISS: u64 = 0x1ff_ffff;
             state.serror = true;
             state.vsesr = syndrome.esr & ISS;
@@ -423,13 +424,13 @@ fn act(
     }
 }
 
-/// Leaves with `exit`. What the host may complete of it is kept, as the host was told.
+/// Exits with `exit`. Keeps the syndrome as the host sees it: the next entry completes that.
 fn leave(exit: Exit, syndrome: &Syndrome, state: &mut RecState) -> Option<Report> {
     state.last_exit = match exit.reason {
         ExitReason::Sync => {
             let told = if exit.esr & ISV == 0 { !ISV } else { u64::MAX };
             let told = if syndrome.class() == class::SYSTEM_REGISTER { u64::MAX } else { told };
-            // HPFAR_EL2 of an External abort is left from another one.
+            // After an External abort HPFAR_EL2 holds the address of an earlier fault.
             Syndrome { esr: syndrome.esr & told, hpfar: exit.hpfar, ..*syndrome }
         }
         _ => Syndrome::default(),

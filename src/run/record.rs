@@ -2,9 +2,9 @@
 //! The page that the host passes to RMI_REC_ENTER: RmiRecRun of RMM specification 1.0, an entry
 //! half that is only read and an exit half that is only written.
 //!
-//! Of the entry half each word is read at most once, and only what this entry needs. The exit half
-//! is zeroed when the entry has passed its checks, and written when the REC has run; a call of the
-//! host writes its general registers before.
+//! Each word of the entry half is read at most once, and only if this entry needs it. The exit half
+//! is zeroed when the entry has passed its checks, and written when the REC exits. Only the general
+//! registers of a host call are written earlier, by the call itself.
 
 use core::mem::offset_of;
 
@@ -45,7 +45,7 @@ pub fn read_gpr0(page: &NsMapping<'_>) -> Result<u64, NsAccessError> {
     page.read_word(offset_of!(RecEnter, gprs) as u64)
 }
 
-/// Reads what the host says of virtual interrupts, as far as there are list registers.
+/// Reads gicv3_hcr and the elements of gicv3_lrs for which the CPU has list registers.
 ///
 /// # Errors
 ///
@@ -72,8 +72,8 @@ pub fn zero_exit(page: &NsMapping<'_>) -> Result<(), NsAccessError> {
     page.zero_second_half()
 }
 
-/// Writes the fields of the exit half that are not zero, but for the general registers of a host
-/// call.
+/// Writes the fields of the exit half that are not zero, except the general registers of a host
+/// call, which are written already.
 ///
 /// # Errors
 ///
@@ -86,7 +86,7 @@ pub fn write_exit(
     timers: &Timers,
     pmu: PmuStatus,
 ) -> Result<(), NsAccessError> {
-    // What follows the reason is reserved, and 0.
+    // The word after the reason is reserved, and 0.
     let reason =
         |reason: ExitReason| page.write_pair(exit_offset!(exit_reason), [reason as u64, 0]);
     match report {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How a CPU leaves a REC whose call waits for a lock that is never released, because the CPU that
-//! holds it has died.
+//! Abandoning a run: a call of the Realm waits for a lock whose holder, another CPU, has died.
 //!
-//! The wait ends in an exception, and nothing on the stack goes on. But the registers of the Realm
-//! are in the CPU: they come out, and the host's go in, before the host is answered.
+//! The wait ends in an exception, and the code on the stack never continues. But the Realm's
+//! registers are in the CPU: the host's are restored before the host gets its answer.
 
 use super::lent::{Lent, take_out};
 use super::world::HostRegisters;
@@ -12,15 +11,15 @@ use crate::mem::high_va::STACK;
 use crate::realm::rec::RecState;
 use crate::realm::rec::gic::GicFeatures;
 
-/// What takes the registers of a Realm out of this CPU: parts of a run, which outlive it.
+/// The arguments of [`take_out`], kept for an abandoned run. What they point to outlives this.
 pub(super) struct Retreat {
     state: *mut RecState,
     lent: *mut Lent<'static, 'static>,
     host: *const HostRegisters<'static>,
 }
 
-/// Where the address of a [`Retreat`] is: the word of this CPU's stack that `entry.S` leaves free.
-/// It is valid while HCR_EL2 is a Realm's.
+/// The word of this CPU's stack that `entry.S` leaves free. It holds the address of a [`Retreat`],
+/// valid while HCR_EL2 is a Realm's.
 const PLACE: u64 = STACK.top - 8;
 
 impl Retreat {
@@ -37,7 +36,7 @@ impl Retreat {
         }
     }
 
-    /// Is the way out from here on.
+    /// Makes this the `Retreat` of the run that begins now.
     pub(super) fn prepare(&mut self) {
         barrier::expose(self);
         #[cfg(target_os = "none")]
@@ -49,7 +48,7 @@ impl Retreat {
     }
 }
 
-/// Where a CPU goes on that gives up its call while the registers of a Realm are in it, and X0.
+/// PC and X0 of a CPU that abandons its call while a Realm's registers are loaded.
 pub fn begin() -> [u64; 2] {
     let place = core::ptr::with_exposed_provenance::<u64>(crate::address::native(PLACE));
     // SAFETY: `prepare` has written the word before this CPU had any register of a Realm.
@@ -57,7 +56,7 @@ pub fn begin() -> [u64; 2] {
     [(retreat as *const ()).expose_provenance() as u64, run]
 }
 
-/// Gives the host its registers back, then gives up again.
+/// Restores the host's registers, then gives up again, as a call without a Realm does.
 extern "C" fn retreat(run: &mut Retreat) -> ! {
     // SAFETY: what they point to is on the stack below, or the REC's, which only this CPU uses.
     // The code that had references to it never runs again; it called `barrier::expose` before it

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The switch to a Realm and back. Nothing is shared with the fatal vectors.
+// The world switch. It shares nothing with the fatal vectors.
 //
-// From the write of SP_EL0 to ERET, and from the vector until SP_EL0 is the RMM's again, only this
-// CPU's own stack is accessed: a report of a fault there would use the Realm's SP_EL0. SP_EL2 does
-// not change while the Realm runs.
+// While SP_EL0 is the Realm's, just before ERET and just after the vector, the code accesses only
+// this CPU's own stack, which is always mapped: the fatal vectors use SP_EL0 as their stack
+// pointer. SP_EL2 does not change while the Realm runs.
 
     .equ    SWITCH_FRAME, 160
     .equ    SWITCH_LAST, 0                     // x0 and x1 of the Realm, on the way in and out
@@ -58,7 +58,8 @@ realm_enter:
     dsb     nsh                         // no speculation past the ERET
     isb
 
-// From the four vectors for lower levels, x0 and x1 of the Realm at SWITCH_LAST, x0 = vector.
+// The four vectors for lower levels branch here: x0 and x1 of the Realm are at SWITCH_LAST,
+// x0 = vector.
     .global realm_exit
 realm_exit:
     mrs     x1, sp_el0
@@ -89,5 +90,5 @@ realm_exit:
     add     sp, sp, #SWITCH_FRAME
     hint    #29                         // AUTIASP
     ret
-    dsb     nsh                         // nor past a return
+    dsb     nsh                         // no speculation past the return
     isb

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The switch to a Realm and back, `switch.S` as a function.
+//! The world switch: `switch.S` as a function.
 
 use crate::realm::rec::Registers;
 use crate::realm::rec::syndrome::Vector;
@@ -19,19 +19,19 @@ static_assertions::const_assert_eq!(
     core::mem::offset_of!(Registers, pc) + 8
 );
 
-/// Runs a Realm on this CPU until it takes an exception to EL2, and gives the vector.
+/// Runs a Realm on this CPU until it takes an exception to EL2. Returns the vector.
 ///
 /// General registers, SP_EL0, PC, PSTATE and pointer authentication keys are those of `registers`.
-/// All else, the registers of EL1 and the controls of EL2, the caller has loaded.
+/// The caller has loaded the EL1 registers and the EL2 controls.
 pub fn enter(registers: &mut Registers) -> Vector {
     #[cfg(target_os = "none")]
     let vector = {
         unsafe extern "C" {
             fn realm_enter(registers: *mut Registers) -> u64;
         }
-        // SAFETY: `registers` is valid for reads and writes until the function returns, and at the
-        // offsets that the assembly is told. Callee-saved registers, SP and the RMM's key come back
-        // as they were. Stage 2 keeps the Realm from any memory of the RMM.
+        // SAFETY: `registers` is valid for reads and writes until the function returns, and its
+        // fields are at the offsets that the assembly is given. Callee-saved registers, SP and the
+        // RMM's key are restored. Stage 2 keeps the Realm out of the RMM's memory.
         unsafe { realm_enter(registers) }
     };
     #[cfg(not(target_os = "none"))]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Whose registers are in the CPU: the host's, or those of a REC.
+//! Saving and loading the registers of the host and of a REC, except those that `switch.S` moves.
 
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -17,7 +17,7 @@ const PMCR_E: u64 = 1 << 0;
 /// PMCR_EL0.N: event counters.
 const PMCR_N: u32 = 11;
 
-/// What the host had in registers that a REC uses, or that must rest while one runs.
+/// The host's values of registers that a REC uses, or that the RMM changes while a REC runs.
 pub(super) struct HostRegisters<'c> {
     el1: &'c mut El1Registers,
     timers: Timers,
@@ -26,11 +26,11 @@ pub(super) struct HostRegisters<'c> {
 }
 
 impl<'c> HostRegisters<'c> {
-    /// Reads them, those of EL1 to `el1`. The host's counters stop: they do not count a Realm.
+    /// Saves them, the EL1 registers to `el1`. Stops the host's event counters: they must not count
+    /// a Realm.
     ///
-    /// An access of EL0 to the PMU goes to EL1 if PMUSERENR_EL0.EN is 0, and else to the RMM. In a
-    /// Realm with a PMU it must come to the RMM, which loads the Realm's own; any other has none
-    /// for EL0.
+    /// If PMUSERENR_EL0.EN is 0, PMU accesses from EL0 trap to EL1; if it is 1, to the RMM. It is 1
+    /// for a Realm with a PMU, which the RMM loads at the first access, and 0 for any other.
     pub(super) fn save(el1: &'c mut El1Registers, has_pmu: bool) -> Self {
         el1.save();
         let (pmcr, pmuserenr) = (PMCR_EL0.get(), PMUSERENR_EL0.get());
@@ -48,7 +48,7 @@ impl<'c> HostRegisters<'c> {
     }
 }
 
-/// Puts the registers of a REC into the CPU, with the controls under which it runs.
+/// Loads the registers of a REC and the EL2 controls under which it runs.
 pub(super) fn load(state: &RecState, features: GicFeatures) {
     VTCR_EL2.set(state.learned.vtcr);
     VTTBR_EL2.set(state.learned.vttbr);
@@ -56,8 +56,8 @@ pub(super) fn load(state: &RecState, features: GicFeatures) {
     VPIDR_EL2.set(MIDR_EL1.get());
     MDCR_EL2.set(mdcr(PMCR_EL0.get() >> PMCR_N & 0x1f, false));
     CPTR_EL2.set(cptr(OpenSimd::None));
-    // The fine-grained traps are zero since boot, and HCRX_EL2 but for MSCEn: they trap every
-    // register and instruction of a feature that has a trap of its own. None of them is switched.
+    // Boot has left the fine-grained traps zero, and HCRX_EL2 but for MSCEn. Zero traps every
+    // feature that has an enable bit there; the registers of these features are not switched.
     VDISR_EL2.set(state.registers.vdisr);
     state.registers.el1.restore();
     CNTHCTL_EL2.set(cnthctl(state.timers.asserted()));
@@ -65,8 +65,7 @@ pub(super) fn load(state: &RecState, features: GicFeatures) {
     state.gic.restore(features);
 }
 
-/// Takes the registers of a REC out of the CPU, and leaves nothing of it there that the host could
-/// read.
+/// Saves the registers of a REC, and clears those that restoring the host does not overwrite.
 pub(super) fn unload(state: &mut RecState, features: GicFeatures) {
     state.timers = Timers::save();
     state.timers_reported = state.timers.asserted();
@@ -79,16 +78,15 @@ pub(super) fn unload(state: &mut RecState, features: GicFeatures) {
     HCR_EL2.set(controls::hcr_of_rmm());
 }
 
-/// Brings the timers of a REC that is not in the CPU up to date. Whether the host has to be told of
-/// an output.
+/// Updates the timers of a REC that is not loaded. Whether an output has changed since it was last
+/// reported to the host.
 pub(super) fn timers_to_report(state: &mut RecState) -> bool {
     state.timers.update();
     let now = state.timers.asserted();
     core::mem::replace(&mut state.timers_reported, now) != now
 }
 
-/// Masks each timer whose output is asserted. Whether an output is not as it was last reported to
-/// the host.
+/// Masks each timer whose output is asserted. Whether an output differs from `reported`.
 pub(super) fn timers_changed(reported: [bool; 2]) -> bool {
     let now = Timers {
         physical: Timer { ctl: CNTP_CTL_EL02.get(), cval: 0 },
@@ -104,8 +102,9 @@ pub(super) fn timers_changed(reported: [bool; 2]) -> bool {
     reported != now
 }
 
-/// Waits until the interrupt controller has seen that an output is masked, so that the REC is not
-/// interrupted for it at once. Polls only so often: the host can make these interrupts pending.
+/// Waits until the interrupt controller has seen that an output is masked, so that it does not
+/// interrupt the REC at once. The number of polls is bounded: the host can keep these interrupts
+/// pending.
 fn wait_until_retired([physical, virtual_]: [bool; 2]) {
     const MAX_POLLS: u32 = 32;
     const VIRTUAL_TIMER: u64 = 27;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The attributes of a mapping, in no regime's encoding.
+//! The attributes of a mapping, independent of their encoding.
 //!
 //! Start from a constructor ([`Attributes::code`], [`Attributes::read_write`], ...) and refine it.
 //! Combinations that make no sense can be written down; encoding them for a regime fails.
@@ -89,7 +89,7 @@ pub struct Attributes {
     pub global: bool,
 }
 
-/// What of the attributes of a mapping can change alone, whatever memory is mapped.
+/// The attributes that can change whatever memory is mapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Permissions {
     /// Data access permission.

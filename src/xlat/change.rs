@@ -4,12 +4,12 @@
 //! Permissions of leaves that keep their size change in place, so that what is in use can be
 //! tightened. All else takes break-before-make (Arm ARM (DDI 0487 L.a) D8.17.1): each leaf
 //! concerned is parked (invalid, content kept), invalidated in the TLBs, and made valid again from
-//! its content. A leaf changed in part is replaced by a table. A group joined by the Contiguous hint
-//! is broken as a whole, since a TLB may hold it as one entry.
+//! its content. A leaf changed in part is replaced with a table. A group joined by the Contiguous
+//! hint is broken as a whole, since a TLB may hold it as one entry.
 //!
 //! Where the CPUs allow it ([`MaintenanceFeatures::resize_in_place`]), leaves that a change of
-//! permissions cuts are first replaced, valid all the while, by what maps the same in smaller units.
-//! Then all leaves keep their size.
+//! permissions cuts are first replaced with smaller units that map the same, without being invalid
+//! in between. Then all leaves keep their size.
 //!
 //! [`MaintenanceFeatures::resize_in_place`]: super::MaintenanceFeatures::resize_in_place
 
@@ -30,13 +30,13 @@ use super::table_tree::{OutOfTables, TableTree, WalkEnd};
 use crate::address::PhysAddr;
 use crate::arch::memory::store_descriptor;
 
-/// What becomes of the attribute fields of a leaf.
+/// A change of the attribute fields of leaves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FieldChange {
     mask: LeafBits,
     /// The new value of the fields in `mask`.
     bits: LeafBits,
-    /// These permissions alone change: what they may be depends on the leaf.
+    /// Set if only permissions change: the other fields of a leaf decide whether it may have these.
     permissions: Option<Permissions>,
 }
 
@@ -74,7 +74,7 @@ impl FieldChange {
     }
 }
 
-/// Offsets, and what becomes of the attribute fields of their leaves.
+/// A range of offsets, and the change of the attribute fields of its leaves.
 #[derive(Debug)]
 struct AttributeChange {
     range: Span,
@@ -131,7 +131,7 @@ struct OldLeaf {
 }
 
 impl TableTree<'_> {
-    /// Gives all of `range`, which is mapped, other attributes.
+    /// Changes attribute fields of all of `range`.
     pub(super) fn change<R: Regime>(
         &mut self,
         range: Span,
@@ -216,7 +216,8 @@ impl TableTree<'_> {
         maintenance.synchronize();
     }
 
-    /// Changes leaves that keep their size. None is invalid in between, where that is allowed.
+    /// Changes leaves that keep their size. Only those whose globality changes are invalid in
+    /// between.
     fn change_in_place<R: Regime>(
         &self,
         cover: (TableIndex, Level),
@@ -286,8 +287,8 @@ impl TableTree<'_> {
         Ok(())
     }
 
-    /// Replaces the leaf `found` at an end of the change, which a TLB may hold as `unit`, by smaller
-    /// ones that map the same and that the change does not cut.
+    /// Replaces the leaf `found` at an end of the change with smaller ones that map the same and
+    /// that the change does not cut. A TLB may hold the leaf as `unit`.
     fn resize_in_place<R: Regime>(
         &mut self,
         found: &WalkEnd,
@@ -323,8 +324,8 @@ impl TableTree<'_> {
         Ok(())
     }
 
-    /// Checks that all of `range` is mapped, and that fields differ only where they may. Whether all
-    /// leaves stay global or non-global as they are.
+    /// Checks that all of `range` is mapped and that its fields may change so. Returns whether the
+    /// globality of every leaf stays.
     fn check_change<R: Regime>(
         &self,
         cover: (TableIndex, Level),
@@ -339,7 +340,7 @@ impl TableTree<'_> {
         Ok(same_globality)
     }
 
-    /// The same for the entry that maps `span`.
+    /// As [`Self::check_change`], for the entry that maps `span`.
     fn check_leaf<R: Regime>(
         &self,
         descriptor: Descriptor,

@@ -200,7 +200,7 @@ impl<'a, R: Regime> ContextBuilder<'a, R> {
     )]
     pub fn init(mut self) -> Result<Context<'a, R>, InitError<'a, R>> {
         let Context { tree, regions, .. } = &mut self.0;
-        // The parts ascend, so most are where the one before was.
+        // The parts ascend, so most are in the same table as the one before.
         let mut last = None;
         let mapped = regions.try_for_each_part(|placed, part| {
             let window = part.first >> Level::Two.shift();
@@ -234,8 +234,8 @@ impl<'a, R: Regime> Context<'a, R> {
     /// them. It does not make earlier stores visible: the writer of the TTBR executes a DSB before.
     ///
     /// # Safety
-    /// Until the next call no other CPUs walk the tables. Otherwise they may go on using memory that
-    /// is mapped no more.
+    /// Until the next call no other CPUs walk the tables. Otherwise they may continue to use memory
+    /// after it is unmapped.
     ///
     /// # Errors
     /// [`Error::NonShareableWalks`] if CPUs are to share tables whose walks are Non-shareable.
@@ -255,7 +255,7 @@ impl<'a, R: Regime> Context<'a, R> {
         let placed = check::<R>(self.space(), region, Lifetime::Dynamic)?;
         let request = MapRequest::new(&placed, placed.span, self.space());
         let out_of_tables = Error::OutOfTables(region.extent);
-        // Before the tables are counted, which relies on that the region overlaps no other.
+        // Checked first: counting tables assumes that the region overlaps no other.
         let insertion = self.regions.check(&placed)?;
         let page_table = self.tree.page_table(placed.span);
         if page_table.is_none()
@@ -291,11 +291,11 @@ impl<'a, R: Regime> Context<'a, R> {
     /// Changes access permission, execution, guard, privilege or globality of `size` bytes at
     /// `base`.
     ///
-    /// Permissions of whole pages, blocks and Contiguous groups change in place. The rest of a block
-    /// or group that is changed in part faults meanwhile, and so does the range then or if its
-    /// globality changes: no CPU may be using these addresses, this code included, unless
-    /// [`MaintenanceFeatures::resize_in_place`] is said. Blocks are split where needed and not
-    /// joined again.
+    /// Permissions of whole pages, blocks and Contiguous groups change in place. If a block or
+    /// group is changed in part, all of it and the range fault meanwhile, unless
+    /// [`MaintenanceFeatures::resize_in_place`] is set. If globality changes, they always do. No
+    /// CPU may be using addresses that fault, this code included. Blocks are split where needed and
+    /// not joined again.
     ///
     /// # Errors
     /// [`Error::NotMapped`] or [`Error::Transient`] if part of the range is,
@@ -315,8 +315,9 @@ impl<'a, R: Regime> Context<'a, R> {
         self.tree.change::<R>(span, fields, self.maintenance)
     }
 
-    /// Changes permissions of `size` bytes at `base`, which may be memory of several types, of
-    /// several physical address spaces, global and not. Otherwise as [`Self::change_attributes`].
+    /// Changes permissions of `size` bytes at `base`. The range may contain several memory types
+    /// and physical address spaces, and be global in part. Otherwise as
+    /// [`Self::change_attributes`].
     ///
     /// # Errors
     /// [`Error::NotMapped`] or [`Error::Transient`] if part of the range is, [`Error::Attributes`]
@@ -338,13 +339,13 @@ impl<'a, R: Regime> Context<'a, R> {
         &self.tree.space
     }
 
-    /// The regions as they were added. [`Self::translate`] and [`Self::visit_mappings`] tell their
-    /// attributes of now.
+    /// The regions as they were added. [`Self::translate`] and [`Self::visit_mappings`] give the
+    /// current attributes.
     pub fn added_regions(&self) -> &RegionList<'a> {
         &self.regions
     }
 
-    /// The tables, for their number.
+    /// The table pool, for its counts.
     pub fn pool(&self) -> &TablePool<'a> {
         &self.tree.pool
     }

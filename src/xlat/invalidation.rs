@@ -27,8 +27,8 @@ pub enum Invalidation {
 /// Which entries of the walk for an address are invalidated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum WalkPart {
-    /// The last one. All leaves at this level if it is known.
+    /// The last one.
     Leaf,
-    /// All: tables go as well.
+    /// Every one, because tables are removed as well.
     All,
 }

@@ -57,8 +57,8 @@ impl Maintenance {
         self.synchronize();
     }
 
-    /// Invalidates what TLBs hold of entries whose invalid descriptors were just stored. Complete on
-    /// every CPU concerned.
+    /// Invalidates the TLB entries of descriptors that were just made invalid. Complete on every
+    /// CPU concerned.
     #[inline(always)]
     pub(super) fn retire<R: Regime, const N: usize>(self, all: [Invalidation; N]) {
         if self == Self::Local {

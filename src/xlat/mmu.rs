@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Values of MAIR_ELx, TCR_ELx, TTBRn_ELx and SCTLR_ELx, as pure functions. Others write them.
+//! Values of MAIR_ELx, TCR_ELx, TTBRn_ELx and SCTLR_ELx. The caller writes the registers.
 //!
 //! Where there are two VA ranges, TCR holds fields of both. With TCR.A1 set the ASID of TTBR1 tags
 //! the non-global translations of both, so both contexts need the same ASID.
@@ -210,8 +210,8 @@ pub fn tcr_one_range(space: &AddressSpace, features: &MmuFeatures) -> Result<u64
     Ok(fields.value)
 }
 
-/// The bits of SCTLR_ELx that the tables count on, in every regime: MMU and caches on, and nothing
-/// writable executable.
+/// The bits of SCTLR_ELx that must be set, in every regime: MMU and caches on, and no writable
+/// memory executable.
 pub const SCTLR_SET: u64 = SCTLR_EL2::M::SET.value
     | SCTLR_EL2::C::SET.value
     | SCTLR_EL2::I::SET.value
@@ -367,7 +367,8 @@ mod tests {
     #[test]
     fn tcr_has_the_known_value_with_48_bits() {
         let (low, high) = spaces(PA_48, DescriptorFormat::Bits48);
-        // E0PD0, E0PD1, IPS 48 bits, both ranges 4 KiB, inner shareable, write-back, T1SZ 43, T0SZ 18.
+        // E0PD0, E0PD1, IPS 48 bits, both ranges 4 KiB, inner shareable, write-back, T1SZ 43, T0SZ
+        // 18.
         assert_eq!(
             tcr(Some(&low), Some(&high), &features_48()),
             Ok(1 << 56 | 0x0080_0615_b56b_3512)

@@ -19,12 +19,12 @@
 //! ```
 //! use rmm::address::{PhysAddr, VirtAddr};
 //! use rmm::xlat::{
-//!     AddressSpace, Attributes, ContextBuilder, DescriptorFormat, El2And0, Maintenance, Region, RegionStorage, Table,
-//!     TablePool, VaRange,
+//!     AddressSpace, Attributes, ContextBuilder, DescriptorFormat, El2And0, Maintenance, Region,
+//!     RegionStorage, Table, TablePool, VaRange,
 //! };
 //!
 //! # fn main() -> Result<(), rmm::xlat::Error> {
-//! // One table covers 2 MiB at the top of the address space (TxSZ 43): a stack page, and two slots.
+//! // One table covers 2 MiB at the top of the address space (TxSZ 43): a stack page and two slots.
 //! let max_pa = PhysAddr::new((1 << 48) - 1);
 //! let space = AddressSpace::new(VaRange::High, 21, max_pa, DescriptorFormat::Bits48)?;
 //! let (mut tables, mut storage) = ([Table::EMPTY; 1], RegionStorage::<2>::new());
@@ -59,7 +59,7 @@
 //! # }
 //! ```
 
-/// The example of the page on this library is a test.
+/// Runs the example of the design page as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/design/xlat.md")]
 struct DesignPage;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! TLB invalidations of a range of addresses, by what the CPUs have: one for each leaf, of ranges
-//! (FEAT_TLBIRANGE), or one of everything.
+//! TLB invalidation of a range of addresses: a TLBI for each leaf, TLBIs of ranges
+//! (FEAT_TLBIRANGE), or one TLBI of everything.
 
 use core::convert::Infallible;
 
@@ -13,11 +13,11 @@ use super::space::AddressSpace;
 use super::table_tree::TableTree;
 use crate::arch::tlbi_range;
 
-/// The most invalidations by address of one operation: as many as a table has entries. More take
-/// longer than it takes to fill the TLBs again after one of everything.
+/// The most TLBIs by address in one operation: as many as a table has entries. Beyond that one TLBI
+/// of everything is taken to be cheaper.
 const MAX_INVALIDATIONS: u64 = 512;
 
-/// The entries of a span that do not point to tables.
+/// How many entries for a span do not point to tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LeafCount {
     count: u64,
@@ -44,8 +44,8 @@ impl LeafCount {
     }
 }
 
-/// The parts of `span` that one invalidation covers each: first page, and the fields of a range, or
-/// none for a single page.
+/// Splits `span` into parts that one TLBI covers each. Gives the first page of each, and the fields
+/// of a range unless the part is a single page.
 fn parts(space: &AddressSpace, span: Span) -> impl Iterator<Item = (u64, Option<u64>)> {
     let mut next = span.first >> Level::Three.shift();
     let end = (span.last >> Level::Three.shift()) + 1;
@@ -63,8 +63,10 @@ fn parts(space: &AddressSpace, span: Span) -> impl Iterator<Item = (u64, Option<
 }
 
 impl TableTree<'_> {
-    /// Invalidates what TLBs hold of `span`, whose new descriptors were just stored, and which the
-    /// tables from `cover` on have in `leaves`. Complete on every CPU concerned.
+    /// Invalidates the TLB entries of `span`, after its new descriptors were stored. Complete on
+    /// every CPU concerned.
+    ///
+    /// `cover` is a table with every entry for `span`, and its level; `leaves` counts them.
     pub(super) fn retire_span<R: Regime>(
         &self,
         cover: (TableIndex, Level),

@@ -27,8 +27,8 @@ pub enum VaRange {
     High,
 }
 
-/// What every CPU that walks the tables of a context can do in their maintenance. Nothing unless it
-/// is said.
+/// Features for TLB maintenance that every CPU has that walks the tables of a context. By default
+/// none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct MaintenanceFeatures {
     /// TLBIs of ranges (FEAT_TLBIRANGE).
@@ -138,7 +138,7 @@ impl AddressSpace {
         Self { contiguous_hint: false, ..self }
     }
 
-    /// This configuration, for CPUs that all have these features of maintenance.
+    /// This configuration, for CPUs that all have these features for TLB maintenance.
     pub const fn with_maintenance_features(self, features: MaintenanceFeatures) -> Self {
         Self { maintenance_features: features, ..self }
     }
@@ -204,7 +204,7 @@ impl AddressSpace {
         LeafBits::new::<R>(attributes, self.format, self.walks)
     }
 
-    /// What the CPUs can do in maintenance.
+    /// The features for TLB maintenance.
     pub const fn maintenance_features(&self) -> MaintenanceFeatures {
         self.maintenance_features
     }
@@ -226,7 +226,7 @@ impl AddressSpace {
                     Invalidation::Leaf(operand)
                 }
             }
-            // The hint says where the leaf is; with tables it would have to be at every level.
+            // No hint: it would name one level, and the walk has an entry at each.
             WalkPart::All => {
                 let operand = tlbi_operand(va, self.asid);
                 if self.any_asid {
@@ -248,7 +248,7 @@ impl AddressSpace {
         }
     }
 
-    /// TTL\[1:0\] for a leaf at `level`: 0, which is any, unless it can be told.
+    /// TTL\[1:0\] for a leaf at `level`. 0 means any level.
     const fn level_hint(&self, level: Option<Level>) -> u64 {
         match level {
             Some(Level::One) if self.maintenance_features.level_hint => 1,
@@ -258,7 +258,8 @@ impl AddressSpace {
         }
     }
 
-    /// The same for the range from `va` on whose size is in `fields`, those of its operand.
+    /// As [`Self::invalidation`], for a range from `va` on. `fields` are those of the operand that
+    /// encode its size.
     pub(super) const fn range_invalidation(
         &self,
         va: VirtAddr,

@@ -136,7 +136,7 @@ impl MapRequest {
 /// Counts the tables of a tree that is not built.
 #[derive(Debug)]
 pub(super) struct TableCounter {
-    /// At each level the last window, of an entry, that needs a table below it.
+    /// For each level the number of the last entry, counted from offset 0, that needs a table.
     last: [Option<u64>; Level::ALL.len()],
     count: usize,
 }
@@ -266,7 +266,7 @@ impl<'a> TableTree<'a> {
 
     /// Adds a mapping. A table is filled before the store that links it.
     ///
-    /// If all is in `page_table`, that is where.
+    /// `page_table` is the table at level 3 that has every entry for it, if there is one.
     pub(super) fn map(
         &mut self,
         request: &MapRequest,

@@ -18,8 +18,8 @@ use super::table_tree::TableTree;
 use crate::arch::memory::store_descriptor;
 
 impl TableTree<'_> {
-    /// Removes all mappings in `span`, which cuts no leaf, and its transient entries. Nothing else is
-    /// mapped in `vacant`, so tables for parts of it are empty afterwards.
+    /// Removes all mappings and transient entries in `span`, which cuts no leaf. Nothing else is
+    /// mapped in `vacant`, so tables for parts of `vacant` are empty afterwards.
     pub(super) fn unmap<R: Regime>(&mut self, span: Span, vacant: Span, maintenance: Maintenance) {
         let window = Span::unit(span.first, Level::Two.entry_size());
         if !vacant.encloses(window)

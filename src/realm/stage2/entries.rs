@@ -111,11 +111,11 @@ impl<'g> Walk<'_, 'g> {
     }
 
     /// Unmaps the page or block at the IPA walked for, whatever its level, if it ends at `top` or
-    /// before and `accept` wants it, and those behind it in its table until an interrupt is pending;
-    /// or finds the end of a range without any (RMI_RTT_DATA_UNMAP, RMI_RTT_UNPROT_UNMAP).
+    /// before and `accept` wants it, and those behind it in its table until an interrupt is
+    /// pending; or finds the end of a range without any (RMI_RTT_DATA_UNMAP, RMI_RTT_UNPROT_UNMAP).
     ///
-    /// Memory of the Realm goes to `taken`, which is empty before, as much as it has room for: a block
-    /// by itself.
+    /// Memory of the Realm goes to `taken`, which is empty before, as much as it has room for: a
+    /// block by itself.
     ///
     /// # Errors
     ///

@@ -103,8 +103,8 @@ fn blocks(base: u64, top: u64, level: Level, stage2: &Stage2) -> Result<(Ipa, Ip
     Ok((stage2.walk_entry(base, level)?, Ipa::new(top)))
 }
 
-/// RMI_RTT_DATA_MAP. `addresses` says which delegated memory, as `flags` say. `out_top` is the first
-/// IPA not mapped.
+/// RMI_RTT_DATA_MAP. `addresses` says which delegated memory, as `flags` say. `out_top` is the
+/// first IPA not mapped.
 pub(super) fn data_map(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,

@@ -93,7 +93,8 @@ pub(super) fn op_continue(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64)
     outcome
 }
 
-/// RMI_OP_CANCEL, of an operation that has not done its work. The host reclaims what it has donated.
+/// RMI_OP_CANCEL, of an operation that has not done its work. The host reclaims what it has
+/// donated.
 pub(super) fn op_cancel(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64) -> Outcome {
     let mut reserved = named(rmm, handle, flags)?;
     let operation = reserved.operation().as_mut().ok_or(Status::Input)?.on_rec()?;

@@ -2,8 +2,8 @@
 //! A range of IPAs of a Realm, done block by block until it ends, a block cannot be done, or an
 //! interrupt is pending.
 //!
-//! If at least one was done the command succeeds, and the host goes on at `out_top`. Only a block of
-//! 2 MiB or 1 GiB, which takes long, is parked in its midst as a stateful operation.
+//! If at least one was done the command succeeds, and the host goes on at `out_top`. Only a block
+//! of 2 MiB or 1 GiB, which takes long, is parked in its midst as a stateful operation.
 
 use crate::address::Ipa;
 use crate::granule::state::Rd;

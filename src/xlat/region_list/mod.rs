@@ -371,7 +371,7 @@ impl RegionList<'_> {
         self.by_va.copy_within(position + 1..self.len, position);
         self.len -= 1;
         self.by_va[self.len] = number;
-        // Of the regions before, the last that is in no other ends last.
+        // Of the regions before, the outermost around the last one ends last.
         let before = self.by_va[..position].last().copied();
         let before = core::iter::successors(before, |&number| self.get(number).container).last();
         let after = self.by_va().get(position).copied();

@@ -2,9 +2,9 @@
 //! Transient pages: mapped and unmapped one by one through a handle to their entries, without a
 //! walk.
 //!
-//! [`Context::transient`](super::Context::transient) makes a handle. It cannot leave its CPU, which
-//! invalidates for itself alone where the context is at `Maintenance::Local`. Where CPUs share a
-//! context, each may have handles: of two that map one page, one is refused.
+//! [`Context::transient`](super::Context::transient) makes a handle. It cannot leave its CPU: at
+//! `Maintenance::Local` it invalidates TLB entries of that CPU only. CPUs that share a context may
+//! each have handles: of two that map one page, one is refused.
 
 #[cfg(test)]
 mod tests;
@@ -159,7 +159,7 @@ impl<'a, R: Regime> TransientRange<'a, R> {
         for page in group.iter() {
             page.check_mapped()?;
         }
-        // What another CPU unmaps meanwhile is unmapped, by it or here.
+        // If another CPU unmaps one of the pages meanwhile, the others are unmapped all the same.
         let mut result = Ok(());
         for page in group.iter() {
             result = result.and(page.clear().map(|_| ()));
@@ -234,12 +234,11 @@ impl<R: Regime> TransientPage<'_, R> {
         Ok(())
     }
 
-    /// Maps it to another granule: unmaps it first, and needs one ISB less than unmapping and
-    /// mapping.
+    /// Maps it to another granule, with one ISB less than unmapping and mapping.
     ///
     /// # Errors
-    /// [`Error::Unmapped`], and as [`map`](Self::map): it is as it was, or as another CPU that shares
-    /// the context has just mapped it.
+    /// [`Error::Unmapped`], and as [`map`](Self::map). The page is as it was, or as another CPU has
+    /// just mapped it.
     #[inline(always)]
     pub fn remap(&self, pa: PhysAddr, template: PageTemplate<R>) -> Result<(), Error> {
         self.check_target(pa, template)?;
@@ -290,7 +289,7 @@ impl<R: Regime> TransientPage<'_, R> {
         Ok(())
     }
 
-    /// Makes the entry `page`, unless another CPU has mapped it.
+    /// Stores the descriptor `page`, unless another CPU has mapped the page.
     fn set(&self, page: u64) -> Result<(), Error> {
         if exchange_descriptor(self.entry, TRANSIENT_UNMAPPED, page) {
             Ok(())
@@ -299,7 +298,8 @@ impl<R: Regime> TransientPage<'_, R> {
         }
     }
 
-    /// Makes the entry that of a page that is not mapped, unless another CPU has. What it was.
+    /// Stores the descriptor of a page that is not mapped, unless another CPU has. Returns what the
+    /// descriptor was.
     fn clear(&self) -> Result<u64, Error> {
         match swap_descriptor(self.entry, TRANSIENT_UNMAPPED) {
             TRANSIENT_UNMAPPED => Err(Error::Unmapped(self.va)),
@@ -307,8 +307,8 @@ impl<R: Regime> TransientPage<'_, R> {
         }
     }
 
-    /// Maps it as it was before a `clear` that was not invalidated. Nothing is to be done if another
-    /// CPU has mapped it since.
+    /// Undoes a `clear` that no TLBI followed. Does nothing if another CPU has mapped the page
+    /// since.
     fn put_back(&self, mapped: u64) {
         exchange_descriptor(self.entry, TRANSIENT_UNMAPPED, mapped);
         self.maintenance.publish();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A model Realm that calls the RMM by SMC, from the switch.
+//! A model Realm that calls the RMM by SMC. The switch of the host seam stands for its code.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,21 +15,22 @@ pub type Gprs = [u64; 31];
 
 /// ESR_EL2 of an SMC.
 const SMC: u64 = 0x17 << 26 | 1 << 25;
-/// Vectors.
+/// Answers of the switch: the vector that the Realm's exception takes.
 const SYNCHRONOUS: u64 = 0;
 const IRQ: u64 = 1;
 
-/// What came of a call: the registers that the REC went on with; `None` if it left for the host.
+/// The registers with which the REC went on after its call. `None` if it left to the host.
 pub type Called = Option<Gprs>;
 
-/// Registers of a call: `x` in X0 and up, and marks in all others.
+/// The registers for a call: `x` from X0 on, and a mark in every other one.
 pub fn registers(x: &[u64]) -> Gprs {
     let mut gprs: Gprs = core::array::from_fn(|index| 0x5ea1_0000_0000_0000 | index as u64);
     gprs[..x.len()].copy_from_slice(x);
     gprs
 }
 
-/// Enters a REC, which calls with these registers. If it goes on an interrupt ends its run.
+/// Enters a REC, which calls with these registers. If the RMM answers the call itself, an interrupt
+/// ends the run.
 pub fn call(fixture: &RealmFixture, rec: u64, gprs: Gprs) -> Called {
     let before = Cell::new(0);
     let answer = Rc::new(RefCell::new(None));
@@ -51,8 +52,8 @@ pub fn call(fixture: &RealmFixture, rec: u64, gprs: Gprs) -> Called {
     answer.borrow_mut().take()
 }
 
-/// Enters a REC that left. Its registers then; an interrupt ends its run. `None` if it leaves again
-/// before it has run.
+/// Enters a REC that has left, and gives the registers it goes on with. An interrupt then ends the
+/// run. `None` if the REC leaves again before it runs.
 pub fn resume(fixture: &RealmFixture, rec: u64) -> Option<Registers> {
     let seen = Rc::new(RefCell::new(None));
     let log = Rc::clone(&seen);

@@ -2,8 +2,8 @@
 //! The model of EL3: it holds the true Physical Address Space of every granule and answers the
 //! RMM's SMCs with the codes of TF-A.
 //!
-//! Any number of threads may call it at once. A test can have it refuse what it would otherwise
-//! grant.
+//! Any number of threads may call it at once. A test can make it refuse a request that it would
+//! otherwise grant.
 
 use core::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -17,9 +17,9 @@ pub mod status {
     pub const OK: i64 = 0;
     /// No such service.
     pub const UNKNOWN: i64 = -1;
-    /// No address of a granule that EL3 manages.
+    /// The address is not that of a granule that EL3 manages.
     pub const BAD_ADDRESS: i64 = -2;
-    /// Not in the Physical Address Space to start from.
+    /// The granule is not in the Physical Address Space that the request starts from.
     pub const BAD_PAS: i64 = -3;
     /// No memory to give.
     pub const NO_MEMORY: i64 = -4;
@@ -64,20 +64,21 @@ struct Range {
 #[derive(Debug)]
 pub struct El3 {
     ranges: Vec<Range>,
-    /// Read by accesses in flight, written by changes of the Granule Protection Table: a change is
-    /// complete (TLBI PAALLOS, DSB) only after the accesses that were checked against what it was.
+    /// Read-locked by accesses in flight, write-locked by changes of the Granule Protection Table.
+    /// A change is complete (TLBI PAALLOS, DSB) only after every access that was checked against
+    /// the former table.
     in_flight: RwLock<()>,
-    /// While not 0: what every delegate and undelegate is answered with.
+    /// While not 0, the answer to every delegate and undelegate.
     refusal: AtomicI64,
-    /// Realm memory still to be given out, from its top down: base and end. Empty: RESERVE_MEMORY
-    /// is refused.
+    /// The Realm memory that RESERVE_MEMORY still has: base and end. It is given out from the top
+    /// down. If it is empty, RESERVE_MEMORY is refused.
     pool_base: u64,
     pool_end: AtomicU64,
 }
 
 impl El3 {
-    /// An EL3 that knows granules in `ranges`, base, size and the Physical Address Space they begin
-    /// in. All else is accessible to any world, and not managed.
+    /// An EL3 that manages the granules of `ranges`: base, size and initial Physical Address Space.
+    /// All other memory is accessible to any world.
     pub fn new(ranges: &[(u64, u64, Pas)]) -> Self {
         let ranges = ranges.iter().map(|&(base, size, pas)| {
             let granules =
@@ -93,7 +94,7 @@ impl El3 {
         }
     }
 
-    /// The same with Realm memory from `base` to `end` to give out to the RMM.
+    /// Adds Realm memory from `base` to `end`, from which RESERVE_MEMORY serves the RMM.
     pub fn with_pool(self, base: u64, end: u64) -> Self {
         Self { pool_base: base, pool_end: AtomicU64::new(end), ..self }
     }
@@ -110,14 +111,14 @@ impl El3 {
         self.gpi(address).map_or(Pas::Any, |gpi| Pas::from_gpi(gpi.load(Ordering::SeqCst)))
     }
 
-    /// Gives the granule that holds `address` to `pas`, behind the RMM's back.
+    /// Moves the granule that holds `address` to `pas` without the RMM's knowledge.
     pub fn set_pas(&self, address: u64, pas: Pas) {
         let gpi = self.gpi(address).expect("the granule is managed");
         self.change(|| gpi.store(pas as u8, Ordering::SeqCst));
     }
 
-    /// Runs an access to the granule that holds `address`, told its Physical Address Space, which
-    /// stays that until the access has ended.
+    /// Runs an access to the granule that holds `address`. The granule stays in the Physical
+    /// Address Space that `access` is given until the access has ended.
     pub(crate) fn access<R>(&self, address: u64, access: impl FnOnce(Pas) -> R) -> R {
         let _in_flight = self.in_flight.read().unwrap_or_else(PoisonError::into_inner);
         access(self.pas(address))
@@ -128,8 +129,8 @@ impl El3 {
         change()
     }
 
-    /// Has every delegate and undelegate refused with `status`, which changes nothing, until called
-    /// with [`status::OK`].
+    /// Refuses every delegate and undelegate with `status` and changes nothing. [`status::OK`] ends
+    /// this.
     pub fn refuse_transitions(&self, status: i64) {
         self.refusal.store(status, Ordering::SeqCst);
     }
@@ -163,8 +164,7 @@ impl El3 {
         }
     }
 
-    /// RESERVE_MEMORY: `size` bytes, aligned as bits 63:56 of `x2` say, from the top of the pool
-    /// down.
+    /// RESERVE_MEMORY: `size` bytes from the top of the pool, aligned as bits 63:56 of `x2` say.
     fn reserve(&self, size: u64, x2: u64) -> Option<u64> {
         let alignment = 1_u64.checked_shl(u32::try_from(x2 >> 56).ok()?)?;
         let place = |end: u64| end.checked_sub(size).map(|base| base & !(alignment - 1));

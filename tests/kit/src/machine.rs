@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The model machine: physical memory, and the EL3 that says which world may access which granule
-//! of it.
+//! The model machine: physical memory, and EL3, which decides which world may access each granule.
 //!
-//! It is shared by the threads that act as its CPUs. An access that the Granule Protection Table
-//! forbids gives the fault that it would give on the real machine: recoverable to the host and to
-//! the RMM's accesses to Non-secure memory, a failed test to any other access of the RMM.
+//! The threads that act as its CPUs share it. An access that the Granule Protection Table forbids
+//! faults as on the real machine. The host, and the RMM when it accesses Non-secure memory, recover
+//! from the fault; for any other access of the RMM the test fails.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::rc::Rc;
@@ -22,14 +21,14 @@ pub struct Machine {
     pub memory: Memory,
     /// Its EL3.
     pub el3: El3,
-    /// One more than the words of Non-secure memory that the RMM still gets at before the host
-    /// takes the granule away; 0 for ever.
+    /// The number of words of Non-secure memory that the RMM can still access before the host takes
+    /// the granule away, plus one. 0 means that the host never does.
     words_left: AtomicU64,
-    /// What the host is yet to write while the RMM accesses its memory.
+    /// What the host still has to write while the RMM accesses Non-secure memory.
     writes: Mutex<Option<Writes>>,
 }
 
-/// Words that the host writes, by address, once the RMM has accessed so many more words of
+/// Words that the host writes, by address, after the RMM has accessed `after` more words of
 /// Non-secure memory.
 #[derive(Debug)]
 struct Writes {
@@ -50,13 +49,13 @@ impl Machine {
         Self::new(Memory::new(dram), El3::new(&ranges))
     }
 
-    /// Has the host give to the Realm world the granule that the RMM is about to access as
-    /// Non-secure memory, once it has accessed `words` more words.
+    /// Makes the host delegate the granule that the RMM accesses as Non-secure memory, after
+    /// `words` more words.
     pub fn take_away_after(&self, words: u64) {
         self.words_left.store(words + 1, Ordering::SeqCst);
     }
 
-    /// Has the host write words, by address, once the RMM has accessed `words` more words of
+    /// Makes the host write words, by address, after the RMM has accessed `words` more words of
     /// Non-secure memory.
     pub fn write_after(&self, words: u64, writes: Vec<(u64, u64)>) {
         *self.writes.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -69,7 +68,7 @@ impl Machine {
         match &mut *writes {
             Some(Writes { after: 0, words }) => {
                 for (address, value) in core::mem::take(words) {
-                    // Where it is not the host's, that is its fault alone.
+                    // If the granule is no longer the host's, the fault is the host's own.
                     let _fault = self.ns_write(address, value);
                 }
                 *writes = None;
@@ -91,7 +90,7 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// [`Aborted`] when the granule is another world's, or there is no memory.
+    /// [`Aborted`] if the granule belongs to another world, or there is no memory.
     pub fn ns_read(&self, address: u64) -> Result<u64, Aborted> {
         self.ns_access(address, |word| word.load(Ordering::Relaxed))
     }
@@ -100,7 +99,7 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// [`Aborted`] when the granule is another world's, or there is no memory.
+    /// [`Aborted`] if the granule belongs to another world, or there is no memory.
     pub fn ns_write(&self, address: u64, value: u64) -> Result<(), Aborted> {
         self.ns_access(address, |word| word.store(value, Ordering::Relaxed))
     }
@@ -119,11 +118,11 @@ impl Machine {
     }
 }
 
-/// What a CPU sees of the machine that it belongs to.
+/// The machine as one CPU accesses it.
 struct View(Arc<Machine>);
 
 impl View {
-    /// The words of a granule that the RMM has mapped as Realm memory, if there is memory.
+    /// The words of a granule that the RMM has mapped as Realm memory. `None` without memory there.
     fn realm_words(&self, granule: u64) -> Option<&[AtomicU64]> {
         assert_eq!(
             self.0.el3.pas(granule),
@@ -162,7 +161,8 @@ impl PhysicalMemory for View {
     }
 }
 
-/// Makes this thread a CPU of `machine`: the seam reaches its memory, and its EL3 answers the SMCs.
+/// Makes this thread a CPU of `machine`: the host seam accesses its memory, and its EL3 answers
+/// SMCs.
 pub fn attach(machine: &Arc<Machine>) {
     let monitor = Arc::clone(machine);
     set_monitor(Box::new(move |registers| monitor.el3.smc(registers)));

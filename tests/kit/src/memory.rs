@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The physical memory of the model machine: words that any thread may access at any time, as on
-//! the real one.
+//! the real machine.
 //!
-//! It is backed by zeroed heap memory that the operating system provides only when touched, so that
-//! a large machine costs little. Who may access what is not decided here but in
-//! [`machine`](crate::machine).
+//! It is zeroed heap memory, which the operating system provides on first use, so a large machine
+//! costs little. [`machine`](crate::machine) decides who may access what.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::BTreeSet;
@@ -19,8 +18,8 @@ pub const GRANULE_WORDS: usize = 512;
 struct Bank {
     base: u64,
     words: Box<[AtomicU64]>,
-    /// Words of the allocation before the first of the bank, so that granules are aligned on the
-    /// host as well.
+    /// Words of the allocation before the bank's first one, so that granules are aligned on this
+    /// host too.
     before: usize,
 }
 
@@ -34,13 +33,13 @@ impl Bank {
 #[derive(Debug)]
 pub struct Memory {
     banks: Vec<Bank>,
-    /// Granules that do not answer the machine any more, and how many there are.
+    /// Granules that no longer answer accesses of the machine, and how many there are.
     silent: RwLock<BTreeSet<u64>>,
     silent_count: AtomicU64,
 }
 
 impl Memory {
-    /// Memory at each base, of that many bytes, a multiple of the granule size; all zero.
+    /// Zeroed memory at each base, with a size in bytes that is a multiple of the granule size.
     pub fn new(banks: &[(u64, u64)]) -> Self {
         let banks = banks.iter().map(|&(base, size)| {
             assert!(

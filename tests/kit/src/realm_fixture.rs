@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A host with a model machine under it: it lends granules, writes parameters and calls; and it can
-//! look at everything at once.
+//! A host on a model machine: it delegates granules, writes parameters and calls the RMM. Tests can
+//! also read the whole machine's state.
 
 use std::sync::atomic::Ordering;
 
@@ -19,11 +19,11 @@ use crate::rmi::fixture::{FIRST, SECOND, SUCCESS, boot, boot_active, call, granu
 pub const ERROR_REALM: u64 = 2;
 pub const ERROR_REALM_OFF: u64 = 0x102;
 pub const ERROR_REC: u64 = 3;
-/// RMI_INCOMPLETE (2.0), in bits 7:0 of the result.
+/// RMI_INCOMPLETE (RMI 2.0), in bits 7:0 of the result.
 pub const INCOMPLETE: u64 = 13;
 
-/// Where things are unless a test says otherwise: in different orders of address, so that locks are
-/// taken in either.
+/// The usual addresses. The granules of a command are in different orders, so that locks are taken
+/// in both.
 pub const PARAMETERS: u64 = FIRST.0 + 0x3_8000;
 pub const RD: u64 = FIRST.0 + 0x2_8000;
 pub const ROOT: u64 = FIRST.0 + 0x2_0000;
@@ -31,12 +31,12 @@ pub const REC: u64 = FIRST.0 + 0x2_9000;
 pub const SECOND_REC: u64 = FIRST.0 + 0x2_6000;
 pub const AUX: u64 = FIRST.0 + 0x2_a000;
 pub const SECOND_AUX: u64 = FIRST.0 + 0x2_7000;
-/// Room for as many root tables as there can be, aligned to their size.
+/// Room for the largest number of root tables, aligned to its size.
 pub const ROOTS: u64 = FIRST.0;
-/// A Realm besides.
+/// A second Realm.
 pub const OTHER_RD: u64 = SECOND.0;
 pub const OTHER_ROOT: u64 = SECOND.0 + 0x2000;
-/// A granule that is the host's, and one that is Delegated and in no use.
+/// A granule of the host, and one that is Delegated and unused.
 pub const HOSTS: u64 = FIRST.0 + 0x3_9000;
 pub const SPARE: u64 = SECOND.0 + 0x8000;
 
@@ -102,7 +102,7 @@ impl Default for RecParams {
 }
 
 impl RecParams {
-    /// The same, with the auxiliary granules of which the first is `first`.
+    /// The same parameters, with the auxiliary granules that [`auxiliary`] lists for `first`.
     pub fn with_auxiliary(mut self, first: u64) -> Self {
         let granules = auxiliary(first);
         self.num_aux = granules.len() as u64;
@@ -113,14 +113,14 @@ impl RecParams {
     }
 }
 
-/// The auxiliary granules of a REC, of which the first is [`AUX`] or [`SECOND_AUX`]. The others lie
+/// The auxiliary granules of a REC. The first is [`AUX`] or [`SECOND_AUX`]; the others lie
 /// elsewhere.
 pub fn auxiliary(first: u64) -> [u64; AUXILIARY] {
     let others = FIRST.0 + if first == AUX { 0x4_0000 } else { 0x5_0000 };
     std::array::from_fn(|index| if index == 0 { first } else { others + 0x1000 * index as u64 })
 }
 
-/// One granule, as anybody could see it.
+/// One granule with everything that a command could change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     pub address: u64,
@@ -155,7 +155,7 @@ impl RealmFixture {
         Self { system: boot(Dialect::V1_0) }
     }
 
-    /// The usual machine, with an RMM that speaks this dialect and is active.
+    /// The usual machine, with an active RMM of this dialect.
     pub fn in_dialect(dialect: Dialect) -> Self {
         let Self { .. } = Self::new();
         Self { system: boot_active(dialect) }
@@ -165,7 +165,7 @@ impl RealmFixture {
         self.system.rmm.dialect() == Dialect::V2_0
     }
 
-    /// Calls, with marks in all registers that are no arguments; gives x0.
+    /// Calls the RMM, with a mark in every register that is not an argument. Gives x0.
     pub fn call(&self, function: u32, arguments: &[u64]) -> u64 {
         let (x0, outputs) = call(&self.system, function, arguments);
         assert_eq!(outputs, [0; 3], "nothing but the result is in x1-x3");
@@ -202,7 +202,7 @@ impl RealmFixture {
     }
 
     pub fn write_realm(&self, page: u64, parameters: &RealmParams) {
-        // What is reserved holds marks: nobody looks at them.
+        // Reserved words hold marks, which the RMM must ignore.
         for offset in (0..0x1000).step_by(8) {
             self.write(page, offset, 0xdead_0000_0000_0000 | offset);
         }
@@ -257,7 +257,7 @@ impl RealmFixture {
         self.call(function::REC_CREATE, &[rd, rec, PARAMETERS])
     }
 
-    /// RMI_REC_CREATE of RMI 2.0, which is given all auxiliary granules at once.
+    /// RMI_REC_CREATE of RMI 2.0. Donates all auxiliary granules at once.
     fn rec_operation(&self, rd: u64, rec: u64, parameters: &RecParams) -> u64 {
         let count = parameters.num_aux;
         let (x0, [handle, ..]) = call(&self.system, function::REC_CREATE, &[rd, rec, PARAMETERS]);
@@ -273,14 +273,14 @@ impl RealmFixture {
         call(&self.system, function::OP_CONTINUE, &[handle, 0]).0
     }
 
-    /// Delegates an RD and two root tables and makes a Realm of them.
+    /// Delegates an RD and two root tables, and creates a Realm from them.
     pub fn realm(&self, rd: u64, root: u64, vmid: u16) {
         self.delegate(&[rd, root, root + 0x1000]);
         let parameters = RealmParams { rtt_base: root, vmid, ..RealmParams::default() };
         assert_eq!(self.realm_create(rd, &parameters), SUCCESS);
     }
 
-    /// Delegates a REC and its auxiliary granules and makes them the next REC of a Realm.
+    /// Delegates a REC and its auxiliary granules, and creates the next REC of a Realm from them.
     pub fn rec(&self, rd: u64, rec: u64, aux: u64, mpidr: u64) {
         self.delegate(&[rec]);
         self.delegate(&auxiliary(aux));
@@ -298,14 +298,14 @@ impl RealmFixture {
         granules.lock::<S>(cpu.index, granule(address)).expect("it is in this state").references()
     }
 
-    /// Every granule, whole.
+    /// Every granule with its content.
     pub fn see(&self) -> Vec<Seen> {
         let banks = [FIRST, SECOND];
         let addresses = banks.iter().flat_map(|&(base, size)| (base..base + size).step_by(0x1000));
         let see = |address| {
             let state = self.state(address);
             let references = state.map_or(0, |state| match state {
-                // No reference can be taken.
+                // These states hold no references.
                 State::Ns | State::Lost => 0,
                 State::Delegated => self.references::<Delegated>(address),
                 State::Rd => self.references::<Rd>(address),
@@ -327,7 +327,7 @@ impl RealmFixture {
         addresses.map(see).collect()
     }
 
-    /// Calls, expects `status`, and that nothing has changed.
+    /// Calls the RMM, expects `status`, and asserts that nothing has changed.
     pub fn refused(&self, function: u32, arguments: &[u64], status: u64, what: &str) {
         let before = self.see();
         assert_eq!(self.call(function, arguments), status, "{what}");
@@ -337,14 +337,14 @@ impl RealmFixture {
         }
     }
 
-    /// Looks at, or changes behind everybody's back, a Realm.
+    /// Gives `body` a Realm's RD, to read it or to change it without a command.
     pub fn with_realm<R>(&self, rd: u64, body: impl FnOnce(&mut RealmDescriptor) -> R) -> R {
         let mut cpu = System::cpu(0);
         let rd = self.system.rmm.granules().lock::<Rd>(cpu.index, granule(rd)).expect("an RD");
         body(cpu.slots.rd.map(&rd).get_mut())
     }
 
-    /// Looks at, or changes behind everybody's back, a REC.
+    /// Gives `body` a REC's content, to read it or to change it without a command.
     pub fn with_rec<R>(&self, rec: u64, body: impl FnOnce(&mut RecContent) -> R) -> R {
         let mut cpu = System::cpu(0);
         let rec = self.system.rmm.granules().lock::<Rec>(cpu.index, granule(rec)).expect("a REC");

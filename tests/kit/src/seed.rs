@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random numbers whose seed is printed, and how many of them a test takes. The environment can
-//! repeat the one and multiply the other.
+//! Seeds and numbers of random cases. The seed is printed; the environment can set it again, and
+//! can multiply the number of cases.
 
 use std::str::FromStr;
 
-/// Names the seed in the environment.
+/// The environment variable that sets the seed.
 const SEED: &str = "RMM_TEST_SEED";
-/// Names the factor in the environment.
+/// The environment variable that multiplies the number of cases.
 const FACTOR: &str = "RMM_TEST_FACTOR";
-/// Miri takes some thousand times as long for an instruction.
+/// Miri takes some thousand times as long for each instruction.
 const DIVISOR: usize = if cfg!(miri) { 1000 } else { 1 };
 
-/// A number in the environment.
+/// The number in an environment variable.
 fn number<T: FromStr>(name: &str) -> Option<T> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is no decimal number")))
 }
 
-/// The seed of the test `name`. It is printed, which the test harness shows when the test fails.
+/// The seed of the test `name`. The test harness shows it if the test fails.
 pub fn seed(name: &str) -> u64 {
     let seed = number(SEED).unwrap_or_else(|| fastrand::u64(..));
     println!("{name}: repeat with {SEED}={seed}");
@@ -29,7 +29,7 @@ pub fn generator(name: &str) -> fastrand::Rng {
     fastrand::Rng::with_seed(seed(name))
 }
 
-/// How many random cases a test takes: `usual`, times the factor in the environment.
+/// The number of random cases of a test: `usual`, times the factor in the environment.
 pub fn cases(usual: usize) -> usize {
     (usual * number(FACTOR).unwrap_or(1) / DIVISOR).max(1)
 }

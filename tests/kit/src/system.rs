@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A whole model system: machine, RMM and CPUs, for tests that call the RMM as a host does.
+//! A whole model system (machine, RMM and CPUs) for tests that call the RMM as a host does.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use rmm::xlat::{
     VaRange,
 };
 
-/// The memory that an RMM's tables of granules and VMIDs live in.
+/// The memory for an RMM's granule table and VMIDs.
 #[derive(Debug, Default)]
 pub struct Storage {
     entries: Vec<GranuleEntry>,
@@ -36,7 +36,7 @@ pub struct Storage {
 /// An RMM on a machine.
 #[derive(Debug)]
 pub struct System<'a> {
-    /// What it runs on.
+    /// The machine that it runs on.
     pub machine: Arc<Machine>,
     /// The RMM.
     pub rmm: Rmm<'a>,
@@ -46,19 +46,19 @@ thread_local! {
     static ATTESTATION: Cell<Option<&'static Platform>> = const { Cell::new(None) };
 }
 
-/// Has the RMMs that this thread boots from now on make tokens.
+/// Makes every RMM that this thread boots from now on able to sign tokens.
 pub fn preset_attestation(platform: &'static Platform) {
     ATTESTATION.set(Some(platform));
 }
 
 impl<'a> System<'a> {
-    /// Boots an RMM that manages `banks` less `excluded`, in as much of `storage` as it takes.
+    /// Boots an RMM that manages `banks` without `excluded`, in the memory of `storage`.
     ///
     /// The identification registers are those that this thread has preset.
     ///
     /// # Errors
     ///
-    /// What the granule table says of the banks.
+    /// The granule table's error for these banks.
     pub fn boot(
         storage: &'a mut Storage,
         machine: Arc<Machine>,
@@ -83,12 +83,12 @@ impl<'a> System<'a> {
         Ok(Self { machine, rmm: Rmm::new(granules, vmids, operations, dialect, &cpu, attestation) })
     }
 
-    /// The context of a CPU of this system, whose slots reach 48 bits of physical addresses.
+    /// The context of a CPU of this system. Its slots reach 48 bits of physical addresses.
     pub fn cpu(index: usize) -> Cpu {
         Self::cpu_of(index, DescriptorFormat::Bits48)
     }
 
-    /// The context of a CPU whose slots have descriptors of this format.
+    /// The context of a CPU with slots of this descriptor format.
     pub fn cpu_of(index: usize, format: DescriptorFormat) -> Cpu {
         Cpu {
             index: CpuIndex::new(index).expect("an index of a CPU"),
@@ -101,16 +101,15 @@ impl<'a> System<'a> {
         }
     }
 
-    /// Calls the RMM on `cpu` with x0-x7, on a thread attached to the machine; gives x0-x7 as the
-    /// host gets them back.
+    /// Calls the RMM on `cpu` with x0-x7, from a thread attached to the machine. Gives x0-x7 as the
+    /// host gets them.
     pub fn call(&self, cpu: &mut Cpu, mut registers: Registers) -> Registers {
         rmi::handle(self.rmm.dialect(), &self.rmm, cpu, &mut registers);
         registers
     }
 }
 
-/// Slots in tables of their own, as each CPU's boot builds them, and reach what the format does.
-/// They last as long as the test does.
+/// Slots in tables of their own, as each CPU's boot builds them. They last as long as the test.
 fn slots(format: DescriptorFormat) -> SlotBuffer {
     let table = Box::leak(Box::new(Table::EMPTY));
     let address = PhysAddr::new(core::ptr::from_ref(table).addr() as u64);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Translation table walks of either stage with the 4 KiB granule, written from the Arm ARM (DDI
-//! 0487 L.a) D8.2, D8.3 and AArch64.S1Walk and AArch64.S2Walk. Shares no code with the firmware.
+//! Walks translation tables of either stage with the 4 KiB granule. Written from the Arm ARM (DDI
+//! 0487 L.a) D8.2, D8.3, AArch64.S1Walk and AArch64.S2Walk; shares no code with the firmware.
 //!
-//! Strict: a reserved descriptor, a RES0 address bit or an unaligned address is a panic.
+//! A reserved descriptor, a RES0 address bit that is set, or an unaligned address panics.
 
-/// Low bit of the index of a table at `level`.
+/// Low bit of the index into a table at `level`.
 pub fn index_shift(level: i8) -> u32 {
     12 + 9 * u32::try_from(3 - level).expect("levels end at 3")
 }
@@ -75,14 +75,14 @@ impl TableWalk {
         WalkedEntry { first, level, raw, kind: kind(raw, level, self.ds) }
     }
 
-    /// Walks for `input`: each entry that points to a table, and the one that does not. `read`
-    /// gives the descriptor at a physical address.
+    /// Walks for `input`. Gives the entries that point to tables, then the last entry. `read` gives
+    /// the descriptor at a physical address.
     pub fn walk(&self, input: u64, read: impl Fn(u64) -> u64) -> (Vec<WalkedEntry>, WalkedEntry) {
         assert_eq!(input >> self.input_bits, 0, "{input:#x} is out of range");
         let (mut table, mut level, mut steps) = (self.root, self.start_level, Vec::new());
         loop {
             let shift = index_shift(level);
-            // Initial tables may be concatenated: their index is not cut to nine bits.
+            // The index into concatenated initial tables has more than nine bits.
             let index =
                 if level == self.start_level { input >> shift } else { input >> shift & 511 };
             let raw = read(table + 8 * index);
@@ -94,8 +94,9 @@ impl TableWalk {
         }
     }
 
-    /// Calls `f` with every entry in ascending order, one that points to a table before the entries
-    /// of that table. Of the initial table, only entries whose first input address is `wanted`.
+    /// Calls `f` with every entry in ascending order; a table's entries follow the entry that
+    /// points to it. Only those entries of the initial table are visited whose first input address
+    /// is `wanted`.
     pub fn visit(
         &self,
         read: &impl Fn(u64) -> u64,

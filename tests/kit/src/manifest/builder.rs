@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Builds boot manifests for tests: valid ones from typed lists, laid out as TF-A does, which the
-//! test then bends word by word.
+//! Builds boot manifests for tests: valid ones, laid out as TF-A does, which a test then changes
+//! word by word.
 
 pub use rmm_plat::Console as ConsoleEntry;
 use rmm_plat::{Machine, Range, RootComplex, RootPort, fvp};
@@ -10,7 +10,7 @@ use rmm::el3::manifest::{BdfMapping, Header, Manifest, ManifestError};
 
 use super::model::seal;
 
-/// The first address beyond the physical addresses of the tests' machine, which has 40 bits of them
+/// The first address beyond the physical addresses of the tests' machine. It has 40 bits of them,
 /// as TF-A configures QEMU's.
 pub const PHYSICAL_LIMIT: PhysAddr = PhysAddr::new(1 << 40);
 
@@ -42,14 +42,14 @@ pub struct Builder {
     pub root_complexes: Vec<RootComplexEntry>,
 }
 
-/// A manifest's page, with the place that it claims to be at.
+/// The page of a manifest and its physical address.
 #[derive(Clone, Debug)]
 pub struct Image {
     pub bytes: Box<[u8; 4096]>,
     pub base: PhysAddr,
 }
 
-/// Bytes of the fixed part of version 0.5, after which the builder lays out the arrays.
+/// Size in bytes of the fixed part in version 0.5. The builder lays out the arrays after it.
 pub const HEADER_SIZE: u64 = 0xA8;
 
 pub const PL011: ConsoleEntry = fvp::MACHINE.consoles[0];
@@ -74,7 +74,7 @@ impl Builder {
         Self::of(&fvp::MACHINE)
     }
 
-    /// What TF-A builds for a machine.
+    /// What TF-A builds for `machine`.
     pub fn of(machine: &Machine) -> Self {
         let ranges =
             |ranges: &[Range]| ranges.iter().map(|range| (range.base, range.size)).collect();
@@ -105,12 +105,12 @@ impl Builder {
         }
     }
 
-    /// The same under version 0.`minor`.
+    /// The same manifest under version 0.`minor`.
     pub fn of_version(self, minor: u16) -> Self {
         Self { minor, ..self }
     }
 
-    /// Every list with several entries, and nested arrays of several lengths.
+    /// Several entries in every list, and nested arrays of several lengths.
     pub fn full() -> Self {
         let mapping =
             |base, smmu_index| BdfMapping { base, top: base + 0x100, offset: 0x7000, smmu_index };
@@ -166,7 +166,7 @@ impl Builder {
         image.sealed()
     }
 
-    /// First all root complexes, then all root ports, then all mappings.
+    /// Appends all root complexes, then all root ports, then all mappings.
     fn add_root_complexes(&self, image: &mut Image, start: u64) {
         if self.root_complexes.is_empty() {
             return;
@@ -226,25 +226,25 @@ impl Image {
         self.bytes[start..start + 8].copy_from_slice(&word.to_le_bytes());
     }
 
-    /// This page with a word replaced, and no checksum corrected.
+    /// This page with one word replaced. Checksums stay as they are.
     pub fn with(mut self, offset: u64, word: u64) -> Self {
         self.set(offset, word);
         self
     }
 
-    /// This page with every checksum right that can be.
+    /// This page with every checksum corrected whose array lies in the page.
     pub fn sealed(mut self) -> Self {
         seal(&mut self.bytes, self.base);
         self
     }
 
-    /// Parses the page; its limit is the tests' [`PHYSICAL_LIMIT`].
+    /// Parses the page with [`PHYSICAL_LIMIT`].
     pub fn parse(&self) -> Result<Manifest<'_>, ManifestError> {
         assert!(self.base < PHYSICAL_LIMIT);
         Header::read(&self.bytes, self.base, PHYSICAL_LIMIT)?.validate()
     }
 
-    /// The refusal of the page.
+    /// The error with which the page is refused.
     pub fn refusal(&self) -> ManifestError {
         self.parse().expect_err("the manifest is accepted")
     }

@@ -7,8 +7,8 @@
 use rmm::address::PhysAddr;
 use rmm::el3::manifest::{Manifest, MemoryRegion};
 
-/// A list as the tests know it: the offsets of count, pointer and checksum, the words of an entry,
-/// and the minor version that added it.
+/// A list: the offsets of its count, pointer and checksum, the words of an entry, and the minor
+/// version that added it.
 struct Layout {
     count: u64,
     pointer: u64,
@@ -48,7 +48,7 @@ impl<'a> Model<'a> {
             .fold(0, |value, &byte| value << 8 | u64::from(byte))
     }
 
-    /// The offset of an array, if all of it is in the page and aligned.
+    /// The offset of an array that lies wholly in the page and is aligned.
     fn array(&self, pointer: u64, count: u64, words: u64) -> Option<u64> {
         let end = u128::from(pointer) + u128::from(count) * u128::from(words) * 8;
         let inside = pointer >= self.base && end <= u128::from(self.base) + 4096;
@@ -59,8 +59,8 @@ impl<'a> Model<'a> {
         (0..words).fold(0, |sum, word| sum.wrapping_add(self.number::<8>(offset + word * 8)))
     }
 
-    /// What the entries of a list and the arrays that they name add up to; `None` when any of them
-    /// is not in the page, or the nested ones together are larger than it.
+    /// The sum of a list's entries and of the arrays that they point to. `None` if one of these is
+    /// not in the page, or the nested ones together are larger than it.
     fn entries_sum(&self, list: &Layout) -> Option<u64> {
         let count = self.number::<8>(list.count);
         let offset = self.array(self.number::<8>(list.pointer), count, list.entry_words)?;
@@ -97,7 +97,7 @@ impl<'a> Model<'a> {
         )
     }
 
-    /// Panics unless what was accepted keeps every rule and is what the page says.
+    /// Panics if an accepted manifest breaks a rule or differs from the page.
     pub fn check(&self, limit: PhysAddr, manifest: &Manifest<'_>) {
         let [minor, major] = [0, 2].map(|offset| self.number::<2>(offset));
         assert!(major == 0 && minor >= 2, "version {major}.{minor}");
@@ -107,9 +107,9 @@ impl<'a> Model<'a> {
             if minor < u64::from(list.since) {
                 return 0;
             }
-            // Before 0.4 the sum of the consoles may leave out part of them.
+            // Before 0.4 the checksum of the consoles may leave out some of their words.
             if list.count != CONSOLE.count || minor > 3 {
-                // RF-A sums the version word of the root complexes as well.
+                // RF-A's checksum of the root complexes includes their version word.
                 let with_version = (list.count == 0x88)
                     .then(|| Some(0_u64.wrapping_sub(self.number::<8>(0x90))))
                     .flatten();
@@ -218,8 +218,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Makes the checksum right of each list whose arrays are all in the page, whatever else is wrong
-/// with it.
+/// Corrects the checksum of each list whose arrays are all in the page.
 pub fn seal(bytes: &mut [u8; 4096], base: PhysAddr) {
     for list in [DRAM, CONSOLE, NON_COHERENT, COHERENT, SMMU, ROOT_COMPLEX] {
         let model = Model::new(bytes, base);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The machine that the tests run on, and calls to the RMM on it that check what holds for every
+//! The machine that the tests run on, and calls to the RMM with the checks that hold for every
 //! call.
 
 use crate::el3::{El3, Pas};
@@ -15,14 +15,14 @@ pub const SUCCESS: u64 = 0;
 pub const ERROR_INPUT: u64 = 1;
 pub const UNKNOWN: u64 = u64::MAX;
 
-/// Two banks; the first holds the carve-out of the RMM with the shared page, and a granule each of
-/// EL3 and of the Secure world.
+/// Two banks. The first holds the carve-out of the RMM with the shared page, a granule of EL3 and a
+/// granule of the Secure world.
 pub const FIRST: (u64, u64) = (0x4000_0000, 0x60_000);
 pub const SECOND: (u64, u64) = (0x8_8000_0000, 0x10_000);
 pub const CARVE_OUT: (u64, u64) = (0x4001_0000, 0x8000);
 pub const SECURE: u64 = 0x4003_0000;
 pub const ROOT: u64 = 0x4003_1000;
-/// A device, accessible to any world, in no bank.
+/// A device outside all banks, accessible to any world.
 pub const DEVICE: u64 = 0x0900_0000;
 
 pub fn boot(dialect: Dialect) -> System<'static> {
@@ -48,7 +48,7 @@ pub fn boot(dialect: Dialect) -> System<'static> {
     .expect("the layout is right")
 }
 
-/// As [`boot`], and has the host activate the RMM, which RMI 1.0 does not know.
+/// As [`boot`], and the host activates the RMM if the dialect has that command.
 pub fn boot_active(dialect: Dialect) -> System<'static> {
     let system = boot(dialect);
     if dialect == Dialect::V2_0 {
@@ -57,8 +57,8 @@ pub fn boot_active(dialect: Dialect) -> System<'static> {
     system
 }
 
-/// Calls with marks in every register that is no argument, checks x4-x7 and that x1-x3 hold nothing
-/// but outputs; gives x0 and the outputs.
+/// Calls the RMM, with a mark in every register that is not an argument. Checks that x4-x7 are
+/// preserved and that x1-x3 hold only outputs. Gives x0 and the outputs.
 pub fn call(system: &System<'_>, function: u32, arguments: &[u64]) -> (u64, [u64; 3]) {
     let mut registers: Registers =
         [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);
@@ -75,7 +75,7 @@ pub fn granule(address: u64) -> GranuleAddress {
     GranuleAddress::new(PhysAddr::new(address)).expect("aligned")
 }
 
-/// The state of the granule at `address`, as the RMM has it.
+/// The state of the granule at `address` in the RMM's granule table.
 pub fn state(system: &System<'_>, address: u64) -> Option<State> {
     system.rmm.granules().state(granule(address))
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Calls, valid, invalid and hostile, checked one by one against the model: what they answer, what
-//! they change, and what they leave alone.
+//! Valid, invalid and hostile calls, each compared with the model: the answer, what it changes, and
+//! what it must not change.
 //!
-//! Where the choices come from, random numbers or a fuzzer's bytes, is the caller's.
+//! The caller supplies the choices: random numbers, or a fuzzer's bytes.
 
 use crate::el3::{El3, Pas, status};
 use crate::machine::Machine;
@@ -23,18 +23,18 @@ use crate::rmi::model::{Granule, Model};
 const CPUS: [usize; 4] = [0, 1, 2, 3];
 const GRANULE: u64 = 0x1000;
 
-/// Memory in three banks, two of them adjacent; a carve-out; EL3's and the Secure world's granules.
+/// Three banks, two of them adjacent, with a carve-out and granules of EL3 and the Secure world.
 const BANKS: [(u64, u64); 3] =
     [(0x4000_0000, 0x8000), (0x4000_8000, 0x3000), (0x8_8000_0000, 0x5000)];
 const CARVE_OUT: (u64, u64) = (0x4000_3000, 0x2000);
 const NOT_THE_HOSTS: [(u64, Pas); 2] = [(0x4000_6000, Pas::Secure), (0x8_8000_2000, Pas::Root)];
-/// What the identification register says: 40 bits.
+/// The first address that PARange (40 bits) excludes.
 const PHYSICAL_END: u64 = 1 << 40;
 
-/// What the Realm world writes, and nobody else may ever read.
+/// What the Realm world writes. The host must never read it.
 const SECRET: u64 = 0x5ec2_e75e_c2e7;
 
-/// Where the choices of a test come from.
+/// The source of a test's choices.
 pub trait Choices {
     /// Any number.
     fn any(&mut self) -> u64;
@@ -57,7 +57,7 @@ impl Choices for fastrand::Rng {
     }
 }
 
-/// A system, the model it is compared with, and the choices made for both.
+/// A system, its model, and the choices made for both.
 pub struct Harness<'a, C> {
     system: System<'a>,
     model: Model,
@@ -151,12 +151,11 @@ impl<'a, C: Choices> Harness<'a, C> {
             3..8 => known | 1 << 16,
             _ => known,
         };
-        // What this harness puts into granules in use is not what the commands on Realms would find
-        // there.
+        // This harness puts marks into RDs, RECs and RTTs, which the commands on Realms would read.
         if self.model.is_realm_command(function) { known } else { function }
     }
 
-    /// Whatever happens next: a call, and perhaps something else before it.
+    /// The next step: a call, and sometimes a change by the host or EL3 before it.
     pub fn step(&mut self) {
         match self.choices.below(8) {
             0 if self.choices.below(64) == 0 => self.break_memory(),
@@ -167,7 +166,7 @@ impl<'a, C: Choices> Harness<'a, C> {
         self.call();
     }
 
-    /// The host, or EL3 for others, does something of its own.
+    /// The host, or EL3 for another world, changes a granule without a call.
     fn meddle(&mut self) {
         let address = self.granule();
         let (act, content) = (self.choices.below(4), self.choices.one_of(&[0, 0, 1, 2]));
@@ -186,7 +185,8 @@ impl<'a, C: Choices> Harness<'a, C> {
         self.system.machine.el3.set_pas(address, granule.pas);
     }
 
-    /// A granule stops answering: one that nobody uses. Few do, or there were none left in the end.
+    /// Makes a granule of state Ns or Delegated stop answering. Rare, or in the end no granule
+    /// would answer.
     fn break_memory(&mut self) {
         let address = self.granule();
         let granule = self.model.granules.get_mut(&address).expect("it is of the model");
@@ -196,8 +196,7 @@ impl<'a, C: Choices> Harness<'a, C> {
         }
     }
 
-    /// Takes a delegated granule into use, or one that is used out of it, as the commands of later
-    /// floors will.
+    /// Takes a delegated granule into use, or one out of use, as the commands on Realms do.
     fn reuse(&mut self) {
         let address = self.granule();
         let into = self.choices.one_of(&State::ALL[2..8]);
@@ -235,7 +234,7 @@ impl<'a, C: Choices> Harness<'a, C> {
         self.system.rmm.granules().state(granule_address(address))
     }
 
-    /// One call, on some CPU, and everything that must hold after it.
+    /// One call on some CPU, and the checks of everything that must hold after it.
     fn call(&mut self) {
         let refusal =
             self.choices.one_of(&[status::BAD_PAS, status::BAD_ADDRESS, status::UNKNOWN, -6]);
@@ -278,7 +277,7 @@ impl<'a, C: Choices> Harness<'a, C> {
             assert_eq!(self.system_state(address), granule.state, "state of {}", what());
             assert_eq!(self.system.machine.el3.pas(address), granule.pas, "PAS of {}", what());
             if x0 != 0 {
-                // Failure changes nothing that anybody can see.
+                // A call that fails changes nothing that can be observed.
                 let was = before.granules[&address];
                 let is_lost =
                     (was.state, granule.state) == (Some(State::Delegated), Some(State::Lost));
@@ -286,7 +285,7 @@ impl<'a, C: Choices> Harness<'a, C> {
                 assert_eq!(granule.pas, was.pas, "{}", what());
                 assert!(granule.pas == Pas::Realm || granule.content == was.content, "{}", what());
             }
-            // Looking at all content after every call would cost more than all else.
+            // Comparing all content after every call would dominate the run time.
             let changed = before.granules[&address] != *granule;
             if changed || address == looked_at {
                 assert!(
@@ -306,7 +305,7 @@ fn granule_address(address: u64) -> GranuleAddress {
     GranuleAddress::new(PhysAddr::new(address)).expect("aligned")
 }
 
-/// Takes a delegated granule into use; its former content is gone by then.
+/// Takes a delegated granule into use. It is wiped first.
 fn take<S: GranuleState>(system: &System<'_>, cpu: &mut Cpu, address: u64)
 where
     Wiped: Transition<S>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the RMM must answer and do, written down a second time, from the ABI alone: one state and
-//! one PAS a granule, and no concurrency.
+//! What the RMM must answer and do, written a second time, from the ABI alone: each granule has one
+//! state and one PAS, and nothing is concurrent.
 
 use std::collections::BTreeMap;
 
@@ -19,29 +19,29 @@ const GIB: u64 = 1 << 30;
 /// A granule of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Granule {
-    /// What the RMM uses it for; `None` when it does not track it.
+    /// Its state in the RMM; `None` if the RMM does not track it.
     pub state: Option<State>,
-    /// What EL3 has it as.
+    /// Its Physical Address Space in the Granule Protection Table.
     pub pas: Pas,
     /// The value that all its words hold.
     pub content: u64,
-    /// Whether its memory answers, and whether it has done so when it was delegated.
+    /// Whether its memory answers, and whether it answered when it was delegated.
     pub answers: bool,
     pub proven: bool,
 }
 
-/// The whole machine as it should be.
+/// The expected state of the whole machine.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub dialect: Dialect,
     pub granules: BTreeMap<u64, Granule>,
     pub active: bool,
-    /// Whether EL3 refuses every change of PAS, and an interrupt is pending.
+    /// Whether EL3 refuses every change of PAS, and whether an interrupt is pending.
     pub el3_refuses: bool,
     pub interrupt: bool,
     pub refused_undelegates: u64,
     pub lost: usize,
-    /// The first address that is not implemented.
+    /// The first unimplemented address.
     pub physical_end: u64,
 }
 
@@ -115,7 +115,7 @@ impl Model {
         }
     }
 
-    /// Whether a call is a command that works on a Realm, of which this model knows nothing.
+    /// Whether a call is a command on a Realm. This model does not cover those.
     pub fn is_realm_command(&self, x0: u64) -> bool {
         let number = x0 & 0xffff_ffff & !(1 << 16);
         const OTHERS: [u32; 3] =
@@ -140,7 +140,7 @@ impl Model {
         let refuses = self.el3_refuses;
         match self.granules.get_mut(&address) {
             Some(granule) if granule.state == Some(State::Ns) && granule.pas == Pas::NonSecure => {
-                // A granule that was delegated before is not asked again.
+                // The RMM reads a granule only the first time that it is delegated.
                 granule.proven |= granule.answers;
                 if refuses || !granule.proven {
                     return false;
@@ -190,7 +190,7 @@ impl Model {
         [SUCCESS, next, 0, 0]
     }
 
-    /// RMI_GPT_INFO. Banks are of one GiB at most, and in no two neighbours.
+    /// RMI_GPT_INFO. Each bank lies within one GiB, and no two are in adjacent ones.
     fn tables(&self, base: u64, top: u64) -> [u64; 4] {
         let aligned = base.is_multiple_of(GRANULE) && top.is_multiple_of(GRANULE);
         if !aligned || base >= top || top > self.physical_end {
@@ -213,15 +213,14 @@ impl Model {
         let tracked =
             |address| self.granules.get(&address).is_some_and(|granule| granule.state.is_some());
         let kind = tracked(base);
-        // Kinds change only at a granule of the model or right after one.
+        // The kind of memory changes only at a granule of the model or right after one.
         let candidates = self.granules.keys().flat_map(|address| [*address, address + GRANULE]);
         let end =
             candidates.filter(|end| *end > base && tracked(*end) != kind).min().unwrap_or(top);
         [SUCCESS, 0, if kind { 2 } else { 1 }, end.min(top)]
     }
 
-    /// The granule at `address`, if the RMM takes it for the host's and the Non-secure world may
-    /// access it.
+    /// The granule at `address`, if its state is Ns and the Non-secure world may access it.
     fn hosts(&mut self, address: u64) -> Option<&mut Granule> {
         self.granules
             .get_mut(&address)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Hosts that build stage-2 tables, with a model of the commands, a table walker and TLBs.
+//! Hosts that build stage-2 tables, and the model, table walker and TLBs they are checked with.
 
 pub mod host;
 pub mod model;

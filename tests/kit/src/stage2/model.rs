@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Everything as it should be, and what the commands on tables and data must answer and do, written
-//! down a second time, from the ABI alone: plain numbers, no concurrency.
+//! What the commands on tables and data must answer and do, written a second time, from the ABI
+//! alone: plain numbers, nothing concurrent. `objects.rs` and `ranges.rs` have the other commands.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ pub fn error_rtt(level: i64) -> u64 {
     4 | (level.cast_unsigned() & 0xff) << 8
 }
 
-/// What an entry at `level` maps.
+/// The size of what an entry at `level` maps.
 pub fn size(level: i64) -> u64 {
     1 << (12 + 9 * (3 - level))
 }
 
-/// An entry as the host sees it.
+/// The state of an entry, as the host may know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     Unassigned(u64),
@@ -44,7 +44,7 @@ impl Entry {
         matches!(self, Self::Assigned(..) | Self::AssignedNs(_) | Self::Table(_))
     }
 
-    /// What the entry `index` of a table at `level` is when the table stands for this entry.
+    /// The entry `index` of a table at `level` that is created in place of this entry.
     fn part(self, index: u64, level: i64) -> Self {
         let offset = index * size(level);
         match self {
@@ -55,7 +55,7 @@ impl Entry {
     }
 }
 
-/// The output address of a host's descriptor; bits 51:50 are in 9:8.
+/// The output address of a descriptor that a host passes; its bits 9:8 are address bits 51:50.
 pub fn output(descriptor: u64) -> u64 {
     descriptor & 0x0003_ffff_ffff_f000 | (descriptor >> 8 & 3) << 50
 }
@@ -74,16 +74,16 @@ pub struct Realm {
     pub roots: Vec<u64>,
     pub vmid: u16,
     pub new: bool,
-    /// RECs that it has had.
+    /// The number of RECs created so far.
     pub next_rec: u64,
     pub measurement: InitialMeasurement,
-    /// By level and first IPA. The root tables are one.
+    /// Tables by level and first IPA. All root tables together are one.
     pub tables: BTreeMap<(i64, u64), Arc<Vec<Entry>>>,
-    /// Which granule each table but those of the root is.
+    /// The granule of each table except the root tables.
     pub table_granules: BTreeMap<(i64, u64), u64>,
 }
 
-/// A change of RIPAS that a REC waits for.
+/// A change of RIPAS that a REC has asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
     pub base: u64,
@@ -102,19 +102,19 @@ pub struct Rec {
     pub aux: Vec<u64>,
 }
 
-/// Something that a Realm was measured to have been given.
+/// An extension of the RIM.
 #[derive(Clone, Copy, Debug)]
 pub enum Measured {
-    /// A page at an IPA, with flags, and the word that it is full of if that was measured.
+    /// A page: its IPA, the flags, and the word that fills it if the content was measured.
     Data(u64, u64, Option<u64>),
-    /// RAM, from an IPA to another.
+    /// RAM: its first IPA and its end.
     Ripas(u64, u64),
     /// A REC that is runnable.
     Rec(MeasuredRecParameters),
 }
 
 impl Measured {
-    /// What the RIM becomes by it.
+    /// Extends the RIM.
     pub fn extend(self, measurement: &mut InitialMeasurement) {
         match self {
             Self::Data(ipa, flags, word) => {
@@ -126,26 +126,26 @@ impl Measured {
     }
 }
 
-/// Everything.
+/// The expected state of all granules, Realms and RECs.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     /// The state of every granule that is tracked.
     pub granules: BTreeMap<u64, State>,
-    /// What every word of a Non-secure or Data granule holds.
+    /// The word that fills each Non-secure or Data granule.
     pub contents: BTreeMap<u64, u64>,
-    /// Words of the host's that hold something else.
+    /// Single words of the host's granules that differ from this.
     pub words: BTreeMap<u64, u64>,
     pub realms: BTreeMap<u64, Realm>,
     pub recs: BTreeMap<u64, Rec>,
     /// Whether an interrupt is pending when a command begins.
     pub interrupt: bool,
-    /// What the last command has had measured.
+    /// What the last command has measured.
     pub measured: Vec<Measured>,
     /// Whether the host speaks RMI 2.0.
     pub is_2_0: bool,
 }
 
-/// Where a walk ended: the table, the index in it, and the level.
+/// Where a walk ends: the table, the index in it, and the level.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) level: i64,
@@ -165,8 +165,7 @@ impl Realm {
     /// The tables of a new Realm.
     pub fn root(s2sz: u32, start: i64) -> BTreeMap<(i64, u64), Arc<Vec<Entry>>> {
         let reached = (1_u64 << s2sz).div_ceil(size(start));
-        // Tables are whole, but for those at level -1, which 52 bits of address reach 16 entries
-        // of.
+        // A table has 512 entries, except at level -1, where 52 bits of address reach only 16.
         let entries = if start == -1 { 16 } else { reached.next_multiple_of(512) };
         let entry = |index: u64| {
             if index * size(start) < 1 << (s2sz - 1) {
@@ -201,7 +200,7 @@ impl Realm {
         Arc::make_mut(table)[place.index] = entry;
     }
 
-    /// The entry that a walk for `ipa` to level 3 ends at, and its level.
+    /// The entry at which a walk for `ipa` to level 3 ends, and its level.
     pub fn leaf(&self, ipa: u64) -> (i64, Entry) {
         let place = self.walk(ipa, 3);
         (place.level, self.at(place))
@@ -212,14 +211,14 @@ impl Realm {
             return ipa;
         }
         let entries = &self.tables[&(place.level, place.base)];
-        // Concatenated tables are tables.
+        // A walk of entries ends with a table, also with a concatenated one.
         let end = (place.index / 512 * 512 + 512).min(entries.len());
         let next = (place.index..end).find(|index| entries[*index].is_live()).unwrap_or(end);
         (ipa & !(size(place.level) - 1))
             + u64::try_from(next - place.index).expect("small") * size(place.level)
     }
 
-    /// How many live entries the table at a level and IPA has.
+    /// The number of live entries in the table at a level and IPA.
     pub fn live(&self, key: (i64, u64)) -> usize {
         self.tables[&key].iter().filter(|entry| entry.is_live()).count()
     }
@@ -228,7 +227,7 @@ impl Realm {
         if self.protected(ipa) { Entry::Unassigned(DESTROYED) } else { Entry::UnassignedNs }
     }
 
-    /// The one entry that a table stands for.
+    /// The entry into which a table can be folded.
     fn fold(&self, key: (i64, u64)) -> Option<Entry> {
         let (level, entries) = (key.0, &self.tables[&key]);
         let aligned = |address: u64| address.is_multiple_of(size(level - 1));
@@ -262,7 +261,7 @@ impl Realm {
             && !self.protected(ipa)
     }
 
-    /// Whether the host may ask for this.
+    /// Whether the RMM accepts this descriptor from the host.
     pub(super) fn host_descriptor(&self, descriptor: u64, level: i64) -> bool {
         let address = output(descriptor);
         let others = descriptor & !(0xdc | 0x0003_ffff_ffff_f300);
@@ -290,7 +289,7 @@ impl Model {
         self.state(address) == Some(state)
     }
 
-    /// The answer to a call: x0 to x4. Only READ_ENTRY that succeeds defines x4.
+    /// The answer to a call: x0 to x4. x4 is defined only for an RTT_READ_ENTRY that succeeds.
     pub fn call(&mut self, function: u32, arguments: [u64; 5]) -> Answer {
         let [a, b, c, d, e] = arguments;
         self.measured.clear();
@@ -307,7 +306,7 @@ impl Model {
             function::REC_CREATE => status(self.rec_create(a, b, c)),
             function::REC_DESTROY => status(self.rec_destroy(a)),
             function::REC_ENTER => status(self.rec_enter(a, b)),
-            // No REC waits for a PSCI call to be completed.
+            // No REC has a pending PSCI request.
             function::PSCI_COMPLETE => status(ERROR_INPUT),
             function::DATA_CREATE => status(self.data_create(a, b, c, d, e)),
             function::DATA_CREATE_UNKNOWN => status(self.data_create_unknown(a, b, c)),
@@ -334,7 +333,7 @@ impl Model {
         answer
     }
 
-    /// Puts memory at a protected page that is UNASSIGNED.
+    /// Assigns memory to a protected page that is UNASSIGNED.
     fn assign(&mut self, rd: u64, data: u64, ipa: u64, ripas: Option<u64>) -> u64 {
         let realm = self.realms.get_mut(&rd).expect("the RD is one");
         let place = realm.walk(ipa, 3);
@@ -559,8 +558,8 @@ impl Model {
     }
 }
 
-/// Changes one entry after the other, in the table that a walk for `base` ends in, up to `top`, as
-/// long as `one` says to what; one alone when an interrupt is pending.
+/// Replaces entries from `base` to `top`, within one table, as long as `one` gives a new entry.
+/// Only one entry if an interrupt is pending.
 pub(super) fn change(
     realm: &mut Realm,
     base: u64,

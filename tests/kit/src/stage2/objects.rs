@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the commands on granules, Realms and RECs must answer and do, written down a second time,
-//! from the ABI alone.
+//! What the commands on granules, Realms and RECs must answer and do, written a second time, from
+//! the ABI alone.
 
 use rmm::granule::State;
 use rmm::realm::measurement::{
@@ -11,27 +11,27 @@ use super::model::{
     ERROR_INPUT, ERROR_REALM, ERROR_REC, GRANULE, Measured, Model, Realm, Rec, SUCCESS,
 };
 
-/// Breakpoints and watchpoints of a Realm, less one, and what the identification registers of the
-/// model machine make of feature register 0: bits of an address.
+/// What feature register 0 of the model machine says: breakpoints and watchpoints, each less one,
+/// and the address bits.
 const BREAKPOINTS: u32 = 1;
 const WATCHPOINTS: u32 = 1;
 const ADDRESS_BITS: u32 = 52;
 const ADDRESS_BITS_WITHOUT_LPA2: u32 = 48;
 
-/// Auxiliary granules of a REC.
+/// Number of auxiliary granules of a REC.
 pub const AUXILIARY: u64 = 11;
-/// RECs of a Realm.
+/// Largest number of RECs of a Realm.
 const MOST_RECS: u64 = 511;
-/// Bits of RmiRecMpidr: Aff0 to Aff3.
+/// The bits of RmiRecMpidr that are not reserved: Aff0 to Aff3.
 const MPIDR: u64 = 0xffff_ff0f;
 
 fn half(word: u64) -> u32 {
     (word & 0xffff_ffff) as u32
 }
 
-/// The number of root tables for a size and a start level, if that is legal.
+/// The number of root tables for a size and a start level, if that combination is legal.
 fn root_count(s2sz: u32, start: i64, lpa2: bool) -> Option<u64> {
-    // Bits that the tables below the root resolve, with the page.
+    // Bits of address that the levels below the root and the page resolve.
     let below = 12 + 9 * u32::try_from(3 - start).ok()?;
     let (least, most) = match start {
         -1 if lpa2 => (below + 1, below + 4),
@@ -45,7 +45,7 @@ fn root_count(s2sz: u32, start: i64, lpa2: bool) -> Option<u64> {
 }
 
 impl Model {
-    /// A word of a granule that is the host's.
+    /// A word of a granule of the host.
     fn word(&self, address: u64) -> u64 {
         self.words.get(&address).copied().unwrap_or_else(|| self.contents[&(address & !0xfff)])
     }
@@ -85,7 +85,7 @@ impl Model {
         }
     }
 
-    /// The Realm that the parameters in a page make, if they do and all that it takes is there.
+    /// The Realm that the parameters describe, if they are legal and its granules are Delegated.
     fn realm_of_parameters(&self, rd: u64, page: u64) -> Option<Realm> {
         if self.state(page) != Some(State::Ns) {
             return None;
@@ -161,7 +161,7 @@ impl Model {
         SUCCESS
     }
 
-    /// x0 and x1.
+    /// The answer of RMI_REC_AUX_COUNT: x0 and x1.
     pub fn rec_aux_count(&self, rd: u64) -> (u64, u64) {
         if self.realms.contains_key(&rd) { (SUCCESS, AUXILIARY) } else { (ERROR_INPUT, 0) }
     }
@@ -208,13 +208,13 @@ impl Model {
         SUCCESS
     }
 
-    /// Whether RMI_REC_ENTER would come to run this REC, unless the run page is wrong. What a REC
-    /// does then is not modelled.
+    /// Whether RMI_REC_ENTER would run this REC if the run page is right. The run itself is not
+    /// modelled.
     pub fn would_run(&self, rec: u64) -> bool {
         self.recs.get(&rec).is_some_and(|rec| rec.runnable && !self.realms[&rec.realm].new)
     }
 
-    /// Of a REC that would not run.
+    /// The answer of RMI_REC_ENTER for a REC that would not run.
     pub fn rec_enter(&self, rec: u64, run: u64) -> u64 {
         match self.recs.get(&rec).filter(|_| self.state(run) == Some(State::Ns)) {
             None => ERROR_INPUT,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the commands on ranges of RMI 2.0 must answer and do, with single descriptors.
+//! What RMI 2.0's commands on ranges must answer and do, with single descriptors.
 
 use rmm::granule::State;
 
@@ -8,16 +8,16 @@ use super::model::{
     error_rtt, size, status,
 };
 
-/// Descriptors of ranges are passed so.
+/// How a command passes descriptors of ranges: not at all, or one in a register.
 pub const NONE: u64 = 0;
 pub const SINGLE: u64 = 1;
 
-/// The descriptor of so many blocks at a level from an address on.
+/// The descriptor of `count` blocks at a level, from `address` on.
 pub fn descriptor(level: i64, address: u64, count: u64) -> u64 {
     (3 - level).cast_unsigned() | count << 2 | address
 }
 
-/// What an UNPROT_MAP with these flags puts into an entry, but for the address.
+/// The attributes of an entry that an UNPROT_MAP with these flags makes.
 fn attributes(flags: u64) -> u64 {
     (flags >> 16 & 7) << 2 | (flags >> 19 & 3) << 6
 }
@@ -166,7 +166,7 @@ impl Model {
                     {
                         Some((level, first, count + 1))
                     }
-                    // No room to tell it.
+                    // A second descriptor cannot be passed back.
                     Some(_) => break,
                 };
             }
@@ -184,7 +184,7 @@ impl Model {
         [SUCCESS, next, told, 0, 0]
     }
 
-    /// RMI_RTT_INIT_RIPAS, which measures nothing.
+    /// RMI_RTT_INIT_RIPAS of RMI 2.0, which measures nothing.
     pub fn init_ripas_unmeasured(
         realm: &mut Realm,
         base: u64,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Several hosts on one machine: what each has of a Realm that they share, in which order they came
-//! to it, and how one goes from thread to thread.
+//! Several hosts on one machine: their parts of a shared Realm, the order in which their commands
+//! held its RD, and moves of a host between threads.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -12,13 +12,12 @@ use rmm::host::Event;
 use super::host::Host;
 use super::model::{Measured, Model};
 
-/// Locks, whatever another thread has come to.
+/// Locks a mutex, even if a thread panicked while it held it.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a host has to itself of the IPA space of a Realm: a range of the protected half, and one of
-/// the other.
+/// A host's own part of the IPA space of a Realm: a range in each half.
 #[derive(Clone, Debug)]
 pub struct Part {
     pub protected: Range<u64>,
@@ -31,8 +30,8 @@ impl Part {
     }
 }
 
-/// In which order several hosts came to have the RD of a Realm that they share: a command maps it,
-/// once it has its lock.
+/// The order in which commands of several hosts held the RD of a shared Realm. A command maps the
+/// RD right after it has locked it.
 #[derive(Debug)]
 pub struct Order {
     rd: u64,
@@ -44,12 +43,12 @@ impl Order {
         Arc::new(Self { rd, hosts: Mutex::default() })
     }
 
-    /// The hosts, one for each time.
+    /// The hosts, in that order.
     pub fn hosts(&self) -> Vec<u64> {
         lock(&self.hosts).clone()
     }
 
-    /// Something happens in a command of a host; whether it got the RD.
+    /// Watches an event of a command of `host`. Gives whether the event maps the RD.
     pub fn observe(&self, event: &Event, host: u64) -> bool {
         const OUTPUT: u64 = 0x0000_ffff_ffff_f000;
         let mapped = matches!(event, Event::Descriptor(_, value)
@@ -61,15 +60,15 @@ impl Order {
     }
 }
 
-/// What a host does with the RD of a Realm that it shares.
+/// What is known about this host and the RD of the Realm it shares.
 #[derive(Debug, Default)]
 pub struct Sharing {
     pub order: Option<Arc<Order>>,
-    /// While a command runs: how often it had the RD.
+    /// While a command runs: how often it has held the RD.
     pub in_command: Option<usize>,
 }
 
-/// A host that is on no thread.
+/// A host that runs on no thread.
 pub struct Parked {
     system: Arc<System<'static>>,
     index: u64,
@@ -79,7 +78,7 @@ pub struct Parked {
 }
 
 impl Parked {
-    /// Puts it on this thread.
+    /// Makes this thread the host's CPU.
     pub fn resume(self) -> Host {
         let mut host = Host::on(self.system, self.index);
         (host.model, host.parts, host.measured) = (self.model, self.parts, self.measured);
@@ -88,7 +87,7 @@ impl Parked {
 }
 
 impl Host {
-    /// Takes it off its thread.
+    /// Releases the host from this thread.
     pub fn park(mut self) -> Parked {
         Parked {
             system: Arc::clone(&self.system),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! TLBs as bad as the architecture allows: they hold whatever they could have walked, at every
-//! level and with both stages combined, until an instruction says that they must not; and a watch
-//! on break-before-make.
+//! TLBs as adverse as the architecture allows, and checks of break-before-make. They hold
+//! everything that they could have walked, at every level and with both stages combined, until they
+//! must drop it.
 //!
-//! They do what a TLBI says as late as they may: when the CPU that executed it waits by a DSB.
-//! Until a DSB follows the store of a descriptor they may walk the former one, so that a TLBI
-//! between the two is in vain; and while they hold stage 2 they may combine stage 1 with it again.
+//! A TLBI takes effect as late as it may: when a DSB of the CPU that executed it waits for it.
+//! Until a DSB follows the store of a descriptor, walks may still use the former one, so a TLBI
+//! between the two achieves nothing. As long as the TLBs hold a stage-2 translation, they may
+//! combine stage 1 with it again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -19,32 +20,32 @@ use super::walker::{Leaf, Step};
 struct Cached {
     vmid: u16,
     leaf: Leaf,
-    /// Held as a translation of stage 2 alone, and as one of both stages.
+    /// Whether it is held as a translation of stage 2 alone, and as one of both stages combined.
     stage2: bool,
     combined: bool,
-    /// The CPU that has executed a TLBI for the translation of both stages.
+    /// The CPU that has executed a TLBI for the combined translation, not complete yet.
     leaving: Option<usize>,
 }
 
-/// How far a CPU is with an entry that was valid.
+/// The progress of break-before-make for an entry that was valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Break {
-    /// It has stored an invalid one.
+    /// This CPU has stored an invalid descriptor.
     Stored(usize),
-    /// No walk sees the former one any more.
+    /// No walk uses the former descriptor any more.
     Seen,
-    /// A CPU has executed a TLBI.
+    /// This CPU has executed a TLBI.
     Invalidated(usize),
 }
 
-/// A TLBI that is not complete.
+/// A TLBI that has not completed.
 #[derive(Clone, Copy, Debug)]
 enum Tlbi {
-    /// Of stage 2, by IPA.
+    /// Stage 2, by IPA.
     Stage2(u64),
-    /// Of stage 1.
+    /// Stage 1.
     Stage1,
-    /// Of both.
+    /// Both stages.
     All,
 }
 
@@ -52,13 +53,13 @@ enum Tlbi {
 pub struct Tlb {
     leaves: Vec<Cached>,
     steps: Vec<(u16, Step)>,
-    /// The VMIDs of which they hold translations of stage 1.
+    /// The VMIDs that have stage-1 translations in the TLBs.
     stage1: BTreeSet<u16>,
-    /// Where on this host tables are in memory, and the entries there that were valid and are to be
-    /// invalidated before they are valid again.
+    /// The address range of the tables on this host. Then the entries there that were valid and
+    /// need a TLBI before they become valid again.
     tables: Range<usize>,
     broken: BTreeMap<usize, Break>,
-    /// By CPU and VMID.
+    /// By CPU and VMID, TLBIs that have not completed.
     pending: Vec<(usize, u16, Tlbi)>,
 }
 
@@ -76,7 +77,7 @@ impl Tlb {
         Self { tables, ..Self::default() }
     }
 
-    /// Holds what a walk with `vmid` has just seen.
+    /// Holds the result of a walk with `vmid`.
     pub fn hold(&mut self, vmid: u16, steps: Vec<Step>, leaf: Option<Leaf>) {
         self.stage1.insert(vmid);
         self.steps.extend(steps.into_iter().map(|step| (vmid, step)));
@@ -96,43 +97,43 @@ impl Tlb {
         self.pending.clear();
     }
 
-    /// The table descriptors that are still held.
+    /// The table descriptors that the TLBs hold.
     pub fn steps(&self) -> impl Iterator<Item = Step> {
         self.steps_by_vmid().map(|(_, step)| step)
     }
 
-    /// The leaves that are still held, by one kind of entry or the other.
+    /// The leaves that the TLBs hold, as stage 2 or combined.
     pub fn leaves(&self) -> impl Iterator<Item = Leaf> {
         self.leaves_by_vmid().map(|(_, leaf)| leaf)
     }
 
-    /// The table descriptors that are still held, each with its VMID.
+    /// The table descriptors that the TLBs hold, each with its VMID.
     pub fn steps_by_vmid(&self) -> impl Iterator<Item = (u16, Step)> {
         self.steps.iter().copied()
     }
 
-    /// The leaves that are still held, each with its VMID.
+    /// The leaves that the TLBs hold, each with its VMID.
     pub fn leaves_by_vmid(&self) -> impl Iterator<Item = (u16, Leaf)> {
         let held = self.leaves.iter().filter(|cached| cached.stage2 || cached.combined);
         held.map(|cached| (cached.vmid, cached.leaf))
     }
 
-    /// The VMIDs of which translations of stage 1 are still held.
+    /// The VMIDs that have stage-1 translations in the TLBs.
     pub fn stage1(&self) -> &BTreeSet<u16> {
         &self.stage1
     }
 
-    /// Nothing that was valid is left to be invalidated.
+    /// Whether every break-before-make has been completed.
     pub fn is_settled(&self) -> bool {
         self.broken.is_empty()
     }
 
-    /// Something happens on the one CPU; a descriptor is not stored yet.
+    /// Watches an event of the only CPU. A descriptor is not stored yet.
     pub fn observe(&mut self, event: &Event) {
         self.observe_on(0, event);
     }
 
-    /// Something happens on a CPU; a descriptor is not stored yet.
+    /// Watches an event of a CPU. A descriptor is not stored yet.
     pub fn observe_on(&mut self, cpu: usize, event: &Event) {
         match *event {
             Event::Instruction(text, _) if text.starts_with("dsb ") => {
@@ -181,7 +182,7 @@ impl Tlb {
         self.pending.push((cpu, vmid, tlbi));
     }
 
-    /// A CPU executes a DSB: of stores alone, or of everything, which completes TLBIs as well.
+    /// A CPU executes a DSB for `stores` only, or for everything, which also completes TLBIs.
     fn wait(&mut self, cpu: usize, stores: bool) {
         for state in self.broken.values_mut().filter(|state| **state == Break::Stored(cpu)) {
             *state = Break::Seen;
@@ -221,7 +222,7 @@ impl Tlb {
         }
     }
 
-    /// Whether they may still reach the granule at an address: as memory, or as a table.
+    /// Whether a walk may still reach the granule at an address, as memory or as a table.
     pub fn reaches(&self, granule: u64) -> bool {
         self.leaves().any(|leaf| covers(leaf.output, leaf.size, granule))
             || self.steps().any(|(.., table)| table == granule)

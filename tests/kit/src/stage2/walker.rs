@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A stage 2 as the hardware sees it: what it makes of VTCR_EL2, VTTBR_EL2 and memory.
+//! A stage 2 as the hardware walks it, from VTCR_EL2, VTTBR_EL2 and memory.
 
 use std::sync::atomic::Ordering;
 
@@ -7,16 +7,16 @@ use super::sharing::Part;
 use crate::memory::Memory;
 use crate::walker::{Kind, TableWalk, WalkedEntry};
 
-/// A leaf that the hardware would use.
+/// A leaf that the hardware finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// The first IPA that it translates.
     pub ipa: u64,
-    /// How many bytes from there.
+    /// Bytes that it translates.
     pub size: u64,
-    /// Where to.
+    /// The output address of the first one.
     pub output: u64,
-    /// NS: in Non-secure PAS rather than Realm.
+    /// NS: the output is in the Non-secure PAS instead of the Realm PAS.
     pub non_secure: bool,
     /// MemAttr\[3:0\].
     pub memory_attributes: u64,
@@ -26,16 +26,16 @@ pub struct Leaf {
     pub execute_never: u64,
 }
 
-/// A table descriptor on the way: the level of its table, the IPA that it begins to translate at,
-/// and the table it leads to.
+/// A table descriptor of a walk: the level of its table, the first IPA that it covers, and the
+/// table that it points to.
 pub type Step = (i64, u64, u64);
 
-/// A stage 2 as its registers have it.
+/// A stage 2, from its registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Walker(TableWalk);
 
 impl Walker {
-    /// The walker that these registers make.
+    /// The walker for these register values.
     pub fn new(vtcr: u64, vttbr: u64) -> Self {
         let field = |low: u32, bits: u32| vtcr >> low & ((1 << bits) - 1);
         assert_eq!(field(14, 2), 0, "TG0 says 4 KiB");
@@ -54,14 +54,14 @@ impl Walker {
             reserved => panic!("SL2 and SL0 are {reserved:?}"),
         };
         let base = vttbr & 0x0000_ffff_ffff_ffff;
-        // With 52-bit addresses bits 5:2 of BADDR are address bits 51:48, and the table is aligned
-        // to 64 bytes at least.
+        // With 52-bit addresses, bits 5:2 of BADDR are address bits 51:48, and the table is aligned
+        // to at least 64 bytes.
         let root = if lpa2 { base & !0x3f | (base >> 2 & 0xf) << 48 } else { base & !1 };
         let bits = u32::try_from(64 - field(0, 6)).expect("six bits");
         Self(TableWalk { root, start_level: start, input_bits: bits, ds: lpa2 })
     }
 
-    /// The leaf that `entry` is, if it is one.
+    /// `entry` as a leaf, if it is one.
     fn leaf(&self, entry: &WalkedEntry) -> Option<Leaf> {
         let Kind::Leaf(output) = entry.kind else { return None };
         let descriptor = entry.raw;
@@ -79,7 +79,7 @@ impl Walker {
         })
     }
 
-    /// The descriptors that a walk for `ipa` takes: tables, then the leaf, if there is one.
+    /// The descriptors of a walk for `ipa`: tables, then the leaf if there is one.
     pub fn walk(&self, memory: &Memory, ipa: u64) -> (Vec<Step>, Option<Leaf>) {
         let (tables, end) = self.0.walk(ipa, |address| read(memory, address));
         let step = |entry: &WalkedEntry| match entry.kind {
@@ -89,8 +89,8 @@ impl Walker {
         (tables.iter().filter_map(step).collect(), self.leaf(&end))
     }
 
-    /// Every leaf there is in `part`, which is whole entries of the root, in ascending order, and
-    /// every table but those of the root.
+    /// Every leaf in `part`, in ascending order, and every table except the root tables. `part` is
+    /// made of whole root entries.
     pub fn enumerate(&self, memory: &Memory, part: &Part) -> (Vec<Leaf>, Vec<u64>) {
         let (mut leaves, mut tables) = (Vec::new(), Vec::new());
         self.0.visit(&|address| read(memory, address), |ipa| part.contains(ipa), &mut |entry| {

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A machine that watches a context through the events of the host seam: memory as each CPU's
-//! walker may see it, and TLBs that keep all they can for as long as they may.
+//! A machine that follows a context through the events of the host seam: memory as each CPU's
+//! walker may see it, and TLBs that keep everything for as long as they may.
 //!
-//! - A store may be seen by a walker at once, or not until a DSB of the right domain: until then
-//!   both values count.
-//! - A TLB holds every leaf and every table pointer that its walker could have found at any time,
-//!   and walks on from cached pointers.
-//! - Only a TLB invalidation drops them; it counts once a DSB that waits for it and an ISB have
-//!   followed.
-//! - Which of two translations of an address it gives is open: of different sizes, they must be the
-//!   same.
+//! - Until a DSB of the right domain, a walker may or may not see a store: both values count.
+//! - A TLB holds every leaf and every table pointer that its walker could have found at any time.
+//!   It continues walks from table pointers it holds.
+//! - Only a TLBI drops them, and only after a DSB that waits for it and an ISB.
+//! - Of two translations of an address the TLB may use either. So those of different sizes must
+//!   agree.
 //!
-//! What a TLB can give is checked whenever it grows: it must be what was mapped before the running
-//! operation, or what is mapped after it. After the operation it must be the latter only
-//! ([`TlbMachine::settle`]).
+//! What a TLB holds is checked whenever it grows: it must be mapped before or after the running
+//! operation. After the operation it must be what is mapped then ([`TlbMachine::settle`]).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -23,8 +20,7 @@ use rmm::xlat::MaintenanceFeatures;
 use super::tlbi::{self, Invalidation};
 use super::walker::{Decoded, Output, Reached, WalkConfig, Walked, index_shift};
 
-/// Brings `memory`, the tables of a pool at `host_base` on the host, up to date with what `events`
-/// stored.
+/// Applies the stores in `events` to `memory`, the tables of a pool at `host_base` on the host.
 pub fn apply(memory: &mut [[u64; 512]], events: &[Event], host_base: usize) {
     for event in events {
         match *event {
@@ -38,17 +34,17 @@ pub fn apply(memory: &mut [[u64; 512]], events: &[Event], host_base: usize) {
     }
 }
 
-/// Whether `events` are nothing but stores: what may be done to tables that nobody walks.
+/// Whether `events` are only stores, which is all that tables need that no CPU walks.
 pub fn only_stores(events: &[Event]) -> bool {
     events.iter().all(|event| matches!(event, Event::Cleared(_) | Event::Descriptor(..)))
 }
 
-/// How addresses translate, for the check: the output for the run's first byte.
+/// The expected mapping, in runs: first and last offset, and the output for the first byte.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Mapped(pub Vec<(u64, u64, Output)>);
 
 impl Mapped {
-    /// Whether all of `leaf` is mapped, and to what it says.
+    /// Whether all of `leaf` is mapped, with the same outputs.
     fn agrees(&self, leaf: &Cached) -> bool {
         let mut next = leaf.first;
         let end = leaf.first + leaf.size;
@@ -67,11 +63,10 @@ impl Mapped {
     }
 }
 
-/// Bytes of a page or block of any level, or of a group of sixteen.
+/// Sizes of pages and blocks of each level, and of sixteen of them with the Contiguous hint.
 const SIZES: [u64; 7] = [1 << 12, 1 << 16, 1 << 21, 1 << 25, 1 << 30, 1 << 34, 1 << 39];
 
-/// A translation that a TLB may hold. One joined by the Contiguous hint is held as the group as
-/// well.
+/// A translation that a TLB may hold. With the Contiguous hint, the whole group is held too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cached {
     pub first: u64,
@@ -80,8 +75,7 @@ pub struct Cached {
     pub output: Output,
 }
 
-/// A table that a walker may be in: from which address on it maps what, and which table of the
-/// pool.
+/// A table that a walker may read: its index in the pool, its level, and the first offset it maps.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 struct Within {
     table: usize,
@@ -101,12 +95,12 @@ struct CpuTlb {
     /// By first offset and size.
     leaves: HashMap<(u64, u64), Vec<Cached>>,
     tables: BTreeSet<Within>,
-    /// Entries whose older values the walker may still see.
+    /// Older values of entries that the walker may still see.
     unseen: HashMap<(usize, usize), Vec<u64>>,
-    /// Dropped, but not yet for sure.
+    /// Invalidated, but no DSB has waited for it yet.
     dropping: Vec<Cached>,
     dropping_tables: Vec<Within>,
-    /// Dropped for sure, for instructions after the next ISB.
+    /// Invalidated, and a DSB has waited: gone after the next ISB.
     fetched: Vec<Cached>,
     needs_isb: bool,
 }
@@ -116,28 +110,29 @@ struct CpuTlb {
 pub struct TlbMachine {
     config: WalkConfig,
     asid: u64,
-    /// Address on the host, and physical, of the first table.
+    /// Address of the first table on the host, and its physical address.
     host_base: usize,
     physical_base: u64,
     memory: Vec<[u64; 512]>,
-    /// CPU 0 runs the code; the others only walk the tables. With none, only memory is followed.
+    /// CPU 0 runs the code; the others only walk. Without CPUs, only memory is followed.
     cpus: Vec<CpuTlb>,
     old: Mapped,
     new: Mapped,
-    /// The tables run under several ASIDs.
+    /// Whether the tables run under several ASIDs.
     pub any_asid: bool,
-    /// What the CPUs can do.
+    /// Features of the CPUs that concern maintenance.
     pub features: MaintenanceFeatures,
-    /// CPUs are concerned by CVE-2025-10263: the last TLBI and its DSB must be done twice.
+    /// Whether the CPUs have the erratum of CVE-2025-10263: the last TLBI and its DSB must be
+    /// repeated.
     pub completes_early: bool,
     last_tlbi: Option<Event>,
     unrepeated: Option<Event>,
-    /// What went wrong, the first thing only.
+    /// The first error.
     pub fault: Option<String>,
 }
 
 impl TlbMachine {
-    /// A machine of `cpus` that start to use tables which hold `memory`.
+    /// A machine of `cpus` that begin to use tables with the content `memory`.
     pub fn new(
         config: WalkConfig,
         asid: u16,
@@ -188,18 +183,18 @@ impl TlbMachine {
         table
     }
 
-    /// The next operation will make the mapping `new`.
+    /// The next operation is to make the mapping `new`.
     pub fn expect(&mut self, new: Mapped) {
         self.new = new;
     }
 
-    /// The descriptor at a physical address, as last stored.
+    /// The descriptor last stored at a physical address.
     pub fn read(&self, pa: u64) -> u64 {
         let table = self.table_at(pa);
         self.memory[table][usize::try_from(pa % 4096 / 8).expect("below 512")]
     }
 
-    /// What has just happened on CPU 0.
+    /// Follows an event of CPU 0.
     pub fn event(&mut self, event: &Event) {
         match *event {
             Event::Descriptor(address, value) => {
@@ -227,7 +222,7 @@ impl TlbMachine {
     fn store(&mut self, table: usize, index: usize, value: u64) {
         let old = core::mem::replace(&mut self.memory[table][index], value);
         if (old | value) & 1 == 0 {
-            // Invalid before and after: which of them a walker sees makes no difference.
+            // It is invalid before and after, so it does not matter which value a walker sees.
             return;
         }
         let walked = self.cpus.iter().flat_map(|cpu| &cpu.tables).find(|w| w.table == table);
@@ -253,8 +248,8 @@ impl TlbMachine {
         }
     }
 
-    /// Whether `new` may follow `old` at once: one is invalid, or only permissions differ, or only
-    /// the size and CPUs allow that.
+    /// Whether `new` may replace `old` without a break: if one is invalid, if only permissions
+    /// differ, or if only the size differs and the CPUs support that.
     fn may_replace(&self, old: u64, new: u64, level: i8) -> bool {
         let resize = self.features.resize_in_place;
         match (self.config.decode(old, level), self.config.decode(new, level)) {
@@ -268,7 +263,7 @@ impl TlbMachine {
         }
     }
 
-    /// Whether all of the table at `pa` maps to `output` and what follows it.
+    /// Whether the whole table at `pa` maps consecutive memory from `output` on.
     fn maps(&self, pa: u64, level: i8, output: Output) -> bool {
         let size = 1u64 << index_shift(level);
         self.memory[self.table_at(pa)].iter().zip(0u64..).all(|(&value, index)| {
@@ -281,7 +276,7 @@ impl TlbMachine {
         })
     }
 
-    /// A walker of `cpu` may be in this table: it caches all that it finds.
+    /// A walker of `cpu` may read this table. It caches everything that it finds there.
     fn enter(&mut self, cpu: usize, within: Within) {
         if !self.cpus[cpu].tables.insert(within) {
             return;
@@ -341,8 +336,8 @@ impl TlbMachine {
         }
     }
 
-    /// A larger translation in the TLB of `cpu` that differs from `leaf`. While a whole group with
-    /// the Contiguous hint changes, its entries differ for a moment.
+    /// A larger translation in the TLB of `cpu` that differs from `leaf`. Entries of a group with
+    /// the Contiguous hint may differ while the group changes.
     fn conflict(&self, cpu: usize, leaf: &Cached, joined: bool) -> Option<Cached> {
         let state = &self.cpus[cpu];
         let larger = SIZES.into_iter().filter(|&size| size > leaf.size);
@@ -390,8 +385,8 @@ impl TlbMachine {
                     }
                 }
                 if !stores_only {
-                    // Only the CPU that executes it has instructions to synchronize with an ISB:
-                    // the others do so when they take the DSB's completion into account.
+                    // Only the CPU that executes the DSB needs an ISB. The others synchronize their
+                    // own instructions when they observe that the DSB has completed.
                     for cpu in &mut self.cpus[1..] {
                         cpu.fetched.clear();
                     }
@@ -419,7 +414,7 @@ impl TlbMachine {
 
     fn invalidate(&mut self, cpu: usize, invalidation: Invalidation) {
         let Invalidation { leaves_only, level, any_asid, asid, first, last } = invalidation;
-        // Tables under several ASIDs have the one that the machine was given in their operands.
+        // Tables that run under several ASIDs use this machine's ASID in their operands.
         let own_asid = asid == self.asid || any_asid && !self.any_asid;
         let start = self.config.start_level();
         let state = &mut self.cpus[cpu];
@@ -451,7 +446,7 @@ impl TlbMachine {
             }
             state.dropping_tables.extend(drop);
         }
-        // The walker goes on at once: what it may still see, it caches again.
+        // The walker runs on: it caches again what it may still see.
         let mut looked = BTreeSet::new();
         while let Some(within) = self.cpus[cpu]
             .tables
@@ -465,15 +460,14 @@ impl TlbMachine {
             let (entries, base) = (1u64 << bits, within.first >> shift);
             let from = (first >> shift).max(base) - base;
             let to = (last >> shift).min(base + (entries - 1)) - base;
-            // Any member of a group can bring the whole group back.
+            // Any entry of a group may bring back the whole group.
             for index in (from & !15)..((to | 15) + 1).min(entries) {
                 self.look(cpu, within, usize::try_from(index).expect("below 512"));
             }
         }
     }
 
-    /// The running operation has ended: whatever a TLB can still give must be what is mapped now,
-    /// and what is mapped now must be found by every walker.
+    /// Ends the operation. Each TLB now holds only what is mapped, and each walker finds all of it.
     pub fn settle(&mut self) {
         self.old = self.new.clone();
         for cpu in 0..self.cpus.len() {
@@ -520,7 +514,7 @@ impl TlbMachine {
         }
     }
 
-    /// Every table in use, by its place in the pool.
+    /// The index in the pool of every table in use.
     pub fn reachable(&self) -> Vec<usize> {
         self.tables().into_iter().map(|reached| self.table_at(reached.pa)).collect()
     }
@@ -530,7 +524,7 @@ impl TlbMachine {
         self.config.tables(|pa| self.read(pa))
     }
 
-    /// The leaf for `offset`, or where there is none.
+    /// The leaf for `offset`, or where the walk ends without one.
     pub fn walk(&self, offset: u64) -> Walked {
         self.config.walk(offset, |pa| self.read(pa))
     }
@@ -540,7 +534,7 @@ impl TlbMachine {
         self.config.leaves(|pa| self.read(pa))
     }
 
-    /// Whether every table in use but the initial one holds something.
+    /// Whether every table in use, except the initial one, has an entry.
     pub fn no_table_is_empty(&self) -> bool {
         self.reachable()
             .into_iter()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the tests of `xlat` have in common: a reference walker, a model of what a context should
-//! do, a machine that watches it, and random regions.
+//! What the tests of `xlat` share: a reference walker, a model of a context, a machine that watches
+//! it, and random regions.
 
 pub mod machine;
 pub mod model;
@@ -40,7 +40,7 @@ macro_rules! with_regime {
     };
 }
 
-/// A runner of `cases` cases, as [`seed`] has them.
+/// A runner of `cases` random cases, with the seed and factor of [`seed`].
 pub fn runner(cases: usize) -> TestRunner {
     TestRunner::new(Config {
         cases: u32::try_from(seed::cases(cases)).expect("a few million at most"),
@@ -51,17 +51,17 @@ pub fn runner(cases: usize) -> TestRunner {
     })
 }
 
-/// A pool of `tables` that no CPU will ever walk, as if at physical address `base`.
+/// A pool of `tables` that no CPU will ever walk, with `base` as its physical address.
 pub fn pool(tables: &mut [Table], base: PhysAddr) -> Result<TablePool<'_>, Error> {
-    // SAFETY: this machine has no CPU of that architecture.
+    // SAFETY: no AArch64 CPU walks these tables.
     unsafe { TablePool::new(tables, base) }
 }
 
-/// Has `context` maintained as if its tables were walked.
+/// Makes `context` do the maintenance for tables that are walked.
 pub fn activate<R: Regime>(
     context: &mut Context<'_, R>,
     maintenance: Maintenance,
 ) -> Result<(), Error> {
-    // SAFETY: as above.
+    // SAFETY: no AArch64 CPU walks these tables.
     unsafe { context.activate(maintenance) }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a context should do, in the plainest terms: a list of regions searched from end to end, and
+//! What a context must do, in the plainest terms: a list of regions, searched from end to end, and
 //! runs of addresses.
 
 use std::collections::BTreeSet;
@@ -11,19 +11,19 @@ use rmm::xlat::{
 
 use super::walker::{Output, Pas, RegimeKind};
 
-/// A run of addresses mapped alike: first and last offset, and the physical address and attributes
-/// of the first.
+/// A run of addresses with one mapping: first and last offset, and the physical address and
+/// attributes of the first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MappedRun {
     pub first: u64,
     pub last: u64,
     pub pa: u64,
     pub attributes: Attributes,
-    /// The largest unit that it may be mapped with.
+    /// The largest page or block that may map it.
     pub cap: u64,
 }
 
-/// The rule that keeps a region out.
+/// A rule that refuses a region.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RegionRule {
     Overlap,
@@ -31,7 +31,7 @@ pub enum RegionRule {
     PhysicalOverlap,
 }
 
-/// The regions of a context, with their offsets.
+/// The regions of a context, each with its offset.
 #[derive(Clone, Debug, Default)]
 pub struct Regions(pub Vec<(Region, Lifetime, u64)>);
 
@@ -57,7 +57,7 @@ fn holds(outer: (u64, u64), inner: (u64, u64)) -> bool {
 }
 
 impl Regions {
-    /// What may be wrong with adding `new` at `offset`; empty if nothing is.
+    /// The rules that adding `new` at `offset` would break.
     pub fn broken_rules(&self, new: &Region, lifetime: Lifetime, offset: u64) -> Vec<RegionRule> {
         let mut broken_rules = Vec::new();
         let new_va = ends(new, offset);
@@ -93,7 +93,7 @@ impl Regions {
             .min_by_key(|(region, ..)| region.extent.size)
     }
 
-    /// The memory mapped, by runs in which one region is the innermost.
+    /// The mapped memory, in runs that have one innermost region each.
     pub fn runs(&self) -> Vec<MappedRun> {
         let mut edges: Vec<u64> =
             self.0.iter().flat_map(|(region, _, at)| [*at, at + region.extent.size]).collect();
@@ -102,7 +102,7 @@ impl Regions {
         let mut runs = Vec::new();
         for pair in edges.windows(2) {
             let (first, last) = (pair[0], pair[1] - 1);
-            // At each edge a region begins or ends, so the innermost one is another.
+            // A region begins or ends at each edge, so the innermost region changes there.
             let Some((region, _, at)) = self.innermost(first) else { continue };
             let RegionKind::Memory { base, attributes } = region.kind else { continue };
             let cap = region.granularity.map_or(u64::MAX, rmm::xlat::Granularity::size);
@@ -125,8 +125,8 @@ fn holds_or_is(span: (u64, u64), offset: u64) -> bool {
     span.0 <= offset && offset <= span.1
 }
 
-/// The leaves that map `runs` with the largest units: first offset, size, and whether with the
-/// Contiguous hint.
+/// The leaves that map `runs` with the largest pages and blocks: first offset, size, and whether
+/// they have the Contiguous hint.
 pub fn leaves(
     runs: &[MappedRun],
     format: DescriptorFormat,
@@ -165,8 +165,8 @@ pub fn leaves(
     leaves
 }
 
-/// The tables but the initial one that leaves of a first offset and size need: log2 of what an
-/// entry covers, and the first offset.
+/// The tables, except the initial one, that leaves need, given by first offset and size. For each
+/// table: log2 of what an entry covers, and the first offset.
 pub fn tables(leaves: impl Iterator<Item = (u64, u64)>, address_bits: u32) -> BTreeSet<(u32, u64)> {
     let mut tables = BTreeSet::new();
     let mut last = None;
@@ -184,7 +184,7 @@ pub fn tables(leaves: impl Iterator<Item = (u64, u64)>, address_bits: u32) -> BT
     tables
 }
 
-/// What a walker should find for memory mapped with `attributes`, at `pa`.
+/// What a walker must find for memory mapped with `attributes`, at `pa`.
 pub fn output(attributes: Attributes, pa: u64, regime: RegimeKind) -> Output {
     let user = attributes.privilege == Privilege::User;
     Output {

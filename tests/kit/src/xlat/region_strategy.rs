@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random address spaces, attributes and regions: drawn freely, then bent to be mostly acceptable
-//! and often at an edge.
+//! Random address spaces, attributes and regions: drawn freely, then adjusted so that most are
+//! valid and many are at a limit.
 
 use proptest::prelude::*;
 use rmm::address::PhysAddr;
@@ -26,7 +26,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The configuration of a walk with the table base register at `ttbr`, and TCR as the manual
+    /// The configuration of a walk with this table base register, with TCR built as the Arm ARM
     /// says.
     pub fn walk(&self, ttbr: u64) -> WalkConfig {
         WalkConfig {
@@ -64,7 +64,7 @@ pub fn setup(tables: u64) -> impl Strategy<Value = Setup> {
     )
 }
 
-/// What a configuration is made from.
+/// Random numbers that a configuration is built from.
 #[derive(Clone, Copy, Debug)]
 pub struct SetupDraft {
     pub regime: u8,
@@ -73,7 +73,7 @@ pub struct SetupDraft {
     pub asid: u16,
     pub pool: u64,
     pub walks: u8,
-    /// What the CPUs can do in maintenance.
+    /// Which maintenance features the CPUs have.
     pub maintenance: u8,
     /// 16 to 52.
     pub bits: u32,
@@ -82,7 +82,7 @@ pub struct SetupDraft {
 }
 
 impl SetupDraft {
-    /// The configuration, with room for a pool of `tables` tables.
+    /// Builds the configuration, with room for a pool of `tables` tables.
     pub fn build(self, tables: u64) -> Setup {
         let regimes = [RegimeKind::El1And0, RegimeKind::El2, RegimeKind::El2And0, RegimeKind::El3];
         let regime = regimes[usize::from(self.regime % 4)];
@@ -109,7 +109,7 @@ impl SetupDraft {
     }
 }
 
-/// What attributes are made from.
+/// Random numbers that attributes are built from.
 #[derive(Clone, Copy, Debug)]
 pub struct AttributeDraft(pub u32);
 
@@ -118,7 +118,7 @@ pub fn attributes() -> impl Strategy<Value = AttributeDraft> {
 }
 
 impl AttributeDraft {
-    /// Attributes that are good in `setup`.
+    /// Builds attributes that are valid in `setup`.
     pub fn build(self, setup: &Setup) -> Attributes {
         let bit = |n: u32| self.0 >> n & 1 == 1;
         let memory = match self.0 & 7 {
@@ -170,16 +170,17 @@ impl AttributeDraft {
     }
 }
 
-/// What a region is made from.
+/// Random numbers that a region is built from.
 #[derive(Clone, Copy, Debug)]
 pub struct RegionDraft {
-    /// Where it goes: at an address of some alignment, at the end, after, inside or around another
-    /// region. Below 16.
+    /// Where it goes, below 16: at an address of some alignment, at the end, or after, inside or
+    /// around another region.
     pub place: u8,
     pub at: u64,
-    /// The order of magnitude, below 16; how much of that; and pages more, below 8.
+    /// The order of magnitude, below 16; the fraction of that; and additional pages, below 8.
     pub size: (u8, u64, u8),
-    /// How far the physical and the virtual base agree, below 8; and the physical base.
+    /// In how many bits the physical and virtual base agree, as a class below 8; and the physical
+    /// base.
     pub physical: (u8, u64),
     /// Below 4.
     pub granularity: Option<u8>,
@@ -201,8 +202,8 @@ pub fn region() -> impl Strategy<Value = RegionDraft> {
 }
 
 impl RegionDraft {
-    /// The region and its offset; good by itself, but perhaps not with the `others`. `None` if
-    /// nothing fits the draft.
+    /// Builds the region and its offset. It is valid by itself, but may conflict with the `others`.
+    /// `None` if the draft allows no region.
     pub fn build(&self, setup: &Setup, others: &Regions) -> Option<(Region, u64)> {
         let space_size = 1u64 << setup.space.address_bits();
         let pa_size = 1u64 << setup.pa_bits;
@@ -223,8 +224,8 @@ impl RegionDraft {
             _ if lpa2 => Granularity::Block512GiB,
             _ => Granularity::Block1GiB,
         });
-        // How far the physical and virtual base agree, and sizes that then need no more tables than
-        // a test should have.
+        // In how many bits the physical and virtual base agree, with sizes that keep the number of
+        // tables small.
         let agree: u64 = match self.physical.0 {
             0 => PAGE,
             1 => 16 * PAGE,
@@ -269,7 +270,7 @@ impl RegionDraft {
             return Some((Region::transient(va, size), offset));
         }
         let pa = match nested.map(|region| region.kind) {
-            // As the region inside or around maps it.
+            // As the region inside or around it is mapped.
             Some(RegionKind::Memory { base, .. }) => {
                 let (_, _, at) = previous?;
                 let pa = i128::from(base.get()) + i128::from(offset) - i128::from(*at);

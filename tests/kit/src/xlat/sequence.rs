@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Sequences of operations on a live context, checked after every one of them against a simple
-//! model: what each address translates to, that no table is lost or kept for nothing, and that a
-//! refused operation has done nothing.
+//! Sequences of operations on a live context. After each, a simple model is compared: what each
+//! address translates to, that no table is lost or kept without need, and that a refused operation
+//! has changed nothing.
 //!
-//! All the while a [`TlbMachine`] with TLBs that forget nothing watches each single store and
-//! instruction: no CPU may ever find a translation that was not mapped before the operation or
-//! after it, nor a stale one after it.
+//! Meanwhile a [`TlbMachine`] watches each store and instruction: no CPU may find a translation
+//! that was mapped neither before nor after the operation, nor a stale one after it.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,9 +23,9 @@ use super::model::{self, MappedRun, Regions};
 use super::region_strategy::{self, AttributeDraft, RegionDraft, Setup};
 use super::walker;
 
-/// Tables of the pool.
+/// Tables in the pool.
 pub const TABLES: usize = 24;
-/// Regions that there can be.
+/// The most regions a context can have.
 const REGIONS: usize = 8;
 const PAGE: u64 = 4096;
 
@@ -34,20 +33,20 @@ const PAGE: u64 = 4096;
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
     Add(RegionDraft),
-    /// Which region, and whether with another size.
+    /// Which region, and whether with a wrong size.
     Remove(u8, bool),
-    /// Which region, from which page on and how many, how far over its end, the attributes, and
-    /// whether wholly new ones.
+    /// Which region, the first page, how many pages (perhaps beyond the region), the attributes,
+    /// and whether they replace all of the former ones.
     Change {
         which: u8,
         from: u64,
         pages: u64,
         attributes: AttributeDraft,
         new: bool,
-        /// Their permissions alone.
+        /// Whether only permissions change.
         permissions: bool,
     },
-    /// From which transient page on, how many, and where to.
+    /// The first transient page, how many, and the physical address.
     Map {
         page: u16,
         count: u8,
@@ -60,7 +59,7 @@ pub enum Op {
     },
 }
 
-/// What is mapped, by runs, and the transient pages.
+/// What is mapped, in runs, and the transient pages.
 #[derive(Clone, Default)]
 struct ContextModel {
     regions: Regions,
@@ -82,7 +81,7 @@ impl ContextModel {
         Mapped(mapped)
     }
 
-    /// Gives the part of every run inside `first` to `last` other attributes, or takes it away.
+    /// Gives the part of every run from `first` to `last` other attributes, or unmaps it.
     fn set(&mut self, first: u64, last: u64, new: Option<&dyn Fn(Attributes) -> Attributes>) {
         let mut runs = Vec::new();
         for run in &self.runs {
@@ -116,7 +115,7 @@ impl ContextModel {
     }
 }
 
-/// How an operation should end: what is mapped if it succeeds, and what is wrong with it.
+/// The expected end of an operation: what is mapped if it succeeds, and the errors it may give.
 struct Verdict {
     after: ContextModel,
     errors: Vec<fn(Error) -> bool>,
@@ -133,7 +132,7 @@ struct Case<'a, 't, R> {
     context: &'a mut Context<'t, R>,
     machine: Rc<RefCell<TlbMachine>>,
     model: ContextModel,
-    /// Whether any attributes were changed, so that there may be more tables than needed.
+    /// Whether attributes have changed, so that there may be more tables than needed.
     changed: bool,
 }
 
@@ -164,7 +163,7 @@ impl<R: Regime> Case<'_, '_, R> {
                 let Some((region, base, size)) = self.pick(which) else { return Ok(false) };
                 let from = from % (size / PAGE);
                 let first = base + from * PAGE;
-                // Often up to the end, sometimes beyond it.
+                // Often up to the end of the region, sometimes beyond it.
                 let rest = size / PAGE - from;
                 let count = match pages % 8 {
                     0 => rest,
@@ -272,7 +271,7 @@ impl<R: Regime> Case<'_, '_, R> {
         Some((*region, *at, region.extent.size))
     }
 
-    /// Some consecutive transient pages with their entries in one table.
+    /// Consecutive transient pages with their entries in one table.
     fn pick_pages(&self, page: u16, count: u8) -> Option<(u64, u64)> {
         let pages = self.model.regions.transient_pages();
         let first = *pages.get(usize::from(page).checked_rem(pages.len())?)?;
@@ -347,7 +346,7 @@ impl<R: Regime> Case<'_, '_, R> {
         Verdict { after, errors }
     }
 
-    /// `new` is what becomes of attributes.
+    /// `new` gives the new attributes for former ones.
     fn changing(&self, first: u64, size: u64, new: impl Fn(Attributes) -> Attributes) -> Verdict {
         let last = first + size - 1;
         let mut after = self.model.clone();
@@ -380,7 +379,8 @@ impl<R: Regime> Case<'_, '_, R> {
         Verdict { after, errors }
     }
 
-    /// The windows at each level below a leaf that are changed in part become tables.
+    /// The windows below a leaf, at each level, that become tables since only a part of them
+    /// changes.
     fn tables_to_split(
         &self,
         first: u64,
@@ -407,7 +407,7 @@ impl<R: Regime> Case<'_, '_, R> {
         windows.len()
     }
 
-    /// Runs `operation` and checks that all is as `verdict` says. Whether it succeeded.
+    /// Runs `operation` and compares the result with `verdict`. Gives whether it succeeded.
     fn check(
         &mut self,
         verdict: Verdict,
@@ -440,7 +440,7 @@ impl<R: Regime> Case<'_, '_, R> {
         let mut machine = self.machine.borrow_mut();
         machine.settle();
         prop_assert_eq!(machine.fault.as_deref(), None);
-        // Every address, by the leaves: as mapped, and no more.
+        // Every address translates as in the model, and no other address does.
         let mut mapped = self.model.mapped(&self.setup).0.into_iter();
         let mut at: Option<(u64, u64, walker::Output)> = None;
         for walked in machine.leaves() {
@@ -494,7 +494,7 @@ impl<R: Regime> Case<'_, '_, R> {
     }
 }
 
-/// Runs one case; how many operations succeeded.
+/// Runs one case. Gives how many operations succeeded.
 pub fn check_case<R: Regime>(
     setup: &Setup,
     drafts: &[(RegionDraft, Lifetime)],

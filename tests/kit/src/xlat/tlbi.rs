@@ -10,7 +10,7 @@ use super::walker::{RegimeKind, WalkConfig};
 pub(super) struct Invalidation {
     /// Only entries of the last level of a walk.
     pub(super) leaves_only: bool,
-    /// Only leaves of this level, if there is one.
+    /// Only leaves of this level, if it is given.
     pub(super) level: Option<i8>,
     /// Entries of every ASID.
     pub(super) any_asid: bool,
@@ -33,7 +33,7 @@ impl Invalidation {
     /// Decodes a TLBI, its `name` without regime and shareability domain, for the tables of
     /// `config`, which run under several ASIDs if `several_asids`.
     ///
-    /// `None` if the instruction does not reach these tables, or is not certain to.
+    /// `None` if the instruction may not reach these tables.
     pub(super) fn decode(
         config: &WalkConfig,
         features: MaintenanceFeatures,

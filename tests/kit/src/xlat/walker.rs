@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Stage 1 as the hardware sees it, from register values and a memory image. Strict: a RES0 bit
-//! that is set, or an address out of range, is a panic.
+//! Stage 1 as the hardware walks it, from register values and memory. A RES0 bit that is set, or an
+//! address out of range, panics.
 
 pub use crate::walker::index_shift;
 use crate::walker::{Kind, TableWalk, WalkedEntry, kind};
 
-/// What of a regime a walk depends on.
+/// The translation regime, as far as a walk depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RegimeKind {
     El1And0,
@@ -20,7 +20,7 @@ impl RegimeKind {
     }
 }
 
-/// What registers tell the walker.
+/// What the registers say about a walk.
 #[derive(Clone, Copy, Debug)]
 pub struct WalkConfig {
     pub regime: RegimeKind,
@@ -46,11 +46,11 @@ pub enum Pas {
     Realm,
 }
 
-/// What a leaf gives, in effect.
+/// The effective attributes of a leaf.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Output {
     pub pa: u64,
-    /// The byte of MAIR.
+    /// The byte of MAIR_ELx.
     pub memory: u8,
     pub el0_access: bool,
     pub writable: bool,
@@ -58,12 +58,12 @@ pub struct Output {
     pub el0_executable: bool,
     pub guarded: bool,
     pub pas: Pas,
-    /// SH\[1:0\], in effect.
+    /// SH\[1:0\], as it takes effect.
     pub shareability: u64,
     pub non_global: bool,
 }
 
-/// A descriptor understood.
+/// A decoded descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decoded {
     Invalid,
@@ -72,10 +72,10 @@ pub enum Decoded {
     Leaf(Output, bool),
 }
 
-/// The leaf that a walk found, or the level it found none at.
+/// The leaf of a walk, or the level at which it ended without one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Walked {
-    /// First offset in the range, and bytes, that the entry covers.
+    /// The first offset in the range and the bytes that the entry covers.
     pub first: u64,
     pub size: u64,
     pub level: i8,
@@ -117,13 +117,14 @@ impl WalkConfig {
         let index_bits = self.input_bits() - index_shift(self.start_level());
         let align = 1u64 << (index_bits + 3);
         let base = field(self.ttbr, 47, 1) << 1;
-        // With 52-bit addresses, at least 64-byte aligned and bits 51:48 in 5:2.
+        // With 52-bit addresses, the table is aligned to at least 64 bytes, and bits 5:2 are
+        // address bits 51:48.
         let root = if self.ds { base & !0x3f | field(self.ttbr, 5, 2) << 48 } else { base };
         assert_eq!(root % align, 0, "the initial table is not aligned to its size");
         root
     }
 
-    /// What `raw` says in a table at `level`.
+    /// Decodes descriptor `raw` of a table at `level`.
     pub fn decode(&self, raw: u64, level: i8) -> Decoded {
         self.decoded(raw, kind(raw, level, self.ds))
     }
@@ -204,7 +205,7 @@ impl WalkConfig {
         Walked { first: entry.first, size: entry.size(), level: entry.level, leaf }
     }
 
-    /// Walks for the address at `offset` of the range; `read` gives the descriptor at a physical
+    /// Walks for the address at `offset` in the range. `read` gives the descriptor at a physical
     /// address.
     pub fn walk(&self, offset: u64, read: impl Fn(u64) -> u64) -> Walked {
         let (tables, end) = self.table_walk().walk(offset, read);
@@ -214,8 +215,7 @@ impl WalkConfig {
         self.walked(&end)
     }
 
-    /// Every leaf of the whole range, in ascending order: what [`Self::walk`] finds for each
-    /// address.
+    /// Every leaf of the whole range, in ascending order, as [`Self::walk`] finds it.
     pub fn leaves(&self, read: impl Fn(u64) -> u64) -> Vec<Walked> {
         let mut leaves = Vec::new();
         self.table_walk().visit(&read, |_| true, &mut |entry| {
@@ -227,7 +227,7 @@ impl WalkConfig {
         leaves
     }
 
-    /// Every table that can be reached, once per pointer to it, the initial one first.
+    /// Every table that can be reached, once for each pointer to it, the initial one first.
     pub fn tables(&self, read: impl Fn(u64) -> u64) -> Vec<Reached> {
         let mut tables = vec![Reached { pa: self.root(), level: self.start_level(), first: 0 }];
         self.table_walk().visit(&read, |_| true, &mut |entry| {

@@ -19,7 +19,7 @@ impl Host {
         assert_eq!(state, self.model.state(address), "the state of {address:#x}");
     }
 
-    /// The hardware's view of a Realm, from the RD itself.
+    /// The walker for a Realm's stage 2, with the register values from the RD itself.
     fn walker(&mut self, rd: u64) -> Walker {
         let rd = self
             .system
@@ -32,7 +32,7 @@ impl Host {
         Walker::new(stage2.vtcr(), stage2.vttbr())
     }
 
-    /// TLBs hold all that they can.
+    /// Fills the TLBs with everything that the CPU may cache for the Realm.
     pub(super) fn hold_translations(&mut self, rd: u64) {
         lock(&self.tlb).clear();
         if !self.model.realms.contains_key(&rd) {
@@ -46,8 +46,8 @@ impl Host {
         }
     }
 
-    /// What the hardware makes of the tables at the places where much goes on, and what TLBs still
-    /// hold of them.
+    /// Compares the walks of [`Host::places`] with the model, and checks that TLBs hold nothing
+    /// stale.
     pub(super) fn check_realm_here(&mut self, rd: u64) {
         if !self.model.realms.contains_key(&rd) {
             return;
@@ -74,7 +74,7 @@ impl Host {
         }
     }
 
-    /// Everything, everywhere.
+    /// Compares everything with the model.
     pub fn check_everything(&mut self) {
         for address in self.model.granules.keys() {
             self.check_granule(*address);
@@ -90,7 +90,8 @@ impl Host {
         }
     }
 
-    /// The host's part of the tables of a Realm: every mapping, and that nothing is `used` twice.
+    /// Compares the tables of the host's part of a Realm with the model. No granule is `used`
+    /// twice.
     pub(super) fn check_tables(&mut self, rd: u64, used: &mut BTreeSet<u64>) {
         let (walker, part) = (self.walker(rd), self.part(rd));
         let memory = &self.system.machine.memory;
@@ -126,7 +127,7 @@ impl Host {
         }
     }
 
-    /// The memory of the host's part of a Realm holds what was put into it.
+    /// Checks the content of the data granules in the host's part of a Realm.
     fn check_contents(&self, rd: u64) {
         let (realm, part) = (&self.model.realms[&rd], self.part(rd));
         for ((level, base), entries) in realm.tables.iter() {
@@ -144,7 +145,7 @@ impl Host {
         }
     }
 
-    /// What all of a Realm counts for: the references of its root tables, and its measurement.
+    /// Checks what concerns a whole Realm: the references of its root tables, and its measurement.
     fn check_whole(&mut self, rd: u64) {
         let realm = &self.model.realms[&rd];
         let root = &realm.tables[&(realm.start, 0)];
@@ -173,7 +174,7 @@ impl Host {
     }
 }
 
-/// What the hardware must make of an entry.
+/// The leaf that the hardware must find for an entry.
 fn leaf_of(entry: Entry, level: i64, ipa: u64) -> Option<Leaf> {
     let size = model::size(level);
     let ipa = ipa & !(size - 1);
@@ -200,7 +201,7 @@ fn leaf_of(entry: Entry, level: i64, ipa: u64) -> Option<Leaf> {
     }
 }
 
-/// What the hardware must make of an IPA of a Realm.
+/// The leaf that the hardware must find for an IPA of a Realm.
 pub fn expected_leaf(realm: &model::Realm, ipa: u64) -> Option<Leaf> {
     let (level, entry) = realm.leaf(ipa);
     leaf_of(entry, level, ipa)

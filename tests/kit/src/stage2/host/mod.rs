@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A host with Realms: every call goes to the RMM and to the model, and everything that must hold
-//! after it is checked.
+//! A host with Realms. Every call goes to the RMM and to the model, and is followed by checks of
+//! everything that must hold.
 
 mod checks;
 mod realms;
@@ -25,19 +25,18 @@ use super::model::{self, GRANULE, Measured, Model, SUCCESS};
 use super::sharing::{Order, Part, Sharing, lock};
 use super::tlb::Tlb;
 
-/// Memory of the first host on a machine; that of the next one follows it.
+/// The memory of a machine's first host: base and size. The next host's memory follows it.
 pub const LOW: (u64, u64) = (0x4000_0000, 0x80_0000);
-/// Memory that descriptors without LPA2 cannot lead to: a granule for each host.
+/// Memory that needs descriptors with LPA2: a granule for each host.
 pub const HIGH: (u64, u64) = (1 << 48, 0x8000);
-/// How many hosts a machine has memory for, and all of it.
+/// The number of hosts that a machine has memory for, and all of that memory.
 pub const HOSTS: u64 = HIGH.1 / GRANULE;
 const MEMORY: [(u64, u64); 2] = [(LOW.0, LOW.1 * HOSTS), HIGH];
 
-/// Calls after which every entry of a Realm's tables is looked at, not only those where the call
-/// may have changed something.
+/// After this many calls all entries of a Realm's tables are compared, not only the usual IPAs.
 const TABLES_EVERY: u64 = 16;
 
-/// RMI_INCOMPLETE, which asks for nothing.
+/// RMI_INCOMPLETE without a request for memory.
 const INCOMPLETE: u64 = 13;
 
 /// ISR_EL1: an FIQ is pending.
@@ -46,8 +45,8 @@ pub const FIQ: u64 = 1 << 6;
 /// The shape of a Realm: s2sz, start level, LPA2.
 pub type Shape = (u32, i64, bool);
 
-/// A shape for each start level, with one root table and with concatenated ones, and the extremes
-/// of each.
+/// For each start level, shapes with one root table and with concatenated ones, and the smallest
+/// and largest sizes.
 pub const SHAPES: [Shape; 14] = [
     (40, 1, false),
     (32, 2, false),
@@ -65,18 +64,18 @@ pub const SHAPES: [Shape; 14] = [
     (52, -1, true),
 ];
 
-/// How many root tables a Realm of this shape has.
+/// The number of root tables of a Realm of this shape.
 pub fn root_count((s2sz, start, _): Shape) -> u64 {
     let single = 12 + 9 * (4 - start);
     1 << (i64::from(s2sz) - single).max(0)
 }
 
-/// A machine with its RMM, for up to [`HOSTS`] hosts. No granule is delegated yet.
+/// A machine with its RMM, for up to [`HOSTS`] hosts. No granule is delegated.
 pub fn boot() -> Arc<System<'static>> {
     boot_in(Dialect::V1_0)
 }
 
-/// As [`boot`], with an RMM that speaks this dialect, and is active.
+/// As [`boot`], with an RMM of this dialect.
 pub fn boot_in(dialect: Dialect) -> Arc<System<'static>> {
     identify();
     let banks = MEMORY.map(|(base, size)| (PhysAddr::new(base), size));
@@ -85,8 +84,8 @@ pub fn boot_in(dialect: Dialect) -> Arc<System<'static>> {
     Arc::new(System::boot(storage, machine, dialect, &banks, &[]).expect("the layout is right"))
 }
 
-/// Gives this CPU its identification registers: PARange 52 bits, TGran4_2 52 bits, VMIDs of 16
-/// bits, some breakpoints and watchpoints.
+/// Sets this CPU's identification registers: PARange 52 bits, TGran4_2 52 bits, 16-bit VMIDs, some
+/// breakpoints and watchpoints.
 fn identify() {
     preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 6);
     preset_register("ID_AA64MMFR1_EL1", 2 << 4);
@@ -98,14 +97,13 @@ fn identify() {
 pub struct Host {
     pub system: Arc<System<'static>>,
     pub model: Model,
-    /// Where its memory begins. The upper half of it is for blocks.
+    /// The base of its memory. The upper half is for blocks.
     pub base: u64,
-    /// A granule that is its own, of those beyond 48 bits.
+    /// Its own granule of [`HIGH`].
     pub high: u64,
-    /// What is its own of Realms that are not.
+    /// The host's part of each Realm that it shares, by RD.
     pub parts: BTreeMap<u64, Part>,
-    /// For each time that a command of it had the RD of the Realm that it shares, what it had
-    /// measured.
+    /// What was measured each time that a command of this host held the RD of the Realm it shares.
     pub measured: VecDeque<Vec<Measured>>,
     sharing: Arc<Mutex<Sharing>>,
     cpu: Cpu,
@@ -119,15 +117,15 @@ impl Host {
         Self::on(boot(), 0)
     }
 
-    /// The only host of a machine, which speaks RMI 2.0.
+    /// The only host of a machine, with an active RMM of RMI 2.0.
     pub fn boot_2_0() -> Self {
         let mut host = Self::on(boot_in(Dialect::V2_0), 0);
         assert_eq!(host.raw_call(function::RMM_ACTIVATE, &[])[0], SUCCESS);
         host
     }
 
-    /// Host `index` of a machine, on CPU `index`, which this thread becomes. The Delegated granules
-    /// of its memory are its business alone.
+    /// Host `index` of a machine, on CPU `index`, which this thread becomes. No other host touches
+    /// its Delegated granules.
     pub fn on(system: Arc<System<'static>>, index: u64) -> Self {
         let (base, high) = (LOW.0 + LOW.1 * index, HIGH.0 + GRANULE * index);
         let is_2_0 = system.rmm.dialect() == Dialect::V2_0;
@@ -155,12 +153,12 @@ impl Host {
         host
     }
 
-    /// Which host of the machine it is.
+    /// The number of this host on its machine.
     pub fn index(&self) -> u64 {
         (self.base - LOW.0) / LOW.1
     }
 
-    /// Makes this thread the CPU of this host, if it was not.
+    /// Makes this thread the CPU of this host.
     pub fn take_thread(&self) {
         identify();
         attach(&self.system.machine);
@@ -176,7 +174,7 @@ impl Host {
         })));
     }
 
-    /// Where the host writes parameters: not for anything else.
+    /// The page for parameters. It has no other use.
     pub fn parameters(&self) -> u64 {
         self.base
     }
@@ -186,7 +184,7 @@ impl Host {
         self.base + LOW.1 / 2
     }
 
-    /// Takes part in a Realm that another host has created.
+    /// Joins a Realm that another host has created.
     pub fn join(&mut self, rd: u64, realm: model::Realm, part: Part, order: Arc<Order>) {
         lock(&self.sharing).order = Some(order);
         self.model.granules.insert(rd, State::Rd);
@@ -203,12 +201,12 @@ impl Host {
         self.model.recs.insert(rec, adopted);
     }
 
-    /// Whether others take part in a Realm.
+    /// Whether other hosts share this Realm.
     pub fn is_shared(&self, rd: u64) -> bool {
         self.parts.contains_key(&rd)
     }
 
-    /// Takes part no longer in a Realm.
+    /// Leaves a Realm that it has joined.
     pub fn leave(&mut self, rd: u64) {
         let realm = self.model.realms.remove(&rd).expect("it takes part");
         for address in realm.roots.iter().chain(realm.table_granules.values()).chain([&rd]) {
@@ -217,7 +215,7 @@ impl Host {
         self.parts.remove(&rd);
     }
 
-    /// What is the host's own of a Realm: all of it, unless it joined.
+    /// The host's part of a Realm: all of it, unless the host has joined.
     pub fn part(&self, rd: u64) -> Part {
         let whole = || {
             let space = 1 << self.model.realms[&rd].s2sz;
@@ -226,7 +224,7 @@ impl Host {
         self.parts.get(&rd).cloned().unwrap_or_else(whole)
     }
 
-    /// A call as the host makes it, without the model: x0 to x4.
+    /// A call without the model. Gives x0 to x4.
     pub fn raw_call(&mut self, function: u32, arguments: &[u64]) -> [u64; 5] {
         let mut registers =
             [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7].map(|mark| mark << 56 | mark);
@@ -243,9 +241,9 @@ impl Host {
         [after[0], after[1], after[2], after[3], after[4]]
     }
 
-    /// A call, checked against the model; x0.
+    /// A call, checked against the model. Gives x0.
     ///
-    /// A REC that would run is not entered: `tests/host/realm/run.rs` does that.
+    /// A REC that would run is not entered: `tests/host/realm/run.rs` covers that.
     pub fn call(&mut self, function: u32, arguments: [u64; 5]) -> u64 {
         if function == function::REC_ENTER && self.model.would_run(arguments[0]) {
             return model::ERROR_REC;
@@ -254,14 +252,14 @@ impl Host {
         self.hold_translations(arguments[0]);
         let mut answer = self.raw_call(function, &arguments);
         if answer[0] == INCOMPLETE {
-            // A block is parked. Nothing is pending any more.
+            // A block is unfinished. The interrupt is no longer pending.
             preset_register("ISR_EL1", 0);
             answer = self.raw_call(function::OP_CONTINUE, &[answer[1], 0]);
             assert_ne!(answer[0], INCOMPLETE, "it comes to its end");
         }
         let expected = self.model.call(function, arguments);
         if self.is_shared(arguments[0]) && !self.model.measured.is_empty() {
-            // With the RD locked, which is the only thing that it was locked for.
+            // A command on a shared Realm that measures locks the RD once.
             *self.measured.back_mut().expect("it had the RD") = self.model.measured.clone();
         }
         if function != function::RTT_READ_ENTRY || answer[0] != SUCCESS {
@@ -270,7 +268,7 @@ impl Host {
         assert_eq!(answer, expected, "the answer of {function:#x} to {arguments:x?}");
         assert!(self.cpu.slots.is_empty(), "a slot is left open");
         for address in arguments.into_iter().chain(answer).map(|address| address & !0xfff) {
-            // What is another host's is not for this one's model.
+            // This host's model does not know the granules of other hosts.
             let is_anothers =
                 MEMORY.iter().any(|(base, size)| (*base..base + size).contains(&address))
                     && !self.model.granules.contains_key(&address);
@@ -296,7 +294,8 @@ impl Host {
         answer[0]
     }
 
-    /// IPAs at which much goes on in the host's part of a Realm, in ascending order.
+    /// IPAs near the ends of pages, blocks and halves in the host's part of a Realm, in ascending
+    /// order.
     pub fn places(&self, rd: u64) -> Vec<u64> {
         let Part { protected, unprotected } = self.part(rd);
         let mut places = vec![];

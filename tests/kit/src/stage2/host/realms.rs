@@ -15,13 +15,13 @@ use crate::stage2::objects::AUXILIARY;
 use crate::stage2::ranges;
 
 impl Host {
-    /// Has an interrupt pending, or none, from now on.
+    /// Makes an interrupt pending, or none, from now on.
     pub fn interrupt(&mut self, pending: bool) {
         preset_register("ISR_EL1", if pending { FIQ } else { 0 });
         self.model.interrupt = pending;
     }
 
-    /// Delegates a granule that is the host's.
+    /// Delegates a granule of the host.
     pub fn delegate(&mut self, address: u64) {
         let function = if self.model.is_2_0 {
             function::GRANULE_RANGE_DELEGATE
@@ -32,14 +32,14 @@ impl Host {
         assert_eq!(self.call(function, arguments), SUCCESS, "{address:#x}");
     }
 
-    /// Delegates a granule if it is the host's.
+    /// Delegates a granule if it belongs to the host.
     pub fn delegate_if_hosts(&mut self, address: u64) {
         if self.model.state(address) == Some(State::Ns) {
             self.delegate(address);
         }
     }
 
-    /// Undelegates a granule, if it is Delegated.
+    /// Undelegates a granule if it is Delegated.
     pub fn undelegate(&mut self, address: u64) {
         let function = if self.model.is_2_0 {
             function::GRANULE_RANGE_UNDELEGATE
@@ -49,7 +49,7 @@ impl Host {
         self.call(function, [address, address + GRANULE, 0, 0, 0]);
     }
 
-    /// Fills a granule of the host's.
+    /// Fills a granule of the host.
     pub fn write(&mut self, address: u64, word: u64) {
         assert_eq!(self.model.state(address), Some(State::Ns), "it is the host's");
         self.system.machine.memory.fill_granule(address, word);
@@ -91,7 +91,7 @@ impl Host {
         ]);
     }
 
-    /// Writes the parameters of a REC that is not runnable, so that it is not measured.
+    /// Writes the parameters of a REC that is not runnable and so is not measured.
     pub fn write_rec_parameters(&mut self, mpidr: u64, aux: &[u64]) {
         let count = u64::try_from(aux.len()).expect("small");
         self.write_parameters(&[(0x100, mpidr), (0x800, count)]);
@@ -100,8 +100,8 @@ impl Host {
         }
     }
 
-    /// Creates a Realm with its RD at `rd` and its root tables from `root` on, all delegated. In
-    /// RMI 2.0 the RMM takes the first VMID that is free.
+    /// Creates a Realm from delegated granules, with its root tables from `root` on. In RMI 2.0 the
+    /// RMM takes the first free VMID.
     pub fn create_realm(&mut self, rd: u64, root: u64, shape: Shape, vmid: u16) {
         let is_free = |vmid: &u16| self.model.realms.values().all(|realm| realm.vmid != *vmid);
         let first_free = (0..).find(is_free).expect("there is one");
@@ -116,8 +116,7 @@ impl Host {
         assert_eq!(self.call(function::REALM_ACTIVATE, [rd, 0, 0, 0, 0]), SUCCESS);
     }
 
-    /// Tries to destroy a Realm, which works when nothing of it is left but its root tables;
-    /// whether it did.
+    /// Destroys a Realm if it has no RECs and only its root tables. Gives whether it did.
     pub fn destroy_realm(&mut self, rd: u64) -> bool {
         if self.model.is_2_0 {
             assert_eq!(self.raw_call(function::REALM_TERMINATE, &[rd])[0], SUCCESS);
@@ -125,8 +124,7 @@ impl Host {
         self.call(function::REALM_DESTROY, [rd, 0, 0, 0, 0]) == SUCCESS
     }
 
-    /// Creates the next REC of a Realm, one of the first. Its auxiliary granules are those behind
-    /// it.
+    /// Creates the next REC of a Realm. Its auxiliary granules follow it in memory.
     pub fn create_rec(&mut self, rd: u64, rec: u64) {
         let auxiliary: Vec<u64> = (1..=AUXILIARY).map(|index| rec + index * GRANULE).collect();
         self.write_rec_parameters(self.model.realms[&rd].next_rec, &auxiliary);
@@ -140,7 +138,7 @@ impl Host {
         );
     }
 
-    /// As [`create_rec`](Self::create_rec), by a stateful operation.
+    /// As [`create_rec`](Self::create_rec), by the stateful operation of RMI 2.0.
     fn create_rec_2_0(&mut self, rd: u64, rec: u64) {
         let page = self.parameters();
         let [x0, handle, ..] = self.raw_call(function::REC_CREATE, &[rd, rec, page]);
@@ -152,7 +150,7 @@ impl Host {
         assert_eq!(self.model.rec_create(rd, rec, page), SUCCESS);
     }
 
-    /// Destroys a REC by a stateful operation.
+    /// As [`destroy_rec`](Self::destroy_rec), by the stateful operation of RMI 2.0.
     fn destroy_rec_2_0(&mut self, rec: u64) {
         let list = self.parameters() + 0xe00;
         let [x0, handle, ..] = self.raw_call(function::REC_DESTROY, &[rec]);
@@ -171,7 +169,7 @@ impl Host {
         assert_eq!(self.call(function::REC_DESTROY, [rec, 0, 0, 0, 0]), SUCCESS, "the REC goes");
     }
 
-    /// Has a REC ask for a change of RIPAS, as it will when it runs.
+    /// Puts a REC into the state of a pending change of RIPAS, as a run of it would.
     pub fn request(&mut self, rec: u64, pending: Option<Pending>) {
         let locked = self
             .system

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Bytes and sizes that are known from elsewhere.
+//! Bytes and sizes compared with published values.
 
 use rmm::attest::claims::{Claims, Profile};
 use rmm::attest::key::RealmKey;
@@ -90,7 +90,7 @@ fn tokens_have_the_sizes_that_are_known_of_the_c_peer() {
         let bytes = token.bytes();
         assert_eq!(bytes.len(), realm_size, "{algorithm:?}");
         assert_eq!(bytes[..9], hex::<9>("d28444a1013822a059"));
-        // The payload is what is between its head and that of the signature.
+        // The payload lies between its own head and the head of the signature.
         let payload = realm_size - 9 - 2 - 2 - 96;
         assert_eq!(bytes[9..11], u16::try_from(payload).unwrap().to_be_bytes());
         assert_eq!(bytes[11 + payload..][..2], [0x58, 0x60]);
@@ -106,7 +106,7 @@ fn tokens_have_the_sizes_that_are_known_of_the_c_peer() {
             Format::Tag907 => &hex::<14>("d9038ba219acca821901075905ee"),
         };
         assert_eq!(&whole[..head.len()], head);
-        // In any pieces it is the same.
+        // Reads in pieces of any size give the same token.
         for piece in [1, 7, 64, 1000] {
             let mut copy = Vec::new();
             let mut buffer = vec![0; piece];

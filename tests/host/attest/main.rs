@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Tokens: known answers, and what software that is not ours says of them.
+//! Tokens: known answers, and verification by independent software.
 
 mod known_answers;
 mod platform_token;
@@ -10,7 +10,7 @@ const SAMPLE_KEY: [u8; 48] = hex(
     "2011c7f03cee4325176e524f033c0ce1e21a76e6c1a4f0b839aa1df61e0e8a5c8a05740f9b69efa7eb1a4185bd117f68",
 );
 
-/// The bytes that hexadecimal digits stand for.
+/// Converts hexadecimal digits to bytes.
 const fn hex<const N: usize>(digits: &str) -> [u8; N] {
     let digits = digits.as_bytes();
     assert!(digits.len() == 2 * N);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The platform token that the test EL3 serves: made here, kept as a file in the tree.
+//! Makes the platform token that the test EL3 serves, and compares it with the file in the tree.
 
 use rmm::attest::cbor::{Encoder, NoRoom};
 use rmm::attest::key::{RealmKey, SIGNATURE_SIZE};
@@ -7,17 +7,17 @@ use sha2::{Digest, Sha384};
 
 use super::SAMPLE_KEY;
 
-/// Where the file is.
+/// The path of the file.
 const PATH: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/qemu/firmware/src/el3/rmmd_services/platform_token.cbor"
 );
-/// The file.
+/// The content of the file.
 pub const TOKEN: &[u8] =
     include_bytes!("../../qemu/firmware/src/el3/rmmd_services/platform_token.cbor");
-/// The key that signs it: no secret.
+/// The key that signs it. It is not secret.
 const PLATFORM_KEY: [u8; 48] = [0x17; 48];
-/// As long as the token that TF-A serves on QEMU.
+/// The size of the token that TF-A serves on QEMU.
 const SIZE: usize = 1518;
 
 /// The public half of the key, an uncompressed point.
@@ -27,7 +27,8 @@ pub fn platform_key() -> Vec<u8> {
     [&[4][..], &key[8..56], &key[59..]].concat()
 }
 
-/// A platform token in which `component` has a signer, a measurement and a name.
+/// The claims of a platform token. `component` writes a software component: signer, measurement and
+/// name.
 fn claims(cbor: &mut Encoder<'_>, configuration: &[u8]) -> Result<(), NoRoom> {
     const COMPONENTS: [&str; 6] = ["RSE_BL1_2", "RSE_BL2", "RSE_S", "AP_BL1", "SOC_FW_BL31", "RMM"];
     let binding = RealmKey::new(&SAMPLE_KEY).unwrap().public().unwrap().binding();
@@ -50,7 +51,7 @@ fn claims(cbor: &mut Encoder<'_>, configuration: &[u8]) -> Result<(), NoRoom> {
     Ok(())
 }
 
-/// A COSE_Sign1 of these claims.
+/// The COSE_Sign1 of a platform token with this configuration.
 fn token(configuration: &[u8]) -> Vec<u8> {
     const PROTECTED: [u8; 4] = [0xa1, 0x01, 0x38, 0x22];
     let mut payload = [0; 4096];

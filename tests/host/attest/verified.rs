@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Tokens are verified by software that shares nothing with the firmware, and refused once any bit
-//! of them has changed.
+//! Independent software verifies tokens and refuses them after any bit has changed.
 
 use rmm::attest::claims::{Claims, Profile};
 use rmm::attest::key::RealmKey;
@@ -88,7 +87,7 @@ fn a_token_with_any_one_bit_changed_is_refused() {
             scope.spawn(move || refuse_changes(bytes, (first..8 * bytes.len()).step_by(2)));
         }
     });
-    // Of the other format only what differs: what is around the two tokens.
+    // In the other format only the part around the two tokens differs.
     let other = token(Format::Tag907);
     let realm = other.len() - 590;
     refuse_changes(&other, 0..8 * 14);

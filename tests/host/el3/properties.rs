@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Properties: no page makes the parser panic, what it accepts keeps every rule, and it accepts
-//! whatever keeps them.
+//! Properties: no page makes the parser panic; every accepted page keeps all rules, and every page
+//! that keeps them is accepted.
 //!
-//! A failure prints the smallest page's description, and its seed goes to `proptest-regressions`.
+//! A failure prints the description of the smallest failing page. Its seed goes to
+//! `proptest-regressions`.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,7 +16,7 @@ use kit::manifest::model::{Model, seal};
 use rmm::address::PhysAddr;
 use rmm::el3::manifest::{BdfMapping, Header};
 
-/// Parses whatever it is; gives whether it is accepted, having checked what that promises.
+/// Parses the page. Gives whether it is accepted, and checks an accepted page against the rules.
 fn examine(bytes: &[u8; 4096], base: PhysAddr, limit: PhysAddr) -> bool {
     let Ok(header) = Header::read(bytes, base, limit) else { return false };
     let early = header.consoles().map(Iterator::count);
@@ -25,7 +26,7 @@ fn examine(bytes: &[u8; 4096], base: PhysAddr, limit: PhysAddr) -> bool {
     true
 }
 
-/// A word that a parser might stumble over.
+/// Values at the limits of what a parser handles.
 fn word() -> impl Strategy<Value = u64> {
     prop_oneof![
         any::<u64>(),
@@ -38,7 +39,7 @@ fn word() -> impl Strategy<Value = u64> {
     ]
 }
 
-/// Sizes and gaps in granules, turned into regions that ascend from a base.
+/// Turns gaps and sizes in granules into ascending regions from `base` on.
 fn regions(base: u64, gaps: &[(u64, u64)]) -> Vec<(u64, u64)> {
     let mut next = base;
     gaps.iter()

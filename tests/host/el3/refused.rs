@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Manifests that must be refused, each with its exact error: versions, what holds of every list,
-//! and regions.
+//! Manifests that must be refused, each with its exact error: versions, rules for every list, and
+//! regions.
 
 use kit::manifest::builder::{Builder, ConsoleEntry, HEADER_SIZE, Image, PHYSICAL_LIMIT, PL011};
 use rmm::address::PhysAddr;
 use rmm::el3::manifest::{Header, List, ManifestError, Rule};
 
-/// A list, and the offsets of its count, pointer and checksum, with the words of an entry.
+/// Each list with the offsets of its count, pointer and checksum, and the words of an entry.
 pub(super) const LISTS: [(List, [u64; 3], u64); 6] = [
     (List::Dram, [0x10, 0x18, 0x20], 2),
     (List::Console, [0x28, 0x30, 0x38], 6),
@@ -24,7 +24,7 @@ pub(super) fn of_entry(list: List, index: usize, rule: Rule) -> ManifestError {
     ManifestError::Data { list, index: Some(index), rule }
 }
 
-/// The offset in the page of an array, by the offset of the pointer to it.
+/// The offset in the page of the array whose pointer is at offset `pointer`.
 pub(super) fn array(image: &Image, pointer: u64) -> u64 {
     image.get(pointer) - image.base.get()
 }
@@ -49,7 +49,7 @@ fn each_list_is_refused_when_any_word_that_it_sums_is_off() {
             for change in [1, 1 << 63] {
                 let changed = image.clone().with(offset, image.get(offset).wrapping_add(change));
                 let refusal = changed.refusal();
-                // Pointers of nested arrays are followed before anything is summed.
+                // The parser follows pointers to nested arrays before it computes checksums.
                 let nested =
                     matches!(refusal, ManifestError::Data { list: List::RootPort { .. }, .. });
                 assert!(
@@ -72,7 +72,7 @@ fn each_list_is_refused_when_its_count_is_off_and_the_checksum_is_not() {
             panic!("{}", less.refusal());
         };
         assert_eq!(refused, list);
-        // Nothing is left to say where the words of the entries have gone.
+        // With no entries, the checksum no longer matches.
         let none = image.clone().with(count, 0);
         assert!(matches!(none.refusal(), ManifestError::Data { rule: Rule::Checksum(_), .. }));
     }
@@ -162,7 +162,7 @@ fn manifests_without_dram_are_refused() {
 
 type BuildRegions = fn(&[(u64, u64)]) -> Builder;
 
-/// Builders of a manifest with these regions in a list of regions.
+/// Builders of a manifest with given regions, for each list of regions.
 fn with_regions() -> [(List, BuildRegions); 3] {
     [
         (List::Dram, |regions| Builder { dram: regions.to_vec(), ..Builder::minimal() }),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Root complexes that must be refused, each with its exact error. What holds of every list is
-//! tested with the others.
+//! Root complexes that must be refused, each with its exact error. `refused.rs` tests the rules for
+//! every list.
 
 use super::refused::{array, of_entry, of_list};
 use kit::manifest::builder::{Builder, HEADER_SIZE, Image, PHYSICAL_LIMIT};
@@ -10,8 +10,8 @@ use rmm::el3::manifest::{BdfMapping, List, ManifestError, Rule};
 const PORTS: List = List::RootPort { root_complex: 0 };
 const MAPPINGS: List = List::BdfMapping { root_complex: 0, root_port: 0 };
 
-/// The full manifest, and the offsets of its first root complex, the root port of that, and the
-/// mapping of that.
+/// The full manifest, with the offsets of its first root complex, that complex's root port, and
+/// that port's mapping.
 fn full() -> (Image, [u64; 3]) {
     let image = Builder::full().build();
     let complex = array(&image, 0x98);
@@ -43,7 +43,7 @@ fn the_version_word_may_be_summed_or_not() {
         let rule = Rule::Checksum(u64::MAX.wrapping_sub(version));
         assert_eq!(image.with(0xA0, wrong).refusal(), of_list(List::RootComplex, rule));
     }
-    // An empty list has a version word, too.
+    // An empty list has a version word too.
     let empty = Builder::minimal().build().with(0x90, 1).with(0xA0, u64::MAX);
     assert!(empty.parse().is_ok());
 }
@@ -112,7 +112,7 @@ fn errors_in_later_nested_arrays_name_them() {
 fn arrays_that_share_their_place_are_refused_once_they_count_for_more_than_a_page() {
     let (image, [complex, port, mapping]) = full();
     let ports = |count: u64| image.get(complex + 8) & 0xFFFF_FFFF | count << 32;
-    // Each root port has as its mappings what is left of the page, which is more than half of it.
+    // Each root port claims the rest of the page as its mappings. Together they exceed the page.
     let mut image = image.clone().with(complex + 8, ports(2));
     let mappings = (4096 - mapping) / 8;
     assert!(mappings * 2 > 512);

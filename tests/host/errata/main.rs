@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Errata of CPUs that are worked around from when on a CPU with them has booted. That lasts as
-//! long as the program, so it has a program of its own, and one test.
+//! Workarounds for CPU errata, which stay on from the first boot of an affected CPU until the
+//! program ends. So this is a program of its own with a single test.
 
 use kit::stage2::host::{Host, LOW};
 use kit::stage2::model::{SUCCESS, size};
@@ -25,7 +25,7 @@ fn realm() -> Host {
     host
 }
 
-/// The invalidations of stage 2 that a call does, and the DSBs after the first.
+/// The stage-2 TLBIs of a call, and the DSBs after the first one.
 fn invalidations(host: &mut Host, function: u32, arguments: &[u64]) -> Vec<&'static str> {
     let ([status, ..], events) = record(|| host.raw_call(function, arguments));
     assert_eq!(status, SUCCESS);
@@ -39,7 +39,7 @@ fn invalidations(host: &mut Host, function: u32, arguments: &[u64]) -> Vec<&'sta
         .collect()
 }
 
-/// What the host does when it maps and unmaps a page, and when it folds a table of a block.
+/// The invalidations when a page is mapped and unmapped, and when a table is folded into a block.
 fn unmap_and_fold(host: &mut Host) -> [Vec<&'static str>; 2] {
     let (page, block) = (UNPROTECTED + 0x5000, UNPROTECTED + size(2));
     let map = [RD, page, 3, 0x4000_00d8];
@@ -54,8 +54,7 @@ fn unmap_and_fold(host: &mut Host) -> [Vec<&'static str>; 2] {
     [unmapped, folded]
 }
 
-/// Whether invalidations are repeated before and after an affected CPU has booted: as this build
-/// was told.
+/// Whether invalidations are repeated before and after an affected CPU has booted, in this build.
 const REPEATED: [bool; 2] = match option_env!("RMM_REPEAT_TLBI") {
     Some(word) => match word.as_bytes() {
         b"always" => [true, true],
@@ -80,19 +79,19 @@ fn expected(repeated: bool) -> [Vec<&'static str>; 2] {
 fn from_the_boot_of_a_concerned_cpu_on_the_last_invalidation_of_stage_2_is_done_twice() {
     let [before, after] = REPEATED;
     let mut host = realm();
-    // QEMU's model of no CPU in particular.
+    // A CPU without the errata.
     preset_register("MIDR_EL1", 0x000f_0510);
     let ((), events) = record(note_this_cpu);
     assert_eq!((events, repeats_invalidations()), (vec![], before));
     assert_eq!(unmap_and_fold(&mut host), expected(before));
 
-    // A Neoverse V3 comes online.
+    // A Neoverse V3, which has them, comes online.
     preset_register("MIDR_EL1", 0x410f_d841);
     let ((), events) = record(note_this_cpu);
     assert_eq!(events, [Event::Instruction("dsb ish", None)], "complete before a Realm runs there");
     assert_eq!(unmap_and_fold(&mut host), expected(after));
 
-    // It stays so, whichever CPU comes next.
+    // The workaround stays on, whichever CPU boots next.
     preset_register("MIDR_EL1", 0x000f_0510);
     note_this_cpu();
     assert_eq!(unmap_and_fold(&mut host), expected(after));

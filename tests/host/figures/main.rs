@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Counts on the model machine that are kept as figures: each is asserted here, and printed as a
-//! line `figure: SECTION | NAME | NUMBER`, which `make bench` collects.
+//! Counts on the model machine, kept as figures. Each is asserted, and printed as a line `figure:
+//! SECTION | NAME | NUMBER`, which `make bench` collects.
 
 mod sharing;
 mod slots;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! CPUs at work on granules of their own share no cache line.
+//! CPUs that work on granules of their own share no cache line.
 //!
-//! Seen to fail: a lock that counts how often it was taken, in one place for all granules.
+//! Seen to fail: a lock that counts in one place how often any granule is locked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -19,12 +19,12 @@ const RANGE_UNDELEGATE: u64 = 0xC400_01F2;
 
 /// Granules of each CPU: 16 MiB.
 const OWN: u64 = 4096;
-/// From one CPU's to the next. Granules that are neighbors may have their records in one line.
+/// Distance between the granules of two CPUs. Records of adjacent granules may share a line.
 const STRIDE: u64 = 2 * OWN;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// The atomic accesses of one call that must succeed.
+/// The atomic accesses of one call, which must succeed.
 fn call(system: &System<'_>, cpu: usize, registers: [u64; 4]) -> Vec<Access> {
     let [x0, x1, x2, x3] = registers;
     let mut cpu = System::cpu(cpu);
@@ -37,7 +37,7 @@ fn call(system: &System<'_>, cpu: usize, registers: [u64; 4]) -> Vec<Access> {
 fn a_granule_moves_with_two_atomic_accesses() {
     let at = granule(5).get().get();
     let system = boot(Dialect::V1_0);
-    // The first time it is asked whether its memory answers, and is locked once more for that.
+    // The first delegation also locks the granule to read its memory.
     for (name, command, expected) in [
         ("RMI_GRANULE_DELEGATE, the first time", DELEGATE, 4),
         ("RMI_GRANULE_UNDELEGATE, the first time", UNDELEGATE, 2),
@@ -64,7 +64,7 @@ fn cpus_that_move_granules_of_their_own_share_no_cache_line() {
                 [RANGE_DELEGATE, RANGE_UNDELEGATE]
                     .map(|command| call(system, cpu, [command, base, top, 0]))
             };
-            // The first time each is asked whether its memory answers.
+            // The first delegation of each granule also reads its memory.
             moved();
             moved().concat()
         };
@@ -76,7 +76,7 @@ fn cpus_that_move_granules_of_their_own_share_no_cache_line() {
         let mut owners = BTreeMap::<usize, BTreeSet<usize>>::new();
         let mut written = BTreeSet::new();
         for (cpu, accesses) in touched.iter().enumerate() {
-            // The state of the RMM is read once a command.
+            // Each command reads the RMM's state once.
             assert_eq!(accesses.len(), 4 * 4096 + 2, "two for each granule, there and back");
             for access in accesses {
                 owners.entry(access.address / LINE).or_default().insert(cpu);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What opening and closing slots takes: descriptors stored, barriers, TLB invalidations. The
-//! translation tables' own tests assert the order; these count.
+//! Counts of what slots cost when opened and closed: descriptors stored, barriers, TLBIs. The tests
+//! of the translation tables assert the order.
 
 use kit::system::System;
 use rmm::granule::state::Delegated;
@@ -9,10 +9,10 @@ use rmm::rmi::Dialect;
 
 use crate::{boot, figure, granule};
 
-/// Descriptors stored, and instructions that begin with each of these words.
+/// The instructions that are counted, by the first word.
 const COUNTED: [&str; 3] = ["dsb", "isb", "tlbi"];
 
-/// Counts, asserts and prints what `body` does: stores, DSB, ISB, TLBI.
+/// Counts the stores, DSBs, ISBs and TLBIs of `body`, asserts and prints them.
 fn count<R>(name: &str, expected: [usize; 4], body: impl FnOnce() -> R) -> R {
     let (result, events) = host::record(body);
     let stores = events.iter().filter(|event| matches!(event, Event::Descriptor(..))).count();

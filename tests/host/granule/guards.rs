@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Guards and references: what they prove, what they refuse, and that they give back what they
+//! Guards and references: what they prove, when they are refused, and that they release what they
 //! hold.
 
 use kit::seed;
@@ -14,7 +14,7 @@ use rmm::granule::{
 
 use super::*;
 
-/// Sixteen and some granules, and one more bank.
+/// A bank of a few granules, and another bank.
 const BASE: u64 = 0x4000_0000;
 const OTHER: u64 = 0x8000_0000;
 
@@ -22,7 +22,7 @@ fn granules() -> GranuleTable<'static> {
     table(&[(BASE, 0x20_000), (OTHER, 0x1000)], &[]).expect("right")
 }
 
-/// Counts the granules that it is asked to wipe.
+/// A wiper that records the granules it is given.
 #[derive(Default)]
 struct Wiper(Vec<GranuleAddress>);
 
@@ -57,7 +57,7 @@ where
     drop(locked.wipe(&mut Wiper::default()).expect("memory answers").transition::<S>());
 }
 
-/// Brings the granule at `address`, Non-secure, into `state`.
+/// Takes the granule at `address` from Non-secure to `state`.
 fn bring_into(table: &GranuleTable<'_>, address: u64, state: State) {
     if state != State::Ns {
         delegate(table, address);
@@ -77,12 +77,12 @@ fn bring_into(table: &GranuleTable<'_>, address: u64, state: State) {
     }
 }
 
-/// What locking the granule at `address` as `S` gives; it is unlocked again.
+/// Locks the granule at `address` as `S`, unlocks it, and gives the result.
 fn try_lock<S: Lockable>(table: &GranuleTable<'_>, address: u64) -> Result<(), LockError> {
     table.lock::<S>(cpu(0), at(address)).map(drop)
 }
 
-/// [`try_lock`] as some state.
+/// [`try_lock`] for a state.
 type TryLock = fn(&GranuleTable<'_>, u64) -> Result<(), LockError>;
 
 /// [`try_lock`] for each state.
@@ -104,7 +104,7 @@ fn a_granule_is_locked_in_its_state_and_in_no_other() {
         bring_into(&table, BASE, state);
         for (expected, lock) in State::ALL.into_iter().zip(TRY_LOCK) {
             let result = if expected == state { Ok(()) } else { Err(LockError::WrongState) };
-            // Twice: a refusal leaves it unlocked, and a guard unlocks it.
+            // Twice, since a refused lock and a dropped guard must both leave it unlocked.
             assert_eq!(lock(&table, BASE), result, "{state:?} as {expected:?}");
             assert_eq!(lock(&table, BASE), result);
         }
@@ -241,7 +241,7 @@ fn two_granules_are_refused_and_left_unlocked_if_they_are_one_or_either_is_wrong
             LockError::WrongState
         );
     }
-    // None is left locked: this would wait for ever.
+    // A granule left locked would make this wait forever.
     for address in [BASE, OTHER] {
         assert_eq!(try_lock::<Unproven>(&table, address), Ok(()));
     }
@@ -290,7 +290,7 @@ fn a_set_is_locked_with_another_in_its_place_in_the_order() {
     let table = granules();
     let other = BASE + 0x4000;
     bring_into(&table, other, State::Rd);
-    // The other before all of them, between them, and after all.
+    // The external granule before all others, between them, and after all.
     for named in [
         &[][..],
         &[BASE + 0x6000, BASE + 0x5000],
@@ -340,7 +340,7 @@ fn a_set_with_another_is_refused_and_left_unlocked_if_any_is_wrong() {
     );
     assert_eq!(set(&[BASE], BASE + 0x1000), Err(LockError::WrongState), "the other, after them");
     assert_eq!(set(&[BASE, 0x1000], other), Err(LockError::Unknown));
-    // None is left locked: this would wait for ever.
+    // A granule left locked would make this wait forever.
     assert_eq!(set(&[BASE, BASE + 0x1000, OTHER], other), Ok(()));
 }
 
@@ -424,7 +424,7 @@ fn a_reference_that_is_kept_counts_until_it_is_put() {
 
 #[test]
 fn counts_stay_within_what_the_state_allows() {
-    /// Counts up to the limit of `S`, and finds that it is the limit.
+    /// Counts references up to the limit of `S`, and asserts that the next one is refused.
     fn check<S: Lockable>(table: &GranuleTable<'_>, address: u64) {
         let limit = S::MAX_REFERENCES;
         let locked = table.lock::<S>(cpu(0), at(address)).expect("it is");
@@ -436,7 +436,7 @@ fn counts_stay_within_what_the_state_allows() {
         assert!(locked.reference().is_err());
         assert_eq!(locked.references(), limit);
         drop(locked);
-        // The state is as it was, and the count survives being unlocked.
+        // The state is unchanged, and the count survives unlocking.
         let locked = table.lock::<S>(cpu(0), at(address)).expect("it still is");
         assert_eq!(locked.references(), limit);
         assert_eq!(locked.put(limit), Ok(()));
@@ -456,8 +456,8 @@ fn counts_stay_within_what_the_state_allows() {
 
 #[test]
 fn a_reference_given_back_while_the_granule_is_locked_is_not_counted_again() {
-    // A reference given back while the granule is locked makes the guard's knowledge of the word
-    // stale; unlocking copes.
+    // A reference released while the granule is locked changes the word that the guard has read.
+    // Unlocking takes that into account.
     let table = granules();
     bring_into(&table, BASE, State::Rec);
     let locked = table.lock::<Rec>(cpu(0), at(BASE)).expect("it is");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which granules there are, and that each is found at its address and nowhere else.
+//! Which granules there are. Each is found at its address and nowhere else.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use super::*;
 
 const GRANULE: u64 = 0x1000;
 
-/// Ascending banks with random gaps, some of none.
+/// Ascending banks with random gaps, some without a gap.
 fn random_banks(random: &mut fastrand::Rng, count: usize) -> Vec<(u64, u64)> {
     let mut next = random.u64(0..4) * GRANULE;
     (0..count)
@@ -42,7 +42,7 @@ fn every_granule_of_1_to_64_random_banks_is_found_at_its_address_and_no_other_is
                 "{address:#x} in {banks:x?}"
             );
         }
-        // Each address has a record of its own: one delegated leaves all others alone.
+        // Each address has its own record: delegating one changes no other.
         let chosen: Vec<u64> =
             banks.iter().flat_map(|&(base, size)| [base, base + size - GRANULE]).collect();
         for (index, &address) in chosen.iter().enumerate() {
@@ -72,7 +72,7 @@ fn excluded_ranges_are_unknown_whatever_the_banks_say() {
     for _ in 0..seed::cases(200) {
         let count = random.usize(1..10);
         let banks = random_banks(&mut random, count);
-        // In any order, overlapping, unaligned, empty, in gaps and across banks.
+        // Holes in any order: overlapping, unaligned, empty, in gaps and across banks.
         let holes: Vec<(u64, u64)> = (0..random.usize(0..6))
             .map(|_| {
                 (
@@ -130,8 +130,7 @@ fn banks_that_are_wrong_are_refused_with_the_reason() {
         BankError::TooManyBanks { needed: 257, available: MAX_BANKS }
     );
     assert!(table(&many[1..], &[]).is_ok());
-    // A hole at the beginning of a bank makes no bank of nothing, and one in its middle makes two
-    // of one.
+    // A hole at the beginning of a bank leaves no empty bank. One in the middle makes two banks.
     assert!(table(&many[1..], &[(many[1].0, 0x800)]).is_ok());
     let wide: Vec<_> = many[1..].iter().map(|(base, _)| (base << 4, 0x3000)).collect();
     let split = table(&wide, &[(wide[7].0 + 0x1000, 1)]).unwrap_err();
@@ -167,7 +166,7 @@ fn too_little_storage_is_refused_with_both_numbers() {
 
 #[test]
 fn runs_of_one_kind_end_where_the_kind_changes() {
-    // The first two are adjacent and make one run; an address may be anywhere in a granule.
+    // The first two banks are adjacent and form one. Any address within a granule finds it.
     let table = table(&[(0x1000, 0x2000), (0x3000, 0x1000), (0x8000, 0x1000)], &[]).expect("right");
     for (address, tracked, end) in [
         (0, false, Some(0x1000)),
@@ -196,8 +195,8 @@ fn a_table_of_1_tib_works() {
     let banks = ranges(&[(TIB, TIB)]);
     let entries = GranuleTable::required(banks.iter().copied(), &[]).expect("right");
     assert_eq!(entries, 1 << 28);
-    // SAFETY: all bits zero is a `GranuleEntry`, and the operating system provides such memory only
-    // where it is touched.
+    // SAFETY: all bits zero is a `GranuleEntry`. The operating system provides such memory on first
+    // use.
     let mut storage = unsafe { Box::<[GranuleEntry]>::new_zeroed_slice(entries).assume_init() };
     let (waiters, epochs) = (Waiters::new(), Epochs::new());
     let table = GranuleTable::new(&mut storage, &waiters, &epochs, banks.iter().copied(), &[])
@@ -215,7 +214,7 @@ fn a_table_of_1_tib_works() {
     print_cost("1 TiB in 1 bank", &table, TIB);
 }
 
-/// Prints what a look-up costs, for information: nothing is asserted of it.
+/// Prints the time of a look-up for information. Nothing is asserted.
 fn print_cost(what: &str, table: &GranuleTable<'_>, base: u64) {
     const LOOK_UPS: u64 = 1_000_000;
     let start = Instant::now();

@@ -22,12 +22,12 @@ fn cpu(index: usize) -> CpuIndex {
     CpuIndex::new(index).expect("an index of a CPU")
 }
 
-/// Bases and sizes as ranges.
+/// Ranges from bases and sizes.
 fn ranges(ranges: &[(u64, u64)]) -> Vec<MemoryRange> {
     ranges.iter().map(|&(base, size)| (PhysAddr::new(base), size)).collect()
 }
 
-/// A table of just the size that it needs, never freed.
+/// A table in storage of exactly the size it needs, which is never freed.
 fn table(
     banks: &[(u64, u64)],
     excluded: &[(u64, u64)],

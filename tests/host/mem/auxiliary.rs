@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The auxiliary granules of a REC that runs: mapped part by part, on first need, and unmapped when
-//! the run ends.
+//! The auxiliary granules of a running REC: each part is mapped on first use, and all are unmapped
+//! when the run ends.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -21,20 +21,20 @@ use crate::mapping::{EMPTY, REALM_PAGE};
 use crate::{FIRST_PAGE, steps, take};
 use kit::rmi::fixture::*;
 
-/// Where the REC is; its auxiliary granules are behind it, in descending order.
+/// The address of the REC. Its auxiliary granules follow it, in descending order.
 const REC: u64 = SECOND.0;
 
-/// A REC for these tests: only what names its auxiliary granules.
+/// A REC for these tests, with only the list of its auxiliary granules.
 struct TestRec {
     auxiliary: [GranuleAddress; AUXILIARY],
 }
 
-// SAFETY: the address 0 is one, and nothing else writes to granules in this state.
+// SAFETY: an address of 0 is valid, and nothing else writes to granules in this state.
 unsafe impl Content for TestRec {
     type State = Rec;
 }
 
-// SAFETY: the identity is at the start, and the state takes no memory.
+// SAFETY: the identity is at the start, and the state has no size.
 unsafe impl RunningContent for TestRec {
     type Identity = Self;
     type Running = ();
@@ -48,7 +48,7 @@ unsafe impl RunningContent for TestRec {
 /// The content of an auxiliary granule.
 struct Page<const GRANULE: usize>([u64; 512]);
 
-// SAFETY: any bits are words, and these tests know no other type.
+// SAFETY: any bits are valid words, and these tests use no other type.
 unsafe impl<const GRANULE: usize> AuxiliaryContent for Page<GRANULE> {
     const GRANULE: usize = GRANULE;
 }

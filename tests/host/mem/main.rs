@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The slot buffer: granules mapped by what their guards prove, and the host's memory, which may
-//! vanish.
+//! The slot buffer: granules mapped with the proof of their guards, and accesses to the host's
+//! memory, which may be taken away.
 
 mod auxiliary;
 mod mapping;
@@ -17,10 +17,10 @@ use rmm::mem::{Slot, SlotBuffer};
 use rmm::percpu::Cpu;
 use rmm::rmi::function;
 
-/// A slot for Realm memory, by its place.
+/// Selects a slot for Realm memory.
 type Choose = fn(&mut SlotBuffer) -> &mut Slot;
 
-/// Every single slot for Realm memory, with the number of its page.
+/// Every single slot for Realm memory, with the number of its page from the first slot.
 const SLOTS: [(Choose, u64); 7] = [
     (|slots| &mut slots.delegated, 1),
     (|slots| &mut slots.rd, 2),
@@ -51,13 +51,13 @@ where
     locked.wipe(&mut cpu.slots.delegated).expect("memory answers").transition()
 }
 
-/// As [`take`], for memory of a Realm.
+/// As [`take`], for a Data granule.
 fn data<'a>(system: &System<'a>, cpu: &mut Cpu, address: u64) -> LockedGranule<'a, Data> {
     take(system, cpu, address)
 }
 
-/// What was done to the machine, in words: stores of descriptors and instructions, with value or
-/// operand.
+/// What was done to the machine, in order: descriptors stored with their values, and instructions
+/// with their operands.
 fn steps(events: &[Event]) -> Vec<(&'static str, Option<u64>)> {
     events
         .iter()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Granules of Realm memory in slots: what a mapping costs, shows, and leaves behind.
+//! Granules of Realm memory in slots: what mapping costs, what it shows, and what it leaves.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -15,10 +15,10 @@ use rmm::rmi::Dialect;
 use crate::{FIRST_PAGE, SLOTS, data, steps, take};
 use kit::rmi::fixture::*;
 
-/// A descriptor of a slot for Realm memory, less the address: transient, UXN, PXN, not global,
-/// accessed, Inner Shareable, read-write, a page.
+/// A descriptor of a slot for Realm memory without its address: transient, UXN, PXN, nG, AF, Inner
+/// Shareable, read-write, page.
 pub(crate) const REALM_PAGE: u64 = 0x00e0_0000_0000_0f03;
-/// A slot without a granule: the mark that says transient.
+/// An empty slot: only the software bit for transient pages.
 pub(crate) const EMPTY: u64 = 1 << 55;
 
 /// A Realm Descriptor for these tests.
@@ -28,7 +28,7 @@ struct Descriptor {
     name: [u8; 64],
 }
 
-// SAFETY: all bits zero is a value, and nothing else writes to granules in this state.
+// SAFETY: all bits zero is a valid value, and nothing else writes to granules in this state.
 unsafe impl Content for Descriptor {
     type State = Rd;
 }
@@ -67,7 +67,7 @@ fn each_slot_shows_its_granule_and_nothing_else_changes() {
         let (slot, page) = SLOTS[random.usize(0..SLOTS.len())];
         let (word, value) = (random.usize(0..512), random.u64(..));
         slot(&mut cpu.slots).map(&first).words()[word].store(value, Ordering::Relaxed);
-        // Another granule, through the same slot: its own content, not that of the one before.
+        // Another granule in the same slot shows its own content.
         let mapping = slot(&mut cpu.slots).map(&second);
         assert!(
             mapping.words().iter().all(|word| word.load(Ordering::Relaxed) == 0),
@@ -127,7 +127,7 @@ fn content_has_the_type_of_the_granules_state_and_outlasts_its_mapping() {
     (descriptor.state, descriptor.name[63]) = (7, 8);
     drop(mapping);
     drop(granule);
-    // By another CPU, in another slot, as a granule without references.
+    // Another CPU maps the granule in another slot.
     let mut other = System::cpu(1);
     let at = kit::rmi::fixture::granule(SECOND.0);
     let unused = system.rmm.granules().lock::<Unused<Rd>>(other.index, at).expect("it is");
@@ -203,7 +203,7 @@ fn a_granule_mapped_as_data_is_data() {
     mapping.words()[3].store(9, Ordering::Relaxed);
     drop(mapping);
     let back: LockedGranule<'_, Data> = granule;
-    // Out of use, and into another use: gone.
+    // Taken out of use and into another, it is wiped.
     drop(back.transition::<Delegated>());
     let locked =
         system.rmm.granules().lock::<Delegated>(cpu.index, kit::rmi::fixture::granule(SECOND.0));

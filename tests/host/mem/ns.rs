@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Access to the host's memory: bounded, aligned, and refused where the host has taken it away.
+//! Access to the host's memory: bounded, aligned, and refused after the host has taken it away.
 
 use std::sync::atomic::Ordering;
 
@@ -62,7 +62,7 @@ fn memory_of_another_world_is_a_fault_that_is_survived() {
     assert!(system.machine.memory.granule_is(SECOND.0, 0));
 }
 
-/// A structure of the ABI, as far as these tests are concerned.
+/// A structure such as those of the ABI, for these tests.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes)]
 struct Parameters {
@@ -103,7 +103,7 @@ fn an_access_of_the_hosts_memory_maps_it_as_the_host_does_and_once() {
     let system = boot(Dialect::V1_0);
     let mut slots = System::cpu(0).slots;
     let page = host_granule(&system, SECOND.0);
-    // As for Realm memory, and in the Non-secure physical address space.
+    // As for Realm memory, but in the Non-secure physical address space.
     let map =
         [("store", Some(0x00e0_0000_0000_0f23 | SECOND.0)), ("dsb nshst", None), ("isb", None)];
     let unmap = [
@@ -125,7 +125,7 @@ fn an_access_of_the_hosts_memory_maps_it_as_the_host_does_and_once() {
     assert_eq!((result, steps(&events)), (Ok(()), expected));
 }
 
-/// Whether every granule but those at `except` is as [`mark`] left it.
+/// Whether every granule except those at `except` is as [`mark`] left it.
 fn untouched(system: &System<'_>, except: &[u64]) -> bool {
     [FIRST, SECOND].iter().all(|(base, size)| {
         (*base..base + size)
@@ -179,7 +179,7 @@ fn a_fault_at_any_access_of_a_write_is_an_error_and_touches_no_other_granule() {
             let result = slots.ns.write(page, offset, &words);
             assert_eq!(result, Err(NsAccessError::Aborted), "after {after} of {count}");
             assert!(untouched(&system, &[SECOND.0]), "after {after} of {count}");
-            // What was written before the page went away, and not a word more.
+            // Exactly the words before the page was taken away have been written.
             let content = system.machine.memory.granule(SECOND.0).expect("there is memory");
             for (index, word) in (0..).zip(content) {
                 let written = (offset / 8..offset / 8 + after).contains(&index);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Granules mapped by a reference, without the lock, and references counted while a granule is
-//! mapped.
+//! Granules mapped with a reference instead of the lock, and reference counts of mapped granules.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,12 +12,12 @@ use rmm::rmi::Dialect;
 use crate::take;
 use kit::rmi::fixture::*;
 
-/// What CPUs look at together.
+/// Content that several CPUs access together.
 struct Shared {
     value: AtomicU64,
 }
 
-// SAFETY: all bits zero is a value, and nothing else writes to granules in this state.
+// SAFETY: all bits zero is a valid value, and nothing else writes to granules in this state.
 unsafe impl Content for Shared {
     type State = Rec;
     const SHARED: bool = true;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RMI_RMM_DEACTIVATE and the creation of a Realm, one in the midst of the other: there is no Realm
-//! in an RMM that is not active.
+//! RMI_RMM_DEACTIVATE and REALM_CREATE, each at every point of the other. An RMM that is not active
+//! has no Realm.
 //!
-//! Seen to fail where RMI_RMM_DEACTIVATE looked for Realms before it changed the state.
+//! Seen to fail: RMI_RMM_DEACTIVATE that looks for Realms before it changes the state.
 
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ fn is_active(fixture: &RealmFixture) -> bool {
     call(fixture, 0, (function::REALM_ACTIVATE, &[0])) != ERROR_GLOBAL
 }
 
-/// Has each of two calls come in at every point of the other, after those before. `check` has the
-/// answers, of `first` and of `second`.
+/// Makes each of two calls at every point of the other, after the calls in `before`. `check` gets
+/// the answers of `first` and `second`.
 fn at_every_point(
     before: &[Call],
     [first, second]: [Call; 2],
@@ -75,7 +75,7 @@ fn a_realm_that_is_destroyed_keeps_the_rmm_active_until_it_is_gone() {
     at_every_point(&[CREATE, TERMINATE], [DESTROY, DEACTIVATE], |fixture, answers| {
         let deactivated = if is_active(fixture) { ERROR_GLOBAL } else { SUCCESS };
         assert_eq!(answers, [SUCCESS, deactivated]);
-        // No Realm is counted that is not there, nor one forgotten.
+        // The count of Realms is right: none too many, none too few.
         call(fixture, 0, ACTIVATE);
         assert_eq!(call(fixture, 0, CREATE), SUCCESS);
         assert_eq!(call(fixture, 0, DEACTIVATE), ERROR_GLOBAL);

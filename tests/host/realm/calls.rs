@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Each call of a Realm with each combination of arguments that are right or wrong, against a model
-//! of what it must answer.
+//! Each RSI and PSCI call with all combinations of right and wrong arguments, compared with a model
+//! of its answers.
 
 use kit::calls::{assert_exit, call, registers, resume};
 use kit::realm_fixture::*;
@@ -24,20 +24,20 @@ const GIB: u64 = 1 << 30;
 const TABLES: [u64; 2] = [SPARE, SPARE + PAGE];
 pub const MEMORY: [u64; 3] = [SPARE + 2 * PAGE, SPARE + 3 * PAGE, SPARE + 4 * PAGE];
 
-/// Pages of the Realm, each of another kind.
+/// One page of the Realm for each kind of entry.
 pub const EMPTY: u64 = 0;
 pub const RAM: u64 = PAGE;
 pub const UNASSIGNED_RAM: u64 = 2 * PAGE;
 const DESTROYED: u64 = 3 * PAGE;
 const ASSIGNED_EMPTY: u64 = 4 * PAGE;
 const ASSIGNED_DESTROYED: u64 = 5 * PAGE;
-/// A 2 MiB entry and a 1 GiB entry that are EMPTY, and such that are RAM.
+/// Blocks of 2 MiB and 1 GiB with RIPAS EMPTY, then with RIPAS RAM.
 const EMPTY_BLOCK: u64 = BLOCK;
 const RAM_BLOCK: u64 = 2 * BLOCK;
 const EMPTY_GIB: u64 = GIB;
 const RAM_GIB: u64 = 2 * GIB;
 
-/// What a command finds at an IPA.
+/// What a call finds at an IPA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Memory,
@@ -60,7 +60,7 @@ fn place(ipa: u64) -> Place {
     }
 }
 
-/// The RIPAS of a protected IPA, and the end of the table that the walk for it ends in.
+/// The RIPAS of a protected IPA, and the end of the table at which a walk for it ends.
 fn ripas(ipa: u64) -> (u64, u64) {
     let ripas = match place(ipa) {
         Place::Memory => 1,
@@ -76,7 +76,7 @@ fn ripas(ipa: u64) -> (u64, u64) {
     (ripas, end)
 }
 
-/// An ACTIVE Realm with two RECs and memory of every kind.
+/// An ACTIVE Realm with two RECs and a page of each kind.
 pub fn realm(algorithm: u8) -> RealmFixture {
     let fixture = RealmFixture::new();
     fixture.delegate(&[RD, ROOT, ROOT + PAGE]);
@@ -115,14 +115,14 @@ pub fn realm(algorithm: u8) -> RealmFixture {
     fixture
 }
 
-/// Calls, and asserts that X0 and up are `expected`, and all other registers are as they were.
+/// Calls, and asserts `expected` in X0 and up, with all other registers preserved.
 pub fn answers(fixture: &RealmFixture, x: &[u64], expected: &[u64]) {
     let mut after = registers(x);
     after[..expected.len()].copy_from_slice(expected);
     assert_eq!(call(fixture, REC, registers(x)), Some(after), "{x:x?}");
 }
 
-/// Calls, and asserts that the REC leaves with this record, its registers as they were.
+/// Calls, and asserts that the REC leaves with this record and with its registers preserved.
 fn leaves(fixture: &RealmFixture, x: &[u64], record: &[(u64, u64)]) {
     assert_eq!(call(fixture, REC, registers(x)), None, "{x:x?}");
     assert_exit(fixture, &format!("{x:x?}"), record);
@@ -135,11 +135,11 @@ fn goes_on(fixture: &RealmFixture, x: &[u64], expected: &[u64]) {
     assert_eq!(resume(fixture, REC).expect("it runs").gprs, after, "{x:x?}");
 }
 
-/// Calls, and asserts an emulated data abort after which the SMC is executed again.
+/// Calls, and asserts an exit with a data abort, after which the REC executes the SMC again.
 pub fn aborts(fixture: &RealmFixture, x: &[u64], ipa: u64, level: u64) {
     let pc = fixture.with_rec(REC, |rec| rec.state.registers.pc);
     leaves(fixture, x, &[(0x100, 0x24 << 26 | 4 | level), (0x110, (ipa & !0xfff) >> 8)]);
-    // Neither an emulation nor an abort by the host fits.
+    // The host can neither emulate the access nor inject an abort.
     for flags in [1, 2, 3] {
         fixture.write(HOSTS, 0, flags);
         fixture.refused(function::REC_ENTER, &[REC, HOSTS], ERROR_REC, "flags");
@@ -151,7 +151,7 @@ pub fn aborts(fixture: &RealmFixture, x: &[u64], ipa: u64, level: u64) {
 
 const INPUT: [u64; 4] = [status::ERROR_INPUT, 0, 0, 0];
 
-/// Pages of every kind, and what lies at the edges.
+/// Pages of each kind, and pages at the limits of ranges.
 fn pages() -> impl Iterator<Item = u64> {
     [EMPTY, RAM, UNASSIGNED_RAM, DESTROYED, ASSIGNED_EMPTY, ASSIGNED_DESTROYED]
         .into_iter()
@@ -311,7 +311,8 @@ fn a_host_call_is_answered_in_place_and_needs_protected_memory() {
 #[test]
 fn a_host_call_pends_until_the_registers_of_the_host_are_read() {
     let x = [u64::from(rsi::HOST_CALL), RAM];
-    // Flags, ICH_HCR_EL2, a list register, the exit half; then general registers.
+    // The page goes away at the flags, ICH_HCR_EL2, a list register or the exit half, then at
+    // general registers.
     for words in [0, 1, 15, 30] {
         let fixture = realm(0);
         assert_eq!(call(&fixture, REC, registers(&x)), None);
@@ -336,7 +337,7 @@ fn a_host_call_pends_until_the_registers_of_the_host_are_read() {
     }
 }
 
-/// What is checked of a range, in any order: all is RSI_ERROR_INPUT.
+/// The checks of a range, in any order. Each gives RSI_ERROR_INPUT.
 fn is_range(base: u64, top: u64) -> bool {
     base.is_multiple_of(PAGE) && top.is_multiple_of(PAGE) && base < top && top <= PROTECTED_END
 }
@@ -385,7 +386,7 @@ fn a_change_of_ripas_leaves_with_its_range_if_that_is_one() {
                         fixture.write(HOSTS, 0, flags);
                         assert_eq!(fixture.call(function::REC_ENTER, &[REC, HOSTS]), ERROR_REC);
                     }
-                    // The host changes nothing, and rejects it or not.
+                    // The host changes no RIPAS, with and without RMI_REJECT.
                     let reject = flags & 1;
                     fixture.write(HOSTS, 0, reject << 4);
                     goes_on(&fixture, &x, &[0, base, reject & ripas, 0]);
@@ -415,7 +416,7 @@ fn psci_is_answered_at_once_unless_it_needs_the_host() {
     }
 }
 
-/// Targets: the caller, the other REC, and such that are none.
+/// Targets: the caller, the other REC, and MPIDRs of no REC.
 const TARGETS: [u64; 10] =
     [0, 1, 2, 0x10, 0x100, 1 << 24, 1 << 31 | 1, 1 << 32, 1 << 40 | 1, 1 << 32 | 1];
 
@@ -453,7 +454,7 @@ fn cpu_on_checks_its_entry_point_and_its_target_in_this_order() {
     }
 }
 
-/// The host completes a call on the second REC, which is on; before that the caller does not run.
+/// The host completes a call on the second REC, which is on. Until then the caller cannot run.
 fn complete(fixture: &RealmFixture, x: &[u64], result: u64) {
     fixture.refused(function::REC_ENTER, &[REC, HOSTS], ERROR_REC, "it pends");
     assert_eq!(fixture.call(function::PSCI_COMPLETE, &[REC, SECOND_REC, 0]), SUCCESS);

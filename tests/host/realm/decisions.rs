@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What follows from each exception, compared with a table of its own over every encoding of
-//! ESR_EL2 that can decide: classes, fault status, the fields of an access, and all system
-//! registers.
+//! The action for each exception, compared with a second table over every encoding of ESR_EL2 that
+//! matters: classes, fault status, fields of an access, and all system registers.
 
 use rmm::address::Ipa;
 use rmm::realm::rec::Registers;
@@ -16,7 +15,7 @@ pub const PROTECTED_END: u64 = 1 << 39;
 const PAGES: [u64; 3] = [0x1_2340, PROTECTED_END >> 8 | 0x50, IPA_END >> 8];
 const FAR: u64 = 0xffff_1234_5678_9abc;
 
-/// X<n> is this, so that a wrong register or size shows.
+/// The value of X<n>. All differ, so a wrong register or size is found.
 pub fn value(register: u64) -> u64 {
     if register == 31 { 0 } else { 0x8182_8384_8586_8788_u64.wrapping_add(register) }
 }
@@ -36,7 +35,7 @@ pub fn bits(word: u64, high: u32, low: u32) -> u64 {
     word >> low & ((1 << (high - low + 1)) - 1)
 }
 
-/// The word with these fields only.
+/// The bits of `word` in these fields.
 fn keep(word: u64, fields: &[(u32, u32)]) -> u64 {
     fields.iter().fold(0, |kept, (high, low)| kept | bits(word, *high, *low) << low)
 }
@@ -45,10 +44,10 @@ fn exit(esr: u64, far: u64, hpfar: u64, gpr0: u64) -> Exit {
     Exit { reason: ExitReason::Sync, esr, far, hpfar, gpr0 }
 }
 
-/// What the host is told of an abort: EC, SET, FnV, EA, FSC.
+/// The ESR_EL2 fields of an abort that the host may see: EC, SET, FnV, EA, FSC.
 const TOLD: [(u32, u32); 5] = [(31, 26), (12, 11), (10, 10), (9, 9), (5, 0)];
 
-/// The table for aborts.
+/// The expected action for an abort.
 pub fn expected_abort(syndrome: &Syndrome, is_aarch32: bool) -> Action {
     let Syndrome { esr, far, hpfar } = *syndrome;
     let is_data = bits(esr, 31, 26) == 0x24;
@@ -80,7 +79,7 @@ pub fn expected_abort(syndrome: &Syndrome, is_aarch32: bool) -> Action {
     if bits(esr, 24, 24) == 0 || is_aarch32 {
         return Action::Exit(exit(told, 0, told_hpfar, 0));
     }
-    // ISV, SAS, SF, WnR: never SRT and SSE.
+    // Also ISV, SAS, SF, WnR, but never SRT and SSE.
     let told = told | keep(esr, &[(24, 24), (23, 22), (15, 15), (6, 6)]);
     let gpr0 = match (bits(esr, 6, 6), bits(esr, 23, 22)) {
         (0, _) => 0,
@@ -95,7 +94,7 @@ fn aborts_are_decided_as_the_table_says() {
     let mut tried = 0_u64;
     for class in [0x20_u64, 0x24] {
         for status in 0..64 {
-            // WnR, S1PTW, CM, EA, FnV, SET, the bits of an access with ISV, IL.
+            // WnR, S1PTW, CM, EA, FnV, SET, IL, and the fields of an access with ISV.
             for fields in 0..1 << 7_u64 {
                 for access in 0..1 << 6_u64 {
                     let low = status | bits(fields, 6, 0) << 6;
@@ -128,7 +127,7 @@ fn aborts_are_decided_as_the_table_says() {
     }
 }
 
-/// A range of encodings: Op0, Op1, CRn, CRm, Op2, from and to.
+/// Encodings of system registers: ranges of Op0, Op1, CRn, CRm and Op2.
 type Block = [(u64, u64); 5];
 
 /// The registers of the PMU that MDCR_EL2.TPM traps.
@@ -137,17 +136,17 @@ const PMU: [Block; 3] = [
     [(3, 3), (3, 3), (14, 14), (8, 15), (0, 7)],
     [(3, 3), (0, 0), (9, 9), (14, 14), (0, 7)],
 ];
-/// The branch record buffer; MPAM; S2POR_EL1.
+/// The branch record buffer, MPAM, and S2POR_EL1.
 const HIDDEN: [Block; 3] = [
     [(2, 2), (1, 1), (8, 9), (0, 15), (0, 7)],
     [(3, 3), (0, 0), (10, 10), (4, 5), (0, 7)],
     [(3, 3), (0, 0), (10, 10), (2, 2), (5, 5)],
 ];
-/// The interrupt controller; ICC_PMR_EL1.
+/// The GIC's registers, and ICC_PMR_EL1.
 const GIC: [Block; 2] =
     [[(3, 3), (0, 0), (12, 12), (8, 15), (0, 7)], [(3, 3), (0, 0), (4, 4), (6, 6), (0, 0)]];
 
-/// The debug registers that hold something, each alone: Op1, CRn, CRm, Op2 with Op0 2.
+/// The emulated debug registers, each with Op0 2 and its Op1, CRn, CRm and Op2.
 const DEBUG: [([u64; 4], DebugRegister); 9] = [
     ([0, 0, 2, 2], DebugRegister::Control),
     ([0, 0, 0, 4], pair(false, false, 0)),
@@ -159,7 +158,7 @@ const DEBUG: [([u64; 4], DebugRegister); 9] = [
     ([0, 0, 0, 7], pair(true, true, 0)),
     ([0, 0, 1, 7], pair(true, true, 1)),
 ];
-/// The OS lock: OSLAR_EL1, which is written, and OSLSR_EL1, which is read.
+/// The OS lock: OSLAR_EL1 (written) and OSLSR_EL1 (read).
 const OS_LOCK: [([u64; 5], u64); 2] = [([2, 0, 1, 0, 4], 0), ([2, 0, 1, 1, 4], 1)];
 
 const fn pair(is_watchpoint: bool, is_control: bool, index: usize) -> DebugRegister {
@@ -254,7 +253,7 @@ fn interrupts_and_serrors_are_decided_as_the_table_says() {
     let registers = registers(0x3c5);
     let view = view(&registers, false, false);
     for low in 0..1 << 16_u64 {
-        // DFSC, EA, AET, IDS; FnV and the rest are noise.
+        // DFSC, EA, AET and IDS. FnV and the other bits are random.
         let esr = 0x2f << 26 | bits(low, 12, 0) | bits(low, 13, 13) << 24 | bits(low, 15, 14) << 14;
         let syndrome = Syndrome { esr, far: FAR, hpfar: PAGES[0] };
         for (vector, reason) in [(Vector::Irq, ExitReason::Irq), (Vector::Fiq, ExitReason::Fiq)] {

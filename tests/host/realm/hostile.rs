@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A host that writes its memory while the RMM reads it: whatever of it the RMM has got, it has
-//! measured and uses the same.
+//! A host that writes its memory while the RMM reads it. The RMM measures and uses the same copy.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -28,7 +27,7 @@ fn a_realm_is_what_its_measurement_says_whenever_the_host_changes_its_parameters
         let changed = [(PARAMETERS + 0x8, 39), (PARAMETERS + 0x818, 1), (PARAMETERS + 0x30, 1)];
         fixture.system.machine.write_after(words, changed.to_vec());
         if fixture.call(function::REALM_CREATE, &[RD, PARAMETERS]) != SUCCESS {
-            // The size as it was, and the number of root tables as it became.
+            // The former size with the new number of root tables.
             seen[0] += 1;
             assert_eq!(fixture.state(RD), Some(State::Delegated));
             continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Hosts of RMI 2.0 as they are in use, each call with its answer: Linux, which builds a Realm on
-//! demand, and TF-A's tests, which are of an older beta.
+//! Existing hosts of RMI 2.0, call by call: Linux, which builds a Realm on demand, and TF-A's
+//! tests, which use an older beta.
 
 use kit::machine::Machine;
 use kit::seed;
@@ -13,7 +13,7 @@ use rmm::host::{preset_register, set_realm};
 use rmm::mem::AUXILIARY;
 use rmm::rmi::{Dialect, function};
 
-/// The one bank of memory, and what the host has where.
+/// The one bank of memory, and the host's use of it.
 const BANK: (u64, u64) = (0x8000_0000, 16 << 20);
 const PAGE: u64 = 0x1000;
 const CONFIG: u64 = BANK.0;
@@ -29,9 +29,9 @@ const TABLES: u64 = BANK.0 + 0x40 * PAGE;
 const AUX: u64 = BANK.0 + 0x60 * PAGE;
 const DATA: u64 = BANK.0 + 0x80 * PAGE;
 
-/// The unprotected half of a Realm of 33 bits.
+/// The first unprotected IPA of a Realm with 33 bits.
 const HALF: u64 = 1 << 32;
-/// Where its RAM is.
+/// The first IPA of its RAM.
 const RAM: u64 = 0x8000_0000;
 const RAM_TOP: u64 = RAM + 0x10_0000;
 
@@ -41,7 +41,7 @@ const DONATE: u64 = INCOMPLETE | 1 << 8 | 1 << 10;
 const RECLAIM: u64 = INCOMPLETE | 2 << 8;
 const ERROR_GPT: u64 = 15;
 const SINGLE: u64 = 1;
-/// Normal memory, read and written.
+/// Normal memory, readable and writable.
 const ATTRIBUTES: u64 = 6 << 16 | 3 << 19;
 const ALL: u64 = AUXILIARY as u64;
 
@@ -86,7 +86,7 @@ impl Host {
         self.system.machine.ns_read(address).expect("the host's own memory")
     }
 
-    /// Calls, with anything in the registers that are no arguments.
+    /// Calls, with random values in the other registers.
     fn call(&mut self, function: u32, arguments: &[u64]) -> [u64; 5] {
         let mut registers = [0; 8].map(|_: u64| self.random.u64(..));
         registers[0] = u64::from(function);
@@ -121,7 +121,7 @@ impl Host {
         self.expect(function::GRANULE_RANGE_UNDELEGATE, &[base, top], [SUCCESS, top, 0, 0]);
     }
 
-    /// RMI_REALM_CREATE of 33 bits from level 2, with so many breakpoints and watchpoints.
+    /// RMI_REALM_CREATE with 33 bits from level 2, and these breakpoints and watchpoints.
     fn create_realm(&mut self, debug: u64) {
         for offset in (0..PAGE).step_by(8) {
             self.write(PARAMETERS + offset, 0);
@@ -149,7 +149,7 @@ impl Host {
         }
     }
 
-    /// A table of level 3 where there is none.
+    /// Creates a table of level 3 if there is none.
     #[track_caller]
     fn create_table(&mut self, ipa: u64) {
         let table = self.tables;
@@ -158,7 +158,7 @@ impl Host {
         self.done(function::RTT_CREATE, &[RD, table, ipa & !0x1f_ffff, 3]);
     }
 
-    /// Enters a REC, whose run ends with this exception; why it left.
+    /// Enters a REC whose run ends with this exception. Gives the reason of the exit.
     fn enter(&mut self, rec: u64, vector: u64, esr: u64, ipa: u64, x: &'static [u64]) -> u64 {
         let mut has_run = false;
         set_realm(move |registers| {
@@ -174,7 +174,7 @@ impl Host {
         self.read(RUN + 0x800)
     }
 
-    /// Every granule is the host's again, and none holds anything of the Realm.
+    /// Asserts that every granule is Non-secure again, without content of the Realm.
     fn all_is_back(&self) {
         let host = [CONFIG, PARAMETERS, LIST, RUN, IMAGE, SHARED];
         for address in (BANK.0..BANK.0 + BANK.1).step_by(0x1000) {
@@ -187,7 +187,7 @@ impl Host {
     }
 }
 
-/// Linux's newest host (2.0-bet3), and where it differs the one before it (v14).
+/// Linux's newest host (2.0-bet3), and the one before it (v14) where the two differ.
 #[test]
 fn a_host_as_linux_is() {
     let mut host = Host::new("a_host_as_linux_is");
@@ -204,7 +204,7 @@ fn a_host_as_linux_is() {
     host.expect(function::GPT_INFO, &[BANK.0, end], [SUCCESS, end, 1, 0]);
     host.expect(function::GPT_L1_CREATE, &[BANK.0], [ERROR_GPT, 0, 0, 0]);
 
-    // The first page of the image creates the Realm.
+    // Linux creates the Realm when it loads the first page of the image.
     host.delegate(ROOT, 8);
     host.delegate(RD, 1);
     host.create_realm(0);
@@ -226,19 +226,19 @@ fn a_host_as_linux_is() {
         assert_eq!((x0, wanted, x3), (DONATE, ALL << 2, 0));
         let memory = AUX + index * ALL * PAGE;
         (0..ALL).for_each(|granule| host.delegate(memory + granule * PAGE, 1));
-        // The list is at any multiple of 8.
+        // A list may begin at any multiple of 8.
         host.write_list(LIST + 0x7f8, memory, ALL);
         let go_on = INCOMPLETE | 1 << 10;
         let donate = [handle, LIST + 0x7f8, ALL, 0];
         host.expect(function::OP_MEM_DONATE, &donate, [go_on, ALL, 0, 0]);
         host.done(function::OP_CONTINUE, &[handle, 0]);
     }
-    // All memory of the slot is RAM, what is assigned already, too.
+    // The whole memory slot becomes RAM, with what is already assigned.
     let top = RAM_TOP;
     host.expect(function::RTT_INIT_RIPAS, &[RD, RAM, top], [SUCCESS, top, 0, 0]);
     host.done(function::REALM_ACTIVATE, &[RD]);
 
-    // A fault on RAM: a page, delegated.
+    // A fault on RAM: the host delegates and maps a page.
     let ipa = RAM + pages * PAGE;
     assert_eq!(host.enter(RECS[0], SYNCHRONOUS, DATA_ABORT, ipa, &[]), 0);
     assert_eq!(host.read(RUN + 0x800 + 0x110) << 8, ipa, "HPFAR");
@@ -247,13 +247,14 @@ fn a_host_as_linux_is() {
     let next = ipa + PAGE;
     let map = [RD, ipa, next, SINGLE, page(data)];
     host.expect(function::RTT_DATA_MAP, &map, [SUCCESS, next, 0, 0]);
-    // Another CPU was first with the same page, and with another.
+    // Another CPU has already mapped this page, then another page.
     host.expect(function::RTT_DATA_MAP, &map, [SUCCESS, next, 0, 0]);
     host.delegate(data + PAGE, 1);
     let other = [RD, ipa, next, SINGLE, page(data + PAGE)];
     host.expect(function::RTT_DATA_MAP, &other, [rtt(3), ipa, 0, 0]);
     host.undelegate(data + PAGE, 1);
-    // One on shared memory: a page that is the host's. v14 does not say so.
+    // A fault on shared memory: the host maps a page of its own. v14 leaves the state bits of the
+    // descriptor 0.
     let shared = RAM | HALF;
     for state in [1 << 62, 0] {
         let map = [RD, shared, shared + PAGE, SINGLE | ATTRIBUTES, page(SHARED) | state];
@@ -263,7 +264,7 @@ fn a_host_as_linux_is() {
         }
         host.expect(function::RTT_UNPROT_MAP, &map, [SUCCESS, shared + PAGE, 0, 0]);
     }
-    // The Realm gives pages up: EMPTY, unmapped, and the host's again.
+    // The Realm gives pages up: they become EMPTY, unmapped and Non-secure.
     const GIVEN_UP: u64 = 2;
     const CHANGE: &[u64] = &[rsi::IPA_STATE_SET as u64, RAM, RAM + GIVEN_UP * PAGE, 0, 0];
     assert_eq!(host.enter(RECS[0], SYNCHRONOUS, SMC, 0, CHANGE), 4);
@@ -274,14 +275,14 @@ fn a_host_as_linux_is() {
     host.undelegate(DATA, GIVEN_UP);
     const ON: &[u64] = &[psci::function::CPU_ON_64 as u64, 1, RAM + 2 * PAGE, 0];
     assert_eq!(host.enter(RECS[0], SYNCHRONOUS, SMC, 0, ON), 3);
-    // The target is entered too early, and the host tries again.
+    // The target of PSCI_CPU_ON is entered too early, and the host tries again.
     host.expect(function::REC_ENTER, &[RECS[1], RUN], [3, 0, 0, 0]);
     host.done(function::PSCI_COMPLETE, &[RECS[0], psci::SUCCESS]);
     assert_eq!(host.enter(RECS[1], IRQ, 0, 0, &[]), 1);
     const AFFINITY: &[u64] = &[psci::function::AFFINITY_INFO_64 as u64, 1, 0];
     assert_eq!(host.enter(RECS[0], SYNCHRONOUS, SMC, 0, AFFINITY), 1, "no exit for it");
 
-    // The end: all is unmapped, in as few calls as possible.
+    // The end: everything is unmapped in as few calls as possible.
     let (low, high) = ((RAM, RAM_TOP), (HALF, 2 * HALF));
     let mut at = low.0;
     while at < low.1 {
@@ -322,7 +323,8 @@ fn a_host_as_linux_is() {
     host.all_is_back();
 }
 
-/// TF-A's tests: flags before handles, bit 63 for what is not delegated, too little donated.
+/// TF-A's tests: flags before handles, bit 63 for memory that is not delegated, and a short
+/// donation.
 #[test]
 fn a_host_as_tf_as_tests_are() {
     let mut host = Host::new("a_host_as_tf_as_tests_are");
@@ -335,7 +337,7 @@ fn a_host_as_tf_as_tests_are() {
     (0..8).for_each(|table| host.delegate(ROOT + table * PAGE, 1));
     host.delegate(RD, 1);
     host.create_realm(1);
-    // Where an image is in the Realm is where it is in memory.
+    // The image has the same address in the Realm and in memory.
     let (data, ipa) = (DATA, DATA);
     host.delegate(data, 1);
     let init = [RD, data, ipa, IMAGE, 0];
@@ -355,7 +357,7 @@ fn a_host_as_tf_as_tests_are() {
     let [x0, handle, wanted, ..] = host.call(function::REC_CREATE, &[RD, RECS[0], PARAMETERS]);
     assert_eq!((x0, wanted), (DONATE, ALL << 2), "it has to ask for memory");
     (0..ALL).for_each(|granule| host.delegate(AUX + granule * PAGE, 1));
-    // One less than asked for, from entry 10 of a page on.
+    // Donates one granule less than asked for, from entry 10 of a page on.
     let list = LIST + 10 * 8;
     host.write_list(list, AUX, ALL);
     let donate = [handle, list, ALL - 1];
@@ -367,7 +369,7 @@ fn a_host_as_tf_as_tests_are() {
     host.expect(function::REC_CREATE, &[RD, RECS[0], PARAMETERS], [1, 0, 0, 0]);
     assert_eq!(host.enter(RECS[0], IRQ, 0, 0, &[]), 1);
 
-    // RECs go before the Realm is terminated.
+    // These tests destroy RECs before they terminate the Realm.
     let [x0, handle, ..] = host.call(function::REC_DESTROY, &[RECS[0]]);
     assert_eq!(x0, RECLAIM, "it has to give memory back");
     host.expect(function::OP_MEM_RECLAIM, &[handle, list, ALL], [INCOMPLETE, 1, 0, 0]);

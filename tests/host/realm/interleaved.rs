@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! One CPU's call in the midst of another's.
+//! Makes one CPU's call at a chosen point of another CPU's call.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use rmm::host::{Event, Point, schedule};
 pub type Call = (u32, &'static [u64]);
 
 thread_local! {
-    /// Points that this CPU passes before the other CPU makes its call.
+    /// The number of points that this CPU passes before the other CPU calls.
     static LEFT: Cell<usize> = const { Cell::new(0) };
     static OTHER: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
-    /// Who waits until this CPU has made its call, or waits itself.
+    /// Dropped when this CPU has called or has to wait. The other CPU waits for that.
     static WAITED_FOR: RefCell<Option<Sender<()>>> = const { RefCell::new(None) };
 }
 
@@ -48,9 +48,9 @@ pub fn call(fixture: &RealmFixture, cpu: usize, (function, arguments): Call) -> 
     fixture.system.call(&mut System::cpu(cpu), registers)[0]
 }
 
-/// Has one CPU make a call, and another one `inner` after `points` points of the first: whole,
-/// unless it has to wait for the first. Gives both answers, the second only if the first had so
-/// many points.
+/// Makes a call on one CPU, and calls `inner` on another one after `points` points of the first
+/// call. `inner` runs to its end unless it has to wait for the first call. Gives both answers; the
+/// second only if the first call has so many points.
 pub fn within(
     fixture: &RealmFixture,
     outer: Call,

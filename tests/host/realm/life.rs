@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The lives of Realms and RECs: what the commands do when they succeed.
+//! The life of Realms and RECs: what the commands do when they succeed.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -79,9 +79,9 @@ fn what_a_realm_and_its_recs_held_is_wiped_when_they_are_destroyed() {
             .filter(|word| secrets.contains(word))
             .count()
     };
-    // Five measurements of SHA-256, the personalization, and what tells the Realm from others.
+    // Five measurements of SHA-256, the personalization, and the words that identify the Realm.
     assert_eq!(held(), 5 * 4 + 8 + 4);
-    // Nothing writes there yet.
+    // Nothing is written there before the first run.
     for granule in auxiliary(AUX) {
         fixture.system.machine.memory.fill_granule(granule, 0x5ec7e7);
     }
@@ -99,7 +99,7 @@ fn a_vmid_is_free_again_when_its_realm_is_gone_or_never_came_to_be() {
     let other = RealmParams { vmid: 7, rtt_base: OTHER_ROOT, ..RealmParams::default() };
     fixture.write_realm(PARAMETERS, &other);
     fixture.refused(function::REALM_CREATE, &[OTHER_RD, PARAMETERS], 1, "a VMID in use");
-    // Refused for another reason, with a VMID that is free: it stays free.
+    // A REALM_CREATE that fails for another reason leaves its VMID free.
     let unaligned =
         RealmParams { vmid: 8, rtt_base: OTHER_ROOT + 0x1000, ..RealmParams::default() };
     fixture.write_realm(PARAMETERS, &unaligned);
@@ -142,7 +142,7 @@ fn the_measurement_follows_the_commands() {
             std::array::from_fn(|index| { 0x4242 + index as u64 })
         );
 
-        // One that is not runnable is not measured.
+        // A REC that is not runnable is not measured.
         let mut first = RecParams { flags: 0, pc: 9, ..RecParams::default() };
         assert_eq!(fixture.rec_create(RD, REC, &first), SUCCESS);
         assert_eq!(measured(), expected);
@@ -164,7 +164,7 @@ fn a_rec_begins_as_its_parameters_say() {
         assert_eq!(rec.state.registers.gprs[..9], [1, 2, 3, 4, 5, 6, 7, 8, 0]);
         assert_eq!(rec.state.registers.gprs[9..], [0; 22]);
         assert_eq!(rec.state.registers.pc, 0x8000);
-        // EL1h with everything masked; MMU and caches off.
+        // EL1h with all exceptions masked; MMU and caches off.
         assert_eq!(rec.state.registers.pstate, 0x3c5);
         assert_eq!(rec.state.registers.el1.sctlr & 0x1005, 0);
         assert!(rec.state.runnable);
@@ -223,14 +223,14 @@ fn a_rec_is_entered_in_an_active_realm_alone() {
         "a Realm that is SYSTEM_OFF",
     );
     fixture.refused(function::REALM_ACTIVATE, &[RD], ERROR_REALM, "a Realm that is SYSTEM_OFF");
-    // Destroying is possible in any state.
+    // A REC can be destroyed in any state of its Realm.
     assert_eq!(fixture.call(function::REC_DESTROY, &[REC]), SUCCESS);
     assert_eq!(fixture.call(function::REALM_DESTROY, &[RD]), SUCCESS);
 }
 
 #[test]
 fn root_tables_begin_without_entries_in_the_protected_and_in_the_other_half() {
-    // IPA bits, level, tables.
+    // IPA bits, start level, root tables.
     for (s2sz, rtt_level_start, rtt_num_start) in
         [(40, 1, 2), (39, 1, 1), (32, 1, 1), (34, 2, 16), (43, 1, 16), (49, -1, 1)]
     {

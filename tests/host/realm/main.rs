@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The objects of a Realm, and the commands on Realms and RECs called as the host calls them, on
-//! the model machine.
+//! The objects of a Realm, and the commands on Realms and RECs as the host calls them.
 
 mod activation;
 mod calls;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Realm Initial Measurement against the independent computation.
+//! The Realm Initial Measurement, compared with an independent computation.
 
 use rmm::realm::measurement::{
     HashAlgorithm, InitialMeasurement, MeasuredRealmParameters, MeasuredRecParameters,
@@ -67,7 +67,7 @@ fn random_histories_have_the_measurement_of_the_independent_computation() {
                 let (first, second) = (random.u64(..), random.u64(..));
                 expected = match random.u8(0..4) {
                     0 => {
-                        // Zeros too: they are hashed by code of their own.
+                        // Zeros too, since the RMM hashes them by a path of their own.
                         let mut content = [0; 512];
                         let filled = random.usize(0..=512);
                         content[..filled].fill_with(|| random.u64(..));

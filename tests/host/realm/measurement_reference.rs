@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! An independent computation of Realm measurements: whole structures laid out here, hashed whole
-//! by another implementation of the hashes.
+//! An independent computation of Realm measurements: it lays out whole structures and hashes them
+//! with another implementation.
 
 use orion::hazardous::hash::sha2::{sha256::Sha256, sha512::Sha512};
 use rmm::realm::measurement::HashAlgorithm;
 
-/// The hash of `message`, followed by zeros up to 64 bytes.
+/// The hash of `message`, padded with zeros to 64 bytes.
 pub fn hash(algorithm: HashAlgorithm, message: &[u8]) -> [u8; 64] {
     let mut value = [0; 64];
     match algorithm {
@@ -19,13 +19,13 @@ pub fn hash(algorithm: HashAlgorithm, message: &[u8]) -> [u8; 64] {
     value
 }
 
-/// The bytes of words, as memory has them.
+/// The bytes of words in memory order.
 pub fn bytes<const WORDS: usize, const BYTES: usize>(words: &[u64; WORDS]) -> [u8; BYTES] {
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     bytes.try_into().expect("eight times as many")
 }
 
-/// A page of zeros but for `fields`: offsets, and bytes there.
+/// A page of zeros with these fields: offset and bytes.
 pub fn page(fields: &[(usize, &[u8])]) -> Vec<u8> {
     let mut page = vec![0; 4096];
     for (offset, bytes) in fields {
@@ -34,8 +34,7 @@ pub fn page(fields: &[(usize, &[u8])]) -> Vec<u8> {
     page
 }
 
-/// The fields of RmiRealmParams that are measured: flags, s2sz, sve_vl, num_bps, num_wps,
-/// pmu_num_ctrs.
+/// The measured fields of RmiRealmParams: flags, s2sz, sve_vl, num_bps, num_wps, pmu_num_ctrs.
 pub type RealmFields = (u64, [u32; 5]);
 
 /// The measurement of a Realm just created.

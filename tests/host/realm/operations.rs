@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Stateful operations of RMI 2.0, against a model: whatever a host does with handles, lists and
-//! memory, each granule is where the model has it.
+//! Stateful operations of RMI 2.0 against a model. Whatever a host does with handles, lists and
+//! memory, each granule is in the state of the model.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use rmm::rmi::{Dialect, function};
 const STEPS: usize = 200_000;
 /// CPUs that call.
 const CPUS: usize = 3;
-/// Operations that the RMM keeps at most.
+/// The number of operations that the RMM can keep.
 const CONTEXTS: usize = 64;
 
 const ERROR_REALM: u64 = 2;
@@ -29,10 +29,10 @@ const CAN_CANCEL: u64 = 1 << 10;
 
 /// The page that lists are in.
 const LIST: u64 = FIRST.0 + 0x3_a000;
-/// Granules that are lent, donated, and made RECs of.
+/// Granules that the host donates and creates RECs from.
 const POOL_SIZE: u64 = 0x30;
 
-/// A granule of the pool, which is in two pieces.
+/// The granule of the pool with this index. The pool is in two pieces.
 fn pool(index: u64) -> u64 {
     match index % POOL_SIZE {
         index @ 0..0x20 => FIRST.0 + 0x4_0000 + 0x1000 * index,
@@ -40,7 +40,7 @@ fn pool(index: u64) -> u64 {
     }
 }
 
-/// What the host is to do next with an operation.
+/// What the host has to do next with an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Donate,
@@ -49,11 +49,11 @@ enum Stage {
     End(u64),
 }
 
-/// An operation as it should be.
+/// The expected state of an operation.
 #[derive(Clone, Debug)]
 struct Operation {
     handle: u64,
-    /// The granule of the REC, if it is still kept.
+    /// The REC's granule while the operation holds it.
     partial: Option<u64>,
     held: Vec<u64>,
     stage: Stage,
@@ -64,7 +64,7 @@ impl Operation {
         self.stage = if self.held.is_empty() { Stage::End(result) } else { Stage::Reclaim(result) };
     }
 
-    /// The result word, and what is to be donated.
+    /// The expected result word, and the memory that it asks for.
     fn answer(&self) -> (u64, u64) {
         let missing = (AUXILIARY - self.held.len()) as u64;
         match self.stage {
@@ -76,7 +76,7 @@ impl Operation {
     }
 }
 
-/// A REC as it should be: where it is, and its auxiliary granules.
+/// The expected RECs: address and auxiliary granules.
 type Recs = BTreeMap<u64, Vec<u64>>;
 
 struct World {
@@ -112,7 +112,7 @@ impl World {
         self.random.u64(..bound)
     }
 
-    /// Calls on some CPU, with arguments that do not count after the others.
+    /// Calls on some CPU, with random values in the other registers.
     fn call(&mut self, function: u32, arguments: &[u64]) -> [u64; 4] {
         let mut registers = [0; 8].map(|_: u64| self.random.u64(..));
         registers[0] = u64::from(function);
@@ -131,7 +131,7 @@ impl World {
         if self.below(8) == 0 { pool(any) } else { found.unwrap_or(pool(any)) }
     }
 
-    /// An operation, most often a live one, and what the host names it by.
+    /// Chooses an operation, most often a live one, and the handle that the host passes.
     fn named(&mut self) -> (Option<usize>, u64) {
         if self.operations.is_empty() || self.below(16) == 0 {
             let index = self.random.usize(..self.stale.len());
@@ -211,7 +211,7 @@ impl World {
         self.operations.push(operation);
     }
 
-    /// Forgets an operation that has ended.
+    /// Removes an operation that has ended from the model.
     fn forget(&mut self, index: usize) {
         let Operation { handle, .. } = self.operations.swap_remove(index);
         if self.stale.len() < 64 {
@@ -222,7 +222,7 @@ impl World {
         }
     }
 
-    /// Memory short, wrong, twice, or in use.
+    /// Donates memory that is too little, unsuitable, repeated or in use.
     fn donate(&mut self) {
         let (index, handle) = self.named();
         let (count, offset) = (self.below(15), 8 * self.below(512));
@@ -323,7 +323,7 @@ impl World {
 
     fn go_on(&mut self) {
         let (index, handle) = self.named();
-        // Some hosts have the handle behind the flags.
+        // Some hosts pass the handle after the flags.
         let flags = self.below(2);
         let arguments = if self.below(2) == 0 { [handle, flags] } else { [flags, handle] };
         let good = self.below(8) != 0;
@@ -397,7 +397,7 @@ impl World {
         self.begin(operation);
     }
 
-    /// Ends every operation, takes the Realm down, and gets every granule back.
+    /// Ends every operation, destroys the Realm, and undelegates every granule.
     fn finish(mut self) {
         loop {
             for rec in self.recs.keys().copied().collect::<Vec<_>>() {

@@ -14,9 +14,9 @@ use rmm::percpu::Cpu;
 use rmm::rmi::{Dialect, function};
 
 const THREADS: usize = 4;
-/// Calls of each.
+/// Calls of each CPU.
 const CALLS: usize = 50_000;
-/// Granules that all of them lend, donate and make RECs of.
+/// Granules that all CPUs donate and create RECs from.
 const POOL: u64 = 0x20;
 
 const ERROR_INPUT: u64 = 1;
@@ -39,18 +39,18 @@ struct Operation {
     answered: u64,
 }
 
-/// What all CPUs know.
+/// What all CPUs share.
 struct World {
     fixture: RealmFixture,
-    /// Operations that were begun and, as far as is known, not ended.
+    /// Operations that, as far as a CPU knows, have begun and not ended.
     live: Mutex<Vec<Operation>>,
-    /// Handles of all.
+    /// All handles given out so far.
     handles: Mutex<Vec<u64>>,
-    /// The index of the next REC, as far as is known.
+    /// The index of the next REC, as far as a CPU knows.
     recs: AtomicU64,
 }
 
-/// A CPU, with pages of its own for lists and parameters.
+/// A CPU with its own pages for lists and parameters.
 struct Host<'w> {
     world: &'w World,
     cpu: Cpu,
@@ -69,7 +69,7 @@ impl Host<'_> {
         [after[0], after[1], after[2], after[3]]
     }
 
-    /// A granule of the pool, most often one that was in this state a moment ago.
+    /// A granule of the pool, most often one that was in this state when looked at.
     fn granule(&mut self, state: State) -> u64 {
         let any = self.random.u64(..POOL);
         let is_wanted = |granule: &u64| self.world.fixture.state(*granule) == Some(state);
@@ -77,7 +77,7 @@ impl Host<'_> {
         if self.random.u8(..32) == 0 { pool(any) } else { found.unwrap_or(pool(any)) }
     }
 
-    /// An operation to go on with: any.
+    /// Any live operation.
     fn operation(&mut self) -> Operation {
         let live = self.world.live.lock().expect("no thread panics");
         let index = self.random.usize(..live.len().max(1));
@@ -94,7 +94,7 @@ impl Host<'_> {
         self.world.live.lock().expect("no thread panics").push(operation);
     }
 
-    /// Remembers what a call of an operation was answered.
+    /// Records the answer to a call of an operation.
     fn went_on(&self, operation: Operation, x0: u64) {
         assert!(x0 <= ERROR_REC || x0 & 0xff == INCOMPLETE, "{x0:#x}");
         let mut live = self.world.live.lock().expect("no thread panics");
@@ -123,7 +123,7 @@ impl Host<'_> {
                 let [x0, ..] = self.call(function::GRANULE_RANGE_DELEGATE, &range);
                 assert!(x0 <= ERROR_INPUT);
             }
-            // Not so often that all memory is theirs.
+            // Rarely, or all memory would be theirs.
             5 if self.random.u8(..4) == 0 => {
                 let rec = self.granule(State::Delegated);
                 let [x0, handle, ..] = self.call(function::REC_CREATE, &[RD, rec, self.parameters]);
@@ -183,7 +183,7 @@ impl Host<'_> {
         }
     }
 
-    /// Ends an operation, if there is one with this handle.
+    /// Ends the operation with this handle, if there is one.
     fn end(&mut self, handle: u64) {
         self.call(function::OP_CANCEL, &[handle, 0]);
         self.call(function::OP_MEM_RECLAIM, &[handle, self.list, 512]);
@@ -220,7 +220,7 @@ fn operations_from_all_cpus_at_once_lose_no_granule() {
                 scope.spawn(move || {
                     kit::machine::attach(&world.fixture.system.machine);
                     let mut host = host(index);
-                    // Of these only the MPIDR changes.
+                    // Only the MPIDR changes later.
                     world.fixture.write_rec(host.parameters, &RecParams::default());
                     for _ in 0..seed::cases(CALLS) {
                         host.step();
@@ -249,7 +249,7 @@ fn operations_from_all_cpus_at_once_lose_no_granule() {
             state => assert_eq!(state, Some(State::Ns), "{granule:#x}"),
         }
     }
-    // No operation is left: the whole pool can be had.
+    // No operation is left, so the whole pool can be taken.
     let rec = pool(0);
     world.fixture.delegate(&[rec]);
     let [x0, handle, ..] = host.call(function::REC_CREATE, &[RD, rec, host.parameters]);

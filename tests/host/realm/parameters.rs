@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which stage-2 translations a Realm may ask for, against the rules written down once more: by the
-//! sizes that a walk from each level translates.
+//! Which stage-2 translations a Realm may have, compared with rules written a second time: the
+//! sizes that a walk from each level can translate.
 
 use rmm::realm::features::RealmFeatures;
 use rmm::realm::parameters::{
@@ -22,11 +22,11 @@ const LIMITS: RealmLimits = RealmLimits {
     stage2: Stage2Features { physical_range: 6, vmid_16: true },
 };
 
-/// Those of RMI 1.0.
+/// The rules of RMI 1.0.
 const RULES: ParameterRules =
     ParameterRules { inert_flags: 0, zero_debug_registers: false, host_chooses_vmid: true };
 
-/// What the parameters with this stage 2 and `root` come to.
+/// Validates parameters with this stage 2 and `root`.
 fn validate(
     limits: &RealmLimits,
     lpa2: bool,
@@ -46,8 +46,8 @@ fn validate(
     fields.expect("it can be read").validate(limits, &RULES).map(|parameters| parameters.stage2)
 }
 
-/// What the parameters with these flags, vector length and counters come to, on CPUs with vectors
-/// of 64 bytes and 6 counters.
+/// Validates parameters with these flags, vector length and counters, on CPUs with 64-byte vectors
+/// and 6 counters.
 fn validate_features(
     flags: u64,
     sve_vl: u64,
@@ -74,7 +74,7 @@ fn a_realm_has_vectors_no_longer_than_the_cpus() {
     for length in [4, 15, 16, 256, 0xffff_ffff] {
         assert_eq!(validate_features(SVE, length, 0), Err(RealmParametersError::SveLength));
     }
-    // Without the flag the length means nothing.
+    // Without the flag the length is ignored.
     assert!(!validate_features(0, 7, 0).unwrap().has_sve);
 }
 
@@ -88,19 +88,19 @@ fn a_realm_has_no_more_counters_than_the_cpus() {
     for counters in [0, 7, 31, 256, 0xffff_ffff] {
         assert_eq!(validate_features(PMU, 0, counters), Err(RealmParametersError::PmuCounters));
     }
-    // Without the flag the number means nothing.
+    // Without the flag the number is ignored.
     assert!(!validate_features(0, 0, 31).unwrap().has_pmu);
 }
 
-/// The number of tables that a walk of `bits` from `level` begins with, if it can: a table resolves
-/// 9 bits, concatenation up to 4 more, a page has 12.
+/// The number of root tables for a walk of `bits` from `level`, if possible. A table resolves 9
+/// bits, concatenation up to 4 more, the page 12.
 fn tables(lpa2: bool, bits: u64, level: i64) -> Option<u64> {
     let levels = u64::try_from(3 - level).ok()?;
     let below = 12 + 9 * levels;
     let resolved = bits.checked_sub(below)?;
     match (level, resolved) {
-        // At least two bits at level -1 would be natural; the rule is that level 0 cannot do it:
-        // from 49 bits on.
+        // Level -1 could begin with two bits of index. The architecture allows it only for sizes
+        // that level 0 cannot translate: from 49 bits on.
         (-1, 1..=4) if lpa2 => Some(1),
         (-1, _) => None,
         (_, 0) => None,
@@ -137,8 +137,8 @@ fn every_combination_of_size_and_level_is_accepted_exactly_if_a_walk_can_do_it()
             }
         }
     }
-    // Sizes from level 2, 1 and 0 without LPA2; and with it also concatenated at level 0 and from
-    // level -1.
+    // Without LPA2, sizes from level 2, 1 and 0. With LPA2, also concatenated ones at level 0, and
+    // those from level -1.
     assert_eq!(accepted, 3 + 12 + 9 + (3 + 12 + 13 + 4));
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RMI_PSCI_COMPLETE on RECs that wait for it, which are made to here: none has run.
+//! RMI_PSCI_COMPLETE on RECs with a pending PSCI request, which the test sets: none has run.
 
 use kit::system::System;
 use rmm::granule::state::Rec;
@@ -13,7 +13,7 @@ const DENIED: u64 = 3_u64.wrapping_neg();
 const ALREADY_ON: u64 = 4_u64.wrapping_neg();
 const BIG_ENDIAN: u64 = 1 << 25;
 
-/// A Realm whose first REC waits for `pending`, and whose second one is on or off.
+/// A Realm whose first REC has the request `pending`, with a second REC that is on or off.
 fn waiting(pending: impl FnOnce(Mpidr) -> PendingRequest, second_is_on: bool) -> RealmFixture {
     waiting_in(Dialect::V1_0, pending, second_is_on)
 }
@@ -47,7 +47,7 @@ fn affinity_info(target: Mpidr) -> PendingRequest {
     PendingRequest::AffinityInfo { target }
 }
 
-/// Completes with `status`, and expects `result` for the caller.
+/// Completes the request with `status`, and expects `result` for the caller.
 fn completes(fixture: &RealmFixture, status: u64, result: u64) {
     assert_eq!(fixture.call(function::PSCI_COMPLETE, &[REC, SECOND_REC, status]), SUCCESS);
     fixture.with_rec(REC, |rec| {
@@ -93,7 +93,7 @@ fn a_rec_that_is_on_stays_as_it_is_and_its_host_cannot_deny_it() {
     for (status, answer) in [(SUCCESS, SUCCESS), (DENIED, ERROR_INPUT)] {
         let fixture = waiting(cpu_on, true);
         assert_eq!(fixture.call(function::PSCI_COMPLETE, &[REC, SECOND_REC, status]), answer);
-        // The caller goes on, whatever the host said.
+        // The caller goes on, whatever status the host gave.
         fixture.with_rec(REC, |rec| {
             assert_eq!(rec.state.registers.gprs[..5], [ALREADY_ON, 0, 0, 0, 77]);
             assert_eq!(rec.state.pending, PendingRequest::None);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A REC that does anything at random, under a host that answers at random: every word of every
-//! exit record, and every register with which the REC goes on, is what a model says. The model of
-//! aborts is the table of `decisions.rs`.
+//! A REC that does random things, under a host that answers at random. A model gives every word of
+//! every exit record, and every register with which the REC goes on. Its model of aborts is the
+//! table of `decisions.rs`.
 //!
 //! Seen to fail, one after the other: a register in the record of a load, a count of EOIs that the
-//! host resets, an entry that is refused and forgets what is pending, an access that can be
-//! emulated twice, a measurement in another slot, an ID register that shows SME, a host call that
-//! writes nothing. With them `random_runs.rs`: a REC that two CPUs may run, an exception that
-//! panics, a reference to the RD that stays.
+//! host resets, a refused entry that forgets what is pending, an access that can be emulated twice,
+//! a measurement in the wrong slot, an ID register that shows SME, a host call that writes nothing.
+//! Also seen to fail, together with `random_runs.rs`: a REC that two CPUs may run, an exception
+//! that panics, a reference to the RD that is never released.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -34,7 +34,7 @@ const EXIT: u64 = 0x800;
 const SOIL: u64 = 0xdead_5011_dead_5011;
 const TABLES: [u64; 2] = [SPARE, SPARE + PAGE];
 const MEMORY: u64 = SPARE + 2 * PAGE;
-/// Pages of the Realm: with memory, and with RIPAS RAM but none. All others have RIPAS EMPTY.
+/// Pages of the Realm: one with memory, and one that is RAM without memory. All others are EMPTY.
 const WITH_MEMORY: u64 = PAGE;
 const WITHOUT_MEMORY: u64 = 2 * PAGE;
 const EMPTY: u64 = 3 * PAGE;
@@ -47,31 +47,31 @@ const SERROR: u64 = 3;
 const EMULATED: u64 = 1;
 const ABORTED: u64 = 2;
 const REJECTED: u64 = 1 << 4;
-/// ESR_EL1 of an abort: EC, ISV, SET, FnV, EA, DFSC.
+/// Fields of ESR_EL1 for an abort: EC, ISV, SET, FnV, EA, DFSC.
 const ABORT_FIELDS: u64 = 0x3f << 26 | 1 << 24 | 3 << 11 | 1 << 10 | 1 << 9 | 0x3f;
-/// ESR_EL1 of an Undefined Instruction exception.
+/// ESR_EL1 of an exception with unknown reason (Undefined).
 const UNDEFINED: u64 = 1 << 25;
 
-/// An exception that the Realm takes, and X0 and up, if they are not those of the model.
+/// An exception that the Realm takes, with X0 and up if they differ from the model's.
 #[derive(Clone, Default)]
 struct Taken {
     vector: u64,
     syndrome: Syndrome,
     arguments: Vec<u64>,
-    /// What it writes before to where its host calls are.
+    /// What it has written before to the IPA of its host calls.
     memory: Option<Words>,
 }
 
-/// The words of an RsiHostCall, and where they are in the page.
+/// The words of an RsiHostCall, and their offset in the page.
 type Words = [u64; 32];
 const CALL: usize = 0x300 / 8;
 
-/// What a REC was found with when it ran.
+/// The state of a REC that a run has seen.
 #[derive(Default)]
 struct Found {
-    /// Its registers at each start.
+    /// Its registers each time it starts or goes on.
     registers: Vec<Registers>,
-    /// Whether an SError was pending for it, and what its last host call had in memory.
+    /// Whether an SError was pending for it, and the words of its last host call in memory.
     serror: bool,
     memory: Words,
 }
@@ -87,26 +87,26 @@ impl Taken {
         Self { arguments, ..Self::synchronous(0x17, 0) }
     }
 
-    /// X0 to X30 when it is taken.
+    /// X0 to X30 at the exception.
     fn gprs(&self) -> [u64; 31] {
         let given = |index| self.arguments.get(index).copied();
         std::array::from_fn(|index| given(index).unwrap_or(value(index as u64)))
     }
 }
 
-/// What follows from it.
+/// The consequence of an exception.
 enum Follows {
     /// The REC leaves with these words in the record.
     Leaves(Vec<(u64, u64)>),
     /// It goes on with these general registers.
     GoesOn(Box<[u64; 31]>),
-    /// It goes on, and sees of an ID register no bit of these.
+    /// It goes on, and the ID register it reads has none of these bits.
     WithoutBits(usize, u64),
-    /// It takes an exception with this ESR_EL1, in the fields of the mask.
+    /// It takes an exception whose ESR_EL1 has this value under the mask.
     Takes(u64, u64),
 }
 
-/// What the next entry completes.
+/// What the next entry has to complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Pending {
     #[default]
@@ -121,7 +121,7 @@ enum Pending {
     Replay,
 }
 
-/// A Realm, its REC, and what a model knows of them.
+/// A Realm, its REC, and the model's state of both.
 struct Model {
     fixture: &'static RealmFixture,
     random: fastrand::Rng,
@@ -187,12 +187,12 @@ impl Model {
         all[self.random.usize(..all.len())]
     }
 
-    /// Whether the IPA is RAM of the Realm without memory.
+    /// Whether the IPA is RAM without memory.
     fn is_missing(&self, ipa: u64) -> bool {
         self.is_1_0 && ipa & !0xfff == WITHOUT_MEMORY
     }
 
-    /// What the Realm does next, and what follows.
+    /// Chooses an exception, and gives its consequence.
     fn exception(&mut self) -> (Taken, Follows, Pending) {
         match self.random.u8(..12) {
             0 => (Taken { vector: IRQ, ..Taken::default() }, leaves(1, 0, []), Pending::None),
@@ -274,7 +274,7 @@ impl Model {
     fn id_register(&mut self) -> (Taken, Follows, Pending) {
         let register = self.random.u64(..31);
         // ID_AA64PFR0_EL1 without SVE, MPAM, AMU, RME; ID_AA64PFR1_EL1 without MTE, MPAM_frac, SME,
-        // RNDR_trap, MTE_frac; ID_AA64ISAR2_EL1 without RPRES, BC, and what came later.
+        // RNDR_trap, MTE_frac; ID_AA64ISAR2_EL1 without RPRES, BC, and later fields.
         let (crm, op2, hidden) = self.any(&[
             (4, 0, 0x00f0_ff0f_0000_0000_u64),
             (4, 1, 0x0000_0f00_ff0f_0f00),
@@ -332,7 +332,7 @@ impl Model {
         let address = page + CALL as u64 * 8;
         let taken = Taken::call(rsi::HOST_CALL, &[address]);
         if self.is_missing(address) {
-            // As a load that faults at level 3.
+            // An exit as for a load that faults at level 3.
             let words = leaves(0, 0x24 << 26 | 7, [(0x110, address >> 12 << 4)]);
             return (taken, words, Pending::Replay);
         }
@@ -347,7 +347,7 @@ impl Model {
         (Taken { memory: Some(words), ..taken }, Follows::Leaves(record), Pending::HostCall)
     }
 
-    /// What the host says of interrupts, and what it finds of them in the record.
+    /// Sets the host's virtual interrupts, and gives the words that the record must have for them.
     fn interrupts(&mut self) -> Vec<(u64, u64)> {
         if !self.is_1_0 {
             return Vec::new();
@@ -358,20 +358,20 @@ impl Model {
             let interrupt = 1 << 62 | 0x80 << 48 | (32 + 8 * index);
             self.fixture.write(HOSTS, 0x308 + 8 * index, interrupt);
         }
-        // What the Realm makes of them.
+        // The Realm changes them.
         self.list = std::array::from_fn(|_| self.random.u64(..));
         self.hcr = self.random.u64(..32) << 27;
         let (vmcr, misr) = (self.random.u64(..), self.random.u64(..));
         preset_register("ICH_MISR_EL2", misr);
         self.vmcr = vmcr;
         let lists = (0x308..).step_by(8).zip(self.list);
-        // EOIs are counted from entry to entry.
+        // EOIs are counted across entries.
         self.eoi_count |= self.hcr;
         let others = [(0x300, given | self.eoi_count), (0x388, misr), (0x390, vmcr)];
         lists.chain(others).collect()
     }
 
-    /// Enters with flags that do not fit what is pending: nothing changes.
+    /// Enters with flags that do not fit what is pending. Nothing changes.
     fn refuse(&mut self) {
         let (can_emulate, can_abort) = match self.pending {
             Pending::Abort(_, can_emulate) => (can_emulate, true),
@@ -403,7 +403,7 @@ impl Model {
         }
     }
 
-    /// What the host answers, and X0 to X30 with which the REC goes on; `None` if it takes an
+    /// Writes the host's answer. Gives X0 to X30 with which the REC goes on; `None` if it takes an
     /// exception first.
     fn answer(&mut self) -> Option<[u64; 31]> {
         let gprs: [u64; 31] = std::array::from_fn(|_| self.random.u64(..));
@@ -501,7 +501,7 @@ impl Model {
         }
     }
 
-    /// Has the REC take this exception when it runs, and then an IRQ.
+    /// Makes the REC take this exception when it runs, and then an IRQ.
     fn run(&self, taken: &Taken, timers: [u64; 2]) -> Rc<RefCell<Found>> {
         let found = Rc::new(RefCell::new(Found::default()));
         let (log, taken) = (found.clone(), taken.clone());
@@ -546,14 +546,14 @@ fn leaves<const N: usize>(reason: u64, esr: u64, words: [(u64, u64); N]) -> Foll
     Follows::Leaves([(0, reason), (0x100, esr)].into_iter().chain(words).collect())
 }
 
-/// X0 to X30 after a call that answers with these in X0 and up.
+/// X0 to X30 after a call with this answer in X0 and up.
 fn answered(taken: &Taken, answer: &[u64]) -> [u64; 31] {
     let mut gprs = taken.gprs();
     gprs[..answer.len()].copy_from_slice(answer);
     gprs
 }
 
-/// What a load of `value` leaves in its register: SAS, SSE, SF.
+/// The register's value after a load of `value`: SAS, SSE, SF.
 fn loaded(esr: u64, value: u64) -> u64 {
     let extended = match (bits(esr, 23, 22), bits(esr, 21, 21)) {
         (0, 0) => u64::from(value as u8),

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! CPUs that enter the RECs of a Realm with anything that a host may write, while they take its
-//! memory and its tables away, and the Realm does anything that a Realm may do.
+//! CPUs enter the RECs of a Realm with random entry records while they remove its memory and
+//! tables, and the Realm does anything that a Realm may do.
 //!
-//! What must hold is asserted at every entry and every exit. Seen to fail, one after the other: EL1
-//! registers of the host that do not come back, those of a REC that are not kept, a refused entry
-//! that writes the exit half, an SError that is lost, a pending interrupt that nobody looks for,
-//! breakpoints of the host that stay on or do not come back; in RMI 2.0 a Realm that is terminated
-//! while a REC of it is entered, and virtual interrupts that an exit leaves on.
+//! Invariants are asserted at every entry and exit. Seen to fail, one after the other: EL1
+//! registers of the host that are not restored, EL1 registers of a REC that are not saved, a
+//! refused entry that writes the exit half, an SError that is lost, a pending interrupt that is not
+//! checked for, breakpoints of the host that stay on or are not restored; in RMI 2.0 a Realm that
+//! is terminated while one of its RECs is entered, and virtual interrupts that an exit leaves on.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -31,53 +31,53 @@ const CALLS: usize = 800;
 const PAGE: u64 = 0x1000;
 const EXIT: u64 = 0x800;
 const UNPROTECTED: u64 = 1 << 39;
-/// Pages that the Realm has memory at, or may have, and the granules.
+/// Pages of the Realm that may have memory, and the granules for them.
 const IPAS: [u64; 3] = [PAGE, 2 * PAGE, 3 * PAGE];
 const TABLES: [u64; 2] = [SPARE, SPARE + PAGE];
 const MEMORY: [u64; 3] = [SPARE + 2 * PAGE, SPARE + 3 * PAGE, SPARE + 4 * PAGE];
 const RECS: [u64; 2] = [REC, SECOND_REC];
 /// The run page of each CPU.
 const RUN: u64 = FIRST.0 + 0x3_9000;
-/// The page of each CPU for address lists, which nobody takes away.
+/// The page of each CPU for address lists, which stays the host's.
 const LISTS: u64 = FIRST.0 + 0x3_c000;
-/// What the exit half of a page holds before.
+/// The content of the exit half before an entry.
 const SOIL: u64 = 0xdead_5011_dead_5011;
-/// The upper half of what a CPU of the host, and of what a REC, has in its registers.
+/// The upper half of the registers: of a CPU of the host, and of a REC.
 const OF_HOST: u64 = 0xca5e_0000 << 32;
 const OF_REC: u64 = 0x5eed_0000 << 32;
 const UPPER: u64 = 0xffff_0000 << 32;
-/// General registers that only the answer of a host call, and what the REC asked to read, change.
+/// General registers that change only by the answer of a host call or by a read of the REC.
 const KEPT: std::ops::Range<usize> = 19..31;
-/// What of them the RMM alone writes: no access of a Realm reaches it.
+/// The EL1 register that only the RMM writes: every access of a Realm traps.
 const OF_RMM: &str = "MDSCR_EL1";
-/// Breakpoints and watchpoints of the host: values, and controls.
+/// The host's breakpoints and watchpoints: values, and controls.
 const DEBUG_VALUES: [&str; 4] = ["DBGBVR0_EL1", "DBGBVR15_EL1", "DBGWVR0_EL1", "DBGWVR1_EL1"];
 const DEBUG_CONTROLS: [&str; 6] =
     ["DBGBCR0_EL1", "DBGBCR1_EL1", "DBGBCR15_EL1", "DBGWCR0_EL1", "DBGWCR1_EL1", "DBGWCR15_EL1"];
-/// Registers of EL1 that an exception changes which the RMM injects.
+/// The EL1 registers that change when the RMM injects an exception.
 const INJECTED: [&str; 4] = ["ELR_EL12", "SPSR_EL12", "ESR_EL12", "FAR_EL12"];
 
-/// A REC, as those see it who run in it.
+/// A REC, as the code that runs in it sees it.
 #[derive(Default)]
 struct Seen {
-    /// It runs: nobody else may.
+    /// Whether it runs. Only one CPU may run it.
     runs: AtomicBool,
-    /// What it left in its registers. A REC that PSCI_CPU_ON has reset has left nothing.
+    /// What it left in its registers. Nothing after PSCI_CPU_ON has reset it.
     left: Mutex<Option<Left>>,
-    /// An SError is pending for it.
+    /// Whether an SError is pending for it.
     serror: AtomicBool,
 }
 
-/// What a REC had in its registers when it took an exception.
+/// The registers of a REC when it took an exception.
 struct Left {
     gprs: [u64; 31],
     el1: Vec<u64>,
-    /// General registers that may have another value when it goes on.
+    /// Whether a general register may have another value when it goes on.
     changes: fn(usize, u64) -> bool,
     esr: u64,
 }
 
-/// Which registers the RMM or the host may change for an exception.
+/// The registers that the RMM or the host may change for an exception.
 fn changes(vector: u64, esr: u64, function: u64) -> fn(usize, u64) -> bool {
     match (vector, esr >> 26) {
         (0, 0x17) if function == u64::from(rsi::HOST_CALL) => |_, _| true,
@@ -90,10 +90,10 @@ fn changes(vector: u64, esr: u64, function: u64) -> fn(usize, u64) -> bool {
 #[derive(Default)]
 struct World {
     recs: [Seen; RECS.len()],
-    /// The host has terminated the Realm (RMI 2.0): no REC runs.
+    /// Whether the host has terminated the Realm (RMI 2.0). Then no REC runs.
     terminated: AtomicBool,
-    /// How often somebody began to take the run page of a CPU away, which wipes it, and gave it
-    /// back.
+    /// How often a CPU began to delegate the run page of another one, which wipes it, and how often
+    /// it gave the page back.
     taken: [[AtomicUsize; 2]; CPUS],
     runs: AtomicUsize,
     refused: AtomicUsize,
@@ -101,7 +101,7 @@ struct World {
 }
 
 impl World {
-    /// A number that stays while nobody takes the run page of a CPU away.
+    /// A number that is the same as long as no CPU takes this run page away.
     fn page(&self, cpu: usize) -> Option<usize> {
         let [begun, ended] = &self.taken[cpu];
         let ended = ended.load(Ordering::SeqCst);
@@ -118,7 +118,7 @@ fn any<T: Copy>(random: &mut fastrand::Rng, all: &[T]) -> T {
     all[random.usize(..all.len())]
 }
 
-/// What a Realm does whenever it runs on a CPU: anything.
+/// What a Realm does when it runs on a CPU: one of everything.
 fn realm(world: Arc<World>, mut random: fastrand::Rng) -> impl FnMut(&mut Registers) -> u64 {
     move |registers| {
         const HCR_VSE: u64 = 1 << 8;
@@ -127,7 +127,7 @@ fn realm(world: Arc<World>, mut random: fastrand::Rng) -> impl FnMut(&mut Regist
         assert!(!seen.runs.swap(true, Ordering::AcqRel), "REC {index} runs on two CPUs");
         assert!(!world.terminated.load(Ordering::SeqCst), "REC {index} runs in a dead Realm");
         world.runs.fetch_add(1, Ordering::Relaxed);
-        // None is pending when the host enters.
+        // No interrupt is pending when the host enters.
         assert_eq!(read_register("ISR_EL1"), 0, "an interrupt waits while a Realm runs on");
         let all = registers.gprs.iter().copied().chain(el1());
         let leaked = all.chain([registers.pc, registers.sp_el0]).find(|x| x & UPPER == OF_HOST);
@@ -155,7 +155,7 @@ fn realm(world: Arc<World>, mut random: fastrand::Rng) -> impl FnMut(&mut Regist
             );
         }
         if random.u8(..4) == 0 && seen.serror.swap(false, Ordering::Relaxed) {
-            // The Realm takes it.
+            // The Realm takes the SError.
             preset_register("HCR_EL2", read_register("HCR_EL2") & !HCR_VSE);
         }
         for register in &mut registers.gprs[KEPT] {
@@ -181,7 +181,7 @@ fn realm(world: Arc<World>, mut random: fastrand::Rng) -> impl FnMut(&mut Regist
     }
 }
 
-/// An exception that the Realm takes, with its registers as they are then; the vector.
+/// Chooses an exception that the Realm takes, and its registers then. Gives the vector.
 fn exception(random: &mut fastrand::Rng, registers: &mut Registers) -> u64 {
     let ipa = match random.u8(..6) {
         0 => UNPROTECTED,
@@ -233,7 +233,7 @@ fn exception(random: &mut fastrand::Rng, registers: &mut Registers) -> u64 {
         }
         registers.gprs[4] = random.u64(..2);
         if random.bool() && function == psci::CPU_ON_64 {
-            // The other REC, or this one.
+            // The target is this REC or the other one.
             registers.gprs[1] = random.u64(..2);
         }
     }
@@ -253,7 +253,7 @@ fn debug_access(random: &mut fastrand::Rng, registers: &mut Registers) -> u64 {
     OP0 | named | (register as u64) << 5 | random.u64(..2)
 }
 
-/// A CPU of the host: what both dialects can do, each in its own way.
+/// A CPU of the host: commands of both dialects.
 struct Host<'f> {
     fixture: &'f RealmFixture,
     is_2_0: bool,
@@ -296,7 +296,7 @@ impl<'f> Host<'f> {
         }
     }
 
-    /// Gives the Realm memory.
+    /// Maps memory in the Realm.
     fn map(&mut self, memory: u64, ipa: u64) -> u64 {
         const SINGLE: u64 = 1;
         match self.is_2_0 {
@@ -308,7 +308,7 @@ impl<'f> Host<'f> {
         }
     }
 
-    /// Takes it away.
+    /// Unmaps it.
     fn unmap(&mut self, ipa: u64) -> u64 {
         match self.is_2_0 {
             true => self.call(function::RTT_DATA_UNMAP, &[RD, ipa, ipa + PAGE, 0, 0]),
@@ -316,7 +316,7 @@ impl<'f> Host<'f> {
         }
     }
 
-    /// Takes all memory of the Realm away, which RMI 2.0 does in one call, to a list.
+    /// Unmaps all memory of the Realm. In RMI 2.0, with one call that fills a list.
     fn unmap_all(&mut self) {
         const LIST: u64 = 2 | (IPAS.len() as u64) << 2;
         if !self.is_2_0 {
@@ -337,7 +337,7 @@ impl<'f> Host<'f> {
         self.call(function::OP_CONTINUE, &[handle, 0])
     }
 
-    /// Ends the Realm, if this dialect knows that.
+    /// Terminates the Realm in RMI 2.0.
     fn terminate(&mut self, world: &World) {
         if self.is_2_0 {
             match self.call(function::REALM_TERMINATE, &[RD]) {
@@ -348,13 +348,13 @@ impl<'f> Host<'f> {
     }
 }
 
-/// Enters a REC with anything in the page; what must hold of the answer.
+/// Enters a REC with a random page, and checks the answer.
 fn enter(host: &mut Host<'_>, world: &World, cpu: usize, random: &mut fastrand::Rng) {
     const EN: u64 = 1;
     let page = RUN + PAGE * cpu as u64;
     let is_2_0 = host.is_2_0;
     let machine = Arc::clone(&host.fixture.system.machine);
-    // Another CPU may have delegated the page.
+    // Another CPU may have delegated the page, so the write may fail.
     let write = |offset, word| {
         let _ = machine.ns_write(page + offset, word);
     };
@@ -373,7 +373,7 @@ fn enter(host: &mut Host<'_>, world: &World, cpu: usize, random: &mut fastrand::
         _ => 0,
     };
     write(0x308, list);
-    // RMI 2.0 has these in the CPU.
+    // RMI 2.0 keeps these in the CPU.
     let control = control | u64::from(random.bool());
     preset_register("ICH_HCR_EL2", control);
     preset_register("ICH_LR0_EL2", list);
@@ -409,7 +409,7 @@ fn enter(host: &mut Host<'_>, world: &World, cpu: usize, random: &mut fastrand::
     };
     match status {
         SUCCESS => world.left.fetch_add(1, Ordering::Relaxed),
-        // The page may go while the REC runs, in the midst of the record.
+        // Another CPU may take the page away while the REC runs or the record is written.
         1 => world.refused.fetch_add(1, Ordering::Relaxed),
         ERROR_REALM | ERROR_REALM_OFF | ERROR_REC => {
             assert!(status != ERROR_REALM_OFF || !is_2_0, "an index that RMI 2.0 does not have");
@@ -420,9 +420,9 @@ fn enter(host: &mut Host<'_>, world: &World, cpu: usize, random: &mut fastrand::
     };
 }
 
-/// One call of a host that is none of a good host.
+/// One call that disturbs the Realm.
 ///
-/// Near the end of a round, when `is_late`, it may end the Realm.
+/// If `is_late`, near the end of a round, it may end the Realm.
 fn disturb(host: &mut Host<'_>, world: &World, random: &mut fastrand::Rng, is_late: bool) {
     let (ipa, memory, rec) = (any(random, &IPAS), any(random, &MEMORY), any(random, &RECS));
     match random.u8(..24) {
@@ -435,7 +435,7 @@ fn disturb(host: &mut Host<'_>, world: &World, random: &mut fastrand::Rng, is_la
         15 => _ = host.call(function::RTT_CREATE, &[RD, TABLES[1], 0, 3]),
         16..19 => {
             let (target, status) = (any(random, &RECS), random.u64(..2));
-            // In RMI 2.0 the host may leave the target to the RMM.
+            // In RMI 2.0 the host may let the RMM find the target.
             let is_left = host.is_2_0 && random.bool();
             let complete = if is_left { [rec, status, 0] } else { [rec, target, status] };
             host.call(function::PSCI_COMPLETE, &complete);
@@ -477,7 +477,7 @@ fn build(fixture: &RealmFixture) {
     assert_eq!(host.map(MEMORY[0], IPAS[0]), SUCCESS);
 }
 
-/// Takes everything down: nothing of what went before may keep a granule.
+/// Destroys everything. Nothing may still hold a granule.
 fn take_down(fixture: &RealmFixture, world: &World) {
     let host = &mut Host::new(fixture, 0);
     for rec in RECS {

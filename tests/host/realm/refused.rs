@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the commands refuse: each failure condition alone gives its code, of two the one that is
-//! checked first does, and nothing changes.
+//! What the commands refuse. Each failure condition alone gives its code; of two, the one that is
+//! checked first decides. Nothing changes.
 
 use kit::system::System;
 use rmm::granule::state::{Rec, Rtt};
@@ -12,11 +12,12 @@ use rmm::rmi::function;
 use kit::realm_fixture::*;
 use kit::rmi::fixture::{CARVE_OUT, DEVICE, ERROR_INPUT, SECURE, SUCCESS, granule};
 
-/// A failure condition, and what it is answered with.
+/// A failure condition and its answer.
 struct Fault<Arguments> {
     what: &'static str,
     status: u64,
-    /// Makes it true of the fixture or the arguments of a call that would otherwise succeed.
+    /// Establishes the condition in the fixture or in the arguments of a call that would otherwise
+    /// succeed.
     commit: fn(&RealmFixture, &mut Arguments),
 }
 
@@ -24,8 +25,8 @@ fn fault<A>(what: &'static str, status: u64, commit: fn(&RealmFixture, &mut A)) 
     Fault { what, status, commit }
 }
 
-/// Checks `faults`, given in the order of the checks, alone and in pairs. The later one of a pair
-/// is committed first: what both touch has the earlier one.
+/// Checks `faults`, in the order in which the RMM checks them, alone and in pairs. The later one of
+/// a pair is committed first, so that the earlier one prevails if both change the same thing.
 fn check<A>(
     prepare: fn() -> (RealmFixture, A),
     call: fn(&RealmFixture, &A) -> (u32, Vec<u64>),
@@ -50,7 +51,7 @@ fn check<A>(
     }
 }
 
-/// A page of the host's that it has taken away from under the RMM: the Secure world has it.
+/// A page that the RMM takes for Non-secure, but that belongs to the Secure world.
 const TAKEN_AWAY: u64 = SECURE;
 
 struct RealmCreate {
@@ -142,7 +143,7 @@ fn realm_create_without_lpa2_and_with_8_bit_vmids() {
     };
     refused(RealmParams { flags: 1, ..RealmParams::default() }, "LPA2");
     refused(RealmParams { vmid: 256, ..RealmParams::default() }, "a VMID of 9 bits");
-    // PARange 3: 42 bits, so that no walk starts at level 0.
+    // PARange 3: 42 bits, so no walk starts at level 0.
     let fixture = RealmFixture::with_registers(3, 0);
     fixture.delegate(&[RD, ROOT]);
     let level_0 = RealmParams { rtt_level_start: 0, rtt_num_start: 1, ..RealmParams::default() };
@@ -180,7 +181,7 @@ fn realm_activate() {
     );
 }
 
-/// Counts a live entry in a root table.
+/// Adds a live entry to the count of a root table.
 fn make_live(fixture: &RealmFixture, root: u64) {
     let cpu = System::cpu(0);
     let root =
@@ -292,7 +293,7 @@ fn rec_create() {
     );
 }
 
-/// A fixture with an ACTIVE Realm of two RECs, and one of another Realm.
+/// A fixture with an ACTIVE Realm of two RECs, and a REC of another Realm.
 fn with_recs() -> RealmFixture {
     let fixture = RealmFixture::new();
     fixture.realm(RD, ROOT, 1);
@@ -326,7 +327,7 @@ fn rec_destroy() {
 
 #[test]
 fn rec_enter() {
-    // In the order of the checks.
+    // In the order of the RMM's checks.
     type Commit = fn(&RealmFixture, &mut [u64; 2]);
     let faults: [(&str, u64, Commit); 15] = [
         ("the run page unaligned", ERROR_INPUT, |_, call| call[1] = HOSTS + 8),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a round trip of RMI_REC_ENTER does to the machine: barriers, maps, and the lines that it
-//! shares with other CPUs.
+//! What a round trip of RMI_REC_ENTER costs: barriers, maps, and cache lines shared with other
+//! CPUs.
 //!
-//! Seen to fail: each entry looks at the RD.
+//! Seen to fail: an entry that reads the RD.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -16,13 +16,12 @@ use rmm::host::atomic::{self, Access};
 use rmm::host::{Event, preset_register, record, set_realm};
 use rmm::rmi::function;
 
-/// A page of RAM for each REC, their tables and the granules behind them, in different lines of the
-/// granule array.
+/// A page of RAM for each REC. Their tables and granules have records in different cache lines.
 const RAM: [u64; 2] = [0x1000, 0x2000];
 const TABLES: [u64; 2] = [SPARE, SPARE + 0x1000];
 const MEMORY: [u64; 2] = [FIRST.0 + 0x3_c000, FIRST.0 + 0x5_e000];
-/// A REC whose entry of the granule array is in another line than that of [`REC`], the first of its
-/// auxiliary granules, and the pages of both.
+/// A REC whose record in the granule array is in another cache line than that of [`REC`], and the
+/// run pages of both.
 const FAR_REC: u64 = SECOND.0 + 0xf000;
 const PAGES: [u64; 2] = [HOSTS, FIRST.0 + 0x5_f000];
 
@@ -65,13 +64,13 @@ fn realm() -> RealmFixture {
     fixture
 }
 
-/// Calls on a CPU, which must succeed.
+/// Calls on a CPU. The call must succeed.
 fn call(system: &System<'_>, cpu: usize, function: u32, [a, b, c, d]: [u64; 4]) {
     let registers: Registers = [u64::from(function), a, b, c, d, 0, 0, 0];
     assert_eq!(system.call(&mut System::cpu(cpu), registers)[0], SUCCESS, "{function:#x}");
 }
 
-/// Has the REC of this thread leave in this way whenever it runs, with its host calls in `page`.
+/// Makes the REC of this thread leave this way each time it runs. Its host calls are in `page`.
 fn leave(how: Leaves, page: u64) {
     set_realm(move |registers| {
         registers.gprs[0] = u64::from(rsi::HOST_CALL);
@@ -88,7 +87,7 @@ fn leave(how: Leaves, page: u64) {
     });
 }
 
-/// Bursts of descriptors that map something: between two there is a barrier.
+/// The number of groups of descriptors that map something, between barriers.
 fn groups_of_maps(events: &[Event]) -> usize {
     const VALID: u64 = 1;
     let (mut groups, mut is_in_group) = (0, false);
@@ -111,14 +110,14 @@ fn a_round_trip_takes_few_isbs_and_maps_once() {
     for how in ALL {
         leave(how, RAM[0]);
         let enter = || call(&fixture.system, 0, function::REC_ENTER, [REC, PAGES[0], 0, 0]);
-        // What a REC learns of its Realm it learns once.
+        // A REC reads some properties of its Realm only at its first entry.
         enter();
         let ((), events) = record(enter);
         let isbs =
             events.iter().filter(|event| matches!(event, Event::Instruction("isb", _))).count();
         assert!(isbs <= 8, "{how:?}: {isbs} ISBs");
-        // The REC with the run page. The page of a call is locked, and so mapped, to read the call
-        // and to write its answer.
+        // One group for the REC and the run page. For a host call, one to lock and read the call's
+        // page, and one to write the answer.
         let groups = if matches!(how, Leaves::HostCall) { 3 } else { 1 };
         assert_eq!(groups_of_maps(&events), groups, "{how:?}: {events:x?}");
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RECs that run: a model Realm at the switch, and the host before and after it.
+//! RECs that run: a model Realm behind the host seam's switch, and the host before and after it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ const IRQ: u64 = 1;
 const FIQ: u64 = 2;
 const SERROR: u64 = 3;
 
-/// An unprotected IPA of a Realm with 40 bits, and a protected one, as HPFAR_EL2 has them.
+/// HPFAR_EL2 for an unprotected IPA of a 40-bit Realm, and for a protected one.
 const UNPROTECTED: u64 = 1 << (39 - 8) | 0x50;
 const PROTECTED: u64 = 0x50;
 
@@ -50,7 +50,7 @@ fn exit(fixture: &RealmFixture, offset: u64) -> u64 {
     fixture.system.machine.ns_read(HOSTS + EXIT + offset).expect("the host's own memory")
 }
 
-/// Asserts what every word of the exit half is, but for the timers.
+/// Asserts every word of the exit half except the timers.
 fn assert_exit(fixture: &RealmFixture, what: &str, words: &[(u64, u64)]) {
     for offset in (0..0x800).step_by(8).filter(|offset| !TIMERS.contains(offset)) {
         let expected = words.iter().find(|(at, _)| *at == offset).map_or(0, |(_, word)| *word);
@@ -58,7 +58,7 @@ fn assert_exit(fixture: &RealmFixture, what: &str, words: &[(u64, u64)]) {
     }
 }
 
-/// Has the Realm end its run with this exception, once it has done `act`.
+/// Makes the Realm do `act` and then take this exception, which ends its run.
 fn take(vector: u64, esr: u64, far: u64, hpfar: u64, act: impl Fn(&mut Registers) + 'static) {
     set_realm(move |registers| {
         act(registers);
@@ -69,8 +69,7 @@ fn take(vector: u64, esr: u64, far: u64, hpfar: u64, act: impl Fn(&mut Registers
     });
 }
 
-/// Has the Realm take these exceptions one after the other; gives what it saw of its registers at
-/// each entry.
+/// Makes the Realm take these exceptions one after the other. Gives its registers at each entry.
 fn take_all(exceptions: &[(u64, u64)]) -> Rc<RefCell<Vec<Registers>>> {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let (exceptions, log) = (exceptions.to_vec(), Rc::clone(&seen));
@@ -99,7 +98,7 @@ fn an_interrupt_leaves_the_realm_and_says_nothing_else() {
 #[test]
 fn no_register_of_el1_is_shared_and_all_come_back() {
     let fixture = realm();
-    // Registers that change while nobody touches them would show here as well.
+    // This also finds registers that change although nothing writes them.
     let of_host = |index: usize| 0x1000 + index as u64;
     let of_realm = |index: usize| 0x2000 + index as u64;
     let names = || El1Registers::NAMES.iter().enumerate();
@@ -143,7 +142,7 @@ fn no_register_of_el1_is_shared_and_all_come_back() {
 #[test]
 fn an_access_to_unprotected_memory_is_for_the_host_to_emulate() {
     let fixture = realm();
-    // A store of two bytes of X3, and then a load of a signed byte to X5 as 64 bits.
+    // A store of two bytes of X3, then a load of a signed byte into X5 as 64 bits.
     let store = DATA_ABORT | ISV | 1 << 22 | 3 << 16 | 1 << 6 | 0b111;
     take(SYNCHRONOUS, store, 0xabc_d123, UNPROTECTED, |registers| {
         registers.gprs[3] = 0x1234_5678_9abc_def0;
@@ -187,14 +186,14 @@ fn an_instruction_that_is_answered_leaves_no_branch_type_and_no_step() {
 fn an_access_that_the_host_does_not_want_is_aborted() {
     let fixture = realm();
     fixture.with_rec(REC, |rec| rec.state.registers.el1.vbar = 0x10_0000);
-    // No ISV: the host may abort it, not emulate it.
+    // Without ISV the host can inject an abort but cannot emulate the access.
     take(SYNCHRONOUS, DATA_ABORT | 0b111, 0x77, UNPROTECTED, |_| {});
     assert_eq!(enter(&fixture), SUCCESS);
     let esr = 0x24 << 26 | 0b111;
     assert_exit(&fixture, "an access", &[(0x100, esr), (0x110, UNPROTECTED)]);
     fixture.write(HOSTS, 0, 1);
     assert_eq!(enter(&fixture), ERROR_REC, "without ISV");
-    // A refused entry leaves it as it was.
+    // A refused entry leaves what is pending.
     fixture.write(HOSTS, 0, 1 << 1 | 1);
     take(IRQ, 0, 0, 0, |registers| {
         assert_eq!((registers.pc, registers.el1.elr), (0x10_0200, 0x8000));
@@ -208,7 +207,7 @@ fn an_access_that_the_host_does_not_want_is_aborted() {
 fn an_external_abort_is_told_to_the_realm_once_whatever_the_host_wants() {
     let fixture = realm();
     fixture.with_rec(REC, |rec| rec.state.registers.el1.vbar = 0x10_0000);
-    // HPFAR_EL2 is left from another abort. With SET 3 the Realm only tries again.
+    // HPFAR_EL2 is stale, of another abort. With SET 3 the Realm executes the access again.
     for (set, pc) in [(0, 0x10_0200), (3 << 11, 0x8000)] {
         fixture.with_rec(REC, |rec| rec.state.registers.pc = 0x8000);
         take(SYNCHRONOUS, DATA_ABORT | ISV | set | 0x10, 0x77, UNPROTECTED, |_| {});
@@ -334,7 +333,7 @@ fn a_change_of_a_timers_output_leaves_the_realm_once_and_masks_it() {
     assert_eq!(exit(&fixture, 0x410), 0);
     take(IRQ, 0, 0, 0, |_| assert_eq!(read_register("CNTHCTL_EL2"), 0xc00));
     assert_eq!(enter(&fixture), SUCCESS);
-    // It fires while the REC does not run.
+    // The timer fires while the REC does not run.
     fixture.with_rec(REC, |rec| rec.state.timers.physical.ctl = 5);
     take(IRQ, 0, 0, 0, |_| panic!("the REC leaves before it runs"));
     assert_eq!(enter(&fixture), SUCCESS);
@@ -387,7 +386,7 @@ fn wfi_and_wfe_leave_only_when_the_host_asks() {
 #[test]
 fn a_change_of_ripas_is_the_hosts_to_carry_out() {
     let fixture = realm();
-    // X0 of the call, and X0 to X2 after it.
+    // X0 of the call, then X0 to X2 after it.
     let call = |base: u64, top: u64, ripas: u64| {
         take(SYNCHRONOUS, 0x17 << 26, 0, 0, move |registers| {
             registers.gprs[..5].copy_from_slice(&[0xC400_0197, base, top, ripas, 1]);
@@ -400,7 +399,7 @@ fn a_change_of_ripas_is_the_hosts_to_carry_out() {
         "a change of RIPAS",
         &[(0, 4), (0x500, 0x10_0000), (0x508, 0x20_0000), (0x510, 1)],
     );
-    // The host does nothing and rejects it.
+    // The host changes no RIPAS and rejects the request.
     fixture.write(HOSTS, 0, 1 << 4);
     take(IRQ, 0, 0, 0, |registers| assert_eq!(registers.gprs[..4], [0, 0x10_0000, 1, 0]));
     assert_eq!(enter(&fixture), SUCCESS);
@@ -432,7 +431,7 @@ fn a_host_call_without_memory_is_a_data_abort_of_the_realm() {
         rec.state.registers.gprs[..2].copy_from_slice(&[0xC400_0199, 0x5100]);
     });
     assert_eq!(enter(&fixture), SUCCESS);
-    // RIPAS is EMPTY: an error of the call.
+    // RIPAS is EMPTY: the call gives an error.
     assert_eq!(seen.borrow()[1].gprs[0], 1);
 }
 
@@ -448,7 +447,7 @@ fn nothing_of_a_realm_but_what_the_record_names_is_in_the_answer() {
     assert_exit(&fixture, "an interrupt", &[(0, 1)]);
 }
 
-/// Words of the host's page that an entry accesses before the REC runs: flags, ICH_HCR_EL2, the one
+/// The words of the host's page that are accessed before the REC runs: flags, ICH_HCR_EL2, the one
 /// list register of the model machine, and the exit half.
 const BEFORE_THE_RUN: u64 = 1 + 1 + 1 + 256;
 
@@ -470,7 +469,7 @@ fn a_page_that_goes_away_before_the_rec_runs_refuses_the_entry() {
 fn a_page_that_goes_away_while_the_rec_runs_is_an_input_error_and_the_rec_goes_on() {
     let fixture = realm();
     take(IRQ, 0, 0, 0, |registers| registers.gprs[0] = 0x77);
-    // All that is accessed before the REC runs.
+    // Taken away right after the last access before the run.
     fixture.system.machine.take_away_after(BEFORE_THE_RUN);
     assert_eq!(fixture.call(function::REC_ENTER, &[REC, HOSTS]), 1);
     fixture.with_rec(REC, |rec| assert_eq!(rec.state.registers.gprs[0], 0x77));

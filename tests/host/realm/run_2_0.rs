@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RECs that run under RMI 2.0: their virtual interrupts are in the CPU, and the host's to load and
-//! read. Which RECs are on the RMM says itself.
+//! RECs that run under RMI 2.0. The host loads and reads virtual interrupts in the CPU. The RMM
+//! itself knows which RECs are on.
 
 use kit::calls::{call, registers};
 use kit::realm_fixture::*;
@@ -78,13 +78,13 @@ fn an_entry_that_is_refused_leaves_the_interface_as_it_is() {
         assert_eq!(enter(&fixture), ERROR_REC, "{wrong:#x}");
         assert_eq!(["ICH_HCR_EL2", "ICH_LR2_EL2"].map(read_register), [EN | UIE, wrong]);
     }
-    // One interrupt twice.
+    // The same interrupt twice.
     preset_register("ICH_LR2_EL2", 1 << 62 | 33);
     preset_register("ICH_LR3_EL2", 2 << 62 | 33);
     assert_eq!(enter(&fixture), ERROR_REC);
 }
 
-/// AFFINITY_INFO of the second REC, which is answered without an exit.
+/// PSCI_AFFINITY_INFO for the second REC, which the RMM answers without an exit.
 fn affinity_of_second(fixture: &RealmFixture) -> u64 {
     let function = u64::from(psci::function::AFFINITY_INFO_64);
     let called = call(fixture, REC, registers(&[function, 1, 0])).expect("it goes on");
@@ -105,14 +105,14 @@ fn affinity_info_is_answered_without_the_host() {
         let expected = if is_on { psci::AFFINITY_ON } else { psci::AFFINITY_OFF };
         assert_eq!(affinity_of_second(&fixture), expected);
     }
-    // Another CPU runs it: what it has in memory does not count.
+    // Another CPU runs it, so its state in memory is not valid.
     fixture.with_rec(SECOND_REC, |rec| rec.state.runnable = false);
     let cpu = System::cpu(1);
     let locked = fixture.system.rmm.granules().lock::<Rec>(cpu.index, granule(SECOND_REC));
     let running = locked.expect("a REC").reference().expect("it does not run");
     assert_eq!(affinity_of_second(&fixture), psci::AFFINITY_ON);
     drop(running);
-    // A REC of another Realm in its place is not it.
+    // A REC of another Realm at its address is not taken for it.
     fixture.with_rec(SECOND_REC, |rec| {
         rec.state.runnable = true;
         rec.identity.realm = granule(OTHER_RD);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI_REALM_TERMINATE fails while a REC of the Realm runs. A terminated Realm never runs again.
 //!
-//! Seen to fail without the look for RECs that run, and with one at RECs of any Realm.
+//! Seen to fail: no check for running RECs, and a check of the RECs of all Realms.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,7 +60,7 @@ impl World {
 #[test]
 fn a_realm_is_not_terminated_while_a_rec_of_it_runs() {
     let world = World::new();
-    // Another Realm is none of its business.
+    // A REC of another Realm does not matter.
     world.fixture.realm(OTHER_RD, OTHER_ROOT, 0);
     let others = Arc::clone(&world);
     set_realm(move |_| {
@@ -81,7 +81,7 @@ fn a_realm_is_not_terminated_while_a_rec_of_it_runs() {
     assert_eq!(world.state(), RealmState::Zombie);
     set_realm(|_| panic!("a terminated Realm runs"));
     assert_eq!(call(&world.fixture, 0, ENTER), ERROR_REALM);
-    // Once more, which changes nothing.
+    // A second call changes nothing.
     assert_eq!(call(&world.fixture, 0, TERMINATE), SUCCESS);
 }
 
@@ -98,7 +98,7 @@ fn a_refused_entry_keeps_no_realm_from_its_end() {
 fn entry_and_termination_come_in_at_every_point_of_each_other() {
     let mut seen = Vec::new();
     for (outer, inner) in [(TERMINATE, ENTER), (ENTER, TERMINATE)] {
-        // What a REC has learned of its Realm at an earlier entry makes a difference.
+        // With and without an earlier entry, at which the REC reads properties of its Realm.
         for entered_before in [false, true] {
             let mut points = 0;
             loop {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Several CPUs at once: of those that race for one thing, one gets it, and the others leave
-//! nothing behind.
+//! Several CPUs at once. Of those that race for an object one gets it, and the others leave nothing
+//! behind.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +41,7 @@ fn of_those_who_race_for_a_vmid_one_gets_it() {
     let named = |number| vmids.take(VmidChoice::Named(Vmid::new(number)));
     assert!(named(76).is_none() && named(78).is_none(), "one is given back, and no other");
     assert_eq!(named(77), Some(Vmid::new(77)));
-    // Above the bits of this CPU, and below.
+    // One number that needs more than 8 bits of VMID, and one that does not.
     for number in [300, 77] {
         vmids.give_back(Vmid::new(number));
     }
@@ -50,7 +50,7 @@ fn of_those_who_race_for_a_vmid_one_gets_it() {
     assert_eq!(vmids.take(VmidChoice::Any(16)), Some(Vmid::new(300)));
 }
 
-/// Runs `body` on each of several CPUs at once, with the CPU's number and a way to call.
+/// Runs `body` on several CPUs at once, with each CPU's number and a way to call.
 fn on_all_cpus(
     fixture: &RealmFixture,
     body: impl Fn(usize, &mut dyn FnMut(u32, &[u64]) -> u64) + Sync,
@@ -80,7 +80,7 @@ fn of_those_who_create_the_same_realm_one_does() {
     for round in 0..50 {
         let fixture = RealmFixture::new();
         fixture.delegate(&[RD, ROOT, ROOT + 0x1000]);
-        // Half of them with another VMID: then it is the granules that they race for.
+        // Half of them with another VMID, so that they race for the granules.
         for index in 0..THREADS {
             let vmid = if index % 2 == 0 { 1 } else { 2 };
             let page = FIRST.0 + 0x3_8000 + 0x1000 * index as u64;

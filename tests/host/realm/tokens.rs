@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The token of a REC, call by call: random calls against a model of its states, and what comes out
-//! is verified by software that is not ours.
+//! The token of a REC, call by call. Random calls are compared with a model of its states, and
+//! independent software verifies each token.
 
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering;
@@ -37,21 +37,21 @@ static PLATFORM: LazyLock<Platform> = LazyLock::new(|| {
     Platform::new(key, Dialect::V1_0, TOKEN).expect("its public half")
 });
 
-/// The public half of the key that signs the platform token: of no secret.
+/// The public half of the key that signs the platform token. The key is not secret.
 fn platform_key() -> Vec<u8> {
     let public = RealmKey::new(&[0x17; 48]).expect("a key").public().expect("its public half");
     let key = public.cose_key();
     [&[4][..], &key[8..56], &key[59..]].concat()
 }
 
-/// What a token must say: its challenge, and the measurements when INIT was called.
+/// The claims that a token must have: its challenge, and the measurements when INIT was called.
 #[derive(Clone, Debug)]
 struct Claims {
     challenge: [u64; 8],
     extensible: [u64; 4],
 }
 
-/// The states of a token.
+/// The state of a token.
 #[derive(Clone, Debug)]
 enum Token {
     None,
@@ -59,15 +59,15 @@ enum Token {
     Ready(Claims, Vec<u8>),
 }
 
-/// A REC, and what its next calls must answer.
+/// A REC and the model of what its next calls answer.
 struct Model {
     fixture: RealmFixture,
     token: Token,
-    /// How often each measurement was extended.
+    /// The number of extensions of each measurement.
     extended: [u64; 4],
 }
 
-/// The words of REM `index` after so many extensions, as the RMM says.
+/// The words of REM `index` after this many extensions, as the RMM reports them.
 fn measured(fixture: &RealmFixture, index: usize) -> Vec<u8> {
     let x = [u64::from(rsi::MEASUREMENT_READ), index as u64 + 1];
     let after = call(fixture, REC, registers(&x)).expect("it is answered");
@@ -95,13 +95,13 @@ impl Model {
     }
 
     fn extend(&mut self, index: usize) {
-        // The same value each time, so that the count says what the measurement is.
+        // Always the same value, so the count determines the measurement.
         let x = [u64::from(rsi::MEASUREMENT_EXTEND), index as u64 + 1, 0];
         self.answers(&x, status::SUCCESS, 0);
         self.extended[index] += 1;
     }
 
-    /// Arguments that are wrong whatever the state is.
+    /// Calls with arguments that are wrong in every state.
     fn wrong(&self, random: &mut Rng) {
         let [page, offset, size] = [
             [RAM + 8, 0, 8],
@@ -113,7 +113,7 @@ impl Model {
         self.answers(&continuing(page, offset, size), status::ERROR_INPUT, 0);
     }
 
-    /// CONTINUE with a page that is there, or not.
+    /// Calls CONTINUE with a page that is mapped, or not.
     fn proceed(&mut self, random: &mut Rng) -> Option<(Claims, Vec<u8>)> {
         let page = [RAM, RAM, RAM, RAM, EMPTY, UNASSIGNED_RAM][random.usize(..6)];
         let offset = random.u64(..PAGE);
@@ -124,7 +124,7 @@ impl Model {
             Token::Signing(claims) => {
                 let interrupted = random.bool();
                 interrupt_fibers(usize::from(interrupted));
-                // No memory is looked at.
+                // The page is not accessed.
                 self.answers(&x, status::INCOMPLETE, 0);
                 if !interrupted {
                     self.token = Token::Ready(claims, Vec::new());
@@ -168,7 +168,7 @@ fn random_calls_for_tokens_are_answered_as_their_states_say() {
     let mut random = seed::generator("random_calls_for_tokens");
     let mut model = Model::new();
     let key = platform_key();
-    // What each number of extensions by nothing makes of a measurement.
+    // The value of a measurement after each number of extensions by an empty value.
     let mut chain = vec![vec![0; 32]];
     let mut verified = 0;
     while verified < 12 {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The commands that exist before any Realm does, in both dialects, with every answer that the ABI
-//! gives them.
+//! The commands that need no Realm, in both dialects, with every answer that the ABI defines.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -124,8 +123,8 @@ fn functions_of_the_other_dialect_and_unassigned_ones_are_unknown() {
 
 #[test]
 fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
-    // PARange 6 and TGran4_2 3: 52-bit addresses at stage 2. 6 breakpoints, 4 watchpoints, of
-    // which a Realm has two each.
+    // PARange 6 and TGran4_2 3: 52-bit addresses at stage 2. 6 breakpoints and 4 watchpoints; a
+    // Realm has two of each.
     preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 6);
     preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
     // 4 list registers.
@@ -147,13 +146,13 @@ fn feature_register_0_of_rmi_1_0_reports_this_cpu_and_nothing_unimplemented() {
     preset_register("PMCR_EL0", 6 << 11);
     assert_eq!(features(&boot(Dialect::V1_0), 0) >> 26 & 0x3f, 6 << 1 | 1);
     preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
-    // As stage 1, which has it.
+    // TGran4_2 0: as stage 1, which has 52 bits.
     preset_register("ID_AA64MMFR0_EL1", 1 << 28 | 6);
     assert_eq!(features(&boot(Dialect::V1_0), 0) & 0x1ff, 52 | 1 << 8);
-    // 52-bit addresses, but not with this granule: 48 bits are left.
+    // 52-bit addresses, but not with this granule size: 48 bits remain.
     preset_register("ID_AA64MMFR0_EL1", 2 << 40 | 1 << 28 | 6);
     assert_eq!(features(&boot(Dialect::V1_0), 0) & 0x1ff, 48);
-    // LPA2 without more than 48 bits to translate to.
+    // LPA2 on a CPU with 48-bit physical addresses.
     preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 5);
     assert_eq!(features(&boot(Dialect::V1_0), 0) & 0x1ff, 48 | 1 << 8);
     for (range, bits) in [(0, 32), (1, 36), (2, 40), (3, 42), (4, 44), (5, 48), (6, 48)] {
@@ -169,8 +168,7 @@ fn feature_registers_of_rmi_2_0_report_this_cpu() {
     let system = boot(Dialect::V2_0);
     let features = |index| call(&system, function::FEATURES, &[index]);
     assert_eq!(features(0), (SUCCESS, [40 | 1 << 14 | 1 << 20, 0, 0]));
-    // 4 KiB granules, SHA-256 and SHA-512, 2^9 - 1 RECs, protected physical addresses as wide as
-    // the CPU's.
+    // 4 KiB granules, SHA-256 and SHA-512, 2^9 - 1 RECs; protected addresses as wide as the CPU's.
     assert_eq!(features(1), (SUCCESS, [1 | 5 << 3 | 9 << 6 | 2 << 14, 0, 0]));
     for index in [2, 3, 4, 5, u64::MAX] {
         assert_eq!(features(index), (SUCCESS, [0; 3]));
@@ -200,7 +198,7 @@ fn a_granule_goes_to_the_realm_world_and_comes_back_wiped() {
     }
 }
 
-/// Addresses at which there is nothing to delegate or undelegate.
+/// Addresses with no granule to delegate or undelegate.
 fn hostile_addresses() -> Vec<u64> {
     let mut addresses = vec![
         0,
@@ -248,10 +246,10 @@ fn what_el3_refuses_to_delegate_stays_as_it_was() {
     assert_eq!(system.rmm.refused_undelegates(), 0);
 }
 
-/// Where the console's UART is in the one test that reads what is printed.
+/// The address of the console's UART, in the one test that reads what is printed.
 const CONSOLE: u64 = 0x1c0c_0000;
 
-/// The text among the events.
+/// The text printed by `events`.
 fn printed(events: &[Event]) -> String {
     let byte = |event: &Event| match *event {
         Event::Device(CONSOLE, value) => char::from_u32(value),
@@ -265,7 +263,7 @@ fn what_el3_refuses_to_take_back_stays_delegated_and_is_reported_once() {
     let system = boot(Dialect::V1_0);
     let granule = SECOND.0;
     assert_eq!(call(&system, function::GRANULE_DELEGATE, &[granule]).0, SUCCESS);
-    // SAFETY: on this machine's model any address is a device.
+    // SAFETY: in the model machine any address may be a device.
     unsafe { rmm::console::init(rmm::address::VirtAddr::new(CONSOLE)) };
     rmm::console::init_log();
     for (count, code) in [(1, status::BAD_PAS), (2, status::BAD_ADDRESS), (3, -6)] {
@@ -291,7 +289,7 @@ fn a_range_is_moved_until_its_top_or_the_first_granule_that_cannot_be() {
     let delegate = |base, top| call(&system, function::GRANULE_RANGE_DELEGATE, &[base, top]);
     let undelegate = |base, top| call(&system, function::GRANULE_RANGE_UNDELEGATE, &[base, top]);
     assert_eq!(delegate(base, base + 0x3000), (SUCCESS, [base + 0x3000, 0, 0]));
-    // Up to the carve-out of the RMM, and no further.
+    // Up to the carve-out of the RMM and no further.
     assert_eq!(delegate(base + 0x3000, FIRST.0 + FIRST.1), (SUCCESS, [hole, 0, 0]));
     assert_eq!(delegate(hole, FIRST.0 + FIRST.1), (ERROR_INPUT, [hole, 0, 0]));
     assert_eq!(delegate(base, base + 0x1000), (ERROR_INPUT, [base, 0, 0]));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RMI 2.0: configuration, activation, and what memory can be delegated.
+//! RMI 2.0: configuration, activation, and the memory that can be delegated.
 
 use kit::el3::Pas;
 use rmm::host::preset_register;
@@ -88,7 +88,7 @@ fn configuration_pages_that_are_not_the_hosts_are_refused() {
     );
     assert_eq!(call(&system, function::RMM_DEACTIVATE, &[]).0, SUCCESS);
     // Delegated; unaligned; the RMM's own; no memory; a device; Secure and Root, which only the
-    // access itself finds out.
+    // access itself detects.
     let pages =
         [SECOND.0, SECOND.0 + 0x1008, SECOND.0 + 1, CARVE_OUT.0, 0, DEVICE, u64::MAX, SECURE, ROOT];
     for page in pages {
@@ -103,7 +103,7 @@ fn configuration_pages_that_are_not_the_hosts_are_refused() {
             "{page:#x}"
         );
     }
-    // Taken away behind the RMM's back.
+    // Moved to another world without the RMM's knowledge.
     let page = SECOND.0 + 0x2000;
     system.machine.el3.set_pas(page, Pas::Realm);
     assert_eq!(call(&system, function::RMM_CONFIG_GET, &[page]), (ERROR_INPUT, [0; 3]));
@@ -188,7 +188,7 @@ fn tables_of_granules_are_told_where_there_are_banks() {
             let expected = if has_bank(gib) { PLATFORM } else { NOT_CREATED };
             assert_eq!(state, expected, "the GiB at {:#x}", gib * GIB);
             seen[usize::from(has_bank(gib))] = true;
-            // From within, and no further than asked for.
+            // A range within one GiB: the answer ends where the range does.
             let part = [gib * GIB + 0x1000, gib * GIB + 0x2000];
             assert_eq!(call(&system, function::GPT_INFO, &part), (SUCCESS, [part[1], state, 0]));
         }

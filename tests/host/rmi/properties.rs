@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random calls in both dialects, checked one by one by the harness.
+//! Random calls in both dialects, each checked by the harness.
 
 use kit::rmi::harness::Harness;
 use kit::seed;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the RMM asks of EL3, and what it makes of the answers.
+//! The services that the RMM asks of EL3, and what it does with the answers.
 
 use kit::el3::{El3, Pas, status};
 use kit::machine::Machine;

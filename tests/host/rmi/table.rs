@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The table of commands in `docs/design/rmi.md` is the one that the RMM dispatches by.
+//! The table of commands in `docs/design/rmi.md` equals the table from which the RMM dispatches.
 
 use std::fmt::Write;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::Path;
 use rmm::command::Command;
 use rmm::rmi::{Serve, function, v1, v2};
 
-/// The page; the table stands between its first row and the next empty line.
+/// The page. The table ends at the first empty line after its first row.
 const PAGE: &str = "docs/design/rmi.md";
 const HEAD: &str =
     "| Command | Function | RMI | Arguments | Outputs |\n| --- | --- | --- | --- | --- |\n";
@@ -17,7 +17,7 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// The table as it follows from the code.
+/// The table, generated from the code.
 fn table() -> String {
     let is_in = |commands: &[Command<Serve>], (name, number): &(&str, u32)| {
         let is_it =

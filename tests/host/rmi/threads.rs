@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Several CPUs at once on the same granules, for real.
+//! Several CPUs at once on the same granules, as threads.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -24,8 +24,8 @@ fn address(index: usize) -> u64 {
     BASE + 0x1000 * u64::try_from(index).expect("small")
 }
 
-/// What one CPU does, again and again. `balance` counts, for each granule, delegations less
-/// undelegations that succeeded.
+/// What one CPU does repeatedly. `balance` counts, for each granule, successful delegations minus
+/// successful undelegations.
 fn run(
     system: &System<'_>,
     cpu: &mut Cpu,
@@ -54,7 +54,7 @@ fn run(
                     balance[index].fetch_sub(1, Ordering::Relaxed);
                 }
             }
-            // The host reads: it may fault, and never sees what is the Realm world's.
+            // A read by the host may fault, and never shows Realm memory.
             5 => assert_ne!(system.machine.ns_read(granule + 8 * random.u64(0..512)), Ok(SECRET)),
             _ => reuse(system, cpu, granule),
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Entries as descriptors: the bits are written down here once more, from the architecture.
+//! Entries as descriptors. The bits are written a second time, from the architecture.
 
 use rmm::address::PhysAddr;
 use rmm::realm::stage2::{Entry, Ripas, UnprotectedMapping};
@@ -10,14 +10,14 @@ use crate::granule;
 const FORMATS: [DescriptorFormat; 2] = [DescriptorFormat::Bits48, DescriptorFormat::Lpa2];
 const RIPAS: [Ripas; 3] = [Ripas::Empty, Ripas::Ram, Ripas::Destroyed];
 
-/// An address of each kind: low, the highest of 48 bits, and with 52 bits.
+/// A low address, the highest one of 48 bits, and one of 52 bits.
 fn addresses(level: Level, format: DescriptorFormat) -> Vec<PhysAddr> {
     let highest = |bits: u32| (1_u64 << bits) - level.entry_size();
     let mut addresses = vec![0, level.entry_size(), highest(48)];
     if format == DescriptorFormat::Lpa2 {
         addresses.extend([1 << 48, 1 << 50, 1 << 51, highest(52)]);
     }
-    // At the coarsest level they are not all different.
+    // At the coarsest level some are equal.
     addresses.sort_unstable();
     addresses.dedup();
     addresses.into_iter().map(PhysAddr::new).collect()
@@ -27,7 +27,7 @@ fn leaf_levels() -> [Level; 3] {
     [Level::One, Level::Two, Level::Three]
 }
 
-/// Every entry that there can be at `level`, with a few addresses for each that has one.
+/// Every possible entry at `level`, with a few addresses for each kind that has one.
 fn entries(level: Level, format: DescriptorFormat) -> Vec<Entry> {
     let mut entries: Vec<_> = RIPAS.map(Entry::Unassigned).into();
     for address in addresses(level, format) {
@@ -106,13 +106,13 @@ fn descriptors_have_the_bits_of_the_architecture() {
     // Page or block, MemAttr 0b0110, S2AP 0b11, SH 0b11, AF.
     assert_eq!(ram.encode(Level::Three, Bits48), 0x8_4020_07db);
     assert_eq!(ram.encode(Level::Two, Bits48), 0x8_4020_07d9);
-    // With LPA2 there is no SH: address bits 51:50 are there.
+    // With LPA2 the SH field holds address bits 51:50.
     assert_eq!(ram.encode(Level::Three, Lpa2), 0x8_4020_04db);
     let high = Entry::Assigned(Ripas::Ram, PhysAddr::new(0x9_8000_0000_0000));
     assert_eq!(high.encode(Level::Two, Lpa2), 0x1_8000_0000_06d9);
     let highest = Entry::Assigned(Ripas::Ram, PhysAddr::new(0xf_ffff_ffff_f000));
     assert_eq!(highest.encode(Level::Three, Lpa2), 0x3_ffff_ffff_f7db);
-    // As the host said, with NS (55), XN 0b10 (54), AF and SH added.
+    // The host's attributes, with NS (55), XN 0b10 (54), AF and SH added.
     let mapping =
         UnprotectedMapping::new(0x8_4020_0000 | 0b11 << 6 | 0b110 << 2, Level::Two, Bits48)
             .expect("allowed");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which IPAs there are, and where each is found.
+//! Which IPAs a stage 2 has, and the index at which a walk finds each.
 
 use rmm::realm::stage2::RangeError;
 use rmm::xlat::Level;

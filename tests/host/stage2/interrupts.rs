@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The commands that change one entry after the other end when an interrupt is pending: the host
-//! waits for one entry, goes on from where the RMM says, and has in the end what it would have had
-//! at once, the measurement included.
+//! Commands that change one entry after the other end when an interrupt is pending. The host waits
+//! for one entry at most and goes on where the RMM says. The final result, with the measurement, is
+//! the same as without interrupts.
 
 use rmm::host::{Event, observe, preset_register};
 use rmm::rmi::function;
@@ -11,12 +11,12 @@ use kit::stage2::model::{GRANULE, Pending, RAM, SUCCESS};
 
 const RD: u64 = LOW.0 + 0x10_0000;
 const REC: u64 = RD + 0x1000;
-/// What the command is asked to change: pages of a table of level 3.
+/// The end of the range: pages of a table of level 3.
 const TOP: u64 = 0x20 * GRANULE;
-/// The descriptor of an entry that is UNASSIGNED with RIPAS RAM.
+/// The descriptor of an UNASSIGNED entry with RIPAS RAM.
 const UNASSIGNED_RAM: u64 = 1 << 4;
 
-/// A Realm that is NEW with a table of level 3 at 0, and a REC that asks for RIPAS RAM.
+/// A NEW Realm with a table of level 3 at 0, and a REC that has asked for RIPAS RAM.
 fn setup() -> Host {
     let mut host = Host::boot();
     for address in (RD..RD + 0x2_0000).step_by(0x1000) {
@@ -34,7 +34,7 @@ fn setup() -> Host {
     host
 }
 
-/// The arguments of each of the commands for a range.
+/// A command with its arguments, for a range from this base.
 type Command = fn(u64) -> (u32, [u64; 5]);
 
 const COMMANDS: [Command; 2] = [
@@ -49,7 +49,7 @@ fn with_an_interrupt_pending_each_call_changes_one_entry() {
         host.interrupt(true);
         for base in (0..TOP).step_by(0x1000) {
             let (function, arguments) = command(base);
-            // Held against the model, which says the same.
+            // Compared with the model.
             assert_eq!(host.call(function, arguments), SUCCESS);
             assert_eq!(
                 host.model.realms[&RD].leaf(base),

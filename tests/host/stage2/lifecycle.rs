@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random commands on granules, Realms and RECs: more of them come and go while tables are built.
+//! Random commands on granules, Realms and RECs, which are created and destroyed while tables are
+//! built.
 
 use rmm::granule::State;
 use rmm::rmi::function;
@@ -10,7 +11,7 @@ use kit::stage2::model::SUCCESS;
 use kit::stage2::objects::AUXILIARY;
 
 impl Session {
-    /// One of the commands, with arguments that are right more often than not.
+    /// One of these commands, with arguments that are mostly right.
     pub fn step_of_lives(&mut self) {
         let noise = self.random.u64(..);
         match self.random.u8(..16) {
@@ -18,14 +19,14 @@ impl Session {
             3..6 => self.create_rec(),
             6 | 7 => {
                 let rec = self.any_rec();
-                // Those that were there from the beginning ask for RIPAS, to the end.
+                // The session's own RECs are kept: their RIPAS changes are tested to the end.
                 if !self.recs.contains(&rec) {
                     self.call(function::REC_DESTROY, [rec, noise, noise, noise, noise]);
                 }
             }
             8 => {
                 let rd = self.an_rd();
-                // Of a Realm that is shared the other models would not know.
+                // The models of the other hosts would not know of changes to a shared Realm.
                 if !self.host.is_shared(rd) && self.random.u8(..8) == 0 {
                     self.call(function::REALM_ACTIVATE, [rd, noise, noise, noise, noise]);
                 }
@@ -44,7 +45,7 @@ impl Session {
                 self.call(function::REC_ENTER, [rec, run, noise, noise, noise]);
             }
             13 => {
-                // No REC waits for it.
+                // No REC has a pending PSCI request.
                 let (calling, target) = (self.any_rec(), self.any_rec());
                 self.call(function::PSCI_COMPLETE, [calling, target, noise & 3, noise, noise]);
             }
@@ -52,12 +53,12 @@ impl Session {
                 let address = self.any_granule();
                 let function =
                     self.one_of(&[function::GRANULE_DELEGATE, function::GRANULE_UNDELEGATE]);
-                // What is beyond 48 bits cannot be wiped here.
+                // The model machine cannot wipe memory beyond 48 bits.
                 if address == self.host.high {
                     return;
                 }
                 let answer = self.call(function, [address, noise, noise, noise, noise]);
-                // Some pages of the pool are the host's, to copy from.
+                // Some pages of the pool stay the host's, to copy from.
                 if answer == SUCCESS && self.pool[..8].contains(&address) {
                     self.host.undelegate(address);
                     self.host.write(address, noise);
@@ -66,7 +67,7 @@ impl Session {
         }
     }
 
-    /// Takes down and destroys a Realm that was not there from the beginning.
+    /// Destroys a Realm that is not one of the session's own.
     fn retire_realm(&mut self) {
         let rd = self.any_realm();
         if self.realms.contains(&rd) {
@@ -80,12 +81,12 @@ impl Session {
         assert_eq!(self.call(function::REALM_DESTROY, [rd, 0, 0, 0, 0]), SUCCESS);
     }
 
-    /// An RD, or something else.
+    /// An RD, or sometimes another granule.
     fn an_rd(&mut self) -> u64 {
         if self.random.u8(..4) == 0 { self.any_granule() } else { self.any_realm() }
     }
 
-    /// A Realm, one from the beginning or not.
+    /// Any Realm.
     fn any_realm(&mut self) -> u64 {
         let realms: Vec<u64> = self.host.model.realms.keys().copied().collect();
         self.one_of(&realms)
@@ -99,7 +100,7 @@ impl Session {
         self.one_of(&recs)
     }
 
-    /// A page of the host's, or not.
+    /// A page of the host, or sometimes another granule.
     fn hosts_page(&mut self) -> u64 {
         match self.random.u8(..8) {
             0 => self.any_granule(),
@@ -108,14 +109,14 @@ impl Session {
         }
     }
 
-    /// A Delegated granule, more often than not; what is beyond 48 bits is beyond the slots of the
-    /// model machine.
+    /// Mostly a Delegated granule. Not one beyond 48 bits, which the slots of the model machine
+    /// cannot map.
     fn for_content(&mut self) -> u64 {
         let address = self.delegated();
         if address == self.host.high { self.pool[0] } else { address }
     }
 
-    /// Granules for a REC at `rec`: enough of them, and each another one, more often than not.
+    /// Granules for a REC at `rec`, mostly enough of them and all different.
     fn auxiliary(&mut self, rec: u64) -> Vec<u64> {
         let pool = self.pool.iter().copied();
         let is_free = |address: &u64| {
@@ -133,13 +134,13 @@ impl Session {
         free
     }
 
-    /// Changes one parameter to something else, now and then.
+    /// Sometimes changes one parameter.
     fn spoil(&mut self, offsets: &[u64]) {
         if self.random.u8(..4) == 0 {
             let offset = self.one_of(offsets);
             let (any, granule) = (self.random.u64(..), self.any_granule());
             let word = self.one_of(&[0, 1, 2, 3, 16, 17, 31, 48, 49, 0xff, u64::MAX, any, granule]);
-            // Root tables beyond 48 bits cannot be looked at here.
+            // The model machine cannot map root tables beyond 48 bits.
             if word != self.host.high {
                 self.host.write_parameter(offset, word);
             }
@@ -148,7 +149,7 @@ impl Session {
 
     fn create_realm(&mut self) {
         let shape = self.random.choice(SHAPES).expect("there are shapes");
-        // A VMID of the host's own, perhaps one that is in use.
+        // A VMID of this host, perhaps in use.
         let vmid = self.own_vmids + u16::from(self.random.u8(..8));
         let root = self.spare_root;
         for index in 0..root_count(shape) {
@@ -164,7 +165,7 @@ impl Session {
     fn create_rec(&mut self) {
         let rd = if self.random.u8(..8) == 0 { self.any_granule() } else { self.any_realm() };
         if self.host.is_shared(rd) {
-            // Which one is the next is not this host's business alone.
+            // Other hosts may have created RECs, so the next index is not known.
             return;
         }
         let rec = self.for_content();
@@ -176,7 +177,7 @@ impl Session {
         self.spoil(&[0x0, 0x100, 0x200, 0x338, 0x800, 0x808, 0x810]);
         let (page, noise) = (self.hosts_page(), self.random.u64(..));
         let answer = self.call(function::REC_CREATE, [rd, rec, page, noise, noise]);
-        // Not all of the pool becomes RECs.
+        // Rarely, or the whole pool would become RECs.
         if answer == SUCCESS && self.random.u8(..4) != 0 {
             self.call(function::REC_DESTROY, [rec, noise, noise, noise, noise]);
             assert_eq!(self.host.model.state(rec), Some(State::Delegated));

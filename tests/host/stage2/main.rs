@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Stage-2 tables: entries, geometry and whole tables by themselves, and the commands that work on
-//! them.
+//! Stage-2 tables: entries, geometry and tables by themselves, and the commands on them.
 
 mod entry;
 mod geometry;
@@ -29,7 +28,7 @@ fn granule(address: u64) -> GranuleAddress {
     GranuleAddress::new(PhysAddr::new(address)).expect("aligned")
 }
 
-/// A stage 2 with as many root tables as it takes.
+/// A stage 2 with the number of root tables that it needs.
 fn stage2(ipa_bits: u8, start_level: Level, lpa2: bool) -> Stage2 {
     let table_bits = start_level.shift() + 9;
     let root_count = 1 << u32::from(ipa_bits).saturating_sub(table_bits);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! TLB maintenance, instruction by instruction: which VMID is in force when, and what each barrier
-//! is for.
+//! TLB maintenance, instruction by instruction: the VMID in force, and the purpose of each barrier.
 
 use rmm::host::{Event, preset_register, record};
 use rmm::rmi::function;
@@ -15,12 +14,12 @@ const ROOT: u64 = RD + 0x1_0000;
 const VMID: u64 = 0x12ab;
 /// CTR_EL0.DIC and IDC: instruction fetch sees writes without maintenance.
 const DIC: u64 = 1 << 29 | 1 << 28;
-/// What the registers hold before: somebody else's.
+/// The former values of the registers, which belong to the host.
 const VTCR: u64 = 0x8000_1111;
 const VTTBR: u64 = 0x7777_0000_4000_0000;
 
-/// What the RMM does to the translation of Realms: registers of stage 2, their TLBIs, stores to
-/// their tables, and barriers of more than this CPU.
+/// What the RMM does for Realms: accesses to stage-2 registers, TLBIs, stores to tables, and
+/// barriers of the shareable domain.
 fn maintenance(events: Vec<Event>, host: &Host) -> Vec<String> {
     let tables =
         core::ptr::from_ref(host.system.machine.memory.word(LOW.0).expect("it is there")).addr();
@@ -35,7 +34,7 @@ fn maintenance(events: Vec<Event>, host: &Host) -> Vec<String> {
                 operand,
             ) => Some(operand.map_or(text.to_owned(), |operand| format!("{text} {operand:#x}"))),
             Event::Instruction(text @ ("dsb ish" | "dsb ishst"), None) => Some(text.to_owned()),
-            // Slots are not in that memory.
+            // Slots are not in this memory.
             Event::Descriptor(entry, value) if entry >= tables && entry - tables < 0x80_0000 => {
                 Some(if value & 1 == 0 { "break" } else { "make" }.to_owned())
             }
@@ -66,7 +65,7 @@ fn recorded(host: &mut Host, function: u32, arguments: &[u64]) -> Vec<String> {
     maintenance(events, host)
 }
 
-/// The maintenance around `invalidate`.
+/// The maintenance around the TLBIs `invalidate`.
 fn with_vmid(invalidate: &[&str]) -> Vec<String> {
     let vttbr = format!("VTTBR_EL2={:#x}", VMID << 48 | ROOT);
     let mut expected = vec!["VTCR_EL2=0x800d3558".to_owned(), vttbr, "dsb ishst".to_owned()];
@@ -94,7 +93,7 @@ fn a_block_is_broken_and_gone_before_the_table_is_made() {
     let (mut host, block) = (realm(), (1 << 39) + size(2));
     recorded(&mut host, function::RTT_MAP_UNPROTECTED, &[RD, block, 2, 0x4000_00d8]);
     let events = recorded(&mut host, function::RTT_CREATE, &[RD, RD + 0x9000, block, 3]);
-    // The granule is wiped first, complete for the system.
+    // The granule is wiped first. The wipe is complete for the system.
     let mut expected = vec!["dsb ish".to_owned(), "break".to_owned()];
     let operand = format!("tlbi ipas2e1is {:#x}", block >> 12);
     expected.extend(with_vmid(&[&operand, "dsb ish", "tlbi vmalle1is"]));
@@ -102,7 +101,7 @@ fn a_block_is_broken_and_gone_before_the_table_is_made() {
     assert_eq!(events, expected);
     let folded = recorded(&mut host, function::RTT_FOLD, &[RD, block, 3]);
     let mut expected = vec!["break".to_owned()];
-    // Each page may be in a TLB by itself.
+    // A TLB may hold each page by itself.
     expected.extend(with_vmid(&["tlbi vmalls12e1is"]));
     expected.extend(["make".to_owned(), "dsb ishst".to_owned()]);
     assert_eq!(folded, expected);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! TLB invalidations of commands that remove many mappings: never one for each.
+//! TLB invalidation of commands that remove many mappings: never one for each.
 
 use rmm::host::{Event, record};
 use rmm::rmi::function;
 
 use super::ranges::{ATTRIBUTES, BLOCK, DATA, Host, PAGE, RD, SHARED, SINGLE, SUCCESS, range};
 
-/// A table of pages.
+/// The pages of a table.
 const PAGES: u64 = BLOCK / PAGE;
-/// Pages whose memory comes back at once.
+/// The number of pages invalidated together.
 const TOGETHER: u64 = 16;
 
-/// The answer of a call, and how often it has invalidated by IPA, and all of the Realm.
+/// The answer of a call, with the number of TLBIs by IPA and of TLBIs for the whole VMID.
 fn counted(call: impl FnOnce() -> [u64; 4]) -> ([u64; 2], [u64; 2]) {
     let ([status, top, ..], events) = record(call);
     let count = |wanted| {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random sequences of all commands, with Realms of every shape, each command checked against the
-//! model: by one host, by several hosts at once with Realms of their own, and by several at once
-//! that build one Realm together, each in its part of the IPA space.
+//! Random sequences of all commands with Realms of every shape, each command checked against the
+//! model: by one host, by several hosts at once with Realms of their own, and by several hosts that
+//! build one Realm together, each in its part of the IPA space.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,17 +22,16 @@ use kit::stage2::sharing::{Order, Part};
 
 /// Commands of one host in all.
 const COMMANDS: usize = 300_000;
-/// Commands of a host until all is taken down and begins anew with Realms of other shapes.
+/// Commands of a host before everything is destroyed and new shapes are chosen.
 const ROUND: usize = 15_000;
 
-/// Hosts at once, their commands in all if each has Realms of its own, and those of each on one
+/// Hosts at once, all their commands with Realms of their own, and the commands of each on a shared
 /// Realm of each shape.
 const THREADS: u64 = 4;
 const COMMANDS_AT_ONCE: usize = 120_000;
 const COMMANDS_ON_ONE: usize = 3_000;
 
-/// Every command that must have been answered in each of these ways, or the test has not come to
-/// it.
+/// Asserts that each command has given each of these answers.
 fn is_thorough(counts: &Counts) {
     for ((function, answer), count) in &counts.seen {
         println!("{function:#x} was answered with {answer:#x} {count} times");
@@ -111,7 +110,7 @@ fn random_commands_do_what_the_model_does() {
     }
 }
 
-/// Runs a session on each of several CPUs at once; what they come back as.
+/// Runs a session on each of several CPUs at once, and gives the sessions back.
 fn at_once(
     system: &Arc<System<'static>>,
     random: &mut fastrand::Rng,
@@ -156,22 +155,21 @@ fn hosts_at_once_with_realms_of_their_own_each_see_what_their_models_do() {
     is_thorough(&counts);
 }
 
-/// A Realm that several hosts build together. Each has some entries of the root in each half, the
-/// last of which holds a table for good: what comes after it is out of sight of the commands on
-/// those before.
+/// A Realm that several hosts build together. Each has some root entries in each half. Its last
+/// entry always holds a table, so commands on the entries before it do not look beyond it.
 struct Common {
     rd: u64,
     shape: Shape,
-    /// Entries of the root that each host has in each half.
+    /// The root entries of each host in each half.
     entries: u64,
     realm: Realm,
-    /// One for each host.
+    /// The REC of each host.
     recs: BTreeMap<u64, Rec>,
     order: Arc<Order>,
 }
 
 impl Common {
-    /// The Realm, and who has created it, if there are enough entries in the root of this shape.
+    /// The Realm and the host that has created it, if the root of this shape has enough entries.
     fn new(system: &Arc<System<'static>>, shape: Shape) -> Option<(Host, Self)> {
         let (s2sz, start, _) = shape;
         let entries = ((1 << (s2sz - 1)) / size(start) / THREADS).min(8);
@@ -206,14 +204,14 @@ impl Common {
         self.rd + (2 + 0x10 * index) * GRANULE
     }
 
-    /// What host `index` has, without the last entry of each half.
+    /// The part of host `index`, without the last entry of each half.
     fn part(&self, index: u64) -> Part {
         let (size, half) = (size(self.shape.1), 1 << (self.shape.0 - 1));
         let (first, last) = (index * self.entries * size, ((index + 1) * self.entries - 1) * size);
         Part { protected: first..last, unprotected: half + first..half + last }
     }
 
-    /// The last entries of all.
+    /// The first IPAs of all last entries.
     fn bounds(&self) -> Vec<u64> {
         (0..THREADS)
             .map(|index| self.part(index))
@@ -221,7 +219,7 @@ impl Common {
             .collect()
     }
 
-    /// Has a host take part.
+    /// Makes a host join the Realm.
     fn join(&self, mut host: Host, index: u64, random: fastrand::Rng) -> Session {
         let rec = self.rec(index);
         host.join(self.rd, self.realm.clone(), self.part(index), Arc::clone(&self.order));
@@ -229,7 +227,7 @@ impl Common {
         Session::in_part_of(host, random, self.rd, rec)
     }
 
-    /// The references of each root table are the live entries that the models of all say.
+    /// Checks that each root table has as many references as all models together have live entries.
     fn check_roots(&self, system: &System<'_>, sessions: &[Session]) {
         let realm = &self.realm;
         let mut live = vec![0; realm.roots.len()];
@@ -256,8 +254,8 @@ impl Common {
         }
     }
 
-    /// The RIM, which is `measured`, is what the models of all say, in the order in which their
-    /// commands had the RD.
+    /// Checks the RIM `measured` against the models of all hosts, in the order in which their
+    /// commands held the RD.
     fn check_measurement(&self, measured: InitialMeasurement, sessions: &mut [Session]) {
         let mut expected = self.realm.measurement;
         for host in self.order.hosts() {
@@ -270,12 +268,12 @@ impl Common {
         assert_eq!(measured, expected, "the RIM");
     }
 
-    /// Which root table an IPA is in.
+    /// The index of the root table for an IPA.
     fn root_of(&self, ipa: u64) -> usize {
         usize::try_from(ipa / size(self.shape.1) / 512).expect("small")
     }
 
-    /// Takes down what all hosts have left, which is what they began with.
+    /// Destroys what all hosts have left, which is what they began with.
     fn take_down(&self, mut host: Host) {
         host.take_thread();
         for ipa in self.bounds() {

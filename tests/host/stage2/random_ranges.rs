@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! As the sessions of `random_session.rs`, of a host that speaks RMI 2.0: memory in ranges of
+//! Sessions as in `random_session.rs`, of a host that speaks RMI 2.0 and maps memory in ranges of
 //! pages and blocks.
 
 use kit::seed;
@@ -10,14 +10,14 @@ use rmm::rmi::function;
 
 use crate::random_session::{Counts, Session};
 
-/// Commands in all, and until all is taken down and begins anew with Realms of other shapes.
+/// Commands in all, and commands before everything is destroyed and new shapes are chosen.
 const COMMANDS: usize = 100_000;
 const ROUND: usize = 10_000;
-/// Normal memory, read and written.
+/// Normal memory, readable and writable.
 const ATTRIBUTES: u64 = 6 << 16 | 3 << 19;
 
 impl Session {
-    /// A range from an IPA on: where it ends, and the level of the blocks that it may be of.
+    /// A range from an IPA on, and the level of its blocks.
     fn blocks_at(&mut self, rd: u64) -> ([u64; 2], i64) {
         let (ipa, end) = self.end_of_walk(rd);
         let level = if self.random.u8(..4) == 0 { self.random.i64(0..4) } else { end };
@@ -34,7 +34,7 @@ impl Session {
         [base, base.wrapping_add(GRANULE)]
     }
 
-    /// Most often the one of two commands that is for the half of the IPA space that `ipa` is in.
+    /// Mostly the command for the half of the IPA space of `ipa`, of a pair of commands.
     fn for_half(&mut self, rd: u64, ipa: u64, [protected, unprotected]: [u32; 2]) -> u32 {
         let realm = self.host.model.realms.get(&rd);
         let is_protected = realm.is_none_or(|realm| ipa >> (realm.s2sz - 1) == 0);
@@ -91,7 +91,7 @@ impl Session {
                 let ([base, top], _) = self.blocks_at(rd);
                 let [base, top] = match self.random.u8(..8) {
                     0 => [base, self.ipa(rd)],
-                    // A part of what is there, perhaps.
+                    // Perhaps a part of a block.
                     1 | 2 => self.page_at(rd),
                     _ => [base, top],
                 };
@@ -110,12 +110,12 @@ impl Session {
         }
     }
 
-    /// Pages of the pool, most often such as lie side by side.
+    /// Maps pages of the pool, mostly adjacent ones.
     fn data_map(&mut self, rd: u64, [base, top]: [u64; 2], level: i64) {
         let level = if self.random.u8(..8) == 0 { level } else { 3 };
         let is_lpa2 = self.host.model.realms.get(&rd).is_some_and(|realm| realm.lpa2);
         let memory = self.delegated() & 0xf_ffff_ffff_f000;
-        // What the model machine does not show.
+        // The model machine cannot map memory beyond 48 bits.
         let memory = if is_lpa2 && memory == self.host.high { self.pool[9] } else { memory };
         let count = self.one_of(&[0, 1, 1, 1, 2, 4]);
         let state = self.one_of(&[0, 0, 0, 0, 0, 0, 1 << 62, 1 << 63]);
@@ -124,7 +124,7 @@ impl Session {
         self.call(function::RTT_DATA_MAP, [rd, base, top, flags, range]);
     }
 
-    /// A whole block where there is room, and what a host does with it.
+    /// Maps a whole block if possible, and lets the host work on it.
     fn whole_block(&mut self) {
         if self.random.u8(..4) != 0 {
             return;
@@ -152,7 +152,7 @@ impl Session {
                 self.call(function::RTT_DATA_UNMAP, [rd, base, base + 2 * size(2), SINGLE, 0]);
             }
             2 => {
-                // A part of it.
+                // A part of the block.
                 let page = base + GRANULE * self.random.u64(..2);
                 self.call(function::RTT_DATA_UNMAP, [rd, page, page + GRANULE, SINGLE, 0]);
             }
@@ -167,13 +167,13 @@ impl Session {
         for (function, at, top) in
             [(function::RTT_DATA_UNMAP, 0, half), (function::RTT_UNPROT_UNMAP, half, 2 * half)]
         {
-            // To the end, as the model says, too.
+            // To the end. The model agrees.
             let answer = self.host.call(function, [rd, at, top, NONE, 0]);
             assert_eq!(answer, SUCCESS, "holes are passed over");
         }
         let realm = &self.host.model.realms[&rd];
         let mut tables: Vec<(i64, u64)> = realm.table_granules.keys().copied().collect();
-        // The finest first.
+        // The finest level first.
         tables.sort_unstable_by_key(|(level, ipa)| (-level, *ipa));
         for (level, ipa) in tables {
             let gone = self.call(function::RTT_DESTROY, [rd, ipa, level.cast_unsigned(), 0, 0]);

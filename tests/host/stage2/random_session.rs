@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A host that gives random commands, hostile ones among them, each of which is checked against the
-//! model.
+//! A host that gives random commands, some of them hostile. Each is checked against the model.
 
 use std::collections::BTreeMap;
 
@@ -11,40 +10,40 @@ use kit::stage2::host::{HOSTS, Host, LOW, SHAPES, root_count};
 use kit::stage2::model::{EMPTY, Entry, GRANULE, Pending, RAM, SUCCESS, size};
 use kit::stage2::sharing::{self, Part};
 
-/// Granules that commands are about: tables, data, and what they must not be.
+/// Granules for commands: tables, data, and wrong arguments.
 const POOL: u64 = 160;
 const REALMS: usize = 2;
-/// What a table of level 3 maps, and a block of level 2.
+/// Bytes that a table of level 3 maps, and a block of level 2.
 const BLOCK: u64 = 0x20_0000;
 
 pub struct Session {
     pub host: Host,
     pub random: fastrand::Rng,
-    /// RDs of those that are there from the beginning to the end.
+    /// RDs of the session's own Realms, which stay until the end.
     pub realms: Vec<u64>,
-    /// A REC of each.
+    /// A REC of each of them.
     pub recs: Vec<u64>,
     pub pool: Vec<u64>,
-    /// Where the root tables of one Realm more can be, and the first of the VMIDs for it.
+    /// Room for the root tables of one more Realm, and the first VMID for it.
     pub spare_root: u64,
     pub own_vmids: u16,
     pub counts: Counts,
 }
 
-/// What has happened.
+/// What has happened in a session.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Commands in all.
     pub commands: usize,
-    /// How often each command, by its number and result word, has been answered.
+    /// How often each command gave each result word.
     pub seen: BTreeMap<(u32, u64), usize>,
-    /// Tables that were folded into a live block, and live blocks that were unfolded.
+    /// Tables folded into live blocks, and live blocks unfolded.
     pub folded: usize,
     pub unfolded: usize,
 }
 
 impl Counts {
-    /// Adds what has happened elsewhere.
+    /// Adds the counts of another session.
     pub fn add(&mut self, other: Self) {
         self.commands += other.commands;
         self.folded += other.folded;
@@ -55,7 +54,7 @@ impl Counts {
     }
 }
 
-/// A session that is on no thread.
+/// A session that runs on no thread.
 pub struct Parked {
     host: sharing::Parked,
     random: fastrand::Rng,
@@ -65,7 +64,7 @@ pub struct Parked {
 }
 
 impl Parked {
-    /// Puts it on this thread.
+    /// Continues the session on this thread.
     pub fn resume(self) -> Session {
         let Self { host, random, realms, recs, counts } = self;
         let session = Session::of(host.resume(), random, realms, recs);
@@ -74,14 +73,14 @@ impl Parked {
 }
 
 impl Session {
-    /// Takes it off its thread.
+    /// Releases the session from its thread.
     pub fn park(self) -> Parked {
         let Self { host, random, realms, recs, counts, .. } = self;
         Parked { host: host.park(), random, realms, recs, counts }
     }
 
-    /// Has a host, whose memory is as it was at boot, create Realms of its own. `first_vmid` and
-    /// the next ones are free.
+    /// A session that creates its own Realms, of a host whose memory is as after boot. The VMIDs
+    /// from `first_vmid` on are free.
     pub fn new(mut host: Host, mut random: fastrand::Rng, first_vmid: u16) -> Self {
         let (mut next, mut realms, mut recs) = (host.base + 0x10_0000, Vec::new(), Vec::new());
         for vmid in (first_vmid..).take(REALMS) {
@@ -94,7 +93,7 @@ impl Session {
             for address in (rd..rd + 0x10_000).step_by(0x1000) {
                 host.delegate(address);
             }
-            // Different in both bytes, as 16-bit VMIDs are.
+            // Both bytes differ, so that 8 bits of VMID would not do.
             host.create_realm(rd, root, shape, vmid << 7 | vmid);
             host.create_rec(rd, rec);
             realms.push(rd);
@@ -103,7 +102,7 @@ impl Session {
         Self::with(host, random, realms, recs)
     }
 
-    /// A host that takes part in a Realm, of which `rec` is its REC.
+    /// The session of a host that has joined the Realm at `rd` and has its REC `rec`.
     pub fn in_part_of(host: Host, random: fastrand::Rng, rd: u64, rec: u64) -> Self {
         Self::with(host, random, vec![rd], vec![rec])
     }
@@ -191,7 +190,7 @@ impl Session {
                 self.one_of(&places)
             }
         };
-        // What is another host's is not for this one's model.
+        // Another host's part is unknown to this host's model.
         let Part { protected, unprotected } = self.host.part(rd);
         let range = if ipa < space / 2 { protected } else { unprotected };
         if ipa >= space || range.contains(&ipa) {
@@ -209,7 +208,7 @@ impl Session {
         }
     }
 
-    /// An IPA, and the level at which a walk for it ends.
+    /// An IPA and the level at which its walk ends.
     pub fn end_of_walk(&mut self, rd: u64) -> (u64, i64) {
         let ipa = self.ipa(rd);
         match self.host.model.realms.get(&rd) {
@@ -239,8 +238,8 @@ impl Session {
 
     pub fn call(&mut self, function: u32, mut arguments: [u64; 5]) -> u64 {
         self.counts.commands += 1;
-        // The slots of the model machine do not show what is beyond 48 bits; that it is refused
-        // without LPA2 is seen without.
+        // The model machine cannot map memory beyond 48 bits. Realms without LPA2 refuse it, which
+        // is tested.
         let takes = [function::DATA_CREATE, function::DATA_CREATE_UNKNOWN, function::RTT_CREATE];
         let high = takes.contains(&function) && arguments[1] == self.host.high;
         if high && self.host.model.realms.get(&arguments[0]).is_some_and(|realm| realm.lpa2) {
@@ -265,7 +264,7 @@ impl Session {
         answer
     }
 
-    /// Whatever comes next: a command, or several that lead somewhere.
+    /// The next step: one command, or several with one purpose.
     pub fn step(&mut self) {
         let rd = self.rd();
         let noise = self.random.u64(..);
@@ -332,7 +331,7 @@ impl Session {
             },
             98 if self.random.u8(..8) != 0 => {}
             _ => {
-                // Memory goes, so that other memory can come.
+                // Unmaps memory, so that other memory can be mapped.
                 let places = if self.host.model.realms.contains_key(&rd) {
                     self.host.places(rd)
                 } else {
@@ -353,7 +352,7 @@ impl Session {
             2 => base.wrapping_add(self.one_of(&[0x20_0000, 0x4000_0000, 0x4020_1000])),
             _ => base.wrapping_add(0x2000),
         };
-        // Measured one by one: a table's entries take a while.
+        // Entries are measured one by one, which takes long for a whole table.
         (
             base,
             if top.wrapping_sub(base) > 0x20_000 && top.wrapping_sub(base) < 0x20_0000 {
@@ -373,7 +372,7 @@ impl Session {
         let of_the_rec = self.host.model.recs.get(&rec).map(|rec| rec.realm);
         let (mut base, mut top) = self.range(of_the_rec.unwrap_or(rd));
         if let Some(pending) = self.host.model.recs.get(&rec).map(|rec| rec.pending) {
-            // What comes after the host's part is another's.
+            // Beyond the host's part is the part of another one.
             let part = self.host.part(self.host.model.recs[&rec].realm);
             match pending.filter(|pending| part.contains(pending.base)) {
                 Some(pending) if self.random.u8(..8) != 0 => {
@@ -414,8 +413,7 @@ impl Session {
         }
     }
 
-    /// Brings a table to the place of an IPA at a level, if there is memory for it, whatever it
-    /// finds on the way.
+    /// Creates the tables for an IPA down to `level`. Gives whether they exist.
     pub fn bring_table(&mut self, rd: u64, ipa: u64, level: i64) -> bool {
         loop {
             let reached = self.host.model.realms[&rd].leaf(ipa).0;
@@ -432,10 +430,10 @@ impl Session {
         }
     }
 
-    /// Fills a table of level 3 with consecutive memory, so that it can be folded; sometimes with
-    /// one page that does not fit in.
+    /// Fills a table of level 3 with consecutive memory, so that it can be folded. Sometimes one
+    /// page does not fit.
     fn fill_with_data(&mut self, rd: u64) {
-        // That of the Realm which asks for RIPAS.
+        // Only the session's own Realms have a REC here, which asks for RIPAS.
         let Some(index) = self.realms.iter().position(|realm| *realm == rd) else { return };
         let base = self.host.part(rd).protected.start;
         if !self.bring_table(rd, base, 3) {
@@ -462,7 +460,7 @@ impl Session {
             self.call(function::DATA_CREATE_UNKNOWN, [rd, data, ipa, 0, 0]);
         }
         self.call(function::RTT_FOLD, [rd, base, 3, 0, 0]);
-        // All alike now, perhaps.
+        // Perhaps all entries are homogeneous now.
         let rec = self.recs[index];
         let ripas = self.one_of(&[EMPTY, RAM]);
         let pending = Pending { base, top: base + BLOCK, ripas, change_destroyed: true };
@@ -475,7 +473,7 @@ impl Session {
         }
     }
 
-    /// Fills a table with unprotected mappings that can be folded, perhaps, and folds it.
+    /// Fills a table with unprotected mappings, which are mostly homogeneous, and folds it.
     fn fill_with_unprotected(&mut self, rd: u64) {
         if !self.host.model.realms.contains_key(&rd) {
             return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Memory in ranges (RMI 2.0): pages and blocks, single and in lists, with interrupts that park a
-//! block in its midst.
+//! Memory in ranges (RMI 2.0): pages and blocks, single and in lists, and interrupts in the middle
+//! of a block.
 
 use std::collections::BTreeMap;
 
@@ -34,14 +34,14 @@ const ERROR_RTT: u64 = 4;
 const INCOMPLETE: u64 = 13;
 const UNDELEGATED: [u64; 3] = [0, 1 << 62, 1 << 63];
 pub(super) const SINGLE: u64 = 1;
-/// Normal memory, read and written.
+/// Normal memory, readable and writable.
 pub(super) const ATTRIBUTES: u64 = 6 << 16 | 3 << 19;
 
 fn rtt(level: u64) -> u64 {
     ERROR_RTT | level << 8
 }
 
-/// The descriptor of blocks at a level.
+/// The descriptor of `count` blocks at a level.
 pub(super) fn range(level: u64, address: u64, count: u64) -> u64 {
     (3 - level) | count << 2 | address
 }
@@ -80,7 +80,8 @@ impl Host {
         [after[0], after[1], after[2], after[3]]
     }
 
-    /// As [`call`](Self::call), and continues what is not complete. How often is the second result.
+    /// As [`call`](Self::call), and continues until it is complete. Gives the answer and the number
+    /// of continuations.
     fn finish(&self, function: u32, arguments: &[u64]) -> ([u64; 4], usize) {
         let mut answer = self.call(function, arguments);
         let mut continued = 0;
@@ -147,18 +148,18 @@ fn pages_are_mapped_from_a_descriptor_and_unmapped_to_one() {
     let mut host = Host::new();
     assert_eq!(host.map(0, PAGE, SINGLE, range(3, DATA, 1)), [rtt(1), 0, 0, 0]);
     host.tables(0, &[2, 3]);
-    // As many as there are, or as the range has.
+    // As many pages as the descriptor has, or as fit into the range.
     assert_eq!(host.map(0, 8 * PAGE, SINGLE, range(3, DATA, 3)), [SUCCESS, 3 * PAGE, 0, 0]);
     assert_eq!(host.map(0, 2 * PAGE, SINGLE, range(3, DATA, 9)), [SUCCESS, 2 * PAGE, 0, 0]);
     assert_eq!(host.state(DATA + 2 * PAGE), State::Data);
     assert_eq!(host.state(DATA + 3 * PAGE), State::Delegated);
-    // What is mapped elsewhere, and where something else is mapped.
+    // Memory that is mapped elsewhere, and an IPA with other memory.
     let taken = host.map(4 * PAGE, 5 * PAGE, SINGLE, range(3, DATA, 1));
     assert_eq!(taken, [ERROR_INPUT, 4 * PAGE, 0, 0]);
     assert_eq!(host.map(0, PAGE, SINGLE, range(3, DATA + PAGE, 1)), [rtt(3), 0, 0, 0]);
     assert_eq!(host.map(0, PAGE, SINGLE, range(3, DATA + 7 * PAGE, 1)), [rtt(3), 0, 0, 0]);
     assert_eq!(host.state(DATA + 7 * PAGE), State::Delegated, "it was not taken");
-    // Not adjacent: a page of its own.
+    // A page that is not adjacent.
     assert_eq!(host.map(4 * PAGE, 5 * PAGE, SINGLE, range(3, DATA + 5 * PAGE, 1))[0], SUCCESS);
     assert_eq!(
         host.unmap(0, 16 * PAGE, SINGLE, 0),
@@ -193,7 +194,7 @@ fn lists_are_read_and_written_where_the_host_wants_them() {
         (host.read(at), host.read(at + 8)),
         (range(3, DATA, 2), range(3, DATA + 9 * PAGE, 1))
     );
-    // Room for one entry in the page of the list.
+    // Room for one entry at the end of the list's page.
     let last = LIST + PAGE - 8;
     assert_eq!(host.unmap(0, 16 * PAGE, flags, last), [SUCCESS, 16 * PAGE, 0, 1]);
     assert_eq!(host.read(last), range(3, DATA + 4 * PAGE, 3));
@@ -211,7 +212,7 @@ fn empty_entries_of_a_list_are_passed_over_wherever_they_are() {
         places.sort_unstable();
         places.dedup();
         for place in 0..ENTRIES {
-            // No blocks, whatever else the entry says.
+            // A count of zero, with random other fields.
             host.write(LIST + 8 * place, random.u64(..) & !(0x3ff << 2));
         }
         for (page, place) in (0..).zip(&places) {
@@ -247,8 +248,8 @@ fn a_list_that_the_host_takes_away_ends_the_range_and_what_was_mapped_is_told() 
         let done = host.map(0, ENTRIES * PAGE, flags, LIST);
         assert_eq!(done, [SUCCESS, ENTRIES * PAGE, 0, 0], "{read}");
 
-        // A word is written before anything is unmapped, and then each entry. These are of one
-        // page each, since no two are side by side.
+        // The RMM writes a word before it unmaps anything, then each entry. Each entry is one page,
+        // since no two pages are adjacent.
         host.unmap(PAGE, 2 * PAGE, SINGLE, 0);
         host.system.machine.take_away_after(read);
         let unmapped = host.unmap(0, ENTRIES * PAGE, flags, LIST);
@@ -314,10 +315,10 @@ fn a_block_is_mapped_and_unmapped_in_one_call_or_granule_by_granule() {
         let arguments = [RD, base, base + BLOCK, SINGLE, range(2, DATA, 1)];
         let (answer, continued) = host.finish(function::RTT_DATA_MAP, &arguments);
         assert_eq!(answer, [SUCCESS, base + BLOCK, 0, 0]);
-        // The last granule and the entry are one step.
+        // The last granule and the entry are done in one step.
         assert_eq!(continued, if pending { 511 } else { 0 });
         assert!((DATA..DATA + BLOCK).step_by(0x1000).all(|page| host.state(page) == State::Data));
-        // Again: nothing to do.
+        // A second call has nothing to do.
         assert_eq!(host.finish(function::RTT_DATA_MAP, &arguments).0[..2], [SUCCESS, base + BLOCK]);
         let [x0, level, state, address] = host.call(function::RTT_READ_ENTRY, &[RD, base, 2]);
         assert_eq!((x0, level, state, address), (SUCCESS, 2, 1, DATA));
@@ -328,7 +329,7 @@ fn a_block_is_mapped_and_unmapped_in_one_call_or_granule_by_granule() {
             host.finish(function::RTT_DATA_UNMAP, &arguments);
         assert_eq!(x0, SUCCESS);
         while descriptor == 0 {
-            // Holes are steps, too.
+            // A hole counts as a step.
             let arguments = [RD, next, 1 << 30, SINGLE, 0];
             let (answer, more) = host.finish(function::RTT_DATA_UNMAP, &arguments);
             [_, next, descriptor, _] = answer;
@@ -349,7 +350,7 @@ fn a_block_that_cannot_be_had_is_given_back_granule_by_granule() {
         let hole = DATA + BLOCK + 100 * PAGE;
         host.undelegate(hole, hole + PAGE);
         interrupts(pending);
-        // The second of two blocks: the first counts, if it was mapped by the same call.
+        // The second of two blocks fails. The first counts if the same call has mapped it.
         let arguments = [RD, 0, 2 * BLOCK, SINGLE, range(2, DATA, 2)];
         let (answer, _) = host.finish(function::RTT_DATA_MAP, &arguments);
         assert_eq!(answer, [SUCCESS, BLOCK, 0, 0]);
@@ -372,7 +373,7 @@ fn a_realm_with_a_parked_block_stays_and_the_block_finds_what_has_become_of_its_
     let arguments = [RD, 0, BLOCK, SINGLE, range(2, DATA, 1)];
     let [x0, handle, ..] = host.call(function::RTT_DATA_MAP, &arguments);
     assert_eq!(x0, INCOMPLETE);
-    // Neither memory nor cancelling is asked for.
+    // The operation asks for no memory and cannot be cancelled.
     for function in [function::OP_MEM_DONATE, function::OP_MEM_RECLAIM, function::OP_CANCEL] {
         assert_eq!(host.call(function, &[handle, LIST, 1])[0], ERROR_INPUT);
     }
@@ -415,7 +416,7 @@ fn unprotected_memory_is_mapped_whatever_the_state_in_its_descriptor() {
         |base, top, flags| host.call(function::RTT_UNPROT_UNMAP, &[RD, base, top, flags, 0]);
     let one = unmap(SHARED, SHARED + PAGE, SINGLE);
     assert_eq!(one, [SUCCESS, SHARED + PAGE, range(3, PARAMETERS, 1), 0]);
-    // The rest of the upper half.
+    // The rest of the unprotected half.
     assert_eq!(unmap(SHARED, 1 << 40, 0), [SUCCESS, 1 << 40, 0, 0]);
     assert_eq!(unmap(0, PAGE, 0)[0], ERROR_INPUT, "protected");
     assert_eq!(unmap(SHARED, (1 << 40) + PAGE, 0)[0], ERROR_INPUT, "beyond");
@@ -435,7 +436,7 @@ fn ripas_is_initialized_over_memory_that_is_assigned() {
     assert_eq!(init(PAGE, 4 * PAGE), [rtt(3), 0, 0, 0]);
 }
 
-/// Random ranges of one table and of blocks beside it, against a map of pages.
+/// Random ranges in one table and in adjacent blocks, compared with a map of pages.
 #[test]
 fn random_ranges_do_what_the_model_does() {
     let mut host = Host::new();
@@ -464,7 +465,7 @@ fn random_ranges_do_what_the_model_does() {
                 assert!(before.is_none_or(|before| before == memory), "{ipa:#x}");
             }
             if x0 != SUCCESS {
-                // The first block is not free, or its memory is not.
+                // The first block is not free, or its memory is not Delegated.
                 let is_free = (0..pages).all(|page| !mapped.contains_key(&(base + page * PAGE)));
                 let has = |page| mapped.values().any(|memory| *memory == address + page * PAGE);
                 assert!(!is_free || address + size > BANK.0 + BANK.1 || (0..pages).any(has));

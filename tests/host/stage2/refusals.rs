@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What each command refuses: every condition alone, and every two that can come together, of which
-//! the first in the order of the ABI is answered. No refusal changes anything.
+//! What each command refuses: every condition alone, and every two that can be combined, where the
+//! first in the order of the ABI gives the answer. No refusal changes anything.
 
 use std::sync::atomic::Ordering;
 
@@ -15,25 +15,24 @@ use kit::stage2::model::{ERROR_INPUT, ERROR_REALM, ERROR_REC, Pending, RAM, SUCC
 
 type Arguments = [u64; 5];
 
-/// A Realm that is NEW, and one that is ACTIVE, with the same tables: at 0 and in the middle of the
-/// IPA space of level 2 and 3, with a page of memory at [`ASSIGNED`] and one of the host's at
-/// [`SHARED`].
+/// A NEW Realm and an ACTIVE Realm with the same tables of levels 2 and 3, at 0 and in the middle
+/// of the IPA space. Memory is mapped at [`ASSIGNED`], a page of the host at [`SHARED`].
 const NEW: u64 = LOW.0 + 0x10_0000;
 const ACTIVE: u64 = LOW.0 + 0x20_0000;
 const ASSIGNED: u64 = 0x1000;
 const HALF: u64 = 1 << 39;
 const SHARED: u64 = HALF + 0x1000;
-/// Where there is no table of level 2, and where there is none of level 3.
+/// An IPA without a table of level 2, and one without a table of level 3.
 const NO_LEVEL_2: u64 = 0x4000_0000;
 const NO_LEVEL_3: u64 = 0x20_0000;
-/// Where there is a table of level 3 without anything in it.
+/// An IPA whose table of level 3 is empty.
 const EMPTY_TABLE: u64 = 0x40_0000;
 
-/// A REC of each, which lies right behind its RD; that of the NEW Realm asks for RIPAS RAM from 0
+/// A REC of each Realm, right after its RD. That of the NEW Realm has asked for RIPAS RAM from 0
 /// on.
 const REC: u64 = NEW + 0x1000;
 const IDLE_REC: u64 = ACTIVE + 0x1000;
-/// Granules: Delegated, Non-secure, and Non-secure until the RMM reads it.
+/// Granules: Delegated, Non-secure, and one that is taken away before the RMM reads it.
 const DELEGATED: u64 = LOW.0 + 0x1_0000;
 const HOSTS: u64 = LOW.0 + 0x2_0000;
 const TAKEN: u64 = LOW.0 + 0x2_1000;
@@ -80,7 +79,7 @@ fn everything(host: &Host) -> (Vec<Option<State>>, Vec<u64>) {
         .collect();
     let contents = granules()
         .zip(&states)
-        // What a Delegated granule holds is nobody's.
+        // The content of a Delegated granule does not matter.
         .filter(|(_, state)| **state != Some(State::Delegated))
         .flat_map(|(address, _)| host.system.machine.memory.granule(address).expect("it is there"))
         .map(|word| word.load(Ordering::Relaxed))
@@ -88,13 +87,13 @@ fn everything(host: &Host) -> (Vec<Option<State>>, Vec<u64>) {
     (states, contents)
 }
 
-/// Where granules are used no more here.
+/// The granules from here on are not used by these tests.
 const BLOCKS_BEGIN: u64 = LOW.0 + 0x30_0000;
 
-/// A condition: which argument is changed, to what, and the answer.
+/// A condition: the argument that is changed, its new value, and the answer.
 type Condition = (usize, u64, u64);
 
-/// Conditions that every bad RD is.
+/// Every RD that is not one.
 fn bad_rds() -> Vec<Condition> {
     [NEW + 1, HOSTS, DELEGATED, REC, NEW + 0x1_0000, LOW.0 - 0x1000, 0, u64::MAX]
         .into_iter()
@@ -102,7 +101,7 @@ fn bad_rds() -> Vec<Condition> {
         .collect()
 }
 
-/// Conditions that every granule that is not Delegated is.
+/// Every granule that is not Delegated.
 fn bad_granules() -> Vec<Condition> {
     [
         DELEGATED + 8,
@@ -120,8 +119,8 @@ fn bad_granules() -> Vec<Condition> {
     .collect()
 }
 
-/// Checks one command: `valid` succeeds; `conditions`, each a group of the same rank, in the order
-/// in which they are looked at.
+/// Checks one command. `valid` succeeds. `conditions` are in the order of the RMM's checks, in
+/// groups of the same rank.
 fn check(name: &str, function: u32, valid: Arguments, conditions: &[Vec<Condition>]) {
     let mut host = setup();
     let before = everything(&host);
@@ -218,7 +217,7 @@ fn data_destroy() {
     );
 }
 
-/// Levels at which there is no table below the root, and levels that are none.
+/// Levels without a table below the root, and invalid levels.
 fn bad_levels(argument: usize) -> Vec<Condition> {
     [1, 0, 4, 0xff, u64::MAX, 1 << 63, 1 << 32 | 3]
         .into_iter()
@@ -353,7 +352,7 @@ fn rtt_init_ripas() {
     check(
         "RTT_INIT_RIPAS",
         function::RTT_INIT_RIPAS,
-        // The page after the first is in use: it goes no further.
+        // The page after the first is in use, so the range ends there.
         [NEW, 0, 0x2000, 0, 0],
         &[
             vec![(2, 0, ERROR_INPUT)],
@@ -422,11 +421,11 @@ fn rtt_set_ripas_for_a_rec_that_runs() {
     let before = everything(&host);
     for (arguments, status) in [
         ([NEW, REC, 0, 0x1000, 0], ERROR_REC),
-        // With what is looked at later.
+        // Together with a condition that is checked later.
         ([ACTIVE, REC, 0, 0x1000, 0], ERROR_REC),
         ([NEW, REC, 0x1000, 0x2000, 0], ERROR_REC),
         ([NEW, REC, 0x800, 0x2000, 0], ERROR_REC),
-        // With what is looked at before.
+        // Together with a condition that is checked earlier.
         ([NEW, REC, 0, 0x1800, 0], ERROR_INPUT),
         ([NEW, REC, 0, 0, 0], ERROR_INPUT),
         ([DELEGATED, REC, 0, 0x1000, 0], ERROR_INPUT),
@@ -442,7 +441,7 @@ fn rtt_set_ripas_where_nothing_can_change() {
     let mut host = setup();
     assert_eq!(host.call(function::RTT_INIT_RIPAS, [NEW, 0, 0x1000, 0, 0]), SUCCESS);
     assert_eq!(host.call(function::DATA_CREATE_UNKNOWN, [NEW, DELEGATED, 0, 0, 0]), SUCCESS);
-    // What was RAM is DESTROYED now.
+    // What was RAM is now DESTROYED.
     assert_eq!(host.call(function::DATA_DESTROY, [NEW, 0, 0, 0, 0]), SUCCESS);
     for (base, top, level) in [
         (0, 0x1000, 3),
@@ -479,7 +478,7 @@ fn a_table_whose_block_would_be_at_level_0_is_not_folded() {
     let before = everything(&host);
     assert_eq!(host.call(function::RTT_FOLD, [RD, half, 1, 0, 0]), error_rtt(0));
     assert!(everything(&host) == before);
-    // Not alike: that is found first.
+    // Entries that are not homogeneous, which is checked first.
     assert_eq!(host.call(function::RTT_UNMAP_UNPROTECTED, [RD, half, 1, 0, 0]), SUCCESS);
     assert_eq!(host.call(function::RTT_FOLD, [RD, half, 1, 0, 0]), error_rtt(1));
 }

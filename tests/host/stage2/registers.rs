@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The registers of stage 2: known values, written down from the architecture.
+//! The stage-2 registers, compared with values written from the architecture.
 
 use rmm::cpu::CpuFeatures;
 use rmm::host::preset_register;

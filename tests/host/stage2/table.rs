@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Whole tables: unfolding and folding, the root of a Realm, and the search for what is live.
+//! Whole tables: unfolding and folding, the root tables of a Realm, and the search for live
+//! entries.
 
 use rmm::address::PhysAddr;
 use rmm::realm::stage2::{Entry, EntryIndex, Ripas, RttTable, UnprotectedMapping};
@@ -24,7 +25,7 @@ fn ns(output: u64) -> Entry {
     )
 }
 
-/// What can be folded into an entry at `level`, and unfolded from it.
+/// Entries at `level` into which a table can be folded, and from which it can be unfolded.
 fn foldable(level: Level) -> Vec<Entry> {
     let block = PhysAddr::new(0x7f * level.entry_size());
     let mut entries = Vec::new();

@@ -10,8 +10,8 @@ use kit::stage2::model::{Entry, SUCCESS, size};
 use crate::random_session::Session;
 
 impl Session {
-    /// Takes everything down, by nothing but what the commands answer, and finds every granule back
-    /// with the host, wiped.
+    /// Destroys everything, guided only by the RMM's answers. Every granule is the host's again,
+    /// wiped.
     pub fn take_down(&mut self) {
         let realms: Vec<u64> = self.host.model.realms.keys().copied().collect();
         for rd in &realms {
@@ -44,7 +44,7 @@ impl Session {
         self.host.check_everything();
     }
 
-    /// Empties the host's part of the tables of a Realm and destroys all but those of the root.
+    /// Empties the host's part of a Realm's tables, and destroys all tables except the root tables.
     pub fn clear(&mut self, rd: u64) {
         if self.host.model.is_2_0 {
             return self.clear_2_0(rd);
@@ -55,7 +55,7 @@ impl Session {
             let (level, entry) = self.host.model.realms[&rd].leaf(ipa);
             match entry {
                 Entry::Assigned(..) if level < 3 => {
-                    // A block: memory goes page by page.
+                    // A block is unfolded, since memory is unmapped page by page.
                     let (table, base) = (self.free_granule(), ipa & !(size(level) - 1));
                     self.call(
                         function::RTT_CREATE,
@@ -66,7 +66,7 @@ impl Session {
                     self.call(function::DATA_DESTROY, [rd, ipa, 0, 0, 0]);
                 }
                 _ => {
-                    // Skips what is not live by what the RMM says.
+                    // Skips entries that are not live, as the RMM's answer says.
                     let base = ipa & !(size(level) - 1);
                     let answer = self.host.raw_call(function::DATA_DESTROY, &[rd, base]);
                     ipa = answer[2].max(base + size(level));
@@ -93,7 +93,7 @@ impl Session {
         let tables = self.host.model.realms[&rd].table_granules.keys();
         let mut tables: Vec<(i64, u64)> =
             tables.copied().filter(|(_, ipa)| part.contains(*ipa)).collect();
-        // The finest first.
+        // The finest level first.
         tables.sort_unstable_by_key(|(level, ipa)| (-level, *ipa));
         for (level, ipa) in tables {
             let gone = self.call(function::RTT_DESTROY, [rd, ipa, level.cast_unsigned(), 0, 0]);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Several CPUs at once on the tables of the same Realm, and on those of another: none waits
-//! forever, and what they leave behind can be taken down to the last granule, which no count that
-//! is wrong would allow.
+//! Several CPUs at once on the tables of one Realm and of another one. None waits forever.
+//! Afterwards every granule can be taken back, which a wrong count would prevent.
 
 use kit::machine::attach;
 use kit::system::System;
@@ -17,13 +16,13 @@ use kit::stage2::model::{GRANULE, SUCCESS, size};
 
 const THREADS: usize = 4;
 const CALLS: usize = 20_000;
-/// Granules that the CPUs fight for.
+/// Granules for which the CPUs compete.
 const POOL: u64 = 40;
 const REALMS: [u64; 2] = [LOW.0 + 0x10_0000, LOW.0 + 0x20_0000];
 const IPA_BITS: u32 = 40;
 const START: i64 = 1;
 
-/// Where the Realms have anything: in two tables of level 3 in each half, and a block.
+/// IPAs that the CPUs use: in two tables of level 3 in each half, and a block.
 fn places() -> Vec<u64> {
     let half = 1 << (IPA_BITS - 1);
     [0, half]
@@ -46,7 +45,7 @@ fn call(system: &System<'_>, cpu: &mut Cpu, function: u32, arguments: &[u64]) ->
     [after[0], after[1], after[2], after[3], after[4]]
 }
 
-/// What one CPU does; how many of its commands succeeded.
+/// What one CPU does. Gives how many of its commands succeeded.
 fn run(system: &System<'_>, index: usize, mut random: fastrand::Rng) -> usize {
     attach(&system.machine);
     preset_register("ID_AA64MMFR0_EL1", 3 << 40 | 6);
@@ -74,7 +73,7 @@ fn run(system: &System<'_>, index: usize, mut random: fastrand::Rng) -> usize {
         };
         let [status, ..] = call(system, &mut cpu, function, &arguments);
         done += usize::from(status == SUCCESS && function != function::RTT_READ_ENTRY);
-        // Somebody gives a table where a Realm should be, and the other way around.
+        // Sometimes a table is passed as an RD, and the reverse.
         if random.u8(..8) == 0 {
             call(system, &mut cpu, function::RTT_CREATE, &[page, rd, below, level.cast_unsigned()]);
             call(system, &mut cpu, function::GRANULE_UNDELEGATE, &[page]);
@@ -83,7 +82,7 @@ fn run(system: &System<'_>, index: usize, mut random: fastrand::Rng) -> usize {
     done
 }
 
-/// Takes down everything at the places of a Realm, as a host does that does not know what is there.
+/// Unmaps and destroys everything at these IPAs of a Realm without knowledge of its tables.
 fn take_down(system: &System<'_>, cpu: &mut Cpu, rd: u64) {
     for ipa in places() {
         loop {
@@ -127,7 +126,7 @@ fn cpus_that_work_on_the_same_realm_lose_no_granule_and_no_count() {
             host.delegate(address);
         }
         host.create_realm(rd, rd + 0x1_0000, (IPA_BITS, START, false), vmid);
-        // It keeps the Realm from being destroyed when its tables happen to be empty.
+        // A REC keeps the Realm from being destroyed while its tables are empty.
         host.create_rec(rd, rd + 0x1000);
     }
     let mut random = seed::generator("threads on tables");

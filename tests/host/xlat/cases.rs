@@ -45,7 +45,7 @@ pub(super) fn extent(base: u64, size: u64) -> Extent {
     Extent { base: va(base), size }
 }
 
-/// Runs `test` with a builder over `space`, of `tables` tables and at most 8 regions.
+/// Runs `test` with a builder for `space` with `tables` tables and at most 8 regions.
 pub(super) fn with_builder<T>(
     space: AddressSpace,
     tables: usize,
@@ -57,7 +57,7 @@ pub(super) fn with_builder<T>(
     test(ContextBuilder::new(space, pool, storage.list()).expect("a good context"))
 }
 
-/// How many tables static `regions` take in `space`.
+/// The number of tables for static `regions` in `space`.
 pub(super) fn tables_for(space: AddressSpace, regions: &[Region]) -> usize {
     with_builder(space, 64, |mut builder| {
         for &region in regions {
@@ -68,13 +68,13 @@ pub(super) fn tables_for(space: AddressSpace, regions: &[Region]) -> usize {
     })
 }
 
-/// The leaves, by the reference walker, of static `regions` in `space`.
+/// The leaves that the reference walker finds for static `regions` in `space`.
 pub(super) fn leaves_of(space: AddressSpace, regions: &[Region]) -> Vec<Walked> {
     const TABLES: usize = 64;
     let mut tables: Vec<Table> = (0..TABLES).map(|_| Table::EMPTY).collect();
     let host_base = tables.as_ptr().addr();
     let mut storage = RegionStorage::<8>::new();
-    // Where a table address has all of the bits that LPA2 moves.
+    // A table address in which all the bits are set that LPA2 moves.
     let base = max_pa(space.format()).get() + 1 - 128 * PAGE;
     let pool = kit::xlat::pool(&mut tables, pa(base)).expect("a good pool");
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list()).expect("good");
@@ -258,7 +258,7 @@ fn too_few_tables_is_an_error_that_gives_the_builder_back() {
         builder.add_static(Region::flat(pa(0), GIB, Attributes::read_write())).expect("good");
         let mut context = builder.init().expect("a block needs two");
         assert_eq!(context.pool().free(), 1);
-        // Live, it is an error as well, and nothing has changed.
+        // In use, it is an error too, and nothing changes.
         let far = Region::flat(pa(GIB512), PAGE, Attributes::read_write());
         let (result, events) = record(|| context.add(far));
         assert_eq!((result, events), (Err(Error::OutOfTables(far.extent)), vec![]));
@@ -335,9 +335,9 @@ fn a_region_takes_as_many_tables_as_its_bases_agree() {
     let tables = |regions: &[Region]| tables_for(low(32), regions);
     // Both bases at a 2 MiB boundary: two blocks, in a table at level 2.
     assert_eq!(tables(&region(GIB, 16 * MIB2)), 2);
-    // Both off it by as much: a block, and pages before and after it.
+    // Both off it by the same amount: a block with pages before and after it.
     assert_eq!(tables(&region(GIB + PAGE, 16 * MIB2 + PAGE)), 4);
-    // One of them off it, or both by different amounts: pages only.
+    // One of them off it, or both by different amounts: only pages.
     assert_eq!(tables(&region(GIB + PAGE, 16 * MIB2)), 4);
     assert_eq!(tables(&region(GIB, 16 * MIB2 + PAGE)), 5);
     assert_eq!(tables(&region(GIB + 2 * PAGE, 16 * MIB2 + PAGE)), 5);
@@ -364,11 +364,11 @@ fn a_region_that_needs_no_table_is_added_when_none_is_free() {
 
 #[test]
 fn the_dump_shows_what_is_mapped_first_once() {
-    // All entries of its first table are in use.
+    // All entries of its first table are used.
     with_builder(low(48), 4, |mut builder| {
         builder.add_static(Region::flat(pa(0), PAGE, Attributes::read_write())).expect("good");
         let context = builder.init().expect("tables enough");
-        // The range, the page, and how many tables there are.
+        // The range, the page, and the number of tables.
         assert_eq!(context.to_string().lines().count(), 3, "{context}");
     });
 }
@@ -382,7 +382,7 @@ fn granularity_caps_every_unit() {
         let hints = leaves.iter().filter(|leaf| leaf.leaf.is_some_and(|(_, hint)| hint)).count();
         (leaves.len(), leaves[0].size, hints)
     };
-    // Pages alone; the hint would make a unit of 64 KiB.
+    // Only pages; with the hint, 16 of them would be one 64 KiB unit.
     assert_eq!(sizes(Granularity::Page), (1024, PAGE, 0));
     assert_eq!(sizes(Granularity::Block2MiB), (2, MIB2, 0));
     assert_eq!(sizes(Granularity::Block1GiB), (2, MIB2, 0));
@@ -405,7 +405,7 @@ fn the_contiguous_hint_is_on_whole_aligned_groups_and_on_no_others() {
     assert_eq!(hinted(low(32), pages(16, 15)), (0, None));
     assert_eq!(hinted(low(32), pages(15, 33)), (32, Some(16)));
     assert_eq!(hinted(low(32), pages(17, 16)), (0, None));
-    // Not on the page behind the last group.
+    // The page after the last group has no hint.
     assert_eq!(hinted(low(32), pages(16, 17)), (16, Some(16)));
     let misaligned = Region::new(pa(17 * PAGE), va(16 * PAGE), 16 * PAGE, data);
     assert_eq!(hinted(low(32), misaligned), (0, None));
@@ -413,7 +413,7 @@ fn the_contiguous_hint_is_on_whole_aligned_groups_and_on_no_others() {
     assert_eq!(hinted(low(48), Region::flat(pa(0), 16 * GIB, data)), (16, Some(0)));
     // The smallest address space is one group.
     assert_eq!(hinted(low(16), pages(0, 16)), (16, Some(0)));
-    // There is no such hint at level 0.
+    // Level 0 has no Contiguous hint.
     let lpa2 = space(VaRange::Low, 52, DescriptorFormat::Lpa2);
     assert_eq!(hinted(lpa2, Region::flat(pa(0), 16 * GIB512, data)), (0, None));
 }
@@ -425,9 +425,9 @@ fn a_change_keeps_the_contiguous_hint_on_every_group_that_is_still_uniform() {
             .add_static(Region::flat(pa(0), MIB2 + 48 * PAGE, Attributes::read_write()))
             .expect("good");
         let mut context = builder.init().expect("tables enough");
-        // All of one group behind the block, and part of the next.
+        // All of one group after the block, and a part of the next one.
         context.change_attributes(va(MIB2), 17 * PAGE, Attributes::read_only()).expect("mapped");
-        // Of the block one page, so that it becomes a table.
+        // One page of the block, which becomes a table.
         context.change_attributes(va(20 * PAGE), PAGE, Attributes::read_only()).expect("mapped");
         let hint = |page: u64| context.translate(va(page * PAGE)).expect("mapped").contiguous;
         let groups: Vec<_> =
@@ -489,7 +489,7 @@ fn pools_without_tables_or_beside_a_boundary_are_refused() {
 #[test]
 fn the_largest_storage_holds_as_many_regions_as_it_says() {
     const MOST: usize = 65_535;
-    // Megabytes, so not on a stack.
+    // It has megabytes, too many for a stack.
     static STORAGE: Mutex<RegionStorage<MOST>> = Mutex::new(RegionStorage::new());
     let mut storage = STORAGE.lock().expect("used once");
     let mut tables: Vec<Table> = (0..1).map(|_| Table::EMPTY).collect();
@@ -507,7 +507,7 @@ fn the_largest_storage_holds_as_many_regions_as_it_says() {
         builder.regions().iter().map(|(region, _)| region.extent.base.get()).collect();
     let expected: Vec<u64> = (0..=MOST as u64).filter(|number| *number != 7).collect();
     assert!(bases.iter().copied().eq(expected.iter().map(|number| number * PAGE)));
-    // One initial table, one at level 1, and what 128 MiB and a page of pages take.
+    // One initial table, one at level 1, one at level 2, and 128 tables of pages.
     assert_eq!(builder.tables_needed(), 1 + 1 + 1 + 128);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What operations do on CPUs with more than the base architecture has for the maintenance of
-//! tables: how many TLBIs a range takes, which level they name, and what is changed without a
-//! break. And changes of permissions alone.
+//! What operations do on CPUs with additional features for table maintenance: the number of TLBIs
+//! for a range, the level in their operands, and changes without a break. Also changes of
+//! permissions alone.
 
 use kit::with_regime;
 use kit::xlat::walker::RegimeKind;
@@ -48,8 +48,8 @@ fn tlbis(events: &[Event]) -> Vec<(&'static str, Option<u64>)> {
         .collect()
 }
 
-/// The events of removing `pages` pages from page `first` of 2 MiB on in a context of regime `R`
-/// over `space`.
+/// The events when `pages` pages are removed from page `first` of 2 MiB on, in a context of regime
+/// `R` for `space`.
 fn removed<R: Regime>(
     space: AddressSpace,
     (first, pages): (u64, u64),
@@ -84,7 +84,7 @@ fn a_removal_takes_as_few_invalidations_as_the_cpus_can_do_with() {
     for (features, format, pages, expected) in [
         (NONE, Bits48, (0, 1), one_by_one(1)),
         (NONE, Bits48, (0, 512), one_by_one(512)),
-        // One more than a table has entries.
+        // One page more than a table has entries.
         (NONE, Bits48, (0, 513), vec!["alle2is"]),
         (NONE, Bits48, (0, 5_000), vec!["alle2is"]),
         (LEVEL, Bits48, (0, 513), vec!["alle2is"]),
@@ -161,7 +161,7 @@ fn with_ranges_and_all_at_once_no_translation_survives() {
 
 #[test]
 fn a_leaf_s_level_is_named_where_leaves_alone_go() {
-    // Two pages beside another, which keeps their table.
+    // Two pages beside another one, which keeps their table in use.
     fn pages(context: &mut Context<'_, El2And0>) -> Result<(), Error> {
         context.add(region(NEAR, 2 * PAGE))?;
         let other =
@@ -191,7 +191,7 @@ fn a_leaf_s_level_is_named_where_leaves_alone_go() {
         assert_eq!(tlbis(&run.events), expected, "{features:?}");
         run.is_tight();
     }
-    // A block and a page, each by its own level.
+    // A block and a page, each with its own level.
     let size = MIB2 + PAGE;
     let run = recorded_with(
         LEVEL,
@@ -231,7 +231,7 @@ fn the_base_of_a_range_is_in_units_of_64_kib_with_52_bit_addresses() {
     assert_eq!(tlbis(&events), [("rvae2is", Some((16 * MIB2) >> 16 | 1 << 44 | 1 << 46))]);
 }
 
-/// Every descriptor that `events` store where a walker may look, that is, once the MMU is on.
+/// Whether every descriptor that `events` store is valid, so that nothing is broken first.
 fn is_never_broken(events: &[Event]) -> bool {
     events.iter().all(|event| !matches!(event, Event::Descriptor(_, value) if value & 1 == 0))
 }
@@ -277,7 +277,7 @@ fn a_page_of_a_contiguous_group_that_is_in_use_is_tightened_without_a_break() {
     let count = |wanted| run.texts().iter().filter(|(text, _)| *text == wanted).count();
     assert_eq!((count("store"), count("tlbi vale2"), count("dsb nsh")), (17, 17, 2));
     assert_eq!(run.fault(&run.events), None);
-    // Without the first sixteen invalidations a TLB has the page and its group, which differ.
+    // Without the first sixteen TLBIs, a TLB holds a page and its group with different attributes.
     let tlbi = |event: &Event| matches!(event, Event::Instruction("tlbi vale2", _));
     let first = run.events.iter().position(tlbi).expect("there are some");
     let mut without = run.events.clone();
@@ -323,7 +323,7 @@ fn kinds() -> [Attributes; 4] {
     ]
 }
 
-/// How a page of each is mapped.
+/// The mapping of a page of each kind.
 fn kind_mappings() -> Vec<Mapping> {
     let page = |number| (NEAR + number * PAGE, PAGE, PA + number * PAGE);
     (0..).map(page).zip(kinds()).map(|((va, size, pa), kind)| (va, size, pa, kind)).collect()
@@ -351,7 +351,8 @@ fn permissions_alone_change_over_memory_of_several_types() {
         add_kinds,
         |context| {
             let at = VirtAddr::new(NEAR);
-            // What names a memory type as well is refused: the second page is of another one.
+            // Attributes that also change a memory type are refused: the second page has another
+            // one.
             let second = Extent { base: VirtAddr::new(NEAR + PAGE), size: PAGE };
             let refused = context.change_attributes(at, 4 * PAGE, read_only());
             assert_eq!(refused, Err(Error::FixedAttribute(second)));
@@ -403,7 +404,7 @@ fn memory_in_a_range_that_cannot_have_the_permissions_has_the_whole_change_refus
             let read_only = Attributes::read_only().permissions();
             let result = context.change_permissions(page(0).base, 5 * PAGE, read_only);
             assert_eq!(result, Err(Error::NotMapped(page(4))));
-            // The page by itself can.
+            // The page alone can be changed.
             context.change_permissions(page(0).base, PAGE, code)
         },
         &before,
@@ -418,10 +419,10 @@ fn features_are_read_from_their_fields() {
     let read = MaintenanceFeatures::from_id_registers;
     assert_eq!(read(0, 0), NONE);
     assert_eq!(read(2 << 56, 0), RANGE);
-    // TLBIs of the Outer Shareable domain alone are no ranges.
+    // The value for TLBIs of the Outer Shareable domain does not include ranges.
     assert_eq!(read(1 << 56, 0), NONE);
     assert_eq!(read(0, 1 << 48), LEVEL);
     assert_eq!(read(0, 2 << 52), RESIZE);
-    // Level 1 of FEAT_BBM has entries that may fault in place of a break.
+    // FEAT_BBM level 1: entries with nT may fault instead of a break.
     assert_eq!(read(0, 1 << 52), NONE);
 }

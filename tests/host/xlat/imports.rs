@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The library could be taken out: it uses nothing of this crate but what its head comment lists.
+//! The library is separable: it uses only those parts of this crate that its head comment lists.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What `src/xlat/mod.rs` lists.
+/// The list in `src/xlat/mod.rs`.
 const LISTED: [&str; 6] = [
     "address",
     "arch::memory",
@@ -22,7 +22,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Paths of this crate in `text`, less comments and what lies inside `xlat`.
+/// Paths of this crate in `text`, without comments and without `xlat` itself.
 fn paths(text: &str) -> Vec<String> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let after = |line: &str| -> Vec<String> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Single cases of a context in use: what comes, goes and changes, errors that change nothing, and
-//! what handles and shared contexts keep apart.
+//! Single cases of a context in use: regions that are added, removed and changed, errors that
+//! change nothing, and the separation of handles and shared contexts.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -70,7 +70,7 @@ fn attributes_are_queried_and_changed() {
         assert_eq!(attributes(&context, PAGE), Ok((Attributes::code(), Level::Three)));
         assert_eq!(attributes(&context, 2 * PAGE), Ok((Attributes::read_write(), Level::Three)));
         assert_eq!(attributes(&context, MIB2), Ok((Attributes::read_write(), Level::Two)));
-        // All of it, over leaves of two sizes; what has the attributes already is left alone.
+        // All of it, across leaves of two sizes. What already has the attributes is not changed.
         context.change_attributes(va(0), 2 * MIB2, Attributes::read_only()).expect("mapped");
         assert_eq!(attributes(&context, PAGE), Ok((Attributes::read_only(), Level::Three)));
         let (result, events) =
@@ -183,13 +183,12 @@ fn queries_and_the_dump_store_nothing() {
 fn a_context_can_be_shared_and_handles_cannot_leave_their_cpu() {
     fn is_sync<T: Send + Sync>() {}
     is_sync::<Context<'static, El2And0>>();
-    // The other half, that handles are not `Send`, is asserted at compile time beside their
-    // definition.
+    // That handles are not `Send` is asserted at compile time beside their definition.
 }
 
 #[test]
 fn of_two_maps_of_one_transient_page_at_once_one_is_refused() {
-    // The second map comes when the first one is about to store, or has just stored.
+    // The second map runs right before or right after the first one stores.
     let tables: &'static mut [Table] = Box::leak(Box::new([const { Table::EMPTY }; 3]));
     let storage: &'static mut _ = Box::leak(Box::new(RegionStorage::<1>::new()));
     let pool = kit::xlat::pool(tables, pa(POOL)).expect("good");
@@ -210,7 +209,7 @@ fn of_two_maps_of_one_transient_page_at_once_one_is_refused() {
     let results = [Some(result), other.get()];
     assert_eq!(results.iter().filter(|&&result| result == Some(Ok(()))).count(), 1, "{results:?}");
     assert!(results.contains(&Some(Err(Error::AlreadyMapped(va(0))))), "{results:?}");
-    // And back: of two unmaps at once, one is an error.
+    // The reverse: of two unmaps at once, one is an error.
     let (first, second) = (handle(), handle());
     let other = Rc::new(Cell::new(None));
     let told = Rc::clone(&other);
@@ -317,7 +316,7 @@ fn every_leaf_is_visited_in_order_with_its_attributes_of_now() {
                 translation: context.translate(va(0)).ok(),
             })
         );
-        // What was added stays told as it was added.
+        // A region is reported as it was added.
         let (region, _) = context.added_regions().iter().next().expect("there is one");
         assert!(matches!(region.kind, RegionKind::Memory { attributes, .. }
             if attributes == Attributes::read_write()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The translation tables library: cases, random contexts against a reference walker, random
-//! sequences of operations, and the maintenance that each operation does.
+//! The translation tables library: single cases, random contexts compared with a reference walker,
+//! random sequences of operations, and the maintenance of each operation.
 
 mod cases;
 mod features;

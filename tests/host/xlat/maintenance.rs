@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The instructions of each operation, in order and with operands; and that the machine of
-//! `kit::xlat` misses every one of them: a recorded sequence with an instruction taken out,
-//! exchanged with its neighbor, or with another operand must be found wrong. (That the whole
-//! sequence is enough is for `sequences` to show.)
+//! The instructions of each operation, in order and with operands. The machine of `kit::xlat` finds
+//! each of them necessary: a recorded sequence is wrong with an instruction removed, exchanged with
+//! its neighbor, or with another operand. `sequences` shows that the sequence is sufficient.
 
 use kit::xlat::machine::{Mapped, TlbMachine, apply};
 use kit::xlat::model;
@@ -17,16 +16,16 @@ use rmm::xlat::{
 
 pub(super) const BASE: u64 = 0xffff_ffff_8000_0000;
 const SLOTS: u64 = BASE + 0x7ff0_0000;
-/// In the same table at level 2 as the slots, and in none at level 3.
+/// In the same level-2 table as the slots, but not in a level-3 table of theirs.
 pub(super) const NEAR: u64 = BASE + 0x7f40_0000;
 pub(super) const ASID: u16 = 0x17;
 const TABLES: usize = 8;
 const POOL: u64 = 0x10_0000;
 
-/// A run as the machine is told it: address, bytes, physical address, attributes.
+/// A run for the machine: address, bytes, physical address, attributes.
 pub(super) type Mapping = (u64, u64, u64, Attributes);
 
-/// An operation, what is mapped before and after it, and what it does to the machine.
+/// An operation: what is mapped before and after it, and its events.
 pub(super) struct Recorded {
     setup: Setup,
     ttbr: u64,
@@ -54,7 +53,7 @@ pub(super) fn data() -> Attributes {
     Attributes::read_write().non_global()
 }
 
-/// The same on CPUs without any feature of maintenance.
+/// As [`recorded_with`], on CPUs without maintenance features.
 fn recorded(
     maintenance: Maintenance,
     prepare: fn(&mut Context<'_, El2And0>) -> Result<(), Error>,
@@ -66,8 +65,8 @@ fn recorded(
     recorded_with(none, maintenance, prepare, operation, before, after)
 }
 
-/// Records `operation` on a context in which `prepare` has been done: a High VA range of 2 GiB,
-/// with 16 slots at its top.
+/// Records `operation` on a context after `prepare`: a High VA range of 2 GiB with 16 slots at its
+/// top.
 pub(super) fn recorded_with(
     features: MaintenanceFeatures,
     maintenance: Maintenance,
@@ -112,7 +111,7 @@ pub(super) fn recorded_with(
 }
 
 impl Recorded {
-    /// What is wrong with `events` in place of those recorded, if anything.
+    /// The error that the machine finds with `events` instead of those recorded, if any.
     pub(super) fn fault(&self, events: &[Event]) -> Option<String> {
         let walk = self.setup.walk(self.ttbr);
         let memory = self.memory.clone();
@@ -129,7 +128,7 @@ impl Recorded {
         machine.fault
     }
 
-    /// Each instruction with its operand; a descriptor stored is `store`, with the value.
+    /// Each instruction with its operand. A stored descriptor is `store` with its value.
     pub(super) fn texts(&self) -> Vec<(&'static str, Option<u64>)> {
         self.events
             .iter()
@@ -142,14 +141,13 @@ impl Recorded {
             .collect()
     }
 
-    /// Every change to the instructions is noticed.
+    /// Asserts that the machine notices every change to the instructions.
     pub(super) fn is_tight(&self) {
         assert_eq!(self.fault(&self.events), None);
         let instruction = |event: &Event| matches!(event, Event::Instruction(..));
-        // What is done twice makes up for what is missing before it.
-        let tlbi = |event: &Event| matches!(event, Event::Instruction(text, _) if text.starts_with("tlbi"));
+        // If TLBIs are repeated, the second one makes up for what is missing before the first.
         let twice = self.maintenance == Maintenance::InnerShareableTwice;
-        let first = self.events.iter().position(tlbi).filter(|_| twice).unwrap_or(0);
+        let first = self.events.iter().position(is_tlbi).filter(|_| twice).unwrap_or(0);
         for index in (first..self.events.len()).filter(|&index| instruction(&self.events[index])) {
             let mut without = self.events.clone();
             let gone = without.remove(index);
@@ -188,14 +186,16 @@ impl Recorded {
     }
 }
 
-/// Invalidations wait for none another.
+/// Whether both are TLBIs, whose order does not matter.
 fn both_tlbi(a: &Event, b: &Event) -> bool {
-    let tlbi =
-        |event: &Event| matches!(event, Event::Instruction(text, _) if text.starts_with("tlbi"));
-    tlbi(a) && tlbi(b)
+    is_tlbi(a) && is_tlbi(b)
 }
 
-/// The same for this CPU only, or for stores only.
+fn is_tlbi(event: &Event) -> bool {
+    matches!(event, Event::Instruction(text, _) if text.starts_with("tlbi"))
+}
+
+/// The same instruction for this CPU only, or for stores only.
 fn narrower(text: &str) -> Option<&'static str> {
     Some(match text {
         "dsb ishst" => "dsb nshst",
@@ -306,7 +306,7 @@ fn an_added_region_needs_no_invalidation() {
         &[PAGE_MAPPING],
     );
     let texts: Vec<_> = run.texts().into_iter().map(|(text, _)| text).collect();
-    // The page in a new table, then the table.
+    // The page in a new table, then the table itself.
     assert_eq!(texts, ["clear", "store", "store", "dsb ishst", "isb"]);
     run.is_tight();
 }
@@ -326,7 +326,7 @@ fn a_removed_region_and_its_table_go_with_one_invalidation() {
     assert_eq!(texts.iter().map(|(text, _)| *text).collect::<Vec<_>>(), expected);
     assert_eq!(texts[3].1, operand(PAGE.extent.base.get()));
     run.is_tight();
-    // A table was cached, so an invalidation of the leaf only is not enough.
+    // The table was cached, so a TLBI for only the leaf is not enough.
     let mut leaf_only = run.events.clone();
     leaf_only[3] = Event::Instruction("tlbi vale2is", texts[3].1);
     assert!(run.fault(&leaf_only).is_some());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random sets of static and dynamic regions, built into tables and compared with the reference
-//! walker: every address translates to what the list of regions says, with the fewest tables and
-//! the largest units, and nothing else is mapped.
+//! Random static and dynamic regions, built into tables and compared with the reference walker:
+//! every address translates as the list of regions says, with the fewest tables and the largest
+//! units, and nothing else is mapped.
 
 use std::cell::Cell;
 
@@ -20,7 +20,7 @@ use rmm::xlat::{
 const TABLES: usize = 64;
 const REGIONS: usize = 12;
 
-/// Adds every region that its draft gives, checking that it is taken or refused as the model says.
+/// Adds the region of every draft. Each is accepted or refused as in the model.
 fn add_all<R: Regime>(
     builder: &mut ContextBuilder<'_, R>,
     setup: &Setup,
@@ -81,7 +81,7 @@ fn check_verdict(
     Ok(())
 }
 
-/// Builds the context of one case and checks it. Whether there were tables enough.
+/// Builds the context of one case and checks it. Gives whether there were enough tables.
 fn check_case<R: Regime>(
     setup: &Setup,
     drafts: &[(RegionDraft, Lifetime)],
@@ -125,7 +125,7 @@ fn check_case<R: Regime>(
     };
     let events = [made, events].concat();
     prop_assert!(only_stores(&events), "maintenance before anybody walks");
-    // What is not cleared first must not be walked.
+    // A table that is not cleared first must not be walked.
     let mut memory = vec![[u64::MAX; 512]; TABLES];
     apply(&mut memory, &events, host_base);
     let read = |pa: u64| {
@@ -134,8 +134,7 @@ fn check_case<R: Regime>(
     };
     let walk = setup.walk(region_strategy::ttbr(&context));
 
-    // Every address: the leaves that a walker finds are those of the model, in size, hint and
-    // output.
+    // The leaves that a walker finds are those of the model, in size, hint and output.
     let found = walk.leaves(read);
     prop_assert_eq!(found.len(), leaves.len());
     let mut run = runs.iter();
@@ -156,7 +155,7 @@ fn check_case<R: Regime>(
     Ok(true)
 }
 
-/// The library's own walk agrees, at the edges of every region and run.
+/// Compares the library's own walk at the ends of every region and run.
 fn check_queries<R: Regime>(
     context: &Context<'_, R>,
     setup: &Setup,
@@ -193,7 +192,7 @@ fn check_queries<R: Regime>(
     Ok(())
 }
 
-/// The dump tells each run once, those that go on in one line.
+/// The dump shows each run once, and runs that continue each other in one line.
 fn check_dump<R: Regime>(
     context: &Context<'_, R>,
     setup: &Setup,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Random sequences of operations on a live context; what is checked is said in
-//! `kit::xlat::sequence`.
+//! Random sequences of operations on a live context. `kit::xlat::sequence` says what is checked.
 
 use std::cell::Cell;
 

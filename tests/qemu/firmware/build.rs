@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Hands each image its own linker script, so that a plain `cargo build` links both.
+//! Gives each image its own linker script, so that a plain `cargo build` links all of them.
 
 use std::env;
 use std::path::PathBuf;

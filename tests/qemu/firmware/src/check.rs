@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a scenario asserts. A failed check is counted and reported; the scenario goes on.
+//! The assertions of scenarios. A failed check is counted and printed; the scenario continues.
 
 use core::fmt::{Debug, Display};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -32,8 +32,8 @@ fn fail(what: impl Display, got: &dyn Debug, expected: &dyn Debug) {
     say!("FAILED: {what}: expected {expected:x?}, got {got:x?}");
 }
 
-/// One assertion about many calls: each failure is reported (the first few in full), success once,
-/// when the value is dropped.
+/// One assertion about many cases. Each failure is printed, the first few in full; success is
+/// printed once, when the value is dropped.
 pub struct Every<'a> {
     what: &'a str,
     checked: u64,
@@ -42,7 +42,7 @@ pub struct Every<'a> {
 }
 
 impl<'a> Every<'a> {
-    /// Failures reported in full.
+    /// The number of failures printed in full.
     const REPORTED: u64 = 8;
 
     /// Starts an assertion.
@@ -50,12 +50,12 @@ impl<'a> Every<'a> {
         Self { what, checked: 0, failed: 0, may_be_empty: false }
     }
 
-    /// Lets it hold when there was no case at all, which is a failure otherwise.
+    /// Accepts an assertion without any case, which otherwise fails.
     pub fn may_be_empty(&mut self) {
         self.may_be_empty = true;
     }
 
-    /// Asserts it for one case.
+    /// Asserts one case.
     pub fn equal<T: PartialEq + Debug>(&mut self, case: impl Display, got: T, expected: T) {
         self.checked += 1;
         if got != expected {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Whole lines of text through semihosting. A line is assembled first and written with one call, so
-//! that lines of several CPUs never mix.
+//! Whole lines of text through semihosting. A line is written with one call, so lines of several
+//! CPUs never mix.
 
 use core::ffi::CStr;
 use core::fmt;
 
 use crate::semihosting;
 
-/// Longest line in bytes; what goes beyond is cut.
+/// Longest line in bytes. The rest is cut.
 const CAPACITY: usize = 384;
 
 /// A line being assembled.
@@ -31,8 +31,7 @@ impl fmt::Write for Line {
 /// Prints one line; use the [`say!`](crate::say) macro.
 pub fn print_line(text: fmt::Arguments<'_>) {
     let mut line = Line { bytes: [0; CAPACITY], length: 0 };
-    // Writing to a Line cannot fail; a Display implementation that fails leaves the line as far as
-    // it came.
+    // Writing to a Line cannot fail. If a Display implementation fails, the line ends there.
     let _ = fmt::write(&mut line, text);
     line.bytes[line.length] = b'\n';
     if let Ok(text) = CStr::from_bytes_until_nul(&line.bytes) {

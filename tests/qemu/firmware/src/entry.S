@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Macros of the entry code of all test images.
 
-// Clears .bss. x0 and x1 are lost.
+// Clears .bss. Clobbers x0 and x1.
     .macro clear_bss
     ldr     x0, =__bss_start
     ldr     x1, =__bss_end
@@ -12,8 +12,8 @@
 2:
     .endm
 
-// Sets SP to the top of stack number \index, of stacks of \size bytes at `stacks`. x0 to x2 are
-// lost.
+// Sets SP to the top of stack number \index, of stacks of \size bytes at `stacks`. Clobbers x0 to
+// x2.
     .macro own_stack index, size
     ldr     x0, =stacks
     add     x1, \index, #1
@@ -22,7 +22,7 @@
     mov     sp, x0
     .endm
 
-// x4 to x29, by ldp or stp, in the array of x0 to x30 at \base.
+// Loads or stores x4 to x29 (ldp or stp) in the array of x0 to x30 at \base.
     .macro x4_to_x29 operation, base
     \operation x4, x5, [\base, #32]
     \operation x6, x7, [\base, #48]
@@ -39,7 +39,7 @@
     \operation x28, x29, [\base, #224]
     .endm
 
-// A function: x0 = X0 to X30 of an SMC, which become those of its answer.
+// A function: loads x0 to x30 from the array in x0, makes an SMC, and stores them there again.
     .macro smc_with_all_registers
     stp     x29, x30, [sp, #-16]!
     stp     x27, x28, [sp, #-16]!
@@ -70,7 +70,8 @@
     ret
     .endm
 
-// A vector each, at these offsets, that calls \handler with its offset. It does not return.
+// A vector at each of these offsets, which calls \handler with its offset. The handler does not
+// return.
     .macro unexpected handler, offsets:vararg
     .irp    offset, \offsets
     .balign 128

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! From reset to the first instruction of a world, on the primary CPU and on those that CPU_ON
-//! wakes.
+//! starts.
 
 use rmm_test_firmware::options::Options;
 use rmm_test_firmware::registers::linear_index_of_this_cpu;
@@ -11,12 +11,12 @@ use crate::cpu::{Cpu, claim, set_up_traps};
 use crate::world::{Frame, World};
 use crate::{EXIT_MONITOR_FAILED, gpt, manifest, mmu, psci, random, rmmd};
 
-/// Where the host's image is loaded and entered.
+/// The address at which the host's image is loaded and entered.
 const HOST_ENTRY: u64 = 0x6000_0000;
 
 static OPTIONS: Once<Options> = Once::new();
 
-/// Reads the options; without them nothing can be tested.
+/// Reads the options. Without them no test is possible.
 pub fn read_options() -> Options {
     Options::from_command_line().unwrap_or_else(|| semihosting::exit(EXIT_MONITOR_FAILED))
 }
@@ -27,7 +27,7 @@ pub fn options() -> &'static Options {
 }
 
 unsafe extern "C" {
-    /// Lets the other CPUs go on, in entry.S.
+    /// Lets the other CPUs continue, in entry.S.
     safe fn el3_release_secondaries();
 }
 
@@ -38,7 +38,7 @@ extern "C" fn el3_cold_boot() -> *mut Frame {
     let cpu = come_up();
     gpt::build(options);
     gpt::gpt().enable();
-    // SAFETY: the window maps the shared page, and nobody else is there yet.
+    // SAFETY: the window maps the shared page, and no other code runs yet.
     manifest::write(options, unsafe { &mut *mmu::shared_page().cast() });
     random::replace();
     psci::mark_on(cpu.index);

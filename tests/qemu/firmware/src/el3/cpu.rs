@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What the monitor keeps for each CPU, and the entry assembly that depends on its layout.
 //!
-//! A `Cpu` is touched by its own CPU only, between the exception that brought it to EL3 and the
-//! return.
+//! Only its own CPU accesses a `Cpu`, between the exception to EL3 and the return.
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
@@ -16,15 +15,15 @@ use crate::world::{Frame, World, WorldContext};
 pub const MAX_CPUS: usize = 32;
 /// Bytes of each CPU's stack.
 const STACK_SIZE: usize = 16384;
-/// What the primary writes when the other CPUs may go on.
+/// The value by which the primary CPU lets the others continue.
 const COLD_BOOT_DONE: u64 = 0x0043_6f6c_6442_6f6f;
 /// Exception class of an SMC from AArch64.
 const EC_SMC64: u64 = 0x17;
 
-/// Where this CPU's RMM is in its life.
+/// The boot phase of this CPU's RMM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RmmPhase {
-    /// Not entered since the CPU came up.
+    /// Not entered since the CPU was turned on.
     Unentered,
     /// Between the boot entry and BOOT_COMPLETE.
     Booting,
@@ -35,9 +34,9 @@ pub enum RmmPhase {
 /// Instruction counts of the RMM on one CPU, see `smccc::test_service::VISIT`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VisitCounts {
-    /// Since EL3 last entered the RMM for a new purpose.
+    /// Since EL3 last entered the RMM for another purpose.
     pub current: u64,
-    /// Services asked of EL3 in the same time.
+    /// Calls of EL3 services in the same time.
     pub services: u64,
     /// The cold boot.
     pub cold_boot: u64,
@@ -45,7 +44,7 @@ pub struct VisitCounts {
     pub warm_boot: u64,
 }
 
-/// One CPU. The first three words belong to entry.S as well.
+/// The monitor's state of one CPU. entry.S uses the first three words.
 #[repr(C, align(64))]
 pub struct Cpu {
     /// Frame of the running world.
@@ -62,7 +61,7 @@ pub struct Cpu {
     pub worlds: [WorldContext; 2],
     /// See `RmmPhase`.
     pub phase: RmmPhase,
-    /// There was a BOOT_COMPLETE on this CPU.
+    /// Whether there was a BOOT_COMPLETE on this CPU.
     pub was_booted: bool,
     /// The activation token of the last BOOT_COMPLETE on this CPU; survives CPU_OFF.
     pub token: u64,
@@ -92,7 +91,7 @@ impl Cpu {
         &mut self.worlds[world as usize]
     }
 
-    /// Instructions the lower level executed between EL3's last leaving and the present entry.
+    /// Instructions of lower levels between EL3's last return and this entry.
     pub fn instructions_below(&self) -> u64 {
         unsafe extern "C" {
             safe static monitor_overhead: u8;
@@ -109,7 +108,7 @@ unsafe impl Sync for Cpus {}
 
 static CPUS: Cpus = Cpus([const { UnsafeCell::new(Cpu::INITIAL) }; MAX_CPUS]);
 
-/// Makes element `index` the calling CPU's own, and points TPIDR_EL3 to it.
+/// Takes element `index` for the calling CPU, and points TPIDR_EL3 to it.
 ///
 /// # Safety
 ///
@@ -125,8 +124,8 @@ pub unsafe fn claim(index: usize) -> &'static mut Cpu {
     cpu
 }
 
-/// Sets the EL3 registers that hold for both worlds, on each CPU once (values as TF-A leaves them
-/// on QEMU).
+/// Sets the EL3 registers that are the same for both worlds, once on each CPU, to the values of
+/// TF-A on QEMU.
 pub fn set_up_traps() {
     const CPTR_EL3_EZ: u64 = 1 << 8;
     const CPTR_EL3_ESM: u64 = 1 << 12;
@@ -138,7 +137,7 @@ pub fn set_up_traps() {
     const ICC_SRE_ALL: u64 = 0xf;
     const LONGEST_VECTOR: u64 = 0xf;
     const SMCR_EL3_FA64: u64 = 1 << 31;
-    // SAFETY: these registers decide what lower levels may do without trapping; none affects EL3's
+    // SAFETY: these registers decide which instructions of lower levels trap. None affects EL3's
     // own code.
     unsafe {
         write_register!("cptr_el3", CPTR_EL3_EZ | CPTR_EL3_ESM | CPTR_EL3_TTA);
@@ -147,7 +146,8 @@ pub fn set_up_traps() {
             MDCR_EL3_SPD32_DISABLED | MDCR_EL3_SDD | MDCR_EL3_SCCD | MDCR_EL3_MCCD
         );
         write_register!("s3_6_c12_c12_5", ICC_SRE_ALL);
-        // Interface 2.x leaves this one alone from here on; 0.x switches it between worlds.
+        // With interface 2.x EL3 does not change it from here on. With 0.x it switches it between
+        // worlds.
         write_register!("icc_sre_el2", ICC_SRE_ALL);
         write_register!("s3_6_c1_c2_0", LONGEST_VECTOR);
         write_register!("s3_6_c1_c2_6", LONGEST_VECTOR | SMCR_EL3_FA64);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reset, exception vectors and the way down to the worlds. Everything else is Rust.
+// Reset, exception vectors, and the return to the worlds. Everything else is Rust.
 //
 // While a lower exception level runs, SP_EL3 is the top of the CPU's stack and TPIDR_EL3 points to
 // its `Cpu`, whose first words are: the frame of the running world, the counter when it last
@@ -44,8 +44,8 @@ reset:
     bl      el3_cold_boot
     b       leave
 
-    // The magic value cannot be there by chance; the memory is not cleared, so that nothing races
-    // with it.
+    // Memory does not hold this value by chance. It is not cleared, since that could race with the
+    // primary CPU.
 wait_for_cold_boot:
     ldr     x0, [x20]
     cmp     x0, x21
@@ -80,7 +80,7 @@ enable_mmu:
     isb
     ret
 
-// Tells the other CPUs that everything they need is in place.
+// Tells the other CPUs that they may continue.
     .global el3_release_secondaries
 el3_release_secondaries:
     ldr     x0, =cold_boot_done
@@ -117,9 +117,9 @@ leave_end:
     dsb     nsh
     isb
 
-// Instructions of the monitor between two readings of the counter: from the reading before the ERET
-// to the ERET itself, and from the vector to the reading after it. What remains was executed by the
-// lower level.
+// The number of monitor instructions between two readings of the counter: from the reading before
+// the ERET to the ERET, and from the vector to the reading after it. The lower level has executed
+// the others.
     .global monitor_overhead
     .equ    monitor_overhead, ((leave_end - leave_clock) + (enter_clock - vector_lower_sync)) / 4
 

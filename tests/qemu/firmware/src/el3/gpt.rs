@@ -2,10 +2,9 @@
 //! The Granule Protection Table: built at cold boot as TF-A lays it out on QEMU `virt`, edited by
 //! the RMM's delegate and undelegate (Arm ARM, chapter D9).
 //!
-//! Level 0 covers 1 TiB with an entry per GiB. A GiB that holds memory has a level 1 table,
-//! described granule by granule (TF-A fuses equal neighbors into contiguous descriptors; nobody can
-//! tell from outside). The edit of one granule is one atomic exchange, so CPUs need no lock among
-//! them.
+//! Level 0 covers 1 TiB with an entry per GiB. A GiB with memory has a level 1 table, described
+//! granule by granule. (TF-A joins equal neighbors to contiguous descriptors, which makes no
+//! visible difference.) One atomic exchange changes one granule, so CPUs need no lock.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -82,7 +81,7 @@ impl Gpt {
         let level_1_base = SRAM_END - tables.max(LEAST_LEVEL_1_TABLES) * LEVEL_1_SIZE;
         let level_0_base = level_1_base - LEVEL_0_SIZE;
         assert!(level_0_base >= 0x0e10_0000, "too much memory for the Granule Protection Table");
-        // SAFETY: this part of the secure SRAM belongs to nothing else, and is taken once.
+        // SAFETY: no other code uses this part of the secure SRAM, and it is taken once.
         let (level_0, level_1) = unsafe {
             (
                 words(level_0_base, LEVEL_0_ENTRIES),
@@ -115,7 +114,7 @@ impl Gpt {
         gpt
     }
 
-    /// Describes every granule of a range; the checks are still off.
+    /// Describes every granule of a range, while checks are still off.
     fn fill(&self, range: Range, gpi: Gpi) {
         let mut address = range.base;
         while address < range.end() {
@@ -151,7 +150,7 @@ impl Gpt {
         }
     }
 
-    /// The GPI of the granule at `address`; blocks of level 0 report theirs too.
+    /// The GPI of the granule at `address`, also from a level 0 block.
     pub fn gpi(&self, address: u64) -> Option<u64> {
         match self.locate(address) {
             Some((entry, shift)) => Some(entry.load(Ordering::Acquire) >> shift & 0xf),
@@ -186,9 +185,9 @@ impl Gpt {
     }
 }
 
-/// Drops cached copies of one granule's GPI on every CPU: TLBI RPALOS, 4 KiB.
+/// Invalidates cached copies of one granule's GPI on every CPU: TLBI RPALOS, 4 KiB.
 fn invalidate(address: u64) {
-    // SAFETY: TLB maintenance; the store that preceded it is completed by the first barrier.
+    // SAFETY: TLB maintenance. The first barrier completes the store before it.
     unsafe {
         asm!(
             "dsb sy", "sys #6, c8, c4, #7, {0}", "dsb sy", "isb",
@@ -197,7 +196,7 @@ fn invalidate(address: u64) {
     }
 }
 
-/// Writes back what caches hold of a granule under one PAS: DC CIPAPA, line by line.
+/// Cleans and invalidates a granule under one PAS, by DC CIPAPA, line by line.
 fn clean_to_physical_aliasing(address: u64, gpi: Gpi) {
     let pas = match gpi {
         Gpi::Nonsecure => 1 << 63,
@@ -226,7 +225,7 @@ fn to_usize(value: u64) -> usize {
 ///
 /// # Safety
 ///
-/// The memory must be used through the result only.
+/// The memory must be used only through the result.
 unsafe fn words(base: u64, count: usize) -> &'static [AtomicU64] {
     let pointer = core::ptr::with_exposed_provenance(to_usize(base));
     // SAFETY: mapped, aligned SRAM that the caller gives away; any value is a valid AtomicU64.

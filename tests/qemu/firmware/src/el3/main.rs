@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The EL3 monitor of the system tests. Towards an RMM it behaves as TF-A does: same memory layout,
-//! same entry state, same services, same result codes; where a test needs another EL3 its options
-//! say so.
+//! The EL3 monitor of the system tests. It gives an RMM what TF-A gives it: memory layout, entry
+//! state, services, result codes. Where a test needs another EL3, the options say so.
 //!
-//! Every CPU enters at `reset` (entry.S). CPU 0 boots the RMM, then drops to the normal-world host;
-//! the others wait for the host's CPU_ON. From then on EL3 runs only on an SMC, which is handled to
-//! its end on the CPU's own stack and answered by returning the register frame of the world to
-//! resume.
+//! Every CPU enters at `reset` (entry.S). CPU 0 boots the RMM, then returns to the normal-world
+//! host; the others wait for the host's CPU_ON. From then on EL3 runs only for SMCs. An SMC is
+//! handled to its end on the CPU's own stack, and the handler returns the register frame of the
+//! world to resume.
 
 #![no_std]
 #![no_main]
@@ -37,7 +36,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     semihosting::exit(EXIT_MONITOR_FAILED)
 }
 
-/// Called by the vectors for every exception that no SMC explains.
+/// Called by the vectors for every exception except SMCs.
 #[unsafe(no_mangle)]
 extern "C" fn el3_unexpected(vector: u64) -> ! {
     say!(

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The boot manifest in the shared page: version 0.5 as TF-A writes it on the machine of the
-//! options, as it is or with one deliberate mistake (`ManifestFault`). Everything but the mistake
-//! is valid, checksums included, so that an RMM can only refuse for the reason the test names.
+//! options, as it is or with one deliberate mistake (`ManifestFault`). Everything else is valid,
+//! with its checksums, so an RMM can refuse it only for that mistake.
 //!
-//! One thing is not as the machine has it: the console is where the emulated machine's is, or
-//! nothing would be printed.
+//! One thing differs from the machine: the console is that of the emulated machine, or nothing
+//! would be printed.
 //!
-//! A checksum makes the sum of a list's count, pointer, checksum and words zero. The version word
-//! of the root complex list is not part of the sum: TF-A leaves it out, in the empty list as well
-//! as in a full one.
+//! A checksum makes the sum of a list's count, pointer, checksum and words zero. As in TF-A, the
+//! sum of the root complexes leaves out their version word, also if the list is empty.
 
 use rmm_plat::{Machine, RootComplex, qemu_virt};
 use rmm_test_firmware::options::{GRANULE, ManifestFault, Options, Range};
@@ -23,7 +22,7 @@ const CONSOLES: Field = Field { at: 5, element: 6 };
 const NON_COHERENT: Field = Field { at: 8, element: 2 };
 const COHERENT: Field = Field { at: 11, element: 2 };
 const SMMUS: Field = Field { at: 14, element: 2 };
-/// The root complex list has its version between count and pointer.
+/// The root complex list has its version word between count and pointer.
 const ROOT_COMPLEXES: usize = 17;
 const ROOT_COMPLEX_VERSION: u64 = 1;
 /// Words of a root complex, of a root port and of a device mapping.
@@ -35,15 +34,15 @@ struct Field {
     element: usize,
 }
 
-/// A manifest being written, in its place: a page is too much for the stack.
+/// A manifest being written in place: a page is too large for the stack.
 struct Manifest<'a> {
     words: &'a mut [u64; WORDS],
     base: u64,
     used: usize,
 }
 
-/// Writes the manifest that these options ask for to `page`, which the RMM will find at the address
-/// of the shared page.
+/// Writes the manifest of these options to `page`, which the RMM will find at the address of the
+/// shared page.
 pub fn write(options: &Options, page: &mut [u64; WORDS]) {
     page.fill(0);
     let mut manifest = Manifest { words: page, base: options.shared_page(), used: HEADER_WORDS };
@@ -76,7 +75,7 @@ impl Manifest<'_> {
         }
     }
 
-    /// Appends a list and points its field to it. The field of a list without elements stays zero.
+    /// Appends a list and points its field to it. The field of an empty list stays zero.
     fn add_list(&mut self, field: Field, words: impl Iterator<Item = u64>) {
         let at = self.used;
         self.add(words);
@@ -86,7 +85,7 @@ impl Manifest<'_> {
         }
     }
 
-    /// Sets count, pointer and checksum of a field; words outside the page count as zero.
+    /// Sets count, pointer and checksum of a field. Words outside the page count as zero.
     fn set_list(&mut self, field: Field, count: u64, pointer: u64) {
         let mut sum = count.wrapping_add(pointer);
         let length = count.saturating_mul(field.element as u64).min(WORDS as u64);
@@ -96,8 +95,8 @@ impl Manifest<'_> {
         self.words[field.at..field.at + 3].copy_from_slice(&[count, pointer, sum.wrapping_neg()]);
     }
 
-    /// The word at a physical address inside the page, aligned or not; what lies outside counts as
-    /// zero.
+    /// The word at a physical address inside the page, aligned or not. Outside the page it counts
+    /// as zero.
     fn word_at(&self, address: u64) -> u64 {
         let offset = address.wrapping_sub(self.base);
         let word = |index: u64| {
@@ -140,11 +139,11 @@ impl Manifest<'_> {
                 .into_iter()
                 .fold(0, |word, field| word << 16 | u64::from(field))
         }));
-        // TF-A forgets to return early for an empty list, so its pointer is where a list would be.
+        // TF-A does not return early for an empty list, so its pointer is where a list would begin.
         self.set_root_complexes(complexes.len() as u64, at, self.used);
     }
 
-    /// Sets the field of the root complexes: how many, and the words that are theirs.
+    /// Sets the field of the root complexes: their number and the range of their words.
     fn set_root_complexes(&mut self, count: u64, first: usize, end: usize) {
         let pointer = self.base + 8 * first as u64;
         let words = &self.words[first..end];
@@ -158,9 +157,9 @@ impl Manifest<'_> {
         ]);
     }
 
-    /// Redirects the pointer at word `offset` of the root complexes, of which there is one with one
-    /// root port. What nothing refers to any more, from word `orphaned` on, becomes zero, so that
-    /// the sum is zero whether or not a reader includes it.
+    /// Redirects the pointer at word `offset` of the only root complex, which has one root port.
+    /// Words from `orphaned` on, to which nothing points any more, become zero, so that the
+    /// checksum holds whether or not a reader includes them.
     fn redirect_in_root_complex(&mut self, offset: usize, value: u64, orphaned: usize) {
         let pointer = self.words[ROOT_COMPLEXES + 2];
         let start = usize::try_from((pointer - self.base) / 8).unwrap_or(0);
@@ -169,7 +168,7 @@ impl Manifest<'_> {
         self.set_root_complexes(1, start, self.used);
     }
 
-    /// Replaces the DRAM list by these banks, at the end of what is used.
+    /// Replaces the DRAM list by these banks, after all other lists.
     fn replace_banks(&mut self, words: &[u64]) {
         self.add_list(DRAM, words.iter().copied());
     }
@@ -186,7 +185,8 @@ impl Manifest<'_> {
             ManifestFault::NonCoherentChecksum => self.words[NON_COHERENT.at + 2] ^= 1,
             ManifestFault::CoherentChecksum => self.words[COHERENT.at + 2] ^= 1,
             ManifestFault::SmmuChecksum => self.words[SMMUS.at + 2] ^= 1,
-            // Not bit 0: the sum with the version word differs from the sum without it by one.
+            // Not bit 0, since the sum with the version word differs from the sum without it by
+            // one.
             ManifestFault::RootComplexChecksum => self.words[ROOT_COMPLEXES + 3] ^= 1 << 40,
             ManifestFault::BanksOverlap => {
                 self.replace_banks(&[BASE, SIZE, BASE + SIZE - GRANULE, SIZE])
@@ -200,8 +200,8 @@ impl Manifest<'_> {
             ManifestFault::BankEmpty => self.replace_banks(&[BASE, SIZE, BASE + 2 * SIZE, 0]),
             ManifestFault::BankCountAbsurd => self.set_list(DRAM, 1 << 60, dram_pointer),
             ManifestFault::BankCountPastPage => {
-                // Fill the rest of the page with plausible banks, so that only the bound can
-                // refuse.
+                // Fill the rest of the page with valid banks, so that only the bound on their
+                // number can refuse them.
                 let mut at = self.used;
                 while at + 2 <= WORDS {
                     let bank = (at - self.used) as u64 / 2;
@@ -219,7 +219,7 @@ impl Manifest<'_> {
             ManifestFault::BanksNull => self.set_list(DRAM, 1, 0),
             ManifestFault::BanksOutside => self.set_list(DRAM, 1, page_end),
             ManifestFault::BanksUnaligned => {
-                // A good bank in all but its place.
+                // A valid bank except for its position.
                 let straddling = [BASE << 32, BASE >> 32 | SIZE << 32, SIZE >> 32];
                 self.words[self.used..self.used + 3].copy_from_slice(&straddling);
                 self.set_list(DRAM, 1, self.base + 8 * self.used as u64 + 4);
@@ -244,7 +244,7 @@ fn words_of(range: &Range) -> [u64; 2] {
     [range.base, range.size]
 }
 
-/// The machine's console, as if it were where the emulated machine has its own.
+/// The console of `machine`, at the address of the emulated machine's console.
 fn console(machine: &Machine) -> [u64; 6] {
     let base = qemu_virt::MACHINE.consoles[0].base;
     let console = machine.consoles[0];

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! EL3's own translation: the flash and the secure SRAM flat, and one window through which the
-//! monitor reaches the page it shares with the RMM in the Realm PAS. Built once by CPU 0 with the
-//! MMU off.
+//! EL3's own translation: the flash and the secure SRAM mapped flat, and a window to the page
+//! shared with the RMM in the Realm PAS. CPU 0 builds it once with the MMU off.
 
 use core::cell::UnsafeCell;
 
@@ -13,7 +12,7 @@ pub const MAIR: u64 = 0xff;
 /// output.
 pub const TCR: u64 = (1 << 31) | (1 << 23) | (2 << 16) | (3 << 12) | (1 << 10) | (1 << 8) | 25;
 
-/// Where the shared page appears: the first page of the level 1 entry after every address in use.
+/// The address of the shared page: the first page of the level 1 entry after all other addresses.
 const WINDOW: u64 = 0x10_0000_0000;
 /// Bytes of a level 2 block.
 const LEVEL_2_BLOCK: u64 = 1 << 21;
@@ -25,7 +24,7 @@ const SRAM: core::ops::Range<u64> = 0x0e00_0000..0x0f00_0000;
 const TABLE: u64 = 3;
 const PAGE: u64 = 3;
 const BLOCK: u64 = 1;
-/// Access flag, inner-shareable, bit 1 of AP set as the architecture demands.
+/// Access flag, inner-shareable, and AP[1], which is RES1.
 const NORMAL: u64 = (1 << 10) | (3 << 8) | (1 << 6);
 const READ_ONLY: u64 = 1 << 7;
 const EXECUTE_NEVER: u64 = 1 << 54;
@@ -38,8 +37,8 @@ const REALM: u64 = (1 << 11) | (1 << 5);
 #[repr(C, align(4096))]
 pub struct Table(UnsafeCell<[u64; 512]>);
 
-// SAFETY: written by CPU 0 alone before the MMU is on anywhere; read by the table walker only after
-// that.
+// SAFETY: only CPU 0 writes it, before the MMU is on anywhere. Later only the table walker reads
+// it.
 unsafe impl Sync for Table {}
 
 impl Table {
@@ -52,7 +51,7 @@ impl Table {
     }
 
     fn set(&self, index: u64, descriptor: u64) {
-        // SAFETY: CPU 0 is alone and the MMU is off, so nobody else looks at the table.
+        // SAFETY: CPU 0 is alone and the MMU is off, so nothing else accesses the table.
         unsafe { (&mut *self.0.get())[usize::try_from(index).unwrap_or(0)] = descriptor };
     }
 }
@@ -63,8 +62,8 @@ static LEVEL_2_LOW: Table = Table::empty();
 static LEVEL_2_WINDOW: Table = Table::empty();
 static LEVEL_3_WINDOW: Table = Table::empty();
 
-/// Called by entry.S on CPU 0 before anything else in Rust, MMU off: reads the options, builds the
-/// tables.
+/// Called by entry.S on CPU 0 with the MMU off, before all other Rust: reads the options and builds
+/// the tables.
 #[unsafe(no_mangle)]
 extern "C" fn el3_build_translation_tables() {
     let shared_page = boot::read_options().shared_page();
@@ -80,16 +79,17 @@ extern "C" fn el3_build_translation_tables() {
     LEVEL_3_WINDOW.set(0, shared_page | REALM | EXECUTE_NEVER | NORMAL | PAGE);
 }
 
-/// The shared page as EL3 sees it: 512 words, also written by the RMM.
+/// The shared page as EL3 maps it: 512 words, which the RMM also writes.
 pub fn shared_page() -> *mut u64 {
     core::ptr::with_exposed_provenance_mut(usize::try_from(WINDOW).unwrap_or(0))
 }
 
-/// Has `then` see the words of a granule in the Realm PAS, from the second page of the window on.
-/// One CPU at a time.
+/// Gives `then` the words of a granule in the Realm PAS, mapped at the window's second page. For
+/// one CPU at a time.
 pub fn with_realm_granule<R>(address: u64, then: impl FnOnce(*mut u64) -> R) -> R {
     let store = |descriptor: u64| {
-        // SAFETY: this entry is used here alone, by one CPU at a time; what TLBs hold of it goes.
+        // SAFETY: only this function uses the entry, on one CPU at a time, and invalidates it in
+        // TLBs.
         unsafe {
             (&raw mut (*LEVEL_3_WINDOW.0.get())[1]).write_volatile(descriptor);
             core::arch::asm!("dsb sy", "tlbi alle3", "dsb sy", "isb", options(nostack));

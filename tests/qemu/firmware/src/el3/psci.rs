@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! PSCI for the host: CPUs go on and off, and each CPU that comes on enters the RMM before the
-//! host.
+//! PSCI for the host: CPUs go on and off, and a CPU that comes on enters the RMM before the host.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,9 +12,9 @@ use crate::rmmd;
 use crate::world::{Frame, World};
 
 const OFF: u64 = 0;
-/// CPU_ON is writing its request.
+/// A CPU_ON is writing its request.
 const CLAIMED: u64 = 1;
-/// The request stands.
+/// The request is complete.
 const REQUESTED: u64 = 2;
 const ON: u64 = 3;
 
@@ -26,17 +25,17 @@ struct Power {
     context: AtomicU64,
 }
 
-/// A CPU that never came out of reset is indistinguishable from one that is off, as in TF-A.
+/// A CPU that was never released from reset counts as off, as in TF-A.
 static POWER: [Power; MAX_CPUS] = [const {
     Power { state: AtomicU64::new(OFF), entry: AtomicU64::new(0), context: AtomicU64::new(0) }
 }; MAX_CPUS];
 
-/// The primary CPU is on without anyone asking.
+/// The primary CPU is on without a request.
 pub fn mark_on(index: usize) {
     POWER[index].state.store(ON, Ordering::Release);
 }
 
-/// Serves a PSCI function of the host; `None` when `fid` is none. Returns the frame to resume.
+/// Serves a PSCI function of the host. Gives the frame to resume; `None` if `fid` is not one.
 pub fn serve(cpu: &mut Cpu, fid: u64) -> Option<*mut Frame> {
     let [x1, x2, x3] = [1, 2, 3].map(|index| cpu.world(World::Nonsecure).frame.x[index]);
     let result = match u32::try_from(fid).ok()? {
@@ -87,8 +86,8 @@ fn affinity_info(affinity: u64, level: u64) -> u64 {
     }
 }
 
-/// Waits until the host turns this CPU on, then enters the RMM, or the host when the RMM is given
-/// up.
+/// Waits until the host turns this CPU on, then enters the RMM, or the host if the RMM has failed
+/// to boot.
 pub fn wait_for_cpu_on(cpu: &mut Cpu) -> *mut Frame {
     let power = &POWER[cpu.index];
     while power.state.load(Ordering::Acquire) != REQUESTED {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A source of random numbers that fails, which QEMU's never does.
+//! A source of random numbers that fails, as QEMU's never does.
 //!
-//! With the option `rndr` EL3 puts an SMC in the place of each read of RNDR in the RMM's image, and
-//! answers it as the register would. QEMU has no FEAT_RNG_TRAP, which would do the same.
+//! With the option `rndr`, EL3 replaces each read of RNDR in the RMM's image by an SMC and answers
+//! it as the register would. FEAT_RNG_TRAP would serve, but QEMU does not have it.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,22 +20,22 @@ const READ: u32 = 0xd53b_2400;
 const REGISTER: u32 = 0x1f;
 /// `smc #0`; the immediate is in bits 20:5.
 const SMC: u32 = 0xd400_0003;
-/// With bits 4:0 clear, the immediate of the SMCs that are put in.
+/// The immediate of these SMCs, with bits 4:0 clear.
 const IMMEDIATE: u32 = 0x5240;
-/// PSTATE.NZCV, and what a read leaves there that delivers nothing.
+/// PSTATE.NZCV, and its value after a read that delivers no number.
 const FLAGS: u64 = 0xf << 28;
 const NOTHING: u64 = 0b0100 << 28;
-/// What a read delivers that does.
+/// The number that a successful read delivers.
 const NUMBER: u64 = 0x5eed;
-/// Boots whose keys are kept.
+/// The number of boots whose keys are kept.
 const BOOTS: usize = 64;
 
 /// Reads of each CPU since its boot began.
 static READS: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
-/// The keys for return addresses of all boots so far, and how many there are.
+/// The pointer authentication keys of all boots so far, and their number.
 static KEYS: Mutex<([[u64; 2]; BOOTS], usize)> = Mutex::new(([[0; 2]; BOOTS], 0));
 
-/// Takes the place of RNDR in the image, if the option says so.
+/// Replaces the reads of RNDR in the image, if the option says so.
 pub fn replace() {
     if options().rndr.is_none() {
         return;
@@ -46,7 +46,7 @@ pub fn replace() {
             let instructions = granule.cast::<u32>();
             let mut replaced = 0;
             for index in 0..GRANULE as usize / size_of::<u32>() {
-                // SAFETY: within the granule that the window shows; the RMM does not run yet.
+                // SAFETY: within the granule that the window maps. The RMM does not run yet.
                 unsafe {
                     let instruction = instructions.add(index);
                     let register = instruction.read() & REGISTER;
@@ -62,7 +62,8 @@ pub fn replace() {
     say!("EL3: {replaced} reads of RNDR are EL3's");
 }
 
-/// Answers the SMC that the RMM has just made, if it is a read of RNDR. Whether it was.
+/// Answers the SMC that the RMM has just made, if it replaces a read of RNDR. Gives whether it
+/// does.
 pub fn serve(cpu: &mut Cpu) -> bool {
     let immediate = read_register!("esr_el3") as u32 & 0xffff;
     if options().rndr.is_none() || immediate & !REGISTER != IMMEDIATE {
@@ -78,8 +79,8 @@ pub fn serve(cpu: &mut Cpu) -> bool {
     true
 }
 
-/// A boot of the RMM is complete on this CPU: tells how often it read RNDR, and looks at its key,
-/// which must be no other boot's, and 0 in neither half.
+/// After a boot of the RMM on this CPU: prints how often it has read RNDR, and checks its key. The
+/// key differs from that of every other boot, and neither half is 0.
 pub fn judge(cpu: &Cpu) {
     if options().rndr.is_none() {
         return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The dispatcher between the host and the RMM: boots the RMM, forwards RMI calls to it and brings
-//! its answers back. What the RMM asks of EL3 itself is in `rmmd_services`.
+//! The dispatcher between the host and the RMM: boots the RMM, forwards RMI calls and returns its
+//! answers. `rmmd_services` serves the RMM's own calls of EL3.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,10 +20,10 @@ pub use rmm_abi::el3::{BOOT_COMPLETE, REQ_COMPLETE};
 const RMI_RANGES: [core::ops::RangeInclusive<u64>; 2] =
     [0xC400_0150..=0xC400_018F, 0xC400_01D0..=0xC400_02CF];
 
-/// Set for good once the RMM failed to boot on any CPU.
+/// Set permanently when the RMM fails to boot on any CPU.
 static RMM_BOOT_FAILED: AtomicBool = AtomicBool::new(false);
 
-/// True once EL3 has given the RMM up.
+/// Whether the RMM has failed to boot on some CPU.
 pub fn boot_failed() -> bool {
     RMM_BOOT_FAILED.load(Ordering::Acquire)
 }
@@ -43,7 +43,7 @@ pub fn enter_cold(cpu: &mut Cpu) -> *mut Frame {
     enter_boot(cpu, &[index, version, options.cpus, buffer, options.token])
 }
 
-/// Enters the RMM on a CPU that has come up; straight to the host when the RMM is given up.
+/// Enters the RMM on a CPU that has come on, or the host if the RMM has failed to boot.
 pub fn enter_warm(cpu: &mut Cpu) -> *mut Frame {
     if boot_failed() {
         say!("EL3: RMM ignored on CPU {}", cpu.index);
@@ -63,7 +63,7 @@ fn enter_boot(cpu: &mut Cpu, arguments: &[u64]) -> *mut Frame {
     cpu.load(World::Realm)
 }
 
-/// The RMM has finished its boot on this CPU, well or not; the host runs next.
+/// The RMM has ended its boot on this CPU, successfully or not. The host runs next.
 pub fn boot_complete(cpu: &mut Cpu, code: u64, token: u64) -> *mut Frame {
     assert!(cpu.phase == RmmPhase::Booting, "BOOT_COMPLETE on CPU {} outside a boot", cpu.index);
     cpu.phase = RmmPhase::Ready;
@@ -92,7 +92,7 @@ pub fn boot_complete(cpu: &mut Cpu, code: u64, token: u64) -> *mut Frame {
     cpu.switch_to(World::Nonsecure)
 }
 
-/// True for a function the RMM answers.
+/// Whether the RMM serves this function.
 pub fn is_rmi(fid: u64) -> bool {
     RMI_RANGES.iter().any(|range| range.contains(&fid))
 }

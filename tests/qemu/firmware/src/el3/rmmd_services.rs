@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the RMM may ask of EL3: Granule Transition Service, attestation, features, memory. Results
-//! are those of TF-A built for QEMU `virt`.
+//! The services of EL3 for the RMM: granule transitions, attestation, features, memory. Results are
+//! those of TF-A built for QEMU `virt`.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,7 +30,7 @@ enum Status {
     Again = status::AGAIN,
 }
 
-/// Serves one call of the RMM; it resumes with the results in its registers.
+/// Serves one call of the RMM, which resumes with the results in its registers.
 pub fn serve(frame: &mut Frame) {
     let [fid, x1, x2, x3] = [frame.x[0], frame.x[1], frame.x[2], frame.x[3]];
     let status = match fid {
@@ -51,8 +51,8 @@ pub fn serve(frame: &mut Frame) {
 }
 
 fn transition(address: u64, from: Gpi, to: Gpi) -> Status {
-    // The RMM holds the granule's lock: where CPUs take turns, this is where another one should
-    // come to want it. SAFETY: a hint.
+    // The RMM holds the granule's lock here. If CPUs take turns, another CPU should run now and
+    // contend for it. SAFETY: a hint.
     unsafe { core::arch::asm!("yield", options(nomem, nostack, preserves_flags)) };
     match gpt().change(address, from, to) {
         Ok(()) => Status::Ok,
@@ -74,9 +74,9 @@ fn features(register: u64, value: &mut u64) -> Status {
     Status::Ok
 }
 
-/// Hands out memory top-down from below the shared page, down to the part the image may use.
+/// Reserves memory from below the shared page downwards, to the end of the part for the image.
 fn reserve_memory(size: u64, argument: u64, address: &mut u64) -> Status {
-    /// Top of what is left; 0 before the first reservation.
+    /// End of the memory that is left; 0 before the first reservation.
     static TOP: AtomicU64 = AtomicU64::new(0);
     let options = options();
     match options.reserve_memory {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Routes an SMC from the running world to its handler and says which frame to resume.
+//! Routes an SMC of the running world to its handler, and gives the frame to resume.
 
 use rmm_test_firmware::smccc::{self, SVE_HINT, test_service};
 
@@ -15,7 +15,7 @@ const RESERVED: u64 = 0x00fe_0000;
 ///
 /// # Safety
 ///
-/// `cpu` is this CPU's own, which nothing else refers to during an exception.
+/// `cpu` is this CPU's own. Nothing else refers to it during an exception.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn el3_smc(cpu: *mut Cpu) -> *mut Frame {
     // SAFETY: promised by the caller.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The state of a world on one CPU, and the switch between worlds.
 //!
-//! Switched: x0-x30, SP_EL0, ELR and SPSR (by entry.S), the EL2 registers, the PAuth keys, and
-//! under interface 0.x the GIC's EL2 registers. Never switched, as in TF-A: EL1 and EL0 registers,
-//! EL2 timers, ZCR_EL2, vector state, the PMU.
+//! Switched: x0-x30, SP_EL0, ELR and SPSR (by entry.S), the EL2 registers, the PAuth keys, and with
+//! interface 0.x the GIC's EL2 registers. Never switched, as in TF-A: EL1 and EL0 registers, EL2
+//! timers, ZCR_EL2, vector state, the PMU.
 
 use rmm_test_firmware::{read_register, say, write_register};
 
@@ -26,9 +26,8 @@ pub enum World {
 }
 
 impl World {
-    /// SCR_EL3 while this world runs, as seen under TF-A on QEMU: no routing of interrupts, aborts
-    /// or Granule Protection Faults to EL3; HVC, PAuth, FGT, ECV, HCRX, SCXTNUM and TPIDR2
-    /// untrapped.
+    /// SCR_EL3 for this world, with TF-A's value on QEMU: no interrupt, abort or Granule Protection
+    /// Fault is routed to EL3; HVC, PAuth, FGT, ECV, HCRX, SCXTNUM and TPIDR2 do not trap.
     pub const fn scr(self) -> u64 {
         const COMMON: u64 = 0x240_1a03_0731;
         const NSE: u64 = 1 << 62;
@@ -39,7 +38,7 @@ impl World {
     }
 }
 
-/// The general registers of a world. Layout known to entry.S.
+/// The general registers of a world. entry.S knows the layout.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Frame {
@@ -47,9 +46,9 @@ pub struct Frame {
     pub x: [u64; 31],
     /// SP_EL0.
     pub sp_el0: u64,
-    /// Where the world resumes.
+    /// The PC at which the world resumes.
     pub elr: u64,
-    /// PSTATE it resumes with.
+    /// The PSTATE with which it resumes.
     pub spsr: u64,
 }
 
@@ -69,7 +68,7 @@ macro_rules! register_set {
 
             /// Loads the set into the registers.
             fn restore(&self) {
-                // SAFETY: these registers act on EL2 and below only, none of which runs now.
+                // SAFETY: these registers affect only EL2 and below, which do not run now.
                 unsafe { $(write_register!($name, self.$field);)* }
             }
         }
@@ -77,8 +76,8 @@ macro_rules! register_set {
 }
 
 register_set! {
-    /// The EL2 registers TF-A switches on QEMU's `max` CPU. Named by encoding where the assembler
-    /// wants an architecture extension for the name.
+    /// The EL2 registers that TF-A switches on QEMU's `max` CPU. Encoded by number where the
+    /// assembler knows the name only with an extension.
     El2Registers {
         actlr = "actlr_el2",
         afsr0 = "afsr0_el2",
@@ -141,7 +140,7 @@ register_set! {
 }
 
 register_set! {
-    /// The GIC registers of EL2 that interface 0.x switches.
+    /// The GIC registers of EL2 that EL3 switches with interface 0.x.
     GicRegisters {
         icc_sre = "icc_sre_el2",
         ich_hcr = "s3_4_c12_c11_0",
@@ -149,11 +148,11 @@ register_set! {
     }
 }
 
-/// Names the registers that the RMM must give a value at boot, whatever they held.
+/// Lists the registers to which the RMM must give a value at boot, whatever their former value.
 macro_rules! control_registers {
     ($($field:ident $name:literal $encoding:literal $poison:expr;)*) => {
         impl WorldContext {
-            /// Fills the control registers with bits that they must not keep.
+            /// Sets bits of the control registers that the RMM must clear.
             pub fn poison(&mut self) {
                 $(self.el2.$field = $poison;)*
                 // PSTATE.SSBS, and no DIT.
@@ -161,7 +160,7 @@ macro_rules! control_registers {
             }
         }
 
-        /// Prints the control registers as the world that was left has them.
+        /// Prints the control registers of the world that was left.
         pub fn print_control_registers(cpu: &Cpu) {
             $(say!("EL3: CPU {} has {} {:#x}", cpu.index, $name, read_register!($encoding));)*
         }
@@ -171,10 +170,10 @@ macro_rules! control_registers {
 const ONES: u64 = !0;
 
 control_registers! {
-    // Caches, MMU and endianness are part of the contract; alignment checks, WXN and IESB are not.
+    // Caches, MMU and endianness are part of the interface; alignment checks, WXN and IESB are not.
     sctlr "SCTLR_EL2" "sctlr_el2" SCTLR_EL2_RESET | 1 << 19 | 1 << 3;
     hcr "HCR_EL2" "hcr_el2" 1 << 34 | 1 << 27 | 0x3e;
-    // HPMN as out of reset; no bit that stops the host's counters.
+    // HPMN as after reset, and no bit that stops the host's counters.
     mdcr "MDCR_EL2" "mdcr_el2" (read_register!("pmcr_el0") >> 11) & 0x1f | 1 << 7;
     cptr "CPTR_EL2" "cptr_el2" ONES;
     hstr "HSTR_EL2" "hstr_el2" ONES;
@@ -199,7 +198,7 @@ control_registers! {
     vdisr "VDISR_EL2" "s3_4_c12_c1_1" ONES;
 }
 
-/// All that is kept of a world while it does not run.
+/// The state of a world while it does not run.
 #[derive(Clone, Copy)]
 pub struct WorldContext {
     /// General registers.
@@ -210,12 +209,13 @@ pub struct WorldContext {
 }
 
 impl WorldContext {
-    /// A world never entered.
+    /// The state of a world that was never entered.
     pub const RESET: Self = Self {
         frame: Frame { x: [0; 31], sp_el0: 0, elr: 0, spsr: SPSR_EL2H_MASKED },
         el2: El2Registers {
             sctlr: SCTLR_EL2_RESET,
-            // These trap by being clear: accelerator data, TPIDR2_EL0, SMPRI_EL1, BRB instructions.
+            // These registers trap while their bit is clear: ACCDATA_EL1, TPIDR2_EL0, SMPRI_EL1;
+            // also BRB instructions.
             hfgrtr: 0x00c4_0000_0000_0000,
             hfgwtr: 0x00c4_0000_0000_0000,
             hfgitr: 0x0180_0000_0000_0000,
@@ -225,19 +225,18 @@ impl WorldContext {
         gic: GicRegisters { icc_sre: ICC_SRE_EL2_ALL, ..GicRegisters::ZERO },
     };
 
-    /// Makes the world start afresh at `entry` with these values in x0 onwards.
+    /// Resets the world, to start at `entry` with these values in x0 and up.
     pub fn reset(&mut self, entry: u64, arguments: &[u64]) {
         *self = Self::RESET;
         self.frame.elr = entry;
         self.frame.x[..arguments.len()].copy_from_slice(arguments);
-        // All event counters belong to EL2, as out of reset.
+        // All event counters belong to EL2, as after reset.
         self.el2.mdcr = (read_register!("pmcr_el0") >> 11) & 0x1f;
     }
 }
 
 impl Cpu {
-    /// Saves the running world's registers and loads those of `next`; it runs when its frame is
-    /// returned.
+    /// Saves the running world's registers, loads those of `next`, and gives its frame to resume.
     pub fn switch_to(&mut self, next: World) -> *mut Frame {
         let switches_gic = crate::boot::options().interface.switches_gic();
         let last = self.current;
@@ -256,7 +255,7 @@ impl Cpu {
     pub fn load(&mut self, next: World) -> *mut Frame {
         let switches_gic = crate::boot::options().interface.switches_gic();
         self.current = next;
-        // SAFETY: SCR_EL3 decides about the world that the coming ERET enters, which is `next`.
+        // SAFETY: SCR_EL3 configures the world that the next ERET enters, which is `next`.
         unsafe { write_register!("scr_el3", next.scr()) };
         // SAFETY: a barrier; the registers below are accessed under the new SCR_EL3.
         unsafe { core::arch::asm!("isb", options(nostack, preserves_flags)) };

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Registers that one CPU has for host and Realm: the host fills them all, and looks for what it
-//! had in them.
+//! Registers that the host shares with Realms on a CPU. The host fills them all and later checks
+//! their values.
 
 use rmm_test_firmware::{read_register, write_register};
 
 use crate::random::Random;
 
-/// Lists registers that can hold any value while the host runs at EL2, and those of which some bits
-/// can.
+/// Lists registers that can hold any value while the host runs at EL2, and registers that can hold
+/// some bits.
 macro_rules! canaries {
     ($($name:literal & $mask:literal),* $(,)?) => {
         /// Their names.
         const NAMES: &[&str] = &[$($name),*];
 
-        /// What the host has in each.
+        /// The value of each of these registers.
         #[derive(Clone, Copy)]
         pub struct Canaries([u64; [$($name),*].len()]);
 
         impl Canaries {
-            /// Fills all of them with random values; what they hold then.
+            /// Fills all of them with random values, and gives what they then hold.
             pub fn fill(random: &mut Random) -> Self {
                 // SAFETY: registers of EL1 and EL0, which the host at EL2 does not use.
                 unsafe {
@@ -27,7 +27,7 @@ macro_rules! canaries {
                 Self::read()
             }
 
-            /// What they hold, some of which the host has filled otherwise since.
+            /// The present values. The host may have changed some since it filled them.
             pub fn read() -> Self {
                 Self([$(read_register!($name)),*])
             }
@@ -68,14 +68,14 @@ canaries! {
 }
 
 impl Canaries {
-    /// The first register that does not hold any more what the host had in it.
+    /// The first register that no longer holds the host's value.
     pub fn lost(&self) -> Option<&'static str> {
         let now = Self::read();
         let mut all = NAMES.iter().zip(self.0.iter().zip(now.0));
         all.find(|(_, (before, now))| **before != *now).map(|(name, _)| *name)
     }
 
-    /// Whether the host has this value in a register. Values of few bits prove nothing.
+    /// Whether one of the registers has this value. Values of few bits do not count.
     pub fn contain(&self, value: u64) -> bool {
         value >> 16 != 0 && value != u64::MAX && self.0.contains(&value)
     }

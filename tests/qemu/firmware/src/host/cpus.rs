@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Work on other CPUs: turn one on with a function to run, wait until it is done, see it go off; or
-//! have all run it.
+//! Work on other CPUs: turns one on to run a function, waits until it is off again, or makes all
+//! CPUs run it.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -14,22 +14,22 @@ unsafe extern "C" {
     fn secondary_entry();
 }
 
-/// The function a CPU is to run, as an address; 0 for none.
+/// The function that each CPU is to run, as an address; 0 for none.
 static WORK: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
-/// Functions each CPU has finished.
+/// The number of functions that each CPU has finished.
 static FINISHED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
-/// What a CPU runs; it gets its linear index, and goes off when the function returns.
+/// A function for a CPU. It gets the linear index; the CPU goes off when it returns.
 pub type Work = fn(u64);
 
-/// Turns CPU `index` on to run `work`. Returns what CPU_ON answered.
+/// Turns CPU `index` on to run `work`. Gives the result of CPU_ON.
 pub fn start(index: u64, work: Work) -> u64 {
     slot(&WORK, index).store(work as usize, Ordering::Release);
     let entry = (secondary_entry as *const ()).addr() as u64;
     smc::cpu_on(affinity(index), entry, index)
 }
 
-/// Functions CPU `index` has finished since the start of the run.
+/// The number of functions that CPU `index` has finished.
 pub fn finished(index: u64) -> u64 {
     slot(&FINISHED, index).load(Ordering::Acquire)
 }
@@ -39,7 +39,7 @@ pub fn wait_until_off(index: u64) {
     wait_until(|| smc::affinity_info(affinity(index)) == psci::AFFINITY_OFF);
 }
 
-/// Waits until `done`. Other CPUs are let through, should the emulator have them take turns.
+/// Waits until `done`. Gives way to other CPUs if the emulator makes them take turns.
 pub fn wait_until(done: impl Fn() -> bool) {
     while !done() {
         // SAFETY: a hint.
@@ -47,18 +47,17 @@ pub fn wait_until(done: impl Fn() -> bool) {
     }
 }
 
-/// CPUs of the machine.
+/// The number of CPUs of the machine.
 pub fn count() -> u64 {
     crate::options().machine_cpus
 }
 
-/// Indices of the CPUs besides the primary.
+/// Indices of the secondary CPUs.
 pub fn others() -> core::ops::Range<u64> {
     1..count()
 }
 
-/// Turns all other CPUs on to run `work`, runs it on this one too, and waits until the others are
-/// off again.
+/// Runs `work` on all CPUs, and waits until the others are off again.
 pub fn on_every_cpu(work: Work) {
     for index in others() {
         let status = start(index, work);

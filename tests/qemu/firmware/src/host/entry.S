@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Entry of the host on each CPU, its exception vectors, and the probes: the accesses that may
-// fault.
+// Entry of the host on each CPU, its exception vectors, and the probes, which are the accesses that
+// may fault.
 
     .section .text.entry, "ax"
     .global entry
@@ -10,7 +10,7 @@ entry:
     bl      set_up
     bl      host_main
 
-// Where CPU_ON sends the other CPUs; x0 = linear index.
+// Entry of the other CPUs after CPU_ON; x0 = linear index.
     .global secondary_entry
 secondary_entry:
     mov     x19, x0
@@ -18,7 +18,7 @@ secondary_entry:
     mov     x0, x19
     bl      host_secondary_main
 
-// Stack of CPU x19, vectors, MMU. No Rust runs before this.
+// Sets up stack of CPU x19, vectors and MMU. No Rust runs before this.
 set_up:
     ldr     x0, =vectors
     msr     vbar_el2, x0
@@ -46,7 +46,8 @@ set_up:
 vectors:
     unexpected host_unexpected, 0x000, 0x080, 0x100, 0x180
 
-// A fault of a probe resumes behind it with the syndrome in x1; x2 and x3 are the probe's to lose.
+// A probe that faults resumes after its access with the syndrome in x1. Probes do not need x2 and
+// x3.
     .balign 128
     mrs     x2, elr_el2
     ldr     x3, =probe_load
@@ -83,7 +84,8 @@ probe_store:
     str     x2, [x0]
     ret
 
-// x0 = array of 31 words: loaded into x0-x30, SMC, stored back. Keeps the caller's registers.
+// x0 = array of 31 words. Loads x0-x30 from it, makes an SMC, and stores them there again.
+// Preserves the caller's registers.
     .global host_smc
 host_smc:
     smc_with_all_registers

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A pending interrupt that is not taken: the host masks all of them, so that one stays pending
-//! while the RMM runs. It takes the option `host-interrupts=1`.
+//! A pending interrupt that is not taken: the host masks all interrupts, so one stays pending while
+//! the RMM runs. Needs the option `host-interrupts=1`.
 
 use rmm_test_firmware::write_register;
 
 /// GICD_CTLR: Group 1, with affinity routing.
 const DISTRIBUTOR_CONTROL: u64 = 0x0800_0000;
 const GROUP_1_AND_ROUTING: u32 = 1 << 4 | 1 << 1;
-/// The SGI frame of CPU 0's redistributor, and its registers.
+/// The SGI frame of CPU 0's redistributor, and the registers in it.
 const SGI_FRAME: u64 = 0x080b_0000;
 const GROUPS: u64 = SGI_FRAME + 0x80;
 const SET_ENABLED: u64 = SGI_FRAME + 0x100;
@@ -17,24 +17,24 @@ const CLEAR_PENDING: u64 = SGI_FRAME + 0x280;
 /// The interrupt: an SGI.
 const INTERRUPT: u32 = 1 << 3;
 
-/// A redistributor for each CPU, each with an SGI frame.
+/// The size of the redistributor of each CPU, which has an SGI frame.
 const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 /// The interrupt of CNTHP, the EL2 physical timer: PPI 10.
 const TIMER: u32 = 1 << 26;
 
 fn write(register: u64, value: u32) {
     let register: *mut u32 = core::ptr::with_exposed_provenance_mut(register as usize);
-    // SAFETY: registers of the interrupt controller, mapped as a device, which only this module
-    // uses.
+    // SAFETY: registers of the interrupt controller, mapped as Device memory, which only this
+    // module uses.
     unsafe { register.write_volatile(value) };
 }
 
-/// Lets CPU 0, which this is to run on, see the interrupt when it is pending.
+/// Enables the interrupt on CPU 0, which must be the calling CPU.
 pub fn enable() {
     write(DISTRIBUTOR_CONTROL, GROUP_1_AND_ROUTING);
     write(GROUPS, u32::MAX);
     write(SET_ENABLED, INTERRUPT);
-    // SAFETY: the CPU interface only forwards what stays masked in PSTATE.
+    // SAFETY: PSTATE masks what the CPU interface signals.
     unsafe {
         write_register!("icc_pmr_el1", 0xff);
         write_register!("icc_igrpen1_el1", 1);
@@ -42,17 +42,17 @@ pub fn enable() {
     }
 }
 
-/// Lets CPU 0 see the interrupt of its PMU, or no longer.
+/// Enables or disables the interrupt of CPU 0's PMU.
 pub fn enable_pmu(enabled: bool) {
     enable_private(1 << 23, enabled);
 }
 
-/// Lets CPU 0 see the maintenance interrupt of its virtual interrupts, or no longer.
+/// Enables or disables CPU 0's maintenance interrupt.
 pub fn enable_maintenance(enabled: bool) {
     enable_private(1 << 25, enabled);
 }
 
-/// Makes the interrupt one of Group 0, which is a FIQ, or of Group 1 again.
+/// Moves the interrupt to Group 0, which makes it a FIQ, or back to Group 1.
 pub fn enable_fiq(enabled: bool) {
     const GROUP_0: u32 = 1 << 0;
     write(GROUPS, if enabled { !INTERRUPT } else { u32::MAX });
@@ -64,7 +64,7 @@ pub fn enable_fiq(enabled: bool) {
     }
 }
 
-/// Lets CPU 0 see the interrupts of the timers of EL1, virtual and physical, or no longer.
+/// Enables or disables the interrupts of CPU 0's EL1 timers, virtual and physical.
 pub fn enable_timers_of_el1(enabled: bool) {
     enable_private(1 << 27 | 1 << 30, enabled);
 }
@@ -75,25 +75,25 @@ fn enable_private(interrupt: u32, enabled: bool) {
     unsafe { core::arch::asm!("dsb sy", "isb", options(nostack, preserves_flags)) };
 }
 
-/// Makes the interrupt pending, or no longer so.
+/// Makes the interrupt pending, or not.
 pub fn set_pending(pending: bool) {
     write(if pending { SET_PENDING } else { CLEAR_PENDING }, INTERRUPT);
-    // SAFETY: a barrier: the write is over before the next instruction.
+    // SAFETY: a barrier. The write completes before the next instruction.
     unsafe { core::arch::asm!("dsb sy", "isb", options(nostack, preserves_flags)) };
 }
 
-/// Whether an interrupt is pending, as this CPU sees it.
+/// Whether an interrupt is pending on this CPU.
 pub fn is_pending() -> bool {
     rmm_test_firmware::read_register!("isr_el1") != 0
 }
 
-/// Lets the CPU with this index, which this is to run on, see the interrupt of its EL2 timer.
+/// Enables the interrupt of the EL2 timer on CPU `cpu`, which must be the calling CPU.
 pub fn enable_timer(cpu: u64) {
     let frame = cpu * REDISTRIBUTOR_SIZE;
     write(DISTRIBUTOR_CONTROL, GROUP_1_AND_ROUTING);
     write(GROUPS + frame, u32::MAX);
     write(SET_ENABLED + frame, TIMER);
-    // SAFETY: the CPU interface only forwards what stays masked in PSTATE.
+    // SAFETY: PSTATE masks what the CPU interface signals.
     unsafe {
         write_register!("icc_pmr_el1", 0xff);
         write_register!("icc_igrpen1_el1", 1);
@@ -101,10 +101,10 @@ pub fn enable_timer(cpu: u64) {
     }
 }
 
-/// Has this CPU's EL2 timer interrupt in so many ticks; its deadline.
+/// Sets this CPU's EL2 timer to fire after this many ticks. Gives the deadline.
 pub fn arm_timer(ticks: u64) -> u64 {
     let deadline = now() + ticks;
-    // SAFETY: the timer is used here alone.
+    // SAFETY: only this module uses the timer.
     unsafe {
         write_register!("cnthp_cval_el2", deadline);
         write_register!("cnthp_ctl_el2", 1);
@@ -113,7 +113,7 @@ pub fn arm_timer(ticks: u64) -> u64 {
     deadline
 }
 
-/// Ends the interrupt of this CPU's EL2 timer.
+/// Stops this CPU's EL2 timer.
 pub fn disarm_timer() {
     // SAFETY: as for arming.
     unsafe {
@@ -122,7 +122,7 @@ pub fn disarm_timer() {
     }
 }
 
-/// The counter.
+/// The value of the counter.
 pub fn now() -> u64 {
     rmm_test_firmware::read_register!("cntpct_el0")
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A Realm that runs the payload, and how a host enters its RECs.
+//! A Realm that runs the payload, and the host's entries into its RECs.
 
 use core::cell::Cell;
 use core::ops::Range;
@@ -17,7 +17,7 @@ use crate::realm::{self, Shape};
 use crate::rmi::{self, Status};
 use crate::tables::{self, Pool};
 
-/// Granules, by their index in test memory.
+/// Indices of granules in test memory.
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const RUN_PAGES: u64 = 8;
@@ -57,7 +57,7 @@ pub mod field {
     pub const HPFAR: u64 = 0x110;
     /// gprs.
     pub const GPRS: u64 = 0x200;
-    /// gicv3_hcr, with all that belongs to interrupts up to gicv3_vmcr.
+    /// gicv3_hcr to gicv3_vmcr.
     pub const GIC: core::ops::Range<u64> = HCR..0x398;
     /// gicv3_hcr.
     pub const HCR: u64 = 0x300;
@@ -67,7 +67,7 @@ pub mod field {
     pub const MISR: u64 = 0x388;
     /// gicv3_vmcr.
     pub const VMCR: u64 = 0x390;
-    /// gicv3_vmcr of a REC that has not changed it: the least binary points of QEMU, and VFIQEn.
+    /// gicv3_vmcr of a REC that has not changed it: QEMU's smallest binary points, and VFIQEn.
     pub const VMCR_AT_RESET: u64 = 2 << 21 | 3 << 18 | 1 << 3;
     /// cntp_ctl, cntp_cval, cntv_ctl, cntv_cval.
     pub const TIMERS: core::ops::Range<u64> = 0x400..0x420;
@@ -79,13 +79,13 @@ pub mod field {
     pub const PMU_OVERFLOW: u64 = 0x700;
 }
 
-/// Flags of an entry.
+/// Flags of the entry half.
 pub mod flag {
     /// The host has emulated the access.
     pub const EMULATED_MMIO: u64 = 1 << 0;
-    /// The access takes an External abort.
+    /// The access gets an External abort.
     pub const INJECT_SEA: u64 = 1 << 1;
-    /// WFI leaves the Realm.
+    /// WFI exits to the host.
     pub const TRAP_WFI: u64 = 1 << 2;
 }
 
@@ -113,12 +113,12 @@ impl Run {
         probe::read(self.0 + Self::EXIT + offset).unwrap_or(!0)
     }
 
-    /// Why the REC left.
+    /// The exit reason.
     pub fn reason(self) -> u64 {
         self.exit(field::REASON)
     }
 
-    /// Sets flags and the first general registers of the next entry.
+    /// Sets the flags and the first general registers for the next entry.
     pub fn prepare(self, flags: u64, gprs: &[u64]) {
         self.write(0, flags);
         for (offset, value) in (Self::ENTRY_GPRS..).step_by(8).zip(gprs) {
@@ -126,7 +126,7 @@ impl Run {
         }
     }
 
-    /// Sets gicv3_hcr and the first of gicv3_lrs of the next entry.
+    /// Sets gicv3_hcr and the first list registers for the next entry.
     pub fn prepare_interrupts(self, hcr: u64, list: &[u64]) {
         const HCR: u64 = 0x300;
         for (offset, value) in (HCR..).step_by(8).zip([hcr].iter().chain(list)) {
@@ -134,22 +134,22 @@ impl Run {
         }
     }
 
-    /// Soils the exit half, all of which an exit must write.
+    /// Fills the exit half with garbage. An exit must write all of it.
     pub fn soil(self) {
         for offset in (Self::EXIT..GRANULE).step_by(8) {
             self.write(offset, 0xdead_dead_dead_dead);
         }
     }
 
-    /// Asserts that every byte of the exit half is as expected: these words, gicv3_vmcr of a REC
-    /// that has not changed it, and all else zero.
+    /// Asserts every byte of the exit half: these words, gicv3_vmcr of a REC that has not changed
+    /// it, and zeros.
     pub fn expect(self, what: &str, words: &[(u64, u64)]) {
         self.expect_range(what, 0..GRANULE - Self::EXIT, words);
     }
 
-    /// Asserts the same of a range of the exit half.
+    /// Asserts every byte of a range of the exit half.
     pub fn expect_range(self, what: &str, range: Range<u64>, words: &[(u64, u64)]) {
-        // In RMI 2.0 the host has the interrupts itself.
+        // In RMI 2.0 the virtual interrupts stay in the CPU.
         let vmcr =
             if rmi::Dialect::current() == rmi::Dialect::One { field::VMCR_AT_RESET } else { 0 };
         let usual = |offset| if offset == field::VMCR { vmcr } else { 0 };
@@ -167,7 +167,7 @@ impl Run {
     }
 }
 
-/// What a call passes in a register that its caller does not choose.
+/// The value of a call's register that the caller does not set.
 pub fn mark(index: usize) -> u64 {
     0xca11_0000_0000_0000 | index as u64
 }
@@ -175,21 +175,21 @@ pub fn mark(index: usize) -> u64 {
 /// A Realm that runs the payload.
 pub struct Guest {
     recs: u64,
-    /// Pages of its memory, the payload first.
+    /// Pages of its memory. The payload is at the beginning.
     pages: u64,
     pool: Pool,
     shape: Shape,
-    /// Whether it is entered with the hint that nothing of SVE is live.
+    /// Whether the host gives the hint that no SVE state is live.
     hints: Cell<bool>,
 }
 
 impl Guest {
-    /// Builds it with so many RECs, each of which has called the host once.
+    /// Builds a Realm with this many RECs. Each has run up to its first host call.
     pub fn start(recs: u64) -> Self {
         Self::start_with(recs, |_| {})
     }
 
-    /// Builds it with parameters that `adjust` has changed, each REC as by [`start`](Self::start).
+    /// As [`start`](Self::start), with Realm parameters that `adjust` changes.
     pub fn start_with(recs: u64, adjust: impl FnOnce(&mut RealmAttributes)) -> Self {
         Self::start_shaped(recs, Shape::USUAL, adjust)
     }
@@ -203,13 +203,12 @@ impl Guest {
         Self::build_with(recs, shape, [PAGES; 2], adjust).entered()
     }
 
-    /// Builds it with so many RECs, an image of so many pages that is measured, and so much memory
-    /// in all.
+    /// As [`start`](Self::start), with a measured image and memory of these sizes in pages.
     pub fn start_large(recs: u64, image: u64, all: u64) -> Self {
         Self::build_with(recs, Shape::USUAL, [image, all], |_| {}).entered()
     }
 
-    /// Each REC has called the host once.
+    /// Enters each REC, up to its first host call.
     fn entered(self) -> Self {
         for rec in 0..self.recs {
             check::equal("a REC is entered", self.enter(rec), Status::SUCCESS);
@@ -218,7 +217,7 @@ impl Guest {
         self
     }
 
-    /// Whether a Realm can be created with parameters that `adjust` has changed. None is left.
+    /// Whether a Realm can be created with parameters that `adjust` changes. It is destroyed again.
     pub fn can_be_created(adjust: impl FnOnce(&mut RealmAttributes)) -> bool {
         let (rd, page, root) = (granule(RD), granule(PARAMETERS), granule(ROOT));
         rmi::activate();
@@ -231,7 +230,7 @@ impl Guest {
         created == Status::SUCCESS
     }
 
-    /// Builds it; no REC has run.
+    /// Builds the Realm. No REC has run.
     fn build_with(
         recs: u64,
         shape: Shape,
@@ -254,7 +253,7 @@ impl Guest {
             check::that("with tables", brought);
         };
         bring(image);
-        // Memory beyond the image is RAM by blocks.
+        // Memory after the image becomes RAM in blocks.
         let top = BASE + all * GRANULE;
         let mut next = BASE;
         while next < top {
@@ -264,7 +263,7 @@ impl Guest {
         }
         bring(all);
         let filled = (0..image).all(|page| {
-            // What follows the payload is its pages again.
+            // After the payload the image repeats it.
             let (offset, source) = (page * GRANULE, page % PAGES * GRANULE);
             tables::data_create(rd, granule(DATA + page), BASE + offset, LOADED_AT + source, true)
                 == Status::SUCCESS
@@ -302,18 +301,18 @@ impl Guest {
         Self { recs, pages: all, pool, shape, hints: Cell::new(false) }
     }
 
-    /// The first IPA of each table of level 3 that so many pages need.
+    /// The first IPA of each table of level 3 for this many pages.
     fn tables(pages: u64) -> impl Iterator<Item = u64> {
         (BASE..BASE + pages * GRANULE).step_by(tables::size(2) as usize)
     }
 
-    /// Granules for more tables. All are to be back before it is destroyed.
+    /// Granules for more tables. All must be returned before the Realm is destroyed.
     pub fn pool(&mut self) -> &mut Pool {
         &mut self.pool
     }
 
-    /// The granule and the run page of a REC of the one such Realm that there is, for CPUs that
-    /// enter it at once.
+    /// The granule and the run page of a REC of the only such Realm, for CPUs that enter RECs at
+    /// the same time.
     pub fn of_rec(rec: u64) -> (u64, Run) {
         (granule(RECS + rec), Run(granule(RUN_PAGES + rec)))
     }
@@ -334,7 +333,7 @@ impl Guest {
         (0..count).map(move |index| granule(AUXILIARY + rec * count + index))
     }
 
-    /// Gives up a REC that was destroyed: it is not destroyed with the rest.
+    /// Removes the last REC, which has been destroyed, from those to destroy later.
     pub fn forget_rec(&mut self) {
         self.recs -= 1;
     }
@@ -352,15 +351,15 @@ impl Guest {
         enter(self.rec(rec), self.run(rec).address())
     }
 
-    /// Asserts that a REC has left to ask for something to do.
+    /// Asserts that a REC has left to ask for its next command.
     pub fn expect_waiting(&self, rec: u64) {
         let run = self.run(rec);
         let (why, immediate) = (run.reason(), run.exit(field::IMMEDIATE));
         check::equal("the payload waits", (why, immediate), (reason::HOST_CALL, WAITING.into()));
     }
 
-    /// Has a REC that waits execute an instruction. Entered once: it has come back with what came
-    /// of the instruction, or has left for it.
+    /// Makes a waiting REC execute an instruction, by one entry. The REC then waits with the
+    /// result, or has left because of the instruction.
     pub fn begin(&self, rec: u64, instruction: u32, x: [u64; 4]) -> Status {
         let [x0, x1, x2, x3] = x;
         let gprs = [command::EXECUTE, u64::from(instruction), x0, x1, x2, x3];
@@ -368,12 +367,12 @@ impl Guest {
         self.enter(rec)
     }
 
-    /// Sets whether the host hints from now on that nothing of SVE is live.
+    /// Sets whether the host gives the hint that no SVE state is live.
     pub fn hint(&self, hints: bool) {
         self.hints.set(hints);
     }
 
-    /// Has a REC that waits carry out another command of the payload; gives what it says.
+    /// Makes a waiting REC carry out a command of the payload, and gives the result.
     pub fn ask(&self, rec: u64, command: u64, argument: u64) -> [u64; 2] {
         let run = self.run(rec);
         run.prepare(0, &[command, argument]);
@@ -382,17 +381,17 @@ impl Guest {
         [8, 16].map(|offset| run.exit(field::GPRS + offset))
     }
 
-    /// What came of the instruction of a REC that waits again.
+    /// The result of the instruction of a REC that waits again.
     pub fn executed(&self, rec: u64) -> Executed {
         Executed::from(self.words::<RESULTS>(rec, command::EXECUTE))
     }
 
-    /// What came of the instruction that a program of a REC that waits again has executed.
+    /// The result of an instruction in a program, of a REC that waits again.
     pub fn executed_by_program(&self, rec: u64) -> Executed {
         Executed::from(self.program_results::<RESULTS>(rec))
     }
 
-    /// Has a REC that waits execute an instruction without leaving, and gives what came of it.
+    /// Makes a waiting REC execute an instruction without another exit, and gives the result.
     pub fn execute(&self, rec: u64, instruction: u32, x: [u64; 4]) -> Executed {
         let status = self.begin(rec, instruction, x);
         if status != Status::SUCCESS {
@@ -401,14 +400,14 @@ impl Guest {
         self.executed(rec)
     }
 
-    /// Has a REC that waits call by SMC with these in X0 and up. Entered once: it has come back
-    /// with the answer, or has left for it.
+    /// Makes a waiting REC call by SMC with these values in X0 and up, by one entry. The REC then
+    /// waits with the answer, or has left for the call.
     pub fn begin_call(&self, rec: u64, x: &[u64]) -> Status {
         self.prepare_call(rec, x);
         self.enter(rec)
     }
 
-    /// Has a REC that waits call by SMC with these in X0 and up when it is entered.
+    /// Prepares a waiting REC to call by SMC with these values in X0 and up.
     pub fn prepare_call(&self, rec: u64, x: &[u64]) {
         let mut gprs = [0; 1 + CALL_REGISTERS];
         let [what, registers @ ..] = &mut gprs;
@@ -419,8 +418,8 @@ impl Guest {
         self.run(rec).prepare(0, &gprs);
     }
 
-    /// The answer of a call of a REC that waits again. X4 and up, but for outputs up to
-    /// X`outputs`, are checked to be as `x` passed them.
+    /// The answer to a call of a REC that waits again. Asserts that X4 and up are preserved, except
+    /// outputs up to X`outputs`.
     pub fn called(&self, rec: u64, x: &[u64], outputs: usize) -> [u64; CALL_REGISTERS] {
         let [.., changed] = self.words::<{ CALL_REGISTERS + 1 }>(rec, command::CALL);
         let answer = self.words::<CALL_REGISTERS>(rec, command::CALL);
@@ -433,7 +432,7 @@ impl Guest {
         answer
     }
 
-    /// Has a REC that waits call without leaving; the answer.
+    /// Makes a waiting REC call without another exit, and gives the answer.
     pub fn call(&self, rec: u64, x: &[u64], outputs: usize) -> [u64; CALL_REGISTERS] {
         let status = self.begin_call(rec, x);
         if status != Status::SUCCESS {
@@ -442,7 +441,7 @@ impl Guest {
         self.called(rec, x, outputs)
     }
 
-    /// Has a REC that waits run a program of the payload. Entered once.
+    /// Makes a waiting REC run a program of the payload, by one entry.
     pub fn begin_program(&self, rec: u64, number: u64, arguments: &[u64]) -> Status {
         let mut gprs = [0; GPRS];
         let [what, program, rest @ ..] = &mut gprs;
@@ -452,12 +451,12 @@ impl Guest {
         self.enter(rec)
     }
 
-    /// What a program of a REC that waits again gave.
+    /// The results of a program of a REC that waits again.
     pub fn program_results<const N: usize>(&self, rec: u64) -> [u64; N] {
         self.words(rec, command::PROGRAM)
     }
 
-    /// The first words that came of a command of a REC that waits again.
+    /// The first result words of a command of a REC that waits again.
     fn words<const N: usize>(&self, rec: u64, command: u64) -> [u64; N] {
         let run = self.run(rec);
         let came = (run.reason(), run.exit(field::GPRS));
@@ -467,7 +466,7 @@ impl Guest {
         core::array::from_fn(|index| run.exit(field::GPRS + 8 + 8 * index as u64))
     }
 
-    /// Takes everything down, and checks that nothing of the Realm is left.
+    /// Destroys the Realm, and checks that none of its content is left.
     pub fn destroy(mut self) {
         let rd = granule(RD);
         let (_, auxiliary) = realm::rec_aux_count(rd);
@@ -481,7 +480,7 @@ impl Guest {
         let emptied = (0..self.pages)
             .all(|page| tables::data_destroy(rd, BASE + page * GRANULE).0 == Status::SUCCESS);
         check::that("its memory is destroyed", emptied);
-        // The last with those above it.
+        // The last table goes with those above it.
         for ipa in Self::tables(self.pages).skip(1) {
             let table = tables::destroy_tables(rd, &mut self.pool, ipa, 3, 2);
             check::equal("its other tables", table, Status::SUCCESS);
@@ -497,20 +496,20 @@ impl Guest {
     }
 }
 
-/// What came of an instruction.
+/// The result of an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Executed {
     /// X0 to X3 after it.
     pub x: [u64; 4],
-    /// Exceptions that the Realm took for it.
+    /// The number of exceptions that the Realm took for it.
     pub exceptions: u64,
-    /// ESR_EL1 of the last.
+    /// ESR_EL1 of the last exception.
     pub esr: u64,
-    /// FAR_EL1 of the last.
+    /// FAR_EL1 of the last exception.
     pub far: u64,
-    /// ELR_EL1 of the last.
+    /// ELR_EL1 of the last exception.
     pub elr: u64,
-    /// SPSR_EL1 of the last.
+    /// SPSR_EL1 of the last exception.
     pub spsr: u64,
     /// The offset of its vector.
     pub vector: u64,

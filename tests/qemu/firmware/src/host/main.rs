@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The normal-world host of the system tests: runs at Non-secure EL2 and drives the RMM by SMC.
+//! The normal-world host of the system tests. It runs at Non-secure EL2 and calls the RMM by SMC.
 //!
-//! One run is one scenario (see `scenarios`), chosen on the command line. Every check prints a line
-//! that starts with `ok:` or `FAILED:`; the run ends the emulation with status 0 if no check
-//! failed, else 1.
+//! Each run is one scenario (see `scenarios`), chosen on the command line. Each check prints a line
+//! that starts with `ok:` or `FAILED:`. The emulation ends with status 0 if no check failed, else
+//! 1.
 
 #![no_std]
 #![no_main]
@@ -34,10 +34,10 @@ use spin::Once;
 
 /// Exit status when a check failed.
 const EXIT_CHECK_FAILED: u64 = 1;
-/// Exit status when the host cannot go on.
+/// Exit status when the host cannot continue.
 const EXIT_HOST_FAILED: u64 = 2;
 
-/// CPUs the host has stacks for.
+/// The number of CPUs for which the host has stacks.
 pub const MAX_CPUS: usize = 8;
 
 static OPTIONS: Once<Options> = Once::new();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The memory scenarios play with: DRAM that nothing else uses, where the options say.
+//! Test memory: DRAM for scenarios, which nothing else uses. The options give its address.
 
 use rmm_test_firmware::options::{GRANULE, Range};
 
@@ -17,7 +17,7 @@ pub fn granule(index: u64) -> u64 {
     crate::options().test_memory + index * GRANULE
 }
 
-/// The memory this image runs from: the one part of the host's memory that it must not give away.
+/// The memory of this image, which the host must not delegate.
 pub fn image() -> Range {
     unsafe extern "C" {
         safe static entry: u8;

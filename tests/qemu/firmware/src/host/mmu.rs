@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The host's translation: flat, GiB blocks, device memory below the DRAM. With caches on, atomics
-//! between CPUs and the RMM's views of the same memory agree.
+//! The host's translation: flat GiB blocks, with Device memory below the DRAM. With caches on,
+//! atomics between CPUs work, and the RMM's mappings of the same memory agree.
 
 /// MAIR_EL2: index 0 Normal write-back, index 1 Device-nGnRE.
 pub const MAIR: u64 = 0x04ff;
@@ -13,7 +13,7 @@ pub const SCTLR: u64 = 0x30c5_1835;
 const BLOCK: u64 = 1;
 const ACCESS_FLAG: u64 = 1 << 10;
 const INNER_SHAREABLE: u64 = 3 << 8;
-/// RES1 in a regime with one exception level.
+/// RES1 in a regime with a single exception level.
 const AP_1: u64 = 1 << 6;
 const DEVICE: u64 = 1 << 2;
 const EXECUTE_NEVER: u64 = 1 << 54;
@@ -22,7 +22,7 @@ const EXECUTE_NEVER: u64 = 1 << 54;
 #[repr(C, align(4096))]
 pub struct Table([u64; 512]);
 
-/// The only table, for TTBR0_EL2. The table walker is its reader; nothing writes it.
+/// The only table, for TTBR0_EL2. Only the table walker reads it; nothing writes it.
 pub static LEVEL_1: Table = Table(flat());
 
 const fn flat() -> [u64; 512] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Accesses to memory that may be the host's no longer. A fault comes back as a value.
+//! Accesses to memory that the host may have delegated. A fault is returned as a value.
 
 use core::fmt;
 
@@ -8,12 +8,13 @@ use core::fmt;
 pub struct Fault(u64);
 
 impl Fault {
-    /// A data abort at the host's own level, not on a table walk, with this fault status.
+    /// ESR_EL2 of a data abort at the host's own level, not on a table walk, with this fault
+    /// status.
     const fn data_abort(status: u64) -> u64 {
         0x25 << 26 | status
     }
 
-    /// True for a Granule Protection Fault on the access itself.
+    /// Whether it is a Granule Protection Fault on the access itself.
     pub fn is_granule_protection(self) -> bool {
         const CLASS_AND_STATUS: u64 = 0x3f << 26 | 0x3f;
         self.0 & CLASS_AND_STATUS == Self::data_abort(0x28)
@@ -43,7 +44,7 @@ unsafe extern "C" {
 ///
 /// The [`Fault`] the read took.
 pub fn read(address: u64) -> Result<u64, Fault> {
-    // SAFETY: the address is outside everything Rust owns in this image, and a fault is recovered.
+    // SAFETY: Rust owns nothing at this address, and a fault is recovered.
     let probed = unsafe { host_probe_read(address) };
     if probed.syndrome == 0 { Ok(probed.value) } else { Err(Fault(probed.syndrome)) }
 }
@@ -54,7 +55,7 @@ pub fn read(address: u64) -> Result<u64, Fault> {
 ///
 /// The [`Fault`] the write took.
 pub fn write(address: u64, value: u64) -> Result<(), Fault> {
-    // SAFETY: as in `read`; tests name test memory only.
+    // SAFETY: as in `read`; tests write only test memory.
     let probed = unsafe { host_probe_write(address, value) };
     if probed.syndrome == 0 { Ok(()) } else { Err(Fault(probed.syndrome)) }
 }
@@ -68,7 +69,7 @@ pub fn fill_granule(address: u64, value: u64) -> Result<(), Fault> {
     (0..512).try_for_each(|word| write(address + 8 * word, value))
 }
 
-/// True when every word of a granule has this value.
+/// Whether every word of a granule has this value.
 ///
 /// # Errors
 ///

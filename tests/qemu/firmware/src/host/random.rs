@@ -7,7 +7,7 @@ use rmm_test_firmware::registers::linear_index_of_this_cpu;
 pub struct Random(u64);
 
 impl Random {
-    /// A generator of its own for each purpose: `stream` makes equal seeds differ.
+    /// A generator for one purpose: `stream` makes generators with the same seed differ.
     pub fn new(stream: u64) -> Self {
         let start = crate::options().seed ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self(if start == 0 { 1 } else { start })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Realms and RECs as a host builds them in the dialect of this run: the structures of the ABI,
-//! written to test memory, and the commands.
+//! Realms and RECs, built in the dialect of this run: the structures of the ABI, written to test
+//! memory, and the commands.
 
 use rmm_abi::rmi::{function as fid, status};
 use rmm_abi::rmi_v1::{RealmAttributes, RealmFlags, RecFlags, RmiRealmParams, RmiRecParams};
@@ -13,7 +13,7 @@ use crate::probe;
 use crate::rmi::{self, Dialect, Status};
 use crate::tables;
 
-/// RMI_ERROR_REALM: the Realm is NEW where it should not be, or ACTIVE, or has something left.
+/// RMI_ERROR_REALM: the Realm is in the wrong state, or has live RECs or RTTs.
 pub const ERROR_REALM: Status = Status(status::ERROR_REALM as u64);
 /// RMI_ERROR_REC.
 pub const ERROR_REC: Status = Status(status::ERROR_REC as u64);
@@ -21,22 +21,22 @@ pub const ERROR_REC: Status = Status(status::ERROR_REC as u64);
 /// The stage 2 that a Realm is created with.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// Whether LPA2 is asked for.
+    /// Whether it uses LPA2.
     pub lpa2: bool,
     /// Bits of an Intermediate Physical Address.
     pub ipa_bits: u64,
     /// The level of the root tables.
     pub level: i64,
-    /// How many there are.
+    /// The number of root tables.
     pub roots: u64,
 }
 
 impl Shape {
-    /// The usual one: 40 bits from level 1.
+    /// The usual shape: 40 bits from level 1.
     pub const USUAL: Self = Self { lpa2: false, ipa_bits: 40, level: 1, roots: 2 };
 
-    /// Calls `each` with every shape that there is: a table resolves 9 bits above the page's 12,
-    /// concatenation up to 4 more, which level 0 has with LPA2 only.
+    /// Calls `each` with every possible shape: a table resolves 9 bits above the page's 12, and
+    /// concatenation up to 4 more, at level 0 only with LPA2.
     pub fn for_all(mut each: impl FnMut(Self)) {
         for (lpa2, most) in [(false, 48), (true, 52)] {
             for level in [-1_i64, 0, 1, 2] {
@@ -58,7 +58,7 @@ impl Shape {
     }
 }
 
-/// Writes a page of test memory that is the host's.
+/// Writes a page of test memory that belongs to the host.
 pub fn write_page(page: u64, words: &[u64; 512]) {
     let written =
         (page..).step_by(8).zip(words).try_for_each(|(address, word)| probe::write(address, *word));
@@ -72,7 +72,7 @@ pub fn create(rd: u64, page: u64, shape: Shape, root: u64, vmid: u16) -> Status 
     create_with(rd, page, shape, root, vmid, |_| {})
 }
 
-/// RMI_REALM_CREATE with parameters that `adjust` has changed.
+/// RMI_REALM_CREATE with parameters that `adjust` changes.
 pub fn create_with(
     rd: u64,
     page: u64,
@@ -86,7 +86,7 @@ pub fn create_with(
         parameters.attributes.flags = RealmFlags::LPA2.bits();
     }
     parameters.attributes.s2sz = u32::try_from(shape.ipa_bits).unwrap_or(u32::MAX);
-    // Less one.
+    // The field is the number less one.
     parameters.attributes.num_bps = 1;
     parameters.attributes.num_wps = 1;
     parameters.stage2.vmid = vmid;
@@ -98,25 +98,25 @@ pub fn create_with(
     create_from(rd, page)
 }
 
-/// RMI_REALM_CREATE with what is in `page`.
+/// RMI_REALM_CREATE with the parameters that are in `page`.
 pub fn create_from(rd: u64, page: u64) -> Status {
     Status(rmi::call(fid::REALM_CREATE, &[rd, page], 0)[0])
 }
 
-/// Auxiliary granules of a REC (RMI_REC_AUX_COUNT).
+/// The number of auxiliary granules of a REC (RMI_REC_AUX_COUNT).
 pub const AUXILIARY: usize = 11;
 
-/// The auxiliary granules of a REC: those from `first` on.
+/// The auxiliary granules of a REC, from `first` on.
 pub fn auxiliary(first: u64) -> [u64; AUXILIARY] {
     core::array::from_fn(|index| first + index as u64 * GRANULE)
 }
 
-/// RMI_REC_CREATE of a runnable REC with its parameters in `page`.
+/// RMI_REC_CREATE of a runnable REC. Its parameters are written to `page`.
 pub fn rec_create(rd: u64, rec: u64, page: u64, mpidr: u64, auxiliary: &[u64]) -> Status {
     rec_create_at(rd, rec, page, 0x8000, mpidr, auxiliary)
 }
 
-/// RMI_REC_CREATE of a runnable REC that begins at `pc` with its MPIDR in X0.
+/// RMI_REC_CREATE of a runnable REC that starts at `pc` with its MPIDR in X0.
 pub fn rec_create_at(
     rd: u64,
     rec: u64,
@@ -138,13 +138,13 @@ pub fn rec_create_at(
     rec_create_from(rd, rec, page, auxiliary)
 }
 
-/// RMI_REC_CREATE with what is in `page`: of RMI 1.0, or the operation of RMI 2.0, which is given
-/// the auxiliary granules.
+/// RMI_REC_CREATE with the parameters that are in `page`: the command of RMI 1.0, or the operation
+/// of RMI 2.0, to which the auxiliary granules are donated.
 pub fn rec_create_from(rd: u64, rec: u64, page: u64, auxiliary: &[u64]) -> Status {
     rec_create_listing(rd, rec, page, page, auxiliary)
 }
 
-/// As [`rec_create_from`], with the lists of RMI 2.0 in another page, `lists`.
+/// As [`rec_create_from`], with the lists of RMI 2.0 in the page `lists`.
 pub fn rec_create_listing(rd: u64, rec: u64, page: u64, lists: u64, auxiliary: &[u64]) -> Status {
     if Dialect::current() == Dialect::One {
         return Status(rmi::call(fid::REC_CREATE, &[rd, rec, page], 0)[0]);
@@ -152,7 +152,7 @@ pub fn rec_create_listing(rd: u64, rec: u64, page: u64, lists: u64, auxiliary: &
     let (mut status, handle, mut request) = rmi::operation(fid::REC_CREATE, &[rd, rec, page]);
     let mut auxiliary = auxiliary.iter();
     while status == Status::DONATE {
-        // Fewer than it wants at first.
+        // Fewer at first than it asks for.
         let wanted = (request >> DONATE_COUNT_SHIFT).div_ceil(2);
         let mut given = 0;
         let donated = auxiliary.by_ref().take(usize::try_from(wanted).unwrap_or(usize::MAX));
@@ -161,7 +161,7 @@ pub fn rec_create_listing(rd: u64, rec: u64, page: u64, lists: u64, auxiliary: &
             given += 1;
         }
         if given == 0 {
-            // There are no more.
+            // No granules are left.
             status = rmi::operation(fid::OP_CANCEL, &[handle]).0;
             break;
         }
@@ -175,11 +175,11 @@ pub fn rec_create_listing(rd: u64, rec: u64, page: u64, lists: u64, auxiliary: &
     end(status, handle, lists)
 }
 
-/// Where lists are in the page of the parameters, and entries that fit.
+/// The offset of lists in the page of the parameters, and the number of entries that fit.
 const LIST: u64 = 0x900;
 const LIST_CAPACITY: u64 = 3;
 
-/// Ends an operation that wants no more memory; the last status.
+/// Ends an operation that asks for no more memory. Gives the last status.
 pub fn end(mut status: Status, handle: u64, page: u64) -> Status {
     while status == Status::RECLAIM {
         let arguments = &[handle, page + LIST, LIST_CAPACITY];
@@ -207,7 +207,7 @@ pub fn activate(rd: u64) -> Status {
     Status(rmi::call(fid::REALM_ACTIVATE, &[rd], 0)[0])
 }
 
-/// RMI_REALM_DESTROY, in RMI 2.0 of a Realm that is terminated first.
+/// RMI_REALM_DESTROY. In RMI 2.0 the Realm is terminated first.
 pub fn destroy(rd: u64) -> Status {
     if Dialect::current() == Dialect::Two {
         let status = Status(rmi::call(fid::REALM_TERMINATE, &[rd], 0)[0]);
@@ -218,8 +218,8 @@ pub fn destroy(rd: u64) -> Status {
     Status(rmi::call(fid::REALM_DESTROY, &[rd], 0)[0])
 }
 
-/// RMI_REC_DESTROY: of RMI 1.0, or the operation of RMI 2.0, which gives back the auxiliary
-/// granules by a list in `page`.
+/// RMI_REC_DESTROY: the command of RMI 1.0, or the operation of RMI 2.0, which returns the
+/// auxiliary granules by a list in `page`.
 pub fn rec_destroy(rec: u64, page: u64) -> Status {
     if Dialect::current() == Dialect::One {
         return Status(rmi::call(fid::REC_DESTROY, &[rec], 0)[0]);
@@ -233,7 +233,7 @@ pub fn rec_enter(rec: u64, run: u64) -> Status {
     Status(rmi::call(fid::REC_ENTER, &[rec, run], 0)[0])
 }
 
-/// RMI_REC_ENTER by a host that has nothing live in registers of SVE (SMCCC's hint).
+/// RMI_REC_ENTER with the hint of the SMCCC that no SVE state is live.
 pub fn rec_enter_without_live_sve(rec: u64, run: u64) -> Status {
     const SVE_HINT: u64 = 1 << 16;
     Status(rmi::call(u64::from(fid::REC_ENTER) | SVE_HINT, &[rec, run], 0)[0])
@@ -244,7 +244,7 @@ pub fn psci_complete(calling: u64, target: u64, status: u64) -> Status {
     Status(rmi::call(fid::PSCI_COMPLETE, &[calling, target, status], 0)[0])
 }
 
-/// RMI_REC_AUX_COUNT: status and count. RMI 2.0 tells it when a REC is created.
+/// RMI_REC_AUX_COUNT: status and count. In RMI 2.0 REC_CREATE reports the number.
 pub fn rec_aux_count(rd: u64) -> (Status, u64) {
     if Dialect::current() == Dialect::Two {
         return (Status::SUCCESS, AUXILIARY as u64);
@@ -253,12 +253,12 @@ pub fn rec_aux_count(rd: u64) -> (Status, u64) {
     (Status(returned[0]), returned[1])
 }
 
-/// Delegates granules that lie side by side; whether all went.
+/// Delegates consecutive granules. Gives whether all were delegated.
 pub fn delegate(base: u64, count: u64) -> bool {
     (0..count).all(|index| rmi::delegate(base + index * GRANULE) == Status::SUCCESS)
 }
 
-/// Undelegates granules that lie side by side; whether all came back, and hold nothing but zeros.
+/// Undelegates consecutive granules. Gives whether all were undelegated and are zero.
 pub fn undelegate(base: u64, count: u64) -> bool {
     (0..count).map(|index| base + index * GRANULE).all(|granule| {
         rmi::undelegate(granule) == Status::SUCCESS && probe::granule_holds(granule, 0) == Ok(true)

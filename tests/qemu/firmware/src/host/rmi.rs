@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The RMI as a host sees it: one typed function per command, both dialects. Every call passes
-//! random values in the registers it does not use and checks that x4-x7 come back unless they are
-//! results.
+//! The RMI as a host uses it: one typed function per command, for both dialects. Every call passes
+//! random values in unused registers and checks that x4-x7 are preserved unless they are outputs.
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -25,17 +24,17 @@ impl Status {
     pub const SUCCESS: Self = Self(status::SUCCESS as u64);
     /// RMI_ERROR_INPUT.
     pub const ERROR_INPUT: Self = Self(status::ERROR_INPUT as u64);
-    /// RMI_INCOMPLETE (2.0): the host is to continue.
+    /// RMI_INCOMPLETE (2.0): the host must continue.
     pub const CONTINUE: Self = Self(status::INCOMPLETE as u64);
-    /// RMI_INCOMPLETE (2.0): the host is to continue, or may cancel.
+    /// RMI_INCOMPLETE (2.0): the host must continue or cancel.
     pub const CONTINUE_OR_CANCEL: Self = Self(status::INCOMPLETE as u64 | 1 << 10);
-    /// RMI_INCOMPLETE (2.0): the host is to donate memory, or may cancel.
+    /// RMI_INCOMPLETE (2.0): the host must donate memory or cancel.
     pub const DONATE: Self = Self(status::INCOMPLETE as u64 | 1 << 8 | 1 << 10);
-    /// RMI_INCOMPLETE (2.0): the host is to reclaim memory.
+    /// RMI_INCOMPLETE (2.0): the host must reclaim memory.
     pub const RECLAIM: Self = Self(status::INCOMPLETE as u64 | 2 << 8);
-    /// RMI_ERROR_GLOBAL (2.0): not in this state of the RMM.
+    /// RMI_ERROR_GLOBAL (2.0): not possible in this state of the RMM.
     pub const ERROR_GLOBAL: Self = Self(status::ERROR_GLOBAL as u64);
-    /// What the RMM's test image answers when it survived a fault that it was asked for.
+    /// The self-test image's answer after it has survived a fault that it was asked to cause.
     pub const SURVIVED: Self = Self(u64::MAX - 1);
     /// Not a command.
     pub const UNKNOWN: Self = Self(smccc::UNKNOWN);
@@ -77,10 +76,11 @@ impl fmt::Display for Version {
     }
 }
 
-/// The set of commands the RMM serves, which follows from the interface version EL3 booted it with.
+/// The set of commands that the RMM serves. It follows from the interface version with which EL3
+/// booted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// RMI 1.0: a granule at a time.
+    /// RMI 1.0: one granule per command.
     One,
     /// RMI 2.0: ranges of granules.
     Two,
@@ -101,8 +101,8 @@ impl Dialect {
     }
 }
 
-/// Calls a command whose results reach up to x`results`, and checks the registers from x4 on that
-/// are none.
+/// Calls a command with outputs up to x`results`, and checks that the registers from x4 on which
+/// are not outputs are preserved.
 pub fn call(fid: impl Into<u64>, arguments: &[u64], results: usize) -> [u64; ARGUMENTS] {
     let fid = fid.into();
     let (passed, returned) = smc::call(fid, arguments);
@@ -149,37 +149,39 @@ pub fn range_undelegate(base: u64, top: u64) -> (Status, u64) {
     (Status(returned[0]), returned[1])
 }
 
-/// RMI_GRANULE_TRACKING_GET (2.0): status, and where memory that is tracked in another way begins.
+/// RMI_GRANULE_TRACKING_GET (2.0): status, and the end of the memory that is tracked in the same
+/// way.
 pub fn granule_tracking_get(base: u64, top: u64) -> (Status, u64) {
     let returned = call(fid::GRANULE_TRACKING_GET, &[base, top], 3);
     (Status(returned[0]), returned[3])
 }
 
-/// RMI_RMM_CONFIG_SET (2.0), from the page at an address.
+/// RMI_RMM_CONFIG_SET (2.0) with the page at this address.
 pub fn rmm_config_set(page: u64) -> Status {
     Status(call(fid::RMM_CONFIG_SET, &[page], 0)[0])
 }
 
-/// RMI_RMM_CONFIG_GET (2.0), to the page at an address.
+/// RMI_RMM_CONFIG_GET (2.0) to the page at this address.
 pub fn rmm_config_get(page: u64) -> Status {
     Status(call(fid::RMM_CONFIG_GET, &[page], 0)[0])
 }
 
-/// RMI_RTT_DATA_MAP or RMI_RTT_UNPROT_MAP (2.0) of the memory in a descriptor: status, and the
-/// first IPA not mapped.
+/// RMI_RTT_DATA_MAP or RMI_RTT_UNPROT_MAP (2.0) of the memory in a descriptor: status and the first
+/// IPA that is not mapped.
 pub fn map(fid: u32, rd: u64, base: u64, top: u64, flags: u64, descriptor: u64) -> (Status, u64) {
     let returned = call(fid, &[rd, base, top, flags, descriptor], 1);
     (Status(returned[0]), returned[1])
 }
 
-/// RMI_RTT_DATA_UNMAP or RMI_RTT_UNPROT_UNMAP (2.0): status, the first IPA that may be mapped, and
-/// a descriptor of what was unmapped.
+/// RMI_RTT_DATA_UNMAP or RMI_RTT_UNPROT_UNMAP (2.0): status, the first IPA that may still be
+/// mapped, and a descriptor of the unmapped memory.
 pub fn unmap(fid: u32, rd: u64, base: u64, top: u64) -> (Status, u64, u64) {
     let returned = call(fid, &[rd, base, top, ADDRESS_SINGLE, 0], 3);
     (Status(returned[0]), returned[1], returned[2])
 }
 
-/// An answer of a stateful operation (2.0): status; handle, granules or entries; a request.
+/// A call of a stateful operation (2.0): the status; the handle or a number of granules or entries;
+/// the request.
 pub fn operation(fid: u32, arguments: &[u64]) -> (Status, u64, u64) {
     let returned = call(fid, arguments, 2);
     (Status(returned[0]), returned[1], returned[2])
@@ -212,21 +214,21 @@ pub fn undelegate(address: u64) -> Status {
     }
 }
 
-/// Asks the RMM's test image to commit a fault.
+/// Asks the self-test image to cause a fault.
 pub fn self_test(kind: u64) -> Status {
     Status(call(SELF_TEST, &[kind], 0)[0])
 }
 
-/// Used and all bytes of the stack and of the exception stack of a CPU, which the RMM's test image
-/// tells; `None` from any other.
+/// Used and total bytes of a CPU's stack and exception stack, from the self-test image. `None` from
+/// any other image.
 pub fn stack_use(cpu: u64) -> Option<[(u64, u64); 2]> {
     let [status, used, size, exceptions_used, exceptions_size, ..] = call(STACK_USE, &[cpu], 4);
     (Status(status) == Status::SUCCESS)
         .then_some([(used, size), (exceptions_used, exceptions_size)])
 }
 
-/// Asks the RMM's test image for something that it may do without harm, in x1, with arguments from
-/// x2 on. How that went, and a result.
+/// Makes a harmless request to the self-test image: the request in x1, arguments from x2 on. Gives
+/// the status and a result.
 pub fn self_test_for(request: &[u64]) -> (Status, u64) {
     let returned = call(SELF_TEST, request, 1);
     (Status(returned[0]), returned[1])
@@ -235,7 +237,7 @@ pub fn self_test_for(request: &[u64]) -> (Status, u64) {
 /// Whether the host has activated the RMM.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
-/// Activates an RMM of the 2.0 dialect, unless it is active; RMI 1.0 has no such state.
+/// Activates an RMM of RMI 2.0 unless it is active. RMI 1.0 has no such state.
 pub fn activate() {
     if Dialect::current() == Dialect::Two && !ACTIVE.swap(true, Ordering::AcqRel) {
         crate::check::equal("RMI_RMM_ACTIVATE succeeds", rmm_activate(), Status::SUCCESS);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The scenarios by name, one file per family. A scenario is a plain function that calls the RMM
-//! and checks.
+//! The scenarios by name, one file per family. A scenario is a function that calls the RMM and
+//! checks the results.
 
 mod agreement;
 mod attestation;

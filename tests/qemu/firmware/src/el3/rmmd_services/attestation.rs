@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Services for attestation: the Realm key and the platform token of TF-A on QEMU, or what an
-//! option of the run says.
+//! Services for attestation: the Realm key and the platform token of TF-A on QEMU, or those of the
+//! options.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ use crate::boot::options;
 use crate::mmu;
 use crate::world::Frame;
 
-/// Bound to that key. `tests/host/attest/platform_token.rs` makes it.
+/// The platform token bound to that key. `tests/host/attest/platform_token.rs` makes it.
 const TOKEN: &[u8] = include_bytes!("platform_token.cbor");
 /// The SHA-256 of the public half of the key as a COSE_Key.
 const CHALLENGE: [u8; 32] = [
@@ -23,8 +23,7 @@ const CHALLENGE: [u8; 32] = [
 /// Bytes of a hunk.
 const HUNK: usize = 500;
 
-/// The byte in the shared page at which a buffer begins that the RMM names, if all of it lies
-/// inside.
+/// The offset in the shared page of a buffer that the RMM names. The buffer must lie inside.
 pub fn buffer_start(address: u64, size: u64) -> Result<usize, Status> {
     let offset = address.checked_sub(options().shared_page()).filter(|offset| *offset < GRANULE);
     let offset = offset.ok_or(Status::BadAddress)?;
@@ -57,24 +56,24 @@ fn holds(start: usize, bytes: impl IntoIterator<Item = u8>) -> bool {
     })
 }
 
-/// Whether nothing is left in the shared page.
+/// Whether the shared page is all zero.
 pub fn shared_page_is_zero() -> bool {
     holds(0, (0..GRANULE).map(|_| 0))
 }
 
-/// PSTATE as a saved register: EL2 on SP_EL0, D and A masked, I and F not, and DIT set. Conditions,
-/// PAN, UAO, TCO, SSBS and BTYPE may be anything.
+/// PSTATE as a saved register: EL2 with SP_EL0, D and A masked, I and F not, and DIT set. Condition
+/// flags, PAN, UAO, TCO, SSBS and BTYPE may have any value.
 const FIBER: u64 = 0b01000 | 1 << 8 | 1 << 9 | 1 << 24;
 const FIBER_MASK: u64 = !(0xf << 28 | 1 << 25 | 1 << 23 | 1 << 22 | 0b111 << 10);
 
-/// Words of a Realm granule that are not zero, those that are a part of the key, in either byte
-/// order, and those that are PSTATE of a fiber with DIT set.
+/// Counts words of a Realm granule: those that are not zero, those that are part of the key in
+/// either byte order, and those that are a fiber's PSTATE with DIT set.
 pub fn scan(address: u64) -> [u64; 3] {
     let words = GRANULE / 8;
     mmu::with_realm_granule(address, |granule| {
         let mut found = [0; 3];
         for index in 0..words as usize {
-            // SAFETY: the granule is mapped meanwhile; the RMM does not run on this CPU.
+            // SAFETY: the granule stays mapped here, and the RMM does not run on this CPU.
             let word = unsafe { granule.add(index).read_volatile() };
             let is_of_key = REALM_KEY
                 .chunks_exact(8)
@@ -104,7 +103,7 @@ pub fn fiber(address: u64) -> u64 {
     })
 }
 
-/// Words of a Realm granule that are one of these, in either byte order.
+/// Counts words of a Realm granule that equal one of these, in either byte order.
 pub fn search(address: u64, wanted: [u64; 6]) -> u64 {
     let words = GRANULE / 8;
     mmu::with_realm_granule(address, |granule| {
@@ -143,7 +142,7 @@ pub fn realm_key(address: u64, size: u64, curve: u64, length: &mut u64) -> Statu
 }
 
 pub fn platform_token(frame: &mut Frame, address: u64, size: u64, challenge: u64) -> Status {
-    /// How often the RMM has asked for this hunk, and bytes handed out before it.
+    /// How often the RMM has asked for the present hunk, and the bytes served before it.
     static ASKED: AtomicU64 = AtomicU64::new(0);
     static DONE: AtomicU64 = AtomicU64::new(0);
     let start = match buffer_start(address, size) {
@@ -180,7 +179,7 @@ pub fn platform_token(frame: &mut Frame, address: u64, size: u64, challenge: u64
     DONE.store((done + hunk.len()) as u64, Ordering::Relaxed);
     write(start, hunk);
     frame.x[1] = hunk.len() as u64;
-    // Before hunks there was no such output.
+    // Earlier interfaces have no such output.
     const HUNKS: u32 = 3;
     if options().interface.major() != 0 || options().interface.0 & 0xffff >= HUNKS {
         frame.x[2] = remaining as u64;

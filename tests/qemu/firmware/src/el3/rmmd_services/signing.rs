@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! EL3_TOKEN_SIGN: one request at a time, answered when it was asked for a few times, and before
-//! that with a response that nobody waits for.
+//! EL3_TOKEN_SIGN: one request at a time. The response comes after a few polls; before that, the
+//! RMM gets a response that it has not asked for.
 
 use p384::ecdsa::signature::hazmat::PrehashSigner;
 use p384::ecdsa::{Signature, SigningKey};
@@ -14,9 +14,9 @@ use super::attestation::{buffer_start, read, write};
 use crate::boot::options;
 use crate::world::Frame;
 
-/// The request, and how often its response was asked for.
+/// The request, and how often its response has been polled.
 static REQUEST: Mutex<Option<(Request, u32)>> = Mutex::new(None);
-/// How often that is too early.
+/// The number of polls without a response.
 const EARLY: u32 = 3;
 
 /// Serves the call.

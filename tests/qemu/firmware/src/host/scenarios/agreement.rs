@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Whether EL3's Granule Protection Table, the RMM's granule array and the host's own books agree
-//! about every granule of the machine's DRAM.
+//! Whether EL3's Granule Protection Table, the RMM's granule array and the host's own records agree
+//! on every granule of the machine's DRAM.
 //!
-//! EL3 tells the GPI of a granule. The RMM tells by what it does: it undelegates a granule if and
-//! only if it has it as Delegated. A granule that neither side holds must then make the way there
-//! and back, or it is lost: locked for ever, or in a state that nobody remembers.
+//! EL3 reports the GPI of a granule. The RMM undelegates a granule exactly if it has it as
+//! Delegated. Any other granule must be delegable and undelegable, or it is lost: locked forever,
+//! or in a state that nothing records.
 
 use rmm_test_firmware::options::{DRAM_BASE, GRANULE, Range};
 
@@ -15,19 +15,19 @@ use crate::probe;
 use crate::rmi::{self, Status};
 use crate::smc;
 
-/// Granules that a CPU takes at a time, in turn with the others.
+/// The number of granules that a CPU takes at a time, in turn with the others.
 const SHARE: u64 = 1024;
 
-/// Where a granule is, which decides what may become of it.
+/// The kind of memory that a granule belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// The RMM's own memory.
     CarveOut,
-    /// Outside the banks that the RMM was told of.
+    /// Outside the RMM's banks.
     Untracked,
-    /// The host runs from there.
+    /// The memory that the host runs from.
     Host,
-    /// Free to be delegated.
+    /// Can be delegated.
     Free,
 }
 
@@ -47,8 +47,8 @@ impl Place {
     }
 }
 
-/// Compares the share of CPU `index` of all granules; every CPU is to call this. `delegated` is
-/// what the host's books say of an address. Afterwards everything is the host's again.
+/// Compares all granules in the share of CPU `index`. Every CPU must call it. `delegated` tells
+/// whether the host has an address as delegated. Afterwards every granule is Non-secure again.
 pub fn compare(index: u64, delegated: fn(u64) -> bool) {
     let mut el3 = Every::new("EL3 has each granule where the host's books say");
     let mut rmm = Every::new("the RMM has exactly those granules that EL3 says are Realm");
@@ -80,7 +80,7 @@ pub fn compare(index: u64, delegated: fn(u64) -> bool) {
             lost.equal(format_args!("{address:#x}"), statuses, (Status::SUCCESS, Status::SUCCESS));
         }
     }
-    // A CPU whose share holds none that was delegated or free has nothing to say of it.
+    // A CPU's share may have no granule that was delegated or free.
     zero.may_be_empty();
     lost.may_be_empty();
     rmm.may_be_empty();

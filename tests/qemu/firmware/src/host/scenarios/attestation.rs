@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Tokens of Realms. The host prints each, and what it must say, for the runner to verify.
+//! Tokens of Realms. The host prints each token and its expected claims, for the runner to verify.
 
 use core::fmt::Write;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use crate::rmi::{self, Status};
 use crate::secrets::{self, Secret};
 use crate::smc;
 
-/// Instructions of the RMM within which a pending interrupt is served.
+/// The most RMM instructions before a pending interrupt is served.
 const BOUND: u64 = 10_000;
 
 /// The challenge of token `number`.
@@ -29,7 +29,7 @@ pub(super) fn challenge(number: u64) -> [u64; 8] {
     core::array::from_fn(|index| (0x1111_1111_1111_1111 * (index as u64 + 1)) ^ (number << 56))
 }
 
-/// Words as hexadecimal digits, in the order of their bytes.
+/// Words as hexadecimal digits, in byte order.
 struct Hex<'a>(&'a [u64]);
 
 impl core::fmt::Display for Hex<'_> {
@@ -45,14 +45,14 @@ pub(super) fn words_of(function: u32, arguments: &[u64]) -> [u64; 9] {
     x
 }
 
-/// RSI_ATTESTATION_TOKEN_INIT: X0 and X1.
+/// RSI_ATTESTATION_TOKEN_INIT. Gives X0 and X1.
 pub(super) fn init(guest: &Guest, rec: u64, number: u64) -> [u64; 2] {
     let [x0, x1, ..] =
         guest.call(rec, &words_of(rsi::ATTESTATION_TOKEN_INIT, &challenge(number)), 1);
     [x0, x1]
 }
 
-/// RSI_ATTESTATION_TOKEN_CONTINUE as it is called.
+/// The registers of RSI_ATTESTATION_TOKEN_CONTINUE.
 pub(super) fn continuing(address: u64, offset: u64, size: u64) -> [u64; 9] {
     words_of(rsi::ATTESTATION_TOKEN_CONTINUE, &[address, offset, size])
 }
@@ -61,7 +61,7 @@ pub(super) fn head([x0, x1, ..]: [u64; CALL_REGISTERS]) -> [u64; 2] {
     [x0, x1]
 }
 
-/// Prints what token `number` must say of its Realm now.
+/// Prints the claims that token `number` must have for its Realm now.
 pub(super) fn print_expected(guest: &Guest, rec: u64, number: u64) {
     say!("challenge: {}", Hex(&challenge(number)));
     check::equal("config", guest.begin_program(rec, program::CONFIG, &[]), Status::SUCCESS);
@@ -74,10 +74,10 @@ pub(super) fn print_expected(guest: &Guest, rec: u64, number: u64) {
     }
 }
 
-/// Bytes of the token that are read at once.
+/// The bytes of the token that are read at once.
 const LINE: u64 = 64;
 
-/// Bytes of the page for tokens.
+/// Reads bytes of the page for tokens.
 fn token_line(guest: &Guest, rec: u64, offset: u64) -> [u8; LINE as usize] {
     if guest.begin_program(rec, program::READ_MEMORY, &[TOKEN_PAGE + offset]) != Status::SUCCESS {
         check::that("memory is shown", false);
@@ -117,7 +117,7 @@ impl Write for Line {
     }
 }
 
-/// A Realm gets tokens at once, in pieces, and while interrupts are pending.
+/// A Realm gets tokens at once, in pieces, and with interrupts pending.
 pub fn token() {
     let guest = Guest::start(1);
     let whole = continuing(TOKEN_PAGE, 0, GRANULE);
@@ -175,11 +175,11 @@ fn in_pieces(guest: &Guest, size: u64) {
         }
     }
     say!("{pieces} pieces");
-    // A later measurement is not in it.
+    // The token does not have a later measurement.
     print_token(guest, 0, done);
 }
 
-/// Signing stops where an interrupt comes, and goes on when the REC is entered again.
+/// Signing stops for an interrupt and continues when the REC is entered again.
 fn interrupted(guest: &Guest) {
     gic::enable();
     print_expected(guest, 0, 2);
@@ -207,15 +207,15 @@ fn interrupted(guest: &Guest) {
     print_token(guest, 0, answer[1]);
 }
 
-/// What CPUs share that take turns with a REC.
+/// What CPUs share that take turns to run a REC.
 struct Turns {
     guest: AtomicPtr<Guest>,
-    /// Entries so far: the CPU whose turn it is follows from it.
+    /// The number of entries so far, which determines the CPU whose turn it is.
     entries: AtomicU64,
     interrupted: AtomicU64,
-    /// The most ticks from an interrupt to the host.
+    /// The most ticks from an interrupt until the host takes it.
     latency: AtomicU64,
-    /// Bytes of the token, once it is there.
+    /// The size of the token, once it is complete.
     size: AtomicU64,
 }
 
@@ -227,11 +227,10 @@ static TURNS: Turns = Turns {
     size: AtomicU64::new(0),
 };
 
-/// Ticks within which the next interrupt comes: more than an entry takes, so that there is
-/// progress.
+/// The most ticks until the next interrupt. More than an entry takes, so that signing progresses.
 const MOST_TICKS: u64 = 9_000;
 
-/// The registers of a call, for the run page of a REC that waits.
+/// The general registers in the run page of a waiting REC for this call.
 fn call_gprs(x: &[u64; 9]) -> [u64; 10] {
     let mut gprs = [0; 10];
     gprs[0] = command::CALL;
@@ -239,8 +238,8 @@ fn call_gprs(x: &[u64; 9]) -> [u64; 10] {
     gprs
 }
 
-/// A token is signed while an interrupt ends each run of its REC after a few instructions, each
-/// time on the next CPU.
+/// A token is signed while an interrupt ends each run of its REC after a few instructions. Each run
+/// is on the next CPU.
 pub fn interrupted_everywhere() {
     let mut guest = Guest::start(1);
     for number in 0..crate::options().argument {
@@ -257,7 +256,7 @@ pub fn interrupted_everywhere() {
     let cpus = cpus::count();
     say!("{entries} entries on {cpus} CPUs, {interrupted} ended by an interrupt");
     check::that("thousands of interrupts", interrupted > 1_000);
-    // Of several CPUs the counter counts all, which take turns.
+    // With several CPUs, which take turns, the counter counts the instructions of all.
     if cpus == 1 {
         let name = "from an interrupt in mid-signature to the host, at most";
         say!("figure: Attestation, instructions | {name} | {latency}");
@@ -266,7 +265,7 @@ pub fn interrupted_everywhere() {
     guest.destroy();
 }
 
-/// Enters the REC whenever it is this CPU's turn, until the token is there.
+/// Enters the REC when it is this CPU's turn, until the token is complete.
 fn take_turns(cpu: u64) {
     gic::enable_timer(cpu);
     let mut random = Random::for_this_cpu(cpu + 1);
@@ -277,7 +276,7 @@ fn take_turns(cpu: u64) {
         if is_over() {
             return;
         }
-        // SAFETY: the other CPUs wait for their turn.
+        // SAFETY: the other CPUs wait for their turns.
         let guest = unsafe { &*TURNS.guest.load(Ordering::Acquire) };
         let (rec, run) = (guest.rec(0), guest.run(0).address());
         let deadline = gic::arm_timer(random.next() % MOST_TICKS);
@@ -297,7 +296,7 @@ fn take_turns(cpu: u64) {
     }
 }
 
-/// The REC has come back from a call: it is to call again, or the token is there.
+/// The REC has come back from a call. It calls again, or the token is complete.
 fn came_back(guest: &Guest) {
     let x = continuing(TOKEN_PAGE, 0, GRANULE);
     let [result, size] = head(guest.called(0, &x, 1));
@@ -306,11 +305,11 @@ fn came_back(guest: &Guest) {
         return;
     }
     check::equal("CONTINUE", result, status::SUCCESS);
-    // 0 would be no token.
+    // A size of 0 means that there is no token.
     TURNS.size.store(size.max(1), Ordering::Release);
 }
 
-/// Gets token `number` whole. What is secret about its signature.
+/// Gets the whole token `number`. Gives the secret values of its signature.
 fn secrets_of_token(guest: &Guest, rec: u64, number: u64) -> Option<[Secret; 6]> {
     check::equal("INIT", init(guest, rec, number)[0], status::SUCCESS);
     let calls = [(); 2].map(|()| head(guest.call(rec, &continuing(TOKEN_PAGE, 0, GRANULE), 1)));
@@ -323,8 +322,8 @@ fn secrets_of_token(guest: &Guest, rec: u64, number: u64) -> Option<[Secret; 6]>
     secrets::of_token(token.get(..usize::try_from(size).ok()?)?)
 }
 
-/// A REC is destroyed, or asks for another token, while a token is being signed: nothing of it is
-/// left. A token's nonce follows from what it says, so that every round has the same one.
+/// A REC is destroyed, or asks for another token, while a token is being signed. No secret is left.
+/// A token's nonce follows from its claims, so it is the same in every round.
 pub fn abandoned() {
     const NUMBER: u64 = 1;
     let mut guest = Guest::start(2);
@@ -343,7 +342,7 @@ pub fn abandoned() {
     check::that("a token and its nonce", secrets.is_some());
     let Some(secrets) = secrets else { return };
     let (key, nonce) = secrets.split_at(2);
-    // The key is in the RMM's memory for good; a nonce never is.
+    // The key stays in the RMM's memory; a nonce never does.
     let of_rmm = || {
         let carve_out = crate::options().carve_out;
         (carve_out.base..carve_out.end()).step_by(GRANULE as usize)
@@ -364,14 +363,14 @@ pub fn abandoned() {
         check::equal("INIT", init(&guest, 1, NUMBER)[0], status::SUCCESS);
         let idle = scan(&guest, 1);
         check::that("only the token is there", idle[0] < 300 && idle[1] == 0);
-        // Of the one that was abandoned, if it is not the first.
+        // Secrets of the token abandoned before, if there was one.
         for secret in &secrets {
             let found = search(&mut guest.auxiliary(1), secret);
             if found != 0 {
                 check::equal(format_args!("{}: words behind INIT", secret.name), found, 0);
             }
         }
-        // Somewhere in mid-signature.
+        // At some point of the signature.
         guest.run(1).prepare(0, &call_gprs(&continuing(TOKEN_PAGE, 0, GRANULE)));
         gic::arm_timer(20_000 + random.next() % 6_000_000);
         let entered = guest.enter(1);
@@ -399,7 +398,7 @@ pub fn abandoned() {
         say!("{}: in {seen} of {rounds} stacks in mid-signature", secret.name);
     }
     nothing_with_rmm();
-    // In mid-signature, key and nonce on its stack.
+    // In the middle of the signature, with key and nonce on its stack.
     let granules = guest.auxiliary(1).chain([guest.rec(1)]);
     check::equal("RMI_REC_DESTROY", realm::rec_destroy(guest.rec(1), granule(0)), Status::SUCCESS);
     let words: u64 = granules.clone().map(|one| smc::granule_scan(one)[0]).sum();
@@ -415,13 +414,13 @@ pub fn abandoned() {
     check::that("its granules come back", back);
     guest.forget_rec();
 
-    // A token that was handed out leaves nothing either.
+    // A token that was handed out leaves no secret either.
     check::equal("INIT", init(&guest, 0, 9)[0], status::SUCCESS);
     let [_, answer] = [(); 2].map(|()| head(guest.call(0, &continuing(TOKEN_PAGE, 0, GRANULE), 1)));
     check::equal("CONTINUE", answer[0], status::SUCCESS);
     check::that("little is left", scan(&guest, 0)[0] <= 1);
     check::equal("and nothing of the key", scan(&guest, 0)[1], 0);
-    // Nor did the one that told what the nonce is.
+    // The token that revealed the nonce has left none either.
     for secret in &secrets {
         let found = search(&mut guest.auxiliary(0), secret);
         check::equal(format_args!("{}: words behind a token", secret.name), found, 0);
@@ -429,10 +428,10 @@ pub fn abandoned() {
     guest.destroy();
 }
 
-/// Tokens that are abandoned, at least.
+/// The least number of abandoned tokens.
 const ABANDONED: u64 = 20;
 
-/// EL3 keeps the key: RECs take turns to get tokens that it signs, one of them gives up.
+/// EL3 keeps the key. RECs take turns to get tokens that EL3 signs; one of them gives up.
 pub fn by_el3() {
     const RECS: u64 = 3;
     let guest = Guest::start(RECS);
@@ -441,7 +440,7 @@ pub fn by_el3() {
         for rec in 0..RECS {
             check::equal("INIT", init(&guest, rec, round), [status::SUCCESS, GRANULE]);
         }
-        // The last one asks, and does not come back: it is asked for another token next.
+        // The last REC asks and does not come back. Then it asks for another token.
         let asked = head(guest.call(RECS - 1, &continuing(TOKEN_PAGE, 0, 0), 1));
         check::equal("EL3 has not signed", asked, [status::INCOMPLETE, 0]);
         let mut is_done = [false; 2];
@@ -470,7 +469,7 @@ pub fn by_el3() {
     guest.destroy();
 }
 
-/// EL3 has given no key: a Realm runs, and gets no token.
+/// EL3 has given no key: a Realm runs but gets no token.
 pub fn without_key() {
     let guest = Guest::start(1);
     for _ in 0..2 {
@@ -483,8 +482,8 @@ pub fn without_key() {
     guest.destroy();
 }
 
-/// Key set-up and signature take the same number of instructions whatever key, digest and nonce
-/// are, which the test image draws.
+/// Key set-up and signature take the same number of instructions for all keys, digests and nonces,
+/// which the self-test image draws.
 pub fn timing_of_keys() {
     let count = crate::options().argument;
     let mut random = Random::for_this_cpu(2);
@@ -501,7 +500,7 @@ pub fn timing_of_keys() {
     check::equal("each takes as many as any other", least, most);
 }
 
-/// A signature takes the same number of instructions whatever is signed, with whatever nonce.
+/// A signature takes the same number of instructions for every message and nonce.
 pub fn timing() {
     let guest = Guest::start(1);
     let count = crate::options().argument;
@@ -512,7 +511,7 @@ pub fn timing() {
         if init(&guest, 0, number)[0] != status::SUCCESS {
             check::that("INIT", false);
         }
-        // No room: it signs and comes back.
+        // There is no room for the token, so it is signed and the call returns.
         let answer = head(guest.call(0, &continuing(TOKEN_PAGE, 0, 0), 1));
         if answer != [status::INCOMPLETE, 0] {
             check::equal("CONTINUE", answer, [status::INCOMPLETE, 0]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! An interrupt at each instruction of a call for a token, one after the other. It takes a machine
-//! that counts instructions, with one CPU.
+//! An interrupt at each instruction of a call for a token. Needs a machine that counts
+//! instructions, with one CPU.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,29 +20,28 @@ use crate::realm;
 use crate::rmi::Status;
 use crate::smc;
 
-/// Ticks before which no REC is entered yet.
+/// Fewer ticks than it takes to enter a REC.
 const LEAST_TICKS: u64 = 200;
-/// Calls in sequence to which an interrupt came too late: they are over by then.
+/// Stops after this many consecutive calls that end before the interrupt.
 const ENOUGH: u64 = 100;
-/// Interrupts, each one instruction behind the last: at the beginning of a signature, and wherever
-/// it goes on after a leap.
+/// Interrupts one instruction apart: at the beginning of a signature, and after each leap.
 const FIRST: u64 = 3_000;
 const WINDOW: u64 = 200;
-/// Leaps in mid-signature.
+/// The number of leaps in the middle of a signature.
 const LEAPS: u64 = 30;
-/// Instructions before the end of a signature from which on there are no leaps.
+/// No leaps within this many instructions of the end of a signature.
 const LAST: u64 = 9_000;
 
-/// Bytes of an instruction, and of code that an image has at most.
+/// Bytes of an instruction, and the most bytes of code in an image.
 const INSTRUCTION: u64 = 4;
 const CODE: u64 = 1 << 19;
 
-/// The instructions at which a fiber was found, a bit each.
+/// One bit for each instruction at which a fiber was interrupted.
 static SEEN: [AtomicU64; (CODE / INSTRUCTION / 64) as usize] =
     [const { AtomicU64::new(0) }; (CODE / INSTRUCTION / 64) as usize];
 
-/// Enters the REC with an interrupt in so many ticks. Whether it came before the REC left by
-/// itself.
+/// Enters the REC with an interrupt after this many ticks. Gives whether the interrupt ended the
+/// run.
 fn enter(guest: &Guest, ticks: u64) -> bool {
     gic::arm_timer(ticks);
     let entered = realm::rec_enter(guest.rec(0), guest.run(0).address());
@@ -53,10 +52,10 @@ fn enter(guest: &Guest, ticks: u64) -> bool {
     guest.run(0).reason() == reason::IRQ
 }
 
-/// Enters the REC until it has come back from its call: a signature goes on with each entry, but
-/// not to its end.
+/// Enters the REC until its call has returned. A signature advances with each entry, but not to its
+/// end.
 fn comes_back(guest: &Guest) {
-    /// More than the way to a signature takes.
+    /// More than the instructions before a signature begins.
     const TICKS: u64 = 8_000;
     guest.run(0).prepare(0, &[]);
     while enter(guest, TICKS) {
@@ -64,8 +63,8 @@ fn comes_back(guest: &Guest) {
     }
 }
 
-/// Has the Realm make one call after the other, with an interrupt one instruction later each time,
-/// until the calls are over before it. `next` gets each answer; it gives the next call.
+/// Makes the Realm call again and again, with an interrupt one instruction later each time, until
+/// calls end before it. `next` gets each answer and gives the next call.
 fn sweep(guest: &Guest, what: &str, first: [u64; 9], mut next: impl FnMut([u64; 2]) -> [u64; 9]) {
     let (mut ticks, mut interrupts, mut too_late) = (LEAST_TICKS, 0, 0);
     let mut call = first;
@@ -84,21 +83,21 @@ fn sweep(guest: &Guest, what: &str, first: [u64; 9], mut next: impl FnMut([u64; 
     check::that("more than the call has", interrupts > 1_000);
 }
 
-/// A REC that signs, one step after the other.
+/// A REC that signs, interrupted step by step.
 struct Stepper<'g> {
     guest: &'g Guest,
     call: [u64; 9],
-    /// The granule that holds the context of the fiber.
+    /// The granule with the context of the fiber.
     granule: u64,
-    /// Ticks from the arming of the timer to the fiber's next instruction.
+    /// Ticks from setting the timer to the fiber's next instruction.
     ticks: u64,
     interrupts: u64,
     pc: u64,
 }
 
 impl Stepper<'_> {
-    /// Has the Realm call, with an interrupt so many ticks after the fiber's next instruction.
-    /// `false` once the token is signed.
+    /// Makes the Realm call, with an interrupt this many ticks after the fiber's next instruction.
+    /// Gives `false` once the token is signed.
     fn step(&mut self, more: u64) -> bool {
         let guest = self.guest;
         guest.prepare_call(0, &self.call);
@@ -117,7 +116,7 @@ impl Stepper<'_> {
         self.goes_on()
     }
 
-    /// Whether the call is to be made again, with nothing read yet.
+    /// Whether the call must be made again, with nothing read yet.
     fn goes_on(&self) -> bool {
         let answer = head(self.guest.called(0, &self.call, 1));
         let incomplete = answer == [status::INCOMPLETE, 0];
@@ -128,8 +127,8 @@ impl Stepper<'_> {
     }
 }
 
-/// A token is asked for, signed and copied, with an interrupt at each instruction of INIT, of the
-/// way to the signature, of its beginning and its end and of pieces between, and of a copy.
+/// Requests, signs and copies a token with an interrupt at each instruction of INIT, of the path to
+/// the signature, of its beginning, its end and pieces between, and of a copy.
 pub fn interrupted_at_each_step() {
     let guest = Guest::start(1);
     gic::enable_timer(0);
@@ -141,7 +140,7 @@ pub fn interrupted_at_each_step() {
         asked
     });
 
-    // One signature without an interrupt, to know how long they are.
+    // One signature without an interrupt, to measure its length.
     let call = continuing(TOKEN_PAGE, 0, 0);
     check::equal("signed", head(guest.call(0, &call, 1)), [status::INCOMPLETE, 0]);
     let signature = smc::last_visit().last;
@@ -166,7 +165,7 @@ fn signed_in_steps(guest: &Guest, call: [u64; 9], signature: u64) {
     let start = smc::granule_fiber(granule);
     let mut stepper =
         Stepper { guest, call, granule, ticks: LEAST_TICKS, interrupts: 0, pc: start };
-    // Every instruction from the entry to the fiber's first, of one token after the other.
+    // Every instruction from the entry to the fiber's first one, in one token after the other.
     while stepper.pc == start {
         stepper.ticks += 1;
         asks(1);
@@ -215,7 +214,7 @@ fn copied_in_steps(guest: &Guest, call: [u64; 9]) {
     let [result, size] = head(guest.call(0, &whole, 1));
     check::equal("CONTINUE", result, status::SUCCESS);
     print_token(guest, 0, size);
-    // Byte by byte, for as long as it takes. The whole page has been written.
+    // Byte by byte, in copies that end later each time. The whole page has been written.
     let again = |number: u64| {
         check::equal("INIT", init(guest, 0, number)[0], status::SUCCESS);
         check::equal("signed", head(guest.call(0, &call, 1)), [status::INCOMPLETE, 0]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Several banks of DRAM: granules whose addresses differ in high bits only are different granules.
+//! Several banks of DRAM. Granules whose addresses differ only in high bits are different granules.
 
 use rmm_test_firmware::options::GRANULE;
 
@@ -11,7 +11,7 @@ use crate::smc;
 
 const PATTERN: u64 = 0xba2c_ba2c_ba2c_ba2c;
 
-/// Granules at equal offsets in two banks: what happens to one does not happen to the other.
+/// Granules at equal offsets in two banks are independent.
 pub fn apart() {
     rmi::activate();
     let banks = crate::options().banks();

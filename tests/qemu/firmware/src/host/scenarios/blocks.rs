@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A GiB of memory in blocks (RMI 2.0): what each costs, and an interrupt that comes meanwhile.
+//! A GiB of memory in blocks (RMI 2.0): the cost of each block, and an interrupt meanwhile.
 
 use rmm_abi::rmi::{function as fid, status};
 use rmm_abi::rmi_v2::{ADDRESS_SINGLE, GPT_PLATFORM, MAX_RANGE_COUNT, RANGE_COUNT_SHIFT};
@@ -16,10 +16,10 @@ use crate::{gic, smc};
 const MEMORY: u64 = 0xC000_0000;
 const GIB: u64 = 1 << 30;
 const MIB_2: u64 = 2 << 20;
-/// Instructions within which a pending interrupt is served.
+/// The most RMM instructions before a pending interrupt is served.
 const BOUND: u64 = 10_000;
 
-/// What a command cost that was called until it had come to its end.
+/// The cost of a command that is called until it is complete.
 #[derive(Clone, Copy, Default)]
 struct Cost {
     calls: u64,
@@ -40,7 +40,7 @@ impl Cost {
     }
 }
 
-/// Calls a command on a range until it has come to `top`, and continues what is not complete.
+/// Calls a command on a range until it reaches `top`, and continues incomplete operations.
 fn whole(cost: &mut Cost, base: u64, top: u64, command: impl Fn(u64) -> [u64; 3]) -> u64 {
     let mut every = Every::new("a range is done to its end");
     let (mut at, mut told) = (base, 0);
@@ -85,7 +85,7 @@ fn there_and_back(rd: u64, level: i64, name: &str) {
     cost.figure(format_args!("RMI_RTT_DATA_UNMAP, a block of {name}"), GIB / size);
 }
 
-/// What a host asks of Granule Protection Tables: the platform has made them.
+/// The platform has created the Granule Protection Tables, and RMI commands on them say so.
 fn granule_protection_tables() {
     let create = |base| Status(rmi::call(fid::GPT_L1_CREATE, &[base], 0)[0]);
     let exists = Status(u64::from(status::ERROR_GPT));
@@ -120,7 +120,7 @@ pub fn blocks() {
     check::equal("a table for smaller blocks", tables, Status::SUCCESS);
     there_and_back(rd, 2, "2 MiB");
 
-    // Every call ends soon while an interrupt is pending, and the block comes to its end.
+    // Every call ends soon while an interrupt is pending, and the block is completed in the end.
     gic::enable();
     gic::set_pending(true);
     let range = tables::range(2, MEMORY, 0);

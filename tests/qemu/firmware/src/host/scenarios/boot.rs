@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Whether the RMM booted, and what the host sees of it either way.
+//! Whether the RMM has booted, and what the host sees in either case.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,7 @@ use crate::cpus;
 use crate::rmi::{self, Dialect, Status};
 use crate::smc::{self, BootStatus};
 
-/// The RMM booted: it reports the version of its dialect.
+/// The RMM has booted: it reports the version of its dialect.
 pub fn boots() {
     check::equal("the RMM booted with code 0", smc::boot_status(), BootStatus::BOOTED);
     let version = Dialect::current().version();
@@ -22,8 +22,8 @@ pub fn boots() {
     );
 }
 
-/// The RMM refused to boot with the code in the option `argument` (its magnitude): EL3 and the host
-/// go on, and every RMI call is unknown.
+/// The RMM has refused to boot with the code in the option `argument` (as a magnitude). EL3 and the
+/// host continue, and every RMI call is unknown.
 pub fn refused() {
     let code = -crate::options().argument.cast_signed();
     check::equal(
@@ -40,16 +40,16 @@ pub fn refused() {
     }
 }
 
-/// Most instructions of a cold boot with 3 GiB of DRAM (620,500 were counted where EL3 reserves
-/// memory, 594,422 elsewhere, of which 14,000 say that there is no key for attestation).
+/// Bound for a cold boot with 3 GiB of DRAM. Measured: 620,500 instructions if EL3 reserves memory,
+/// 594,422 otherwise; 14,000 of these report that there is no attestation key.
 const COLD_BOOT: u64 = 640_000;
-/// Most that attestation adds to a cold boot: the public half of the key, mostly.
+/// Bound for what attestation adds to a cold boot, mostly the public half of the key.
 const KEY_SET_UP: u64 = 7_500_000;
-/// Most of each warm boot of a CPU.
+/// Bound for a warm boot of a CPU.
 const WARM_BOOT: u64 = 250;
 
-/// What the boots cost, with a key for attestation if the option `argument` is not 0, in
-/// instructions inside the RMM. Needs QEMU's instruction counter.
+/// The cost of boots in instructions of the RMM, with an attestation key if the option `argument`
+/// is not 0. Needs QEMU's instruction counter.
 pub fn costs() {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let limit = |what: &str, count: u64, limit: u64| {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a Realm calls: RSI, PSCI, and numbers that are neither.
+//! The calls of a Realm: RSI, PSCI, and unknown functions.
 
 use rmm_abi::psci::{self, function as power};
 use rmm_abi::rsi::{function as rsi, status};
@@ -17,7 +17,7 @@ use crate::tables;
 
 /// The first unprotected IPA.
 const UNPROTECTED: u64 = 1 << 39;
-/// The first IPA beyond the payload.
+/// The first IPA after the payload.
 const TOP: u64 = BASE + PAGES * GRANULE;
 
 /// A word as a call passes it.
@@ -30,7 +30,7 @@ fn head([x0, x1, x2, x3, ..]: [u64; CALL_REGISTERS]) -> [u64; 4] {
     [x0, x1, x2, x3]
 }
 
-/// Commands that are answered without the host.
+/// Calls that the RMM answers without an exit.
 pub fn commands() {
     let guest = Guest::start(2);
     let mut every = Every::new("a call has its answer");
@@ -150,7 +150,7 @@ fn ripas(guest: &Guest) {
     check::equal("all is RAM", (count, to, after), (1, end, tables::RAM));
 }
 
-/// RECs go off and on, and ask whether others are; and then the Realm goes off.
+/// RECs go off and on and query each other's state. Then the Realm goes off.
 pub fn power() {
     let guest = Guest::start(2);
     const ALREADY_ON: u64 = psci::ALREADY_ON;
@@ -203,7 +203,7 @@ pub fn power() {
     let ask = [word(power::AFFINITY_INFO_64), 1, 0];
     let switch_on = [word(power::CPU_ON_64), 1, BASE, 1];
     let switch_on_32 = [word(power::CPU_ON), 1 | 7 << 32, BASE, 1 | 5 << 32];
-    // Under RMI 2.0 the RMM answers itself.
+    // In RMI 2.0 the RMM itself answers.
     let asks = |result| {
         if Dialect::current() == Dialect::Two {
             let answer = head(guest.call(0, &ask, 0));
@@ -256,8 +256,8 @@ pub fn power() {
     guest.destroy();
 }
 
-/// Instructions inside the RMM for calls of a Realm that are answered without its host, and for a
-/// call of the host from its entry to its exit.
+/// Instructions of the RMM for calls of a Realm without an exit, and for a host call from its entry
+/// to its exit.
 pub fn instructions() {
     let guest = Guest::start(1);
     let run = |times, x: [u64; 4]| {
@@ -270,7 +270,7 @@ pub fn instructions() {
     };
     let figure = |name: &str, x: [u64; 4], bound: Option<u64>| {
         const TIMES: u64 = 100;
-        // The first turn is paid for in both.
+        // Both runs include the cost of the first call.
         let (one, many) = (run(1, x), run(1 + TIMES, x));
         let each = (many - one) / TIMES - TURN;
         say!("figure: Instructions, calls of a Realm | {name} | {each}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Each failure condition of each call of a Realm, alone and together with each other one. The
-//! first of two decides the answer. No call that fails changes a register beyond X3.
+//! Each failure condition of each RSI call, alone and combined with each other one. Of two, the
+//! first decides the answer. A call that fails changes no register beyond X3.
 
 use rmm_abi::psci::{self, function as power};
 use rmm_abi::rsi::{CHANGE_DESTROYED, function as rsi, status};
@@ -16,46 +16,46 @@ use crate::tables;
 
 /// The first unprotected IPA.
 const UNPROTECTED: u64 = 1 << 39;
-/// Behind the payload: a page that is EMPTY, and one that is RAM but has no memory.
+/// After the payload: a page that is EMPTY, and one that is RAM without memory.
 const EMPTY: u64 = BASE + PAGES * GRANULE;
 const MISSING: u64 = EMPTY + GRANULE;
 /// A delegated granule.
 const DATA: u64 = 1024;
 
-/// What a call that fails gives.
+/// The answer of a call that fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Answer {
     /// X0.
     Code(u64),
-    /// The REC leaves with an emulated data abort, and makes the call again. With memory there, it
-    /// is answered by these X0 and X1.
+    /// The REC leaves with an emulated data abort and repeats the call. Once memory is there, the
+    /// answer has these X0 and X1.
     Abort([u64; 2]),
 }
 
 /// A failure condition.
 #[derive(Clone, Copy)]
 struct Failure {
-    /// The register, and what it is to hold.
+    /// The register and its value.
     register: usize,
     value: u64,
     answer: Answer,
-    /// Whether it goes together with another one in the same register: the two values are ORed.
+    /// Whether it can be combined with another one in the same register. The two values are ORed.
     combines: bool,
 }
 
-/// The condition on a register by a value.
+/// The condition that a register has this value.
 const fn by(register: usize, value: u64, code: u64) -> Failure {
     Failure { register, value, answer: Answer::Code(code), combines: false }
 }
 
-/// The same, of one that goes together with others.
+/// The same condition, for one that can be combined.
 const fn with(register: usize, value: u64, code: u64) -> Failure {
     Failure { combines: true, ..by(register, value, code) }
 }
 
 const INPUT: u64 = status::ERROR_INPUT;
 
-/// The conditions on an address in X1 that is to be aligned, of memory that is there.
+/// The conditions on an address in X1 that must be aligned and have memory.
 const fn address(unaligned: u64, then: [u64; 2]) -> [Failure; 4] {
     [
         with(1, BASE + unaligned, INPUT),
@@ -65,7 +65,7 @@ const fn address(unaligned: u64, then: [u64; 2]) -> [Failure; 4] {
     ]
 }
 
-/// Calls with each condition alone, and each two of them. The first of two decides.
+/// Calls with each condition alone and with each two of them. The first of two decides.
 fn each_and_pairs(guest: &Guest, what: &str, right: &[u64], failures: &[Failure]) {
     let mut every = Every::new("a call fails as its first failure condition says");
     for (index, first) in failures.iter().enumerate() {
@@ -89,7 +89,7 @@ fn each_and_pairs(guest: &Guest, what: &str, right: &[u64], failures: &[Failure]
     }
 }
 
-/// Calls, and asserts the answer.
+/// Calls and asserts the answer.
 fn fails(guest: &Guest, every: &mut Every<'_>, what: &str, x: &[u64], answer: Answer) {
     let case = format_args!("{what} {x:x?}");
     let code = match answer {
@@ -103,7 +103,7 @@ fn fails(guest: &Guest, every: &mut Every<'_>, what: &str, x: &[u64], answer: An
     every.equal(case, [x0, x1, x2, x3], [code, 0, 0, 0]);
 }
 
-/// Calls, and asserts that the REC leaves and makes the call again, which has memory then.
+/// Calls, asserts that the REC leaves, and repeats the call with memory.
 fn aborts(guest: &Guest, x: &[u64], then: [u64; 2]) {
     let run = guest.run(0);
     let words = [(field::ESR, 0x24 << 26 | 0b111), (field::HPFAR, MISSING >> 8)];
@@ -121,7 +121,7 @@ fn aborts(guest: &Guest, x: &[u64], then: [u64; 2]) {
     }
     let [x0, x1, x2, x3, ..] = guest.called(0, x, 0);
     if is_host_call {
-        // Its completion writes X0 alone.
+        // Its completion writes only X0.
         check::equal("with success", [x0, x1], [then[0], MISSING]);
     } else {
         check::equal("with success", [x0, x1, x2, x3], [then[0], then[1], 0, 0]);
@@ -130,7 +130,7 @@ fn aborts(guest: &Guest, x: &[u64], then: [u64; 2]) {
     make_ram(guest);
 }
 
-/// Has the Realm make the page RAM, whose memory may have been taken away.
+/// Makes the page RAM again, after its memory may have been unmapped.
 fn make_ram(guest: &Guest) {
     let (base, top) = (MISSING, MISSING + GRANULE);
     let arguments = [base, top, tables::RAM, CHANGE_DESTROYED];
@@ -142,7 +142,7 @@ fn make_ram(guest: &Guest) {
     check::equal("the REC goes on", guest.enter(0), Status::SUCCESS);
 }
 
-/// All of them.
+/// All failure conditions.
 pub fn failures() {
     let guest = Guest::start(2);
     check::that("a granule is delegated", realm::delegate(granule(DATA), 1));
@@ -202,7 +202,7 @@ fn tokens(guest: &Guest) {
         by(3, !0, INPUT),
     ];
     let [f0, f1, f2, f3, f4] = arguments;
-    // Without a token no memory is looked at.
+    // Without a token no memory is accessed.
     let state = [TOKEN_PAGE, EMPTY, MISSING].map(|page| by(1, page, status::ERROR_STATE));
     let [s0, s1, s2] = state;
     let failures = [f0, f1, f2, f3, f4, s0, s1, s2];
@@ -212,7 +212,7 @@ fn tokens(guest: &Guest) {
     check::equal("INIT", guest.call(0, &init, 1)[..2] == [0, GRANULE], true);
     let signed = guest.call(0, &call(8, 0), 1);
     check::equal("it is signed", signed[..2] == [status::INCOMPLETE, 0], true);
-    // Nothing to copy is INCOMPLETE, but memory has to be there all the same.
+    // With nothing to copy the answer is INCOMPLETE, but the memory must be there.
     let [.., empty, missing] = address(8, [status::INCOMPLETE, 0]);
     let failures = [f0, f1, f2, f4, empty, missing, by(3, 0, status::INCOMPLETE)];
     each_and_pairs(guest, "CONTINUE of nothing", &call(8, 0), &failures);

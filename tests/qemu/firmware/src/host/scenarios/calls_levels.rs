@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RSI_IPA_STATE_GET of every kind of entry at every level of the largest stage 2 (RMI 2.0, which
-//! gives a Realm whole blocks).
+//! RSI_IPA_STATE_GET of every kind of entry at every level of the largest stage 2, in RMI 2.0,
+//! which maps whole blocks.
 
 use rmm_abi::rmi::function as fid;
 use rmm_abi::rmi_v2::ADDRESS_SINGLE;
@@ -14,21 +14,21 @@ use crate::realm::Shape;
 use crate::rmi::{self, Status};
 use crate::tables::{self, DESTROYED, EMPTY, RAM, size};
 
-/// All levels: bits 48 and up are resolved at level -1.
+/// A shape with all levels: level -1 resolves bits 48 and up.
 const SHAPE: Shape = Shape { lpa2: true, ipa_bits: 52, level: -1, roots: 1 };
 const LEVELS: core::ops::RangeInclusive<i64> = -1..=3;
 /// A GiB of DRAM that nothing else uses.
 const MEMORY: u64 = 0x8000_0000;
 
-/// Entries of each kind that stand side by side, as the Realm is to see them first.
+/// The RIPAS of adjacent entries, one of each kind, as the Realm first sees them.
 const RIPAS: [u64; 5] = [EMPTY, RAM, DESTROYED, RAM, DESTROYED];
-/// Those that get memory, where a level has entries with memory.
+/// How many of them get memory, at levels that can have entries with memory.
 const RAM_WITH: u64 = 3;
 const DESTROYED_WITH: u64 = 4;
 
-/// Where the entries of a level begin: their table is below an entry of level -1 of its own.
+/// The first IPA of the entries of a level. Each level has a level -1 entry of its own.
 fn base(level: i64) -> u64 {
-    // What is below the first entry is the payload's.
+    // The first entry is used by the payload.
     if level == -1 { size(-1) } else { (4 + level.unsigned_abs()) * size(-1) }
 }
 
@@ -37,12 +37,12 @@ fn has_memory(level: i64) -> bool {
     level >= 1
 }
 
-/// How many entries of a level are looked at.
+/// The number of entries tested at a level.
 fn kinds(level: i64) -> u64 {
     if has_memory(level) { 5 } else { 3 }
 }
 
-/// Has the Realm set RIPAS of a range, by one change of the host.
+/// Makes the Realm set the RIPAS of a range. The host changes it at once.
 fn change(guest: &Guest, base: u64, top: u64, ripas: u64) {
     let arguments = [base, top, ripas, CHANGE_DESTROYED];
     let begun = guest.begin_program(0, program::SET_RIPAS, &arguments);
@@ -54,7 +54,7 @@ fn change(guest: &Guest, base: u64, top: u64, ripas: u64) {
     check::equal("with all of it", guest.program_results(0), [0, top, 0, 1]);
 }
 
-/// Gives the Realm memory for an entry.
+/// Maps memory for an entry.
 fn map(guest: &Guest, ipa: u64, level: i64, memory: u64) {
     let top = ipa + size(level);
     let range = tables::range(level, memory, 0);
@@ -62,13 +62,13 @@ fn map(guest: &Guest, ipa: u64, level: i64, memory: u64) {
     check::equal("an entry gets memory", mapped, (Status::SUCCESS, top));
 }
 
-/// Takes it away.
+/// Unmaps it.
 fn unmap(guest: &Guest, ipa: u64, level: i64) {
     let unmapped = rmi::unmap(fid::RTT_DATA_UNMAP, guest.rd(), ipa, ipa + size(level));
     check::equal("it goes", unmapped.0, Status::SUCCESS);
 }
 
-/// Makes the entries of a level: the Realm and its host each do their part.
+/// Makes the entries of a level, with steps of the Realm and of its host.
 fn make(guest: &mut Guest, level: i64) {
     let (base, size) = (base(level), size(level));
     let entry = |index: u64| base + index * size;
@@ -90,7 +90,7 @@ fn destroyed(guest: &mut Guest, ipa: u64, level: i64) {
         map(guest, ipa, level, MEMORY);
         return unmap(guest, ipa, level);
     }
-    // What was below a table that is destroyed is DESTROYED.
+    // An entry whose table is destroyed becomes DESTROYED.
     let rd = guest.rd();
     let brought = tables::bring_tables(rd, guest.pool(), ipa, level + 1);
     check::equal("a table", brought, Status::SUCCESS);
@@ -99,14 +99,14 @@ fn destroyed(guest: &mut Guest, ipa: u64, level: i64) {
     guest.pool().give(table);
 }
 
-/// Asks for the RIPAS at `ipa`, up to `top`: the end of the run and the RIPAS.
+/// Queries the RIPAS at `ipa`, up to `top`. Gives the end of the run and the RIPAS.
 fn get(guest: &Guest, ipa: u64, top: u64) -> [u64; 4] {
     let [x0, x1, x2, x3, ..] = guest.call(0, &[rsi::IPA_STATE_GET.into(), ipa, top], 2);
     [x0, x1, x2, x3]
 }
 
-/// What the Realm sees of the entries of a level: from the first page, the last and one between of
-/// each, up to the next page, to the end of the entry, and beyond.
+/// Queries the entries of a level: from the first page, the last and a middle one of each, up to
+/// the next page, the end of the entry, and beyond.
 fn see(guest: &Guest, every: &mut Every<'_>, level: i64, all: [u64; 5]) {
     let (base, size) = (base(level), size(level));
     for (index, ripas) in (0..kinds(level)).zip(all) {
@@ -115,14 +115,14 @@ fn see(guest: &Guest, every: &mut Every<'_>, level: i64, all: [u64; 5]) {
             let ipa = ipa & !(GRANULE - 1);
             for top in [ipa + GRANULE, end, end + size] {
                 let case = format_args!("level {level}, {ripas} at {ipa:#x}, up to {top:#x}");
-                // Entries side by side differ, and the last one from what follows.
+                // Adjacent entries differ, and the last one differs from what follows.
                 every.equal(case, get(guest, ipa, top), [0, top.min(end), ripas, 0]);
             }
         }
     }
 }
 
-/// The same of entries with memory. Two entries get it, one after the other.
+/// Queries entries with memory, which two entries get one after the other.
 fn with_memory(guest: &Guest, every: &mut Every<'_>, level: i64) {
     let entry = |index| base(level) + index * size(level);
     let [e0, e1, e2, _, e4] = RIPAS;
@@ -136,7 +136,7 @@ fn with_memory(guest: &Guest, every: &mut Every<'_>, level: i64) {
     unmap(guest, entry(DESTROYED_WITH), level);
 }
 
-/// A call with memory that is not there leaves with the level at which the walk ended.
+/// A call that needs memory where there is none leaves with the level of the walk's end.
 fn missing(guest: &mut Guest, level: i64) {
     const LEVEL_MINUS_ONE: u64 = 0b10_1011;
     let run = guest.run(0);
@@ -146,7 +146,7 @@ fn missing(guest: &mut Guest, level: i64) {
     check::equal("a call without memory", begun, Status::SUCCESS);
     let words = [(field::ESR, 0x24 << 26 | status), (field::HPFAR, ipa >> 8)];
     run.expect("an emulated data abort", &words);
-    // It gets memory for the call, by tables down to level 3.
+    // The call gets memory, with tables down to level 3.
     let rd = guest.rd();
     let brought = tables::bring_tables(rd, guest.pool(), ipa, 3);
     check::equal("tables", brought, Status::SUCCESS);
@@ -159,7 +159,7 @@ fn missing(guest: &mut Guest, level: i64) {
     check::equal("its tables go", gone, Status::SUCCESS);
 }
 
-/// All of it.
+/// All levels.
 pub fn levels() {
     let mut guest = Guest::start_shaped(1, SHAPE, |_| {});
     let (from, to) = (MEMORY, MEMORY + size(1));
@@ -195,7 +195,7 @@ fn undelegate(from: u64, to: u64) -> bool {
     in_ranges(from, to, rmi::range_undelegate)
 }
 
-/// Calls until the range is done; whether it was.
+/// Calls until the range is complete. Gives whether it is.
 fn in_ranges(mut from: u64, to: u64, command: impl Fn(u64, u64) -> (Status, u64)) -> bool {
     while from < to {
         let (status, next) = command(from, to);

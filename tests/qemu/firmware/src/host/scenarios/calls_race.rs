@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RECs on several CPUs that turn another one on, and ask whether it is, while that one goes off
-//! and on; and a host that completes their calls late, wrongly, twice, or not at all.
+//! RECs on several CPUs turn another one on and query its state while it goes off and on. The host
+//! completes their calls late, wrongly, twice, or not at all.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,23 +15,23 @@ use crate::random::Random;
 use crate::realm::{self, ERROR_REC};
 use crate::rmi::Status;
 
-/// The REC that goes off and on; those before it turn it on.
+/// The REC that goes off and on. Those before it turn it on.
 const TARGET: u64 = 2;
-/// Calls of each kind by each of the other RECs.
+/// The number of calls of each kind by each of the other RECs.
 const TIMES: u64 = 300;
 
-/// How many RECs are done.
+/// The number of RECs that have finished.
 static DONE: AtomicU64 = AtomicU64::new(0);
-/// How often the target went off, and was turned on.
+/// How often the target went off, and how often it was turned on.
 static OFF: AtomicU64 = AtomicU64::new(0);
 static ON: AtomicU64 = AtomicU64::new(0);
-/// Answers of AFFINITY_INFO, and calls that were denied.
+/// Answers to AFFINITY_INFO, and denied calls.
 static ASKED: AtomicU64 = AtomicU64::new(0);
 static DENIED: AtomicU64 = AtomicU64::new(0);
-/// What should not have been.
+/// The number of wrong results.
 static WRONG: AtomicU64 = AtomicU64::new(0);
 
-/// One CPU for each REC, at the same time.
+/// Runs one CPU for each REC.
 pub fn race() {
     let guest = Guest::start(3);
     cpus::on_every_cpu(|cpu| match cpu {
@@ -43,7 +43,7 @@ pub fn race() {
         [&OFF, &ON, &ASKED, &DENIED].map(|it| it.load(Ordering::Acquire));
     say!("race: the target went off {off} times and on {on} times; {denied} denied, {asked} asked");
     check::equal("calls with a wrong answer or completion", WRONG.load(Ordering::Acquire), 0);
-    // It was on at first: each time that it went off one CPU_ON succeeds, and no other does.
+    // The target was on at first. For each time that it went off exactly one CPU_ON succeeds.
     let entered = guest.enter(TARGET);
     let is_on = u64::from(entered == Status::SUCCESS);
     check::that("it is off or on", is_on == 1 || entered == ERROR_REC);
@@ -51,7 +51,7 @@ pub fn race() {
     check::that("both happened", off > 1 && on > 1);
     check::equal("each AFFINITY_INFO has an answer", asked, 2 * TIMES);
 
-    // The host never completes this one.
+    // The host never completes this call.
     let pending = guest.begin_call(0, &[u64::from(power::AFFINITY_INFO_64), 1, 0]);
     check::equal("a call pends", (pending, guest.run(0).reason()), (Status::SUCCESS, reason::PSCI));
     check::equal("for good", guest.enter(0), ERROR_REC);
@@ -64,7 +64,7 @@ fn expect(holds: bool) {
     }
 }
 
-/// A REC that calls, and its host.
+/// A calling REC, and its host.
 fn call(index: u64) {
     let mut random = Random::for_this_cpu(7);
     let (rec, run) = Guest::of_rec(index);
@@ -85,7 +85,7 @@ fn call(index: u64) {
             1 => expect(is_refused(rec, psci::SUCCESS) && is_refused(other, psci::SUCCESS)),
             2 => expect(is_refused(target, 1) && is_refused(target, psci::INVALID_PARAMETERS)),
             3 if !switches_on => expect(is_refused(target, psci::DENIED)),
-            // Refused if the target is on, and completed all the same.
+            // A CPU_ON that the RMM refuses if the target is on, completed all the same.
             3 => {
                 let status = complete(target, psci::DENIED);
                 expect(status == Status::SUCCESS || status == Status::ERROR_INPUT);
@@ -110,7 +110,7 @@ fn call(index: u64) {
     DONE.fetch_add(1, Ordering::AcqRel);
 }
 
-/// The target, and its host, which enters it as soon as it is on and has it go off.
+/// The target, and its host, which enters it when it is on and makes it go off.
 fn go_off() {
     let (rec, run) = Guest::of_rec(TARGET);
     while DONE.load(Ordering::Acquire) != 2 {
@@ -120,7 +120,7 @@ fn go_off() {
                 expect(run.exit(field::GPRS) == u64::from(power::CPU_OFF));
                 OFF.fetch_add(1, Ordering::AcqRel);
             }
-            // It has just come on, and asks what to do.
+            // It has just come on and asks for a command.
             Status::SUCCESS => {
                 expect(run.reason() == reason::HOST_CALL);
                 expect(run.exit(field::IMMEDIATE) == u64::from(WAITING));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RIPAS of large ranges and of every kind of entry, as a Realm sets and sees it; and calls that
-//! need memory which is not there.
+//! The RIPAS of large ranges and of every kind of entry, as a Realm sets and sees it. Also calls
+//! that need memory where there is none.
 
 use rmm_abi::rsi::{CHANGE_DESTROYED, function as rsi, response};
 use rmm_test_firmware::options::GRANULE;
@@ -19,16 +19,16 @@ const RANGE: u64 = 4 << 30;
 const RANGE_TOP: u64 = RANGE + (2 << 30);
 const GIB: u64 = 1 << 30;
 const BLOCK: u64 = 2 << 20;
-/// Pages behind the payload.
+/// Pages after the payload.
 const PAGE: u64 = BASE + PAGES * GRANULE;
-/// Delegated granules, the last ones for a block.
+/// Delegated granules. The last ones form a block.
 const DATA: u64 = 1024;
 const BLOCK_DATA: u64 = 2048;
 
-/// How a change of RIPAS went.
+/// The course of a change of RIPAS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Served {
-    /// Exits, calls of RMI_RTT_SET_RIPAS, tables created.
+    /// Exits, calls of RMI_RTT_SET_RIPAS, and tables created.
     exits: u64,
     calls: u64,
     created: u64,
@@ -36,18 +36,18 @@ struct Served {
     answer: [u64; 3],
 }
 
-/// What the host does at an exit.
+/// How the host serves an exit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Host {
-    /// All of it.
+    /// It changes the whole range.
     Patient,
-    /// One call of RMI_RTT_SET_RIPAS that succeeds.
+    /// It makes one call of RMI_RTT_SET_RIPAS that succeeds.
     Hasty,
-    /// Nothing, and it rejects the change.
+    /// It changes nothing and rejects the request.
     Rejecting,
 }
 
-/// Has the Realm change RIPAS of a range until it has it, or comes no further.
+/// Makes the Realm change the RIPAS of a range until it is done or cannot go on.
 fn change(guest: &mut Guest, base: u64, top: u64, ripas: u64, flags: u64, host: Host) -> Served {
     const REJECT: u64 = 1 << 4;
     let (rd, rec, run) = (guest.rd(), guest.rec(0), guest.run(0));
@@ -68,7 +68,7 @@ fn change(guest: &mut Guest, base: u64, top: u64, ripas: u64, flags: u64, host: 
             }
             let level = (status.0 >> 8).cast_signed();
             if level >= 3 {
-                // DESTROYED, and the Realm does not want that changed.
+                // DESTROYED, which the Realm does not want changed.
                 break;
             }
             check::equal("the entry is too large", status, tables::error_rtt(level));
@@ -86,7 +86,7 @@ fn change(guest: &mut Guest, base: u64, top: u64, ripas: u64, flags: u64, host: 
     served
 }
 
-/// What the Realm sees of a range: where each run of one RIPAS ends, and the RIPAS.
+/// What the Realm sees of a range: the end of each run of one RIPAS, and the RIPAS.
 fn see<const RUNS: usize>(guest: &Guest, base: u64, top: u64) -> [(u64, u64); RUNS] {
     let begun = guest.begin_program(0, program::GET_RIPAS, &[base, top]);
     check::equal("the Realm asks for RIPAS", begun, Status::SUCCESS);
@@ -96,7 +96,7 @@ fn see<const RUNS: usize>(guest: &Guest, base: u64, top: u64) -> [(u64, u64); RU
     core::array::from_fn(|run| (words[3 + 2 * run], words[4 + 2 * run]))
 }
 
-/// All of it.
+/// All cases.
 pub fn ripas() {
     let mut guest = Guest::start(1);
     let top = [0, RANGE_TOP, response::ACCEPT];
@@ -113,7 +113,7 @@ pub fn ripas() {
         see(&guest, RANGE, RANGE_TOP + GIB),
         [(RANGE_TOP, RAM), (RANGE_TOP + GIB, EMPTY)],
     );
-    // The first and the last page stay.
+    // The first and the last page are unchanged.
     let (base, end) = (RANGE + GRANULE, RANGE_TOP - GRANULE);
     let served = change(&mut guest, base, end, EMPTY, 0, Host::Patient);
     check::equal("all but two pages are EMPTY", served.answer, [0, end, response::ACCEPT]);
@@ -147,7 +147,7 @@ pub fn ripas() {
         check::equal("and one of blocks", status, Status::SUCCESS);
         guest.pool().give(table);
     }
-    // Entries without a table are DESTROYED: they were taken away by the host.
+    // Entries without a table are DESTROYED, since the host has destroyed their tables.
     check::equal("the Realm sees it", see(&guest, RANGE, RANGE_TOP), [(RANGE_TOP, DESTROYED)]);
     entries(&mut guest);
     missing(&mut guest);
@@ -182,7 +182,7 @@ fn entries(guest: &mut Guest) {
     let served = change(guest, page(4), page(6), RAM, 0, Host::Patient);
     check::equal("DESTROYED stays", (served.answer, served.calls), ([0, page(4), 0], 1));
 
-    // A block with memory, between blocks without.
+    // A block with memory between blocks without.
     let block = BASE + 4 * BLOCK;
     let served = change(guest, block, block + 2 * BLOCK, RAM, 0, Host::Patient);
     check::equal("blocks are RAM", served.answer[..2] == [0, block + 2 * BLOCK], true);
@@ -216,7 +216,7 @@ fn entries(guest: &mut Guest) {
     check::that("and zero", realm::undelegate(granule(BLOCK_DATA), 512));
 }
 
-/// A call on a page without memory leaves as an access does, and is made again.
+/// A call on a page without memory exits like an access, and is then repeated.
 fn missing(guest: &mut Guest) {
     let (rd, run, page) = (guest.rd(), guest.run(0), PAGE + GRANULE);
     for (function, offset) in [(rsi::REALM_CONFIG, 0), (rsi::HOST_CALL, 0x700)] {
@@ -235,7 +235,7 @@ fn missing(guest: &mut Guest) {
                 run.prepare(flags, &[]);
                 check::equal("is not the host's", guest.enter(0), realm::ERROR_REC);
             }
-            // The record of an entry that is refused is not written.
+            // A refused entry does not write the record.
             run.prepare(0, &[]);
             check::equal("it is there again", guest.enter(0), Status::SUCCESS);
         }
@@ -250,11 +250,12 @@ fn missing(guest: &mut Guest) {
         }
         check::equal("with success", guest.called(0, &x, 3)[0], 0);
         check::equal("the page goes", tables::data_destroy(rd, page).0, Status::SUCCESS);
-        // It is DESTROYED now; the Realm wants RAM.
+        // It is now DESTROYED; the Realm wants RAM.
         let served = change(guest, page, page + GRANULE, RAM, CHANGE_DESTROYED, Host::Patient);
         check::equal("RAM again", served.answer, [0, page + GRANULE, 0]);
     }
-    // The page goes away before the answer: the call stays open, and only the Realm could help.
+    // The page is unmapped before the answer. The call stays pending until the Realm makes the page
+    // RAM.
     let made = tables::data_create_unknown(rd, granule(DATA), page);
     check::equal("the page gets memory", made, Status::SUCCESS);
     let called = guest.begin_call(0, &[u64::from(rsi::HOST_CALL), page]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Calls of a REC while another one runs: of memory that the other changes, and of a Realm that
-//! goes off.
+//! Calls of a REC while another one runs: calls on memory that the other one changes, and calls of
+//! a Realm that goes off.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,21 +18,21 @@ use crate::realm::{self, ERROR_REALM, Shape};
 use crate::rmi::Status;
 use crate::tables::{self, UNPROTECTED};
 
-/// Words of an RsiHostCall behind the first.
+/// The words of an RsiHostCall after the first one.
 const GPRS: usize = 31;
-/// Calls of the host, at least.
+/// The least number of host calls.
 const CALLS: u64 = 200;
-/// Turns of the other REC between two entries of it.
+/// Steps of the other REC between two of its exits.
 const TURNS: u64 = 1000;
-/// The first word of the configuration of the Realm.
+/// The first word of the Realm's configuration.
 const IPA_BITS: u64 = Shape::USUAL.ipa_bits;
-/// The host's word in the unprotected half, and its memory.
+/// The IPA and the memory of the word that the host shares with the Realm.
 const SHARED_IPA: u64 = 1 << 39;
 const SHARED: u64 = 1024;
 
-/// Set when the other REC is to end.
+/// Set to end the other REC.
 static DONE: AtomicU64 = AtomicU64::new(0);
-/// What went wrong on the other CPU.
+/// The number of errors on the other CPU.
 static WRONG: AtomicU64 = AtomicU64::new(0);
 
 fn expect(holds: bool) {
@@ -41,12 +41,12 @@ fn expect(holds: bool) {
     }
 }
 
-/// What the host answers in X`index`.
+/// The host's answer in X`index`.
 fn answer(index: usize) -> u64 {
     0x7777_7777_7777_7700 | index as u64
 }
 
-/// REC 0 calls the host with a structure that REC 1 fills with two patterns in turn.
+/// REC 0 makes host calls with a structure that REC 1 fills alternately with two patterns.
 pub fn race() {
     let guest = Guest::start(2);
     cpus::on_every_cpu(|cpu| if cpu == 0 { call() } else { flip() });
@@ -54,7 +54,7 @@ pub fn race() {
     guest.destroy();
 }
 
-/// REC 0 and its host, until a call has been read with each of the patterns.
+/// Runs REC 0 until a host call has been read with each pattern.
 fn call() {
     let (rec, run) = Guest::of_rec(0);
     let mut every = Every::new("each word that the host is told was in memory");
@@ -67,7 +67,7 @@ fn call() {
     while calls < CALLS || seen.contains(&0) {
         let entered = enter(&[command::CALL, x[0], x[1]]);
         every.equal("the REC calls", (entered, run.reason()), (Status::SUCCESS, reason::HOST_CALL));
-        // Zeros are there before the other REC begins, and an IPA width once it was written.
+        // The word is zero before the other REC begins, and the IPA width once it was written.
         let immediate = run.exit(field::IMMEDIATE);
         let imm = |turn| pattern(turn, 0) & 0xffff;
         let known = [0, IPA_BITS, imm(0), imm(1)].contains(&immediate);
@@ -87,7 +87,7 @@ fn call() {
         let entered = enter(&core::array::from_fn::<u64, GPRS, _>(answer));
         let came = (entered, run.reason(), run.exit(field::GPRS + 8));
         every.equal("the call ends", came, (Status::SUCCESS, reason::HOST_CALL, 0));
-        // The same memory, written by the RMM.
+        // The RMM writes to the same memory.
         let entered = enter(&[command::CALL, rsi::REALM_CONFIG.into(), TOKEN_PAGE]);
         let came = (entered, run.reason(), run.exit(field::GPRS + 8));
         every.equal("its configuration", came, (Status::SUCCESS, reason::HOST_CALL, 0));
@@ -97,7 +97,7 @@ fn call() {
     say!("{calls} calls, {mixed} of them read while they were changed");
 }
 
-/// REC 1 and its host.
+/// Runs REC 1.
 fn flip() {
     let (rec, run) = Guest::of_rec(1);
     while DONE.load(Ordering::Acquire) == 0 {
@@ -107,7 +107,7 @@ fn flip() {
     }
 }
 
-/// The Realm goes off by REC 0 while REC 1 runs.
+/// REC 0 turns the Realm off while REC 1 runs.
 pub fn off() {
     let mut guest = Guest::start(2);
     let rd = guest.rd();
@@ -127,10 +127,10 @@ pub fn off() {
     guest.destroy();
 }
 
-/// RMI_ERROR_REALM of a Realm that is off.
+/// RMI_ERROR_REALM for a Realm that is off.
 const IS_OFF: Status = Status(ERROR_REALM.0 | 1 << 8);
 
-/// REC 0 and its host: SYSTEM_OFF once REC 1 is inside, and then REC 1 may go on.
+/// Runs REC 0: SYSTEM_OFF while REC 1 runs. Then REC 1 may continue.
 fn go_off() {
     let (rec, run) = Guest::of_rec(0);
     let shared = granule(SHARED);
@@ -143,8 +143,7 @@ fn go_off() {
     check::that("REC 1 may go on", probe::write(shared, 1).is_ok());
 }
 
-/// REC 1 and its host: it is inside, calls after the Realm went off, leaves, and does not come
-/// back.
+/// Runs REC 1: it calls after the Realm has gone off, leaves, and cannot be entered again.
 fn go_on() {
     let (rec, run) = Guest::of_rec(1);
     run.prepare(0, &[command::PROGRAM, program::WAIT, SHARED_IPA]);

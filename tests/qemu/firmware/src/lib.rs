@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the two test images share: the options on the semihosting command line, output through
-//! semihosting, system-register access and the numbers both sides of an SMC must agree on.
+//! What the test images share: options on the semihosting command line, output through semihosting,
+//! access to system registers, and numbers on which both sides of an SMC must agree.
 //!
 //! The images are `el3`, a monitor that serves an RMM as TF-A does, and `host`, a normal-world EL2
-//! that drives the RMM through test scenarios. They never touch the UART: it belongs to the RMM.
+//! that runs test scenarios on the RMM. They do not use the UART, which belongs to the RMM.
 
 #![no_std]
 

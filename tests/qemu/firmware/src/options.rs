@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The options of a run: `key=value` words on the semihosting command line, read by both images.
+//! The options of a run: `key=value` words on the semihosting command line, for all images.
 //!
-//! Every option has a default that makes the monitor do what TF-A does on the machine that the
-//! option `machine` names, which is QEMU `virt` unless it says otherwise. An unknown key or a
-//! malformed value is an error, never ignored: a test must not pass because its option was
-//! misspelled.
+//! The defaults make the monitor do what TF-A does on the machine of the option `machine`, which is
+//! QEMU `virt` by default. An unknown key or an invalid value is an error: a misspelled option must
+//! not let a test pass.
 
 use core::fmt;
 
@@ -13,11 +12,11 @@ use rmm_plat::{MACHINES, Machine, qemu_virt};
 
 use crate::semihosting;
 
-/// Most banks the `banks` option takes.
+/// The most banks of the `banks` option.
 pub const MAX_BANKS: usize = 8;
 /// Size of a granule, and of the shared page, in bytes.
 pub const GRANULE: u64 = 4096;
-/// Where the DRAM of the emulated machine starts, whichever machine it is told to be.
+/// The first address of the emulated machine's DRAM, which does not depend on the option `machine`.
 pub const DRAM_BASE: u64 = qemu_virt::MACHINE.dram[0].base;
 
 /// Longest command line.
@@ -25,8 +24,8 @@ const COMMAND_LINE: usize = 1024;
 /// Longest scenario name.
 const NAME: usize = 32;
 
-/// The version of the RMM-EL3 interface handed to the RMM; its major also decides how the monitor
-/// behaves.
+/// The version of the RMM-EL3 interface that the RMM gets. The major number also determines the
+/// monitor's behavior.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interface(pub u32);
 
@@ -37,14 +36,14 @@ impl Interface {
         (self.0 >> 16) & 0x7fff
     }
 
-    /// Registers of the caller an RMI answer fills, from x0 on. The others keep the caller's
-    /// values.
+    /// The number of the caller's registers that an RMI answer changes, from x0 on. The others are
+    /// preserved.
     #[must_use]
     pub const fn return_registers(self) -> usize {
         if self.major() >= 2 { 8 } else { 5 }
     }
 
-    /// True when EL3 switches the GIC's EL2 registers between worlds.
+    /// Whether EL3 switches the GIC's EL2 registers between worlds.
     #[must_use]
     pub const fn switches_gic(self) -> bool {
         self.major() == 0
@@ -57,7 +56,7 @@ impl fmt::Display for Interface {
     }
 }
 
-/// Defines an enum whose values are words on the command line.
+/// Defines an enum whose values are words of the command line.
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $value:ident = $word:literal,)* }) => {
         $(#[$about])*
@@ -76,19 +75,19 @@ macro_rules! words {
 }
 
 words! {
-    /// What EL3 answers to RESERVE_MEMORY.
+    /// EL3's answer to RESERVE_MEMORY.
     ReserveMemory {
         /// E_RMM_NOMEM, as TF-A on QEMU.
         NoMemory = "nomem",
-        /// E_RMM_UNK, as releases that have no such service.
+        /// E_RMM_UNK, as in releases without this service.
         Unknown = "unknown",
-        /// Memory, top-down from below the shared page, as TF-A on FVP.
+        /// Memory, from below the shared page downwards, as TF-A on FVP.
         Grant = "grant",
     }
 }
 
 words! {
-    /// What EL3 answers to ATTEST_GET_REALM_KEY.
+    /// EL3's answer to ATTEST_GET_REALM_KEY.
     RealmKey {
         /// The key that TF-A has on QEMU.
         Sample = "sample",
@@ -102,13 +101,13 @@ words! {
 }
 
 words! {
-    /// What EL3 answers to ATTEST_GET_PLAT_TOKEN.
+    /// EL3's answer to ATTEST_GET_PLAT_TOKEN.
     PlatformToken {
         /// The whole token at once, as TF-A on QEMU.
         Whole = "whole",
-        /// Hunks of 500 bytes, before each of them E_RMM_AGAIN a few times.
+        /// Hunks of 500 bytes, each after a few answers of E_RMM_AGAIN.
         Hunks = "hunks",
-        /// E_RMM_AGAIN for good.
+        /// E_RMM_AGAIN forever.
         Again = "again",
         /// E_RMM_UNK after the first hunk.
         Breaks = "breaks",
@@ -120,7 +119,7 @@ words! {
 }
 
 words! {
-    /// A deliberate mistake in the boot manifest. All of it but the named mistake is valid.
+    /// A deliberate mistake in the boot manifest. Everything else is valid.
     ManifestFault {
         /// The DRAM list's sum is not zero.
         DramChecksum = "dram-checksum",
@@ -144,7 +143,7 @@ words! {
         BankSizeUnaligned = "bank-size-unaligned",
         /// A bank's base plus size passes 2^64.
         BankWraps = "bank-wraps",
-        /// A bank of no bytes.
+        /// A bank of size 0.
         BankEmpty = "bank-empty",
         /// 2^60 banks, so that the length in bytes wraps to zero.
         BankCountAbsurd = "bank-count-absurd",
@@ -158,7 +157,7 @@ words! {
         BanksOutside = "banks-outside",
         /// The DRAM list is not 8-byte aligned.
         BanksUnaligned = "banks-unaligned",
-        /// There is no bank at all.
+        /// There is no bank.
         NoBanks = "no-banks",
         /// 2^60 consoles.
         ConsoleCountAbsurd = "console-count-absurd",
@@ -178,10 +177,10 @@ words! {
 /// The options of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// `machine=qemu_virt|fvp`: what the monitor says that the machine is. All other defaults
+    /// `machine=qemu_virt|fvp`: the machine that the monitor claims to run on. All other defaults
     /// follow from it.
     pub machine: &'static Machine,
-    /// `interface=0.8`: the interface version in x1; a bare number is taken as it is.
+    /// `interface=0.8`: the interface version in x1. A plain number is used as it is.
     pub interface: Interface,
     /// `cpus=`: the number of CPUs in x2.
     pub cpus: u64,
@@ -194,11 +193,11 @@ pub struct Options {
     pub token: u64,
     /// `warm-token=0`: the activation token in x1 of the first warm boot of each CPU.
     pub warm_token: u64,
-    /// `forgive-warm-boots=0`: with 1, a warm boot that fails does not end the service on the other
-    /// CPUs, as it does under TF-A.
+    /// `forgive-warm-boots=0`: with 1, a failed warm boot does not end the service on other CPUs,
+    /// as it would with TF-A.
     pub forgive_warm_boots: u64,
-    /// `carve-out=BASE+SIZE`: the RMM's memory; the image is at its start, the shared page is its
-    /// last page.
+    /// `carve-out=BASE+SIZE`: the RMM's memory, with the image at its start and the shared page at
+    /// its end.
     pub carve_out: Range,
     /// `memory=3G`: the DRAM size of the emulated machine, for the Granule Protection Table.
     pub memory: u64,
@@ -207,7 +206,7 @@ pub struct Options {
     bank_count: usize,
     /// `manifest-version=0.5`.
     pub manifest_version: u32,
-    /// `coherent=BASE+SIZE`: a coherent device region in the manifest, which no machine has.
+    /// `coherent=BASE+SIZE`: a coherent device region in the manifest, which no real machine has.
     pub coherent: Option<Range>,
     /// `fault=NAME`: a deliberate mistake in the manifest.
     pub fault: Option<ManifestFault>,
@@ -215,49 +214,48 @@ pub struct Options {
     pub reserve_memory: ReserveMemory,
     /// `realm-key=sample|unknown|zero|short`.
     pub realm_key: RealmKey,
-    /// Whether EL3 keeps the key, and signs tokens of Realms.
+    /// Whether EL3 keeps the key and signs Realm tokens.
     pub el3_signs: u64,
     /// `platform-token=whole|hunks|again|breaks|endless|empty`.
     pub platform_token: PlatformToken,
-    /// `payload=`: bytes at the start of the carve-out that RESERVE_MEMORY never hands out.
+    /// `payload=`: the size of the part of the carve-out that RESERVE_MEMORY never gives out.
     pub payload: u64,
     /// `secure=BASE+SIZE`: DRAM that EL3 keeps in the Secure PAS.
     pub secure: Option<Range>,
     /// `root=BASE+SIZE`: DRAM that EL3 keeps in the Root PAS.
     pub root: Option<Range>,
-    /// `seed=1`: start of the host's random numbers.
+    /// `seed=1`: the seed of the host's random numbers.
     pub seed: u64,
     /// `machine-cpus=1`: CPUs the emulated machine has, for the host.
     pub machine_cpus: u64,
-    /// `test-memory=0x70000000`: the first byte of the memory that the host's scenarios play with.
+    /// `test-memory=0x70000000`: the first byte of the host's test memory.
     pub test_memory: u64,
-    /// `share=64`: of this many steps of the stress scenario, one is on a granule that all CPUs
-    /// name.
+    /// `share=64`: one in this many steps of the stress scenario is on a granule that all CPUs use.
     pub share: u64,
-    /// `poison=0`: with 1, EL3 leaves every control register of R-EL2 with other bits than those at
-    /// reset when it enters the RMM to boot, and prints them when the boot is complete.
+    /// `poison=0`: with 1, EL3 sets bits in every control register of R-EL2 before it enters the
+    /// RMM to boot, and prints the registers when the boot is complete.
     pub poison: u64,
-    /// `rndr=0`: EL3 answers each read of RNDR in the RMM's image, and delivers a number every so
-    /// many reads; with 0 never. Without the option the CPU answers.
+    /// `rndr=0`: EL3 answers each read of RNDR in the RMM's image, and delivers a number once in
+    /// this many reads; with 0 never. Without the option the CPU answers.
     pub rndr: Option<u64>,
     /// `host-interrupts=0`: with 1, the host may configure every interrupt of the machine.
     pub host_interrupts: u64,
-    /// `realms=1`: Realms that run a guest.
+    /// `realms=1`: the number of Realms that run a guest.
     pub realms: u64,
-    /// `recs=1`: RECs of each.
+    /// `recs=1`: the number of RECs of each.
     pub recs: u64,
-    /// `ram=512M`: what each sees as its RAM.
+    /// `ram=512M`: the RAM of each.
     pub ram: u64,
-    /// `kernel=BASE+SIZE`: where the guest's kernel was loaded.
+    /// `kernel=BASE+SIZE`: the memory with the guest's kernel.
     pub kernel: Range,
-    /// `initrd=BASE+SIZE`: and its initial file system.
+    /// `initrd=BASE+SIZE`: the memory with its initial file system.
     pub initrd: Range,
-    /// `dtb=BASE+SIZE`: and its device tree.
+    /// `dtb=BASE+SIZE`: the memory with its device tree.
     pub dtb: Range,
-    /// `preempt=0`: how often in a second RECs of a guest are preempted, at random; 0 for never.
+    /// `preempt=0`: how often per second RECs of a guest are preempted, at random; 0 for never.
     pub preempt: u64,
-    /// `patience=0`: exits without a byte for the console after which a guest has failed; 0 for any
-    /// number.
+    /// `patience=0`: the number of exits without console output after which a guest has failed; 0
+    /// for no limit.
     pub patience: u64,
     scenario: [u8; NAME],
     scenario_length: usize,
@@ -319,14 +317,14 @@ impl Options {
     }
 }
 
-/// A word of the command line that means nothing.
+/// An invalid word of the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum OptionsError<'a> {
     /// The command line could not be read.
     Unreadable,
-    /// The word has no such key, or no `=`.
+    /// The key is unknown, or there is no `=`.
     UnknownKey(&'a str),
-    /// The key does not take this value.
+    /// The value is not valid for the key.
     BadValue(&'a str),
 }
 
@@ -360,7 +358,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`OptionsError`] for the first word that means nothing.
+    /// [`OptionsError`] for the first invalid word.
     pub fn parse(line: &str) -> Result<Self, OptionsError<'_>> {
         let named = line.split_ascii_whitespace().find_map(|word| word.strip_prefix("machine="));
         let mut options = match named {
@@ -377,10 +375,10 @@ impl Options {
         Ok(options)
     }
 
-    /// Sets one option: `None` for an unknown key, `Some(None)` for a value the key does not take.
+    /// Sets one option. `None` for an unknown key, `Some(None)` for an invalid value.
     fn set(&mut self, key: &str, value: &str) -> Option<Option<()>> {
         Some(match key {
-            // All others rest on it, so that it is read before them.
+            // Read before all others, whose defaults depend on it.
             "machine" => machine(value).map(|_| ()),
             "interface" => version(value).map(|value| self.interface = Interface(value)),
             "cpus" => number(value).map(|value| self.cpus = value),

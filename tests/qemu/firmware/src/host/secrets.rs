@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What is secret about a signature, computed from its token and the key: the words that memory is
-//! searched for.
+//! The secret values of a signature, computed from its token and the key. Memory is searched for
+//! their words.
 
 use p384::Scalar;
 use p384::ecdsa::Signature;
@@ -9,27 +9,27 @@ use p384::elliptic_curve::ops::Reduce;
 use rmm_test_firmware::REALM_KEY;
 use sha2::{Digest, Sha384};
 
-/// The beginning of each Realm token, up to the length of its payload.
+/// The first bytes of each Realm token, up to the length of its payload.
 const HEAD: [u8; 9] = [0xd2, 0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0, 0x59];
 const SIGNATURE: usize = 96;
 
-/// A number modulo the order of P-384, as six words of memory.
+/// A number modulo the order of P-384, as six words in memory order.
 pub type Words = [u64; 6];
 
-/// A number, and in what form the library may have it in memory.
+/// A number, and the form in which the library may hold it.
 pub struct Secret {
     pub name: &'static str,
     pub words: Words,
 }
 
-/// The key and the nonce of a CCA token's signature; the nonce's inverse is as good as the nonce.
-/// `None` if the token is not complete.
+/// The key and the nonce of a CCA token's signature. The nonce's inverse reveals the nonce. `None`
+/// if the token is not complete.
 ///
-/// Signer and verifier know s = (z + r d) / k. Who knows d knows k.
+/// By s = (z + r d) / k, which the verifier checks, the key d gives the nonce k.
 pub fn of_token(token: &[u8]) -> Option<[Secret; 6]> {
     let start = token.windows(HEAD.len()).rposition(|bytes| bytes == HEAD)?;
     let (signed, signature) = token.get(start..)?.split_last_chunk::<SIGNATURE>()?;
-    // Behind the empty map the payload, before the head of the signature, two bytes.
+    // The payload follows the empty map and precedes the signature's head of two bytes.
     let payload = signed.get(HEAD.len() - 1..signed.len().checked_sub(2)?)?;
     let digest = Sha384::new()
         .chain_update(b"\x84\x6aSignature1\x44\xa1\x01\x38\x22\x40")
@@ -52,7 +52,7 @@ pub fn of_token(token: &[u8]) -> Option<[Secret; 6]> {
     ])
 }
 
-/// The number whose value is how the library represents `value`: 2^384 times as much.
+/// The library's Montgomery form of `value`: 2^384 times the number.
 fn montgomery(value: Scalar) -> Scalar {
     (0..384).fold(value, |value, _| value.double())
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What is left of the RMM's stacks at the end of a run, where its image can tell (the test image
-//! paints them).
+//! The use of the RMM's stacks at the end of a run, if the image reports it. The self-test image
+//! does.
 
 use rmm_test_firmware::say;
 
@@ -16,8 +16,8 @@ pub fn check() {
     }
 }
 
-/// Asserts it of the exception stack of a CPU that has died, perhaps of an overflow of the other
-/// one.
+/// Asserts it for the exception stack of a CPU that has died, perhaps after an overflow of its
+/// other stack.
 pub fn check_exceptions(cpu: u64) {
     if let Some([_, exceptions]) = rmi::stack_use(cpu) {
         check_one(cpu, "the exception stack", exceptions);

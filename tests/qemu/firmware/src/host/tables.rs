@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The tables and the memory of a Realm as a host builds them: the commands, those of the dialect
-//! of this run for what both can do, and what a host does with several of them.
+//! The tables and the memory of a Realm: the commands, in this dialect if both have one, and common
+//! sequences of them.
 
 use rmm_abi::rmi::{function as fid, status};
 use rmm_abi::rmi_v2::{
@@ -27,10 +27,10 @@ pub const UNASSIGNED: u64 = 0;
 /// RMI_ASSIGNED.
 pub const ASSIGNED: u64 = 1;
 
-/// Memory of the host's as a Realm sees it: Normal, write-back, readable and writable.
+/// Memory of the host, as a Realm sees it: Normal, write-back, readable and writable.
 pub const UNPROTECTED: u64 = 0b11 << 6 | 0b110 << 2;
 
-/// What an entry at a level maps.
+/// The size of what an entry at a level maps.
 pub fn size(level: i64) -> u64 {
     1 << (12 + 9 * (3 - level))
 }
@@ -40,7 +40,7 @@ pub fn create(rd: u64, table: u64, ipa: u64, level: i64) -> Status {
     Status(rmi::call(fid::RTT_CREATE, &[rd, table, ipa, level.cast_unsigned()], 0)[0])
 }
 
-/// RMI_RTT_DESTROY: status, granule and the next IPA to look at.
+/// RMI_RTT_DESTROY: status, granule and the next IPA that may be live.
 pub fn destroy(rd: u64, ipa: u64, level: i64) -> (Status, u64, u64) {
     let returned = rmi::call(fid::RTT_DESTROY, &[rd, ipa, level.cast_unsigned()], 2);
     (Status(returned[0]), returned[1], returned[2])
@@ -59,13 +59,13 @@ pub fn read_entry(rd: u64, ipa: u64, level: i64) -> (Status, (i64, u64, u64, u64
     (Status(returned[0]), (returned[1].cast_signed(), returned[2], returned[3], returned[4]))
 }
 
-/// The address range descriptor of RMI 2.0 for one block at a level, or page, in a state.
+/// RMI 2.0's address range descriptor for one block or page at a level, with its state.
 pub fn range(level: i64, address: u64, state: u64) -> u64 {
     let size = (3 - level).cast_unsigned();
     size | 1 << RANGE_COUNT_SHIFT | address | state
 }
 
-/// The address in such a descriptor, if it is of one page.
+/// The address in such a descriptor, if it covers one page.
 fn page_of(range: u64) -> Option<u64> {
     let address = range & RANGE_ADDRESS;
     (range == self::range(3, address, 0)).then_some(address)
@@ -83,7 +83,7 @@ pub fn map_unprotected(rd: u64, ipa: u64, level: i64, descriptor: u64) -> Status
     Status(rmi::call(fid::RTT_MAP_UNPROTECTED, &[rd, ipa, level.cast_unsigned(), descriptor], 0)[0])
 }
 
-/// RMI_RTT_UNMAP_UNPROTECTED, or RMI_RTT_UNPROT_UNMAP: status and the next IPA to look at.
+/// RMI_RTT_UNMAP_UNPROTECTED, or RMI_RTT_UNPROT_UNMAP: status and the next IPA that may be live.
 pub fn unmap_unprotected(rd: u64, ipa: u64, level: i64) -> (Status, u64) {
     if Dialect::current() == Dialect::Two {
         let (status, next, _) = rmi::unmap(fid::RTT_UNPROT_UNMAP, rd, ipa, ipa + size(level));
@@ -93,13 +93,13 @@ pub fn unmap_unprotected(rd: u64, ipa: u64, level: i64) -> (Status, u64) {
     (Status(returned[0]), returned[1])
 }
 
-/// RMI_RTT_INIT_RIPAS: status and how far it came.
+/// RMI_RTT_INIT_RIPAS: status and the first IPA not done.
 pub fn init_ripas(rd: u64, base: u64, top: u64) -> (Status, u64) {
     let returned = rmi::call(fid::RTT_INIT_RIPAS, &[rd, base, top], 1);
     (Status(returned[0]), returned[1])
 }
 
-/// RMI_RTT_SET_RIPAS: status and how far it came.
+/// RMI_RTT_SET_RIPAS: status and the first IPA not done.
 pub fn set_ripas(rd: u64, rec: u64, base: u64, top: u64) -> (Status, u64) {
     let returned = rmi::call(fid::RTT_SET_RIPAS, &[rd, rec, base, top], 1);
     (Status(returned[0]), returned[1])
@@ -123,7 +123,7 @@ pub fn data_create_unknown(rd: u64, data: u64, ipa: u64) -> Status {
     Status(rmi::call(fid::DATA_CREATE_UNKNOWN, &[rd, data, ipa], 0)[0])
 }
 
-/// RMI_DATA_DESTROY, or RMI_RTT_DATA_UNMAP: status, granule and the next IPA to look at.
+/// RMI_DATA_DESTROY, or RMI_RTT_DATA_UNMAP: status, granule and the next IPA that may be live.
 pub fn data_destroy(rd: u64, ipa: u64) -> (Status, u64, u64) {
     if Dialect::current() == Dialect::Two {
         let (status, next, unmapped) = rmi::unmap(fid::RTT_DATA_UNMAP, rd, ipa, ipa + GRANULE);
@@ -141,10 +141,10 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// How many there are.
+    /// The number of granules in a full pool.
     pub const GRANULES: usize = 64;
 
-    /// Those that lie side by side from `base` on, all of them delegated.
+    /// Consecutive granules from `base` on, all delegated.
     pub fn new(base: u64) -> Self {
         let mut free = [0; Self::GRANULES];
         for (granule, address) in free.iter_mut().zip((base..).step_by(GRANULE as usize)) {
@@ -153,25 +153,25 @@ impl Pool {
         Self { free, count: Self::GRANULES }
     }
 
-    /// Takes one.
+    /// Takes a granule.
     pub fn take(&mut self) -> u64 {
         self.count -= 1;
         self.free[self.count]
     }
 
-    /// Gives one back.
+    /// Returns a granule.
     pub fn give(&mut self, granule: u64) {
         self.free[self.count] = granule;
         self.count += 1;
     }
 
-    /// Whether all are there.
+    /// Whether all granules have been returned.
     pub fn is_full(&self) -> bool {
         self.count == Self::GRANULES
     }
 }
 
-/// Creates the tables that are missing on the way to `ipa` at `level`; the first status that is not
+/// Creates the missing tables for `ipa` down to `level`. Gives the first status that is not
 /// success.
 pub fn bring_tables(rd: u64, pool: &mut Pool, ipa: u64, level: i64) -> Status {
     loop {
@@ -188,8 +188,8 @@ pub fn bring_tables(rd: u64, pool: &mut Pool, ipa: u64, level: i64) -> Status {
     }
 }
 
-/// Destroys the tables on the way to `ipa`, the finest first, from `level` up to below level
-/// `start`; the first status that is not success.
+/// Destroys the tables for `ipa`, the finest first, from `level` up to the one below level `start`.
+/// Gives the first status that is not success.
 pub fn destroy_tables(rd: u64, pool: &mut Pool, ipa: u64, level: i64, start: i64) -> Status {
     let mut at = level;
     while at > start {

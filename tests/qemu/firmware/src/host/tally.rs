@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Instructions inside the RMM by command, of all calls from [`begin`] on. For CPU 0 alone.
+//! Instructions of the RMM by command, for all calls from [`begin`] on. Only for CPU 0.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::smc;
 
-/// Function identifiers are told apart by these bits.
+/// The number of function identifiers, which differ in these low bits.
 const FUNCTIONS: usize = 0x100;
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
@@ -26,13 +26,13 @@ pub fn add(fid: u64) {
     }
 }
 
-/// Calls of a command so far, and instructions of the RMM for them.
+/// The number of calls of a command so far, and its RMM instructions.
 pub fn of(fid: u32) -> (u64, u64) {
     let index = fid as usize % FUNCTIONS;
     (CALLS[index].load(Ordering::Relaxed), INSTRUCTIONS[index].load(Ordering::Relaxed))
 }
 
-/// The same of all commands.
+/// The same for all commands together.
 pub fn all() -> (u64, u64) {
     let sum = |of: &[AtomicU64; FUNCTIONS]| of.iter().map(|one| one.load(Ordering::Relaxed)).sum();
     (sum(&CALLS), sum(&INSTRUCTIONS))

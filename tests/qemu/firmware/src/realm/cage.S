@@ -27,7 +27,7 @@ realm_cage:
     msr     vbar_el1, x1
     ldr     x1, [x0, #CAGE_START]
     msr     elr_el1, x1
-// Goes on at ELR_EL1; x0 = State.
+// Continues at ELR_EL1; x0 = State.
 cage_resume:
     mov     x1, #0x3c5
     msr     spsr_el1, x1
@@ -71,7 +71,7 @@ cage_taken:
     str     x1, [x0, #CAGE_EXCEPTIONS]
     cmp     x1, x2
     b.hs    1f
-    // Goes on after the instruction, if that is one of its own.
+    // Continues after the instruction, if it is one of the cage's.
     mrs     x1, elr_el1
     add     x1, x1, #4
     ldp     x2, x3, [x0, #CAGE_START]

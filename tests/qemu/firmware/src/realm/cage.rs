@@ -1,43 +1,43 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Instructions that may do anything: they run in the middle of memory that holds no instructions,
-//! with vectors of their own that trust no register.
+//! Runs instructions that may do anything, in the middle of memory without valid instructions and
+//! with vectors that rely on no register.
 //!
-//! What goes astray from there ends soon. What does not, as a branch to itself, the host's timer
-//! interrupts, and the host takes the Realm down.
+//! An instruction stream that goes astray ends soon. If it does not, as a branch to itself, the
+//! host's timer interrupts it, and the host destroys the Realm.
 
 use core::arch::{asm, global_asm};
 use core::cell::UnsafeCell;
 
-/// Pages of the cage: whatever a TBZ in the middle of it may branch to.
+/// Pages of the cage: everything that a TBZ in the middle can branch to.
 pub const PAGES: usize = 20;
 /// Words from the start of the cage to the instructions.
 const BEFORE: usize = PAGES / 2 * 1024;
-/// Instructions that it can run at once.
+/// The most instructions that run at once.
 pub const CAPACITY: usize = 64;
-/// Exceptions after which the instructions are given up.
+/// The number of exceptions after which the instructions are given up.
 const MOST_EXCEPTIONS: u64 = 128;
 /// BRK: the end of the instructions.
 const END: u32 = 0xd420_0000;
 
-/// The cage: zeroes, which are no instructions, but for the instructions.
+/// The cage: zeros, which are undefined instructions, around the instructions.
 #[repr(C, align(4096))]
 struct Memory(UnsafeCell<[u32; PAGES * 1024]>);
 
-// SAFETY: the host has one REC at a time use it.
+// SAFETY: the host lets one REC at a time use it.
 unsafe impl Sync for Memory {}
 
 static MEMORY: Memory = Memory(UnsafeCell::new([0; PAGES * 1024]));
 
-/// What the instructions begin with, and what comes of them. Layout known to cage.S.
+/// The initial registers and the results of the instructions. cage.S knows the layout.
 #[repr(C, align(16))]
 struct State {
-    /// X0 to X30, again after each exception, and SP.
+    /// X0 to X30 and SP, set again after each exception.
     x: [u64; 32],
     exceptions: u64,
     most: u64,
     start: u64,
     end: u64,
-    /// SCTLR_EL1 and CPACR_EL1 as they were.
+    /// The former SCTLR_EL1 and CPACR_EL1.
     sctlr: u64,
     cpacr: u64,
     /// SP and VBAR_EL1 of the payload.
@@ -61,20 +61,20 @@ static CAGE_STATE: Shared = Shared(UnsafeCell::new(State {
     kept: [0; 2],
 }));
 
-/// Memory that the instructions may use: the address of the cage.
+/// The address of the cage, which the instructions may use as memory.
 pub fn memory() -> u64 {
     (&raw const MEMORY).addr() as u64
 }
 
-/// Runs these instructions, of which there are at most [`CAPACITY`], with these values in X0 to X30
-/// and SP. The exceptions that the Realm took: one at the end, if they come there.
+/// Runs at most [`CAPACITY`] instructions with these values in X0 to X30 and SP. Gives the number
+/// of exceptions that the Realm took; one of them ends the instructions if they get that far.
 pub fn run(instructions: &[u32], x: [u64; 32]) -> u64 {
     unsafe extern "C" {
         fn realm_cage(state: *mut State);
     }
     let count = instructions.len().min(CAPACITY);
-    // SAFETY: nobody else uses the cage and its state. The instructions may store anywhere in the
-    // memory of the payload: the host has asked for that, and rebuilds it when it goes wrong.
+    // SAFETY: nothing else uses the cage and its state. The instructions may store anywhere in the
+    // payload's memory; the host has asked for that, and rebuilds the payload if it is damaged.
     unsafe {
         let first = MEMORY.0.get().cast::<u32>().add(BEFORE);
         for (index, instruction) in instructions.iter().take(count).enumerate() {
@@ -96,11 +96,11 @@ pub fn run(instructions: &[u32], x: [u64; 32]) -> u64 {
     }
 }
 
-/// The memory of the cage, for a program that uses it as such.
+/// The memory of the cage, for a program that uses it for something else.
 ///
 /// # Safety
 ///
-/// Nothing runs in the cage meanwhile.
+/// Nothing may run in the cage at that time.
 pub unsafe fn pages() -> *mut u64 {
     MEMORY.0.get().cast()
 }

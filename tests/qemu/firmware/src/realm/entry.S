@@ -21,7 +21,7 @@ entry:
 
     .text
 // x0 = Execution: x0-x3, exceptions, ESR, FAR, ELR, SPSR, vector, code. Executes the two
-// instructions at its code, of which the second is a RET, with X4 = 1, and stores what came of it.
+// instructions at its code with X4 = 1 and stores the results. The second instruction is a RET.
     .global realm_execute
 realm_execute:
     stp     x29, x30, [sp, #-16]!
@@ -39,7 +39,7 @@ resume:
     ldp     x29, x30, [sp], #16
     ret
 
-// The same at EL0, with x1 = PSTATE. It ends by an exception.
+// The same at EL0, with x1 = PSTATE. It ends with an exception.
     .global realm_execute_at_el0
 realm_execute_at_el0:
     stp     x29, x30, [sp, #-16]!
@@ -58,7 +58,7 @@ realm_execute_at_el0:
     b       record
     .endm
 
-// x0 = X0 to X30 of a call, and then of its answer.
+// x0 = array of X0 to X30 for a call, which its answer replaces.
     .global realm_smc
 realm_smc:
     smc_with_all_registers

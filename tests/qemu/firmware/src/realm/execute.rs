@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Single instructions that the host asks for, and the exceptions that the Realm takes for them.
+//! Executes single instructions for the host, and records the exceptions that the Realm takes.
 
 use core::arch::asm;
 
@@ -13,7 +13,7 @@ const A32_CALL: u32 = 0xef00_0000;
 const EL0: u64 = 0x1c0;
 const A32_EL0: u64 = 0x1d0;
 
-/// What a REC executes and what comes of it. Layout known to entry.S.
+/// What a REC executes, and the results. entry.S knows the layout.
 #[repr(C, align(64))]
 pub struct Execution {
     x: [u64; 4],
@@ -41,17 +41,18 @@ impl Execution {
         instructions: [0; 2],
     };
 
-    /// Executes an instruction with these in X0 to X3.
+    /// Executes an instruction with these values in X0 to X3.
     pub fn execute(&mut self, instruction: u64, x: [u64; 4]) {
         unsafe extern "C" {
             fn realm_execute(execution: *mut Execution);
         }
         self.prepare(instruction, RETURN, x);
-        // SAFETY: what the instruction does, the host has asked for.
+        // SAFETY: the host has asked for the effects of this instruction.
         unsafe { realm_execute(&raw mut *self) };
     }
 
-    /// Executes an instruction at EL0 with these in X0 to X3. It always ends by an exception.
+    /// Executes an instruction at EL0 with these values in X0 to X3. It always ends with an
+    /// exception.
     pub fn execute_at_el0(&mut self, instruction: u64, x: [u64; 4]) {
         self.execute_from(EL0, instruction, CALL, x);
     }
@@ -70,7 +71,7 @@ impl Execution {
         unsafe { realm_execute_at_el0(&raw mut *self, pstate) };
     }
 
-    /// Has an instruction and the next one fetched.
+    /// Stores an instruction and the next one, and makes them visible to instruction fetch.
     fn prepare(&mut self, instruction: u64, next: u32, x: [u64; 4]) {
         self.x = x;
         let [b0, b1, b2, b3, ..] = instruction.to_le_bytes();
@@ -87,12 +88,12 @@ impl Execution {
         }
     }
 
-    /// Exceptions that the Realm took for the last instruction.
+    /// The number of exceptions that the Realm took for the last instruction.
     pub fn exceptions(&self) -> u64 {
         self.exceptions
     }
 
-    /// What came of it, as the host wants it.
+    /// The results, as the host expects them.
     pub fn results(&self) -> [u64; RESULTS] {
         let [x0, x1, x2, x3] = self.x;
         let Self { exceptions, esr, far, elr, spsr, vector, .. } = *self;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The payload of a Realm: runs at EL1 of each REC, asks the host by RSI_HOST_CALL what to do, does
-//! it, and says what came of it. See `realm_protocol`.
+//! The payload of a Realm. At EL1 of each REC it asks the host by RSI_HOST_CALL for a command,
+//! carries it out, and reports the result. See `realm_protocol`.
 //!
-//! `rsi` and `psci` are what a Realm can call, for the programs in `programs`: a file each, and a
-//! row in its list.
+//! `rsi` and `psci` are the calls that a Realm can make, for the programs in `programs`. Each
+//! program is a file and a row in its list.
 
 #![no_std]
 #![no_main]
@@ -25,7 +25,7 @@ use rmm_test_firmware::realm_protocol::{CALL_REGISTERS, CALLING, RECS, RESULTS, 
 use crate::execute::Execution;
 use crate::rsi::HostCall;
 
-/// What each REC has of its own.
+/// The state of each REC.
 #[repr(C)]
 struct OfRec {
     call: HostCall,
@@ -34,18 +34,18 @@ struct OfRec {
 
 struct Recs([UnsafeCell<OfRec>; RECS]);
 
-// SAFETY: each element is used by one REC only.
+// SAFETY: each element is used by only one REC.
 unsafe impl Sync for Recs {}
 
 static RECORDS: Recs = Recs(
     [const { UnsafeCell::new(OfRec { call: HostCall::NEW, execution: Execution::NEW }) }; RECS],
 );
 
-/// Called by entry.S on each REC, with what the REC finds in X0 at its start.
+/// Called by entry.S on each REC with its initial X0.
 #[unsafe(no_mangle)]
 extern "C" fn realm_main(index: usize) -> ! {
     let Some(rec) = RECORDS.0.get(index) else { stop() };
-    // SAFETY: the host gives each REC an index of its own.
+    // SAFETY: the host gives each REC a different index.
     let OfRec { call, execution } = unsafe { &mut *rec.get() };
     call.gprs = [0; 31];
     loop {
@@ -90,7 +90,7 @@ extern "C" fn realm_main(index: usize) -> ! {
     }
 }
 
-/// The host sees a REC that does not call any more.
+/// Stops without another call, which the host notices.
 fn stop() -> ! {
     loop {
         // SAFETY: waits for an interrupt.

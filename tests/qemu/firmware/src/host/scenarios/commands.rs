@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Commands that concern the RMM itself, and identifiers that are no commands (RMM specification,
+//! Commands about the RMM itself, and function identifiers of no command (RMM specification,
 //! RMI_VERSION, RMI_FEATURES; SMCCC, unknown functions).
 
 use rmm_test_firmware::smccc::SVE_HINT;
@@ -9,7 +9,7 @@ use crate::memory::granule;
 use crate::random::Random;
 use crate::rmi::{self, Dialect, Status, Version, fid};
 
-/// The version rules: one version is supported, so every answer names it twice.
+/// The rules for versions. One version is supported, so every answer names it twice.
 pub fn version() {
     let supported = Dialect::current().version();
     check::equal(
@@ -44,8 +44,8 @@ pub fn version() {
     }
 }
 
-/// Feature registers: register 0 is stable and its reserved bits are zero, registers that do not
-/// exist are zero.
+/// Feature registers: register 0 is stable with its reserved bits zero; registers that do not exist
+/// are zero.
 pub fn features() {
     let (status, value) = rmi::features(0);
     check::equal("RMI_FEATURES(0) succeeds", status, Status::SUCCESS);
@@ -62,7 +62,7 @@ pub fn features() {
     }
 }
 
-/// Identifiers that EL3 forwards and no version of the dialect assigns.
+/// Function identifiers that EL3 forwards but no version of the dialect assigns.
 pub fn unknown() {
     const FIRST_RANGE: core::ops::RangeInclusive<u64> = 0xC400_0150..=0xC400_018F;
     const SECOND_RANGE: core::ops::RangeInclusive<u64> = 0xC400_01D0..=0xC400_02CF;
@@ -96,7 +96,7 @@ pub fn unknown() {
     check::equal("the RMM still serves", rmi::version(version).0, Status::SUCCESS);
 }
 
-/// The SVE hint is no part of the identifier.
+/// The SVE hint is not part of the function identifier.
 pub fn sve_hint() {
     let version = Dialect::current().version();
     let returned = rmi::call(u64::from(fid::VERSION) | SVE_HINT, &[version.0], 2);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the commands of RMI 2.0 cost: each is called once, on a Realm of the usual shape.
+//! The cost of the commands of RMI 2.0. Each is called once, on a Realm of the usual shape.
 
 use rmm_abi::psci;
 use rmm_abi::rmi::{function as fid, status};
@@ -17,7 +17,7 @@ use crate::rmi::{self, Status};
 use crate::tables::{self, Pool, UNPROTECTED};
 use crate::{check, probe, smc};
 
-/// Granules of test memory, by their index.
+/// Indices of granules in test memory.
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const REC: u64 = 2;
@@ -28,24 +28,24 @@ const ROOT: u64 = 16;
 const TABLES: u64 = 32;
 const AUX: u64 = 128;
 const DATA: u64 = 160;
-/// Instructions within which an interrupt that is pending is served.
+/// The most RMM instructions before a pending interrupt is served.
 const INTERRUPT_BOUND: u64 = 10_000;
-/// Pages that are mapped by a list.
+/// The number of pages that a list maps.
 const PAGES: u64 = 8;
 
-/// A figure of the command that was called last, which is to have answered so.
+/// Prints the figure of the last command, and asserts its status.
 fn figure(name: &str, status: Status, expected: Status) {
     let instructions = smc::last_visit().last;
     check::equal(name, status, expected);
     say!("figure: Instructions, RMI 2.0 | {name} | {instructions}");
 }
 
-/// As [`figure`], of a command that succeeds.
+/// As [`figure`], for a command that succeeds.
 fn done(name: &str, status: Status) {
     figure(name, status, Status::SUCCESS);
 }
 
-/// Writes a list of single pages from the granule `first` on to the page of lists.
+/// Writes a list of single pages, from the granule `first` on, to the page for lists.
 fn write_list(first: u64, count: u64) {
     for index in 0..count {
         let entry = tables::range(3, granule(first + index), 0);
@@ -55,7 +55,7 @@ fn write_list(first: u64, count: u64) {
     }
 }
 
-/// Figures of every command of RMI 2.0 that the scenario `instructions` does not have.
+/// Figures of every RMI 2.0 command that the scenario `instructions` leaves out.
 pub fn instructions() {
     states_of_the_rmm();
     let delegated = realm::delegate(granule(RD), 2)
@@ -133,11 +133,11 @@ fn memory(rd: u64, pool: &mut Pool) {
     done("RMI_RTT_FOLD", tables::fold(rd, half, 3).0);
     done("RMI_RTT_DESTROY of level 3", tables::destroy(rd, 0, 3).0);
     done("RMI_RTT_DESTROY of level 2", tables::destroy(rd, 0, 2).0);
-    // That above the folded one.
+    // The table above the folded one.
     check::equal("the last table", tables::destroy(rd, half, 2).0, Status::SUCCESS);
 }
 
-/// A list that is empty but for its last entry.
+/// A list with an entry only at its end.
 fn list_of_holes(rd: u64) {
     const NAME: &str = "RMI_RTT_DATA_MAP of a list of 511 empty entries and a page";
     const ENTRIES: u64 = GRANULE / 8;
@@ -155,7 +155,7 @@ fn list_of_holes(rd: u64) {
     check::equal("it is mapped", tables::data_destroy(rd, 0).1, granule(DATA));
 }
 
-/// Creates a REC, at the second try. Its granule.
+/// Creates a REC; the first attempt fails. Gives its granule.
 fn rec(rd: u64, page: u64) -> u64 {
     let rec = granule(REC);
     let mut parameters = RmiRecParams::new_zeroed();
@@ -198,7 +198,7 @@ fn end_of_rec(rec: u64) {
     done("RMI_OP_CONTINUE, the end of a REC", rmi::operation(fid::OP_CONTINUE, &[handle, 0]).0);
 }
 
-/// The commands that answer a Realm.
+/// The commands that serve the requests of a Realm.
 fn of_a_realm_that_runs() {
     let mut guest = Guest::start(2);
     let base = 1 << 30;

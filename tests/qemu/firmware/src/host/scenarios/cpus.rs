@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Several CPUs: power, warm boots, and contention for granules. CPU 0 starts the others and
-//! judges.
+//! Several CPUs: power, warm boots, and contention for granules. CPU 0 starts the others and checks
+//! the results.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -16,7 +16,7 @@ use crate::random::Random;
 use crate::rmi::{self, Dialect, Status};
 use crate::smc::{self, BootStatus};
 
-/// Off and on again this many times.
+/// The number of times that a CPU goes off and on.
 const POWER_CYCLES: u64 = 12;
 
 fn warm_work(index: u64) {
@@ -36,7 +36,7 @@ fn warm_work(index: u64) {
     );
 }
 
-/// The power functions of EL3 themselves, which all other multi-CPU scenarios rest on.
+/// EL3's own power functions, which all other scenarios with several CPUs need.
 pub fn psci() {
     let version = smc::call(psci::function::VERSION.into(), &[]).1[0];
     check::equal("PSCI is 1.1", version, psci::VERSION_1_1);
@@ -50,7 +50,7 @@ pub fn psci() {
     check::equal("CPU 1 ran the host's code and went off", cpus::finished(1), 1);
 }
 
-/// Each CPU boots the RMM warm, again and again, alone and all at once.
+/// Each CPU boots the RMM warm repeatedly, alone and with all others.
 pub fn warm_boots() {
     rmi::activate();
     for index in cpus::others() {
@@ -73,7 +73,7 @@ pub fn warm_boots() {
     }
 }
 
-/// A CPU whose index is not below the count the RMM was booted with (options `cpus`,
+/// A CPU whose index is not below the number of CPUs with which the RMM was booted (options `cpus`,
 /// `machine-cpus`).
 pub fn surplus_cpu() {
     static CODE: AtomicU64 = AtomicU64::new(0);
@@ -88,8 +88,8 @@ pub fn surplus_cpu() {
     check::equal("CPU 0 is served no longer", rmi::version(version).0, Status::UNKNOWN);
 }
 
-/// CPU 1's first warm boot fails with the code in the option `argument` (its magnitude), under an
-/// EL3 that forgives it: nobody else is affected, and CPU 1 boots the next time.
+/// CPU 1's first warm boot fails with the code in the option `argument` (as a magnitude), with an
+/// EL3 that tolerates it. No other CPU is affected, and CPU 1's next boot succeeds.
 pub fn warm_failure() {
     static CODES: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
     const FIRST: Work =
@@ -114,7 +114,7 @@ pub fn warm_failure() {
     }
 }
 
-/// What CPU 1 is to do next with the granule both CPUs look at.
+/// The next step of CPU 1 with the granule that both CPUs access.
 static STEP: AtomicU64 = AtomicU64::new(0);
 const READ_BEFORE: u64 = 1;
 const HAS_READ: u64 = 2;
@@ -124,7 +124,7 @@ fn wait_for_step(step: u64) {
     cpus::wait_until(|| STEP.load(Ordering::Acquire) == step);
 }
 
-/// A granule delegated by one CPU is out of reach of another that has just read it.
+/// A granule delegated by one CPU is inaccessible to another CPU that has just read it.
 pub fn access_from_another_cpu() {
     rmi::activate();
     let observer: Work = |_| {
@@ -149,12 +149,12 @@ const SHARED: usize = 16;
 const OWN: u64 = 64;
 const ROUNDS: u64 = 1500;
 
-/// Delegates minus undelegates that succeeded, for each shared granule.
+/// Successful delegations minus successful undelegations of each shared granule.
 static BALANCE: [AtomicU64; SHARED] = [const { AtomicU64::new(0) }; SHARED];
-/// The shared granule has an owner: a CPU whose delegate succeeded.
+/// Whether a CPU owns the shared granule: the one whose delegation succeeded.
 static OWNED: [AtomicBool; SHARED] = [const { AtomicBool::new(false) }; SHARED];
 
-/// Each CPU works its own granules: nobody disturbs it.
+/// Each CPU uses its own granules. Others do not interfere.
 fn own_granules(index: u64) {
     let mut every = Every::new("a CPU delegates and undelegates its own granules undisturbed");
     for round in 0..4 {
@@ -172,7 +172,7 @@ fn own_granules(index: u64) {
     }
 }
 
-/// CPUs race to delegate the same granules: one wins, and only the winner undelegates.
+/// CPUs race to delegate the same granules. One succeeds, and only that one undelegates.
 fn race_for_ownership(index: u64) {
     let mut random = Random::for_this_cpu(3);
     let mut every = Every::new("of CPUs that race to delegate a granule, one at a time wins");
@@ -197,7 +197,7 @@ fn race_for_ownership(index: u64) {
     }
 }
 
-/// CPUs delegate and undelegate the same granules without any order.
+/// CPUs delegate and undelegate the same granules in any order.
 fn chaos(index: u64) {
     let mut random = Random::for_this_cpu(4);
     let mut every = Every::new("without any order, a step succeeds or is an input error");
@@ -218,7 +218,7 @@ fn chaos(index: u64) {
     }
 }
 
-/// All CPUs at once, on their own granules and on shared ones.
+/// All CPUs at once, on their own and on shared granules.
 pub fn contention() {
     say!("seed={}", crate::options().seed);
     rmi::activate();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A CPU that dies in the RMM in the middle of a command, while all others want its locks: they
-//! come back, and every call is answered -1 from then on.
+//! A CPU dies in the RMM in the middle of a command, while all others contend for its locks. They
+//! return, and every later call is answered with -1.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -35,10 +35,11 @@ const ROOT: u64 = 16;
 const OTHER: u64 = 20;
 const LIST: u64 = 21;
 
-/// A command in which CPU 0 dies: its name, how many locks it has taken by then, and its call.
+/// A command in which CPU 0 dies: its name, the number of the lock with which it dies, and its
+/// call.
 struct Victim(&'static str, u64, fn() -> Status);
 
-/// The families, by the number in the option `argument`.
+/// The commands, by the number in the option `argument`.
 const VICTIMS: [Victim; 16] = [
     Victim("RMI_GRANULE_UNDELEGATE", 1, || rmi::undelegate(granule(OTHER))),
     Victim("RMI_REALM_CREATE", 1, || {
@@ -67,11 +68,10 @@ const VICTIMS: [Victim; 16] = [
     Victim("RMI_REC_ENTER", 1, || realm::rec_enter(granule(REC), granule(IMAGE))),
 ];
 
-/// A call of a Realm in which CPU 0 dies: its name, and X0 to X3. The Realm makes it again and
-/// again.
+/// A call of a Realm in which CPU 0 dies: its name, and X0 to X3. The Realm repeats it.
 struct RunningVictim(&'static str, [u64; 4]);
 
-/// The calls, by the number in the option `argument`, from those of [`VICTIMS`] on.
+/// The calls, by the number in the option `argument`, following [`VICTIMS`].
 const RUNNING_VICTIMS: [RunningVictim; 4] = [
     RunningVictim(
         "RSI_IPA_STATE_GET",
@@ -85,14 +85,15 @@ const RUNNING_VICTIMS: [RunningVictim; 4] = [
     ),
 ];
 
-/// Locks that CPU 0 has taken when it dies in a call of a Realm: more than RMI_REC_ENTER takes.
+/// The number of the lock with which CPU 0 dies in a call of a Realm: more than RMI_REC_ENTER
+/// takes.
 const LOCKS_IN_CALLS: u64 = 50;
 
-/// A call of RMI 2.0 about a stateful operation in which CPU 0 dies: its name, how many locks it
-/// has taken by then, what begins the operation and gives its handle, and the call.
+/// A call of a stateful operation (RMI 2.0) in which CPU 0 dies: its name, the number of the lock
+/// with which it dies, the function that begins the operation and gives its handle, and the call.
 struct OperationVictim(&'static str, u64, fn() -> u64, fn(u64) -> Status);
 
-/// These calls, by the number in the option `argument`, from those of [`RUNNING_VICTIMS`] on.
+/// These calls, by the number in the option `argument`, following [`RUNNING_VICTIMS`].
 const OPERATION_VICTIMS: [OperationVictim; 4] = [
     OperationVictim("RMI_OP_MEM_DONATE", 2, begin_creation, |handle| donate(handle, 3)),
     OperationVictim("RMI_OP_CONTINUE", 2, begin_and_donate, |handle| {
@@ -106,7 +107,7 @@ const OPERATION_VICTIMS: [OperationVictim; 4] = [
     }),
 ];
 
-/// Begins to create a third REC.
+/// Begins to create a third REC. Gives the handle.
 fn begin_creation() -> u64 {
     let arguments = &[granule(RD), granule(REC + 2), granule(PARAMETERS)];
     let (status, handle, _) = rmi::operation(fid::REC_CREATE, arguments);
@@ -114,7 +115,7 @@ fn begin_creation() -> u64 {
     handle
 }
 
-/// As [`begin_creation`], with all that it wants.
+/// As [`begin_creation`], and donates all memory that the operation asks for.
 fn begin_and_donate() -> u64 {
     let handle = begin_creation();
     let donated = donate(handle, realm::AUXILIARY as u64);
@@ -122,14 +123,14 @@ fn begin_and_donate() -> u64 {
     handle
 }
 
-/// Begins to destroy the first REC.
+/// Begins to destroy the first REC. Gives the handle.
 fn begin_destruction() -> u64 {
     let (status, handle, _) = rmi::operation(fid::REC_DESTROY, &[granule(REC)]);
     check::equal("a REC gives memory back", status, Status::RECLAIM);
     handle
 }
 
-/// Donates so many granules.
+/// Donates this many granules.
 fn donate(handle: u64, count: u64) -> Status {
     for index in 0..count {
         let donated = tables::range(3, granule(THIRD_AUXILIARY + index), 0);
@@ -140,16 +141,16 @@ fn donate(handle: u64, count: u64) -> Status {
     rmi::operation(fid::OP_MEM_DONATE, &[handle, granule(LIST), count]).0
 }
 
-/// CPUs that want locks.
+/// The number of CPUs that contend for locks.
 static CONTENDERS: AtomicU64 = AtomicU64::new(0);
-/// CPUs that were answered -1.
+/// The number of CPUs that were answered -1.
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
 static IS_NEXT: AtomicBool = AtomicBool::new(false);
-/// Whether there is a second REC, which CPU 1 runs.
+/// Whether there is a second Realm, whose REC CPU 1 runs.
 static HAS_GUEST: AtomicBool = AtomicBool::new(false);
 
-/// Kills CPU 0 in the command of the option `argument`. The runner ends the run once all others are
-/// through and CPU 0 has made its report.
+/// Kills CPU 0 in the command of the option `argument`. The runner ends the run when all others
+/// have finished and CPU 0 has printed its report.
 pub fn deaths() {
     let number = usize::try_from(crate::options().argument).unwrap_or(usize::MAX);
     rmi::activate();
@@ -175,7 +176,7 @@ pub fn deaths() {
     check::that("there is such a command", false);
 }
 
-/// Kills CPU 0 with the lock that it takes as number `locks` in `call`, while all others want it.
+/// Makes CPU 0 die with the lock number `locks` of `call`, while all others contend for it.
 fn die_in(name: &str, locks: u64, call: impl FnOnce() -> Status) -> ! {
     for index in cpus::others() {
         cpus::start(index, contend);
@@ -213,7 +214,7 @@ fn build() -> bool {
         .all(|status| *status == Status::SUCCESS)
 }
 
-/// Calls that want the locks of every victim, and fail or change nothing while it lives.
+/// Calls that take the locks of every victim, and fail or change nothing before it dies.
 fn want(call: u64) -> Status {
     match call % 4 {
         // RMI 2.0 has no RMI_REC_AUX_COUNT.
@@ -227,7 +228,7 @@ fn want(call: u64) -> Status {
     }
 }
 
-/// Runs the REC that makes the same calls as the one that CPU 0 dies with.
+/// Runs the REC that makes the same calls as the one in which CPU 0 dies.
 fn contend_in_realm() {
     let before = Canaries::fill(&mut Random::for_this_cpu(13));
     let (rec, run) = Guest::of_rec(1);
@@ -242,7 +243,7 @@ fn contend(index: u64) {
         contend_in_realm();
     }
     cpus::wait_until(|| IS_NEXT.load(Ordering::Acquire));
-    // Without end if the answer never comes: the runner has a limit.
+    // Endless if the answer never comes. The runner has a time limit.
     let answered = (index..).find(|call| want(*call) == Status::UNKNOWN);
     check::that(format_args!("CPU {index} is answered -1"), answered.is_some());
     for call in 0..4 {

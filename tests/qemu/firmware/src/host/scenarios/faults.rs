@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Faults inside the RMM, committed on purpose by its test image. The CPU they happen on stops; all
-//! others are answered -1 from then on. What the RMM prints is judged by the runner.
+//! Faults inside the RMM, caused on purpose by its self-test image. The CPU stops; all others are
+//! answered -1 from then on. The runner checks what the RMM prints.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +11,8 @@ use crate::check::{self, Every};
 use crate::rmi::{self, Dialect, Status};
 use crate::{EXIT_CHECK_FAILED, cpus, smc, stacks};
 
-/// Calls CPU 1 makes while CPU 0's RMM dies: many times what the report takes when CPUs take turns.
+/// The number of calls by CPU 1 while CPU 0 dies in the RMM: many times what the report takes if
+/// CPUs take turns.
 const CALLS: u64 = 5000;
 
 static CPU_1_IS_UP: AtomicBool = AtomicBool::new(false);
@@ -21,7 +22,7 @@ fn wait_for(flag: &AtomicBool) {
     cpus::wait_until(|| flag.load(Ordering::Acquire));
 }
 
-/// CPU 0 asks for the fault in the option `argument`; CPU 1 calls all the while and ends the run.
+/// CPU 0 causes the fault in the option `argument`. CPU 1 calls meanwhile and ends the run.
 pub fn fault() {
     check::equal("CPU 1 comes on", cpus::start(1, serve_on), psci::SUCCESS);
     wait_for(&CPU_1_IS_UP);
@@ -33,8 +34,8 @@ pub fn fault() {
     semihosting::exit(EXIT_CHECK_FAILED)
 }
 
-/// CPU 0 asks for the fault in the option `argument`, which is none for the RMM that was booted: a
-/// branch to no landing pad, in a plain image.
+/// CPU 0 asks for the fault in the option `argument`, which this image survives: a branch to an
+/// instruction that is no landing pad, in a plain image.
 pub fn no_fault() {
     let kind = crate::options().argument;
     check::equal(format_args!("fault {kind} is none"), rmi::self_test(kind), Status::SURVIVED);

@@ -12,8 +12,8 @@ use crate::smc;
 
 const PATTERN: u64 = 0xa5a5_5a5a_0ff0_f00f;
 
-/// A granule's life: delegated, undelegated, wiped; a step out of turn is an input error and
-/// changes nothing.
+/// The life of a granule: delegated, undelegated, wiped. A step in the wrong state is an input
+/// error and changes nothing.
 pub fn life() {
     rmi::activate();
     let address = granule(3);
@@ -58,7 +58,7 @@ fn check_probe(result: Result<(), Fault>) {
     }
 }
 
-/// Addresses that are no delegable granule.
+/// Addresses that cannot be delegated.
 pub fn bad_addresses() {
     rmi::activate();
     let options = crate::options();
@@ -163,7 +163,7 @@ fn contains(range: &Range, address: u64) -> bool {
     range.base <= address && address < range.end()
 }
 
-/// The host cannot touch a granule while it is delegated, and can touch all others.
+/// The host cannot access a delegated granule, and can access all others.
 pub fn host_access() {
     rmi::activate();
     let mut reads =
@@ -205,8 +205,7 @@ pub fn host_access() {
     }
 }
 
-/// Granules inside a DRAM bank that EL3 keeps for itself or for the Secure world (options `secure`,
-/// `root`).
+/// Granules inside a DRAM bank that EL3 keeps in the Root or Secure PAS (options `secure`, `root`).
 pub fn refused_by_el3() {
     rmi::activate();
     let options = crate::options();
@@ -235,7 +234,7 @@ pub fn refused_by_el3() {
     }
 }
 
-/// Thousands of random steps against a model of what each granule's state must be.
+/// Thousands of random steps, compared with a model of each granule's state.
 pub fn random_walk() {
     const GRANULES: usize = 64;
     const STEPS: u64 = 4000;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Memory that the manifest has and the machine has not. It is never delegable, and every argument
-//! that names it is refused.
+//! Memory that is in the manifest but not in the machine. It cannot be delegated, and is refused in
+//! every argument.
 //!
-//! With the option `argument` the RMM's test image takes it for memory that has answered before.
-//! Then it is delegated, as memory that stops answering is: every command that would use it is
-//! refused, nothing else is lost, and nobody takes it again.
+//! With the option `argument` the self-test image takes it for memory that has answered before.
+//! Then it can be delegated, like memory that later stops answering: every command that would use
+//! it is refused, nothing else is lost, and it cannot be delegated again.
 //!
-//! After each command that is refused all other CPUs are served once more: with granules of their
-//! own, with the RD, and with holes that they name themselves.
+//! After each refused command all other CPUs are served again: with granules of their own, with the
+//! RD, and with holes.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -23,9 +23,9 @@ use crate::realm::{self, Shape};
 use crate::rmi::{self, Dialect, Status};
 use crate::{MAX_CPUS, cpus, tables};
 
-/// The end of the machine's memory, in the middle of the bank that the manifest has.
+/// The end of the machine's memory, in the middle of a bank of the manifest.
 const HOLE: u64 = 0xc000_0000;
-/// A granule that does not answer and that nobody delegates.
+/// A granule in the hole that is never delegated.
 const NOT_DELEGATED: u64 = HOLE + (1 << 20);
 
 const PARAMETERS: u64 = 0;
@@ -36,7 +36,7 @@ const TABLES: u64 = 6;
 const DATA: u64 = 8;
 const IMAGE: u64 = 12;
 const ROOT: u64 = 16;
-/// The granules that the other CPUs delegate, by their index.
+/// Indices of the granules that the other CPUs delegate.
 const OWN: u64 = 0xC0;
 
 /// The first unprotected IPA.
@@ -44,20 +44,20 @@ const UNPROTECTED: u64 = 1 << 39;
 
 const OK: Status = Status::SUCCESS;
 
-/// How many granules of the hole were named as Delegated ones.
+/// The number of granules of the hole used so far as Delegated ones.
 static NAMED: AtomicU64 = AtomicU64::new(0);
 
 /// How often each CPU was served.
 static SERVED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
-/// Whether the other CPUs are to be served, and go on.
+/// Whether the other CPUs are to continue.
 static IS_SERVED: AtomicBool = AtomicBool::new(false);
 
-/// Whether the RMM thinks that the hole has answered.
+/// Whether the RMM takes the hole for memory that has answered.
 fn is_vouched_for() -> bool {
     crate::options().argument != 0
 }
 
-/// A granule that does not answer, the next one each time; Delegated if that can be had.
+/// The next granule of the hole; Delegated if the RMM allows it.
 fn hole() -> u64 {
     let hole = HOLE + NAMED.fetch_add(1, Ordering::AcqRel) * GRANULE;
     let expected = if is_vouched_for() {
@@ -75,7 +75,7 @@ fn refused(what: &str, status: Status) {
     others_are_served();
 }
 
-/// Waits until each of the other CPUs was served once more.
+/// Waits until each other CPU has been served again.
 fn others_are_served() {
     if !IS_SERVED.load(Ordering::Acquire) {
         return;
@@ -85,19 +85,19 @@ fn others_are_served() {
     let others = cpus::others();
     cpus::wait_until(|| {
         let (now, mut others) = (served(), others.clone());
-        // A round that was under way counts for nothing.
+        // A round that was already running does not count.
         others.all(|index| now[index as usize] >= before[index as usize] + 2)
     });
 }
 
-/// What another CPU does meanwhile.
+/// What each other CPU does meanwhile.
 fn be_served(index: u64) {
     let (own, hole) = (granule(OWN + index), NOT_DELEGATED + index * GRANULE);
     let mut every = Every::new("another CPU is served");
     while IS_SERVED.load(Ordering::Acquire) {
         every.equal("it delegates", rmi::delegate(own), OK);
         every.equal("but no hole", rmi::delegate(hole), Status::ERROR_INPUT);
-        // It is no RD at times.
+        // At times it is not an RD.
         let entry = tables::read_entry(granule(RD), 0, 3).0;
         every.equal("it reads", entry == OK || entry == Status::ERROR_INPUT, true);
         every.equal("and undelegates", rmi::undelegate(own), OK);
@@ -109,7 +109,7 @@ fn succeeds(what: &str, status: Status) {
     check::equal(what, status, OK);
 }
 
-/// Names memory that does not answer in every argument there is.
+/// Passes memory that does not answer in every possible argument.
 pub fn holes() {
     if Dialect::current() == Dialect::Two {
         refused("RMI_RMM_CONFIG_SET of a hole", rmi::rmm_config_set(NOT_DELEGATED));
@@ -137,7 +137,7 @@ pub fn holes() {
     cpus::others().for_each(cpus::wait_until_off);
 }
 
-/// A range ends where memory does.
+/// A range ends where memory ends.
 fn ranges() {
     let (last, top) = (HOLE - GRANULE, HOLE + 2 * GRANULE);
     let moved = rmi::range_delegate(last, top);
@@ -155,7 +155,7 @@ fn commands() {
 
     let create = |rd, root| realm::create(rd, page, Shape::USUAL, root, 1);
     refused("RMI_REALM_CREATE of a hole", create(hole(), root));
-    // Both, which lie as two root tables must.
+    // Both root tables, which are adjacent.
     let roots = [hole(), hole()];
     check::that("they do", roots[0].is_multiple_of(2 * GRANULE));
     refused("with root tables in a hole", create(rd, roots[0]));
@@ -180,7 +180,7 @@ fn commands() {
     check::that("all memory comes back", back && realm::undelegate(first, count));
 }
 
-/// Destroys the REC. Its auxiliary granules come back by a list that can be written.
+/// Destroys the REC. Its auxiliary granules are returned in a writable list.
 fn rec_is_destroyed(rec: u64, page: u64) {
     if Dialect::current() == Dialect::One {
         return succeeds("RMI_REC_DESTROY succeeds", realm::rec_destroy(rec, page));
@@ -192,7 +192,7 @@ fn rec_is_destroyed(rec: u64, page: u64) {
     succeeds("RMI_OP_MEM_RECLAIM succeeds then", realm::end(status, handle, page));
 }
 
-/// Names a hole in place of each RD and REC.
+/// Passes a hole instead of each RD and REC.
 fn objects(rd: u64, rec: u64, page: u64, first: u64) {
     let hole = hole();
     let auxiliary = realm::auxiliary(first);
@@ -223,7 +223,7 @@ fn objects(rd: u64, rec: u64, page: u64, first: u64) {
     }
 }
 
-/// A REC at granule [`REC`] of the Realm at `rd`, with auxiliary granules from `first` on.
+/// A REC at granule [`REC`] for the Realm at `rd`, with auxiliary granules from `first` on.
 fn recs(rd: u64, page: u64, first: u64) {
     let create =
         |rec, auxiliary: [u64; realm::AUXILIARY]| realm::rec_create(rd, rec, page, 0, &auxiliary);
@@ -246,7 +246,7 @@ fn recs(rd: u64, page: u64, first: u64) {
     succeeds("RMI_REC_CREATE succeeds then", create(rec, auxiliary));
 }
 
-/// Two tables and two pages of the Realm at `rd`.
+/// Two tables and two pages for the Realm at `rd`.
 fn memory(rd: u64) {
     let table = |table, level| tables::create(rd, table, 0, level);
     refused("RMI_RTT_CREATE of a hole", table(hole(), 2));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What commands cost: instructions executed inside the RMM, from EL3's return into it to its SMC,
-//! both included. The monitor's own instructions are not counted. Needs QEMU's instruction counter.
+//! The cost of commands: instructions of the RMM from EL3's return into it to its SMC, both
+//! included, without the monitor's own. Needs QEMU's instruction counter.
 //!
 //! Each figure is a line `figure: SECTION | NAME | NUMBER`, which the program `performance` of the
-//! system tests reads.
+//! system tests collects.
 
 use core::fmt::Display;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -18,15 +18,15 @@ use crate::memory::granule;
 use crate::rmi::{self, Dialect, Status};
 use crate::smc;
 
-/// More would mean that time was counted, not instructions.
+/// A larger number would mean that time was counted instead of instructions.
 const PLAUSIBLE: core::ops::Range<u64> = 1..10_000_000;
 
 fn figure(what: &str, name: impl Display, number: u64) {
     say!("figure: {what}, RMI {} | {name} | {number}", Dialect::current().version());
 }
 
-/// Instructions of a command that changes nothing or has been undone; the same each time but the
-/// first, which may find caches of its own empty.
+/// Measures a command that changes nothing or is undone. Its cost is the same each time except the
+/// first, which may fill the RMM's own caches.
 fn measure(name: impl Display + Copy, expected: Status, command: impl Fn() -> Status) {
     measure_pair(name, expected, command, || ());
 }
@@ -60,7 +60,7 @@ fn warm_boot() -> u64 {
     WARM_BOOT.load(Ordering::Acquire)
 }
 
-/// Prints the cost of the boots and of each command.
+/// Prints the cost of boots and of each command.
 pub fn instructions() {
     figure("Instructions", "cold boot, a bank of 3 GiB", smc::last_visit().cold_boot);
     figure("Instructions", "warm boot, the first", warm_boot());
@@ -84,13 +84,12 @@ pub fn instructions() {
     }
 }
 
-/// The commands that move a granule, done and refused, under the names that they have in the
-/// dialect of this run.
+/// The commands that move a granule, successful and refused, under their names in this dialect.
 fn one_granule(delegate: &str, undelegate: &str) {
     let address = granule(0);
     let beyond = 1 << 40;
     let (give, take_back) = (|| rmi::delegate(address), || rmi::undelegate(address));
-    // Its memory has to answer once; from then on the command costs the same each time.
+    // The first delegation reads the granule's memory. From then on the cost is the same each time.
     check::equal(format_args!("{delegate} succeeds"), give(), Status::SUCCESS);
     figure("Instructions", format_args!("{delegate}, the first time"), smc::last_visit().last);
     take_back();
@@ -118,13 +117,13 @@ fn one_granule(delegate: &str, undelegate: &str) {
 
 /// Granules of a range of 16 MiB.
 const RANGE: u64 = 4096;
-/// Instructions that all CPUs have taken to delegate and undelegate their ranges, and whose turn it
+/// Instructions of all CPUs to delegate and to undelegate their ranges, and the CPU whose turn it
 /// is.
 static DELEGATING: AtomicU64 = AtomicU64::new(0);
 static UNDELEGATING: AtomicU64 = AtomicU64::new(0);
 static TURN: AtomicU64 = AtomicU64::new(0);
 
-/// Moves a range to its end; instructions inside the RMM.
+/// Moves a range to its end. Gives the instructions of the RMM.
 fn move_range(command: fn(u64, u64) -> (Status, u64), base: u64, top: u64) -> u64 {
     let mut at = base;
     let mut instructions = 0;
@@ -144,8 +143,7 @@ fn move_range(command: fn(u64, u64) -> (Status, u64), base: u64, top: u64) -> u6
     instructions
 }
 
-/// CPUs move ranges of their own. They take turns, since the instruction counter is one for all of
-/// them.
+/// Each CPU moves a range of its own. They take turns, since there is a single instruction counter.
 fn move_own_range(index: u64) {
     cpus::wait_until(|| TURN.load(Ordering::Acquire) == index);
     let (base, top) = (granule(index * RANGE), granule(index * RANGE) + RANGE * GRANULE);
@@ -154,10 +152,11 @@ fn move_own_range(index: u64) {
     TURN.fetch_add(1, Ordering::AcqRel);
 }
 
-/// Prints what a granule of a range of 16 MiB costs, with 1, 2, 4 and 8 CPUs that have one each.
+/// Prints the cost per granule of a range of 16 MiB, with 1, 2, 4 and 8 CPUs that have a range
+/// each.
 pub fn range_instructions() {
     rmi::activate();
-    // All of it has answered then.
+    // After this every granule has answered once.
     let top = granule(7 * RANGE) + RANGE * GRANULE;
     move_range(rmi::range_delegate, granule(0), top);
     move_range(rmi::range_undelegate, granule(0), top);
@@ -179,8 +178,8 @@ pub fn range_instructions() {
             ("RMI_GRANULE_RANGE_UNDELEGATE", &UNDELEGATING),
         ] {
             let granules = count * RANGE;
-            // To the nearest: at the end of a turn of the emulator a few instructions of other CPUs
-            // are among them.
+            // Rounded: at the end of an emulator's turn a few instructions of other CPUs are
+            // counted.
             let each = (total.load(Ordering::Acquire) + granules / 2) / granules;
             check::that(
                 format_args!("{name} on {count} CPUs is counted"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Commands that take long, while an interrupt is pending for the host: each does the least that it
-//! can do, says where it stopped, and the host goes on.
+//! Long commands while an interrupt is pending for the host. Each does a single step and reports
+//! where it stopped, and the host continues.
 
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::say;
@@ -12,10 +12,10 @@ use crate::rmi::{self, Dialect, Status};
 use crate::tables::{self, Pool, RAM, UNASSIGNED};
 use crate::{gic, smc};
 
-/// What a table of level 3 maps.
+/// The bytes that a table of level 3 maps.
 const TABLE: u64 = 512 * GRANULE;
-/// Instructions within which a command ends when an interrupt is pending: more than one measured
-/// entry takes, and less than two do.
+/// Instructions after which a command must have ended if an interrupt is pending: more than one
+/// measured entry takes, less than two.
 const BOUND: u64 = 4_000;
 
 /// Long commands of the dialect of this run, with an interrupt pending and without.
@@ -29,8 +29,8 @@ pub fn interrupts() {
     }
 }
 
-/// Calls `command` until it has come from `base` to `top`; how often it was called, and the most
-/// instructions that it took.
+/// Calls `command` until it has come from `base` to `top`. Gives the number of calls and the
+/// largest number of instructions of one.
 fn repeat(
     every: &mut Every<'_>,
     base: u64,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Stateful operations of RMI 2.0 from all CPUs at once, which take granules, handles and RECs from
-//! each other. Whoever gets what, every granule comes back.
+//! each other. In the end every granule comes back.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -16,7 +16,7 @@ use crate::realm::{self, Shape};
 use crate::rmi::{self, Status, fid};
 use crate::{cpus, probe, smc, tables};
 
-/// Granules of test memory, by their index: those of a CPU are from `PARAMETERS` and `LISTS` on.
+/// Indices of granules in test memory. Those of a CPU are its own from `PARAMETERS` and `LISTS` on.
 const RD: u64 = 1;
 const ROOT: u64 = 2;
 const PARAMETERS: u64 = 16;
@@ -24,16 +24,16 @@ const LISTS: u64 = 32;
 const POOL: u64 = 64;
 const POOL_SIZE: u64 = 64;
 
-/// Operations that a host remembers at a time, and in all.
+/// The number of operations that the host remembers at a time, and in all.
 const PLACES: usize = 4;
 const MOST: usize = 1 << 14;
 
-/// An operation that may be live, as its handle times 2, plus 1 if it creates a REC; 0 for none.
+/// An operation that may be live: its handle times 2, plus 1 if it creates a REC; 0 for none.
 static LIVE: [AtomicU64; PLACES] = [const { AtomicU64::new(0) }; PLACES];
-/// Handles of all operations, and how many there are.
+/// All handles so far, and their number.
 static ALL: [AtomicU64; MOST] = [const { AtomicU64::new(0) }; MOST];
 static BEGUN: AtomicUsize = AtomicUsize::new(0);
-/// The index of the next REC, as far as is known.
+/// The index of the next REC, as far as a CPU knows.
 static RECS: AtomicU64 = AtomicU64::new(0);
 
 struct Host<'a> {
@@ -47,7 +47,7 @@ impl Host<'_> {
         granule(POOL + self.random.below(POOL_SIZE))
     }
 
-    /// A granule, most often one that this CPU has just delegated. Others may take it.
+    /// A granule, most often one that this CPU has just delegated. Others may use it.
     fn delegated(&mut self) -> u64 {
         for _ in 0..4 {
             let granule = self.granule();
@@ -62,7 +62,7 @@ impl Host<'_> {
         granule(LISTS + self.index)
     }
 
-    /// A place, and the operation that is in it.
+    /// A place for an operation, and the operation in it.
     fn operation(&mut self) -> (&'static AtomicU64, u64) {
         let place = usize::try_from(self.random.below(PLACES as u64)).unwrap_or(0);
         let place = &LIVE[place];
@@ -75,7 +75,7 @@ impl Host<'_> {
         }
     }
 
-    /// Checks that an answer is one that such a call may have.
+    /// Asserts that an answer is possible for this call.
     fn expect(&mut self, function: u32, (answer, ..): (Status, u64, u64)) {
         const ERRORS: [u8; 6] = [
             status::ERROR_INPUT,
@@ -114,7 +114,7 @@ impl Host<'_> {
         }
     }
 
-    /// Ends an operation, unless another CPU works on it.
+    /// Ends an operation unless another CPU works on it.
     fn end(&mut self, handle: u64) {
         let list = self.list();
         self.call(fid::OP_CANCEL, &[handle]);
@@ -182,7 +182,7 @@ fn steps(index: u64) {
     (0..crate::options().argument).for_each(|_| host.step());
 }
 
-/// All CPUs do random steps on the same operations, RECs and granules.
+/// All CPUs take random steps with the same operations, RECs and granules.
 pub fn operations() {
     rmi::activate();
     let (rd, root) = (granule(RD), granule(ROOT));
@@ -206,7 +206,7 @@ pub fn operations() {
             host.end(handle);
         }
     }
-    // Those of a REC may be below it.
+    // A REC's auxiliary granules may lie below it, so RECs are destroyed first.
     for rec in (POOL..POOL + POOL_SIZE).map(granule) {
         rmi::undelegate(rec);
         let content = (smc::granule_gpi(rec), probe::read(rec).is_ok());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Every CPU of the machine is served at once, and comes and goes as often as the host likes.
+//! The RMM serves all CPUs of the machine at once, each of which may go off and on at any time.
 //!
 //! Seen to fail: an RMM whose CPUs all use the context of CPU 0, and one that answers a warm boot
 //! with an error.
@@ -15,13 +15,13 @@ use crate::memory::{GPI_REALM, granule};
 use crate::rmi::{self, Dialect, Status};
 use crate::smc::{self, BootStatus};
 
-/// Calls that each CPU makes while all others make theirs.
+/// The number of calls by each CPU while all others call.
 const CALLS: u64 = 500;
 
-/// CPUs that have booted the RMM and are about to call it.
+/// CPUs that have booted the RMM and are ready to call it.
 static READY: AtomicU64 = AtomicU64::new(0);
 
-/// All CPUs of the machine boot the RMM, meet, and then call it at the same time.
+/// All CPUs boot the RMM, wait for each other, and call it at the same time.
 pub fn in_parallel() {
     rmi::activate();
     cpus::on_every_cpu(serve_in_parallel);
@@ -49,10 +49,10 @@ fn serve_in_parallel(index: u64) {
     }
 }
 
-/// Boots of each CPU after which all calls were served.
+/// The number of boots of each CPU after which all its calls were served.
 static SERVED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
-/// CPUs go off and on, all at once, until `argument` power cycles are done.
+/// CPUs go off and on at the same time until `argument` power cycles are done.
 pub fn power_cycles() {
     let cycles = crate::options().argument;
     let rounds = cycles.div_ceil(cpus::count() - 1);

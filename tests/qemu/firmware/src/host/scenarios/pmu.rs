@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The host's PMU, which nobody switches: it counts nothing inside the RMM, however it is set up.
+//! The host's PMU, which is not switched. It counts nothing inside the RMM, with any configuration.
 
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::{read_register, write_register};
@@ -10,22 +10,22 @@ use crate::realm::{self, Shape};
 use crate::rmi::Status;
 use crate::tables;
 
-/// More than the host itself takes for a call, and less than the RMM takes to hash a page.
+/// More than the host itself needs for a call, and less than the RMM needs to hash a page.
 const MOST: u64 = 3_000;
 
-/// PMCR_EL0: counting is on, 64 bits, from 0; with `DP` the cycle counter stops where events do.
+/// PMCR_EL0: counting from 0 with 64 bits. With DP the cycle counter stops where events do.
 const ENABLE_FROM_ZERO: u64 = 1 << 7 | 1 << 6 | 1 << 2 | 1 << 1 | 1;
 const DP: u64 = 1 << 5;
-/// The filter bits that let EL2, EL3 and the levels of the Realm world count.
+/// The filter bits that allow counting at EL2, EL3 and in the Realm world.
 const FILTERS: [u64; 5] = [1 << 27, 1 << 26, 1 << 22, 1 << 21, 1 << 20];
 /// Events: instructions, cycles.
 const EVENTS: [u64; 2] = [0x08, 0x11];
 /// The cycle counter and event counter 0.
 const COUNTERS: u64 = 1 << 31 | 1;
 
-/// What cycle counter and event counter 0 count around `call`.
+/// The counts of the cycle counter and of event counter 0 during `call`.
 fn counted(control: u64, filter: u64, event: u64, call: impl FnOnce()) -> [u64; 2] {
-    // SAFETY: the PMU has no effect on what runs.
+    // SAFETY: the PMU does not affect what runs.
     unsafe {
         write_register!("pmccfiltr_el0", filter);
         write_register!("pmevtyper0_el0", filter | event);
@@ -42,7 +42,7 @@ fn counted(control: u64, filter: u64, event: u64, call: impl FnOnce()) -> [u64; 
     counts
 }
 
-/// Gives a Realm a page of memory, which the RMM hashes, and takes it away, under every filter.
+/// Maps a page in a Realm, which the RMM hashes, and unmaps it, with every filter.
 pub fn pmu() {
     let (parameters, rd, root) = (granule(0), granule(1), granule(16));
     let (image, data, table) = (granule(2), granule(3), granule(4));

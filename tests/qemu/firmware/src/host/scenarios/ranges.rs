@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The range commands of RMI 2.0: base in x1, top in x2, the first address not done in x1 of the
-//! answer. A command may do less than was asked, but on success at least one granule.
+//! The range commands of RMI 2.0: base in x1, top in x2; the answer has the first address not done
+//! in x1. A command may do less than requested, but on success at least one granule.
 
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::say;
@@ -12,8 +12,8 @@ use crate::smc;
 
 type Command = fn(u64, u64) -> (Status, u64);
 
-/// Repeats a command until the range is done or refused: calls made, last status, first address not
-/// done.
+/// Repeats a command until the range is complete or refused. Gives the number of calls, the last
+/// status and the first address not done.
 fn repeat(command: Command, base: u64, top: u64) -> (u64, Status, u64) {
     let mut at = base;
     let mut calls = 0;
@@ -39,8 +39,8 @@ fn gpi_of_all(what: &str, base: u64, top: u64, expected: u64) {
     }
 }
 
-/// Ranges of every size go to the Realm world and come back; one that meets a granule in the wrong
-/// state stops there.
+/// Ranges of every size are delegated and undelegated. A range ends at a granule in the wrong
+/// state.
 pub fn ranges() {
     rmi::activate();
     for count in [1, 2, 3, 16, 511, 513, 4096] {
@@ -89,7 +89,7 @@ pub fn ranges() {
     check::equal("and so does its way back", (status, at), (Status::ERROR_INPUT, carve_out.base));
 }
 
-/// Ranges that are none.
+/// Invalid ranges.
 pub fn bad_ranges() {
     rmi::activate();
     let base = granule(40);

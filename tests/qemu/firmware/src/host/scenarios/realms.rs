@@ -9,20 +9,20 @@ use crate::realm::{self, ERROR_REALM, Shape};
 use crate::rmi::Status;
 use crate::smc;
 
-/// The granules of a Realm, by their index in test memory. The root tables are aligned to the most
-/// that there are.
+/// Indices of a Realm's granules in test memory. The root tables are aligned to their largest
+/// number.
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const RECS: [u64; 2] = [3, 2];
 const AUXILIARY: [u64; 2] = [0x90, 0x80];
 const ROOT: u64 = 16;
 
-/// Delegates the auxiliary granules of both RECs; whether all were the host's.
+/// Delegates the auxiliary granules of both RECs. Gives whether all could be delegated.
 fn delegate_auxiliary() -> bool {
     AUXILIARY.into_iter().all(|first| realm::delegate(granule(first), realm::AUXILIARY as u64))
 }
 
-/// The life of a Realm with two RECs, and what is refused on the way.
+/// The life of a Realm with two RECs, and what is refused at each stage.
 pub fn life() {
     crate::rmi::activate();
     let (parameters, rd, root) = (granule(PARAMETERS), granule(RD), granule(ROOT));
@@ -86,7 +86,7 @@ pub fn life() {
     check::equal("to the host", smc::granule_gpi(rd), GPI_NONSECURE);
 }
 
-/// A Realm of every shape that this CPU allows, and none that it does not.
+/// A Realm of every shape that this CPU supports, and of none that it does not.
 pub fn shapes() {
     let (parameters, rd, root) = (granule(PARAMETERS), granule(RD), granule(ROOT));
     let (_, features) = crate::rmi::features(0);
@@ -116,10 +116,10 @@ pub fn shapes() {
     check::that("all come back, and zero", realm::undelegate(rd, 1) && realm::undelegate(root, 16));
 }
 
-/// The bound: most of it is hashing a page by the CPU's instructions.
+/// Bound for REALM_CREATE. Most of it is hashing a page with the CPU's instructions.
 const CREATE_BOUND: u64 = 14_000;
 
-/// Instructions inside the RMM for each command, on a Realm of the usual shape.
+/// Instructions of the RMM for each command, on a Realm of the usual shape.
 pub fn instructions() {
     let (parameters, rd, root) = (granule(PARAMETERS), granule(RD), granule(ROOT));
     let rec = granule(RECS[0]);

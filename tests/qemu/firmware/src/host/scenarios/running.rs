@@ -22,7 +22,7 @@ const SMC: u32 = 0xd400_0003;
 /// RSI_VERSION.
 const RSI_VERSION: u64 = 0xC400_0190;
 
-/// A Realm calls the host, does what it is told, and is taken down.
+/// A Realm calls the host, carries out its commands, and is destroyed.
 pub fn life() {
     let guest = Guest::start(1);
     say!("the Realm called the host: immediate {:#x}", guest.run(0).exit(field::IMMEDIATE));
@@ -40,10 +40,10 @@ pub fn life() {
 
 /// The first unprotected IPA.
 const UNPROTECTED: u64 = 1 << 39;
-/// A protected IPA with a table, but without memory, and RIPAS EMPTY.
+/// A protected IPA with a table, without memory, with RIPAS EMPTY.
 const EMPTY: u64 = BASE + PAGES * GRANULE;
 
-/// Instructions of the payload, with X0 the address and X1 the value.
+/// Instructions of the payload, with the address in X0 and the value in X1.
 mod instruction {
     pub const NOP: u32 = 0xd503_201f;
     pub const WFI: u32 = 0xd503_207f;
@@ -73,7 +73,7 @@ mod instruction {
     pub const RDVL: u32 = 0x04bf_5020;
     /// `smstart`
     pub const SMSTART: u32 = 0xd503_477f;
-    /// Reads to X0 of registers that are not the Realm's: `dbgbvr2_el1`, `osdlr_el1`,
+    /// Reads into X0 of registers that a Realm does not have: `dbgbvr2_el1`, `osdlr_el1`,
     /// `pmccntr_el0`, `pmcr_el0`, `trcdevarch`, `amcr_el0`, `erridr_el1`, `scxtnum_el1`,
     /// `tpidr2_el0`, `lorc_el1`, `actlr_el1`, `pmscr_el1`, `trfcr_el1`.
     pub const HIDDEN: [u32; 13] = [
@@ -91,18 +91,18 @@ mod instruction {
         0xd538_9900,
         0xd538_1220,
     ];
-    /// Reads to X0 that are undefined: `mpam0_el1`, `brbcr_el1`, and `sctlr_el2`.
+    /// Reads into X0 that are undefined: `mpam0_el1`, `brbcr_el1`, and `sctlr_el2`.
     pub const UNDEFINED: [u32; 3] = [0xd538_a520, 0xd531_9000, 0xd53c_1000];
 }
 
-/// ESR of a data abort that the Realm takes: External, at its own level.
+/// ESR_EL1 of a data abort: External, from EL1.
 const EXTERNAL_ABORT: u64 = 0x25 << 26 | 1 << 9 | 0x10;
-/// What of it is compared: EC, EA, DFSC.
+/// Its fields that are compared: EC, EA, DFSC.
 const ABORT_FIELDS: u64 = 0x3f << 26 | 1 << 9 | 0x3f;
-/// ESR of an Undefined Instruction exception.
+/// ESR_EL1 of an exception with unknown reason (Undefined).
 const UNDEFINED: u64 = 1 << 25;
 
-/// Each kind of exit, with the whole exit record, and what comes back with the next entry.
+/// Each kind of exit, with the whole exit record, and the result of the next entry.
 pub fn exits() {
     let guest = Guest::start(2);
     memory_accesses(&guest);
@@ -115,15 +115,15 @@ pub fn exits() {
     guest.destroy();
 }
 
-/// A call of the host with words that follow from what the Realm was asked: RSI_VERSION, and the
-/// registers as that left them.
+/// A host call. Its words depend on what the Realm was asked to do: RSI_VERSION, and the registers
+/// after it.
 fn host_call(guest: &Guest) {
     let entered = guest.begin_call(0, &[RSI_VERSION, 0x1_0000, 0, 7]);
     check::equal("the REC is entered", entered, Status::SUCCESS);
     let mut words = [(0, 0); 4 + CALL_REGISTERS];
     words[0] = (field::REASON, reason::HOST_CALL);
     words[1] = (field::IMMEDIATE, u64::from(WAITING));
-    // CNTV_CVAL_EL0 is what the Realm last wrote.
+    // CNTV_CVAL_EL0 has the Realm's last value.
     words[2] = (field::TIMERS.start + 0x18, 1);
     words[3] = (field::GPRS, command::CALL);
     let gprs = (field::GPRS + 8..).step_by(8);
@@ -152,7 +152,7 @@ fn refuse(guest: &Guest, flags: u64) {
 fn memory_accesses(guest: &Guest) {
     let run = guest.run(0);
     let hpfar = UNPROTECTED >> 8;
-    // The walk of the unprotected half ends at level 1.
+    // A walk in the unprotected half ends at level 1.
     const DATA_ABORT: u64 = 0x24 << 26 | 0b101;
     const ISV: u64 = 1 << 24;
     for (instruction, esr, value) in [
@@ -202,7 +202,7 @@ fn protected_accesses(guest: &Guest) {
     }
     let executed = guest.execute(0, instruction::BRANCH, [EMPTY, 0, 0, 0]);
     check::equal("a fetch", (executed.exceptions, executed.esr >> 26), (1, 0x21));
-    // The host takes the last page away: DESTROYED.
+    // The host unmaps the last page, which becomes DESTROYED.
     let last = BASE + (PAGES - 1) * GRANULE;
     let rd = guest.rd();
     let (status, granule, _) = tables::data_destroy(rd, last);
@@ -224,7 +224,7 @@ fn protected_accesses(guest: &Guest) {
             check::equal("and again", guest.enter(0), Status::SUCCESS);
             run.expect("and again", &[(field::ESR, esr), (field::HPFAR, last >> 8)]);
         }
-        // It stays DESTROYED; the Realm asks for RAM on its other REC.
+        // The page stays DESTROYED. The Realm's other REC asks for RAM.
         ripas(guest, 1, last, 1);
         let (status, top) = tables::set_ripas(rd, guest.rec(1), last, last + GRANULE);
         check::equal("RAM again", (status, top), (Status::SUCCESS, last + GRANULE));
@@ -245,10 +245,10 @@ fn protected_accesses(guest: &Guest) {
     }
 }
 
-/// Has the payload ask for RIPAS of a page, and checks what the host is told.
+/// Makes the payload ask for a RIPAS of a page, and checks the exit record.
 pub(super) fn ripas(guest: &Guest, rec: u64, page: u64, ripas: u64) {
     const IPA_STATE_SET: u64 = 0xC400_0197;
-    // X4 is 1: DESTROYED memory changes too.
+    // With 1 in X4, DESTROYED memory changes too.
     let entered = guest.begin(rec, SMC, [IPA_STATE_SET, page, page + GRANULE, ripas]);
     check::equal("the Realm asks for RIPAS", entered, Status::SUCCESS);
     guest.run(rec).expect(
@@ -328,7 +328,7 @@ fn interrupt(guest: &Guest) {
     gic::set_pending(true);
     let entered = guest.begin(0, instruction::NOP, [0; 4]);
     check::equal("an interrupt leaves the Realm", entered, Status::SUCCESS);
-    // CNTV_CVAL_EL0 is what the Realm last wrote.
+    // CNTV_CVAL_EL0 has the Realm's last value.
     let words = [(field::REASON, reason::IRQ), (field::TIMERS.start + 0x18, 1)];
     guest.run(0).expect("an interrupt", &words);
     gic::set_pending(false);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Exits of a Realm that other scenarios do not have, with the whole exit record of each: a store
-//! to memory that the host shares read-only, EL0 in AArch32, and under RMI 2.0 the interrupt
-//! controller as far as the host traps it.
+//! Exits of a Realm that other scenarios lack, each with its whole exit record: a store to memory
+//! that the host maps read-only, EL0 in AArch32, and in RMI 2.0 accesses to the interrupt
+//! controller that the host traps.
 
 use rmm_test_firmware::options::GRANULE;
 use rmm_test_firmware::realm_protocol::{BASE, PAGES, command, program};
@@ -13,19 +13,19 @@ use crate::memory::granule;
 use crate::rmi::{Dialect, Status};
 use crate::tables;
 
-/// An unprotected page that is read-only, and the host's granule that it is.
+/// An unprotected page that is mapped read-only, and the host's granule for it.
 const READ_ONLY: u64 = 1 << 39;
 const SHARED: u64 = 1100;
-/// Attributes of a mapping: memory that can be read only.
+/// Attributes of a read-only mapping.
 const READABLE: u64 = tables::UNPROTECTED & !(1 << 7);
 
 /// ESR: EC of aborts from a lower level, ISV, WnR.
 const DATA_ABORT: u64 = 0x24 << 26;
 const ISV: u64 = 1 << 24;
 const WNR: u64 = 1 << 6;
-/// What of the ESR of an abort the Realm takes is compared: EC, EA, DFSC.
+/// The ESR_EL1 fields that are compared for an abort of the Realm: EC, EA, DFSC.
 const TAKEN: u64 = 0x3f << 26 | 1 << 9 | 0x3f;
-/// An External abort at its own level, and from EL0.
+/// An External abort from EL1, and from EL0.
 const EXTERNAL_ABORT: u64 = 0x25 << 26 | 1 << 9 | 0x10;
 const EXTERNAL_ABORT_OF_EL0: u64 = 0x24 << 26 | 1 << 9 | 0x10;
 
@@ -35,7 +35,7 @@ const STORE_PAIR: u32 = 0xa900_0801;
 const LOAD: u32 = 0xf940_0001;
 const CPACR: u32 = 0xd518_1041;
 
-/// Each of them.
+/// All of these exits.
 pub fn aborts() {
     let mut guest = Guest::start(2);
     let rd = guest.rd();
@@ -98,7 +98,7 @@ mod a32 {
     pub const MOVE: u64 = 0xe3a0_102a;
 }
 
-/// Exceptions of EL0 in AArch32, at their vector: SVC, Undefined.
+/// Exceptions from EL0 in AArch32 with their vector: SVC, Undefined.
 const FROM_AARCH32: u64 = 0x600;
 const SVC: u64 = 0x11;
 const UNDEFINED: u64 = 0;
@@ -108,7 +108,7 @@ fn begin_a32(guest: &Guest, instruction: u64, r0: u64) {
     check::equal("EL0 in AArch32", entered, Status::SUCCESS);
 }
 
-/// EL0 in AArch32, which the Realm's ID registers hide, and the CPU may have.
+/// EL0 in AArch32. The Realm's ID registers hide it, but the CPU may have it.
 fn aarch32(guest: &Guest) {
     const CPU_HAS_IT: u64 = 2;
     if read_register!("id_aa64pfr0_el1") & 0xf != CPU_HAS_IT {
@@ -126,7 +126,7 @@ fn aarch32(guest: &Guest) {
         begin_a32(guest, instruction, r0);
         let executed = guest.executed_by_program(0);
         let taken = (executed.exceptions, executed.esr >> 26, executed.vector);
-        // A debug register may be one that MDSCR_EL1 or the RMM traps.
+        // MDSCR_EL1 or the RMM may trap a debug register.
         let class = if instruction == a32::DEBUG && taken.1 == 5 { 5 } else { class };
         check::equal(what, taken, (1, class, FROM_AARCH32));
         check::that("and its result", instruction != a32::MOVE || executed.x[1] == 42);
@@ -138,7 +138,7 @@ fn aarch32(guest: &Guest) {
     begin_a32(guest, a32::LOAD, last | 0x40);
     let words = [(field::ESR, DATA_ABORT | 7), (field::HPFAR, last >> 8)];
     guest.run(0).expect("a load in AArch32", &words);
-    // The other REC wants memory there, and the host gives zeroes.
+    // The other REC asks for memory there, and the host maps zeroed memory.
     super::running::ripas(guest, 1, last, 1);
     let (status, _) = tables::set_ripas(rd, guest.rec(1), last, last + GRANULE);
     check::equal("the host changes RIPAS", status, Status::SUCCESS);
@@ -160,14 +160,14 @@ fn aarch32(guest: &Guest) {
     check::equal("and is over", guest.executed_by_program(0).esr >> 26, SVC);
 }
 
-/// What the host has asked to trap with ICH_HCR_EL2.TC, TALL0 and TALL1.
+/// Traps that the host has set in ICH_HCR_EL2: TC, TALL0 and TALL1.
 fn interrupt_controller(guest: &Guest) {
     /// En, and the traps.
     const EN: u64 = 1;
     const TRAPS: u64 = 1 << 10 | 1 << 11 | 1 << 12;
-    /// `mrs x0, icc_pmr_el1`, `mrs x1, icc_ctlr_el1`, `mrs x0, icc_igrpen0_el1`; `msr icc_pmr_el1`,
-    /// `icc_igrpen1_el1`, `icc_dir_el1`, `icc_sgi0r_el1`, `icc_eoir0_el1`, all of x1; and
-    /// `msr icc_pmr_el1, xzr`. With what ESR says of them: Op2, CRn, CRm.
+    /// `mrs x0, icc_pmr_el1`, `mrs x1, icc_ctlr_el1`, `mrs x0, icc_igrpen0_el1`; `msr` of x1 to
+    /// `icc_pmr_el1`, `icc_igrpen1_el1`, `icc_dir_el1`, `icc_sgi0r_el1`, `icc_eoir0_el1`; and `msr
+    /// icc_pmr_el1, xzr`. Each with Op2, CRn and CRm, as in ESR.
     const READS: [(u32, usize, u64); 3] = [
         (0xd538_4600, 0, 4 << 10 | 6 << 1),
         (0xd538_cc81, 1, 4 << 17 | 12 << 10 | 12 << 1),
@@ -184,7 +184,7 @@ fn interrupt_controller(guest: &Guest) {
     const ACCESS: u64 = 0x18 << 26 | 1 << 25 | 3 << 20;
     let run = guest.run(0);
     let begin = |instruction, x| {
-        // SAFETY: virtual interrupts of the Realm; there are none.
+        // SAFETY: this concerns the Realm's virtual interrupts, of which none exists.
         unsafe { write_register!("s3_4_c12_c11_0", EN | TRAPS) };
         check::equal("the REC is entered", guest.begin(0, instruction, x), Status::SUCCESS);
         let after = read_register!("s3_4_c12_c11_0");
@@ -206,6 +206,6 @@ fn interrupt_controller(guest: &Guest) {
         let kept = (executed.exceptions, executed.x[1]);
         check::equal("the Realm goes on", kept, (0, 0x1_0038));
     }
-    // SAFETY: as before.
+    // SAFETY: restores the former value.
     unsafe { write_register!("s3_4_c12_c11_0", 0) };
 }

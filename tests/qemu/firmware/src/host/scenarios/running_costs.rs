@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What RMI_REC_ENTER costs, from EL3's return into the RMM to its SMC back. The few instructions
-//! of the Realm that are executed in between count as well.
+//! The cost of RMI_REC_ENTER, from EL3's return into the RMM to the RMM's SMC. It includes a few
+//! instructions of the Realm.
 
 use rmm_test_firmware::realm_protocol::{CALLING, command};
 use rmm_test_firmware::say;
@@ -11,11 +11,11 @@ use crate::guest::{Guest, field, reason};
 use crate::rmi::{Dialect, Status};
 use crate::smc;
 
-/// Instructions of a round trip, without SIMD registers, PMU and SVE, with the list registers that
-/// the CPU has.
+/// Bound for the instructions of a round trip, without SIMD registers, PMU and SVE, with the CPU's
+/// list registers.
 const BOUND: u64 = 1_400;
 
-/// Entries that end with a call of the host, and with an interrupt.
+/// Entries that end with a host call, and with an interrupt.
 pub fn instructions() {
     const CALLS: u64 = 4;
     let guest = Guest::start(1);
@@ -38,7 +38,7 @@ pub fn instructions() {
         cost
     });
     gic::set_pending(false);
-    // The first of them completed the last call of the host.
+    // The first of these entries also completed the last host call.
     figure("RMI_REC_ENTER, interrupt to interrupt", interrupts);
     run.prepare(0, &[command::NOTHING]);
     check::equal("the REC goes on", guest.enter(0), Status::SUCCESS);

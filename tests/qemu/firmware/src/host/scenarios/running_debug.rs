@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Breakpoints, watchpoints and software step of a Realm, while the host has all of its own on, at
-//! the same addresses.
+//! Breakpoints, watchpoints and software step of a Realm, while all of the host's own are on at the
+//! same addresses.
 
 use rmm_test_firmware::realm_protocol::{debug, program};
 use rmm_test_firmware::{read_register, say, write_register};
@@ -9,16 +9,16 @@ use crate::check::{self, Every};
 use crate::guest::Guest;
 use crate::rmi::Status;
 
-/// MDSCR_EL1 of the host: MDE, KDE and TDCC. At EL2 nothing is hit.
+/// MDSCR_EL1 of the host: MDE, KDE and TDCC. Nothing is hit at EL2.
 const HOSTS_CONTROL: u64 = 1 << 15 | 1 << 13 | 1 << 12;
-/// OSLSR_EL1: there is an OS lock; it is locked.
+/// OSLSR_EL1: the OS lock exists; it is locked.
 const LOCK_EXISTS: u64 = 1 << 3;
 const LOCKED: u64 = 1 << 1;
 /// Exception classes: SVC.
 const SVC: u64 = 0x15;
 
-/// Lists the debug registers that the host fills, with what is written to each: `broken` and
-/// `watched` are addresses of the Realm.
+/// Lists the debug registers that the host fills, with the value for each. `broken` and `watched`
+/// are addresses of the Realm.
 macro_rules! hosts {
     ($($name:literal = |$broken:ident, $watched:ident| $value:expr;)*) => {
         const NAMES: &[&str] = &[$($name),*];
@@ -39,7 +39,7 @@ macro_rules! hosts {
     };
 }
 
-/// Enabled at EL1 and EL0, all bytes.
+/// A breakpoint at EL1 and EL0, for all bytes.
 const BREAKPOINT: u64 = 0xf << 5 | 3 << 1 | 1;
 const WATCHPOINT: u64 = 0xff << 5 | 3 << 3 | 3 << 1 | 1;
 
@@ -65,23 +65,23 @@ hosts! {
     "dbgwcr3_el1" = |_broken, _watched| WATCHPOINT;
 }
 
-/// What comes of a run.
+/// The debug events of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Hits {
     breakpoints: u64,
     watchpoints: u64,
     steps: u64,
-    /// Bytes from the instruction with the breakpoint to where each was hit.
+    /// Bytes from the instruction with the breakpoint to the address of the hit.
     broken_at: i64,
     watched_at: i64,
 }
 
-/// Nothing is hit: the places are those of the first instruction.
+/// Nothing is hit: the addresses are those of the first instruction.
 const NONE: Hits = Hits { breakpoints: 0, watchpoints: 0, steps: 0, broken_at: -4, watched_at: -4 };
 const BREAKPOINT_HIT: Hits = Hits { breakpoints: 1, broken_at: 0, ..NONE };
 const WATCHPOINT_HIT: Hits = Hits { watchpoints: 1, watched_at: 4, ..NONE };
 
-/// How often the host entered, with debug registers of its own.
+/// The number of entries of the host with its own debug registers.
 struct Session {
     guest: Guest,
     addresses: [u64; 2],
@@ -89,10 +89,10 @@ struct Session {
 }
 
 impl Session {
-    /// Has a REC run a program, between which and the last one the host has its own in all debug
-    /// registers, and finds them after it.
+    /// Makes a REC run a program. Before it the host fills all debug registers with its own values,
+    /// and after it checks them.
     fn program<const N: usize>(&mut self, rec: u64, number: u64, arguments: &[u64]) -> [u64; N] {
-        // The OS lock of the host in turns.
+        // The host's OS lock, alternately on and off.
         let locked = self.entries % 2;
         self.entries += 1;
         fill(self.addresses, locked);
@@ -120,7 +120,8 @@ impl Session {
         registers
     }
 
-    /// Runs at a level; what was hit, with the registers as the Realm saw them before.
+    /// Runs the instructions at a level. Gives what was hit, and the registers as the Realm saw
+    /// them before.
     fn run(&mut self, rec: u64, level: u64, steps: u64) -> (Hits, [u64; debug::REGISTERS]) {
         let results =
             self.program::<{ 7 + debug::REGISTERS }>(rec, program::RUN_DEBUG, &[level, steps]);
@@ -140,7 +141,7 @@ pub fn debug() {
     let mut hit = Every::new("what a Realm sets is hit, once and where, and nothing else is");
     let mut kept = Every::new("a REC finds its debug registers as it set them");
     for level in [0, 1] {
-        // At EL1 two more instructions, of which one traps to the RMM.
+        // At EL1 there are two more instructions, one of which traps to the RMM.
         let steps = Hits { steps: 4 + 2 * level, ..NONE };
         for (what, context, locked, expected) in [
             (debug::NONE, 0, 0, NONE),
@@ -154,7 +155,7 @@ pub fn debug() {
             (debug::STEP, 0, 1, NONE),
         ] {
             let set = session.set(0, what, context, locked);
-            // Another REC in between has none of it.
+            // Another REC in between has no debug events.
             let of_other = session.run(1, level, 0);
             let of_this = session.run(0, level, u64::from(what == debug::STEP));
             let [.., lock] = set;
@@ -168,14 +169,14 @@ pub fn debug() {
     }
     drop((hit, kept));
     let Session { guest, entries, .. } = session;
-    // SAFETY: as before the scenario.
+    // SAFETY: restores the value from before the scenario.
     unsafe { write_register!("mdscr_el1", 1 << 12) };
     numbers(&guest);
     guest.destroy();
     say!("a Realm has its own breakpoints and watchpoints, {entries} entries");
 }
 
-/// As many as the ID register says, and the feature register.
+/// The numbers in the ID register and in the feature register agree.
 fn numbers(guest: &Guest) {
     /// `mrs x0, id_aa64dfr0_el1`, `dbgbvr2_el1`, `dbgwcr2_el1`.
     const ID: u32 = 0xd538_0500;

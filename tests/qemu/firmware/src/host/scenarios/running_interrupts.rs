@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! FIQs of the host, and virtual interrupts of a Realm in every state: the whole exit record of
-//! each, and what the Realm finds.
+//! each, and what the Realm sees.
 
 use crate::check;
 use crate::gic;
@@ -8,7 +8,7 @@ use crate::guest::{Executed, Guest, field, reason};
 use crate::realm::ERROR_REC;
 use crate::rmi::Status;
 
-/// Instructions of the payload, with X0 to read and X1 to write.
+/// Instructions of the payload that read into X0 or write X1.
 mod instruction {
     pub const NOP: u32 = 0xd503_201f;
     /// `msr daifclr, #2`: virtual IRQs are taken.
@@ -29,8 +29,8 @@ const fn interrupt(intid: u64) -> u64 {
     1 << 60 | 0x80 << 48 | intid
 }
 
-/// ICH_HCR_EL2 and ICH_MISR_EL2: an underflow, an EOI of what is in no list register, nothing
-/// pending, Group 1 enabled. ICH_HCR_EL2: TDIR, and one EOI that was counted.
+/// ICH_HCR_EL2 and ICH_MISR_EL2: underflow, EOI of an interrupt in no list register, nothing
+/// pending, Group 1 enabled. ICH_HCR_EL2: TDIR, and an EOI count of one.
 const UNDERFLOW: u64 = 1 << 1;
 const EOI: u64 = 1 << 2;
 const NOTHING_PENDING: u64 = 1 << 3;
@@ -41,13 +41,13 @@ const ONE_EOI: u64 = 1 << 27;
 /// ICH_VMCR_EL2 of a REC that has enabled Group 1 for all priorities.
 const ENABLED: u64 = field::VMCR_AT_RESET | 0xf8 << 24 | 1 << 1;
 
-/// Executes an instruction with these in ICH_HCR_EL2 and the list registers.
+/// Executes an instruction with these values in ICH_HCR_EL2 and the list registers.
 fn execute(guest: &Guest, hcr: u64, list: [u64; 2], instruction: u32, x1: u64) -> Executed {
     guest.run(0).prepare_interrupts(hcr, &list);
     guest.execute(0, instruction, [0, x1, 0, 0])
 }
 
-/// What the exit record says of virtual interrupts.
+/// Asserts what the exit record says of virtual interrupts.
 fn expect(guest: &Guest, what: &str, hcr: u64, list: [u64; 2], misr: u64) {
     let [first, second] = list;
     let run = guest.run(0);
@@ -61,7 +61,7 @@ fn expect(guest: &Guest, what: &str, hcr: u64, list: [u64; 2], misr: u64) {
     run.expect_range(what, field::GIC, &words);
 }
 
-/// Each exit that is about interrupts.
+/// All exits that concern interrupts.
 pub fn interrupts() {
     let guest = Guest::start(1);
     gic::enable();
@@ -72,7 +72,7 @@ pub fn interrupts() {
     guest.destroy();
 }
 
-/// An interrupt of Group 0 is a FIQ.
+/// A Group 0 interrupt is a FIQ.
 fn fiq(guest: &Guest) {
     gic::enable_fiq(true);
     gic::set_pending(true);
@@ -87,7 +87,7 @@ fn fiq(guest: &Guest) {
     check::equal("and goes on", guest.executed(0).exceptions, 0);
 }
 
-/// An interrupt from pending to over.
+/// A virtual interrupt from pending to inactive.
 fn states(guest: &Guest) {
     const INTID: u64 = 40;
     const OTHER: u64 = 8200;
@@ -116,7 +116,7 @@ fn states(guest: &Guest) {
     expect(guest, "and is over", 0, [0, other & !PENDING], 0);
 }
 
-/// What asks for the host's attention.
+/// Maintenance interrupts, for the host's attention.
 fn maintenance(guest: &Guest) {
     const INTID: u64 = 41;
     for (what, hcr, misr) in [
@@ -145,7 +145,7 @@ fn maintenance(guest: &Guest) {
     check::equal("it is entered again", guest.enter(0), Status::SUCCESS);
     check::equal("and goes on", guest.executed(0).exceptions, 0);
 
-    // An interrupt that the host takes out of its list register while it is active.
+    // The host removes an active interrupt from its list register.
     let acknowledged = execute(guest, EOI, [PENDING | interrupt(INTID), 0], instruction::IAR1, 0);
     check::equal("one more is acknowledged", acknowledged.x[0], INTID);
     execute(guest, EOI, [0; 2], instruction::EOIR1, INTID);
@@ -168,7 +168,7 @@ fn maintenance(guest: &Guest) {
     check::equal("and goes on", guest.executed(0).exceptions, 0);
 }
 
-/// What a host may not ask for.
+/// Values that the RMM refuses from the host.
 fn refused(guest: &Guest) {
     let run = guest.run(0);
     for (what, hcr, list) in [

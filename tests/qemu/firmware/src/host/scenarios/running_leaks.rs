@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A host and a Realm that both fill every register that they can, at several vector lengths, with
-//! interrupts at random moments: each finds what it had, and so nothing of the other. Timers of
-//! both fire and counters of both count meanwhile.
+//! A host and a Realm both fill every register they can, at several vector lengths, with interrupts
+//! at random moments. Each finds its own values, so nothing of the other's. Meanwhile timers of
+//! both fire and counters of both count.
 
 use core::cell::UnsafeCell;
 
@@ -18,32 +18,31 @@ use crate::random::Random;
 use crate::realm;
 use crate::rmi::Status;
 
-/// Rounds at each vector length of the Realm, and how often the Realm looks at its registers in
-/// one.
+/// Rounds at each vector length of the Realm, and the Realm's checks of its registers in one.
 const ROUNDS: u64 = 12;
 const LOOKS: u64 = 3;
 
 struct Buffers(UnsafeCell<[Shown; 2]>);
 
-// SAFETY: CPU 0 alone uses them.
+// SAFETY: only CPU 0 uses them.
 unsafe impl Sync for Buffers {}
 
 static BUFFERS: Buffers = Buffers(UnsafeCell::new([Shown::NOTHING; 2]));
 
-/// Instructions and cycles that a host may count around an entry: its own. More than it takes, and
-/// less than the Realm takes to look at its registers.
+/// The most instructions and cycles that the host may count around an entry, which are its own.
+/// More than it needs, and less than one check by the Realm takes.
 const MOST: u64 = 3_000;
-/// Turns in which the host lets time pass between two runs of the Realm.
+/// Iterations in which the host lets time pass between two runs of the Realm.
 const PAUSE: u64 = 5_000;
 
-/// The host's timers of EL1, which may fire at any moment.
+/// The host's EL1 timers, which may fire at any moment.
 struct HostTimers([[u64; 2]; 2]);
 
 impl HostTimers {
-    /// ENABLE and IMASK, which do not change by themselves.
+    /// ENABLE and IMASK, which only software changes.
     const CONTROLS: u64 = 3;
 
-    /// Sets them: about to fire, fired, far away; on, masked, off.
+    /// Sets them: about to fire, fired or far away; on, masked or off.
     fn set(random: &mut Random) -> Self {
         let mut timer = || {
             let most = 1 << (4 + random.below(10));
@@ -66,13 +65,13 @@ impl HostTimers {
         Self([physical, virtual_])
     }
 
-    /// The first that is not as it was set; then both are off.
+    /// The first timer that is not as it was set. Turns both off.
     fn lost(&self) -> Option<&'static str> {
         let now = [
             [read_register!("cntp_ctl_el0") & Self::CONTROLS, read_register!("cntp_cval_el0")],
             [read_register!("cntv_ctl_el0") & Self::CONTROLS, read_register!("cntv_cval_el0")],
         ];
-        // SAFETY: as for setting.
+        // SAFETY: the host masks all interrupts.
         unsafe {
             write_register!("cntp_ctl_el0", 0);
             write_register!("cntv_ctl_el0", 0);
@@ -86,7 +85,7 @@ impl HostTimers {
     }
 }
 
-/// Names of counters, which may count a little when they count.
+/// Counters, whose value may increase by a few while they count.
 const COUNTERS: [&str; 4] = ["pmccntr_el0", "pmevcntr0_el0", "pmevcntr1_el0", "pmevcntr5_el0"];
 /// PMCR_EL0: on, and the cycle counter has 64 bits.
 const COUNTING: u64 = 1 << 6 | 1;
@@ -100,10 +99,10 @@ macro_rules! others {
         struct Others([u64; [$($name),*].len()]);
 
         impl Others {
-            /// Fills them. Counters count from then on if `control` says so.
+            /// Fills them. Counters then count if `control` enables them.
             fn fill(random: &mut Random, control: u64) -> Self {
-                // SAFETY: the host uses none of them; it masks all interrupts, and no debug
-                // exception is taken at EL2.
+                // SAFETY: the host uses none of them. It masks all interrupts, and EL2 takes no
+                // debug exceptions.
                 unsafe {
                     write_register!("pmcr_el0", 0);
                     write_register!("pmcntenclr_el0", 0xffff_ffff);
@@ -156,7 +155,7 @@ others! {
 }
 
 impl Others {
-    /// The first register that does not hold any more what the host had in it.
+    /// The first register that no longer holds the host's value.
     fn lost(&self) -> Option<&'static str> {
         let now = Self::read();
         let mut all = NAMES.iter().zip(self.0.iter().zip(now.0));
@@ -169,7 +168,7 @@ impl Others {
 
 /// Sets the host's vector lengths and its mode.
 fn set_mode(streaming: u64, length: u64) {
-    // SAFETY: vector lengths of this image, which keeps nothing in vectors.
+    // SAFETY: vector lengths of this image, which keeps no values in vector registers.
     unsafe {
         write_register!("s3_3_c4_c2_2", 0);
         write_register!("s3_4_c1_c2_0", length);
@@ -181,7 +180,7 @@ fn set_mode(streaming: u64, length: u64) {
 
 /// Realms of several vector lengths.
 pub fn leaks() {
-    // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
+    // SAFETY: CPTR_EL2 of this image, which otherwise uses no SIMD registers.
     unsafe { write_register!("cptr_el2", 0x2ff) };
     gic::enable_timer(0);
     gic::enable_timers_of_el1(true);
@@ -194,7 +193,7 @@ pub fn leaks() {
     }
     set_mode(0, 0);
     gic::enable_timers_of_el1(false);
-    // SAFETY: as they were before.
+    // SAFETY: restores the former values.
     unsafe {
         write_register!("pmcr_el0", 0);
         write_register!("mdscr_el1", 1 << 12);
@@ -203,7 +202,7 @@ pub fn leaks() {
     say!("host and Realm found their own, {interrupted} times after an interrupt");
 }
 
-/// A Realm with this greatest vector length and a PMU; how often it was interrupted.
+/// A Realm with this largest vector length and a PMU. Gives how often it was interrupted.
 fn at_length(length: u64, random: &mut Random) -> u64 {
     const CPACR: u32 = 0xd518_1041;
     const ZCR: u32 = 0xd518_1201;
@@ -246,17 +245,17 @@ fn at_length(length: u64, random: &mut Random) -> u64 {
     interrupted
 }
 
-/// Enters the REC with all registers of the host filled; what was lost of them.
+/// Enters the REC with all registers of the host filled. Gives the first one that has changed.
 fn enter(
     rec: u64,
     page: u64,
     streaming: u64,
     random: &mut Random,
 ) -> ([Option<&'static str>; 4], Status) {
-    // SAFETY: CPU 0 alone uses the buffers, and this function is not entered again meanwhile.
+    // SAFETY: only CPU 0 uses the buffers, and this function does not call itself.
     let [before, after] = unsafe { &mut *BUFFERS.0.get() };
     let seed = random.next();
-    // SAFETY: the compiler keeps nothing in SIMD registers, and the buffers have room for all.
+    // SAFETY: the compiler keeps no values in SIMD registers, and the buffers are large enough.
     unsafe {
         fill(seed, streaming != 0);
         show(before, streaming != 0);

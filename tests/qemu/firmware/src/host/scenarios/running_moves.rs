@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RECs that move between CPUs at every exit, while timers of the host interrupt them at any
-//! moment; and what host and Realm find of each other in the registers of a CPU: nothing.
+//! RECs move to another CPU at every exit, while timers of the host interrupt them at any moment.
+//! Host and Realm find nothing of each other in a CPU's registers.
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
@@ -15,9 +15,9 @@ use crate::guest::{Guest, field, reason};
 use crate::random::Random;
 use crate::rmi::Status;
 
-/// RECs: more than CPUs, so that each CPU finds one.
+/// More RECs than CPUs, so that each CPU finds a free one.
 const RECS: usize = 6;
-/// Instructions that each CPU has executed.
+/// The number of instructions by each CPU.
 const ROUNDS: u64 = 400;
 
 /// Registers of a Realm that hold any value, by the encoding of `msr <register>, x0`.
@@ -37,10 +37,10 @@ const REGISTERS: [u32; 14] = [
     0xd518_2320, // apgakeyhi_el1
     0x9e67_0000, // fmov d0, x0
 ];
-/// From `msr` to `mrs`, and to `fmov x0, d0`.
+/// The difference from `msr` to `mrs`, and to `fmov x0, d0`.
 const READ: u32 = 1 << 21;
 const READ_D0: u32 = 0x9e66_0000;
-/// What of each counts.
+/// The bits of each register that hold any value.
 const fn mask(register: usize) -> u64 {
     match register {
         // TTBR0_EL1 and TTBR1_EL1: the table.
@@ -51,12 +51,12 @@ const fn mask(register: usize) -> u64 {
     }
 }
 
-/// What a REC does, known to the CPU that has it.
+/// What a REC does, as the CPU that enters it knows.
 struct OfRec {
     taken: AtomicBool,
-    /// Interrupted: it is entered again as it is.
+    /// Whether it was interrupted, so that it is entered again without a new command.
     busy: AtomicBool,
-    /// The register that it reads or writes, and the value, if it was written before.
+    /// The register that it reads or writes, and the value if it has been written.
     register: AtomicU64,
     reads: AtomicBool,
     written: [AtomicU64; REGISTERS.len()],
@@ -84,7 +84,7 @@ static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
 pub fn moves() {
     let mut guest = Guest::start(RECS as u64);
     for rec in 0..RECS as u64 {
-        // CPACR_EL1: no trap of floating point.
+        // CPACR_EL1: floating point does not trap.
         guest.execute(rec, 0xd518_1040, [3 << 20, 0, 0, 0]);
     }
     GUEST.store(&raw mut guest, Ordering::Release);
@@ -145,7 +145,7 @@ fn move_recs(cpu: u64) {
     }
 }
 
-/// Has a REC that waits write or read a register.
+/// Makes a waiting REC write or read a register.
 fn ask(guest: &Guest, index: u64, of_rec: &OfRec, random: &mut Random) {
     let register = random.below(REGISTERS.len() as u64) as usize;
     let written = of_rec.is_written[register].load(Ordering::Relaxed);
@@ -165,7 +165,7 @@ fn ask(guest: &Guest, index: u64, of_rec: &OfRec, random: &mut Random) {
     guest.run(index).prepare(0, &gprs);
 }
 
-/// Checks what came of it.
+/// Checks the result.
 fn answer(guest: &Guest, index: u64, of_rec: &OfRec, canaries: &Canaries, every: &mut Every<'_>) {
     of_rec.busy.store(false, Ordering::Release);
     let register = of_rec.register.load(Ordering::Relaxed) as usize;
@@ -181,15 +181,15 @@ fn answer(guest: &Guest, index: u64, of_rec: &OfRec, canaries: &Canaries, every:
     }
 }
 
-/// The Realm reads each system register that there may be. It finds nothing of the host in it, and
-/// always comes back.
+/// The Realm reads every possible system register. It finds nothing of the host and always comes
+/// back.
 pub fn registers() {
     let guest = Guest::start(1);
     let mut random = Random::new(0x7265_6773);
     let run = guest.run(0);
     let (mut read, mut undefined, mut left) = (0, 0, 0);
     let mut every = Every::new("nothing of the host is in a register of the Realm");
-    // Op0 2 and 3 and all of Op1, CRn, CRm, Op2, of `mrs x0, <register>`.
+    // `mrs x0, <register>` with Op0 2 and 3, and all values of Op1, CRn, CRm and Op2.
     for encoding in 0..1_u32 << 15 {
         let instruction = 0xd530_0000 | encoding << 5;
         let canaries = Canaries::fill(&mut random);

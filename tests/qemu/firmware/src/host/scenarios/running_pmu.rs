@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The PMU of a host and of a Realm that has one: each finds its own, and overflows are reported.
+//! The PMUs of a host and of a Realm: each finds its own values, and overflows are reported.
 
 use rmm_abi::rmi_v1::{RealmAttributes, RealmFlags};
 use rmm_test_firmware::realm_protocol::program;
@@ -34,26 +34,26 @@ impl Register {
         3 << 19 | op1 << 16 | crn << 12 | crm << 8 | op2 << 5
     }
 
-    /// MRS of X0.
+    /// The encoding of an MRS to X0.
     const fn read_instruction(self) -> u32 {
         0xd520_0000 | self.encoding()
     }
 
-    /// What the Realm reads there.
+    /// The value that the Realm reads.
     fn read(self, guest: &Guest) -> u64 {
         let executed = guest.execute(0, self.read_instruction(), [0; 4]);
         check::equal("it is there", executed.exceptions, 0);
         executed.x[0]
     }
 
-    /// Has the Realm write there.
+    /// Makes the Realm write a value.
     fn write(self, guest: &Guest, value: u64) {
         let executed = guest.execute(0, 0xd500_0001 | self.encoding(), [0, value, 0, 0]);
         check::equal("it is there", executed.exceptions, 0);
     }
 }
 
-/// The registers of the host of which a Realm has copies of its own, but for PMCR_EL0.
+/// The number of host registers of which a Realm has its own copies, without PMCR_EL0.
 const HOSTS: usize = 10;
 
 fn hosts() -> [u64; HOSTS] {
@@ -72,7 +72,7 @@ fn hosts() -> [u64; HOSTS] {
 }
 
 fn fill_hosts() {
-    // SAFETY: nothing counts, and the interrupt is not enabled.
+    // SAFETY: nothing counts, and the interrupt is disabled.
     unsafe {
         write_register!("pmcr_el0", 1 << 6);
         write_register!("pmcntenset_el0", 0x8000_000a);
@@ -96,7 +96,7 @@ fn with_pmu(counters: u64) -> impl Fn(&mut RealmAttributes) {
     }
 }
 
-/// What comes of an instruction at EL0: the class of its one exception, and X0, which was `MARK`.
+/// Executes an instruction at EL0. Gives the class of its only exception, and X0, which was `MARK`.
 fn at_el0(guest: &Guest, instruction: u32) -> (u64, u64) {
     let entered = guest.begin_program(0, program::AT_EL0, &[instruction.into(), MARK, 1]);
     check::equal("EL0", entered, Status::SUCCESS);
@@ -106,11 +106,11 @@ fn at_el0(guest: &Guest, instruction: u32) -> (u64, u64) {
 }
 
 const MARK: u64 = 0x5eed;
-/// Classes of exceptions of EL0: SVC, which follows the instruction, and a trap to EL1.
+/// Classes of exceptions from EL0: the SVC after the instruction, and a trap to EL1.
 const SVC: u64 = 0x15;
 const TRAPPED: u64 = 0x18;
 
-/// PMUSERENR_EL0 of the host decides nothing at EL0 of a Realm.
+/// The host's PMUSERENR_EL0 has no effect at EL0 of a Realm.
 fn el0(guest: &Guest, expected: &[(u32, u64, u64)]) {
     for hosts in [0, 0xf] {
         // SAFETY: the host has no EL0.
@@ -123,7 +123,7 @@ fn el0(guest: &Guest, expected: &[(u32, u64, u64)]) {
     }
 }
 
-/// Realms with a PMU, and what the host is told of it.
+/// Realms with a PMU, and what the exit record reports.
 pub fn pmu() {
     let (_, features) = crate::rmi::features(0);
     let counters = features >> 27 & 0x1f;
@@ -155,7 +155,7 @@ pub fn pmu() {
     }
     check::that("the host has its own", hosts() == before);
 
-    // SW_INCR, counted up by the Realm itself.
+    // SW_INCR, which the Realm itself increments.
     PMEVTYPER0.write(&guest, 0);
     PMEVCNTR0.write(&guest, 0xffff_fffe);
     PMSELR.write(&guest, 1);
@@ -191,7 +191,7 @@ pub fn pmu() {
     check::equal("stopped, it is kept", PMCNTENSET.read(&guest), 1);
     check::that("the host has its own", hosts() == before);
     check::equal("and its control", read_register!("pmcr_el0") & 0xff, 1 << 6);
-    // EL1 lets EL0 have it, and then not.
+    // EL1 gives EL0 access, and then does not.
     let [selected, userenr] = [PMSELR, PMUSERENR].map(Register::read_instruction);
     el0(&guest, &[(selected, SVC, 1), (userenr, SVC, 0xf)]);
     PMUSERENR.write(&guest, 0);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! An SError of the Realm leaves to the host, and the Realm takes it as soon as it is unmasked. A
+//! An SError of the Realm exits to the host, and the Realm takes it when it unmasks SErrors. A
 //! debugger turns an SMC into the SError.
 
 use crate::check;
 use crate::guest::{Guest, field, reason};
 use crate::rmi::Status;
 
-/// SMC #0x11: its immediate is what the SError says, an uncontained one.
+/// SMC #0x11. The immediate gives the syndrome of the SError: uncontained.
 const SMC: u32 = 0xd400_0223;
 const ISS: u64 = 0x11;
 const RSI_VERSION: u64 = 0xC400_0190;
@@ -14,7 +14,7 @@ const NOP: u32 = 0xd503_201f;
 /// `msr daifclr, #4`: SErrors are taken.
 const UNMASK: u32 = 0xd503_44ff;
 
-/// An SError that stays pending until the Realm takes it.
+/// An SError stays pending until the Realm takes it.
 pub fn serror() {
     let guest = Guest::start(1);
     let entered = guest.begin(0, SMC, [RSI_VERSION, 0x1_0000, 0, 0]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! SIMD registers of a host and of a Realm that uses them: each finds its own.
+//! SIMD registers of a host and of a Realm that uses them: each finds its own values.
 
 use core::arch::asm;
 use core::cell::UnsafeCell;
@@ -37,13 +37,13 @@ mod instruction {
 
 struct Buffers(UnsafeCell<[Shown; 2]>);
 
-// SAFETY: CPU 0 alone uses them.
+// SAFETY: only CPU 0 uses them.
 unsafe impl Sync for Buffers {}
 
 static BUFFERS: Buffers = Buffers(UnsafeCell::new([Shown::NOTHING; 2]));
 
-/// The host's modes, streaming or not, each at every vector length there is: SVE has all, in units
-/// of 16 bytes less one, and SME powers of two.
+/// The host's modes (streaming or not), each at every vector length: all of SVE, in units of 16
+/// bytes less one, and powers of two for SME.
 fn modes() -> impl Iterator<Item = (u64, u64)> {
     (0..16).map(|length| (0, length)).chain([0, 1, 3, 7, 15].map(|length| (1, length)))
 }
@@ -53,10 +53,10 @@ fn isb() {
     unsafe { asm!("isb", options(nostack, preserves_flags)) };
 }
 
-/// A Realm uses SIMD registers while the host has all of its own filled, in each mode and at every
-/// vector length.
+/// A Realm uses SIMD registers while the host has filled its own, in each mode and at every vector
+/// length.
 pub fn simd() {
-    // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
+    // SAFETY: CPTR_EL2 of this image, which otherwise uses no SIMD registers.
     unsafe { write_register!("cptr_el2", 0x2ff) };
     isb();
     let guest = Guest::start(1);
@@ -74,16 +74,16 @@ pub fn simd() {
         check::equal("and the streaming one", read_register!("s3_4_c1_c2_6"), length);
         check::equal("and its mode", read_register!("s3_3_c4_c2_2"), streaming);
     }
-    // SAFETY: back to what the image began with.
+    // SAFETY: restores the image's initial value.
     unsafe { write_register!("s3_3_c4_c2_2", 0) };
     say!("SIMD registers of host and Realm are apart");
     guest.destroy();
 }
 
 fn round(guest: &Guest, streaming: u64, length: u64, mark: u64) {
-    // SAFETY: CPU 0 alone uses the buffers, and this function is not entered again meanwhile.
+    // SAFETY: only CPU 0 uses the buffers, and this function does not call itself.
     let [before, after] = unsafe { &mut *BUFFERS.0.get() };
-    // SAFETY: the compiler keeps nothing in SIMD registers, and the buffers have room for all.
+    // SAFETY: the compiler keeps no values in SIMD registers, and the buffers are large enough.
     unsafe {
         fill(mark * 0x21, streaming != 0);
         write_register!("s3_3_c4_c4_0", 1 << 22);
@@ -111,9 +111,9 @@ fn round(guest: &Guest, streaming: u64, length: u64, mark: u64) {
     check::that("there was something in them", before.vectors.iter().any(|byte| *byte != 0));
 }
 
-/// What the registers hold after a fill from `seed` at a vector length, as a sum.
+/// The sum over the registers after a fill from `seed` at a vector length.
 fn expected_sum(shown: &mut Shown, seed: u64, length: u64) -> u64 {
-    // SAFETY: the vector length of this image, which keeps nothing in these registers.
+    // SAFETY: vector length of this image, which keeps no values in these registers.
     unsafe {
         write_register!("s3_4_c1_c2_0", length);
         isb();
@@ -123,10 +123,10 @@ fn expected_sum(shown: &mut Shown, seed: u64, length: u64) -> u64 {
     shown.sum()
 }
 
-/// Realms with SVE at every vector length, while the host has all of its own registers filled, in
-/// each mode and at every vector length, with and without the hint that they are not live.
+/// Realms with SVE at every vector length, while the host has filled all its registers, in each
+/// mode and at every vector length, with and without the hint that they are not live.
 pub fn sve() {
-    // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
+    // SAFETY: CPTR_EL2 of this image, which otherwise uses no SIMD registers.
     unsafe { write_register!("cptr_el2", 0x2ff) };
     isb();
     let (_, features) = crate::rmi::features(0);
@@ -138,14 +138,14 @@ pub fn sve() {
     };
     check::that("but no longer vectors than there are", !Guest::can_be_created(too_long));
     (0..=greatest).for_each(at_length);
-    // SAFETY: back to what the image began with.
+    // SAFETY: restores the image's initial value.
     unsafe { write_register!("s3_3_c4_c2_2", 0) };
     say!("Realms have SVE with vectors of up to {} bytes", (greatest + 1) * 16);
 }
 
-/// A Realm with this greatest vector length.
+/// A Realm with this largest vector length.
 fn at_length(length: u64) {
-    // SAFETY: CPU 0 alone uses the buffers, and this function is not entered again meanwhile.
+    // SAFETY: only CPU 0 uses the buffers, and this function does not call itself.
     let [before, after] = unsafe { &mut *BUFFERS.0.get() };
     let guest = Guest::start_with(1, |attributes| {
         attributes.flags |= RealmFlags::SVE.bits();
@@ -156,7 +156,7 @@ fn at_length(length: u64) {
     check::equal("the Realm sees SVE", id(instruction::ID_PFR0) >> 32 & 0xf, has_sve);
     check::equal("and all of it", id(instruction::ID_ZFR0), read_register!("s3_0_c0_c4_4"));
     guest.execute(0, instruction::CPACR, [0, 3 << 20 | 3 << 16, 0, 0]);
-    // As an EL1 does that wants all there is.
+    // As an EL1 does that wants the largest length.
     guest.execute(0, instruction::SET_ZCR, [0, 0xf, 0, 0]);
     let nothing = Shown::NOTHING.sum();
     let mut held = nothing;
@@ -201,7 +201,7 @@ fn at_length(length: u64) {
         check::equal("the vector length is", read_register!("s3_4_c1_c2_0"), hosts_length);
         check::equal("and the streaming one", read_register!("s3_4_c1_c2_6"), hosts_length);
         check::equal("and its mode", read_register!("s3_3_c4_c2_2"), streaming);
-        // SAFETY: for the next fill at another length.
+        // SAFETY: for the next fill, at another length.
         unsafe { write_register!("s3_3_c4_c2_2", 0) };
         isb();
     }
@@ -209,13 +209,13 @@ fn at_length(length: u64) {
     guest.destroy();
 }
 
-/// The RMM hashes by instructions while the host's registers are filled, at each vector length and
-/// in each mode.
+/// The RMM hashes with SIMD instructions while the host's registers are filled, at each vector
+/// length and in each mode.
 pub fn hashing() {
-    // SAFETY: CPTR_EL2 of this image, which uses no SIMD registers otherwise.
+    // SAFETY: CPTR_EL2 of this image, which otherwise uses no SIMD registers.
     unsafe { write_register!("cptr_el2", 0x2ff) };
     isb();
-    // SAFETY: CPU 0 alone uses the buffers, and this function is not entered again meanwhile.
+    // SAFETY: only CPU 0 uses the buffers, and this function does not call itself.
     let [before, after] = unsafe { &mut *BUFFERS.0.get() };
     let mut by_instructions = 0;
     for (mark, (streaming, length)) in (1..).zip(modes()) {
@@ -241,7 +241,7 @@ pub fn hashing() {
         check::equal("and the vector length", read_register!("s3_4_c1_c2_0"), length);
         check::equal("and the mode", read_register!("s3_3_c4_c2_2"), streaming);
     }
-    // SAFETY: back to what the image began with.
+    // SAFETY: restores the image's initial value.
     unsafe { write_register!("s3_3_c4_c2_2", 0) };
     say!("{by_instructions} digests by instructions are right");
 }

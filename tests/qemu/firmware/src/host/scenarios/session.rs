@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The story of an RMM in one run, made to be read: what it is, what it does, what it refuses.
+//! A demonstration of an RMM in one run, with output to be read.
 
 use rmm_test_firmware::say;
 
@@ -9,8 +9,8 @@ use crate::probe::{self, Fault};
 use crate::rmi::{self, Dialect, Status};
 use crate::smc::{self, BootStatus};
 
-/// Says hello, lends the RMM a granule, sees that it is out of reach, takes it back clean, and
-/// errs.
+/// Queries the version, delegates a granule, finds it inaccessible, undelegates it wiped, and makes
+/// mistakes.
 pub fn session() {
     const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
     let dialect = Dialect::current();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The RMM's slots: the commands of RMI 2.0 that read and write the host's memory, which may not be
-//! the host's any more; and, with its test image, what each CPU sees through them.
+//! The RMM's slots: the commands of RMI 2.0 that access the host's memory, which may have been
+//! delegated; and, with the self-test image, what each CPU sees through its slots.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +14,7 @@ use crate::memory::granule;
 use crate::rmi::{self, Dialect, Status};
 use crate::{EXIT_CHECK_FAILED, cpus, probe, smc};
 
-/// The slots for Realm memory that are no group, by the numbers of their pages.
+/// The single slots for Realm memory, by the numbers of their pages.
 const SLOTS: [(u64, &str); 7] = [
     (1, "delegated"),
     (2, "RD"),
@@ -24,18 +24,17 @@ const SLOTS: [(u64, &str); 7] = [
     (22, "second RTT"),
     (23, "Realm data"),
 ];
-/// How often each slot is made to show one granule after another.
+/// How often each slot maps one granule after another.
 const ROUNDS: u64 = 5000;
 
-/// What a page holds before the RMM fills it.
+/// The content of a page before the RMM fills it.
 const BEFORE: u64 = 0x1111_2222_3333_4444;
-/// The configuration, word by word, is 0 throughout: granules are tracked by the GiB, RMI granules
-/// are 4 KiB.
+/// Every word of the configuration is 0: granules are tracked by the GiB, RMI granules are 4 KiB.
 const CONFIGURATION: u64 = 0;
 
-/// The configuration is read to and set from pages of the host's. Others are refused: most because
-/// of what the RMM knows of them, those that EL3 keeps (options `secure`, `root`) only by the fault
-/// that the access takes.
+/// The configuration is read to and set from pages of the host. Others are refused: most since the
+/// RMM knows their state, and those that EL3 keeps (options `secure`, `root`) only after the access
+/// faults.
 pub fn configuration() {
     let page = granule(8);
     let filled = [probe::fill_granule(page, BEFORE), probe::fill_granule(page + GRANULE, BEFORE)];
@@ -94,12 +93,12 @@ pub fn configuration() {
     check::equal("and not set", rmi::rmm_config_set(page), Status::ERROR_GLOBAL);
 }
 
-/// Granules of its own for each CPU.
+/// The granule `number` of CPU `index`.
 fn own_granule(index: u64, number: u64) -> u64 {
     granule(256 + 64 * index + number)
 }
 
-/// Delegates `count` granules of a CPU's own.
+/// Delegates `count` granules of this CPU's own.
 fn delegate_own(index: u64, count: u64) {
     let mut every = Every::new("a CPU's own granules are delegated");
     for number in 0..count {
@@ -107,7 +106,7 @@ fn delegate_own(index: u64, count: u64) {
     }
 }
 
-/// Each slot of this CPU shows one granule after another, and always the right one.
+/// Each slot of this CPU maps one granule after another, and shows the right one each time.
 fn alternate(index: u64) {
     delegate_own(index, 16);
     let (first, second) = (own_granule(index, 0), own_granule(index, 1));
@@ -128,8 +127,8 @@ fn alternate(index: u64) {
     every.equal(format_args!("CPU {index}, the host's memory"), host, (Status::SUCCESS, 0));
 }
 
-/// Every slot, on every CPU at once, shows the granule that was mapped last; and would not, were
-/// the TLB not invalidated.
+/// On all CPUs at once, every slot shows the granule that was mapped last. Without TLB invalidation
+/// it would not.
 pub fn contents() {
     rmi::activate();
     let others = 1..crate::options().machine_cpus;
@@ -160,7 +159,7 @@ pub fn contents() {
     }
 }
 
-/// Steps of [`private`].
+/// The present step of [`private`].
 static STEP: AtomicU64 = AtomicU64::new(0);
 
 fn wait_for_step(step: u64) {
@@ -169,17 +168,17 @@ fn wait_for_step(step: u64) {
     }
 }
 
-/// What CPU 1 has in its slot.
+/// The content of the granule in CPU 1's slot.
 const MARK: u64 = 0xc0de_c0de_0000_0001;
 
-/// CPU 1 has a granule mapped in the slot that the option `argument` numbers; CPU 0 looks through
-/// the same slot of its own, which is fatal to it. CPU 1 ends the run.
+/// CPU 1 has mapped a granule in the slot number `argument`. CPU 0 reads the same slot of its own,
+/// which is fatal to it. CPU 1 ends the run.
 pub fn private() {
     let slot = crate::options().argument;
     check::equal("CPU 1 comes on", cpus::start(1, keep_and_serve_on), psci::SUCCESS);
     wait_for_step(1);
     check::equal("a granule is delegated", rmi::delegate(own_granule(0, 0)), Status::SUCCESS);
-    // With a granule of its own there, CPU 0 sees that one.
+    // With a granule of its own mapped there, CPU 0 sees that one.
     let kept = rmi::self_test_for(&[request::KEEP, slot, own_granule(0, 0)]);
     let stored = rmi::self_test_for(&[request::STORE, slot, 0, MARK + 1]);
     check::equal(
@@ -197,7 +196,7 @@ pub fn private() {
 }
 
 fn keep_and_serve_on(index: u64) {
-    /// More than enough for CPU 0 to have said its last words.
+    /// More calls than CPU 0 needs to print its report.
     const LOOKS: u64 = 5000;
     let slot = crate::options().argument;
     check::equal("another is delegated", rmi::delegate(own_granule(index, 0)), Status::SUCCESS);

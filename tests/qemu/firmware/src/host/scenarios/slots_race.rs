@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The race that the recovery of faults is for: one CPU takes a page away from the host and gives
-//! it back, as fast as it can, while others have the RMM read and write it.
+//! The race for which fault recovery exists: one CPU delegates and undelegates a page as fast as it
+//! can, while others make the RMM read and write it.
 //!
-//! As long as the page is the host's its words are 0 or [`MARK`] less their index, whoever writes
-//! them. While it is the Realm world's they are [`SECRET`]. So a read that succeeds and finds
-//! anything else has read what it must not, and a secret that changes has been written by whom it
-//! must not.
+//! While the page is the host's, its words are 0 or [`MARK`] minus their index, whoever writes
+//! them. While it is Realm memory, they are [`SECRET`]. So a successful read with another value has
+//! read what it must not, and a changed secret was written by mistake.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -22,12 +21,12 @@ use crate::rmi::{self, Status};
 const MARK: u64 = 0x1234_5678_9abc_0fff;
 const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
 
-/// One in so many times the page holds a secret.
+/// One in this many times the page holds a secret.
 const SECRETS: u64 = 8;
-/// Recovered faults that make it a race.
+/// The least number of recovered faults.
 const FAULTS: u64 = 200;
 
-/// Outcomes of the test image's accesses.
+/// Results of the self-test image's accesses.
 mod outcome {
     use super::Status;
 
@@ -35,7 +34,7 @@ mod outcome {
     pub const DONE: Status = Status(0);
     /// It took a Granule Protection Fault, which was recovered.
     pub const FAULT: Status = Status(1);
-    /// The RMM knew beforehand that the page was not the host's.
+    /// The RMM knew before the access that the page was not the host's.
     pub const REFUSED: Status = Status(3);
 }
 
@@ -45,7 +44,7 @@ static DONE: AtomicU64 = AtomicU64::new(0);
 static READ_FAULTS: AtomicU64 = AtomicU64::new(0);
 /// Writes that took a fault.
 static WRITE_FAULTS: AtomicU64 = AtomicU64::new(0);
-/// CPUs that are done.
+/// CPUs that have finished.
 static RACERS_DONE: AtomicU64 = AtomicU64::new(0);
 static FLIPPING: AtomicBool = AtomicBool::new(false);
 
@@ -57,8 +56,8 @@ fn racers() -> u64 {
     crate::options().machine_cpus - 1
 }
 
-/// Reads and writes the page until this CPU's share of accesses, the option `argument` in all, has
-/// been made.
+/// Reads and writes the page until this CPU has made its share of accesses. The option `argument`
+/// is the total.
 fn access(index: u64) {
     let share = crate::options().argument.div_ceil(racers());
     let mut random = Random::for_this_cpu(5);
@@ -71,7 +70,7 @@ fn access(index: u64) {
     let mut made = 0;
     while made < share {
         let (status, faults) = match random.below(8) {
-            // By the commands of the ABI, which do not say why they refuse.
+            // With commands of the ABI, which do not report why they refuse.
             0 => (rmi::rmm_config_get(page()), None),
             1..5 => (rmi::self_test_for(&[request::READ_HOST, page(), MARK]).0, Some(&READ_FAULTS)),
             _ => (rmi::self_test_for(&[request::WRITE_HOST, page(), MARK]).0, Some(&WRITE_FAULTS)),
@@ -94,7 +93,7 @@ fn access(index: u64) {
     RACERS_DONE.fetch_add(1, Ordering::AcqRel);
 }
 
-/// CPU 0 flips the page; all others access it.
+/// CPU 0 delegates and undelegates the page; all others access it.
 pub fn race() {
     say!("seed={}", crate::options().seed);
     rmi::activate();
@@ -112,7 +111,7 @@ pub fn race() {
     while RACERS_DONE.load(Ordering::Acquire) < racers() {
         let case = format_args!("flip {flips}");
         every.equal(case, rmi::delegate(page()), Status::SUCCESS);
-        // Most times it comes back at once: what counts is how often it changes hands.
+        // Mostly it is undelegated at once: what matters is how often the page changes state.
         if flips % SECRETS == 0 {
             every.equal(
                 case,

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! All CPUs delegate and undelegate at once: granules of their own, granules they share, and
-//! arguments that are none.
+//! invalid arguments.
 //!
-//! Of its own granules a CPU knows the state, so that each answer is foreseen. Of a shared one
-//! everybody may do anything at any time; its successful steps are counted, and the sum says where
-//! it must be in the end. When all are done, [`agreement`](super::agreement) compares every granule
-//! of the machine.
+//! A CPU knows the state of its own granules, so it predicts each answer. Any CPU may change a
+//! shared granule at any time. Successful steps are counted, and the sum gives its final state. In
+//! the end [`agreement`](super::agreement) compares every granule of the machine.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,32 +21,32 @@ use crate::probe::{self, Fault};
 use crate::random::Random;
 use crate::rmi::{self, Dialect, Status, fid};
 
-/// Granules of each CPU; their states are the bits of a word.
+/// Granules of each CPU. Their states are the bits of a word.
 const OWN: u64 = 64;
-/// Granules that all CPUs share: few, so that CPUs meet at them.
+/// Granules that all CPUs share. They are few, so that CPUs contend for them.
 const SHARED: u64 = 8;
 const SHARED_LENGTH: usize = 8;
 /// Indices of granules of test memory.
 const FIRST_OWN: u64 = 1024;
 const FIRST_SHARED: u64 = FIRST_OWN + OWN * MAX_CPUS as u64;
-/// Granules that one range command names at most.
+/// The most granules in one range command.
 const LONGEST: u64 = 8;
-/// Of this many steps one is garbage.
+/// One in this many steps has invalid arguments.
 const GARBAGE_STEP: u64 = 8;
-/// What the host leaves in a granule that it gives away.
+/// What the host leaves in a granule that it delegates.
 const SECRET: u64 = 0x5ec2_e75e_c2e7_5ec2;
 
-/// Which of each CPU's own granules are delegated, when it is done.
+/// The granules of each CPU that are delegated in the end.
 static DELEGATED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
-/// Delegates less undelegates that succeeded, of each shared granule.
+/// Successful delegations minus successful undelegations of each shared granule.
 static BALANCE: [AtomicU64; SHARED_LENGTH] = [const { AtomicU64::new(0) }; SHARED_LENGTH];
-/// Granules named in delegate and undelegate calls, calls, and those refused, of all CPUs.
+/// For all CPUs: granules in delegate and undelegate calls, calls, and refused calls.
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static SHARED_CALLS: AtomicU64 = AtomicU64::new(0);
 static GARBAGE_CALLS: AtomicU64 = AtomicU64::new(0);
 static MOVED: AtomicU64 = AtomicU64::new(0);
 
-/// A direction.
+/// Delegate or undelegate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Move {
     Delegate,
@@ -59,8 +58,8 @@ impl Move {
         if random.below(2) == 0 { Self::Delegate } else { Self::Undelegate }
     }
 
-    /// Moves the granules from `base` to `top` with one call in the dialect of this run; RMI 1.0
-    /// moves the first alone. The status, and the first address not moved.
+    /// Moves the granules from `base` to `top` with one call of this dialect; RMI 1.0 moves only
+    /// the first. Gives the status and the first address not moved.
     fn call(self, base: u64, top: u64) -> (Status, u64) {
         let one = |status| (status, if status == Status::SUCCESS { base + GRANULE } else { base });
         match (Dialect::current(), self) {
@@ -72,11 +71,11 @@ impl Move {
     }
 }
 
-/// One CPU's part.
+/// The part of one CPU.
 struct Stress<'a> {
     index: u64,
     random: Random,
-    /// Which of its own granules are delegated.
+    /// Its own granules that are delegated.
     delegated: u64,
     answers: Every<'a>,
     content: Every<'a>,
@@ -116,14 +115,14 @@ impl Stress<'_> {
         }
     }
 
-    /// Where a random range of `count` granules begins and ends.
+    /// Base and top of a random range in `count` granules.
     fn range(&mut self, count: u64) -> (u64, u64) {
         let from = self.random.below(count);
         let longest = if self.random.below(4) == 0 { LONGEST } else { 1 };
         (from, (from + 1 + self.random.below(longest)).min(count))
     }
 
-    /// One call on granules that nobody else names.
+    /// A call on granules that only this CPU uses.
     fn own(&mut self) {
         let first = FIRST_OWN + self.index * OWN;
         let (from, to) = self.range(OWN);
@@ -144,7 +143,7 @@ impl Stress<'_> {
             "CPU {}, call {}: {direction:?} {base:#x} to {top:#x}, {allowed} allowed",
             self.index, self.calls
         );
-        // A range command may do less than it could, but not nothing.
+        // A range command may do less than is possible, but not nothing.
         let expected = if allowed == 0 { Status::ERROR_INPUT } else { Status::SUCCESS };
         self.answers.equal(case, status, expected);
         let done = next.wrapping_sub(base) / GRANULE;
@@ -159,8 +158,7 @@ impl Stress<'_> {
         }
     }
 
-    /// A granule that came back and is nobody else's: zero, of which a word is looked at, and
-    /// sometimes all of it.
+    /// Asserts that an undelegated granule of this CPU is zero, in one word or sometimes in all.
     fn must_be_clean(&mut self, address: u64, word: u64) {
         let case = format_args!("CPU {}, call {}: {address:#x}", self.index, self.calls);
         if self.random.below(16) == 0 {
@@ -170,7 +168,7 @@ impl Stress<'_> {
         }
     }
 
-    /// One call on granules that all CPUs name.
+    /// A call on granules that all CPUs use.
     fn shared(&mut self) {
         self.shared_calls += 1;
         let (from, to) = self.range(SHARED);
@@ -194,8 +192,7 @@ impl Stress<'_> {
             if let Some(balance) = balance(shared) {
                 balance.fetch_add(change, Ordering::AcqRel);
             }
-            // It may be delegated again by now, but nobody writes to it: it is zero, or out of
-            // reach.
+            // It may be delegated again, but no CPU writes to it: it is zero or inaccessible.
             let read = probe::read(granule(FIRST_SHARED + shared) + 8 * self.random.below(512));
             if direction == Move::Undelegate && !read.is_err_and(Fault::is_granule_protection) {
                 self.content.equal(case, read, Ok(0));
@@ -203,7 +200,7 @@ impl Stress<'_> {
         }
     }
 
-    /// One call whose arguments are no granule, no range, or no command.
+    /// A call with an invalid granule, range or function.
     fn garbage(&mut self) {
         self.garbage_calls += 1;
         let random = &mut self.random;
@@ -222,7 +219,7 @@ impl Stress<'_> {
         let (base, top) = match random.below(4) {
             0 => (base, base.wrapping_add(GRANULE)),
             1 => (base, random.next()),
-            // RMI 1.0 knows no top: what is wrong is the base.
+            // RMI 1.0 has no top, so the base is wrong.
             2 if Dialect::current() == Dialect::Two => (shared, shared - random.below(4) * GRANULE),
             3 if Dialect::current() == Dialect::Two => (own, own + 1 + random.below(GRANULE - 1)),
             _ => (base, u64::MAX),
@@ -252,7 +249,7 @@ fn delegated_by(index: u64) -> Option<&'static AtomicU64> {
     usize::try_from(index).ok().and_then(|index| DELEGATED.get(index))
 }
 
-/// Whether the granule at `address` is delegated, by the host's books, when all CPUs are done.
+/// Whether the granule at `address` is delegated in the end, by the host's records.
 fn is_delegated(address: u64) -> bool {
     let index = address.wrapping_sub(granule(0)) / GRANULE;
     let own = index.wrapping_sub(FIRST_OWN);
@@ -281,11 +278,10 @@ fn work(index: u64) {
     }
 }
 
-/// As [`stress`], then asks the RMM's test image for the longest wait: in critical sections of
-/// other CPUs, of which there is one for each at most. The bound is proven in the RMM's design
-/// document of granules.
+/// As [`stress`], then asks the self-test image for the longest wait, in critical sections of other
+/// CPUs. The bound is one for each other CPU. The design page on granules proves it.
 ///
-/// Seen to fail: a lock that is always handed to the waiting CPU of the lowest index.
+/// Seen to fail: a lock that always goes to the waiting CPU of the lowest index.
 pub fn lock_waits() {
     stress();
     let (status, counts) = rmi::self_test_for(&[request::WAITS]);
@@ -302,7 +298,7 @@ pub fn lock_waits() {
     say!("figure: Lock | longest wait for a granule, critical sections | {longest}");
 }
 
-/// Each CPU makes `argument` delegate or undelegate calls; then every granule of the machine is
+/// Each CPU makes `argument` delegate or undelegate calls. Then every granule of the machine is
 /// compared.
 pub fn stress() {
     say!("seed={}", crate::options().seed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Whole Realms: tables, memory and unprotected mappings, built, changed and taken down again (RMI
-//! 1.0).
+//! Whole Realms: tables, memory and unprotected mappings are built, changed and destroyed (both
+//! dialects).
 
 use core::fmt::{self, Display};
 
@@ -17,8 +17,8 @@ use crate::tables::{
     self, ASSIGNED, DESTROYED, EMPTY, Pool, RAM, UNASSIGNED, UNPROTECTED, error_rtt, size,
 };
 
-/// Where all is, by index in test memory: the root tables are aligned to the most that there are,
-/// the memory of the Realm to a block.
+/// Indices in test memory. The root tables are aligned to their largest number, the Realm's memory
+/// to a block.
 const PARAMETERS: u64 = 0;
 const RD: u64 = 1;
 const RECS: [u64; 2] = [2, 3];
@@ -27,20 +27,20 @@ const ROOT: u64 = 16;
 const POOL: u64 = 32;
 const IMAGE: u64 = 0x1000;
 const DATA: u64 = 0x2000;
-/// What unprotected mappings lead to.
+/// The memory of unprotected mappings.
 const SHARED: u64 = 0x3000;
 
 /// Pages of the Realm: 16 MiB.
 const PAGES: u64 = 4096;
-/// Pages of the image whose content is measured; the others are measured by their place alone.
+/// Pages of the image whose content is measured. Of the others only the address is.
 const MEASURED: u64 = 16;
-/// What a block of level 2 maps.
+/// The bytes that a block of level 2 maps.
 const BLOCK: u64 = 0x20_0000;
 
-/// The order in which a Realm is taken down.
+/// The order in which a Realm is destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
-    /// Memory upwards, by the addresses that the RMM answers; RECs last.
+    /// Memory upwards, by the addresses in the RMM's answers; RECs last.
     Ascending,
     /// Memory downwards, unprotected mappings first.
     Descending,
@@ -48,7 +48,7 @@ enum Order {
     TableByTable,
 }
 
-/// A Realm on its way.
+/// A Realm that is being built or destroyed.
 struct Session {
     rd: u64,
     shape: Shape,
@@ -57,7 +57,7 @@ struct Session {
 }
 
 impl Session {
-    /// The first unprotected address.
+    /// The first unprotected IPA.
     fn unprotected(&self) -> u64 {
         1 << (self.shape.ipa_bits - 1)
     }
@@ -70,7 +70,7 @@ impl Session {
         tables::destroy_tables(self.rd, &mut self.pool, ipa, level, above)
     }
 
-    /// Folds the table at `level` for `ipa`; the status.
+    /// Folds the table at `level` for `ipa`. Gives the status.
     fn fold(&mut self, ipa: u64, level: i64) -> Status {
         let (status, table) = tables::fold(self.rd, ipa & !(size(level - 1) - 1), level);
         if status == Status::SUCCESS {
@@ -79,7 +79,7 @@ impl Session {
         status
     }
 
-    /// Unfolds the block or the nothing that is in place of a table at `level`; the status.
+    /// Creates a table at `level` in place of a block or an empty entry. Gives the status.
     fn unfold(&mut self, ipa: u64, level: i64) -> Status {
         let table = self.pool.take();
         let status = tables::create(self.rd, table, ipa & !(size(level - 1) - 1), level);
@@ -96,12 +96,11 @@ impl Session {
         (status == Status::SUCCESS).then_some(session)
     }
 
-    /// RAM from address 0 up, its image copied in.
+    /// Makes RAM from IPA 0 up, and copies the image to it.
     fn populate(&mut self, every: &mut Every<'_>) {
         let (rd, top) = (self.rd, self.pages * GRANULE);
         every.equal("tables of level 2", self.tables(0, 2), Status::SUCCESS);
-        // While there are no pages a whole block is made RAM at once; what is less than a block,
-        // page by page.
+        // Without pages, a whole block becomes RAM at once. The rest does page by page.
         let blocks = top & !(BLOCK - 1);
         let mut next = 0;
         while next < top {
@@ -128,7 +127,7 @@ impl Session {
         let entry = (3, ASSIGNED, granule(DATA + self.pages - 1), RAM);
         every.equal("the last page", tables::read_entry(rd, last, 3), (Status::SUCCESS, entry));
         let again = tables::data_create_unknown(rd, granule(ROOT), 0);
-        // RMI 2.0 looks at the entry first, in which there is other memory.
+        // RMI 2.0 checks the entry first, which has other memory.
         let is_2_0 = Dialect::current() == Dialect::Two;
         let refused = if is_2_0 { error_rtt(3) } else { Status::ERROR_INPUT };
         every.equal("a root table is no memory", again, refused);
@@ -140,7 +139,7 @@ impl Session {
         self.pool.give(spare);
     }
 
-    /// Folds and unfolds memory, which is aligned to blocks.
+    /// Folds and unfolds memory that is aligned to blocks.
     fn fold_memory(&mut self, every: &mut Every<'_>) {
         let rd = self.rd;
         for ipa in (0..self.pages * GRANULE).step_by(BLOCK as usize) {
@@ -150,7 +149,7 @@ impl Session {
             let destroyed = (error_rtt(2), 0, ipa);
             every.equal("a block is not destroyed", tables::data_destroy(rd, ipa), destroyed);
         }
-        // The table above holds other things than these blocks, so that it is not folded.
+        // The table above is not homogeneous, so it cannot be folded.
         let folded = if self.shape.level < 2 { error_rtt(2) } else { Status::ERROR_INPUT };
         every.equal("the table of blocks is not folded", self.fold(0, 2), folded);
         for ipa in (0..self.pages * GRANULE).step_by(BLOCK as usize) {
@@ -161,11 +160,11 @@ impl Session {
         }
     }
 
-    /// Tables without memory, unfolded from the root down and folded back up, in both halves.
+    /// Tables without memory, created from the root down and folded up again, in both halves.
     fn fold_emptiness(&mut self, every: &mut Every<'_>) {
         let last = (1_u64 << self.shape.ipa_bits) - GRANULE;
         for (ipa, ripas) in [(self.unprotected() - GRANULE, DESTROYED), (last, EMPTY)] {
-            // Tables that are there already have other things in them.
+            // Existing tables are not homogeneous.
             let (_, (above, ..)) = tables::read_entry(self.rd, ipa, 3);
             every.equal("tables down to level 3", self.tables(ipa, 3), Status::SUCCESS);
             let (status, (level, state, ..)) = tables::read_entry(self.rd, ipa, 3);
@@ -205,7 +204,7 @@ impl Session {
             every.equal("a page of the host", status, Status::SUCCESS);
         }
         let twice = tables::map_unprotected(rd, base, 3, shared | UNPROTECTED);
-        // In RMI 2.0 the same is right again.
+        // In RMI 2.0 mapping the same again succeeds.
         let is_2_0 = Dialect::current() == Dialect::Two;
         let expected = if is_2_0 { Status::SUCCESS } else { error_rtt(3) };
         every.equal("but not twice", twice, expected);
@@ -218,7 +217,7 @@ impl Session {
         every.equal("a block of the host", status, Status::SUCCESS);
         every.equal("it is unmapped", tables::unmap_unprotected(rd, next, 2).0, Status::SUCCESS);
         if self.shape.level <= 1 {
-            // Past the first GiB, where there are tables.
+            // Beyond the first GiB, which has tables.
             let far = base + size(1);
             let status = tables::map_unprotected(rd, far, 1, 0x4000_0000 | UNPROTECTED);
             every.equal("a GiB of the host", status, Status::SUCCESS);
@@ -231,7 +230,7 @@ impl Session {
         }
     }
 
-    /// Unmaps what [`share`](Self::share) has left, by the addresses that the RMM answers.
+    /// Unmaps what [`share`](Self::share) has left, by the addresses in the RMM's answers.
     fn unshare(&mut self, every: &mut Every<'_>) {
         let base = self.unprotected();
         let mut ipa = base;
@@ -251,7 +250,7 @@ impl Session {
         top
     }
 
-    /// Destroys the tables of level 3 of the memory, and all tables above them.
+    /// Destroys the level 3 tables of the memory, and all tables above them.
     fn destroy_memory_tables(&mut self, every: &mut Every<'_>) {
         for ipa in (0..self.pages * GRANULE).step_by(BLOCK as usize) {
             let (status, table, _) = tables::destroy(self.rd, ipa, 3);
@@ -320,7 +319,7 @@ impl Session {
     }
 }
 
-/// A whole Realm; `None` when it could not even be created.
+/// Builds and destroys a whole Realm. `None` if it could not be created.
 fn build_and_take_down(
     every: &mut Every<'_>,
     shape: Shape,
@@ -346,7 +345,7 @@ fn build_and_take_down(
     Some(())
 }
 
-/// Granules of test memory that Realms are made of: those but the parameters, and the memory.
+/// Delegates the granules of test memory that Realms use, and the memory, but not the parameters.
 fn delegate_all(pages: u64) -> bool {
     AUXILIARY.into_iter().all(|first| realm::delegate(granule(first), realm::AUXILIARY as u64))
         && realm::delegate(granule(RD), 3)
@@ -361,14 +360,13 @@ fn undelegate_all(pages: u64) -> bool {
         && realm::undelegate(granule(DATA), pages)
 }
 
-/// An image in the host's memory, each page with a word of its own.
+/// Writes an image to the host's memory, with a different word in each page.
 fn write_image(pages: u64) -> bool {
     (0..pages).all(|page| probe::fill_granule(granule(IMAGE + page), 0x1a6e << 32 | page).is_ok())
 }
 
-/// A Realm of 16 MiB with two RECs at every legal size from one start level with one kind of
-/// descriptors, taken down in each order. The argument of the run says which: the level and 1, and
-/// 16 for LPA2.
+/// A Realm of 16 MiB with two RECs, at every legal size for one start level and one descriptor
+/// format, destroyed in each order. The option `argument` is the level plus 1, plus 16 for LPA2.
 pub fn sessions() {
     crate::rmi::activate();
     let (_, features) = crate::rmi::features(0);
@@ -424,7 +422,7 @@ pub fn story() {
     check::that("every granule comes back, and zero", undelegate_all(STORY_PAGES));
 }
 
-/// Bounds: half of what the C peer's release build needs by median for a Realm of the usual shape.
+/// Bounds: half of TF-RMM's release build, by median, for a Realm of the usual shape.
 const BOUNDS: [(&str, u64); 5] = [
     ("RMI_RTT_CREATE", 1_339),
     ("RMI_RTT_DESTROY", 3_814),
@@ -442,7 +440,7 @@ impl Display for Name {
     }
 }
 
-/// Sets SVCR. Nothing is kept in SIMD registers.
+/// Sets SVCR. SIMD registers hold no values.
 fn set_streaming_mode(svcr: u64) {
     // SAFETY: CPTR_EL2 and SVCR of this image, which uses no SIMD registers.
     unsafe {
@@ -453,7 +451,7 @@ fn set_streaming_mode(svcr: u64) {
     }
 }
 
-/// Instructions inside the RMM for each command, on a Realm of the usual shape.
+/// Instructions of the RMM for each command, on a Realm of the usual shape.
 pub fn instructions() {
     let pages = 3;
     check::that("granules are delegated", delegate_all(pages) && write_image(pages));
@@ -493,7 +491,7 @@ pub fn instructions() {
         "RMI_DATA_CREATE",
         tables::data_create(rd, data(1), GRANULE, image, true),
     );
-    // In streaming mode a CPU has no instructions for hashes.
+    // In streaming mode a CPU has no hash instructions.
     set_streaming_mode(1);
     let hashed = tables::data_create(rd, data(2), 2 * GRANULE, image, true);
     figure(&"RMI_DATA_CREATE, measured in software", "", hashed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The whole life of a Realm as one figure, and by command: an image of 16 MiB is measured, 64 MiB
-//! in all, 4 RECs, 10,000 calls of the host, 16 MiB whose RIPAS changes, teardown.
+//! The whole life of a Realm as one figure and by command: a measured image of 16 MiB, 64 MiB of
+//! memory, 4 RECs, 10,000 host calls, a change of RIPAS for 16 MiB, teardown.
 
 use rmm_abi::rmi::function as fid;
 use rmm_test_firmware::options::GRANULE;
@@ -15,13 +15,13 @@ use crate::tally;
 
 const RECS: u64 = 4;
 const CALLS: u64 = 10_000;
-/// Pages of the image, of all memory, and of what changes its RIPAS from [`CHANGED`] on.
+/// Pages of the image, of all memory, and of the range from [`CHANGED`] on whose RIPAS changes.
 const IMAGE: u64 = (16 << 20) / GRANULE;
 const ALL: u64 = (64 << 20) / GRANULE;
 const CHANGED: u64 = BASE + (32 << 20);
 const CHANGE: u64 = 16 << 20;
 
-/// What a life consists of.
+/// The commands of this life.
 const COMMANDS: [(&str, u32); 14] = [
     ("RMI_GRANULE_DELEGATE", fid::GRANULE_DELEGATE),
     ("RMI_REALM_CREATE", fid::REALM_CREATE),
@@ -39,7 +39,7 @@ const COMMANDS: [(&str, u32); 14] = [
     ("RMI_GRANULE_UNDELEGATE", fid::GRANULE_UNDELEGATE),
 ];
 
-/// Lives it, and prints what it cost.
+/// Runs it, and prints its cost.
 pub fn life() {
     tally::begin();
     let guest = Guest::start_large(RECS, IMAGE, ALL);
@@ -54,7 +54,7 @@ pub fn life() {
     say!("figure: The whole life of a Realm | all commands | {}", tally::all().1);
 }
 
-/// The RECs in turn.
+/// Host calls by all RECs in turn.
 fn call_the_host(guest: &Guest) {
     for rec in 0..RECS {
         let run = guest.run(rec);
@@ -71,7 +71,7 @@ fn call_the_host(guest: &Guest) {
     }
 }
 
-/// To EMPTY, of memory that the Realm has.
+/// Changes assigned memory to EMPTY.
 fn change_ripas(guest: &Guest) {
     const EMPTY: u64 = 0;
     let run = guest.run(0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Realms that do their worst: the RMM goes on, and no interrupt of the host waits long.
+//! Hostile Realms: the RMM continues, and no interrupt of the host waits long.
 //!
-//! The host's timer fires at random moments. Where instructions are counted as time, how late the
-//! host has its CPU back is a count that repeats.
+//! The host's timer fires at random moments. If instructions count as time, the host's delay is a
+//! count that repeats.
 
 use rmm_abi::rmi_v1::{RealmAttributes, RealmFlags};
 use rmm_test_firmware::options::GRANULE;
@@ -16,36 +16,36 @@ use crate::random::Random;
 use crate::realm;
 use crate::rmi::Status;
 
-/// Instructions within which the host has its CPU back once an interrupt is pending: those of the
-/// RMM, of EL3, and of the host itself around the call.
+/// The most instructions from a pending interrupt until the host continues: those of the RMM, of
+/// EL3, and of the host around the call.
 const BOUND: u64 = 10_000;
 
-/// The first unprotected IPA, a protected one with RIPAS EMPTY, and one that there is not.
+/// The first unprotected IPA, a protected IPA with RIPAS EMPTY, and one beyond the IPA space.
 const UNPROTECTED: u64 = 1 << 39;
 const EMPTY: u64 = BASE + PAGES * GRANULE;
 const BEYOND: u64 = 1 << 41;
-/// What a host emulates a read with.
+/// The value with which the host emulates a read.
 const EMULATED: u64 = 0x5eed;
 
-/// A Realm with all that it can have.
+/// A Realm with all features.
 fn with_all(attributes: &mut RealmAttributes) {
     attributes.flags |= (RealmFlags::SVE | RealmFlags::PMU).bits();
     attributes.sve_vl = 1;
     attributes.pmu_num_ctrs = 4;
 }
 
-/// How a host serves a Realm that it expects anything of.
+/// A host that serves a Realm of which it expects anything.
 struct Host<'a> {
     guest: Guest,
     random: Random,
     every: Every<'a>,
-    /// The longest that an interrupt may wait.
+    /// The bound for the delay of an interrupt.
     bound: u64,
-    /// The longest that an interrupt waited.
+    /// The longest delay so far.
     latest: u64,
-    /// Exits by reason: those of RMI 1.0.
+    /// Exits by reason, those of RMI 1.0.
     exits: [u64; 7],
-    /// Realms that had to be built again.
+    /// The number of Realms built again.
     rebuilt: u64,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Enters the REC with its page as it is, and the timer to fire at a random moment.
+    /// Enters the REC with its page as it is, and a timer that fires at a random moment.
     fn enter(&mut self) -> u64 {
         let (rec, run) = (self.guest.rec(0), self.guest.run(0));
         let most = 1 << (6 + self.random.below(13));
@@ -83,8 +83,8 @@ impl<'a> Host<'a> {
         why
     }
 
-    /// Serves the REC until it has done what it was told. False if it does not within `patience`
-    /// ticks.
+    /// Serves the REC until it has carried out its command. Gives false if that takes more than
+    /// `patience` ticks.
     fn serve(&mut self, patience: u64) -> bool {
         let run = self.guest.run(0);
         let end = gic::now() + patience;
@@ -105,7 +105,7 @@ impl<'a> Host<'a> {
                     run.prepare(flags, &[EMULATED]);
                 }
                 reason::PSCI => {
-                    // A target that there is not, or no target at all.
+                    // A target that does not exist, or none at all.
                     let rec = self.guest.rec(0);
                     let _ = realm::psci_complete(rec, rec, 0);
                     run.prepare(0, &[]);
@@ -117,14 +117,14 @@ impl<'a> Host<'a> {
         false
     }
 
-    /// Takes the Realm down, whatever it is doing, and builds another.
+    /// Destroys the Realm, whatever it is doing, and builds another one.
     fn rebuild(self) -> Self {
         let Self { guest, rebuilt, .. } = self;
         guest.destroy();
         Self { guest: Guest::start_with(1, with_all), rebuilt: rebuilt + 1, ..self }
     }
 
-    /// The word of what the Realm did last.
+    /// A result word of the Realm's last command.
     fn result(&self, index: u64) -> u64 {
         self.guest.run(0).exit(field::GPRS + 8 * index)
     }
@@ -144,7 +144,7 @@ impl<'a> Host<'a> {
     }
 }
 
-/// An instruction, and X0 to X3 of it.
+/// An instruction with its X0 to X3.
 type Storm = (&'static str, u32, [u64; 4]);
 
 const SMC: u32 = 0xd400_0003;
@@ -154,7 +154,7 @@ const VBAR: u32 = 0xd518_c001;
 const BRK: u32 = 0xd420_0000;
 const WFI: u32 = 0xd503_207f;
 
-/// What a Realm does without end, or so it seems to the host.
+/// What a Realm does endlessly.
 const STORMS: [Storm; 38] = [
     ("nothing", 0xd503_201f, [0; 4]),
     ("an instruction that there is not", 0, [0; 4]),
@@ -196,7 +196,7 @@ const STORMS: [Storm; 38] = [
     ("SMSTART", 0xd503_477f, [0; 4]),
 ];
 
-/// Where vectors are that lead to another exception, without end.
+/// Vectors that lead to another exception, endlessly.
 const VECTORS: [(&str, u64); 4] = [
     ("RIPAS EMPTY", EMPTY),
     ("unprotected memory", UNPROTECTED),
@@ -204,7 +204,7 @@ const VECTORS: [(&str, u64); 4] = [
     ("memory without instructions", TOKEN_PAGE),
 ];
 
-/// Everything that a Realm can do, again and again.
+/// A Realm does all of this repeatedly.
 pub fn storms() {
     const TIMES: u64 = 400;
     const PATIENCE: u64 = 100_000_000;
@@ -244,8 +244,8 @@ pub fn storms() {
 pub fn random_instructions() {
     const INSTRUCTIONS: u64 = 1_000_000;
     const BLOCKS: u64 = 100;
-    // Time, not instructions: a Realm may lead its own exceptions to where no instruction can be
-    // fetched. One that is given up too early is built again, no more.
+    // Time, not instructions: a Realm may direct its exceptions to an address where no instruction
+    // can be fetched. A Realm that is given up too early is only built again.
     let patience = read_register!("cntfrq_el0") / 4;
     let mut host = Host::new(0x7261_6e64, "random instructions", u64::MAX);
     let (mut generated, mut exceptions) = (0, 0);
@@ -272,11 +272,11 @@ fn open(host: &Host<'_>) {
     host.guest.execute(0, CPACR, [0, 0x333 << 16, 0, 0]);
 }
 
-/// Every system register is written, with anything.
+/// A Realm writes random values to every system register.
 pub fn register_writes() {
     const ENCODINGS: u64 = 1 << 15;
     const TURNS: u64 = 3;
-    // Time, not instructions. A Realm that is given up too early is built again, no more.
+    // Time, not instructions. A Realm that is given up too early is only built again.
     let patience = read_register!("cntfrq_el0") / 2;
     let mut host = Host::new(0x7772_6974, "writes to system registers", u64::MAX);
     let mut exceptions = 0;
@@ -292,7 +292,7 @@ pub fn register_writes() {
             } else {
                 host = host.rebuild();
             }
-            // What a Realm does not come back from is found one by one.
+            // If a Realm does not come back, the write responsible is found by single writes.
             match (over, count) {
                 (false, 1) => say!("   lost itself: msr of encoding {first:#x}"),
                 (false, _) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What a Realm learns of itself.
+//! The configuration that a Realm reads of itself.
 
 use core::cell::UnsafeCell;
 
@@ -11,12 +11,12 @@ use crate::rsi;
 
 struct Page(UnsafeCell<core::mem::MaybeUninit<RsiRealmConfig>>);
 
-// SAFETY: the host has one REC at a time run this program.
+// SAFETY: the host lets one REC at a time run this program.
 unsafe impl Sync for Page {}
 
 static PAGE: Page = Page(UnsafeCell::new(core::mem::MaybeUninit::uninit()));
 
-/// RSI_REALM_CONFIG: status, the fields, and how many bytes beside them have changed.
+/// RSI_REALM_CONFIG: status, the fields, and the number of other bytes that have changed.
 pub fn run() -> [u64; WORDS] {
     const MARK: u8 = 0x77;
     // SAFETY: as for `Sync`.

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The same call many times, so that the host can count what one costs.
+//! Repeats a call, so that the host can compute the cost of one.
 
 use core::arch::asm;
 
 use super::{WORDS, results};
 
-/// Calls as often as the first argument says, with the others in X0 to X3. Each turn is
+/// Calls as often as the first argument says, with the others in X0 to X3. Each iteration has
 /// [`TURN`](rmm_test_firmware::realm_protocol::TURN) instructions of the Realm.
 pub fn run(arguments: &[u64]) -> [u64; WORDS] {
     let [times, function, x1, x2, x3, ..] = *arguments else { return [!0; WORDS] };
-    // SAFETY: the host asks for calls that change no memory. What a call may change is named.
+    // SAFETY: the host asks for calls that change no memory. The registers that a call may change
+    // are listed.
     unsafe {
         asm!(
             "2:",

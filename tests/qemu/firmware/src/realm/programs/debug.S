@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Instructions under breakpoints, watchpoints and software step, and vectors that count what is
-// hit.
+// Instructions with breakpoints, watchpoints and software step, and vectors that count the hits.
 
     .equ    DEBUG_WATCHED, 8
     .equ    DEBUG_TRAPS, 16

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Breakpoints, watchpoints and software step, which the Realm sets and takes itself.
+//! Breakpoints, watchpoints and software step, which the Realm sets and whose exceptions it takes.
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
@@ -9,7 +9,7 @@ use rmm_test_firmware::{read_register, write_register};
 
 use super::{WORDS, results};
 
-/// What is executed, and what comes of it. Layout known to debug.S.
+/// What is executed, and the results. debug.S knows the layout.
 #[repr(C)]
 struct Debugged {
     pstate: u64,
@@ -27,7 +27,7 @@ struct Debugged {
 
 struct Shared(UnsafeCell<u64>);
 
-// SAFETY: the host has one REC at a time run this program.
+// SAFETY: the host lets one REC at a time run this program.
 unsafe impl Sync for Shared {}
 
 static WATCHED: Shared = Shared(UnsafeCell::new(0));
@@ -38,8 +38,8 @@ unsafe extern "C" {
     static debug_broken: u32;
 }
 
-/// Sets all debug registers: what is to be hit, and CONTEXTIDR_EL1. The addresses of the
-/// instruction and of the word that are hit, and the registers as they are then.
+/// Sets all debug registers for the chosen events, and CONTEXTIDR_EL1. Gives the addresses of the
+/// instruction and of the word that are hit, and the registers' values then.
 pub fn set(arguments: &[u64]) -> [u64; WORDS] {
     const MDE: u64 = 1 << 15;
     const KDE: u64 = 1 << 13;
@@ -47,7 +47,7 @@ pub fn set(arguments: &[u64]) -> [u64; WORDS] {
     // Enabled at EL1 and EL0, all bytes.
     const BREAKPOINT: u64 = 0xf << 5 | 3 << 1 | 1;
     const WATCHPOINT: u64 = 0xff << 5 | 3 << 3 | 3 << 1 | 1;
-    // It compares a context, or is linked to the breakpoint that does.
+    // It compares a context, or is linked to a breakpoint that does.
     const CONTEXT: u64 = BREAKPOINT | 3 << 20;
     const LINKED: u64 = BREAKPOINT | 1 << 20 | 1 << 16;
     const LINKED_CONTEXT: u64 = debug::CONTEXT;
@@ -62,7 +62,7 @@ pub fn set(arguments: &[u64]) -> [u64; WORDS] {
         debug::ARMED => (BREAKPOINT, 0, WATCHPOINT, 0),
         _ => (0, 0, 0, 0),
     };
-    // SAFETY: debug exceptions are masked but in `realm_debug`, whose vectors take them.
+    // SAFETY: debug exceptions are masked except in `realm_debug`, whose vectors take them.
     unsafe {
         write_register!("oslar_el1", locked);
         write_register!("contextidr_el1", context);
@@ -98,16 +98,16 @@ fn registers() -> [u64; debug::REGISTERS] {
     ]
 }
 
-/// Executes a few instructions at the level that the first argument says, one at a time if the
-/// second is not 0. How many breakpoints, watchpoints and steps were hit; where, from the
-/// instruction that has the breakpoint on; the class of the exception at the end; and the debug
-/// registers as they were before.
+/// Executes a few instructions at the level of the first argument, one at a time if the second is
+/// not 0. Gives the number of breakpoints, watchpoints and steps that were hit; the addresses of
+/// the hits, from the instruction with the breakpoint on; the class of the last exception; and the
+/// debug registers before.
 pub fn run(arguments: &[u64]) -> [u64; WORDS] {
-    // SErrors, IRQs and FIQs masked, debug exceptions not.
+    // SErrors, IRQs and FIQs masked; debug exceptions not.
     const PSTATE: u64 = 7 << 6;
     const EL1H: u64 = 5;
     const SS: u64 = 1 << 21;
-    // Exceptions after which it ends.
+    // The number of exceptions after which it ends.
     const MOST: u64 = 64;
     let [level, steps, ..] = *arguments else { return [!0; WORDS] };
     let (target, broken) = ((&raw const debug_target).addr(), (&raw const debug_broken).addr());
@@ -126,7 +126,7 @@ pub fn run(arguments: &[u64]) -> [u64; WORDS] {
         end: 0,
         most: MOST,
     };
-    // SAFETY: the instructions change no memory, and X0 to X13 at most.
+    // SAFETY: the instructions change no memory and at most X0 to X13.
     unsafe { realm_debug(&raw mut debugged) };
     let Debugged { breakpoints, broken_at, watchpoints, far, watched_at, steps, end, .. } =
         debugged;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! System-register access by name. A name the assembler does not know is written `s3_4_c2_c0_1`.
+//! System-register access by name. If the assembler does not know it, it is `s3_4_c2_c0_1`.
 
 /// Reads the named system register.
 #[macro_export]
 macro_rules! read_register {
     ($name:literal) => {{
         let value: u64;
-        // SAFETY: reading a system register changes nothing; the images run at an exception level
-        // that may read each register they name.
+        // SAFETY: reading a system register changes nothing. The images run at an exception level
+        // that may read the registers they name.
         unsafe {
             core::arch::asm!(
                 concat!("mrs {}, ", $name), out(reg) value, options(nomem, nostack, preserves_flags)
@@ -17,9 +17,9 @@ macro_rules! read_register {
     }};
 }
 
-/// Writes the named system register, ordered against surrounding memory accesses by the compiler.
+/// Writes the named system register. The compiler does not move memory accesses across it.
 ///
-/// Expands to an unsafe operation: the caller answers for what the new value does.
+/// Expands to an unsafe operation: the caller is responsible for the effects of the new value.
 #[macro_export]
 macro_rules! write_register {
     ($name:literal, $value:expr) => {{

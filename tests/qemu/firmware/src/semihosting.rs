@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The four semihosting calls the images need (Arm semihosting specification, AArch64 `HLT
-//! #0xF000`). Any exception level may use them; the buffers must be mapped where the caller runs.
+//! The semihosting calls that the images need (Arm semihosting specification, AArch64 `HLT
+//! #0xF000`). They work at every exception level; the buffers must be mapped for the caller.
 
 use core::arch::asm;
 use core::ffi::CStr;
@@ -13,13 +13,12 @@ const ADP_STOPPED_APPLICATION_EXIT: u64 = 0x2_0026;
 /// Makes one semihosting call.
 ///
 /// # Safety
-///
-/// `argument` must be what the operation asks for: every pointer in it valid for what the call
+/// `argument` must be what the operation expects, and its pointers must be valid for what the call
 /// reads or writes.
 unsafe fn call(operation: u64, argument: *const u64) -> u64 {
     let result;
-    // SAFETY: the caller vouches for the argument; the call changes x0 and the memory the argument
-    // names.
+    // SAFETY: the caller guarantees the argument. The call changes x0 and the memory that the
+    // argument names.
     unsafe {
         asm!("hlt #0xf000", inout("x0") operation => result, in("x1") argument, options(nostack))
     };
@@ -32,8 +31,7 @@ pub fn write(text: &CStr) {
     unsafe { call(SYS_WRITE0, text.as_ptr().cast()) };
 }
 
-/// Copies the command line into `buffer` and returns it, or `None` when it does not fit or is not
-/// text.
+/// Copies the command line into `buffer` and returns it. `None` if it does not fit or is not text.
 pub fn command_line(buffer: &mut [u8]) -> Option<&str> {
     let block = [buffer.as_mut_ptr().expose_provenance() as u64, buffer.len() as u64];
     // SAFETY: SYS_GET_CMDLINE writes at most block[1] bytes at block[0], which is `buffer`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Fills the SIMD registers and shows them, for checks that they survive.
+// Fills the SIMD registers, and stores them for checks that they are preserved.
 
     .arch_extension sve
 
@@ -23,7 +23,8 @@
     .endm
 
     .text
-// x0 = where the numbers begin. All vectors, predicates, and outside streaming mode (x1 = 0) FFR.
+// x0 = first of the numbers. Fills all vectors, predicates, and outside streaming mode (x1 = 0)
+// FFR.
     .global simd_fill
 simd_fill:
     every_z fill
@@ -35,8 +36,8 @@ simd_fill:
     wrffr   p3.b
 1:  ret
 
-// x0 = room for 32 vectors of 256 bytes, x1 = room for 17 predicates of 32 bytes, x2 as above in
-// x1.
+// x0 = room for 32 vectors of 256 bytes, x1 = room for 17 predicates of 32 bytes, x2 = x1 of
+// simd_fill.
     .global simd_show
 simd_show:
     every_z show

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The SIMD registers of whoever includes this, filled and shown by `simd.S`. Host and Realm do it
-//! in the same way, so that each knows what the other must find.
+//! The SIMD registers, filled and stored by `simd.S`. Host and Realm use the same code, so each can
+//! compute what the other must find.
 
 core::arch::global_asm!(include_str!("simd.S"));
 
-/// What is in the registers of SVE, at any vector length.
+/// The content of the SVE registers, at any vector length.
 #[repr(C, align(16))]
 #[derive(Clone, Copy)]
 pub struct Shown {
@@ -18,7 +18,7 @@ impl Shown {
     /// All zero.
     pub const NOTHING: Self = Self { vectors: [0; 32 * 256], predicates: [0; 17 * 32] };
 
-    /// A sum of all that is shown (FNV-1a).
+    /// A sum of the whole content (FNV-1a).
     pub fn sum(&self) -> u64 {
         let bytes = self.vectors.iter().chain(&self.predicates);
         bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
@@ -32,25 +32,25 @@ unsafe extern "C" {
     fn simd_show(vectors: *mut u8, predicates: *mut u8, streaming: u64);
 }
 
-/// Fills all registers with what follows from `seed`.
+/// Fills all registers with values computed from `seed`.
 ///
 /// # Safety
 ///
-/// The registers may be accessed, and the caller keeps nothing in them. `streaming` is whether the
-/// CPU is in streaming mode.
+/// The registers must be accessible, and the caller must not keep values in them. `streaming` tells
+/// whether the CPU is in streaming mode.
 pub unsafe fn fill(seed: u64, streaming: bool) {
-    // SAFETY: as the caller says.
+    // SAFETY: promised by the caller.
     unsafe { simd_fill(seed, u64::from(streaming)) };
 }
 
-/// Shows all registers.
+/// Stores all registers.
 ///
 /// # Safety
 ///
 /// As for [`fill`].
 pub unsafe fn show(shown: &mut Shown, streaming: bool) {
     *shown = Shown::NOTHING;
-    // SAFETY: as the caller says, and there is room at any vector length.
+    // SAFETY: promised by the caller. The buffer is large enough for any vector length.
     unsafe {
         simd_show(shown.vectors.as_mut_ptr(), shown.predicates.as_mut_ptr(), u64::from(streaming));
     }

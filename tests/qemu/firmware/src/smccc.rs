@@ -5,26 +5,26 @@
 pub use rmm_abi::psci;
 pub use rmm_abi::smccc::{NOT_SUPPORTED as UNKNOWN, SVE_HINT};
 
-/// Services of this test monitor that TF-A does not have. For the host only.
+/// Services of this test monitor that TF-A does not have. Only the host may call them.
 pub mod test_service {
-    /// Instructions the calling CPU spent inside the RMM: returns x0 = in the last visit, x1 = in
-    /// the cold boot (0 on CPUs that had none), x2 = in this CPU's last warm boot, x3 = services
-    /// the RMM asked EL3 for in the last visit. Exact only with QEMU's `-icount shift=0,sleep=off`.
+    /// Instructions of the RMM on the calling CPU. Returns x0 = in the last visit, x1 = in the cold
+    /// boot (0 on other CPUs), x2 = in this CPU's last warm boot, x3 = EL3 services called in the
+    /// last visit. Exact only with QEMU's `-icount shift=0,sleep=off`.
     pub const VISIT: u64 = 0xC700_0000;
-    /// How the RMM booted: returns x0 = code of the last BOOT_COMPLETE on the calling CPU, x1 = 1
-    /// when EL3 has given the RMM up.
+    /// The result of the RMM's boot. Returns x0 = code of the last BOOT_COMPLETE on the calling
+    /// CPU, x1 = 1 if the RMM has failed to boot on some CPU.
     pub const BOOT_STATUS: u64 = 0xC700_0001;
-    /// The Granule Protection Information of physical address x1: returns x0 = GPI, or
-    /// [`super::UNKNOWN`] when the address is outside the Granule Protection Table.
+    /// The GPI of physical address x1. Returns x0 = GPI, or [`super::UNKNOWN`] if the address is
+    /// outside the Granule Protection Table.
     pub const GRANULE_GPI: u64 = 0xC700_0002;
-    /// Looks through the granule at physical address x1, which is in the Realm PAS: returns x0 =
-    /// words that are not zero, x1 = words that are a part of the Realm attestation key, x2 = words
-    /// that are PSTATE of a fiber with DIT set.
+    /// Scans the granule at physical address x1 in the Realm PAS. Returns x0 = words that are not
+    /// zero, x1 = words that are part of the attestation key, x2 = words that are a fiber's PSTATE
+    /// with DIT set.
     pub const GRANULE_SCAN: u64 = 0xC700_0003;
-    /// Looks through the granule at physical address x1, which is in the Realm PAS: returns x0 =
-    /// words that are one of x2 to x7, in either byte order.
+    /// Searches the granule at physical address x1 in the Realm PAS. Returns x0 = words that equal
+    /// one of x2 to x7, in either byte order.
     pub const GRANULE_SEARCH: u64 = 0xC700_0004;
-    /// Where the fiber is whose context is in the granule at physical address x1, which is in the
-    /// Realm PAS: returns x0 = its PC, or 0 if there is none.
+    /// Finds the fiber whose context is in the granule at physical address x1 in the Realm PAS.
+    /// Returns x0 = its PC, or 0 if there is none.
     pub const GRANULE_FIBER: u64 = 0xC700_0005;
 }

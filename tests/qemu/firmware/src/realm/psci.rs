@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! PSCI as a Realm sees it.
+//! The PSCI calls of a Realm.
 
 use rmm_abi::psci::function;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The RSI as a Realm sees it: a typed function a command.
+//! The RSI calls of a Realm: one typed function per command.
 
 use rmm_abi::rsi::{RsiRealmConfig, function};
 
@@ -24,11 +24,11 @@ pub fn host_call(call: &mut HostCall, immediate: u16) -> u64 {
     smc::call(function::HOST_CALL, &[(&raw mut *call).addr() as u64])[0]
 }
 
-/// RSI_HOST_CALL `count` times, with as few instructions in between as can be.
+/// RSI_HOST_CALL `count` times, with as few instructions in between as possible.
 pub fn host_calls(call: &mut HostCall, immediate: u16, count: u64) {
     call.immediate = u64::from(immediate);
     for _ in 0..count {
-        // SAFETY: the RMM and the host read and write the structure. Results are X0 to X3 at most.
+        // SAFETY: the RMM and the host access only the structure. Results are at most X0 to X3.
         unsafe {
             core::arch::asm!(
                 "smc #0",

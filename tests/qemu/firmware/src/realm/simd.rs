@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The registers of SVE of a REC. One REC at a time uses this.
+//! A REC's SVE registers. Only one REC at a time uses this module.
 
 use core::arch::asm;
 use core::cell::UnsafeCell;
@@ -9,18 +9,19 @@ use rmm_test_firmware::simd::{Shown, fill, show};
 
 struct Buffer(UnsafeCell<Shown>);
 
-// SAFETY: the host has one REC at a time use it.
+// SAFETY: the host lets one REC at a time use it.
 unsafe impl Sync for Buffer {}
 
 static BUFFER: Buffer = Buffer(UnsafeCell::new(Shown::NOTHING));
 
-/// Does what is asked for, if it is about SIMD registers.
+/// Carries out a command that concerns SIMD registers.
 pub fn serve(what: u64, arguments: &[u64], results: &mut [u64; 31]) {
     match what {
-        // SAFETY: the host has had the REC open CPACR_EL1, and nothing is kept in the registers.
+        // SAFETY: the host has made the REC enable access in CPACR_EL1, and no values are kept in
+        // them.
         command::FILL_SIMD => unsafe { fill(arguments[0], false) },
         command::SHOW_SIMD => {
-            // SAFETY: as above; nobody else uses the buffer.
+            // SAFETY: as above; nothing else uses the buffer.
             let shown = unsafe { &mut *BUFFER.0.get() };
             let bytes: u64;
             // SAFETY: as above.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! SMC with every general register accounted for.
+//! SMCs with every general register checked.
 
 use rmm_test_firmware::realm_protocol::CALL_REGISTERS;
 
@@ -10,7 +10,8 @@ unsafe extern "C" {
     fn realm_smc(registers: *mut [u64; REGISTERS]);
 }
 
-/// Calls with these in X0 and up, and marks in all other registers.
+/// Calls with these values in X0 and up, and marks in all other registers. Gives the registers
+/// before and after.
 fn smc(x: &[u64]) -> ([u64; REGISTERS], [u64; REGISTERS]) {
     const MARK: u64 = 0x5ea1_0000_0000_0000;
     let mut registers: [u64; REGISTERS] = core::array::from_fn(|index| MARK | index as u64);
@@ -18,13 +19,14 @@ fn smc(x: &[u64]) -> ([u64; REGISTERS], [u64; REGISTERS]) {
         *register = *value;
     }
     let passed = registers;
-    // SAFETY: the routine keeps the registers that it must; a call changes no memory of Rust's but
-    // what the caller names in its arguments, which it has borrowed.
+    // SAFETY: the routine preserves the registers that it must. A call changes only memory that the
+    // caller passes in its arguments, which it has borrowed.
     unsafe { realm_smc(&raw mut registers) };
     (passed, registers)
 }
 
-/// Calls with these in X0 and up. X0 to X17 after it, and how many of X18 to X30 have changed.
+/// Calls with these values in X0 and up. Gives X0 to X17 after the call, and how many of X18 to X30
+/// have changed.
 pub fn call_with(x: &[u64]) -> ([u64; CALL_REGISTERS], u64) {
     let (passed, returned) = smc(x);
     let changed = passed.iter().zip(&returned).skip(CALL_REGISTERS).filter(|(was, is)| was != is);
@@ -32,7 +34,7 @@ pub fn call_with(x: &[u64]) -> ([u64; CALL_REGISTERS], u64) {
     (core::array::from_fn(|index| returned[index]), changed)
 }
 
-/// Calls a function. X0 and up after it.
+/// Calls a function. Gives X0 and up after the call.
 pub fn call(function: u32, arguments: &[u64]) -> [u64; 9] {
     let mut x = [0; 11];
     let [x0, rest @ ..] = &mut x;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How the monitor meets the RMM, as Linux does: version, and under RMI 2.0 features,
-//! configuration, activation, and whether all memory can be delegated.
+//! How the monitor sets up the RMM, as Linux does: version, and in RMI 2.0 features, configuration,
+//! activation, and whether all memory can be delegated.
 
 use rmm_abi::rmi::status;
 use rmm_abi::rmi_v2::{CATEGORY_CONVENTIONAL, GPT_PLATFORM, TRACKING_FINE};
@@ -12,11 +12,11 @@ use crate::{give_up, options, pool, probe};
 
 /// Feature registers that Linux reads.
 const FEATURE_REGISTERS: u64 = 5;
-/// Register 1: granules of 4 KiB, and SHA-256. Bits 13:10: the size of what a level 0 entry of the
-/// Granule Protection Table covers.
+/// Register 1: 4 KiB granules and SHA-256. Bits 13:10: the size that a level 0 entry of the Granule
+/// Protection Table covers.
 const GRANULES_AND_HASH: u64 = 1 << 3 | 1 << 0;
 
-/// Meets the RMM. The pool is set up.
+/// Sets up the RMM. The pool must be set up before.
 pub fn run() {
     let version = Dialect::current().version();
     let (answer, ..) = rmi::version(version);
@@ -48,7 +48,7 @@ fn activate() {
     look_at_protection_tables(base & !(region - 1), top, region);
 }
 
-/// RMI_GRANULE_TRACKING_GET of all memory that Realms are made of.
+/// RMI_GRANULE_TRACKING_GET for all memory of Realms.
 fn look_at_memory(base: u64, top: u64) {
     let mut at = base;
     while at < top {
@@ -62,7 +62,7 @@ fn look_at_memory(base: u64, top: u64) {
     }
 }
 
-/// RMI_GPT_L1_CREATE, as one beta has it, and RMI_GPT_INFO, as another: the tables are there.
+/// RMI_GPT_L1_CREATE and RMI_GPT_INFO, of different betas: the tables exist.
 fn look_at_protection_tables(base: u64, top: u64, region: u64) {
     for at in (base..top).step_by(usize::try_from(region).unwrap_or(usize::MAX)) {
         let [status, ..] = rmi::call(fid::GPT_L1_CREATE, &[at], 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How often Realms left, and why.
+//! Counts exits of Realms by reason.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ use crate::{give_up, options};
 
 macro_rules! reasons {
     ($($(#[$about:meta])* $name:ident = $text:literal,)*) => {
-        /// Why a Realm left.
+        /// The reason of an exit.
         #[derive(Clone, Copy)]
         pub enum Reason { $($(#[$about])* $name,)* }
 
@@ -20,7 +20,7 @@ macro_rules! reasons {
 reasons! {
     /// The host's interrupt.
     Interrupt = "interrupt",
-    /// Memory that the host had not given yet.
+    /// Protected memory that the host has not mapped yet.
     Private = "protected memory",
     /// Memory that Realm and host share.
     Shared = "shared memory",
@@ -30,7 +30,7 @@ reasons! {
     Pl011Access = "PL011 register",
     /// A register of the virtio device.
     VirtioAccess = "virtio register",
-    /// Nothing is there.
+    /// An access to an address without memory or device.
     External = "no memory, no device",
     /// An SGI.
     Sgi = "SGI",
@@ -47,7 +47,7 @@ static COUNTS: [AtomicU64; NAMES.len()] = [const { AtomicU64::new(0) }; NAMES.le
 /// Exits since a Realm last wrote to its console.
 static SILENT: AtomicU64 = AtomicU64::new(0);
 
-/// Counts an exit. Ends the run if Realms have nothing to say for too long.
+/// Counts an exit. Ends the run if Realms write nothing to their consoles for too long.
 pub fn count(reason: Reason) {
     COUNTS[reason as usize].fetch_add(1, Ordering::Relaxed);
     let silent = SILENT.fetch_add(1, Ordering::Relaxed) + 1;
@@ -57,15 +57,15 @@ pub fn count(reason: Reason) {
     }
 }
 
-/// Shared pages that were unmapped under a Realm.
+/// Shared pages that were unmapped while the Realm used them.
 static WITHHELD: AtomicU64 = AtomicU64::new(0);
 
-/// A shared page was unmapped under a Realm.
+/// Counts a shared page that was unmapped.
 pub fn note_withheld() {
     WITHHELD.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A Realm writes to its console.
+/// Notes that a Realm has written to its console.
 pub fn note_output() {
     SILENT.store(0, Ordering::Relaxed);
 }

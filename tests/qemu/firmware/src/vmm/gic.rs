@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The GICv3 that a Realm sees: distributor, redistributors, and what goes into list registers.
+//! A Realm's GICv3: distributor, redistributors, and the content of list registers.
 
-/// Where the distributor is in the protected half.
+/// The address of the distributor in the protected half.
 pub const DISTRIBUTOR: u64 = 0x0800_0000;
 /// Bytes of its registers.
 pub const DISTRIBUTOR_SIZE: u64 = 0x1_0000;
-/// Where the redistributors are.
+/// The address of the redistributors.
 pub const REDISTRIBUTORS: u64 = 0x080a_0000;
-/// Bytes of the registers of one.
+/// The size of the registers of one redistributor.
 pub const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 const SGI_FRAME: u64 = 0x1_0000;
 
-/// RECs that one Realm has at most.
+/// The most RECs of a Realm.
 pub const MAX_RECS: usize = 8;
 const PRIVATE: usize = 32;
 const SHARED: usize = 32;
-/// All interrupts: 0 to 63.
+/// The number of all interrupts: 0 to 63.
 const INTERRUPTS: usize = PRIVATE + SHARED;
 
 /// Most list registers that the architecture has.
 pub const MAX_LRS: usize = 16;
 
-/// The virtual timer's interrupt.
+/// The interrupt of the virtual timer.
 pub const VIRTUAL_TIMER: usize = 27;
-/// The physical timer's.
+/// The interrupt of the physical timer.
 pub const PHYSICAL_TIMER: usize = 30;
 
 /// Fields of a list register.
@@ -32,26 +32,26 @@ mod lr {
     pub const ACTIVE: u64 = 1 << 63;
     pub const GROUP_1: u64 = 1 << 60;
     pub const PRIORITY_SHIFT: u32 = 48;
-    /// The end of the interrupt leaves the Realm, so that the line is looked at again.
+    /// The end of the interrupt exits the Realm, so that the host checks the line again.
     pub const EOI: u64 = 1 << 41;
     pub const INTID: u64 = 0xffff_ffff;
 }
 
-/// An interrupt as software has set it up, and its state.
+/// An interrupt's configuration and its state.
 #[derive(Clone, Copy)]
 struct Interrupt {
     enabled: bool,
     group_1: bool,
     edge: bool,
     priority: u8,
-    /// An edge, an SGI or a write to ISPENDR.
+    /// Pending by an edge, an SGI or a write to ISPENDR.
     latch: bool,
     /// The level of the line.
     line: bool,
     active: bool,
-    /// It is in a list register of a REC that runs.
+    /// Whether it is in a list register of a REC that runs.
     listed: bool,
-    /// The REC that a shared interrupt goes to.
+    /// The target REC of a shared interrupt.
     target: usize,
 }
 
@@ -88,7 +88,7 @@ pub struct Gic {
 }
 
 impl Gic {
-    /// Out of reset.
+    /// A GICv3 after reset.
     pub const fn new(recs: usize) -> Self {
         let mut private = [Interrupt::RESET; PRIVATE];
         let mut sgi = 0;
@@ -114,14 +114,14 @@ impl Gic {
         }
     }
 
-    /// Whether an interrupt waits for a REC.
+    /// Whether an interrupt is due for a REC.
     pub fn is_due(&self, rec: usize) -> bool {
         self.enabled
             && (self.private[rec].iter().any(Interrupt::is_due)
                 || self.shared.iter().any(|one| one.target == rec && one.is_due()))
     }
 
-    /// Sets the level of a line; the REC that has to hear of it.
+    /// Sets the level of a line. Gives the REC that has to be notified.
     pub fn set_line(&mut self, rec: usize, intid: usize, level: bool) -> Option<usize> {
         let interrupt = self.interrupt(rec, intid);
         interrupt.line = level;
@@ -129,7 +129,7 @@ impl Gic {
         interrupt.is_due().then_some(target)
     }
 
-    /// A REC writes ICC_SGI1R_EL1: the SGI becomes pending in the RECs that it returns as bits.
+    /// A write to ICC_SGI1R_EL1. Makes the SGI pending, and gives the target RECs as bits.
     pub fn send_sgi(&mut self, sender: usize, value: u64) -> u64 {
         let intid = (value >> 24 & 0xf) as usize;
         let to_all_others = value & 1 << 40 != 0;
@@ -144,11 +144,11 @@ impl Gic {
         targets
     }
 
-    /// What a REC is entered with: its list registers, and whether some interrupt found none.
+    /// Fills the list registers for an entry of a REC. Gives whether an interrupt found no place.
     pub fn list(&mut self, rec: usize, lrs: &mut [u64]) -> bool {
         lrs.fill(0);
         let mut used = 0;
-        // What is active first: its end must find it.
+        // Active interrupts first, since their end must find them.
         for intid in 0..INTERRUPTS {
             let interrupt = *self.interrupt(rec, intid);
             let here = intid < PRIVATE || interrupt.target == rec;
@@ -218,13 +218,13 @@ impl Gic {
         }
     }
 
-    /// A register of the distributor is read.
+    /// A read of a distributor register.
     pub fn read_distributor(&mut self, offset: u64) -> u64 {
         const ONE_SECURITY_STATE: u64 = 1 << 6;
         const AFFINITY_ROUTING: u64 = 1 << 4;
         match offset {
             0x0 => ONE_SECURITY_STATE | AFFINITY_ROUTING | u64::from(self.enabled) << 1,
-            // 64 interrupts, 10 bits of INTID, each goes to one REC.
+            // 64 interrupts, 10 bits of INTID, one target REC for each interrupt.
             0x4 => (INTERRUPTS as u64 / 32 - 1) | 9 << 19 | 1 << 25,
             0x8 => 0x43b,
             0xffe8 => 0x3b,
@@ -236,7 +236,7 @@ impl Gic {
         }
     }
 
-    /// A register of the distributor is written.
+    /// A write to a distributor register.
     pub fn write_distributor(&mut self, offset: u64, value: u64, size: u64) {
         match offset {
             0x0 => self.enabled = value & 0b10 != 0,
@@ -248,7 +248,7 @@ impl Gic {
                     _ => self.routes[index] & 0xffff_ffff | value << 32,
                 };
                 self.routes[index] = route;
-                // To any REC is to the first.
+                // An interrupt for any REC goes to the first one.
                 let target = if route & 1 << 31 != 0 { 0 } else { (route & 0xff) as usize };
                 self.shared[index].target = if target < self.recs { target } else { 0 };
             }
@@ -256,7 +256,7 @@ impl Gic {
         }
     }
 
-    /// A register of the redistributors is read.
+    /// A read of a redistributor register.
     pub fn read_redistributor(&mut self, offset: u64) -> u64 {
         let (rec, offset) = ((offset / REDISTRIBUTOR_SIZE) as usize, offset % REDISTRIBUTOR_SIZE);
         if rec >= self.recs {
@@ -274,7 +274,7 @@ impl Gic {
         }
     }
 
-    /// A register of the redistributors is written.
+    /// A write to a redistributor register.
     pub fn write_redistributor(&mut self, offset: u64, value: u64, size: u64) {
         let (rec, offset) = ((offset / REDISTRIBUTOR_SIZE) as usize, offset % REDISTRIBUTOR_SIZE);
         if rec >= self.recs {
@@ -289,7 +289,7 @@ impl Gic {
         }
     }
 
-    /// A register with one, two or eight bits for each of these interrupts.
+    /// A read of a register with one, two or eight bits for each of these interrupts.
     fn read_banked(&mut self, rec: usize, offset: u64, of: core::ops::Range<usize>) -> u64 {
         let (register, bits) = Banked::at(offset);
         let Some(register) = register else { return 0 };

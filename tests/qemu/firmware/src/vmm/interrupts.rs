@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How virtual interrupts get to a REC and back: in its run page (RMI 1.0), or in the registers of
-//! the CPU, which the monitor loads before an entry and reads after it (RMI 2.0).
+//! Moves virtual interrupts to a REC and back: in its run page (RMI 1.0), or in the CPU's
+//! registers, which the monitor writes before an entry and reads after it (RMI 2.0).
 
 use core::arch::asm;
 use core::mem::offset_of;
@@ -14,10 +14,10 @@ use crate::vcpu::RunPage;
 
 /// ICH_HCR_EL2.En.
 const ENABLED: u64 = 1 << 0;
-/// ICH_HCR_EL2.UIE: an interrupt found no list register.
+/// ICH_HCR_EL2.UIE: an interrupt has found no list register.
 const UNDERFLOW: u64 = 1 << 1;
 
-/// The list registers that a host has.
+/// The number of list registers.
 pub fn count_list_registers() -> usize {
     let less_one = match Dialect::current() {
         Dialect::One => rmi::features(0).1 >> 34 & 0xf,
@@ -27,7 +27,7 @@ pub fn count_list_registers() -> usize {
     (less_one as usize + 1).min(MAX_LRS)
 }
 
-/// Reads and writes a list register by its number.
+/// Reads and writes list registers by number.
 macro_rules! list_registers {
     ($($number:literal $name:literal),*) => {
         fn read_list(number: usize) -> u64 {
@@ -39,7 +39,7 @@ macro_rules! list_registers {
 
         fn write_list(number: usize, value: u64) {
             match number {
-                // SAFETY: virtual interrupts concern a REC only; this CPU runs none now.
+                // SAFETY: virtual interrupts affect only a REC, and this CPU runs none now.
                 $($number => unsafe { write_register!($name, value) },)*
                 _ => {}
             }
@@ -54,7 +54,7 @@ list_registers! {
     12 "s3_4_c12_c13_4", 13 "s3_4_c12_c13_5", 14 "s3_4_c12_c13_6", 15 "s3_4_c12_c13_7"
 }
 
-/// What the virtual CPU interface of a REC keeps between two runs, if it is the monitor's.
+/// The state of a REC's virtual CPU interface between two runs, in RMI 2.0.
 #[derive(Default)]
 pub struct Interface {
     /// ICH_VMCR_EL2.
@@ -64,7 +64,7 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// Hands over list registers, before an entry.
+    /// Passes list registers to the REC before an entry.
     pub fn load(&self, run: RunPage, lists: &[u64], underflow: bool) {
         let control = if underflow { UNDERFLOW } else { 0 };
         if Dialect::current() == Dialect::One {
@@ -87,7 +87,7 @@ impl Interface {
         }
     }
 
-    /// Takes them back after a run. True unless the RMM has left the interface on.
+    /// Reads them after a run. Gives false if the RMM has left the interface on.
     pub fn store(&mut self, run: RunPage, lists: &mut [u64]) -> bool {
         if Dialect::current() == Dialect::One {
             const EXIT: usize = offset_of!(RmiRecRun, exit) + offset_of!(RecExit, gicv3_lrs);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The machine's own interrupt controller, timer and PL011, as the monitor uses them. Interrupts
-//! stay masked: one that is pending has a Realm leave, or ends a WFI, and is acknowledged then.
+//! The machine's interrupt controller, timer and PL011, for the monitor. Interrupts stay masked: a
+//! pending one makes a Realm exit, or ends a WFI, and is then acknowledged.
 
 use core::arch::asm;
 
@@ -17,14 +17,14 @@ const GROUP_1_AND_ROUTING: u32 = 1 << 4 | 1 << 1;
 
 /// Interrupts of the machine.
 mod intid {
-    /// Has a CPU look for work.
+    /// Makes a CPU look for work.
     pub const KICK: u64 = 3;
     pub const MAINTENANCE: u64 = 25;
     pub const TICK: u64 = 26;
     pub const VIRTUAL_TIMER: u64 = 27;
     pub const PHYSICAL_TIMER: u64 = 30;
     pub const UART: u64 = 33;
-    /// From here on there is none.
+    /// INTIDs from here on mean that there is no interrupt.
     pub const SPECIAL: u64 = 1020;
 }
 
@@ -33,12 +33,12 @@ fn register(address: u64) -> *mut u32 {
 }
 
 fn read(address: u64) -> u32 {
-    // SAFETY: a register of a device that is mapped as one; reads are made for it.
+    // SAFETY: a register of a device, mapped as Device memory. Reading it is safe.
     unsafe { register(address).read_volatile() }
 }
 
 fn write(address: u64, value: u32) {
-    // SAFETY: a register of a device that is mapped as one, and that only this module uses.
+    // SAFETY: a register of a device, mapped as Device memory, that only this module uses.
     unsafe { register(address).write_volatile(value) };
 }
 
@@ -48,7 +48,7 @@ pub fn set_up() {
     let uart = 1 << (intid::UART % 32);
     write(DISTRIBUTOR + 0x84, uart);
     write(DISTRIBUTOR + 0x104, uart);
-    // Receives, with its queue, and interrupts when there is something to read.
+    // The PL011 receives, with its FIFO and an interrupt when there is something to read.
     write(UART + 0x2c, read(UART + 0x2c) | 1 << 4);
     write(UART + 0x30, read(UART + 0x30) | 1 << 9 | 1 << 8 | 1);
     write(UART + 0x38, 1 << 6 | 1 << 4);
@@ -68,7 +68,7 @@ pub fn set_up_cpu() {
     );
     const RW: u64 = 1 << 31;
     const IMO_AND_FMO: u64 = 3 << 3;
-    // SAFETY: interrupts stay masked in PSTATE.
+    // SAFETY: PSTATE masks interrupts.
     unsafe {
         write_register!("hcr_el2", RW | IMO_AND_FMO);
         write_register!("icc_pmr_el1", 0xff);
@@ -77,12 +77,12 @@ pub fn set_up_cpu() {
     }
 }
 
-/// What was pending.
+/// The interrupts that were pending.
 #[derive(Clone, Copy, Default)]
 pub struct Pending {
     /// The tick.
     pub tick: bool,
-    /// The PL011 has something to read.
+    /// Whether the PL011 has something to read.
     pub input: bool,
 }
 
@@ -100,22 +100,22 @@ pub fn acknowledge() -> Pending {
             intid::UART => pending.input = true,
             _ => {}
         }
-        // SAFETY: the interrupt just acknowledged is over.
+        // SAFETY: the interrupt just acknowledged has been served.
         unsafe {
             write_register!("icc_eoir1_el1", intid);
             asm!("dsb sy", "isb", options(nostack, preserves_flags));
         }
         if intid == intid::UART {
-            // What is read by the caller only keeps the interrupt pending.
+            // This interrupt stays pending until the caller reads the PL011.
             return pending;
         }
     }
 }
 
-/// Has another CPU leave the Realm it runs, or its WFI.
+/// Makes another CPU leave its Realm, or its WFI.
 pub fn kick(cpu: u64) {
     let targets = (cpu / 16) << 16 | 1 << (cpu % 16);
-    // SAFETY: sends an SGI, which only ends what the other CPU waits for.
+    // SAFETY: sends an SGI, which only ends the other CPU's wait or run.
     unsafe {
         asm!("dsb ish", options(nostack, preserves_flags));
         write_register!("icc_sgi1r_el1", intid::KICK << 24 | targets);
@@ -123,9 +123,9 @@ pub fn kick(cpu: u64) {
     }
 }
 
-/// The counter that timers compare with.
+/// The counter that the timers use.
 pub fn now() -> u64 {
-    // SAFETY: a barrier: the counter is not read ahead.
+    // SAFETY: a barrier, so that the counter is not read early.
     unsafe { asm!("isb", options(nostack, preserves_flags)) };
     read_register!("cntpct_el0")
 }
@@ -135,9 +135,9 @@ pub fn frequency() -> u64 {
     read_register!("cntfrq_el0")
 }
 
-/// Interrupts this CPU at a time.
+/// Sets this CPU's timer to interrupt at `at`.
 pub fn set_tick(at: u64) {
-    // SAFETY: the timer of EL2, which nothing else uses; its interrupt is masked in PSTATE.
+    // SAFETY: nothing else uses the EL2 timer; PSTATE masks its interrupt.
     unsafe {
         write_register!("cnthp_cval_el2", at);
         write_register!("cnthp_ctl_el2", 1);
@@ -145,7 +145,7 @@ pub fn set_tick(at: u64) {
     }
 }
 
-/// No interrupt at a time.
+/// Stops this CPU's timer.
 pub fn stop_tick() {
     // SAFETY: as in `set_tick`.
     unsafe {

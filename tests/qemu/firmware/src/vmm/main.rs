@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A virtual machine monitor at Non-secure EL2: boots Linux in one or two Realms and serves their
-//! exits, on all CPUs of the machine, in the dialect that the RMM speaks.
+//! A virtual machine monitor at Non-secure EL2. It boots Linux in one or two Realms and serves
+//! their exits on all CPUs of the machine, in the RMM's dialect.
 //!
-//! QEMU has loaded kernel, initial file system and device tree where the options say. A Realm
-//! sees RAM from 2 GiB on, a GICv3 and a PL011; what it writes to the PL011 of the first Realm
-//! comes out of the machine's own, and what is typed there goes in.
+//! QEMU has loaded kernel, initial file system and device tree at the addresses in the options. A
+//! Realm has RAM from 2 GiB on, a GICv3 and a PL011. The first Realm's PL011 is connected to the
+//! machine's own.
 
 #![no_std]
 #![no_main]
@@ -58,10 +58,10 @@ use spin::Once;
 
 /// Exit status when a check failed.
 const EXIT_CHECK_FAILED: u64 = 1;
-/// Exit status when the monitor cannot go on.
+/// Exit status when the monitor cannot continue.
 const EXIT_HOST_FAILED: u64 = 2;
 
-/// CPUs the monitor has stacks for.
+/// The number of CPUs for which the monitor has stacks.
 pub const MAX_CPUS: usize = 8;
 
 static OPTIONS: Once<Options> = Once::new();
@@ -73,7 +73,7 @@ pub fn options() -> &'static Options {
     })
 }
 
-/// Ends the run: something happened that a Realm's Linux never does.
+/// Ends the run, after something that Linux in a Realm never does.
 pub fn give_up(what: core::fmt::Arguments<'_>) -> ! {
     say!("FAILED: {what}");
     semihosting::exit(EXIT_HOST_FAILED)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The memory of a Realm: what it begins with, what it is given when it touches it, and what it
-//! shares with the host.
+//! The memory of a Realm: its initial content, memory mapped on first access, and memory shared
+//! with the host.
 
 use arrayvec::ArrayVec;
 use rmm_abi::rmi::status;
@@ -11,9 +11,9 @@ use rmm_test_firmware::options::GRANULE;
 use crate::rmi::{self, Dialect, Status, fid};
 use crate::{counts, give_up, pool, probe, tables};
 
-/// Bits of an IPA. The topmost says that memory is unprotected.
+/// Bits of an IPA. The topmost bit is set for unprotected memory.
 pub const IPA_BITS: u64 = 33;
-/// The unprotected half.
+/// The first unprotected IPA.
 pub const ALIAS: u64 = 1 << (IPA_BITS - 1);
 /// The level of the root tables, and their number.
 pub const START_LEVEL: i64 = 2;
@@ -22,31 +22,31 @@ pub const ROOTS: u64 = 8;
 const PAGE_LEVEL: i64 = 3;
 /// The output address in a descriptor.
 const OUTPUT_ADDRESS: u64 = 0x0000_ffff_ffff_f000;
-/// Where RAM begins in the protected half.
+/// The first IPA of RAM in the protected half.
 pub const RAM: u64 = 0x8000_0000;
 
-/// Pages that a Realm shares: more are not remembered.
+/// The most shared pages that are recorded.
 const MAX_SHARED: usize = 512;
-/// Shared pages that are unmapped at the same time.
+/// The most shared pages that are unmapped at the same time.
 const MAX_WITHHELD: usize = 16;
 
-/// The tables of a Realm. A command that needs more of them than there are gets them.
+/// The memory of a Realm. Commands that lack tables get them.
 pub struct Memory {
     rd: u64,
-    /// Unprotected IPAs of pages that are shared.
+    /// Unprotected IPAs of shared pages.
     shared: ArrayVec<u64, MAX_SHARED>,
-    /// Those that are unmapped for now, with what was mapped there.
+    /// Shared pages that are unmapped for a while, with their memory.
     withheld: ArrayVec<(u64, u64), MAX_WITHHELD>,
 }
 
 impl Memory {
-    /// Those of a Realm that has none yet.
+    /// The memory of a new Realm.
     pub fn new(rd: u64) -> Self {
         Self { rd, shared: ArrayVec::new(), withheld: ArrayVec::new() }
     }
 
-    /// Repeats a command until tables are no longer missing for it. True if it succeeded, false
-    /// if the walk reached the level of pages and found what the command does not want.
+    /// Repeats a command and creates tables until none is missing. Gives true if it succeeded,
+    /// false if the walk reached level 3 and the command refuses the entry there.
     fn with_tables(&self, ipa: u64, mut command: impl FnMut() -> Status) -> bool {
         loop {
             let answer = command();
@@ -74,7 +74,7 @@ impl Memory {
         }
     }
 
-    /// Makes a range RAM, before the Realm is activated.
+    /// Makes a range RAM before the Realm is activated.
     pub fn init_ripas(&self, base: u64, top: u64) {
         let mut at = base;
         while at < top {
@@ -91,7 +91,7 @@ impl Memory {
         }
     }
 
-    /// Puts what is at `source` into the Realm, measured, before it is activated.
+    /// Copies the memory at `source` to the Realm, measured, before it is activated.
     pub fn load(&self, ipa: u64, source: u64, size: u64) {
         for offset in (0..size).step_by(GRANULE as usize) {
             let granule = pool::take_delegated();
@@ -104,17 +104,17 @@ impl Memory {
         }
     }
 
-    /// Gives the Realm memory where it has touched none.
+    /// Maps memory at an IPA that the Realm has accessed for the first time.
     pub fn populate(&self, ipa: u64) {
         let granule = pool::take_delegated();
         let created = self.with_tables(ipa, || tables::data_create_unknown(self.rd, granule, ipa));
         if !created {
-            // Another of its RECs was first.
+            // Another REC of the Realm was faster.
             pool::give_delegated(granule);
         }
     }
 
-    /// Shares a page at an unprotected IPA: the one that was there before, or one of zeroes.
+    /// Maps a shared page at an unprotected IPA: the page mapped there before, or a zeroed one.
     pub fn share(&mut self, ipa: u64) {
         let before = self.withheld.iter().position(|(withheld, _)| *withheld == ipa);
         let granule = match before {
@@ -133,12 +133,12 @@ impl Memory {
         if !mapped {
             pool::give(granule);
         } else if before.is_none() {
-            // One that is not remembered is never withheld.
+            // A page that is not recorded is never unmapped.
             let _ = self.shared.try_push(ipa);
         }
     }
 
-    /// The host's address of what the Realm sees at an IPA, which it shares.
+    /// The host's address of the shared page at an IPA.
     pub fn shared_address(&mut self, ipa: u64) -> u64 {
         let page = (ipa | ALIAS) & !(GRANULE - 1);
         loop {
@@ -154,7 +154,7 @@ impl Memory {
         }
     }
 
-    /// Unmaps one of the shared pages until the Realm, or the host, accesses it again.
+    /// Unmaps a shared page until the Realm or the host accesses it again.
     pub fn withhold(&mut self, choice: u64) {
         let Some(ipa) = self.shared.get(choice as usize % self.shared.len().max(1)).copied() else {
             return;
@@ -167,7 +167,7 @@ impl Memory {
         counts::note_withheld();
     }
 
-    /// Unmaps what is mapped at an unprotected IPA, and returns it.
+    /// Unmaps the page at an unprotected IPA and gives its address.
     fn unmap(&self, ipa: u64) -> u64 {
         let (_, (.., descriptor, _)) = tables::read_entry(self.rd, ipa, PAGE_LEVEL);
         let (status, _) = tables::unmap_unprotected(self.rd, ipa, PAGE_LEVEL);
@@ -177,7 +177,7 @@ impl Memory {
         descriptor & OUTPUT_ADDRESS
     }
 
-    /// Changes RIPAS as the REC asked for, and takes back what the Realm has no use for any more.
+    /// Changes RIPAS as the REC has requested, and reclaims the memory that becomes EMPTY.
     pub fn set_ripas(&mut self, rec: u64, base: u64, top: u64, ripas: u64) {
         let mut at = base;
         while at < top {
@@ -199,7 +199,7 @@ impl Memory {
         }
     }
 
-    /// Unmaps a range by one call for as much as it takes, and hands over each granule (RMI 2.0).
+    /// Unmaps a range with as few calls as possible, and gives each granule to `give` (RMI 2.0).
     fn unmap_range(&self, function: u32, base: u64, top: u64, give: fn(u64)) {
         let mut at = base;
         while at < top {
@@ -219,7 +219,7 @@ impl Memory {
         }
     }
 
-    /// Destroys the protected memory in a range.
+    /// Unmaps and reclaims the protected memory in a range.
     pub fn reclaim_protected(&self, base: u64, top: u64) {
         if Dialect::current() == Dialect::Two {
             self.unmap_range(fid::RTT_DATA_UNMAP, base, top, pool::give_delegated);
@@ -239,7 +239,7 @@ impl Memory {
         }
     }
 
-    /// Unmaps what is shared in a range of the unprotected half.
+    /// Unmaps the shared memory in a range of the unprotected half.
     pub fn reclaim_shared(&mut self, base: u64, top: u64) {
         let range = base..top;
         self.withheld.retain(|(ipa, granule)| {

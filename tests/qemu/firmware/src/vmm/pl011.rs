@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The PL011 that a Realm sees: what is sent is gone at once, what comes in waits.
+//! A Realm's PL011. Sent bytes are gone at once; received bytes wait.
 
 use rmm_test_firmware::say;
 
 use crate::{counts, machine};
 
-/// Where it is in the protected half.
+/// Its address in the protected half.
 pub const BASE: u64 = 0x0900_0000;
-/// Bytes of its registers.
+/// The size of its registers.
 pub const SIZE: u64 = 0x1000;
 /// Its interrupt.
 pub const INTID: usize = 33;
@@ -18,9 +18,9 @@ const TRANSMIT: u32 = 1 << 5;
 /// The identification registers at 0xfe0.
 const IDENTIFICATION: [u32; 8] = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 
-/// One of them.
+/// A PL011.
 pub struct Pl011 {
-    /// Goes to the machine's own if it is the first Realm's, else to the log line by line.
+    /// Output goes to the machine's PL011 for the first Realm, for others to the log line by line.
     realm: usize,
     line: [u8; 160],
     length: usize,
@@ -34,7 +34,7 @@ pub struct Pl011 {
 }
 
 impl Pl011 {
-    /// Out of reset.
+    /// A PL011 after reset.
     pub const fn new(realm: usize) -> Self {
         Self {
             realm,
@@ -49,7 +49,7 @@ impl Pl011 {
         }
     }
 
-    /// Its interrupt line.
+    /// The level of its interrupt line.
     pub fn line(&self) -> bool {
         self.interrupts() & self.mask != 0
     }
@@ -58,7 +58,7 @@ impl Pl011 {
         self.raw | if self.count == 0 { 0 } else { RECEIVE }
     }
 
-    /// A byte comes in. It is lost if too many wait.
+    /// Receives a byte. It is lost if the FIFO is full.
     pub fn receive(&mut self, byte: u8) {
         if self.count < self.input.len() {
             self.input[(self.first + self.count) % self.input.len()] = byte;
@@ -66,7 +66,7 @@ impl Pl011 {
         }
     }
 
-    /// A register is read.
+    /// A read of a register.
     pub fn read(&mut self, offset: u64) -> u32 {
         const RECEIVE_EMPTY: u32 = 1 << 4;
         const TRANSMIT_EMPTY: u32 = 1 << 7;
@@ -82,7 +82,7 @@ impl Pl011 {
         }
     }
 
-    /// A register is written.
+    /// A write to a register.
     pub fn write(&mut self, offset: u64, value: u32) {
         match offset {
             0x0 => {

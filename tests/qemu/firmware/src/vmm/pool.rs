@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The memory that Realms are made of: granules of the host's, each taken and given back by itself.
+//! The host's memory for Realms. Each granule is taken and returned by itself.
 
 use rmm_test_firmware::check;
 use rmm_test_firmware::options::GRANULE;
@@ -9,29 +9,29 @@ use crate::rmi::{self, Status};
 use crate::{give_up, options, probe};
 
 struct Pool {
-    /// From here on nothing was ever taken.
+    /// From here on no granule was ever taken.
     next: u64,
     top: u64,
-    /// The last granule given back, whose first word names the one before it; 0 for none.
+    /// The last granule returned. Its first word is the address of the one before it; 0 for none.
     free: u64,
     outstanding: u64,
 }
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { next: 0, top: 0, free: 0, outstanding: 0 });
 
-/// Has the pool begin at the test memory and end with the machine's memory.
+/// Sets the pool to all memory from the test memory to the end of the DRAM.
 pub fn set_up() {
     let mut pool = POOL.lock();
     pool.next = options().test_memory;
     pool.top = rmm_test_firmware::options::DRAM_BASE + options().memory;
 }
 
-/// Granules that were taken and not given back.
+/// The number of granules that were taken and not returned.
 pub fn outstanding() -> u64 {
     POOL.lock().outstanding
 }
 
-/// Takes a granule of the host's.
+/// Takes a granule of the host.
 pub fn take() -> u64 {
     let mut pool = POOL.lock();
     pool.outstanding += 1;
@@ -48,7 +48,7 @@ pub fn take() -> u64 {
     granule
 }
 
-/// Takes granules that lie side by side, aligned to their size.
+/// Takes consecutive granules, aligned to their total size.
 pub fn take_aligned(count: u64) -> u64 {
     let mut pool = POOL.lock();
     let base = pool.next.next_multiple_of(count * GRANULE);
@@ -57,7 +57,7 @@ pub fn take_aligned(count: u64) -> u64 {
     base
 }
 
-/// Gives a granule of the host's back.
+/// Returns a granule of the host.
 pub fn give(granule: u64) {
     let mut pool = POOL.lock();
     if probe::write(granule, pool.free).is_err() {
@@ -82,7 +82,7 @@ pub fn delegate(granule: u64) {
     }
 }
 
-/// Undelegates a granule, checks that nothing of the Realm is in it, and gives it back.
+/// Undelegates a granule, checks that it is wiped, and returns it.
 pub fn give_delegated(granule: u64) {
     let status = rmi::undelegate(granule);
     let is_zero = probe::granule_holds(granule, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which REC each CPU runs. A REC that waits for an interrupt is left alone until one comes; with
-//! fewer CPUs than RECs, or if the options ask for it, RECs are preempted and go on elsewhere.
+//! Which REC each CPU runs. A REC that waits for an interrupt is not entered until one comes. With
+//! fewer CPUs than RECs, or if the options say so, RECs are preempted and move to other CPUs.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -15,22 +15,22 @@ use crate::vcpu::Next;
 use crate::vm::{self, MAX_REALMS, Vm};
 use crate::{cpus, give_up, interrupts, machine, options};
 
-/// CPUs that wait for work, a bit for each.
+/// Idle CPUs, a bit for each.
 static IDLE: AtomicU64 = AtomicU64::new(0);
 
-/// The list registers that the monitor uses.
+/// The number of list registers that the monitor uses.
 pub fn list_registers() -> usize {
     static COUNT: Once<usize> = Once::new();
     *COUNT.call_once(interrupts::count_list_registers)
 }
 
-/// Has the CPUs that wait look for work.
+/// Makes idle CPUs look for work.
 pub fn kick_idle() {
     let idle = IDLE.load(Ordering::SeqCst);
     (0..cpus::count()).filter(|cpu| idle & 1 << cpu != 0).for_each(machine::kick);
 }
 
-/// Has all other CPUs look whether there is anything to do any more.
+/// Makes all other CPUs check whether there is still work.
 pub fn kick_all() {
     let this = linear_index_of_this_cpu();
     (0..cpus::count()).filter(|cpu| *cpu != this).for_each(machine::kick);
@@ -45,7 +45,7 @@ pub fn serve_interrupts() -> Next {
     if pending.tick { Next::Yield } else { Next::Again }
 }
 
-/// Hands what is typed to the first Realm.
+/// Passes input to the first Realm.
 fn take_input() {
     let Some(vm) = vm::all().next() else { return };
     let mut uart = vm.uart.lock();
@@ -59,12 +59,12 @@ fn take_input() {
     }
 }
 
-/// The Realms are there.
+/// Whether the Realms are built.
 static BUILT: AtomicBool = AtomicBool::new(false);
-/// CPUs besides the first that run no Realm any more.
+/// The number of secondary CPUs that have finished with the Realms.
 static FINISHED: AtomicU64 = AtomicU64::new(0);
 
-/// Turns all other CPUs on. They wait for the Realms here: a CPU that is off keeps QEMU busy.
+/// Turns all other CPUs on. They wait here for the Realms, since a CPU that is off keeps QEMU busy.
 pub fn start_others() {
     for cpu in cpus::others() {
         let status = cpus::start(cpu, run_other);
@@ -88,7 +88,7 @@ fn run_other(cpu: u64) {
     }
 }
 
-/// Runs the Realms that were built on all CPUs until all are off.
+/// Runs the Realms on all CPUs until all have powered off.
 pub fn run_all() {
     machine::set_up_cpu();
     BUILT.store(true, Ordering::SeqCst);
@@ -97,7 +97,7 @@ pub fn run_all() {
     cpus::wait_until(|| FINISHED.load(Ordering::SeqCst) == cpus::count() - 1);
 }
 
-/// Runs RECs on the calling CPU until all Realms are off.
+/// Runs RECs on the calling CPU until all Realms have powered off.
 fn run(cpu: u64) {
     let recs = options().recs * options().realms;
     let is_crowded = recs > cpus::count();
@@ -132,7 +132,7 @@ fn run(cpu: u64) {
     kick_all();
 }
 
-/// Where RECs are in the order in which they get their turns.
+/// The most places in the order in which RECs take their turns.
 const PLACES: usize = MAX_REALMS * MAX_RECS;
 
 fn at(place: usize) -> Option<(&'static Vm, usize)> {
@@ -141,7 +141,7 @@ fn at(place: usize) -> Option<(&'static Vm, usize)> {
     Some((vm::all().nth(place % realms)?, place / realms))
 }
 
-/// The next place from `first` on whose REC nobody runs and that has something to do.
+/// The next REC from `first` on that no CPU runs and that has something to do.
 fn work(first: usize) -> Option<usize> {
     (first..first + PLACES).find(|place| {
         at(*place).is_some_and(|(vm, rec)| {
@@ -159,7 +159,7 @@ fn work(first: usize) -> Option<usize> {
 /// Waits until there may be something to do.
 fn wait(cpu: u64, first: usize) {
     IDLE.fetch_or(1 << cpu, Ordering::SeqCst);
-    // Whoever makes work after this look sees that this CPU is idle.
+    // If another CPU creates work after this check, it sees that this CPU is idle.
     if work(first).is_none() && !vm::all_off() {
         let waiting = vm::all()
             .flat_map(Vm::vcpus)

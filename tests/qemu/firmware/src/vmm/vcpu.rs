@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A REC: how it is entered, and what its exits ask for.
+//! A REC: its entries, and what its exits require.
 
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -65,7 +65,7 @@ impl RunPage {
     }
 }
 
-/// What goes into the next entry.
+/// What the next entry has to complete.
 #[derive(Default)]
 pub struct Completion {
     flags: u64,
@@ -74,12 +74,12 @@ pub struct Completion {
 }
 
 impl Completion {
-    /// Has the next entry complete the last exit.
+    /// Makes the next entry complete the last exit.
     fn set(&mut self, flags: RecEnterFlags, gpr0: u64) {
         (self.flags, self.gpr0) = (flags.bits(), gpr0);
     }
 
-    /// Has the next entry inject an External abort.
+    /// Makes the next entry inject an External abort.
     fn set_external_abort(&mut self) {
         counts::count(Reason::External);
         self.set(RecEnterFlags::INJECT_SEA, 0);
@@ -94,28 +94,28 @@ pub struct Vcpu {
     auxiliaries: usize,
     /// Its run page.
     pub run: RunPage,
-    /// Bit 0: it is on. The others count how often it was turned on, so that what comes of an old
-    /// CPU_OFF does not turn it off.
+    /// Bit 0: whether it is on. The other bits count how often it was turned on, so that a late
+    /// CPU_OFF does not turn it off again.
     power: AtomicU64,
     /// The CPU that runs it, plus one; 0 for none. Written under the lock of the Realm's GIC.
     running_on: AtomicU64,
-    /// Until then it has nothing to do if no interrupt comes.
+    /// Until this time it has nothing to do unless an interrupt comes.
     pub wake_at: AtomicU64,
-    /// Whoever has it may run the REC.
+    /// The CPU that holds this lock may run the REC.
     pub completion: Mutex<Completion>,
 }
 
-/// Whether a CPU goes on with a REC.
+/// What a CPU does after an exit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// It does.
+    /// It enters the same REC again.
     Again,
-    /// It looks for another.
+    /// It looks for another REC.
     Yield,
 }
 
 impl Vcpu {
-    /// With a run page of its own.
+    /// A REC with a new run page.
     pub fn new(rec: u64, auxiliary: &[u64], on: bool) -> Self {
         let mut all = [0; MAX_REC_AUX];
         all[..auxiliary.len()].copy_from_slice(auxiliary);
@@ -145,7 +145,7 @@ impl Vcpu {
         self.power.load(Ordering::Acquire) & 1 != 0
     }
 
-    /// Has the REC look at its interrupts, wherever it is.
+    /// Makes the REC check its interrupts, on whichever CPU it runs.
     pub fn wake(&self) {
         match self.running_on.load(Ordering::SeqCst) {
             0 => schedule::kick_idle(),
@@ -153,7 +153,7 @@ impl Vcpu {
         }
     }
 
-    /// Enters the REC once and serves its exit.
+    /// Enters the REC once, and serves its exit.
     pub fn enter(
         &self,
         vm: &Vm,
@@ -198,7 +198,7 @@ impl Vcpu {
             return self.serve(vm, index, power, completion);
         }
         match answer.0 & 0xff {
-            // Another REC is leaving with SYSTEM_OFF: the RMM knows it before the monitor does.
+            // Another REC leaves with SYSTEM_OFF, which the RMM knows before the monitor.
             code if code == u64::from(status::ERROR_REALM) => cpus::wait_until(|| vm.is_off()),
             code if code == u64::from(status::ERROR_REC) => self.turned_off(power),
             _ => give_up(format_args!("REC {index} is not entered: {answer:?}")),
@@ -206,7 +206,7 @@ impl Vcpu {
         Next::Yield
     }
 
-    /// It went off after it was last turned on in this state.
+    /// Turns it off, unless it was turned on again since `power`.
     fn turned_off(&self, power: u64) {
         let _ = self.power.compare_exchange(power, power & !1, Ordering::AcqRel, Ordering::Acquire);
     }
@@ -246,7 +246,7 @@ impl Vcpu {
             class::SYSTEM_REGISTER => {
                 counts::count(Reason::Sgi);
                 const ENCODING: u64 = 0x3f_fc1f;
-                // Op0 3, Op2 5, CRn 12, CRm 11, written.
+                // A write to Op0 3, Op2 5, CRn 12, CRm 11.
                 const SGI1R: u64 = 3 << 20 | 5 << 17 | 12 << 10 | 11 << 1;
                 if esr & ENCODING != SGI1R {
                     give_up(format_args!("REC {index} names a system register: ESR {esr:#x}"));
@@ -297,7 +297,7 @@ impl Vcpu {
         }
     }
 
-    /// Accesses a device: what was read, or 0; `None` if there is none.
+    /// Emulates an access to a device. Gives what was read, or 0; `None` if there is no device.
     fn emulate(
         &self,
         vm: &Vm,
@@ -372,7 +372,7 @@ impl Vcpu {
         }
     }
 
-    /// Nothing to do until a timer fires.
+    /// The REC has nothing to do until a timer fires.
     fn wait(&self) {
         let run = self.run;
         let fires = |control: usize, value: usize| {
@@ -421,7 +421,8 @@ impl Vcpu {
     }
 }
 
-/// RMI_PSCI_COMPLETE with SUCCESS, in RMI 2.0 as the beta has it that leaves the target to the RMM.
+/// RMI_PSCI_COMPLETE with SUCCESS. In RMI 2.0, in the form of the beta in which the RMM finds the
+/// target.
 fn complete_psci(calling: u64, target: u64) -> Status {
     match Dialect::current() {
         Dialect::One => realm::psci_complete(calling, target, psci::SUCCESS),

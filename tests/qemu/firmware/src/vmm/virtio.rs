@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A virtio entropy device with registers in memory (Virtio 1.3, 4.2 and 5.4), whose entropy is the
-//! letter Z: a guest that reads it can tell that what went through shared memory is right.
+//! A virtio entropy device with memory-mapped registers (Virtio 1.3, 4.2 and 5.4). Its entropy is
+//! the letter Z, so a guest can check what it gets through shared memory.
 
 use rmm_test_firmware::options::GRANULE;
 
 use crate::give_up;
 use crate::memory::Memory;
 
-/// Where it is in the protected half.
+/// Its address in the protected half.
 pub const BASE: u64 = 0x0a00_0000;
-/// Bytes of its registers.
+/// The size of its registers.
 pub const SIZE: u64 = 0x200;
 /// Its interrupt.
 pub const INTID: usize = 34;
 
-/// What its entropy consists of.
+/// The byte that it delivers.
 const BYTE: u8 = b'Z';
-/// Most descriptors of its queue.
+/// The most descriptors of its queue.
 const QUEUE_SIZE: u32 = 64;
 
 /// Registers.
@@ -33,7 +33,7 @@ mod register {
     pub const INTERRUPT_STATUS: u64 = 0x60;
     pub const INTERRUPT_ACKNOWLEDGE: u64 = 0x64;
     pub const STATUS: u64 = 0x70;
-    /// Descriptors, what the driver makes available, what the device has used: two words each.
+    /// Descriptors, available ring and used ring: two words each.
     pub const QUEUE_ADDRESSES: u64 = 0x80;
 }
 
@@ -45,25 +45,25 @@ pub struct Virtio {
     size: u32,
     ready: u32,
     addresses: [u64; 3],
-    /// Buffers that it has used since it was reset.
+    /// Buffers used since its reset.
     used: u16,
 }
 
 impl Virtio {
-    /// Out of reset.
+    /// A device after reset.
     pub const fn new() -> Self {
         Self { select: 0, status: 0, interrupt: 0, size: 0, ready: 0, addresses: [0; 3], used: 0 }
     }
 
-    /// Its interrupt line.
+    /// The level of its interrupt line.
     pub fn line(&self) -> bool {
         self.interrupt != 0
     }
 
-    /// A register is read.
+    /// A read of a register.
     pub fn read(&self, offset: u64) -> u32 {
         const ENTROPY: u32 = 4;
-        /// In bits 63:32: VERSION_1 and ACCESS_PLATFORM, with which the guest shares buffers.
+        /// In bits 63:32: VERSION_1 and ACCESS_PLATFORM, which makes the guest share buffers.
         const FEATURES: u32 = 0b11;
         match offset {
             register::MAGIC => 0x7472_6976,
@@ -78,7 +78,7 @@ impl Virtio {
         }
     }
 
-    /// A register is written.
+    /// A write to a register.
     pub fn write(&mut self, offset: u64, value: u32, memory: &mut Memory) {
         match offset {
             register::DEVICE_FEATURES_SELECT => self.select = value,
@@ -100,7 +100,7 @@ impl Virtio {
         }
     }
 
-    /// Fills all buffers that the driver has made available.
+    /// Fills all buffers in the available ring.
     fn serve(&mut self, memory: &mut Memory) {
         let [descriptors, available, used] = self.addresses;
         let size = self.size as u16;
@@ -126,7 +126,7 @@ impl Virtio {
             write::<u32>(memory, used + 4 + 8 * entry, head.into());
             write::<u32>(memory, used + 8 + 8 * entry, length);
             self.used = self.used.wrapping_add(1);
-            // SAFETY: a barrier: the guest sees the entry before the index.
+            // SAFETY: a barrier, so that the guest sees the entry before the index.
             unsafe { core::arch::asm!("dmb ish", options(nostack, preserves_flags)) };
             write::<u16>(memory, used + 2, self.used);
         }
@@ -142,8 +142,8 @@ fn pointer<T>(memory: &mut Memory, ipa: u64) -> *mut T {
 }
 
 fn read<T: Copy>(memory: &mut Memory, ipa: u64) -> T {
-    // SAFETY: aligned memory of the pool that a Realm shares, which is never Rust's; the types that
-    // are read have no invalid values.
+    // SAFETY: aligned memory of the pool that a Realm shares and Rust does not own. The types read
+    // have no invalid values.
     unsafe { pointer::<T>(memory, ipa).read_volatile() }
 }
 

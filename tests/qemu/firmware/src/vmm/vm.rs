@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A Realm as the monitor has it: built, asked for, and taken down.
+//! A Realm of the monitor, from its creation to its end.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +19,7 @@ use crate::vcpu::Vcpu;
 use crate::virtio::Virtio;
 use crate::{give_up, options, pool};
 
-/// Realms that run at the same time at most.
+/// The most Realms that run at the same time.
 pub const MAX_REALMS: usize = 2;
 
 static VMS: [Once<Vm>; MAX_REALMS] = [const { Once::new() }; MAX_REALMS];
@@ -30,11 +30,11 @@ pub struct Vm {
     roots: u64,
     /// Locked while its tables change.
     pub memory: Mutex<Memory>,
-    /// Locked after its PL011, if both are.
+    /// Locked after its PL011 if both are.
     pub gic: Mutex<Gic>,
-    /// What its console is.
+    /// Its console.
     pub uart: Mutex<Pl011>,
-    /// Locked before the memory and the GIC, if they are.
+    /// Locked before the memory and the GIC if several are.
     pub virtio: Mutex<Virtio>,
     vcpus: [Once<Vcpu>; MAX_RECS],
     off: AtomicBool,
@@ -50,20 +50,20 @@ pub fn all_off() -> bool {
     all().all(Vm::is_off)
 }
 
-/// Builds as many as the options say.
+/// Builds the number of Realms in the options.
 pub fn build_all() {
     for (index, vm) in VMS.iter().enumerate().take(options().realms as usize) {
         vm.call_once(|| Vm::build(index));
     }
 }
 
-/// Takes all down.
+/// Destroys all Realms.
 pub fn destroy_all() {
     all().for_each(Vm::destroy);
 }
 
 impl Vm {
-    /// Builds it in the order in which Linux does in each dialect.
+    /// Builds a Realm in the order of Linux, for each dialect.
     fn build(index: usize) -> Self {
         let options = options();
         let recs = options.recs as usize;
@@ -75,7 +75,7 @@ impl Vm {
         let vmid = index as u16;
         let created = match Dialect::current() {
             Dialect::One => realm::create(rd, page, shape, roots, vmid),
-            // Linux leaves them 0.
+            // Linux leaves these fields 0.
             Dialect::Two => realm::create_with(rd, page, shape, roots, 0, |attributes| {
                 (attributes.num_bps, attributes.num_wps) = (0, 0);
             }),
@@ -87,7 +87,7 @@ impl Vm {
             init_ripas();
         }
         let (dtb, initrd, kernel) = (options.dtb, options.initrd, options.kernel);
-        // They are as far apart here as the Realm sees them.
+        // These parts have the same distances here as in the Realm.
         for part in [kernel, initrd, dtb] {
             memory.load(RAM + (part.base - kernel.base), part.base, part.size);
         }
@@ -129,7 +129,7 @@ impl Vm {
         self.off.load(Ordering::Acquire)
     }
 
-    /// It powers off.
+    /// Marks it as powered off.
     pub fn power_off(&self) {
         self.off.store(true, Ordering::Release);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Every register that a Realm can fill, filled and looked at again and again, while its timers
+//! Fills every register that a Realm can fill and checks them repeatedly, while the Realm's timers
 //! fire and its counters count.
 
 use core::cell::UnsafeCell;
@@ -10,13 +10,13 @@ use rmm_test_firmware::{read_register, write_register};
 use super::random::Random;
 use super::{WORDS, results};
 
-/// Lists registers that can hold any value, or of which some bits can.
+/// Lists registers that can hold any value, and registers that can hold some bits.
 macro_rules! held {
     ($($name:literal & $mask:literal),* $(,)?) => {
         const COUNT: usize = [$($name),*].len();
 
         fn write_all(random: &mut Random) -> [u64; COUNT] {
-            // SAFETY: registers that the payload does not use.
+            // SAFETY: the payload does not use these registers.
             unsafe { $(write_register!($name, random.next() & $mask);)* }
             read_all()
         }
@@ -67,20 +67,20 @@ held! {
     "mdscr_el1" & 0xb000,
 }
 
-/// ENABLE and IMASK of a timer, which do not change by themselves.
+/// ENABLE and IMASK of a timer, which only software changes.
 const TIMER_CONTROLS: u64 = 3;
 /// PMCR_EL0: on, and the cycle counter has 64 bits.
 const COUNTING: u64 = 1 << 6 | 1;
 /// Counters: PMCCNTR_EL0 and two of events.
 const COUNTERS: usize = 3;
-/// What they may count between two runs of the program, on the way to the call of the host and back
-/// from it: less than the host lets pass.
+/// The most that counters may count between two runs of the program, on the path to the host call
+/// and back. The host lets more time pass.
 const MOST: u64 = 3_000;
 
-/// Sets both timers: about to fire, or any time, or as they were filled.
+/// Sets both timers: about to fire, at a random time, or not changed.
 fn set_timers(random: &mut Random) -> [u64; 2] {
     let control = random.next();
-    // SAFETY: interrupts are masked, and none comes from here.
+    // SAFETY: interrupts are masked, and the timers' interrupts are not enabled here.
     unsafe {
         if control & 0x10 != 0 {
             write_register!("cntp_cval_el0", read_register!("cntpct_el0") + (control >> 48));
@@ -107,7 +107,7 @@ fn counters() -> [u64; COUNTERS] {
     ]
 }
 
-/// What it left in the registers.
+/// The values that the program has left in the registers.
 struct Held {
     registers: [u64; COUNT],
     timers: [u64; 2],
@@ -120,7 +120,7 @@ struct Held {
 
 struct Shared(UnsafeCell<Held>);
 
-// SAFETY: the host has one REC at a time run this program.
+// SAFETY: the host lets one REC at a time run this program.
 unsafe impl Sync for Shared {}
 
 static HELD: Shared = Shared(UnsafeCell::new(Held {
@@ -134,14 +134,14 @@ static HELD: Shared = Shared(UnsafeCell::new(Held {
 }));
 
 impl Held {
-    /// How many registers do not hold what they did, with the vectors as one.
+    /// The number of registers that have changed. All vectors count as one.
     fn lost(&mut self) -> u64 {
         let registers = read_all();
         let lost = registers.iter().zip(&self.registers).filter(|(is, was)| is != was).count();
         lost as u64 + u64::from(timers() != self.timers) + u64::from(self.vectors() != self.vectors)
     }
 
-    /// How many counters do not go on from where they were, or counted more than `most`.
+    /// The number of counters that have gone back, or have counted more than `most`.
     fn lost_counters(&mut self, most: u64) -> u64 {
         let now = counters();
         let most = if self.is_counting { most } else { 0 };
@@ -150,14 +150,14 @@ impl Held {
     }
 
     fn vectors(&mut self) -> u64 {
-        // SAFETY: the host has had the REC open them, and nothing is kept in them.
+        // SAFETY: the host has made the REC enable access, and no values are kept in them.
         unsafe { show(&mut self.buffer, false) };
         self.buffer.sum()
     }
 }
 
-/// Looks for what the last run left, fills all with what follows from a seed, and looks at it as
-/// often as the second argument says. Registers that were lost since the last run, and in this one.
+/// Checks the registers since the last run, fills them from a seed, and checks them as often as the
+/// second argument says. Gives the registers lost since the last run, and those lost in this one.
 /// Counters count if the third argument is not 0.
 pub fn run(arguments: &[u64]) -> [u64; WORDS] {
     let [seed, times, counts, ..] = *arguments else { return [!0; WORDS] };
@@ -166,7 +166,7 @@ pub fn run(arguments: &[u64]) -> [u64; WORDS] {
     let before = if held.is_filled { held.lost_counters(MOST) + held.lost() } else { 0 };
     let mut random = Random::new(seed);
     held.is_counting = counts != 0;
-    // SAFETY: as in `vectors`; nobody else uses the counters.
+    // SAFETY: as in `vectors`; nothing else uses the counters.
     unsafe {
         write_register!("pmcr_el0", 1 << 6);
         write_register!("pmcntenclr_el0", 0xffff_ffff);

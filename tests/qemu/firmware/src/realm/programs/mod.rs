@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Programs that the host has a REC run: each has a number in `realm_protocol` and a file here.
+//! Programs for RECs. Each has a number in `realm_protocol` and a file here.
 
 mod config;
 mod count;
@@ -40,21 +40,21 @@ pub fn run(number: u64, arguments: &[u64], execution: &mut Execution) -> [u64; W
     }
 }
 
-/// An instruction of A32 at EL0.
+/// Runs an instruction of A32 at EL0.
 fn aarch32(arguments: &[u64], execution: &mut Execution) -> [u64; WORDS] {
     let [instruction, r0, ..] = *arguments else { return [!0; WORDS] };
     execution.execute_aarch32(instruction, [r0, 0, 0, 0]);
     results(execution.results())
 }
 
-/// An instruction at EL0.
+/// Runs an instruction at EL0.
 fn at_el0(arguments: &[u64], execution: &mut Execution) -> [u64; WORDS] {
     let [instruction, x0, x1, ..] = *arguments else { return [!0; WORDS] };
     execution.execute_at_el0(instruction, [x0, x1, 0, 0]);
     results(execution.results())
 }
 
-/// The words with which a program begins its results.
+/// The results of a program, beginning with these words.
 fn results<const N: usize>(first: [u64; N]) -> [u64; WORDS] {
     let mut results = [0; WORDS];
     results[..N].copy_from_slice(&first);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Calls of PSCI on another REC, many times, whatever that REC does meanwhile; and calls of a REC
+//! PSCI calls for another REC, many times, whatever that REC does meanwhile. Also calls of a REC
 //! whose Realm has gone off.
 
 use rmm_abi::psci;
@@ -10,9 +10,9 @@ use super::{WORDS, results};
 use crate::psci::{affinity_info, cpu_on};
 use crate::smc;
 
-/// CPU_ON and AFFINITY_INFO of REC `target` in turn, as often as the second argument says: how
-/// often CPU_ON said SUCCESS, ALREADY_ON, DENIED and anything else, and AFFINITY_INFO on, off and
-/// anything else.
+/// CPU_ON and AFFINITY_INFO of REC `target` alternately, as often as the second argument says.
+/// Gives how often CPU_ON gave SUCCESS, ALREADY_ON, DENIED or another code, and AFFINITY_INFO on,
+/// off or another value.
 pub fn run(arguments: &[u64]) -> [u64; WORDS] {
     let [target, times, ..] = *arguments else { return [!0; WORDS] };
     let mut tally = [0; 7];
@@ -35,11 +35,11 @@ pub fn run(arguments: &[u64]) -> [u64; WORDS] {
     results(tally)
 }
 
-/// Waits for the host in memory that it shares, and calls then.
+/// Waits for a word of the host in shared memory, and calls then.
 pub fn wait(arguments: &[u64]) -> [u64; WORDS] {
     let [address, ..] = *arguments else { return [!0; WORDS] };
     let word: *mut u64 = core::ptr::with_exposed_provenance_mut(address as usize);
-    // SAFETY: the host names memory that it shares with the Realm for this.
+    // SAFETY: the host gives the address of memory that it shares for this purpose.
     unsafe {
         word.add(1).write_volatile(1);
         while word.read_volatile() == 0 {

@@ -10,7 +10,7 @@ use crate::cage;
 pub struct Random(u64);
 
 impl Random {
-    /// From a seed.
+    /// A generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed | 1)
     }
@@ -24,20 +24,20 @@ impl Random {
     }
 }
 
-/// Whether an instruction is left out: of what the emulator makes of it, not of what it is.
+/// Whether an instruction is left out because of the emulator.
 fn is_left_out(word: u32) -> bool {
-    // HLT #0xf000, with which the emulator itself would serve the Realm.
+    // HLT #0xf000, by which the Realm would call the emulator itself.
     const SEMIHOSTING: u32 = 0xd45e_0000;
-    // BRAA, BRAAZ and those of key B: QEMU 10.0 fails an assertion of its own.
+    // BRAA, BRAAZ and those with key B: they fail an assertion in QEMU 10.0.
     let is_authenticated_branch =
         word & 0xffff_f81f == 0xd61f_081f || word & 0xffff_f800 == 0xd71f_0800;
-    // MSR of SCTLR_EL1 and VBAR_EL1: a fetch that never gets to an instruction does not count as
+    // MSR to SCTLR_EL1 and VBAR_EL1: after them fetches may fail endlessly, which does not count as
     // time. `registers` writes them.
     let is_control = matches!(word & !0x1f, 0xd518_1000 | 0xd518_c000);
     word == SEMIHOSTING || is_authenticated_branch || is_control
 }
 
-/// An instruction: half of them any, the others of the classes that leave a Realm.
+/// An instruction. Half of them are any word, the others of the classes that can leave a Realm.
 fn instruction(random: &mut Random) -> u32 {
     let [a, b, c, d, class, ..] = random.next().to_be_bytes();
     let word = u32::from_be_bytes([a, b, c, d]);
@@ -53,7 +53,7 @@ fn instruction(random: &mut Random) -> u32 {
     if is_left_out(word) { 0 } else { word }
 }
 
-/// Values of registers: addresses in the cage, small numbers, anything.
+/// Register values: addresses in the cage, small numbers, any number.
 fn registers_of(random: &mut Random) -> [u64; 32] {
     let memory = cage::memory();
     let mut x = core::array::from_fn(|_| match random.next() {
@@ -65,7 +65,7 @@ fn registers_of(random: &mut Random) -> [u64; 32] {
     x
 }
 
-/// Blocks of random instructions.
+/// Runs blocks of random instructions.
 pub fn blocks(arguments: &[u64]) -> [u64; WORDS] {
     let [seed, count, ..] = *arguments else { return [!0; WORDS] };
     let mut random = Random::new(seed);
@@ -78,7 +78,7 @@ pub fn blocks(arguments: &[u64]) -> [u64; WORDS] {
     results([0, exceptions])
 }
 
-/// MSR of every encoding from the second argument on, each in a block of its own.
+/// Runs MSR of every encoding from the second argument on, each in a block of its own.
 pub fn registers(arguments: &[u64]) -> [u64; WORDS] {
     const MSR: u32 = 0xd510_0000;
     let [seed, first, count, ..] = *arguments else { return [!0; WORDS] };

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RIPAS of ranges, as a guest sets and asks for it: until the end of the range is reached.
+//! Sets and queries the RIPAS of ranges, as a guest does: repeatedly, until the end of the range.
 
 use rmm_abi::rsi::status::SUCCESS;
 
 use super::{WORDS, results};
 use crate::rsi;
 
-/// RSI_IPA_STATE_SET from base to top: the last status, where it came to, the last response, and
-/// how many calls it took.
+/// RSI_IPA_STATE_SET from base to top. Gives the last status, the address reached, the last
+/// response, and the number of calls.
 pub fn set(arguments: &[u64]) -> [u64; WORDS] {
     let [mut base, top, ripas, flags, ..] = *arguments else { return [!0; WORDS] };
     let mut calls = 0;
@@ -21,8 +21,8 @@ pub fn set(arguments: &[u64]) -> [u64; WORDS] {
     }
 }
 
-/// RSI_IPA_STATE_GET from base to top: the last status, how many calls it took, how many ranges of
-/// one RIPAS there are, and then for each of them its end and the RIPAS.
+/// RSI_IPA_STATE_GET from base to top. Gives the last status, the number of calls, the number of
+/// runs of one RIPAS, and for each run its end and the RIPAS.
 pub fn get(arguments: &[u64]) -> [u64; WORDS] {
     let [mut base, top, ..] = *arguments else { return [!0; WORDS] };
     let mut results = [0; WORDS];

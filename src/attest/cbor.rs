@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! An encoder for the few kinds of CBOR items that tokens have (RFC 8949).
+//! An encoder for the kinds of CBOR items that tokens have (RFC 8949).
 //!
 //! Every length is definite, and every head has its shortest form.
 
-/// There is no room for what was to be encoded.
+/// There is no room for an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom;
 
@@ -22,7 +22,7 @@ enum Major {
     Tag = 6,
 }
 
-/// Encodes items one behind the other.
+/// Encodes items one after the other.
 #[derive(Debug)]
 pub struct Encoder<'a> {
     buffer: &'a mut [u8],
@@ -78,7 +78,7 @@ impl<'a> Encoder<'a> {
         self.bytes_head(bytes.len())?.encoded(bytes)
     }
 
-    /// Adds the head of a byte string: its bytes are [`encoded`](Self::encoded) next.
+    /// Adds the head of a byte string. Its bytes must be added next, by [`encoded`](Self::encoded).
     pub fn bytes_head(&mut self, length: usize) -> Result<&mut Self, NoRoom> {
         self.head(Major::Bytes, length as u64)
     }

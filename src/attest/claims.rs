@@ -32,9 +32,9 @@ pub struct Claims<'a> {
     pub challenge: &'a [u64; 8],
     /// The Realm Personalization Value, as little-endian words.
     pub personalization: &'a [u64; 8],
-    /// The name of what measurements are computed with (IANA, Named Information Hash Algorithms).
+    /// The name of the hash algorithm of measurements (IANA, Named Information Hash Algorithms).
     pub algorithm: &'static str,
-    /// The initial measurement, as long as a hash is.
+    /// The initial measurement, without padding.
     pub initial: &'a [u8],
     /// The extensible measurements.
     pub extensible: [&'a [u8]; 4],
@@ -57,7 +57,7 @@ mod label {
 }
 
 impl Claims<'_> {
-    /// Encodes them as a map: the order is that of TF-RMM.
+    /// Encodes them as a map, in the order of TF-RMM.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ use super::cbor::{Encoder, NoRoom};
 pub const SCALAR_SIZE: usize = 48;
 /// Bytes of an ES384 signature: r and s.
 pub const SIGNATURE_SIZE: usize = 2 * SCALAR_SIZE;
-/// Bytes of a SHA-384 digest, which is what is signed.
+/// Bytes of a SHA-384 digest. Digests are signed.
 pub const DIGEST_SIZE: usize = 48;
 /// Bytes of the public key as a COSE_Key.
 pub const COSE_KEY_SIZE: usize = 107;
@@ -79,8 +79,7 @@ impl RealmKey {
 
     /// Its public half.
     pub fn public(&self) -> Option<PublicKey> {
-        // Not as a point of SEC 1: the messages of its errors alone would be kilobytes of the
-        // image.
+        // Not as a point of SEC 1: its error messages alone would add kilobytes to the image.
         let public: &VerifyingKey = self.0.verifying_key();
         let point = public.as_affine();
         PublicKey::from_coordinates(&point.x(), &point.y())
@@ -88,8 +87,8 @@ impl RealmKey {
 
     /// Signs a digest, with the nonce of RFC 6979.
     ///
-    /// It takes millions of instructions, as many for each key and digest: neither branches nor
-    /// addresses depend on key or nonce. Copies of both stay on the stack.
+    /// It takes millions of instructions, the same number for every key and digest: neither
+    /// branches nor addresses depend on key or nonce. Copies of both stay on the stack.
     pub fn sign(&self, digest: &[u8; DIGEST_SIZE]) -> Option<[u8; SIGNATURE_SIZE]> {
         let signature: Signature = self.0.sign_prehash(digest).ok()?;
         Some(signature.to_bytes().into())

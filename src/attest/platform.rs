@@ -13,7 +13,7 @@ use crate::mem::{LentBuffer, SHARED_BUFFER_SIZE, SharedBuffer};
 
 /// The longest platform token.
 pub const MAX_PLATFORM_TOKEN: usize = 4096;
-/// How often a call is tried that EL3 answers with "again".
+/// The greatest number of tries of a call that EL3 answers with "again".
 const MAX_TRIES: usize = 10_000;
 
 /// Why there are no tokens. Realms run without them.
@@ -114,8 +114,8 @@ impl Platform {
     }
 }
 
-/// How CCA tokens are to hold their tokens: as the dialect says, or a build option, the environment
-/// variable RMM_CCA_TOKEN.
+/// The format of CCA tokens: that of the dialect, unless the environment variable RMM_CCA_TOKEN
+/// chose another at build time.
 fn format(dialect: Dialect) -> Format {
     const CHOSEN: Option<Format> = match option_env!("RMM_CCA_TOKEN") {
         Some(tag) => match u32::from_str_radix(tag, 10) {
@@ -179,7 +179,7 @@ fn platform_token(
             .ok_or(Unavailable::Token)?;
         buffer.read(place);
         used += place.len();
-        // Before hunks there was no such output.
+        // Versions without hunks do not have the output `remaining`.
         if !version.has_token_hunks() || remaining == 0 {
             return Ok(used);
         }

@@ -4,8 +4,8 @@
 //!
 //! Each request has a ticket. A table holds requests without a response, and responses that their
 //! REC has not fetched yet. If it is full a new request replaces the oldest, whose REC then asks
-//! again. A response whose ticket is not in the table is dropped, such as that of an abandoned
-//! token.
+//! again. A response whose ticket is not in the table is dropped: its token was abandoned or asked
+//! for anew.
 
 use zerocopy::IntoBytes;
 
@@ -17,7 +17,7 @@ use crate::mem::SharedBuffer;
 /// Requests in the table.
 const TABLE: usize = 8;
 
-/// EL3 has refused to sign, or its response is not a signature.
+/// EL3 refused to sign, or its response is not a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotSigned;
 
@@ -28,7 +28,7 @@ enum Progress {
     Answered(Result<[u8; SIGNATURE_SIZE], NotSigned>),
 }
 
-/// A request by its ticket; 0: none.
+/// A request. Ticket 0 means none.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     ticket: u64,
@@ -47,14 +47,14 @@ struct State {
 pub struct RemoteSigner(spin::Mutex<State>);
 
 impl RemoteSigner {
-    /// It is asked through the page shared with EL3.
+    /// A signer that is asked through this page, which is shared with EL3.
     pub fn new(buffer: SharedBuffer) -> Self {
         let free = Slot { ticket: 0, progress: Progress::Asked };
         Self(spin::Mutex::new(State { buffer, last_ticket: 0, table: [free; TABLE] }))
     }
 
-    /// Requests the signature of a digest, unless `ticket` is that of a request in the table. Gives
-    /// the signature if EL3 has made it. `cookie` identifies the requester to EL3.
+    /// Requests the signature of a digest, unless `ticket` is that of a request in the table.
+    /// Returns the signature if EL3 has made it. `cookie` identifies the requester to EL3.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl RemoteSigner {
         cookie: u64,
         digest: impl FnOnce() -> [u8; DIGEST_SIZE],
     ) -> Result<Option<[u8; SIGNATURE_SIZE]>, NotSigned> {
-        // Another CPU uses it. This one does not wait: its REC calls again.
+        // If another CPU uses it this one does not wait: its REC calls again.
         let Some(mut state) = self.0.try_lock() else { return Ok(None) };
         if *ticket == 0 || state.find(*ticket).is_none() {
             *ticket = state.push(cookie, &digest())?;
@@ -84,7 +84,7 @@ impl State {
         self.table.iter_mut().find(|slot| ticket != 0 && slot.ticket == ticket)
     }
 
-    /// Pushes a request to EL3. Gives its ticket; 0 if EL3 takes no request now.
+    /// Pushes a request to EL3. Returns its ticket, or 0 if EL3 takes no request now.
     fn push(&mut self, cookie: u64, digest: &[u8; DIGEST_SIZE]) -> Result<u64, NotSigned> {
         let ticket = self.last_ticket.wrapping_add(1).max(1);
         let mut request = Request {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The token of a REC: made from the Realm's claims at that moment, signed step by step while the
-//! REC runs, and handed out in pieces.
+//! The token of a REC: INIT makes it from the Realm's current claims, CONTINUE signs it step by
+//! step, then hands it out in pieces.
 //!
-//! It is in two auxiliary granules of the REC, and each step is a call of the REC:
+//! It is in two auxiliary granules of the REC. Each call of the REC is a step:
 //!
 //! | State | INIT | CONTINUE |
 //! | --- | --- | --- |
-//! | none | claims are made, signing | an error |
-//! | signing | abandons it, and as from none | signs on; at the end of it ready |
-//! | ready | as from none | hands out bytes; behind the last none |
+//! | none | makes claims; signing | an error |
+//! | signing | abandons the token, then as from none | continues to sign; when signed, ready |
+//! | ready | as from none | hands out bytes; after the last one none |
 
 use super::cbor::NoRoom;
 use super::claims::Claims;
@@ -33,18 +33,18 @@ enum Phase {
 #[repr(C)]
 struct Session {
     phase: Phase,
-    /// Bytes that were handed out.
+    /// Bytes handed out so far.
     offset: usize,
-    /// What EL3 was asked for; 0: nothing.
+    /// The ticket of the request to EL3; 0 for none.
     ticket: u64,
 }
 
-// SAFETY: zero is no token; granule 9 has this content alone.
+// SAFETY: zero means no token; granule 9 has no other content.
 unsafe impl AuxiliaryContent for Session {
     const GRANULE: usize = 9;
 }
 
-/// A token that is to be signed, or is.
+/// A token, before and after it is signed.
 #[derive(Debug)]
 #[repr(C)]
 struct Signing {
@@ -53,8 +53,8 @@ struct Signing {
     is_signed: bool,
 }
 
-// SAFETY: zero is an empty token; granule 10 has this content alone. `run` uses its own memory, and
-// the key, which all CPUs have at one address.
+// SAFETY: zero is an empty token; granule 10 has no other content. `run` uses its own memory, and
+// the key, which is at the same address on all CPUs.
 unsafe impl Work for Signing {
     const GRANULE: usize = 10;
 
@@ -76,7 +76,7 @@ pub enum TokenError {
     Unsigned,
 }
 
-/// Begins a token with these claims. Abandons one that there is.
+/// Begins a token with these claims. Abandons an earlier one.
 ///
 /// # Errors
 ///
@@ -100,8 +100,8 @@ pub fn begin(
     Ok(())
 }
 
-/// Continues to sign. Gives whether the token was ready before this call: the call in which signing
-/// ends copies nothing, so an interrupt waits for one of the two at most. EL3 gets `cookie`.
+/// Continues to sign. Returns whether the token was ready before this call: the call that ends
+/// signing copies nothing, so an interrupt waits for only one of the two. EL3 gets `cookie`.
 ///
 /// # Errors
 ///
@@ -132,7 +132,7 @@ pub fn sign(
     if signed { Ok(false) } else { Err(TokenError::Unsigned) }
 }
 
-/// Asks EL3 for the signature. Whether it is there.
+/// Asks EL3 for the signature. Returns whether it is complete.
 fn sign_remotely(
     auxiliary: &mut RunningAuxiliary<'_>,
     signer: &RemoteSigner,
@@ -150,8 +150,8 @@ fn sign_remotely(
 }
 
 /// Hands out the next bytes of a token that is ready, at most `room`. `take` gets them piece by
-/// piece, each with its offset from the first. Gives their number, and whether more follow. After
-/// the last byte there is no token any more.
+/// piece, each with its offset from the first. Returns their number, and whether more follow. The
+/// last byte ends the token.
 ///
 /// # Errors
 ///

@@ -15,7 +15,7 @@ const PROTECTED: [u8; 4] = [0xa1, 0x01, 0x38, 0x22];
 /// The tag of a COSE_Sign1.
 const SIGN1: u64 = 18;
 
-/// A Realm token in the making: complete but for its signature, which is zero.
+/// A Realm token. Its signature is zero until it is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct RealmToken {
@@ -31,7 +31,7 @@ impl RealmToken {
     pub const EMPTY: Self =
         Self { bytes: [0; MAX_REALM_TOKEN], used: 0, payload: 0, payload_end: 0 };
 
-    /// Makes this one with these claims.
+    /// Encodes a token with these claims.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl RealmToken {
         let mut cbor = Encoder::new(&mut self.bytes);
         cbor.tag(SIGN1)?.array(4)?.bytes(&PROTECTED)?.map(0)?;
         let payload = cbor.used();
-        // The claims first: their length comes before them.
+        // The head comes before the claims, but holds their length: it is encoded last.
         cbor.encoded(&[0; PAYLOAD_HEAD])?;
         claims.encode(&mut cbor)?;
         let payload_end = cbor.used();
@@ -59,7 +59,7 @@ impl RealmToken {
         Ok(())
     }
 
-    /// What is signed: the SHA-384 of its Sig_structure (RFC 9052 section 4.4).
+    /// The digest that is signed: the SHA-384 of its Sig_structure (RFC 9052 section 4.4).
     pub fn digest(&self) -> [u8; DIGEST_SIZE] {
         /// Array of four, "Signature1", the protected header, no external data.
         const HEAD: [u8; 18] = *b"\x84\x6aSignature1\x44\xa1\x01\x38\x22\x40";
@@ -70,7 +70,7 @@ impl RealmToken {
         digest.finalize().into()
     }
 
-    /// Puts its signature in.
+    /// Sets its signature.
     pub fn set_signature(&mut self, signature: &[u8; SIGNATURE_SIZE]) {
         let used = usize::from(self.used);
         let place = used.saturating_sub(SIGNATURE_SIZE)..used;
@@ -109,7 +109,7 @@ pub struct CcaToken<'a> {
 }
 
 impl CcaToken<'_> {
-    /// Has `take` see the token from byte `offset` on, `room` bytes at most, piece by piece, each
+    /// Passes the token from byte `offset` on to `take`, at most `room` bytes, piece by piece, each
     /// with its distance from `offset`. Returns the number of bytes.
     pub fn read(&self, offset: usize, room: usize, mut take: impl FnMut(usize, &[u8])) -> usize {
         const PLATFORM: i64 = 44234;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Calls of PSCI: from the registers of a REC to a function and back.
+//! Calls of PSCI: decodes the registers of a REC to a function, and encodes its result.
 
 pub(super) use crate::abi::psci::function;
 use crate::command;
@@ -9,7 +9,7 @@ use crate::realm::running::Caller;
 /// Serves one function.
 pub type Serve = fn(&mut Caller<'_, '_, '_>, &mut CallRegisters) -> Next;
 
-/// The prefix of names.
+/// The prefix of function names.
 pub(super) const INTERFACE: &str = "PSCI";
 
 /// The PSCI return code of a function that failed.
@@ -50,11 +50,11 @@ pub(super) fn answer<const OUTPUTS: usize>(
     next
 }
 
-/// Calls of the SMC Calling Convention's own functions.
+/// Calls of functions that the SMC Calling Convention defines.
 pub(super) mod smccc {
     pub(in super::super) use super::{Serve, answer};
     pub(in super::super) use crate::abi::smccc::function;
 
-    /// The prefix of names.
+    /// The prefix of function names.
     pub(in super::super) const INTERFACE: &str = "SMCCC";
 }

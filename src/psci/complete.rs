@@ -8,11 +8,11 @@ use crate::percpu::Cpu;
 use crate::realm::rd::RealmDescriptor;
 use crate::realm::rec::{Mpidr, PendingRequest, Rec, RecIdentity};
 
-/// Why a call is not completed. Neither REC changes, with one exception: if the host denies CPU_ON
-/// for a REC that is on, the calling REC gets ALREADY_ON.
+/// Why RMI_PSCI_COMPLETE fails. Neither REC changes, with one exception: if the host denies CPU_ON
+/// of a REC that is on, the calling REC gets ALREADY_ON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PsciError {
-    /// A granule is not a REC, both are the same, or the calling REC runs.
+    /// A granule is not a REC, both are the same, or the calling REC is running.
     Granule(LockError),
     /// The calling REC has no pending PSCI call.
     NotPending,
@@ -33,7 +33,7 @@ impl From<LockError> for PsciError {
 /// The REC that a call names.
 #[derive(Debug)]
 enum Target<'a> {
-    /// It does not run.
+    /// No CPU runs it.
     Idle(&'a mut Rec),
     /// Another CPU runs it.
     Running(&'a RecIdentity),
@@ -56,7 +56,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Completes the call of the REC at `calling`, which does not run, on the REC at `target`
+/// Completes the call of the REC at `calling`, which is not running, on the REC at `target`
 /// (RMI_PSCI_COMPLETE). The host's answer is `status`.
 ///
 /// # Errors
@@ -81,7 +81,7 @@ pub fn complete_call(
     }
 }
 
-/// As [`complete_call`], on the REC that the call names.
+/// As [`complete_call`], but finds the target by the MPIDR in the call.
 ///
 /// # Errors
 ///
@@ -117,7 +117,7 @@ fn named(calling: &Rec) -> Result<Mpidr, PsciError> {
     }
 }
 
-/// Completes the pending call of `calling`, which does not run, on `target`, with the host's
+/// Completes the pending call of `calling`, which is not running, on `target`, with the host's
 /// `status`.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! PSCI 1.1 for the RECs of a Realm, and SMCCC_VERSION.
 //!
-//! A call that needs another REC pends until the host names that REC's granule in
-//! RMI_PSCI_COMPLETE. All other calls are answered at once.
+//! CPU_ON of another REC, and in RMI 1.0 AFFINITY_INFO, pends until the host completes it by
+//! RMI_PSCI_COMPLETE. The RMM answers all other calls itself.
 
 mod call;
 mod complete;
@@ -13,7 +13,7 @@ use crate::command::{Command, Dispatch, commands};
 pub use call::Serve;
 pub use complete::{PsciError, complete_call, complete_named_call};
 
-/// The functions with 32-bit arguments, or none.
+/// The functions with 32-bit arguments or none.
 pub mod smc32 {
     use super::{call, commands, request};
 
@@ -42,7 +42,7 @@ pub mod smc64 {
     }
 }
 
-/// The SMC Calling Convention itself.
+/// The functions of the SMC Calling Convention.
 pub mod smccc {
     use super::call::smccc as call;
     use super::{commands, request};

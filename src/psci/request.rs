@@ -22,7 +22,8 @@ pub(super) fn smccc_version(_: &mut Caller<'_, '_, '_>) -> Outcome<1> {
     Ok(Answer::Return([VERSION_1_2]))
 }
 
-/// PSCI_FEATURES: SUCCESS, which is also 0 feature flags, for each function that is implemented.
+/// PSCI_FEATURES: SUCCESS, which also means no feature flags, for each function that is
+/// implemented, except PSCI_VERSION, as in TF-RMM.
 pub(super) fn features(_: &mut Caller<'_, '_, '_>, function: u32) -> Outcome<1> {
     match function {
         function::CPU_SUSPEND
@@ -40,8 +41,8 @@ pub(super) fn features(_: &mut Caller<'_, '_, '_>, function: u32) -> Outcome<1> 
     }
 }
 
-/// CPU_SUSPEND. The host decides when to enter the REC again. In any power state the REC keeps its
-/// context.
+/// CPU_SUSPEND. The host decides when to enter the REC again. The REC keeps its context in any
+/// power state.
 pub(super) fn cpu_suspend<W>(_: &mut Caller<'_, '_, '_>, _: W, _: W, _: W) -> Outcome {
     Ok(Answer::ReturnLater)
 }
@@ -71,7 +72,7 @@ pub(super) fn cpu_on(
     Ok(Answer::Pend(target))
 }
 
-/// AFFINITY_INFO of a REC. With RMI 1.0 the call pends unless the REC is the caller itself.
+/// AFFINITY_INFO of a REC. In RMI 1.0 the call pends unless the REC is the caller itself.
 pub(super) fn affinity_info(
     caller: &mut Caller<'_, '_, '_>,
     target: impl Into<u64>,
@@ -102,7 +103,7 @@ pub(super) fn system_off(caller: &mut Caller<'_, '_, '_>) -> Outcome {
 /// The REC with the affinity `target`, if it was ever created.
 fn rec_of(caller: &mut Caller<'_, '_, '_>, target: u64) -> Result<Mpidr, Failure> {
     let mpidr = Mpidr::from_affinity(target).ok_or(Failure(INVALID_PARAMETERS))?;
-    // An active Realm gets no more RECs.
+    // No REC can be added to an ACTIVE Realm.
     let recs = caller.realm.with_descriptor(|realm| realm.next_rec);
     if mpidr.index() < u32::from(recs) { Ok(mpidr) } else { Err(Failure(INVALID_PARAMETERS)) }
 }

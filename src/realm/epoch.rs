@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Epochs of Realms: a REC caches facts about its Realm, which hold until the Realm's epoch ends.
-//! It ends when memory is taken from the Realm.
+//! It ends when memory is taken from the Realm, or the Realm leaves state ACTIVE.
 //!
-//! With the cache REC_ENTER neither locks the RD nor walks tables that other RECs use.
+//! With this cache REC_ENTER neither locks the RD nor walks tables that other RECs use.
 
 use super::vmid::Vmid;
 use crate::address::Ipa;
@@ -50,15 +50,15 @@ pub fn end(epochs: &Epochs, vmid: Vmid) {
     epochs.end(vmid.get());
 }
 
-/// Announces that a REC of the Realm is being entered, or runs, on this CPU. It looks at the epoch
-/// after this.
+/// Announces that this CPU enters or runs a REC of the Realm. It must read the epoch afterwards.
 pub fn announce(epochs: &Epochs, cpu: CpuIndex, vmid: Vmid) -> EpochUse<'_> {
     epochs.announce(cpu, vmid.get())
 }
 
-/// Ends the epoch. Returns whether a REC goes by it still: announced before, and not through yet.
+/// Ends the epoch. Returns whether a CPU that announced the Realm before still runs one of its
+/// RECs.
 ///
-/// The caller holds the lock of the RD: a REC that is entered from now on waits for it.
+/// The caller holds the lock of the RD: a CPU that announces the Realm later waits for that lock.
 pub fn end_and_look(epochs: &Epochs, vmid: Vmid) -> bool {
     end(epochs, vmid);
     epochs.is_in_use(vmid.get())

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Creating, activating, terminating and destroying a Realm.
 //!
-//! A Realm is its RD, its root tables and its VMID. They are taken together and given back
-//! together: an operation that cannot have all of them changes nothing.
+//! A Realm consists of its RD, its root tables and its VMID. They are taken together and given back
+//! together: an operation that cannot get all of them changes nothing.
 
 use arrayvec::ArrayVec;
 
@@ -47,7 +47,7 @@ pub fn create(
     granules.lock_set(cpu.index, &mut named, &mut locked)?;
     let mut wiped = ArrayVec::new();
     wipe_set(&mut locked, &mut cpu.slots.delegated, &mut wiped)?;
-    // Last, because it is the only check that has to be undone.
+    // Last, because it is the only step that would have to be undone.
     stage2.vmid = vmids.take(parameters.vmid).ok_or(RealmError::VmidInUse)?;
     for granule in wiped.drain(..) {
         if granule.address() == rd {
@@ -77,7 +77,7 @@ pub fn activate(
     if realm.state() != RealmState::New {
         return Err(RealmError::State);
     }
-    // The RMM has written its memory as data; from now on the Realm executes it.
+    // The RMM wrote the Realm's memory as data; from now on the Realm may execute it.
     forget_instructions();
     realm.set_state(RealmState::Active, granules.epochs());
     Ok(())
@@ -97,7 +97,7 @@ pub fn terminate(
     let rd = granules.lock::<Rd>(cpu.index, rd)?;
     let mut mapping = cpu.slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
-    // A REC that is entered from here on waits for the RD, and finds the state.
+    // A REC that is entered from here on waits for the RD, and then finds the new state.
     if epoch::end_and_look(granules.epochs(), realm.stage2.vmid) {
         return Err(RealmError::Live);
     }
@@ -138,7 +138,7 @@ pub fn destroy(
     // Measurements are erased now: the granule is wiped only at its next use.
     realm.forget();
     drop(mapping);
-    // TLBs may hold stage 1 of the Realm, which the next Realm with this VMID must not see.
+    // TLBs may hold stage 1 entries of the Realm, which the next Realm with this VMID must not use.
     invalidate_realm(&stage2);
     for root in locked.drain(..) {
         drop(root.transition::<Delegated>());

@@ -74,7 +74,7 @@ fn digest<F: HashFunction<BLOCK>, const BLOCK: usize, const HEAD: usize>(
     fields: &[(usize, &[u64])],
     size: usize,
 ) -> Measurement {
-    /// As many at a time as a loop is worth, and the image has room for.
+    /// Zeros to hash at a time. More would make the image larger.
     static ZEROS: [u8; 512] = [0; 512];
     let mut hasher = Hasher::<F, BLOCK>::default();
     if let [(0, whole)] = fields
@@ -118,7 +118,7 @@ pub fn extend(algorithm: HashAlgorithm, extended: &mut Measurement, value: &[u8]
     };
 }
 
-/// What is measured of the parameters of a Realm, as the host gave it (RmiRealmParams).
+/// The parameters of a Realm that are measured, as the host gave them (RmiRealmParams).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeasuredRealmParameters {
     /// The flags.
@@ -133,11 +133,11 @@ pub struct MeasuredRealmParameters {
     pub num_wps: u32,
     /// PMU counters.
     pub pmu_num_ctrs: u32,
-    /// What measurements are computed with.
+    /// The hash algorithm of measurements.
     pub algorithm: HashAlgorithm,
 }
 
-/// What is measured of the parameters of a REC, as the host gave it (RmiRecParams).
+/// The parameters of a REC that are measured, as the host gave them (RmiRecParams).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MeasuredRecParameters {
     /// The flags.
@@ -201,8 +201,8 @@ impl InitialMeasurement {
         self.value = hash(self.algorithm, &descriptor, DESCRIPTOR_SIZE);
     }
 
-    /// Extends it by a granule of data at `ipa`, given with the `flags` of RMI_DATA_CREATE, and by
-    /// its content if that is measured.
+    /// Extends it by a granule of data at `ipa` with the `flags` of RMI_DATA_CREATE, and by its
+    /// content if that is measured.
     pub fn extend_with_data(
         &mut self,
         ipa: u64,

@@ -24,17 +24,17 @@ pub enum RealmError {
     Granule(LockError),
     /// The memory of a granule does not answer.
     Memory,
-    /// Another Realm has the VMID.
+    /// Another Realm has the VMID, no VMID is free, or no Realm may be created now.
     VmidInUse,
-    /// The Realm is not in the state for this.
+    /// The Realm is in the wrong state.
     State,
-    /// The Realm has RECs, RECs that run, or live RTTEs.
+    /// The Realm has RECs, running RECs, or live RTTEs.
     Live,
-    /// The Realm has as many RECs as it can have.
+    /// The Realm has the greatest number of RECs.
     Full,
     /// The parameters are not those of the Realm's next REC.
     Rec,
-    /// The REC runs.
+    /// The REC is running.
     RecRunning,
 }
 

@@ -22,7 +22,8 @@ use crate::xlat::Level;
 const MIN_IPA_BITS: u8 = 32;
 /// The most bits of an address, virtual or physical, without LPA2.
 const MAX_BITS_WITHOUT_LPA2: u8 = 48;
-/// The physical address range without which a walk cannot start at level 0 (Arm ARM D8.2.7).
+/// The least physical address size with which a walk can start at level 0 (Arm ARM (DDI 0487 L.a)
+/// D8.2.7).
 const MIN_PHYSICAL_BITS_FOR_LEVEL_0: u8 = 44;
 
 /// Limits of this RMM and these CPUs for a Realm.
@@ -98,8 +99,8 @@ pub struct ParameterRules {
     pub host_chooses_vmid: bool,
 }
 
-/// The fewest breakpoints or watchpoints, less one (Arm ARM D24.2.79, ID_AA64DFR0_EL1.BRPs). A
-/// Realm has no more.
+/// The fewest breakpoints or watchpoints, less one (Arm ARM (DDI 0487 L.a), ID_AA64DFR0_EL1.BRPs).
+/// A Realm has no more.
 pub const FEWEST_DEBUG_REGISTERS: u8 = 1;
 
 static_assertions::const_assert!(FEWEST_DEBUG_REGISTERS as usize + 1 == OF_REALM);
@@ -127,7 +128,7 @@ impl HostRealmParameters {
         Ok(fields)
     }
 
-    /// Checks every field against the rules (RMM specification 1.0, RmiRealmParams), those of the
+    /// Checks every field against RMM specification 1.0 (RmiRealmParams), the `rules` of the
     /// dialect, and `limits`.
     ///
     /// # Errors
@@ -229,7 +230,8 @@ impl HostRealmParameters {
         } else {
             limits.physical_bits.min(MAX_BITS_WITHOUT_LPA2)
         };
-        // Aligned to their size, the tables neither wrap nor pass a limit that the first does not.
+        // Aligned to their size, the tables do not wrap, and all are below the limit if the first
+        // is.
         let reachable = rtt_base.checked_shr(u32::from(address_bits)) == Some(0);
         let root = GranuleAddress::new(root)
             .filter(|_| root.is_aligned(size) && reachable)
@@ -246,9 +248,10 @@ impl HostRealmParameters {
     }
 }
 
-/// How many root tables at `start` translate `ipa_bits`, if any do (Arm ARM D8.2.2, D8.2.7).
+/// How many root tables at level `start` translate `ipa_bits`; `None` if no number does (Arm ARM
+/// (DDI 0487 L.a) D8.2.2, D8.2.7).
 const fn root_count(ipa_bits: u8, start: Level, lpa2: bool) -> Option<u8> {
-    // Bits that one table at this level translates, and how many more 16 concatenated ones do.
+    // Bits that one table at this level translates, and how many more 16 concatenated tables do.
     let (single, more) = match start {
         Level::Three => (21, 4),
         Level::Two => (30, 4),
@@ -268,10 +271,10 @@ const fn root_count(ipa_bits: u8, start: Level, lpa2: bool) -> Option<u8> {
     }
 }
 
-/// A legal set of parameters.
+/// A valid set of parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealmParameters {
-    /// What is measured.
+    /// The parameters that are measured.
     pub measured: MeasuredRealmParameters,
     /// The stage-2 translation, without a VMID. Its root tables may be in use.
     pub stage2: Stage2,

@@ -22,8 +22,8 @@ use crate::mem::{Content, Slot};
 
 /// RECs that a Realm may have: 2^[`MAX_RECS_ORDER`] - 1.
 pub const MAX_RECS: u16 = (1 << MAX_RECS_ORDER) - 1;
-/// MAX_RECS_ORDER of feature register 0, of 1 in RMI 2.0. Each REC has a reference to its RD;
-/// references are counted in ten bits, and commands in progress have some, too.
+/// MAX_RECS_ORDER of feature register 0, in RMI 2.0 of register 1. Each REC has a reference to its
+/// RD. References are counted in ten bits, and commands in progress have some, too.
 pub const MAX_RECS_ORDER: u32 = 9;
 
 /// The state of a Realm (RMM specification 1.0, Realm life cycle).
@@ -36,7 +36,7 @@ pub enum RealmState {
     Active = 1,
     /// The Realm has switched itself off. It never runs again.
     SystemOff = 2,
-    /// The host has terminated it (RMI 2.0). It never runs again.
+    /// The host terminated it (RMI 2.0). It never runs again.
     Zombie = 3,
 }
 
@@ -78,9 +78,9 @@ impl RealmDescriptor {
         slot.with(rd, |descriptor: &Self| descriptor.stage2)
     }
 
-    /// The instance identity, unique to this Realm: a hash of random numbers if the CPU has
-    /// FEAT_RNG, of the counter, and of values that no other Realm has now. Computed at its first
-    /// use.
+    /// The instance identity, unique to this Realm, computed at its first use. It is a hash of
+    /// random numbers if the CPU has FEAT_RNG, of the counter, and of values that differ from those
+    /// of every other Realm that exists now.
     pub fn instance(&mut self) -> [u8; 32] {
         if self.instance == [0; 32] {
             let random = core::array::from_fn::<_, 4, _>(|_| random().unwrap_or(0));
@@ -102,7 +102,7 @@ impl RealmDescriptor {
         self.features = parameters.features;
     }
 
-    /// Counts a REC: the next one is at this granule.
+    /// Adds a REC, which is at this granule.
     pub fn add_rec(&mut self, rec: GranuleAddress) {
         if let Some(place) = self.recs.get_mut(usize::from(self.next_rec)) {
             let [n0, n1, n2, n3, n4, ..] = (rec.get().get() >> GRANULE_SHIFT).to_le_bytes();
@@ -113,7 +113,7 @@ impl RealmDescriptor {
 
     /// The granule at which the REC with this index was created. The REC may be destroyed since.
     pub fn rec(&self, index: u32) -> Option<GranuleAddress> {
-        // A Realm chooses it.
+        // Bounded in speculation too: the Realm chooses the index.
         let index = bounded(usize::try_from(index).ok()?, self.next_rec.into());
         let [n0, n1, n2, n3, n4] = *self.recs.get(index)?;
         let number = u64::from_le_bytes([n0, n1, n2, n3, n4, 0, 0, 0]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Realm of a REC that runs, as calls of the REC access it: its memory and its RD.
+//! The Realm of a running REC, as calls of the REC access it: its memory and its RD.
 
 use super::epoch::Learned;
 use super::rd::RealmDescriptor;
@@ -31,7 +31,7 @@ pub struct RunningRealm<'m, 'g> {
 
 impl<'m, 'g> RunningRealm<'m, 'g> {
     /// The Realm of the REC with this identity, which runs on `cpu`, seen through slots of that
-    /// CPU. With one for `other_rec` the RMM says itself which RECs are on (RMI 2.0).
+    /// CPU. With a slot for `other_rec` the RMM itself finds out which RECs are on (RMI 2.0).
     pub fn new(
         granules: &'m GranuleTable<'g>,
         cpu: CpuIndex,
@@ -55,7 +55,7 @@ impl<'m, 'g> RunningRealm<'m, 'g> {
         self.granules.epochs()
     }
 
-    /// Runs `then` with the RD, which is locked during that.
+    /// Runs `then` with the RD, which is locked meanwhile.
     pub fn with_descriptor<R>(&mut self, then: impl FnOnce(&mut RealmDescriptor) -> R) -> R {
         let Ok(locked) = self.granules.lock::<Rd>(self.cpu, self.identity.realm) else {
             // Unreachable: the REC's reference keeps it in state RD.
@@ -72,7 +72,7 @@ impl<'m, 'g> RunningRealm<'m, 'g> {
         Some(address.and_then(|address| self.is_on_at(address, mpidr)).unwrap_or(false))
     }
 
-    /// Whether the REC at an address is on; `None` if it is not the REC `mpidr` any more.
+    /// Whether the REC at an address is on; `None` if it is no longer the REC `mpidr`.
     fn is_on_at(&mut self, address: GranuleAddress, mpidr: Mpidr) -> Option<bool> {
         let slot = self.other_rec.as_mut()?;
         let locked = self.granules.lock::<state::Rec>(self.cpu, address).ok()?;
@@ -94,7 +94,7 @@ impl<'m, 'g> RunningRealm<'m, 'g> {
 pub struct Caller<'c, 'm, 'g> {
     /// Its pending request.
     pub pending: &'c mut PendingRequest,
-    /// Whether the host may have it run.
+    /// Whether the REC is runnable.
     pub runnable: &'c mut bool,
     /// What it has learned about its Realm.
     pub learned: &'c mut Learned,

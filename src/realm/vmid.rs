@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! VMIDs: which Realm a translation belongs to. The host chooses them, or in RMI 2.0
-//! the RMM; no two Realms share one.
+//! VMIDs: which Realm a translation belongs to. The host chooses them, or in RMI 2.0 the RMM. No
+//! two Realms share one.
 //!
-//! Taking and giving back are one atomic instruction each: a race for a VMID has one winner. Who
-//! has a VMID is counted as a Realm.
+//! Taking and giving back are one atomic instruction each: a race for a VMID has one winner. A
+//! Realm is counted as long as its VMID is taken.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -38,7 +38,7 @@ impl Vmid {
 pub enum VmidChoice {
     /// The host has chosen this one.
     Named(Vmid),
-    /// The RMM takes a free one of at most so many bits.
+    /// The RMM takes a free one of at most this number of bits.
     Any(u8),
 }
 
@@ -55,7 +55,7 @@ impl VmidTable {
         Self { realms: RealmCount::new(), taken }
     }
 
-    /// How many Realms there are, and whether there may be any.
+    /// How many Realms there are, and whether Realms may be created.
     pub fn realms(&self) -> &RealmCount {
         &self.realms
     }
@@ -68,7 +68,7 @@ impl VmidTable {
     }
 
     /// Takes a VMID, if there is a free one of this choice and a Realm may be created.
-    #[must_use = "a VMID that is taken is given back"]
+    #[must_use = "a VMID that is taken must be given back"]
     pub fn take(&self, choice: VmidChoice) -> Option<Vmid> {
         if !self.realms.add() {
             return None;

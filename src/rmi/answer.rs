@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How a command ends: its status, with the errors of each room below that lead to it.
+//! The result of a command: its status word, and the errors of lower rooms that it stands for.
 
 use crate::abi::rmi::status;
 use crate::granule::{LockError, ProbeError, WipeError};
@@ -17,8 +17,8 @@ use crate::xlat::Level;
 pub enum Status {
     /// An argument is wrong.
     Input,
-    /// The Realm is in a wrong state, or live. The index is not 0 only for RMI_REC_ENTER of a Realm
-    /// in state SYSTEM_OFF: 1.
+    /// The Realm is in a wrong state, or live. The index is 1 for RMI_REC_ENTER of a Realm in state
+    /// SYSTEM_OFF, otherwise 0.
     Realm(u8),
     /// The REC is in a wrong state.
     Rec,
@@ -26,13 +26,13 @@ pub enum Status {
     Rtt(Level),
     /// The RMM is in a wrong state (2.0).
     Global,
-    /// Another CPU works on it: the same call may succeed when it is repeated (2.0).
+    /// Another CPU works on it: the same call may succeed later (2.0).
     Busy,
-    /// An operation that the host has not finished is in the way (2.0).
+    /// Operations that the host has not finished are in the way (2.0).
     Blocked,
-    /// The Granule Protection Table is not the host's to change (2.0).
+    /// The host may not change the Granule Protection Table (2.0).
     Gpt,
-    /// The operation goes on with further calls of the host (2.0).
+    /// The host continues the operation with further calls (2.0).
     Incomplete {
         /// What the RMM wants next.
         request: MemoryRequest,
@@ -73,7 +73,7 @@ impl Status {
     }
 }
 
-/// Why a command failed, and its outputs, which few commands have then.
+/// Why a command failed, with outputs, which few commands have when they fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The status.
@@ -88,7 +88,7 @@ impl<E: Into<Status>> From<E> for Failure {
     }
 }
 
-/// How a command ends: with outputs in x1 and up, or not.
+/// The result of a command: outputs in x1 and up, or a failure.
 pub type Outcome<const OUTPUTS: usize = 0> = Result<[u64; OUTPUTS], Failure>;
 
 impl From<WipeError> for Status {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Calls of the RMI: from registers to a command and back. Only this file knows the content of x0
-//! to x8.
+//! Calls of the RMI: decodes registers to a command, and encodes its result. Only this file knows
+//! the content of x0 to x8.
 //!
 //! A dialect is a table of commands ([`crate::command`]). A handler takes decoded arguments and
 //! returns [`Outcome`].
@@ -58,7 +58,7 @@ impl Argument for DataFlags {
 /// Serves one command.
 pub type Serve = fn(&Rmm<'_>, &mut Cpu, &mut Registers);
 
-/// The prefix of names.
+/// The prefix of command names.
 pub(super) const INTERFACE: &str = "RMI";
 
 /// The error of a call with an argument that cannot be decoded.
@@ -66,8 +66,7 @@ pub(super) const INVALID_ARGUMENT: Status = Status::Input;
 
 /// Runs a command and writes its answer.
 ///
-/// x0 to x3 are always written, so that nothing of the RMM is ever in them; x4 to x7 stay the
-/// caller's (SMCCC 1.2) unless they are outputs.
+/// x0 to x3 are always written; x4 to x7 are unchanged (SMCCC 1.2) unless they are outputs.
 pub(super) fn answer<const OUTPUTS: usize>(
     registers: &mut Registers,
     command: impl FnOnce() -> Outcome<OUTPUTS>,
@@ -86,10 +85,10 @@ pub(super) fn answer<const OUTPUTS: usize>(
     (*r0, *r1, *r2, *r3) = (result, x1, x2, x3);
 }
 
-/// The first function identifier that has a place in a table. The RMI begins at 0xC4000150; with
-/// such a round number the compiler masks bits that it then compares.
+/// The first function identifier of a table. The RMI begins at 0xC4000150; with that number the
+/// compiler makes more instructions.
 const FIRST: u32 = 0xC400_014F;
-/// Function identifiers from [`FIRST`] on that a table has room for.
+/// Function identifiers of a table.
 const FUNCTIONS: usize = 0x100;
 
 /// The commands of a dialect, by function identifier.

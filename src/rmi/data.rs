@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Memory with content of the host for a Realm that is being built.
+//! Memory with content from the host for a Realm in state NEW.
 
 use super::call::{Failure, Outcome, Status};
 use super::state::Rmm;
@@ -26,7 +26,7 @@ pub(super) fn create(
     let source = rmm.granules.ns_granule(source).ok_or(Status::Input)?;
     let (rd, data) = rmm.granules.lock_pair::<Rd, Delegated>(cpu.index, rd, data)?;
     let slots = &mut cpu.slots;
-    // The RD stays locked, because its measurement changes with the entry.
+    // The RD stays locked, because its measurement changes together with the entry.
     let mut mapping = slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
     if realm.state() != RealmState::New {
@@ -40,8 +40,8 @@ pub(super) fn create(
         let data: LockedGranule<'_, Data> = data.wipe(&mut slots.delegated)?.transition();
         let mut content = slots.realm_data.map(&data);
         if let Err(error) = slots.ns.copy_granule(source, &mut content) {
-            // What was copied until then stays in it. Nobody can read it, and it is wiped before
-            // it is used.
+            // What was copied stays in the granule. Nobody can read it, and the granule is wiped
+            // before it is used again.
             drop(content);
             drop(data.transition::<Delegated>());
             return Err(Failure::from(error));
@@ -56,12 +56,12 @@ pub(super) fn create(
     Ok([])
 }
 
-/// Assigns a granule, which is wiped, to the page walked for. Its RIPAS stays
+/// Wipes a granule and assigns it to the page walked for. The RIPAS stays
 /// (RMI_DATA_CREATE_UNKNOWN, RMI_RTT_DATA_MAP).
 ///
 /// # Errors
 ///
-/// [`Status::Rtt`], or [`Status::Input`] if the granule cannot be wiped. It is Delegated then.
+/// [`Status::Rtt`]: the granule stays Delegated. [`Status::Input`] if it cannot be wiped.
 pub(super) fn assign_wiped<'g>(
     walk: Walk<'_, 'g>,
     slots: &mut SlotBuffer,

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The feature registers: what this RMM does on this CPU.
-//!
-//! Nothing is claimed that is not implemented: no devices, no MEC.
+//! The feature registers: what this RMM supports on this CPU. They claim only what is implemented.
 
 use crate::address::PhysAddr;
 use crate::cpu::{CpuFeatures, pmu, simd};
@@ -10,10 +8,10 @@ use crate::realm::parameters::{FEWEST_DEBUG_REGISTERS, RealmLimits};
 use crate::realm::rd::MAX_RECS_ORDER;
 use crate::realm::rec::gic::GicFeatures;
 
-/// Feature registers that are not always 0: 0 in RMI 1.0, 0 to 4 in 2.0.
+/// Feature registers that are defined: 0 in RMI 1.0, 0 to 4 in 2.0.
 const REGISTERS: usize = 5;
 
-/// What the commands report and check of this CPU, computed once.
+/// The features of this CPU as the commands report and check them, computed once.
 #[derive(Debug)]
 pub(super) struct Features {
     registers: [u64; REGISTERS],
@@ -42,14 +40,14 @@ mod field {
     pub(super) const SHA_256: u32 = 3;
     /// Register 1: SHA-512.
     pub(super) const SHA_512: u32 = 5;
-    /// Register 1: MAX_RECS_ORDER. L0GPTSZ in bits 13:10 is 0: tables for 1 GiB each.
+    /// Register 1: MAX_RECS_ORDER. L0GPTSZ, bits 13:10, is 0: 1 GiB.
     pub(super) const RECS_ORDER: u32 = 6;
     /// Register 1: protected physical address size, encoded as PARange.
     pub(super) const PPS: u32 = 14;
 }
 
 impl Features {
-    /// What follows from the features of the CPUs.
+    /// Computes them from the features of the CPUs.
     pub(super) fn new(cpu: &CpuFeatures, dialect: Dialect) -> Self {
         let physical_bits = cpu.physical_bits();
         let lpa2 = cpu.stage2_lpa2();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Granules between the host and the Realm world, one by one: RMI 1.0 as it is, RMI 2.0 by ranges.
+//! Moving a granule between the host and the Realm world. RMI 2.0 uses this for ranges.
 
 use super::call::{Outcome, Status};
 use super::state::Rmm;
@@ -10,8 +10,8 @@ use crate::percpu::Cpu;
 
 /// RMI_GRANULE_DELEGATE: moves a granule from the host to the Realm world.
 ///
-/// Nothing is wiped: what the host left there is wiped when the granule is taken into use. The
-/// first time that a granule is delegated its memory must answer.
+/// It is not wiped: that happens when it is taken into use. The first time that a granule is
+/// delegated its memory must answer.
 #[inline(always)]
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Outcome {
     let Some(locked) = rmm.granules.lock_proven(cpu.index, granule)? else {
@@ -22,14 +22,14 @@ pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) ->
     Ok([])
 }
 
-/// Delegates a granule that another CPU may hold, or whose memory is not known to answer. Whether
-/// it did: a bool, so that the caller needs no stack.
+/// Delegates a granule that another CPU may hold, or whose memory is not known to answer. Returns
+/// whether it succeeded, as a `bool`, so that the caller needs no stack.
 #[cold]
 #[inline(never)]
 fn delegate_slowly(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> bool {
     let Ok(locked) = rmm.granules.lock_ns(cpu.index, granule) else { return false };
-    // Before EL3 is asked, so that nothing has to be undone. Reading the host's memory does no
-    // harm, whatever the host does meanwhile.
+    // Read before EL3 is asked, so that nothing has to be undone. Reading the host's memory does
+    // no harm, whatever the host does meanwhile.
     locked.prove(&mut cpu.slots.ns).is_ok_and(|proven| services::delegate(proven).is_ok())
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Realm Management Interface: what the host calls.
+//! The Realm Management Interface, which the host calls.
 //!
-//! [`handle`] serves one call: x0 to x7 of the host in, the answer out. Any value in any register,
-//! on any number of CPUs at once, gives a defined answer; a command that fails changes nothing.
+//! [`handle`] serves one call: it takes x0 to x7 of the host and leaves the answer there. Any value
+//! in any register, on any number of CPUs at once, gives a defined answer; a command that fails
+//! changes nothing.
 //!
 //! [`v1`] and [`v2`] are the dialects: tables of commands, the order of their arguments, the
-//! structures in the host's memory. What a command does is in the rooms below.
+//! structures in the host's memory. Lower rooms do the work.
 
 mod answer;
 mod call;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Stateful operations of RMI 2.0: what hosts have begun and not finished.
+//! Stateful operations of RMI 2.0, which the host has begun and not finished.
 //!
-//! What an operation holds is in its context and nowhere else, so that it comes back however the
-//! host goes on. `v2` has what is done with it.
+//! The context of an operation holds all granules that the operation has, so that they come back
+//! whatever the host calls next. `v2` has the commands that continue an operation.
 
 use arrayvec::ArrayVec;
 use spin::{Mutex, MutexGuard};
@@ -17,8 +17,8 @@ use crate::realm::stage2::{BlockMemory, Stage2};
 
 /// The greatest number of unfinished operations.
 const CONTEXTS: usize = 64;
-/// Bits of a handle that are the index of a context. The others are not 0: no handle is mistaken
-/// for flags.
+/// Bits of a handle that are the index of a context. The other bits are not 0, so that no handle
+/// can be mistaken for flags.
 const INDEX_BITS: u32 = 8;
 static_assertions::const_assert!(CONTEXTS <= 1 << INDEX_BITS);
 
@@ -48,7 +48,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// The answer to the call that begins it.
+    /// The answer RMI_INCOMPLETE to the call that begins it.
     pub(super) fn incomplete(&self, handle: u64) -> Failure {
         match self {
             Self::Rec(operation) => operation.incomplete(handle),
@@ -56,7 +56,7 @@ impl Operation {
         }
     }
 
-    /// The operation on a REC, if it is one: only these take or give back memory.
+    /// The operation, if it is on a REC. Only these take or give back memory of the host.
     pub(super) fn on_rec(&mut self) -> Result<&mut RecOperation, Status> {
         match self {
             Self::Rec(operation) => Ok(operation),
@@ -65,7 +65,7 @@ impl Operation {
     }
 }
 
-/// The answer that has the host continue.
+/// The answer RMI_INCOMPLETE that asks the host for RMI_OP_CONTINUE.
 pub(super) fn go_on(handle: u64) -> Failure {
     let status = Status::Incomplete { request: MemoryRequest::None, can_cancel: false };
     Failure { status, outputs: [handle, 0, 0] }
@@ -74,7 +74,7 @@ pub(super) fn go_on(handle: u64) -> Failure {
 /// The creation or destruction of a REC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecOperation {
-    /// What is done when it has all it needs.
+    /// The work to do once it has all that it needs.
     pub work: Work,
     /// The PARTIAL granule of a REC that is being created or destroyed.
     pub partial: Option<GranuleAddress>,
@@ -84,10 +84,10 @@ pub struct RecOperation {
     pub stage: Stage,
 }
 
-/// What an operation does.
+/// The work of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// It only gives back what it holds.
+    /// None: it only gives back what it holds.
     Nothing,
     /// RMI_REC_CREATE.
     CreateRec {
@@ -98,26 +98,26 @@ pub enum Work {
     },
 }
 
-/// What the host is to do next, and what follows.
+/// What the host must do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Donate what is missing of the auxiliary granules.
+    /// Donate the missing auxiliary granules.
     Donate,
-    /// Continue: the work is done.
+    /// Continue, which does the work.
     Work,
-    /// Reclaim what is held, then continue: the operation ends with this.
+    /// Reclaim what is held, then continue, which ends the operation with this result.
     Reclaim(Result<(), Status>),
-    /// Continue: the operation ends with this.
+    /// Continue, which ends the operation with this result.
     End(Result<(), Status>),
 }
 
 impl RecOperation {
-    /// Has the operation end with `result` when all that it holds is reclaimed.
+    /// The operation ends with `result` once the host has reclaimed all that it holds.
     pub(super) fn give_back(&mut self, result: Result<(), Status>) {
         self.stage = if self.held.is_empty() { Stage::End(result) } else { Stage::Reclaim(result) };
     }
 
-    /// The answer RMI_INCOMPLETE, with `output` in x1, and what to donate in x2.
+    /// The answer RMI_INCOMPLETE, with `output` in x1, and the request for donations in x2.
     pub(super) fn incomplete(&self, output: u64) -> Failure {
         let missing = u64::try_from(self.held.remaining_capacity()).unwrap_or_default();
         let (request, can_cancel, wanted) = match self.stage {
@@ -142,13 +142,13 @@ impl Reserved<'_> {
         &mut self.context.operation
     }
 
-    /// Never 0 or 1, and not that of the context's former operations.
+    /// The handle: never 0 or 1, and not that of a former operation of the context.
     pub(super) fn handle(&self) -> u64 {
         let index = u64::try_from(self.index).unwrap_or_default();
         (u64::from(self.context.generation) + 1) << INDEX_BITS | index
     }
 
-    /// Begins an operation. Gives the host's first answer.
+    /// Begins an operation. Returns the first answer to the host.
     pub(super) fn begin(mut self, operation: Operation) -> Failure {
         self.context.generation = self.context.generation.wrapping_add(1);
         let handle = self.handle();
@@ -166,8 +166,8 @@ impl OperationPool {
     ///
     /// # Errors
     ///
-    /// [`Status::Blocked`] when each has an operation, [`Status::Busy`] when another CPU is about
-    /// to end or begin one.
+    /// [`Status::Blocked`] if each has an operation; [`Status::Busy`] if another CPU is working on
+    /// one.
     pub(super) fn reserve(&self) -> Result<Reserved<'_>, Status> {
         let mut error = Status::Blocked;
         for (index, context) in self.0.iter().enumerate() {
@@ -236,12 +236,11 @@ impl Default for OperationPool {
     }
 }
 
-/// A page or block of protected memory on its way into a Realm, or out of one.
-///
-/// If an interrupt of the host is pending meanwhile it is parked as a stateful operation.
+/// A page or block of protected memory on its way into a Realm or out of one. It is parked as a
+/// stateful operation if an interrupt is pending.
 #[derive(Debug)]
 pub(super) struct BlockOperation {
-    /// The RD to which it has a reference while it is parked.
+    /// The RD, if it holds a reference to it while it is parked.
     pub(super) rd: Option<GranuleAddress>,
     pub(super) stage2: Stage2,
     pub(super) memory: BlockMemory,
@@ -251,8 +250,8 @@ pub(super) struct BlockOperation {
 /// Which way a block goes.
 #[derive(Debug)]
 pub(super) enum Way {
-    /// To this IPA. `base` is where the command began.
+    /// Into the Realm, at `ipa` to `next`. `base` is where the range of the command begins.
     In { base: Ipa, ipa: Ipa, next: Ipa },
-    /// To the host, which is then told this.
+    /// Back to the host. The operation ends with this result.
     Out(Outcome<3>),
 }

@@ -33,8 +33,8 @@ pub(super) fn walk<'r, 'g, T>(
     Ok((walk, found))
 }
 
-/// The failure of a command that takes a granule away: the next IPA to look at is the second
-/// output.
+/// The failure of a command that takes a granule away. The second output is the next IPA for the
+/// host to look at.
 pub(super) fn not_destroyed(UnmapError { error, walk_top }: UnmapError) -> Failure {
     Failure { status: error.into(), outputs: [0, walk_top.get(), 0] }
 }
@@ -61,7 +61,7 @@ pub(super) fn create(
     Ok([])
 }
 
-/// RMI_RTT_DESTROY. `top` is the next IPA to look at.
+/// RMI_RTT_DESTROY. `top` is the next IPA for the host to look at.
 pub(super) fn destroy(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -108,7 +108,7 @@ pub(super) fn read_entry(
     Ok([i64::from(walk_level.number()).cast_unsigned(), state, descriptor, ripas as u64])
 }
 
-/// RMI_RTT_SET_RIPAS, as the REC has asked for. `out_top` is the first IPA not reached.
+/// RMI_RTT_SET_RIPAS, if the REC has requested it. `out_top` is the first IPA not reached.
 pub(super) fn set_ripas(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -122,7 +122,7 @@ pub(super) fn set_ripas(
     }
     let (rd, rec) = rmm.granules.lock_pair::<Rd, Rec>(cpu.index, rd, rec)?;
     if rec.references() != 0 {
-        // It runs.
+        // It is running.
         return Err(Status::Rec.into());
     }
     let slots = &mut cpu.slots;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The state of the RMM as a whole. It is a plain value: the target has one, tests have many.
+//! The state of the RMM. It is a plain value: the target has one, tests have many.
 
 use super::features::Features;
 use super::operations::OperationPool;
@@ -19,16 +19,15 @@ pub struct Rmm<'a> {
     pub(super) vmids: &'a VmidTable,
     /// `None`: Realms get no tokens.
     pub(super) attestation: Option<&'static Platform>,
-    /// What hosts have begun and not finished (RMI 2.0).
+    /// Operations that the host has begun and not finished (RMI 2.0).
     pub(super) operations: &'a OperationPool,
     /// How often EL3 refused to take back a granule: never unless EL3 and the RMM disagree.
     pub(super) refused_undelegates: Occurrences,
 }
 
 impl<'a> Rmm<'a> {
-    /// An RMM over `granules` and `vmids`, which serve it alone, on CPUs with these features. It
-    /// speaks `dialect`, and gives tokens if it has
-    /// what they need.
+    /// An RMM with these granules, VMIDs and operations, which no other RMM uses, on CPUs with
+    /// these features. Realms get tokens if there is `attestation`.
     pub fn new(
         granules: GranuleTable<'a>,
         vmids: &'a VmidTable,
@@ -77,8 +76,8 @@ impl<'a> Rmm<'a> {
         self.vmids.realms().open()
     }
 
-    /// Changes the global state from ACTIVE to INIT. Returns whether it was ACTIVE, and there is no
-    /// Realm, which could not be destroyed in INIT.
+    /// Changes the global state from ACTIVE to INIT, unless there is a Realm, which could not be
+    /// destroyed in INIT. Returns whether the state changed.
     pub(super) fn deactivate(&self) -> bool {
         self.vmids.realms().close()
     }

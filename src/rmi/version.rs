@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the RMM is: one version, that of the dialect chosen at boot, and its features.
+//! The version of the RMI, which is that of the dialect chosen at boot, and the features.
 
 use super::call::{Failure, Outcome, Status};
 use super::state::Rmm;

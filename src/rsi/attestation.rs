@@ -26,7 +26,7 @@ impl From<TokenError> for Status {
     }
 }
 
-/// RSI_ATTESTATION_TOKEN_INIT. The token holds the measurements of this moment.
+/// RSI_ATTESTATION_TOKEN_INIT. The token holds the measurements as they are now.
 #[expect(clippy::too_many_arguments, reason = "they are the registers of the command")]
 pub(super) fn init(
     caller: &mut Caller<'_, '_, '_>,
@@ -65,7 +65,7 @@ pub(super) fn init(
     Ok(Answer::Return([MAX_TOKEN]))
 }
 
-/// The profile of RMM 2.0. Memory encryption contexts are shared: the RMM gives none to Realms.
+/// The profile of RMM 2.0. No Realm has a memory encryption context of its own.
 fn profile_2_0(realm: &mut RealmDescriptor) -> Profile {
     let mut instance = [1; INSTANCE_SIZE];
     let [_, random @ ..] = &mut instance;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Calls of the RSI: from the registers of a REC to a command and back.
+//! Calls of the RSI: decodes the registers of a REC to a command, and encodes its result.
 
 pub(super) use crate::abi::rsi::function;
 use crate::abi::rsi::status;
@@ -10,7 +10,7 @@ use crate::realm::stage2::RangeError;
 /// Serves one command.
 pub type Serve = fn(&mut Caller<'_, '_, '_>, &mut CallRegisters) -> Next;
 
-/// The prefix of names.
+/// The prefix of command names.
 pub(super) const INTERFACE: &str = "RSI";
 
 /// The error of a call with an argument that cannot be decoded.
@@ -77,7 +77,7 @@ pub(super) type Outcome<const OUTPUTS: usize = 0> = Result<Answer<OUTPUTS>, Fail
 
 /// Runs a command and writes its answer to the registers, unless the REC exits.
 ///
-/// An answer writes X0 to X3. X4 and up keep the Realm's values unless they are outputs.
+/// An answer writes X0 to X3. X4 and up are unchanged unless they are outputs.
 pub(super) fn answer<const OUTPUTS: usize>(
     registers: &mut CallRegisters,
     command: impl FnOnce() -> Outcome<OUTPUTS>,

@@ -34,7 +34,7 @@ pub(super) fn call(caller: &mut Caller<'_, '_, '_>, address: u64) -> Outcome {
         let immediate = u16::from_le_bytes([b0, b1]);
         Some(Report::HostCall { immediate, written: host.write_shared(EXIT_GPRS, registers) })
     });
-    // `locate` has found that it does not cross the end of the page.
+    // `parts` fails only for a structure that crosses the end of the page. Aligned ones do not.
     let report = copied.map_err(|reason| missing(page, reason))?.ok_or(Status::Input)?;
     *caller.pending = PendingRequest::HostCall;
     Ok(Answer::Exit(report))
@@ -65,10 +65,8 @@ fn locate(address: u64) -> Option<(Ipa, usize)> {
 ///
 /// # Errors
 ///
-/// [`NsAccessError`]: some may have been copied. The call still pends.
-///
-/// The inner one is the report for the host if the page of the RsiHostCall is not mapped any more.
-/// The call still pends.
+/// [`NsAccessError`]: some registers may have been copied. The inner error is the report for the
+/// host if the page of the RsiHostCall is no longer mapped. In both cases the call stays pending.
 pub fn complete_host_call(
     host: &NsMapping<'_>,
     state: &mut RecState,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Commands whose Realm memory is not mapped.
+//! What follows if memory that a command needs is not mapped.
 
 use super::call::{Failure, Status};
 use crate::address::Ipa;
@@ -7,7 +7,7 @@ use crate::realm::rec::exit::{Exit, ExitReason, Report};
 use crate::realm::stage2::memory::NoMemory;
 use crate::xlat::Level;
 
-/// The failure of a command that cannot access `page`, by the reason.
+/// The failure of a command that cannot access `page` for this reason.
 pub(super) fn missing(page: Ipa, reason: NoMemory) -> Failure {
     match reason {
         NoMemory::Unprotected | NoMemory::Empty => Status::Input.into(),

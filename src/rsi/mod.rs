@@ -49,8 +49,8 @@ commands! {
 
 static RSI: Dispatch<Serve, 0xC400_0190, 32> = Dispatch::new(COMMANDS);
 
-/// Executes the call in the registers of a REC. `Some` if the REC exits. If it exits for a host
-/// call the host's `page` then has the general registers that it passes.
+/// Executes the call in the registers of a REC. `Some` if the REC exits. A host call writes its
+/// general registers to the host's `page`.
 pub fn call(
     state: &mut RecState,
     realm: &mut RunningRealm<'_, '_>,

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The debug registers of a REC, and who has those of the CPU during a run.
+//! The debug registers of a REC, and the owner of the CPU's debug registers during a run.
 //!
-//! Every access of a Realm to them traps, so that it sees as many as its ID registers promise
-//! whatever the CPU has, and what it wrote whatever the host does. They are in the CPU only while
-//! they can have an effect: the OS lock is open, and breakpoints and watchpoints, or software step,
-//! are on.
+//! Every access of a Realm to them traps: it finds as many as its ID registers say, on every CPU,
+//! and the values that it wrote. They are in the CPU only while they can have an effect: the OS
+//! lock is open, and breakpoints and watchpoints, or software step, are on.
 
 use tock_registers::interfaces::Writeable;
 
 use crate::arch::sysreg::el1::MDSCR_EL1;
 use crate::cpu::debug::{self, DebugPair, HostDebug, OF_REALM};
 
-/// A debug register that holds something.
+/// A debug register that a Realm has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DebugRegister {
     /// MDSCR_EL1.
@@ -29,15 +28,15 @@ pub enum DebugRegister {
     },
 }
 
-/// MDSCR_EL1.TDCC: the debug communications channel is not EL0's.
+/// MDSCR_EL1.TDCC: accesses of EL0 to the debug communications channel trap to EL1.
 const TDCC: u64 = 1 << 12;
 /// MDSCR_EL1.SS and MDE: software step, and breakpoints and watchpoints, are on.
 const EFFECTIVE: u64 = 1 << 0 | 1 << 15;
-/// And KDE: also at EL1.
+/// The bits of MDSCR_EL1 that a Realm can write: these, and KDE (debug exceptions at EL1).
 const CONTROL: u64 = EFFECTIVE | TDCC | 1 << 13;
-/// E, PMC, BAS, HMC, SSC, LBN, BT, SSCE.
+/// Of DBGBCR: E, PMC, BAS, HMC, SSC, LBN, BT, SSCE.
 const BREAKPOINT: u64 = 0x20ff_e1e7;
-/// E, PAC, LSC, BAS, HMC, SSC, LBN, WT, MASK, SSCE.
+/// Of DBGWCR: E, PAC, LSC, BAS, HMC, SSC, LBN, WT, MASK, SSCE.
 const WATCHPOINT: u64 = 0x3f1f_ffff;
 /// OSLSR_EL1: there is an OS lock (OSLM), and it is locked (OSLK).
 const LOCK_EXISTS: u64 = 1 << 3;
@@ -57,8 +56,8 @@ pub struct DebugRegisters {
 impl DebugRegisters {
     /// MDSCR_EL1 of the CPU while it has no effect.
     pub const CONTROL_AT_RESET: u64 = TDCC;
-    /// Everything is off. The OS lock is open, as after a warm reset of a CPU whose firmware opened
-    /// it: hypervisors begin so, and no guest misses it.
+    /// Everything is off. The OS lock is open, although a cold reset of a CPU locks it: hypervisors
+    /// start a guest so.
     pub const AT_RESET: Self = Self {
         control: Self::CONTROL_AT_RESET,
         breakpoints: [DebugPair::OFF; OF_REALM],
@@ -108,7 +107,7 @@ impl DebugRegisters {
     }
 }
 
-/// Who has the breakpoints and watchpoints of this CPU during a run.
+/// The owner of the breakpoints and watchpoints of this CPU during a run.
 #[derive(Debug)]
 pub struct DebugOwner<'c> {
     host: &'c mut HostDebug,
@@ -121,7 +120,7 @@ impl<'c> DebugOwner<'c> {
         Self { host, is_rec: false }
     }
 
-    /// Brings those of the CPU up to date with those of the REC, if they have an effect.
+    /// Loads those of the REC if they have an effect.
     pub fn update(&mut self, rec: &DebugRegisters) {
         if !rec.is_effective {
             MDSCR_EL1.set(DebugRegisters::CONTROL_AT_RESET);

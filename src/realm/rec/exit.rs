@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What an exit of a REC reports to the host (RMM specification 1.0, RmiRecExit), apart from the
-//! state of interrupts and timers.
+//! What the exit record of a REC reports (RMM specification 1.0, RmiRecExit), apart from the state
+//! of interrupts and timers.
 
 use crate::abi::rmi_v1::GPRS;
 use crate::mem::NsAccessError;
@@ -16,17 +16,17 @@ pub enum ExitReason {
     Irq = 1,
     /// A FIQ.
     Fiq = 2,
-    /// A call of PSCI.
+    /// A PSCI call.
     Psci = 3,
-    /// A change of RIPAS.
+    /// A request to change RIPAS.
     RipasChange = 4,
-    /// A call of the host.
+    /// A host call.
     HostCall = 5,
     /// An SError.
     SError = 6,
 }
 
-/// An exit to the host for an exception: fields of the exit record beyond those of every exit.
+/// An exit because of an exception: the fields of the exit record that only such exits use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
     /// Why.
@@ -53,16 +53,16 @@ impl Exit {
 pub enum Report {
     /// An exception.
     Exception(Exit),
-    /// A call of the host.
+    /// A host call.
     HostCall {
         /// imm.
         immediate: u16,
         /// Whether the general registers are in the host's page.
         written: Result<(), NsAccessError>,
     },
-    /// A call of PSCI: gprs\[0\] and up.
+    /// A PSCI call: gprs\[0\] and up.
     Psci([u64; 4]),
-    /// A change of RIPAS.
+    /// A request to change RIPAS.
     RipasChange {
         /// ripas_base.
         base: u64,

@@ -22,21 +22,21 @@ const HCR_VSGI_EOI_COUNT: u64 = 1 << 8;
 const HCR_DVIM: u64 = 1 << 15;
 /// ICH_HCR_EL2.EOIcount.
 const HCR_EOI_COUNT: u64 = 0x1f << 27;
-/// What of ICH_HCR_EL2 is the host's to set: UIE, LRENPIE, NPIE, VGrp0EIE, VGrp0DIE, VGrp1EIE,
+/// The bits of ICH_HCR_EL2 that a host may set: UIE, LRENPIE, NPIE, VGrp0EIE, VGrp0DIE, VGrp1EIE,
 /// VGrp1DIE, TDIR.
 pub const HCR_OF_HOST: u64 = 0x7f << 1 | 1 << 14;
 
-/// Where the virtual interrupts of a REC are while it does not run.
+/// Where the virtual interrupts of a REC are kept while it does not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum GicOwner {
     /// In the REC and the run page. The host sees nothing in the registers of the CPU (RMI 1.0).
     Rmm = 0,
-    /// In the registers of the CPU, which are the host's to load and read (RMI 2.0).
+    /// In the registers of the CPU, which the host loads and reads itself (RMI 2.0).
     Host = 1,
 }
 
-/// What this CPU implements, as ICH_VTR_EL2 says it.
+/// What this CPU implements, from ICH_VTR_EL2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GicFeatures(u64);
 
@@ -70,7 +70,7 @@ impl GicFeatures {
         }
     }
 
-    /// The first INTID that there is not.
+    /// The first INTID beyond those that there are.
     const fn intid_end(self) -> u64 {
         if self.0 >> 23 & 7 == 0 { 1 << 16 } else { 1 << 24 }
     }
@@ -88,8 +88,8 @@ pub struct ListRegister(pub u64);
 
 impl ListRegister {
     const HW: u64 = 1 << 61;
-    /// pINTID, bits 44:32, except bit 41: if HW is 0 that bit is EOI maintenance, which is the
-    /// host's.
+    /// pINTID, bits 44:32, except bit 41: if HW is 0 that bit is EOI maintenance, which the host
+    /// may set.
     const PINTID_REFUSED: u64 = 0x1fff << 32 & !(1 << 41);
 
     /// Whether it holds no interrupt.
@@ -102,7 +102,7 @@ impl ListRegister {
         self.0 & 0xffff_ffff
     }
 
-    /// Whether a host may have it loaded: inactive, or without a physical interrupt and with fields
+    /// Whether an entry may load it: it is inactive, or has no physical interrupt and only fields
     /// that are implemented.
     pub fn is_valid(self, features: GicFeatures) -> bool {
         let priority = self.0 >> 48 & 0xff;
@@ -124,17 +124,18 @@ impl ListRegister {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct GicState {
-    /// Where the interrupts are. If they are the host's, only `hcr` is used of the other fields.
+    /// Where the interrupts are kept. If the host keeps them, only `hcr` of the other fields is
+    /// used.
     pub owner: GicOwner,
-    /// Whether a list register is not zero. Only EL2 changes one that is.
+    /// Whether a list register is not zero. The Realm cannot change a list register that is zero.
     pub is_listed: bool,
-    /// ICH_HCR_EL2 as it was when the REC last left.
+    /// ICH_HCR_EL2 at the last exit.
     pub hcr: u64,
     /// ICH_VMCR_EL2.
     pub vmcr: u64,
-    /// ICH_MISR_EL2 as it was when the REC last left.
+    /// ICH_MISR_EL2 at the last exit.
     pub misr: u64,
-    /// List registers: the host gives them with each entry. Those beyond what is implemented are 0.
+    /// List registers: the host gives them with each entry. Those that are not implemented are 0.
     pub list: [u64; MAX_LIST_REGISTERS],
     /// ICH_AP0R0_EL2 and up.
     active_0: [u64; MAX_ACTIVE_PRIORITIES],
@@ -156,8 +157,8 @@ fn take_register(register: &(impl Readable<T = u64> + Writeable<T = u64>), place
     register.set(0);
 }
 
-/// Calls a function with each of the first `$count` registers and its word in `$words`. Counts that
-/// CPUs usually have, which begin the list, are without a branch for each register.
+/// Calls a function with each of the first `$count` registers and its word in `$words`. The count
+/// in brackets, which CPUs usually have, takes no branch for each register.
 macro_rules! implemented {
     ($count:expr, [1]: $words:expr => $act:ident, $first:ident $($register:ident)*) => {{
         let [first, rest @ ..] = $words;
@@ -190,7 +191,7 @@ macro_rules! implemented {
     }};
 }
 
-/// As `implemented`, for the list registers.
+/// `implemented`, for the list registers.
 macro_rules! list_registers {
     ($count:ident: $words:expr => $act:ident) => {
         implemented!($count, [4]: $words => $act,
@@ -223,7 +224,7 @@ impl GicState {
         }
     }
 
-    /// What the exit record reports of ICH_HCR_EL2.
+    /// The bits of ICH_HCR_EL2 that the exit record reports.
     pub const fn reported_hcr(&self) -> u64 {
         self.hcr & (HCR_EOI_COUNT | HCR_OF_HOST)
     }
@@ -246,7 +247,7 @@ impl GicState {
         ICH_HCR_EL2.set(host_bits | HCR_EN | HCR_VSGI_EOI_COUNT | HCR_DVIM);
     }
 
-    /// Turns the virtual interface off as an exit does, after an entry that has run nothing.
+    /// Turns the virtual interface off, as an exit does, after an entry that did not run the REC.
     pub fn leave_unrun(&self) {
         if self.owner == GicOwner::Host {
             ICH_HCR_EL2.set(ICH_HCR_EL2.get() & !HCR_EN);
@@ -257,7 +258,7 @@ impl GicState {
     /// clearing En deasserts a maintenance interrupt. Registers of the REC are zeroed.
     pub fn take(&mut self, features: GicFeatures) {
         if self.owner == GicOwner::Host {
-            // The host reads what has become of its interrupts. DVIM is as it had it.
+            // The host reads the registers itself, and finds DVIM as it left it.
             let added = HCR_DVIM & !self.hcr;
             ICH_HCR_EL2.set(ICH_HCR_EL2.get() & !(added | HCR_EN));
             return;
@@ -284,14 +285,14 @@ pub type GicEntry = [u64; 1 + MAX_LIST_REGISTERS];
 /// List registers that CPUs usually have.
 pub const USUAL_LISTS: usize = 4;
 
-/// Reads what the host has loaded into this CPU.
+/// Reads what the host has loaded into the registers of this CPU.
 pub fn read_entry([hcr, list @ ..]: &mut GicEntry, features: GicFeatures) {
     *hcr = ICH_HCR_EL2.get();
     let lists = features.list_registers();
     list_registers!(lists: list => read_register);
 }
 
-/// An entry that was found valid.
+/// A valid entry.
 #[derive(Clone, Copy, Debug)]
 pub struct ValidEntry<'e> {
     entry: &'e GicEntry,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Creating and destroying a REC.
 //!
-//! A REC is its own granule, its auxiliary granules and a reference to the RD of its Realm, so that
-//! the Realm outlives it.
+//! A REC consists of its own granule, its auxiliary granules and a reference to the RD of its
+//! Realm, which keeps the Realm.
 
 use arrayvec::ArrayVec;
 
@@ -61,7 +61,7 @@ pub fn create(
     Ok(())
 }
 
-/// Makes a wiped granule a REC.
+/// Turns a wiped granule into a REC.
 fn init(
     slot: &mut Slot,
     rec: LockedGranule<'_, Wiped>,
@@ -74,7 +74,7 @@ fn init(
     content.init(identity, parameters.is_runnable(), &parameters.measured());
 }
 
-/// Counts a REC of a Realm, and measures one that is runnable.
+/// Adds a REC to its Realm, and to the measurement if it is runnable.
 fn count(realm: &mut RealmDescriptor, rec: GranuleAddress, parameters: &HostRecParameters) {
     if parameters.is_runnable() {
         realm.initial_measurement.extend_with_rec(&parameters.measured());
@@ -103,7 +103,7 @@ pub fn release(granules: &GranuleTable<'_>, cpu: &Cpu, rec: GranuleAddress) {
     }
 }
 
-/// Makes a Delegated granule an auxiliary one, for a REC that will be created.
+/// Turns a Delegated granule into an auxiliary one, for a REC that will be created.
 ///
 /// # Errors
 ///
@@ -118,7 +118,7 @@ pub fn donate(
     Ok(())
 }
 
-/// Makes an auxiliary granule of no REC Delegated again.
+/// Turns an auxiliary granule that belongs to no REC back into a Delegated one.
 pub fn give_back(granules: &GranuleTable<'_>, cpu: &Cpu, granule: GranuleAddress) {
     if let Ok(granule) = granules.lock::<RecAux>(cpu.index, granule) {
         drop(granule.transition::<Delegated>());
@@ -173,7 +173,7 @@ fn next_rec(realm: &RealmDescriptor, parameters: &HostRecParameters) -> Result<M
     parameters.mpidr().filter(is_next).ok_or(RealmError::Rec)
 }
 
-/// Destroys a REC that does not run. Its granules become Delegated.
+/// Destroys a REC that is not running. Its granules become Delegated.
 ///
 /// # Errors
 ///
@@ -186,7 +186,7 @@ pub fn destroy(
     let (rec, RecIdentity { realm, mut auxiliary, .. }) = lock_idle(granules, cpu, rec)?;
     let mut locked: LockedSet<'_, RecAux> = LockedSet::new();
     granules.lock_set(cpu.index, &mut auxiliary, &mut locked)?;
-    // Registers and tokens of a Realm are wiped now, and not only at the granule's next use.
+    // Registers and tokens of a Realm are wiped now, not at the granule's next use.
     for granule in locked.drain(..) {
         drop(granule.transition::<Delegated>().wipe(&mut cpu.slots.delegated));
     }
@@ -196,14 +196,14 @@ pub fn destroy(
     Ok(())
 }
 
-/// Locks a REC that does not run, and gives its identity.
+/// Locks a REC that is not running. Returns its identity too.
 fn lock_idle<'g>(
     granules: &GranuleTable<'g>,
     cpu: &mut Cpu,
     rec: GranuleAddress,
 ) -> Result<(LockedGranule<'g, Unused<state::Rec>>, RecIdentity), RealmError> {
     let rec = granules.lock(cpu.index, rec).map_err(|error| match error {
-        // Its one reference is that of the CPU that runs it.
+        // The CPU that runs it holds its one reference.
         LockError::InUse => RealmError::RecRunning,
         error => RealmError::Granule(error),
     })?;
@@ -211,7 +211,7 @@ fn lock_idle<'g>(
     Ok((rec, identity))
 }
 
-/// The granules of a REC that was ended: those whose wiping succeeded.
+/// The granules of a REC that [`retire`] ended. One whose memory could not be wiped is missing.
 #[derive(Debug)]
 pub struct Retired {
     /// Its own, PARTIAL.
@@ -220,7 +220,7 @@ pub struct Retired {
     pub auxiliary: ArrayVec<GranuleAddress, AUXILIARY>,
 }
 
-/// Ends a REC that does not run. Its granules stay reserved.
+/// Ends a REC that is not running. Its granules stay reserved.
 ///
 /// # Errors
 ///

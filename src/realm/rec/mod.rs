@@ -34,7 +34,7 @@ use crate::realm::measurement::MeasuredRecParameters;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RequestedRipas {
-    /// Nothing there.
+    /// No memory.
     Empty = 0,
     /// Memory of the Realm.
     Ram = 1,
@@ -50,11 +50,11 @@ pub enum PendingRequest {
     Ripas {
         /// The first address not changed yet.
         base: u64,
-        /// The first address that is not to be changed.
+        /// The end of the range, exclusive.
         top: u64,
         /// The requested RIPAS.
         ripas: RequestedRipas,
-        /// Whether DESTROYED memory is to be changed too.
+        /// Whether IPAs with RIPAS DESTROYED are changed too.
         change_destroyed: bool,
     },
     /// PSCI CPU_ON of another REC, by RMI_PSCI_COMPLETE.
@@ -103,18 +103,18 @@ pub struct RecState {
     pub registers: Registers,
     /// Its timers.
     pub timers: Timers,
-    /// Whether the output of each timer, physical and virtual, was asserted when the host was last
-    /// told.
+    /// Whether the output of each timer, physical and virtual, was asserted in the last report to
+    /// the host.
     pub timers_reported: [bool; 2],
-    /// Whether the host may have it run.
+    /// Whether it is runnable.
     pub runnable: bool,
-    /// Whether a virtual SError is pending, which reports `vsesr`.
+    /// Whether a virtual SError is pending.
     pub serror: bool,
     /// VSESR_EL2 for that SError.
     pub vsesr: u64,
     /// Its pending request.
     pub pending: PendingRequest,
-    /// The exception of the last exit, if the host may complete it; else all zero.
+    /// The exception of the last exit, if the host may complete it; otherwise all zero.
     pub last_exit: Syndrome,
     /// Its virtual interrupts.
     pub gic: GicState,
@@ -126,14 +126,14 @@ pub struct RecState {
     pub simd: RecSimd,
 }
 
-// SAFETY: numbers, and enumerations of which one value is 0; the other content of a REC is what
-// this begins with.
+// SAFETY: numbers, and enumerations that have a value 0. The other content of a REC granule,
+// `RecIdentity`, is the beginning of this one.
 unsafe impl Content for Rec {
     type State = state::Rec;
 }
 
-// SAFETY: the offsets are those of the fields. REC_CREATE makes the auxiliary granules REC_AUX, and
-// they are until REC_DESTROY.
+// SAFETY: the offsets are those of the fields. The auxiliary granules are in state REC_AUX from
+// REC_CREATE to REC_DESTROY.
 unsafe impl RunningContent for Rec {
     type Identity = RecIdentity;
     type Running = RecState;
@@ -147,7 +147,7 @@ unsafe impl RunningContent for Rec {
 static_assertions::const_assert_eq!(core::mem::offset_of!(Rec, identity), 0);
 
 impl Rec {
-    /// Makes a REC that is all zero one of a Realm, as RMI_REC_CREATE does.
+    /// Initializes a REC that is all zero, as RMI_REC_CREATE does.
     pub fn init(
         &mut self,
         identity: RecIdentity,
@@ -161,8 +161,8 @@ impl Rec {
 }
 
 impl RecState {
-    /// Switches it on, as PSCI CPU_ON of another REC does: reset, with the byte order of the
-    /// caller's exceptions.
+    /// Switches it on, for PSCI CPU_ON of another REC: reset, except SCTLR_EL1.EE, which is the
+    /// caller's.
     pub fn switch_on(&mut self, entry: u64, context: u64, caller: &Registers) {
         self.registers = Registers::at_reset(entry, &[context]);
         self.registers.el1.sctlr |= caller.el1.sctlr & Registers::SCTLR_EE;

@@ -71,17 +71,17 @@ impl HostRecParameters {
         Ok(addresses.iter().filter_map(granule))
     }
 
-    /// What names the REC within its Realm; `None` when reserved bits are set.
+    /// Its MPIDR; `None` if a reserved bit is set.
     pub fn mpidr(&self) -> Option<Mpidr> {
         Mpidr::new(self.mpidr)
     }
 
-    /// Whether the REC is runnable at first. Flags not defined are not looked at, though measured.
+    /// Whether the REC is created runnable. Undefined flags have no effect, but are measured.
     pub fn is_runnable(&self) -> bool {
         RecFlags::from_bits_retain(self.flags).contains(RecFlags::RUNNABLE)
     }
 
-    /// What is measured of a runnable REC, which is also what it starts with.
+    /// The parameters that are measured if the REC is runnable. It starts with these values.
     pub fn measured(&self) -> MeasuredRecParameters {
         MeasuredRecParameters { flags: self.flags, pc: self.pc, gprs: self.gprs }
     }

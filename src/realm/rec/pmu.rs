@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The PMU of a REC, and the owner of the CPU's PMU during a run.
 //!
-//! While the REC's counters do not count they need not be in the CPU: then they are loaded when the
-//! REC first accesses the PMU. The host's count nothing of a Realm in either case.
+//! If the REC's counters do not count, its PMU is loaded when the REC first accesses it. The host's
+//! counters count nothing of a Realm in either case.
 
 use super::auxiliary::FeaturePage;
 use crate::cpu::pmu::{self, PmuRegisters};
@@ -16,7 +16,7 @@ pub struct PmuOwner<'c> {
 }
 
 impl<'c> PmuOwner<'c> {
-    /// The host has it, and it is stopped; `host` is where it is kept.
+    /// The host has it, stopped. Its registers are saved to `host`.
     pub fn host(host: &'c mut PmuRegisters) -> Self {
         Self { host, is_rec: false }
     }
@@ -36,7 +36,7 @@ impl<'c> PmuOwner<'c> {
         }
     }
 
-    /// Gives it back to the host, stopped. What the REC's was like at its exit.
+    /// Gives it back to the host, stopped. Returns the status of the REC's.
     pub fn give_back(&mut self, auxiliary: &mut RunningAuxiliary<'_>) -> PmuStatus {
         if !self.is_rec {
             return PmuStatus::default();

@@ -15,7 +15,7 @@ pub struct Registers {
     pub gprs: [u64; 31],
     /// Stack pointer of EL0.
     pub sp_el0: u64,
-    /// Where it goes on.
+    /// Program counter.
     pub pc: u64,
     /// PSTATE, as SPSR_EL2 has it.
     pub pstate: u64,
@@ -72,7 +72,7 @@ impl Registers {
         }
     }
 
-    /// Goes on after the instruction at the PC, as if it were executed: BTYPE and SS are 0.
+    /// Advances the PC past the instruction, as executing it does: BTYPE and SS become 0.
     pub fn skip_instruction(&mut self) {
         const BTYPE: u64 = 3 << 10;
         const SS: u64 = 1 << 21;

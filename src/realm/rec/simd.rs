@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The SIMD registers of a REC, and the owner of the CPU's SIMD registers during a run.
 //!
-//! The host's stay in the CPU until the REC first uses one. A REC that uses none costs nothing.
-//! Registers of SVE are in auxiliary granules, V0 to V31 of a REC without SVE in its own granule.
+//! The host's registers stay in the CPU until the REC first uses one. Registers of SVE are in
+//! auxiliary granules, V0 to V31 of a REC without SVE in its own granule.
 
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -32,8 +32,7 @@ pub struct SimdOwner<'c> {
 }
 
 impl<'c> SimdOwner<'c> {
-    /// The host has them; `host` is where its own are kept. With `no_live_sve` the host has said
-    /// that it needs V0 to V31 alone.
+    /// The host has them. They are saved to `host`: with `no_live_sve` only V0 to V31.
     pub fn host(host: &'c mut HostSimd, no_live_sve: bool) -> Self {
         Self { host, no_live_sve, is_rec: false }
     }
@@ -43,8 +42,8 @@ impl<'c> SimdOwner<'c> {
         self.is_rec
     }
 
-    /// Whether the REC must have them before it runs: in the host's streaming mode the traps of a
-    /// Realm with SVE would not be those of SVE.
+    /// Whether the REC must have them before it runs: in the host's streaming mode SVE instructions
+    /// would take other traps than those of SVE.
     pub fn is_needed_at_once(&self, realm: RealmFeatures) -> bool {
         realm.has_sve && SimdFeatures::read().sme && is_streaming()
     }

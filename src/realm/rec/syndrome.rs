@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The syndrome of an exception from a Realm, and the fields of it that the host may see.
+//! The syndrome of an exception from a Realm, and which of its fields the host may see.
 
 use tock_registers::interfaces::Readable;
 
@@ -56,11 +56,11 @@ pub const WNR: u64 = 1 << 6;
 /// DFSC or IFSC.
 pub const FAULT_STATUS: u64 = 0x3f;
 
-/// What the host sees of an abort that it cannot emulate: EC, SET, FnV, EA, DFSC.
+/// ESR fields that the host sees of an abort that it cannot emulate: EC, SET, FnV, EA, DFSC.
 pub const NOT_EMULATABLE: u64 = 0xfc00_1e3f;
-/// And of one that it can: ISV, SAS, SF and WnR as well. SRT and SSE never leave.
+/// Those of an abort that it can emulate: ISV, SAS, SF and WnR as well. It never sees SRT and SSE.
 pub const EMULATABLE: u64 = NOT_EMULATABLE | ISV | 3 << 22 | 1 << 15 | WNR;
-/// What the host sees of an SError: EC, IDS, AET, EA, DFSC.
+/// ESR fields that the host sees of an SError: EC, IDS, AET, EA, DFSC.
 pub const SERROR: u64 = 0xfd00_1e3f;
 
 /// The exception registers as the CPU left them.
@@ -112,7 +112,7 @@ impl Syndrome {
         self.ipa().get() >> 8
     }
 
-    /// How an access that can be emulated is made.
+    /// The access, if it can be emulated (ISV).
     pub const fn access(&self) -> Access {
         Access {
             size: self.esr >> 22 & 3,
@@ -133,7 +133,7 @@ impl Syndrome {
     }
 }
 
-/// A load or store that the CPU has taken apart (ESR.ISV).
+/// A load or store that the syndrome describes (ESR.ISV).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     /// SAS: log2 of the bytes.
@@ -156,7 +156,7 @@ impl Access {
         value & (u64::MAX >> (64 - (8 << self.size)))
     }
 
-    /// What a load of `value` leaves in its register.
+    /// The value of the register after a load of `value`.
     pub const fn loaded(&self, value: u64) -> u64 {
         let value = self.truncate(value);
         if !self.sign_extend {
@@ -226,8 +226,8 @@ impl SystemAccess {
         control || counter || (self.is_in(3, 0, 9) && self.crm() == 14)
     }
 
-    /// The debug register of a Realm that it is: MDSCR_EL1, the OS lock, and as many breakpoints
-    /// and watchpoints as a Realm has.
+    /// The debug register, if it is one that a Realm has: MDSCR_EL1, the OS lock, breakpoints and
+    /// watchpoints.
     pub fn debug_register(self) -> Option<DebugRegister> {
         let (index, is_first) = (native(self.crm()), self.is_in(2, 0, 0));
         match self.op2() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The two timers of EL1, physical and virtual. The host and a REC share the CPU's pair in turn.
+//! The two timers of EL1, physical and virtual. The host and a REC use the CPU's pair in turn.
 
 use tock_registers::interfaces::{Readable, Writeable};
 
@@ -23,7 +23,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Sets ISTATUS to its value when the counter is `counter`.
+    /// Sets ISTATUS to what it is when the counter has this value.
     const fn update(&mut self, counter: u64) {
         const ENABLE: u64 = 1 << 0;
         const ISTATUS: u64 = 1 << 2;
@@ -40,7 +40,7 @@ impl Timer {
     }
 }
 
-/// Both timers, in the order in which a host reads them.
+/// Both timers, in the order of the exit record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Timers {
@@ -68,8 +68,7 @@ impl Timers {
         CNTV_CTL_EL02.set(self.virtual_.ctl);
     }
 
-    /// Brings the status of timers that are not in the CPU up to date. Neither counter has an
-    /// offset.
+    /// Updates the status of timers that are not loaded. Neither counter has an offset.
     pub fn update(&mut self) {
         let counter = CNTPCT_EL0.get();
         self.physical.update(counter);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The memory of a page or block while it is moved into a Realm, or out of one.
+//! The memory of a page or block while it moves into a Realm or out of one.
 //!
-//! Granules are moved one by one, so that an interrupt of the host need not wait for all. Meanwhile
-//! they are Data granules that no entry maps. Only the owner of a [`BlockMemory`] knows them: it
+//! Granules move one by one, so that an interrupt of the host need not wait for all. Meanwhile they
+//! are Data granules that no entry maps. Only the owner of the [`BlockMemory`] knows them: it
 //! assigns all of them to an entry, or gives all back.
 
 use super::corrupt;
@@ -15,9 +15,9 @@ use crate::percpu::Cpu;
 use crate::realm::RealmError;
 use crate::xlat::Level;
 
-/// The granules of a page or block, from its base up, that are Data and that no entry leads to.
+/// The first granules of a page or block: those that are Data, while no entry maps them.
 #[derive(Debug)]
-#[must_use = "Data that no entry leads to is assigned or given back"]
+#[must_use = "Data granules that no entry maps must be assigned or given back"]
 pub struct BlockMemory {
     base: PhysAddr,
     level: Level,
@@ -25,12 +25,12 @@ pub struct BlockMemory {
 }
 
 impl BlockMemory {
-    /// None yet of what an entry at `level` maps from `base`, a multiple of its size.
+    /// No granule yet of the block that an entry at `level` maps to `base`, a multiple of its size.
     pub const fn new(base: PhysAddr, level: Level) -> Self {
         Self { base, level, taken: 0 }
     }
 
-    /// All that an entry at `level` mapped to `base`, which does not lead there any more.
+    /// All granules of the block that an entry at `level` mapped to `base` until now.
     pub(super) const fn of_entry(base: PhysAddr, level: Level) -> Self {
         Self { base, level, taken: level.entry_size() / GRANULE_SIZE }
     }
@@ -45,7 +45,7 @@ impl BlockMemory {
         self.level
     }
 
-    /// Where it begins, for an entry that leads to all of it from now on.
+    /// Where it begins, for an entry that maps all of it from now on.
     pub(super) fn into_entry(self) -> PhysAddr {
         self.base
     }
@@ -55,12 +55,12 @@ impl BlockMemory {
         GranuleAddress::containing(address.unwrap_or(self.base))
     }
 
-    /// Takes granules, which are Delegated, until it has all or an interrupt is pending, at least
-    /// one.
+    /// Takes Delegated granules, at least one, until it has all or an interrupt is pending.
     ///
     /// # Errors
     ///
-    /// [`RealmError::Granule`], [`RealmError::Memory`]. Those taken before are to be given back.
+    /// [`RealmError::Granule`], [`RealmError::Memory`]. The caller must then give back the granules
+    /// taken before.
     pub fn take(&mut self, granules: &GranuleTable<'_>, cpu: &mut Cpu) -> Result<Step, RealmError> {
         while self.taken * GRANULE_SIZE < self.level.entry_size() {
             let granule = granules.lock::<Delegated>(cpu.index, self.granule(self.taken))?;
@@ -75,7 +75,7 @@ impl BlockMemory {
         Ok(Step::Done)
     }
 
-    /// Makes its granules Delegated until none is left or an interrupt is pending, at least one.
+    /// Gives back its granules, at least one, until none is left or an interrupt is pending.
     pub fn give_back(&mut self, granules: &GranuleTable<'_>, cpu: &Cpu) -> Step {
         while let Some(last) = self.taken.checked_sub(1) {
             match granules.lock::<Data>(cpu.index, self.granule(last)) {

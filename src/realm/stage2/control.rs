@@ -8,7 +8,7 @@ use crate::granule::GranuleAddress;
 use crate::realm::vmid::Vmid;
 use crate::xlat::{DescriptorFormat, Level};
 
-/// The most root tables that are concatenated (Arm ARM D8.2.2).
+/// The greatest number of concatenated root tables (Arm ARM (DDI 0487 L.a) D8.2.2).
 pub const MAX_ROOT_TABLES: u8 = 16;
 
 /// The stage-2 translation of one Realm.
@@ -51,8 +51,7 @@ impl Stage2 {
         if self.lpa2 { DescriptorFormat::Lpa2 } else { DescriptorFormat::Bits48 }
     }
 
-    /// The value of VTCR_EL2: Write-Back Write-Allocate and Inner Shareable
-    /// walks, 4 KiB granule.
+    /// The value of VTCR_EL2: Write-Back Write-Allocate and Inner Shareable walks, 4 KiB granule.
     pub const fn vtcr(&self) -> u64 {
         const RES1: u64 = 1 << 31;
         const IRGN0_WRITE_BACK: u64 = 1 << 8;
@@ -63,7 +62,7 @@ impl Stage2 {
         const VS: u32 = 19;
         const DS: u32 = 32;
         const SL2: u32 = 33;
-        /// PARange of 48 and of 52 bits; PS is no more than the format of the descriptors can say.
+        /// PARange codes for 48 and 52 bits. PS is at most what the descriptor format can hold.
         const BITS_48: u8 = 5;
         const BITS_52: u8 = 6;
 
@@ -92,9 +91,9 @@ impl Stage2 {
     /// The value of VTTBR_EL2: VMID, root, not common to CPUs (CnP is 0).
     pub const fn vttbr(&self) -> u64 {
         const VMID: u32 = 48;
-        /// BADDR: address bits 47:5 in their place.
+        /// BADDR: address bits 47:5 in place.
         const LOW: u64 = (1 << VMID) - 1;
-        /// With 52-bit addresses, where address bits 51:48 are.
+        /// The lowest bit of address bits 51:48, with 52-bit addresses.
         const HIGH: u32 = 2;
         let root = self.root.get().get();
         (self.vmid.get() as u64) << VMID | root & LOW | (root >> VMID) << HIGH

@@ -16,11 +16,11 @@ use crate::mem::Slot;
 use crate::realm::epoch;
 use crate::xlat::Level;
 
-/// Invalidates instruction caches, if fetches do not observe writes by themselves (CTR_EL0.DIC =
-/// 0): they may hold a granule's former content, which the Realm must not execute.
+/// Invalidates instruction caches, unless fetches observe writes by themselves (CTR_EL0.DIC = 1):
+/// they may hold a granule's former content, which the Realm must not execute.
 ///
-/// The host cannot do this for Realm memory, and EL3 does not if a granule stays in Realm PAS. The
-/// content was cleaned before ([`Slot::clean_for_fetches`]).
+/// The host cannot do this for Realm memory, and EL3 does not do it if a granule stays in Realm
+/// PAS. The new content was cleaned before ([`Slot::clean_for_fetches`]).
 pub fn forget_instructions() {
     const DIC: u64 = 1 << 29;
     if CTR_EL0.get() & DIC == 0 {
@@ -31,7 +31,7 @@ pub fn forget_instructions() {
     }
 }
 
-/// What was found at an IPA, and unmapped.
+/// What [`Walk::unmap`] found at an IPA.
 #[derive(Debug)]
 pub enum Unmapped {
     /// No mapping before `next`.
@@ -39,17 +39,17 @@ pub enum Unmapped {
         /// The first IPA after it.
         next: Ipa,
     },
-    /// A mapping that was not wanted. It stays.
+    /// A mapping that was not accepted. It stays.
     Refused,
-    /// Mappings that were.
+    /// Mappings, which were removed.
     Mappings {
         /// The first IPA after them.
         next: Ipa,
     },
 }
 
-/// Pages whose memory is taken from a Realm with one invalidation for all. They are given back
-/// before an interrupt of the host is looked for.
+/// The greatest number of pages that are taken from a Realm with one TLB invalidation. They are
+/// given back before the next check for an interrupt of the host.
 const MAX_TAKEN: usize = 16;
 
 /// Memory that was taken from a Realm: pages, or one block.
@@ -75,8 +75,8 @@ impl<'g> Walk<'_, 'g> {
                 return Err(WalkError::NotUnassigned(Level::Three).into());
             };
             let memory = memory()?;
-            // RMI_DATA_CREATE names a RIPAS. Its Realm cannot run before RMI_REALM_ACTIVATE, which
-            // invalidates once for all its memory.
+            // Only RMI_DATA_CREATE passes a RIPAS. Its Realm cannot run before RMI_REALM_ACTIVATE,
+            // which invalidates once for all its memory.
             if ripas.is_none() {
                 forget_instructions();
             }
@@ -86,8 +86,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Assigns `memory`, which is whole, to the UNASSIGNED entry at its level that is walked for
-    /// (RMI_RTT_DATA_MAP). Its RIPAS stays.
+    /// Assigns `memory`, which has all its granules, to the UNASSIGNED entry at its level that is
+    /// walked for (RMI_RTT_DATA_MAP). The RIPAS stays.
     ///
     /// # Errors
     ///
@@ -172,7 +172,7 @@ impl<'g> Walk<'_, 'g> {
 
     /// Takes the granule of the ASSIGNED page walked for away from the Realm (RMI_DATA_DESTROY).
     ///
-    /// Returns the granule, now Delegated, and the next IPA to look at.
+    /// Returns the granule, now Delegated, and the next IPA for the host to look at.
     ///
     /// # Errors
     ///
@@ -225,8 +225,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Unmaps the ASSIGNED_NS entry at `level` (RMI_RTT_UNMAP_UNPROTECTED). Returns the next IPA to
-    /// look at.
+    /// Unmaps the ASSIGNED_NS entry at `level` (RMI_RTT_UNMAP_UNPROTECTED). Returns the next IPA
+    /// for the host to look at.
     ///
     /// # Errors
     ///
@@ -245,8 +245,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// The RIPAS at the protected IPA walked for, and where entries of the table with the same
-    /// RIPAS end, at most `top` (RSI_IPA_STATE_GET).
+    /// The RIPAS at the protected IPA walked for, and the end of the entries of the table that have
+    /// the same RIPAS, at most `top` (RSI_IPA_STATE_GET).
     pub fn ripas_range(self, slot: &mut Slot, top: Ipa) -> (Ripas, Ipa) {
         self.to(slot, Level::Three, |reached| {
             let Some(ripas) = reached.entry.ripas() else {
@@ -302,7 +302,7 @@ impl<'g> Walk<'_, 'g> {
     /// Sets RIPAS of protected entries from the one walked for, up to `top`, as far as they are in
     /// one table (RMI_RTT_SET_RIPAS). Returns the first IPA not reached.
     ///
-    /// An entry with RIPAS DESTROYED stops it, unless the Realm wants those changed as well.
+    /// An entry with RIPAS DESTROYED stops it unless `change_destroyed` is set.
     ///
     /// # Errors
     ///

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RTT entries: the only place that knows the bits of a stage-2 descriptor (Arm ARM D8.3; RMM
-//! specification 1.0, RTT entry).
+//! RTT entries. Only this file knows the bits of a stage-2 descriptor (Arm ARM (DDI 0487 L.a) D8.3;
+//! RMM specification 1.0, RTT entry).
 //!
 //! An [`Entry`] has a state for the host (HIPAS) and one for the Realm (RIPAS). Only ASSIGNED with
-//! RIPAS RAM, ASSIGNED_NS and TABLE are valid descriptors. Of an invalid one the walker looks at
-//! bit 0 alone; the rest is ours:
+//! RIPAS RAM, ASSIGNED_NS and TABLE are valid descriptors. The walker ignores all bits of an
+//! invalid descriptor except bit 0. The RMM uses them:
 //!
 //! | 49:12, 9:8 | 5:4 | 2 | 0 |
 //! | --- | --- | --- | --- |
 //! | address, if ASSIGNED | RIPAS | ASSIGNED | 0 |
 //!
-//! So zero is UNASSIGNED with RIPAS EMPTY, and an entry is live if bit 0 or bit 2 is set: see
-//! [`is_live`]. UNASSIGNED_NS of the specification is zero as well: the IPA determines the half of
-//! the IPA space.
+//! So zero is UNASSIGNED with RIPAS EMPTY, and an entry is live if bit 0 or bit 2 is set
+//! ([`is_live`]). UNASSIGNED_NS of the specification is zero as well: the IPA tells the two apart.
 //!
 //! Memory types are those of FEAT_S2FWB: HCR_EL2.FWB is 1 while a Realm runs.
 
@@ -26,9 +25,9 @@ const VALID: u64 = DescriptorFlags::VALID.bits();
 const TABLE_OR_PAGE: u64 = DescriptorFlags::TABLE_OR_PAGE.bits();
 const ACCESS_FLAG: u64 = DescriptorFlags::ACCESS_FLAG.bits();
 
-/// Invalid descriptors: HIPAS is ASSIGNED.
+/// In an invalid descriptor: HIPAS is ASSIGNED.
 const ASSIGNED: u64 = 1 << 2;
-/// Invalid descriptors: RIPAS.
+/// In an invalid descriptor: the lowest bit of RIPAS.
 const RIPAS: u32 = 4;
 
 /// MemAttr\[3:0\] in bits 5:2 with FWB; bit 5 is 0 in every value used here.
@@ -39,14 +38,14 @@ const NORMAL_WRITE_BACK: u64 = 0x6 << 2;
 const RESERVED_MEMORY_ATTRIBUTES: u64 = 0x4 << 2;
 /// S2AP: read and write.
 const READ_WRITE: u64 = 0x3 << 6;
-/// SH, of the format without LPA2.
+/// SH, in the format without LPA2.
 const INNER_SHAREABLE: u64 = 0x3 << SHAREABILITY;
 /// XN: at EL1 and EL0.
 const EXECUTE_NEVER: u64 = 0x2 << 53;
 /// NS: the output address is in Non-secure PAS.
 const NON_SECURE: u64 = 1 << 55;
 
-/// Realm IPA state (RMM specification 1.0, RmiRipas; numbers are the ABI's).
+/// Realm IPA state (RMM specification 1.0, RmiRipas), with the numbers of the ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Ripas {
@@ -58,7 +57,7 @@ pub enum Ripas {
     Destroyed = 2,
 }
 
-/// The host's part of an unprotected mapping: output address and attributes.
+/// The part of an unprotected mapping that the host chooses: output address and attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnprotectedMapping {
     output: PhysAddr,
@@ -93,7 +92,7 @@ impl UnprotectedMapping {
     }
 }
 
-/// What an entry of an RTT is.
+/// A decoded RTT entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// Without memory. In the unprotected half RIPAS is EMPTY.
@@ -109,8 +108,8 @@ pub enum Entry {
 impl Entry {
     /// The descriptor of this entry in a table at `level`.
     ///
-    /// Addresses are multiples of what the entry maps and within `format`; there is no table at
-    /// level 3, and no block but at levels 1 and 2.
+    /// Addresses are multiples of what the entry maps and fit `format`. Level 3 has no tables, and
+    /// only levels 1 and 2 have blocks.
     pub fn encode(self, level: Level, format: DescriptorFormat) -> u64 {
         let leaf = match level {
             Level::Three => TABLE_OR_PAGE,
@@ -160,12 +159,12 @@ impl Entry {
         Self::Assigned(Ripas::Ram, address)
     }
 
-    /// Whether it is a page or block for the walker, so that TLBs may hold it.
+    /// Whether it is a valid page or block descriptor, so that TLBs may hold it.
     pub fn is_mapping(self) -> bool {
         matches!(self, Self::Assigned(Ripas::Ram, _) | Self::AssignedNs(_))
     }
 
-    /// The RIPAS of a protected entry that is no table.
+    /// The RIPAS of a protected entry that is not a TABLE.
     pub fn ripas(self) -> Option<Ripas> {
         match self {
             Self::Unassigned(ripas) | Self::Assigned(ripas, _) => Some(ripas),
@@ -173,22 +172,22 @@ impl Entry {
         }
     }
 
-    /// Whether it is live: it has memory or a table. References of a table count these.
+    /// Whether it is live: it has memory or a table. The references of its table count live
+    /// entries.
     pub fn is_live(self) -> bool {
         !matches!(self, Self::Unassigned(_))
     }
 }
 
-/// The table that a descriptor leads to, in a table that is not at level 3.
+/// The table that a descriptor points to, in a table that is not at level 3.
 pub(super) fn table_address(raw: u64, format: DescriptorFormat) -> Option<GranuleAddress> {
     const TABLE: u64 = VALID | TABLE_OR_PAGE;
     let address = PhysAddr::new(decode_address(raw, format));
     (raw & TABLE == TABLE).then(|| GranuleAddress::containing(address))
 }
 
-/// Whether any of several descriptors, or-ed together, is live.
-///
-/// One that is not live has neither bit, so or-ing cannot make one up.
+/// Whether any of several descriptors, or-ed together, is live: those that are not have neither
+/// bit.
 pub(super) fn is_live(raw: u64) -> bool {
     raw & (VALID | ASSIGNED) != 0
 }

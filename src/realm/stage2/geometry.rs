@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The IPA space of a Realm: its IPAs, which of them are protected, and the table entry of each.
+//! The IPA space of a Realm: which IPAs it has, which are protected, and the table entry of each.
 
 use crate::address::{GRANULE_SIZE, Ipa};
 use crate::granule::GranuleAddress;
@@ -17,7 +17,7 @@ pub enum RangeError {
     WrongHalf,
     /// A range that ends where it begins, or before.
     Empty,
-    /// There are no such entries at this level.
+    /// No such entries exist at this level.
     Level,
     /// An address that descriptors cannot hold.
     OutOfReach,
@@ -52,8 +52,8 @@ pub(super) const fn entries(level: Level) -> usize {
     }
 }
 
-/// The coarsest level at which there are blocks (RMM specification 1.0; the architecture with LPA2
-/// has them at level 0, too).
+/// The coarsest level that has blocks (RMM specification 1.0; with LPA2 the architecture also has
+/// them at level 0).
 pub(super) const COARSEST_BLOCK: Level = Level::One;
 
 /// log2 of the entries of a table: bits of an IPA that a level resolves.
@@ -62,11 +62,11 @@ pub(super) const TABLE_BITS: u32 = TABLE_ENTRIES.ilog2();
 impl Stage2 {
     /// The first IPA beyond the IPA space.
     pub const fn ipa_end(&self) -> u64 {
-        // Nothing is lost: `ipa_bits` is at most 52.
+        // No bit is lost: `ipa_bits` is at most 52.
         1_u64.wrapping_shl(self.ipa_bits as u32)
     }
 
-    /// The first IPA that is not protected.
+    /// The first unprotected IPA.
     pub const fn protected_end(&self) -> u64 {
         self.ipa_end() / 2
     }
@@ -76,7 +76,7 @@ impl Stage2 {
         ipa.get() < self.protected_end()
     }
 
-    /// `ipa` as the first IPA of an entry at `level`.
+    /// Checks that `ipa` is the first IPA of an entry at `level`.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Stage2 {
         }
     }
 
-    /// `ipa` as that of a granule in the protected half.
+    /// Checks that `ipa` is that of a granule in the protected half.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Stage2 {
         if self.is_protected(ipa) { Ok(ipa) } else { Err(RangeError::WrongHalf) }
     }
 
-    /// `ipa` as one that a page or block at `level` maps from, in the unprotected half.
+    /// Checks that `ipa` is the first of a page or block at `level` in the unprotected half.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl Stage2 {
         if self.is_protected(ipa) { Err(RangeError::WrongHalf) } else { Ok(ipa) }
     }
 
-    /// `ipa` as one that a walk to `level` can look for.
+    /// Checks that a walk can look for the entry at `level` that begins at `ipa`.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl Stage2 {
         self.entry_ipa(ipa, level)
     }
 
-    /// The entry of the table at `level` that maps from `ipa`: its IPA, and its level.
+    /// The parent entry of the table at `level` that begins at `ipa`: its IPA, and its level.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl Stage2 {
         Ok((self.walk_entry(ipa, parent)?, parent))
     }
 
-    /// Whether descriptors of this stage 2 can hold the address of `granule`.
+    /// Checks that descriptors of this stage 2 can hold the address of `granule`.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl Stage2 {
         if reachable { Ok(()) } else { Err(RangeError::OutOfReach) }
     }
 
-    /// The range from `base` to before `top` as one of protected granules.
+    /// Checks that `base` to `top`, exclusive, is a range of protected granules.
     ///
     /// # Errors
     ///
@@ -158,7 +158,7 @@ impl Stage2 {
         if is_protected { Ok((base, top)) } else { Err(RangeError::WrongHalf) }
     }
 
-    /// The range from `base` to before `top` as one of unprotected granules.
+    /// Checks that `base` to `top`, exclusive, is a range of unprotected granules.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl Stage2 {
         }
     }
 
-    /// The range from `base`, in the IPA space, to before `top` as one of granules.
+    /// Checks that `base` to `top`, exclusive, is a range of granules that begins in the IPA space.
     fn range(&self, base: u64, top: u64) -> Result<(Ipa, Ipa), RangeError> {
         if top <= base {
             return Err(RangeError::Empty);
@@ -186,7 +186,7 @@ impl Stage2 {
     /// The root table for `ipa`, which is in the IPA space.
     ///
     /// Concatenated tables are contiguous, indexed by the bits above those that index a table (Arm
-    /// ARM D8.2.2).
+    /// ARM (DDI 0487 L.a) D8.2.2).
     pub fn root_table(&self, ipa: Ipa) -> GranuleAddress {
         let table = ipa.get() >> (self.start_level.shift() + TABLE_BITS);
         let root = self.root.get();

@@ -35,9 +35,9 @@ pub struct RealmMemory<'m, 'g> {
 }
 
 impl<'m, 'g> RealmMemory<'m, 'g> {
-    /// The memory behind `stage2`, seen through two slots of this CPU.
+    /// The memory that `stage2` maps, seen through two slots of this CPU.
     ///
-    /// The caller runs a REC of the Realm, so that the tables stay.
+    /// The caller runs a REC of the Realm, which keeps the root tables.
     pub fn new(
         granules: &'m GranuleTable<'g>,
         cpu: CpuIndex,
@@ -53,7 +53,7 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
         self.stage2
     }
 
-    /// The RIPAS at a protected IPA; `None` for one that is not.
+    /// The RIPAS at a protected IPA; `None` at an unprotected one.
     pub fn ripas(&mut self, ipa: Ipa) -> Option<Ripas> {
         if !self.stage2.is_protected(ipa) {
             return None;
@@ -62,15 +62,15 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
         walk.read(self.rtt, Level::Three).1.ripas()
     }
 
-    /// The RIPAS at `base`, and the first IPA up to `top` that has another or is in another table
-    /// of the last level that a walk reaches. Both are protected, `top` the first beyond a range.
+    /// The RIPAS at `base`, and the first IPA up to `top` that has another RIPAS or is beyond the
+    /// table that the walk reaches. `base` to `top`, exclusive, is a range of protected IPAs.
     pub fn ripas_range(&mut self, base: Ipa, top: Ipa) -> (Ripas, Ipa) {
         let walk = Walk::new(self.granules, self.cpu, self.stage2, base);
         walk.ripas_range(self.rtt, top)
     }
 
-    /// As [`with_page`](Self::with_page), for the page that a REC calls the host with time and
-    /// again. It is walked for only when it is another one, or the Realm's epoch has ended.
+    /// As [`with_page`](Self::with_page), for the page of a host call, which is usually the same
+    /// each time. It is walked for only if it is another page, or if the Realm's epoch has ended.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
         if let CallPage::At(known, granule) = learned.call_page
             && known == page
             && let Ok(locked) = granules.lock::<Data>(*cpu, granule)
-            // While it is locked nobody takes it from the Realm.
+            // While it is locked it cannot be taken from the Realm.
             && learned.epoch == epoch::now(granules.epochs(), stage2.vmid)
         {
             let result = data.with_words(&locked, then);
@@ -93,7 +93,7 @@ impl<'m, 'g> RealmMemory<'m, 'g> {
             return Ok(result);
         }
         cold_path();
-        // Before the walk: what ends this epoch may happen at any time after it.
+        // Read before the walk: the epoch may end at any time after it.
         let is_current = learned.epoch == epoch::now(self.granules.epochs(), self.stage2.vmid);
         let (granule, result) = self.with_granule(page, |granule, words| (granule, then(words)))?;
         learned.call_page = if is_current { CallPage::At(page, granule) } else { CallPage::None };

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Stage 2 of a Realm: its Realm Translation Tables (RTTs), one granule each.
 //!
-//! The host builds and destroys them. `docs/design/rtt.md` has the design. Invariants:
+//! The host builds and destroys them. `docs/design/rtt.md` describes the design. Invariants:
 //!
 //! - A walk locks each RTT on its way from a root table down, a child before its parent is
 //!   unlocked. An RTT is changed only under its lock.
 //! - Its references count its live entries ([`Entry::is_live`]). An RTT with live entries cannot be
 //!   destroyed, only folded.
 //! - The granules of an ASSIGNED entry are Data of this Realm, and the granule of a TABLE entry is
-//!   an RTT of this Realm. No other entry leads to them.
-//! - TLBs hold nothing of an entry before it, or what it led to, becomes anything else.
+//!   an RTT of this Realm. No other entry points to them.
+//! - Before a mapping or the granule that it pointed to is reused, no TLB holds an entry of it.
 
 mod block;
 mod control;
@@ -34,14 +34,14 @@ pub use walk::Walk;
 use crate::address::Ipa;
 use crate::xlat::Level;
 
-/// Why nothing was changed, with the level that the command reports.
+/// Why a command changed nothing, with the level that it reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalkError {
-    /// The walk ended above the wanted level.
+    /// The walk ended above the level asked for.
     Short(Level),
     /// The entry is a TABLE already.
     IsTable(Level),
-    /// The entry is no TABLE.
+    /// The entry is not a TABLE.
     NoTable(Level),
     /// The table has live entries.
     Live(Level),
@@ -88,7 +88,7 @@ pub struct UnmapError {
 
 /// Internal inconsistency. Unreachable from host input.
 ///
-/// To continue could give one Realm's memory to another.
+/// Continuing could give one Realm's memory to another.
 fn corrupt(invariant: &str) -> ! {
     panic!("translation tables of a Realm: {invariant}")
 }

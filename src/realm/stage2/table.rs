@@ -37,22 +37,23 @@ impl RttTable {
         Entry::decode(load_descriptor(&self.0[index.get()]), level, format)
     }
 
-    /// The table that the entry at `index` of this table, not at level 3, leads to.
+    /// The table that the entry at `index` points to. This table is not at level 3.
     pub fn child(&self, index: EntryIndex, format: DescriptorFormat) -> Option<GranuleAddress> {
         entry::table_address(load_descriptor(&self.0[index.get()]), format)
     }
 
-    /// Stores the entry at `index` of a table at `level`. A barrier of the caller makes walkers see
-    /// it.
+    /// Stores the entry at `index` of a table at `level`. The caller issues the barrier that makes
+    /// it visible to walkers.
     pub fn set(&self, index: EntryIndex, entry: Entry, level: Level, format: DescriptorFormat) {
         store_descriptor(&self.0[index.get()], entry.encode(level, format));
     }
 
-    /// Unfolds `parent`, no table, into this table at `level`, which no walker can reach.
+    /// Unfolds `parent`, which is not a TABLE, into this table at `level`, which no walker can
+    /// reach.
     pub fn unfold(&mut self, parent: Entry, level: Level, format: DescriptorFormat) {
         let first = parent.encode(level, format);
         match step(parent, level) {
-            // The granule was just wiped.
+            // The granule is wiped already.
             0 if first == 0 => {}
             0 => {
                 for chunk in self.0.as_chunks_mut::<CHUNK>().0 {
@@ -75,7 +76,7 @@ impl RttTable {
     /// The entry that this table at `level` folds into, if it is homogeneous: addresses, if any,
     /// are contiguous from an aligned one.
     ///
-    /// Table walkers only read, and nobody else writes: the entries are read as plain words.
+    /// Table walkers only read, and the caller holds the lock: the entries are read as plain words.
     pub fn folded(&mut self, level: Level, format: DescriptorFormat) -> Option<Entry> {
         let raw = self.0[0].load(Ordering::Relaxed);
         let first = Entry::decode(raw, level, format);
@@ -90,8 +91,8 @@ impl RttTable {
         is_progression(&mut self.0, raw, step(first, level)).then_some(first)
     }
 
-    /// The first IPA, from `ipa` on, of a live entry of this table at `level`; or its end. The
-    /// entry of `ipa` is at `index`.
+    /// The first IPA, from `ipa` on, of a live entry of this table at `level`, or the end of the
+    /// table. The entry for `ipa` is at `index`.
     pub fn skip_non_live(&self, ipa: Ipa, index: EntryIndex, level: Level) -> Ipa {
         let (first, end) = (index.get(), entries(level));
         let is_live = |entry: &AtomicU64| entry::is_live(entry.load(Ordering::Relaxed));
@@ -123,7 +124,7 @@ fn after(ipa: Ipa, level: Level, count: usize) -> Ipa {
     Ipa::new(ipa.align_down(size).get() + u64::try_from(count).unwrap_or_default() * size)
 }
 
-/// The difference between the descriptors of neighbours at `level` that together are `entry`.
+/// The difference between neighbouring descriptors at `level` that fold into `entry`.
 fn step(entry: Entry, level: Level) -> u64 {
     match entry {
         Entry::Assigned(..) | Entry::AssignedNs(_) => level.entry_size(),

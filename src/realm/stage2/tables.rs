@@ -17,8 +17,8 @@ const FULL: u16 = 512;
 static_assertions::const_assert_eq!(FULL as usize, TABLE_ENTRIES);
 
 impl<'g> Walk<'_, 'g> {
-    /// Replaces the entry at level `parent` with the table that `table` returns, wiped, and fills
-    /// it with what the entry was (RMI_RTT_CREATE).
+    /// Unfolds the entry at level `parent` into the wiped table that `table` returns, and replaces
+    /// the entry with that table (RMI_RTT_CREATE).
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl<'g> Walk<'_, 'g> {
             }
             let table = table();
             if entry.is_mapping() {
-                // Break-before-make: no TLB holds the block when it may hold pages.
+                // Break-before-make: no TLB holds the block once it may hold pages.
                 reached.unmap_entry(destroyed_entry(reached.stage2, reached.ipa));
             }
             let mut mapping = table_slot.map(&table);
@@ -63,7 +63,7 @@ impl<'g> Walk<'_, 'g> {
     /// Destroys the table below the entry at level `parent`, which has no live entries
     /// (RMI_RTT_DESTROY).
     ///
-    /// Returns its granule, now Delegated, and the next IPA to look at.
+    /// Returns its granule, now Delegated, and the next IPA for the host to look at.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl<'g> Walk<'_, 'g> {
             let Ok(table) = reached.lock::<Unused<Rtt>>(address) else {
                 return Err(UnmapError { error: WalkError::Live(level), walk_top: reached.ipa });
             };
-            // Walks may have cached the way to the table.
+            // TLBs may hold the TABLE entry.
             reached.unmap_entry(destroyed_entry(reached.stage2, reached.ipa));
             reached.dec_live();
             drop(table.transition::<Delegated>());
@@ -123,7 +123,7 @@ impl<'g> Walk<'_, 'g> {
             }
             let invalid = destroyed_entry(reached.stage2, reached.ipa);
             if entry.is_mapping() {
-                // Break-before-make: no TLB holds pages when it may hold the block.
+                // Break-before-make: no TLB holds pages once it may hold the block.
                 reached.unmap_table(invalid);
             } else {
                 reached.unmap_entry(invalid);

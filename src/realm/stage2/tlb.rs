@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! TLB maintenance for the stage 2 of a Realm (Arm ARM D8.17).
+//! TLB maintenance for the stage 2 of a Realm (Arm ARM (DDI 0487 L.a) D8.17).
 //!
-//! Break-before-make: the caller holds the table's lock and has stored an invalid descriptor. Only
-//! after this returns does it store a valid one, or release what the old one led to.
+//! Break-before-make: the caller holds the table's lock and has stored an invalid descriptor. It
+//! stores a valid one, or releases what the old one pointed to, only after this returns.
 //!
 //! TLBI takes the VMID from VTTBR_EL2, as wide as VTCR_EL2.VS says. Both registers hold the Realm's
 //! values meanwhile; no access at EL2 uses them. HCR_EL2.TGE is 0 in the RMM, or TLBI would act on
@@ -16,12 +16,13 @@ use crate::arch::{barrier, tlbi};
 use crate::cpu::errata::repeats_invalidations;
 use crate::realm::stage2::Stage2;
 
-/// Invalidates the TLB entries for the one entry that maps `ipa`: a block, a page, or a table
-/// without mappings.
+/// Invalidates the TLB entries of the one table entry for `ipa`: a block, a page, or a TABLE
+/// without mappings below it.
 pub fn invalidate_entry(stage2: &Stage2, ipa: Ipa) {
     let stage_2 = || {
         tlbi::ipas2e1is(ipa.get() >> GRANULE_SHIFT);
-        // Stage 2 first, or a walk of stage 1 could combine with it again (Arm ARM D8.17.5).
+        // Stage 2 first: a walk of stage 1 could combine with it again (Arm ARM (DDI 0487 L.a)
+        // D8.17.5).
         barrier::dsb_ish();
     };
     with_vmid(stage2, stage_2, tlbi::vmalle1is);

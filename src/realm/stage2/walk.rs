@@ -2,7 +2,7 @@
 //! Walking the tables of a Realm down to an entry.
 //!
 //! A child is locked before its parent is unlocked, so that no table on the way is destroyed. CPUs
-//! that walk the same way follow each other; those in different tables do not wait for each other.
+//! in different tables do not wait for each other.
 
 use super::entry::{Entry, Ripas};
 use super::geometry::EntryIndex;
@@ -38,14 +38,14 @@ pub(super) struct Reached<'r, 'g> {
     granules: &'r GranuleTable<'g>,
     cpu: CpuIndex,
     pub(super) stage2: &'r Stage2,
-    /// What was walked for.
+    /// The IPA that was walked for.
     pub(super) ipa: Ipa,
     granule: &'r LockedGranule<'g, Rtt>,
     table: &'r RttTable,
     /// The level of the table.
     pub(super) level: Level,
     index: EntryIndex,
-    /// What the entry was.
+    /// The entry, as the walk found it.
     pub(super) entry: Entry,
 }
 
@@ -60,7 +60,7 @@ impl<'w, 'g> Walk<'w, 'g> {
         Self { granules, cpu, stage2: *stage2, ipa, root }
     }
 
-    /// Walks to the table at `level`, or to the first entry that is no table; then runs `then`.
+    /// Walks to the table at `level`, or to the first entry that is not a TABLE; then runs `then`.
     ///
     /// `level` is not above the root tables.
     #[inline(always)]
@@ -111,7 +111,7 @@ impl<'g> Reached<'_, 'g> {
         self.granules.epochs()
     }
 
-    /// Locks a granule that the entry leads to, in state `S`.
+    /// Locks a granule that the entry points to, in state `S`.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl<'g> Reached<'_, 'g> {
         }
     }
 
-    /// Whether the walk reached `level`.
+    /// Checks that the walk reached `level`.
     ///
     /// # Errors
     ///
@@ -172,7 +172,7 @@ impl<'g> Reached<'_, 'g> {
         }
     }
 
-    /// The first IPA, from the one walked for on, of a live entry; or the end of the table.
+    /// The first IPA of a live entry, from the one walked for on, or the end of the table.
     pub(super) fn next_live(&self) -> Ipa {
         if self.granule.references() == 0 {
             return end_of_table(self.ipa, self.index, self.level);
@@ -180,8 +180,8 @@ impl<'g> Reached<'_, 'g> {
         self.table.skip_non_live(self.ipa, self.index, self.level)
     }
 
-    /// The end of the entries, from the one reached on, that are `alike`: at most `top`, and within
-    /// the table. The one reached is.
+    /// The end of the run of entries that are `alike`, at most `top` and within the table. The run
+    /// begins with the entry reached.
     pub(super) fn end_of_run(&self, top: Ipa, alike: impl Fn(Entry) -> bool) -> Ipa {
         let Self { table, level, stage2, .. } = *self;
         let size = level.entry_size();
@@ -201,7 +201,7 @@ impl<'g> Reached<'_, 'g> {
     /// interrupt is pending. Returns the first IPA not changed.
     ///
     /// `change` gets the range that an entry maps, and the entry; it returns the new entry, or
-    /// `None` to stop. TLBs hold nothing of mappings that are removed.
+    /// `None` to stop. The TLB entries of removed mappings are invalidated.
     ///
     /// # Errors
     ///
@@ -236,7 +236,7 @@ struct RangeChange<'r, 'w, 'g, F> {
     reached: &'r Reached<'w, 'g>,
     top: Ipa,
     change: F,
-    /// The first IPA not changed, and its entry unless it is beyond the table.
+    /// The first IPA not changed, and the index of its entry unless that is beyond the table.
     next: Ipa,
     index: Option<EntryIndex>,
     unmapped: Unmapped,
@@ -282,13 +282,13 @@ impl Unmapped {
     }
 }
 
-/// The entry left where memory or a table was, by its half of the IPA space.
+/// The entry left where memory or a table was: it depends on the half of the IPA space.
 pub(super) fn destroyed_entry(stage2: &Stage2, ipa: Ipa) -> Entry {
     let ripas = if stage2.is_protected(ipa) { Ripas::Destroyed } else { Ripas::Empty };
     Entry::Unassigned(ripas)
 }
 
-/// Locks a table that an RD or a TABLE entry names.
+/// Locks a table that an RD or a TABLE entry points to.
 #[inline(always)]
 fn lock_table<'g>(
     granules: &GranuleTable<'g>,

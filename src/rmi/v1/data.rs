@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The commands that give memory to a Realm and take it away, a granule a call.
+//! The commands that give one granule of memory to a Realm, or take one away.
 
 use crate::granule::GranuleAddress;
 use crate::granule::state::{Delegated, Rd};
@@ -30,7 +30,7 @@ pub(super) fn create_unknown(
     Ok([])
 }
 
-/// RMI_DATA_DESTROY. `top` is the next IPA to look at.
+/// RMI_DATA_DESTROY. `top` is the next IPA for the host to look at.
 pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rd: GranuleAddress, ipa: u64) -> Outcome<2> {
     let (walk, ()) = walk(rmm, cpu, rd, |stage2| Ok((stage2.protected_granule(ipa)?, ())))?;
     let (data, top) = walk.unassign(&mut cpu.slots.rtt).map_err(not_destroyed)?;

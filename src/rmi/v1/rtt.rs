@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The commands on entries of RTTs as RMI 1.0 has them: one entry of unprotected memory a call, and
-//! a RIPAS that is measured.
+//! The commands on entries of RTTs that RMI 1.0 has: they map one unprotected entry a call, and
+//! measure the initial RIPAS.
 
 use crate::address::Ipa;
 use crate::granule::GranuleAddress;
@@ -31,7 +31,7 @@ pub(super) fn map_unprotected(
     Ok([])
 }
 
-/// RMI_RTT_UNMAP_UNPROTECTED. `top` is the next IPA to look at.
+/// RMI_RTT_UNMAP_UNPROTECTED. `top` is the next IPA for the host to look at.
 pub(super) fn unmap_unprotected(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -59,7 +59,7 @@ pub(super) fn init_ripas(
 ) -> Outcome<1> {
     let slots = &mut cpu.slots;
     let rd = rmm.granules.lock::<Rd>(cpu.index, rd)?;
-    // The RD stays locked, because its measurement changes with the entries.
+    // The RD stays locked, because its measurement changes together with the entries.
     let mut mapping = slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
     let (base, top) = realm.stage2.protected_range(base, top)?;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! RMI 2.0: the configuration of the RMM, and its activation.
 //!
-//! The global state is INIT until RMI_RMM_ACTIVATE, then ACTIVE. Configuration is set in INIT only;
-//! granules and Realms are for ACTIVE.
+//! The global state is INIT until RMI_RMM_ACTIVATE, then ACTIVE. The configuration can be set in
+//! INIT only; the commands on granules and Realms need ACTIVE.
 
 use crate::abi::rmi_v2::RmmConfiguration;
 use crate::address::{GRANULE_SIZE, PhysAddr};
@@ -38,7 +38,7 @@ pub(super) fn get(rmm: &Rmm<'_>, cpu: &mut Cpu, config: PhysAddr) -> Outcome {
     let page = cpu.slots.ns.map(page);
     for offset in (0..GRANULE_SIZE).step_by(size_of_val(&words)) {
         page.write(offset, &words)?;
-        // All that follows is reserved.
+        // The rest of the page is reserved.
         words = [0; CHUNK];
     }
     Ok([])

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Ranges of granules between the host and the Realm world.
+//! Moving ranges of granules between the host and the Realm world.
 
 use crate::address::PhysAddr;
 use crate::granule::GranuleAddress;
@@ -32,7 +32,7 @@ pub(super) fn range_undelegate(
 /// Moves granules from `base` up, until `top`, a granule that cannot be moved, or a pending
 /// interrupt.
 ///
-/// Success means at least one; the host calls again from where it stopped.
+/// Succeeds if at least one was moved; the host calls again for the rest.
 fn move_range(
     base: PhysAddr,
     top: PhysAddr,

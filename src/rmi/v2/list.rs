@@ -17,7 +17,7 @@ const ENTRY: u64 = size_of::<u64>() as u64;
 /// Entries of a list that are read at a time.
 const CHUNK: usize = 32;
 
-/// RmiAddressRangeDescriptor: blocks that lie side by side.
+/// RmiAddressRangeDescriptor: adjacent blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RangeDescriptor {
     /// The level at which an entry maps a block.
@@ -45,7 +45,7 @@ impl RangeDescriptor {
         }
     }
 
-    /// Whether an entry of a list is of no blocks.
+    /// Whether an entry of a list has no blocks.
     const fn is_empty(word: u64) -> bool {
         word >> RANGE_COUNT_SHIFT & MAX_RANGE_COUNT == 0
     }
@@ -75,7 +75,7 @@ impl RangeDescriptor {
         self.state == 0
     }
 
-    /// Appends a block at `level` that begins where this ends. Whether it does, and fits.
+    /// Appends a block at `level`, if it begins where this ends and fits. Returns whether it did.
     pub(super) fn append_block(&mut self, level: Level, base: PhysAddr) -> bool {
         let end = self.base.checked_add(self.count * self.level.entry_size());
         let fits = level == self.level && Some(base) == end && self.count < MAX_RANGE_COUNT;
@@ -83,7 +83,7 @@ impl RangeDescriptor {
         fits
     }
 
-    /// Appends the granule that begins where this ends. Whether it does, and fits.
+    /// Appends a granule, if it begins where this ends and fits. Returns whether it did.
     pub(super) fn append(&mut self, granule: GranuleAddress) -> bool {
         self.append_block(Level::Three, granule.get())
     }
@@ -138,8 +138,8 @@ impl AddressList {
         self.offset + u64::try_from(index).unwrap_or(u64::MAX / ENTRY) * ENTRY
     }
 
-    /// Reads the next entry from `index` on that is not empty, through its page, and has `index`
-    /// behind it.
+    /// Reads the next entry that is not empty, from `index` on, through its page. Moves `index`
+    /// past it.
     pub(super) fn next(
         &self,
         page: &NsMapping<'_>,
@@ -158,8 +158,8 @@ impl AddressList {
         Ok(Some(word))
     }
 
-    /// As [`next`](Self::next), several entries at a time: an interrupt that is pending meanwhile
-    /// does not wait long for a list of empty ones.
+    /// As [`next`](Self::next), but reads several entries at a time, so that an interrupt does not
+    /// wait long for a list of empty ones.
     fn next_behind_empty(
         &self,
         page: &NsMapping<'_>,

@@ -23,22 +23,23 @@ use crate::xlat::{Level, encode_address};
 const STAGE2_MEMORY_ATTRIBUTES: u32 = 2;
 /// S2AP in a descriptor of stage 2: the Realm may read. The bit above: it may write.
 const STAGE2_READ: u32 = 6;
-/// All that the access permissions can be.
+/// The access permissions that there are.
 const READ_WRITE: u64 = 0x3;
 
-/// Where the physical addresses of a range come from: blocks, in order.
+/// The physical blocks to map, in order.
 struct Source {
-    /// Blocks at hand.
+    /// The next blocks.
     range: RangeDescriptor,
-    /// The rest of a list, and the index of its next entry.
+    /// The list that the rest come from, and the index of its next entry.
     list: Option<(AddressList, usize)>,
 }
 
 impl Source {
-    /// Without any.
+    /// No blocks.
     const NONE: Self = Self { range: RangeDescriptor::decode(0), list: None };
 
-    /// Takes the arguments of a command that maps. As a result it would be moved byte by byte.
+    /// Decodes the arguments of a command that maps. It works in place because returning a `Source`
+    /// would copy it byte by byte.
     fn begin(
         &mut self,
         rmm: &Rmm<'_>,
@@ -59,7 +60,7 @@ impl Source {
         if self.range.count == 0 { Err(Status::Input) } else { Ok(()) }
     }
 
-    /// Has a block at hand, unless the list has no more.
+    /// Reads the next entry of the list, if no block is left of the last one.
     fn fill(&mut self, cpu: &mut Cpu) -> Result<(), Status> {
         if let (0, Some((list, next))) = (self.range.count, &mut self.list) {
             let page = cpu.slots.ns.map(list.page());
@@ -70,13 +71,13 @@ impl Source {
         Ok(())
     }
 
-    /// The block at hand.
+    /// The next block.
     fn block(&self) -> Option<RangeDescriptor> {
         (self.range.count != 0).then_some(self.range)
     }
 
-    /// Goes on to the next block. A list that cannot be read any more ends here: the command tells
-    /// the host how far it came, and the next call answers the error.
+    /// Advances to the next block. A list that can no longer be read ends here: the command
+    /// returns how far it came, and the host's next call returns the error.
     fn advance(&mut self, cpu: &mut Cpu) {
         let range = &mut self.range;
         range.count = range.count.saturating_sub(1);
@@ -91,7 +92,7 @@ impl Source {
     }
 }
 
-/// The range of a command that maps, as blocks at `level`.
+/// Checks the range of a command that maps blocks at `level`.
 fn blocks(base: u64, top: u64, level: Level, stage2: &Stage2) -> Result<(Ipa, Ipa), Status> {
     if !matches!(level, Level::One | Level::Two | Level::Three)
         || top <= base
@@ -103,8 +104,8 @@ fn blocks(base: u64, top: u64, level: Level, stage2: &Stage2) -> Result<(Ipa, Ip
     Ok((stage2.walk_entry(base, level)?, Ipa::new(top)))
 }
 
-/// RMI_RTT_DATA_MAP. `addresses` says which delegated memory, as `flags` say. `out_top` is the
-/// first IPA not mapped.
+/// RMI_RTT_DATA_MAP. `flags` say how `addresses` names the delegated memory. `out_top` is the first
+/// IPA not mapped.
 pub(super) fn data_map(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -117,8 +118,8 @@ pub(super) fn data_map(
     map(rmm, cpu, rd, [base, top], flags, addresses, Half::Protected)
 }
 
-/// RMI_RTT_UNPROT_MAP. `addresses` says which memory of the host, as `flags` say. `out_top` is the
-/// first IPA not mapped.
+/// RMI_RTT_UNPROT_MAP. `flags` say how `addresses` names the host's memory. `out_top` is the first
+/// IPA not mapped.
 pub(super) fn unprot_map(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -162,7 +163,7 @@ fn map(
         if top.get() - base.get() < level.entry_size() {
             return Err(Status::Rtt(level).into());
         }
-        // Neither pages nor memory of the host are parked.
+        // Only blocks of protected memory can be parked.
         let reserved = match (half, level) {
             (Half::Unprotected, _) | (_, Level::Three) => None,
             _ => Some(rmm.operations.reserve()?),

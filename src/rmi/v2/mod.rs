@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! RMI 2.0, as its betas have it.
+//! RMI 2.0 (beta).
 
 mod configuration;
 mod gpt;
@@ -76,7 +76,7 @@ commands! {
         = operation::op_mem_reclaim;
 }
 
-/// What is served before the RMM is active.
+/// The commands that are served before the RMM is active.
 const SERVED_IN_INIT: [u32; 6] = [
     function::VERSION,
     function::FEATURES,
@@ -86,7 +86,7 @@ const SERVED_IN_INIT: [u32; 6] = [
     function::GRANULE_TRACKING_GET,
 ];
 
-/// The commands as they are before the RMM is active: most fail.
+/// The table while the RMM is not active: all other commands fail.
 pub(super) const COMMANDS_IN_INIT: [Command<Serve>; COMMANDS.len()] = {
     let mut commands = [COMMANDS[0]; COMMANDS.len()];
     let mut row = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The calls by which a host finishes a stateful operation, from any CPU.
+//! The commands by which a host continues a stateful operation, from any CPU.
 //!
-//! A command that needs memory, or gives memory back, takes a context of a fixed pool and answers
-//! RMI_INCOMPLETE with a handle. The host goes on with the call that the answer asks for.
+//! A command that needs memory of the host, or gives some back, takes a context of a fixed pool and
+//! answers RMI_INCOMPLETE with a handle. The host continues with the call that the answer asks for.
 
 use arrayvec::ArrayVec;
 
@@ -18,7 +18,7 @@ use crate::rmi::operations::{Operation, RecOperation, Reserved, Stage, Work, go_
 use crate::rmi::state::Rmm;
 
 impl RecOperation {
-    /// Does the work. If it fails, only what it holds is left.
+    /// Does the work. If it fails, the operation still holds what the host donated.
     fn work(&mut self, rmm: &Rmm<'_>, cpu: &mut Cpu) -> Result<(), Status> {
         match (self.work, self.partial.take()) {
             (Work::CreateRec { rd, params }, Some(rec)) => {
@@ -28,11 +28,11 @@ impl RecOperation {
         }
     }
 
-    /// Continues. Gives the end.
+    /// Continues. Returns the result with which the operation ends.
     ///
     /// # Errors
     ///
-    /// The answer of an operation that has not ended.
+    /// The answer, if the operation has not ended.
     fn go_on(
         &mut self,
         rmm: &Rmm<'_>,
@@ -66,15 +66,15 @@ impl RecOperation {
     }
 }
 
-/// The operation that the host names: by the first argument, or by the second, where betas of the
-/// ABI have flags in the first.
+/// The operation that the host names: by the first argument, or by the second in betas that have
+/// flags in the first.
 fn named<'a>(rmm: &Rmm<'a>, first: u64, second: u64) -> Result<Reserved<'a>, Status> {
     let pool = rmm.operations;
     pool.find(first).or_else(|| pool.find(second)).ok_or(Status::Input)
 }
 
-/// RMI_OP_CONTINUE. One of the arguments is the handle, the other flags: whether to stop early,
-/// which no operation does.
+/// RMI_OP_CONTINUE. One of the arguments is the handle, the other has flags: they may ask to stop
+/// early, which no operation does.
 pub(super) fn op_continue(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64) -> Outcome<3> {
     let mut reserved = named(rmm, handle, flags)?;
     let handle = reserved.handle();
@@ -152,8 +152,8 @@ pub(super) fn op_mem_donate(
     Err(operation.incomplete(consumed))
 }
 
-/// RMI_OP_MEM_RECLAIM. `list` is where the host wants an address list, with room for `capacity`
-/// entries. `written` is how many there are.
+/// RMI_OP_MEM_RECLAIM. The address list is written to `list`, which has room for `capacity`
+/// entries. `written` is the number of entries.
 pub(super) fn op_mem_reclaim(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,

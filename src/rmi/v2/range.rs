@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A range of IPAs of a Realm, done block by block until it ends, a block cannot be done, or an
+//! Commands on a range of IPAs. They process it block by block until it ends, a block fails, or an
 //! interrupt is pending.
 //!
-//! If at least one was done the command succeeds, and the host goes on at `out_top`. Only a block
-//! of 2 MiB or 1 GiB, which takes long, is parked in its midst as a stateful operation.
+//! A command that processed at least one block succeeds, and the host continues at `out_top`. Only
+//! a block of 2 MiB or 1 GiB, which takes long, can be parked as a stateful operation.
 
 use crate::address::Ipa;
 use crate::granule::state::Rd;
@@ -24,7 +24,7 @@ pub(super) enum Half {
     Unprotected,
 }
 
-/// A Realm that is not destroyed meanwhile, so that its tables stay, too.
+/// A Realm with a reference to its RD, which keeps it and its tables from being destroyed.
 pub(super) struct Realm<'g> {
     rd: Reference<'g, Rd>,
     pub(super) stage2: Stage2,
@@ -32,9 +32,9 @@ pub(super) struct Realm<'g> {
 }
 
 impl<'g> Realm<'g> {
-    /// Has `then` work on the Realm with this RD.
+    /// Runs `then` with the Realm that has this RD.
     ///
-    /// It is built where `then` uses it: a result with so much in it would be moved byte by byte.
+    /// `then` is a closure because returning a `Realm` would copy it byte by byte.
     pub(super) fn with<R>(
         rmm: &Rmm<'g>,
         cpu: &mut Cpu,
@@ -51,7 +51,7 @@ impl<'g> Realm<'g> {
         then(Self { rd: reference, stage2, state }, cpu)
     }
 
-    /// Memory may be mapped only before the end of a Realm.
+    /// Checks that memory may be mapped: the Realm is NEW or ACTIVE.
     pub(super) fn expect_alive(&self) -> Result<(), Status> {
         match self.state {
             RealmState::New | RealmState::Active => Ok(()),
@@ -63,18 +63,18 @@ impl<'g> Realm<'g> {
         Walk::new(&rmm.granules, cpu.index, &self.stage2, ipa)
     }
 
-    /// Leaves a block that is unfinished, and the reference to the RD, to RMI_OP_CONTINUE.
+    /// Leaves an unfinished block, with the reference to the RD, to RMI_OP_CONTINUE.
     pub(super) fn park(self, reserved: Reserved<'_>, mut block: BlockOperation) -> Failure {
         block.rd = Some(self.rd.keep());
         reserved.begin(Parked::Block(block))
     }
 }
 
-/// A range that is being done, one block or hole a step.
+/// A range that is being processed, one block or hole a step.
 struct Range<F> {
     next: Ipa,
     top: Ipa,
-    /// Does what begins at an IPA. Gives where it ends, or nothing if it ends the range.
+    /// Processes the block or hole at an IPA. Returns where it ends; `None` stops.
     each: F,
     error: Option<Status>,
 }
@@ -93,11 +93,11 @@ impl<F: FnMut(Ipa) -> Result<Option<Ipa>, Status>> Operation for Range<F> {
     }
 }
 
-/// Does a range. Gives the first IPA that was not done.
+/// Processes a range. Returns the first IPA that was not processed.
 ///
 /// # Errors
 ///
-/// What stopped it, if nothing was done.
+/// What stopped it, if nothing was processed.
 pub(super) fn run_range(
     base: Ipa,
     top: Ipa,
@@ -111,11 +111,12 @@ pub(super) fn run_range(
     }
 }
 
-/// Looks why an entry could not be mapped. It is no error that it is mapped as it should be.
+/// Finds out why an entry could not be mapped. It is no error if it is mapped already, as
+/// `is_same` says.
 ///
 /// # Errors
 ///
-/// `error` if the entry is UNASSIGNED, or [`Status::Rtt`].
+/// `error` if the entry is UNASSIGNED, otherwise [`Status::Rtt`].
 pub(super) fn unless_mapped(
     walk: Walk<'_, '_>,
     cpu: &mut Cpu,
@@ -131,7 +132,8 @@ pub(super) fn unless_mapped(
 }
 
 impl BlockOperation {
-    /// Goes on until it ends or an interrupt is pending, by one granule at least. Gives the end.
+    /// Moves granules, at least one, until it ends or an interrupt is pending. Returns the result
+    /// with which it ends.
     pub(super) fn run(&mut self, rmm: &Rmm<'_>, cpu: &mut Cpu) -> Option<Outcome<3>> {
         if let Way::In { base, ipa, next } = self.way {
             let done = Ok([next.get(), 0, 0]);
@@ -143,13 +145,13 @@ impl BlockOperation {
                 },
                 Err(error) => error.into(),
             };
-            // If it is mapped there already, what was taken is none of it.
+            // If the entry maps this memory already, no granule of it was taken here.
             let (level, memory) = (self.memory.level(), self.memory.base());
             let walk = Walk::new(&rmm.granules, cpu.index, &self.stage2, ipa);
             let is_same = |entry| matches!(entry, Entry::Assigned(_, same) if same == memory);
             self.way = Way::Out(match unless_mapped(walk, cpu, level, is_same, error) {
                 Ok(()) => done,
-                // What was mapped before counts.
+                // The command succeeds for what it mapped before.
                 Err(_) if ipa > base => Ok([ipa.get(), 0, 0]),
                 Err(status) => Err(Failure { status, outputs: [base.get(), 0, 0] }),
             });
@@ -160,14 +162,14 @@ impl BlockOperation {
         }
     }
 
-    /// Ends a parked one.
+    /// Ends a parked operation: gives up its reference.
     pub(super) fn end(&mut self, rmm: &Rmm<'_>) {
         if let Some(rd) = self.rd.take() {
             drop(rmm.granules.adopt_reference::<Rd>(rd));
         }
     }
 
-    /// Has an entry lead to the memory, which is whole.
+    /// Assigns the memory, which has all its granules, to the entry for `ipa`.
     fn assign(&mut self, rmm: &Rmm<'_>, cpu: &mut Cpu, ipa: Ipa) -> Result<(), Status> {
         let (base, level) = (self.memory.base(), self.memory.level());
         let memory = core::mem::replace(&mut self.memory, BlockMemory::new(base, level));

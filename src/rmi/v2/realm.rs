@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The commands on a Realm as a whole: the RMM chooses the VMID, and a Realm is terminated before
-//! it is destroyed.
+//! The commands on a Realm as a whole. The RMM chooses the VMID, and a Realm must be terminated
+//! before it is destroyed.
 
 use core::mem::offset_of;
 
@@ -14,8 +14,9 @@ use crate::realm::{RealmError, lifecycle};
 use crate::rmi::call::{Outcome, Status};
 use crate::rmi::state::Rmm;
 
-/// What is legal in the part of RmiRealmParams that RMI 1.0 has, too. Some hosts leave the numbers
-/// of breakpoints and watchpoints 0. No Realm lives through an activation of firmware.
+/// What is legal in the fields of RmiRealmParams that RMI 1.0 has, too. Some hosts leave the
+/// numbers of breakpoints and watchpoints 0. The flag for live activation has no effect: no Realm
+/// survives a change of firmware.
 const RULES: ParameterRules = ParameterRules {
     inert_flags: RealmFlags0::LIVE_ACTIVATION.bits(),
     zero_debug_registers: true,
@@ -51,7 +52,7 @@ pub(super) fn create(
         parameters.validate(rmm.features.realm_limits(), &RULES).map_err(|_| Status::Input)?;
     lifecycle::create(&rmm.granules, rmm.vmids, cpu, rd, parameters).map_err(
         |error| match error {
-            // Or the RMM was deactivated meanwhile.
+            // No VMID is free, or the RMM was deactivated meanwhile.
             RealmError::VmidInUse => Status::Global,
             error => error.into(),
         },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The commands on RECs. The host donates and reclaims their auxiliary granules by a stateful
-//! operation.
+//! The commands on RECs. The host donates and reclaims auxiliary granules through stateful
+//! operations.
 
 use arrayvec::ArrayVec;
 
@@ -17,7 +17,7 @@ use crate::rmi::operations::{Operation, RecOperation, Stage, Work};
 use crate::rmi::state::Rmm;
 use crate::run::{self, EnterError};
 
-/// RMI_REC_CREATE. `params` is a Non-secure page with an RmiRecParams, read when the work is done.
+/// RMI_REC_CREATE. `params` is a Non-secure page with an RmiRecParams. RMI_OP_CONTINUE reads it.
 pub(super) fn create(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -47,11 +47,11 @@ pub(super) fn destroy(rmm: &Rmm<'_>, cpu: &mut Cpu, rec: GranuleAddress) -> Outc
     Err(reserved.begin(Operation::Rec(operation)))
 }
 
-/// Makes the PARTIAL granule `rec` a REC, from auxiliary granules that were donated.
+/// Creates a REC from the PARTIAL granule `rec` and donated auxiliary granules.
 ///
 /// # Errors
 ///
-/// Then it is Delegated, and the auxiliary granules are as they were.
+/// [`Status`]. `rec` is Delegated then, and the auxiliary granules are as they were.
 pub(super) fn complete(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -100,15 +100,15 @@ pub(super) fn enter(
         GicOwner::Host,
     );
     entered.map_err(|error| match error {
-        // The index does not tell states apart.
+        // In RMI 2.0 the index does not distinguish states.
         EnterError::RealmNew | EnterError::RealmOff => Status::Realm(0),
         error => error.into(),
     })?;
     Ok([])
 }
 
-/// RMI_PSCI_COMPLETE. Betas differ: the REC that the call is on comes before the host's answer, or
-/// is left to the RMM. No answer is the address of a granule.
+/// RMI_PSCI_COMPLETE. In some betas the host names the target REC before its answer, in others the
+/// RMM finds the target. No answer but SUCCESS is the address of a granule.
 pub(super) fn psci_complete(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,

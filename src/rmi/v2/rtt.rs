@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The RIPAS of a Realm that is being built. RMI 2.0 does not measure it.
+//! The RIPAS of a Realm in state NEW. RMI 2.0 does not measure it.
 
 use crate::granule::GranuleAddress;
 use crate::granule::state::Rd;

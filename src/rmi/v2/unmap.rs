@@ -17,18 +17,18 @@ use crate::rmi::operations::{BlockOperation, Operation as Parked, Reserved, Way}
 use crate::rmi::state::Rmm;
 use crate::xlat::Level;
 
-/// Where a command that unmaps tells what it unmapped.
+/// The report of what a command unmapped.
 enum Report {
-    /// Nowhere.
+    /// None.
     Nothing,
     /// In an output.
     Single(Option<RangeDescriptor>),
-    /// In a list of the host's.
+    /// In a list in the host's memory.
     List {
         list: AddressList,
         /// Entries that were written.
         written: usize,
-        /// The entry that is next, as far as it has come.
+        /// The next entry, which is not complete.
         entry: Option<RangeDescriptor>,
     },
 }
@@ -45,7 +45,7 @@ impl Report {
                 if list.len() == 0 {
                     return Err(Status::Input);
                 }
-                // Before anything is unmapped that could not be told.
+                // The page must be writable before anything is unmapped.
                 list.write(&cpu.slots.ns.map(list.page()), 0, 0)?;
                 Ok(Self::List { list, written: 0, entry: None })
             }
@@ -53,7 +53,7 @@ impl Report {
         }
     }
 
-    /// Adds a block to the report. Gives whether there was room for it.
+    /// Adds a block to the report. Returns whether there was room for it.
     fn add(&mut self, level: Level, base: PhysAddr) -> bool {
         match self {
             Self::Nothing => true,
@@ -67,12 +67,12 @@ impl Report {
         }
     }
 
-    /// Writes an entry that is complete. Whether there is room for another.
+    /// Writes the next entry. Returns whether there is room for another.
     fn next_entry(&mut self, cpu: &mut Cpu) -> bool {
         let Self::List { list, written, entry } = self else { return false };
         let Some(range) = entry.take() else { return false };
         if list.write(&cpu.slots.ns.map(list.page()), *written, range.encode()).is_err() {
-            // The host has given the page away meanwhile.
+            // The page has gone away meanwhile.
             return false;
         }
         *written += 1;
@@ -90,8 +90,8 @@ impl Report {
     }
 }
 
-/// RMI_RTT_DATA_UNMAP. `out_top` is the first IPA that may be mapped, `range` and `count` tell what
-/// was unmapped, as `flags` ask.
+/// RMI_RTT_DATA_UNMAP. `out_top` is the first IPA that may still be mapped. `range` and `count`
+/// report what was unmapped, in the way that `flags` request.
 pub(super) fn data_unmap(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,
@@ -133,7 +133,7 @@ fn unmap(
             Half::Unprotected => realm.stage2.unprotected_range(base, top)?,
         };
         let mut report = Report::new(rmm, cpu, flags, addresses)?;
-        // With the first block of protected memory: only these are parked.
+        // Reserved at the first block of protected memory: only these are parked.
         let mut reserved: Option<Reserved<'_>> = None;
         let mut unfinished = None;
         let reached = run_range(base, top, |ipa| {
@@ -160,7 +160,7 @@ fn unmap(
                 };
                 while let Some(mut memory) = taken.pop() {
                     if memory.give_back(&rmm.granules, cpu) == Step::Continue {
-                        // A block, which is by itself.
+                        // A block, since pages do not stop. It is the only one taken.
                         let way = Way::Out(Ok([next.get(), 0, 0]));
                         let stage2 = realm.stage2;
                         unfinished = Some(BlockOperation { rd: None, stage2, memory, way });
@@ -174,8 +174,8 @@ fn unmap(
         let Some((reserved, mut block)) = reserved.zip(unfinished) else {
             return Ok([reached.get(), range, count]);
         };
-        // The entry leads to the memory no more, but not all of it is Delegated. Nothing of the
-        // Realm is needed for the rest.
+        // The entry no longer maps the memory, but not all of it is Delegated yet. The rest needs
+        // no reference to the Realm.
         if let Way::Out(Ok([_, to_range, to_count])) = &mut block.way {
             (*to_range, *to_count) = (range, count);
         }

@@ -168,7 +168,7 @@ host-test: ## the tests that run on this machine
 	cargo test -q --profile explore -p rmm-test-explore
 
 EXPLORED ?=
-explore: ## every state of small machines, up to an hour on two processors; EXPLORED="realms recs" for some
+explore: ## every state of small machines, a quarter of an hour on two processors; EXPLORED="realms recs" for some
 	cargo run -q --profile explore -p rmm-test-explore -- $(EXPLORED)
 
 system-test: setup-qemu images ## the tests that run on QEMU

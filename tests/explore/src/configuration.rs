@@ -26,7 +26,7 @@ pub struct Configuration {
     pub delegated: bool,
     /// The VMIDs that Realms ask for.
     pub vmids: Vec<u16>,
-    /// Whether granules that serve alike are told apart.
+    /// Whether states that differ only in which granule serves for what are one.
     pub symmetry: bool,
     /// The IPAs at which what hardware and TLBs make of the tables is compared.
     pub places: Vec<u64>,
@@ -51,7 +51,7 @@ pub struct Kinds {
     pub pages: usize,
     /// Mappings and tables in the unprotected half.
     pub unprotected: bool,
-    /// INIT_RIPAS; with RECs that run SET_RIPAS and calls that need memory.
+    /// INIT_RIPAS; with RECs that run also SET_RIPAS and calls that need memory.
     pub ripas: bool,
     /// All granules are Delegated when the exploration begins, and none goes back.
     pub delegated: bool,
@@ -459,7 +459,7 @@ impl Alphabet<'_> {
     }
 }
 
-/// Ranges of which the RIPAS changes: pages, and what entries of the tables above map.
+/// Ranges whose RIPAS changes: pages, and what an entry of a table above them maps.
 const RANGES: [(u64, u64); 3] = [(0, 0x2000), (0, 0x1000), (0, SIZE1)];
 
 /// A Realm with tables, and no more granules than that takes.
@@ -468,8 +468,14 @@ pub fn tiny() -> Configuration {
     Configuration::new("tiny", 4, 0, &[1], kinds)
 }
 
-/// Everything that is explored: names of configurations, or of what two CPUs do in one of them with
-/// so many switches.
+/// A Realm with a REC that runs.
+pub fn run() -> Configuration {
+    let kinds = Kinds { recs: 1, runs: true, delegated: true, ..Kinds::default() };
+    Configuration::new("run", 3, 1, &[1], kinds)
+}
+
+/// The names of all explorations: configurations, and pairs of calls in one of them with so many
+/// switches.
 pub fn names() -> Vec<String> {
     let alone = small().into_iter().chain(large()).map(|one| one.name.to_owned());
     let pairs = [
@@ -477,9 +483,12 @@ pub fn names() -> Vec<String> {
         "tiny/1+",
         "tiny/2",
         "unprotected/1",
+        "unprotected/1+",
         "memory/1",
         "realms/1",
         "realms/1+",
+        "run/1",
+        "run/1+",
         "recs/1",
         "donation/1",
         "ranges/1",
@@ -490,7 +499,7 @@ pub fn names() -> Vec<String> {
 
 /// The configuration with this name.
 pub fn find(name: &str) -> Option<Configuration> {
-    let all = small().into_iter().chain(large()).chain([tiny()]);
+    let all = small().into_iter().chain(large()).chain([tiny(), run()]);
     all.into_iter().find(|one| one.name == name)
 }
 

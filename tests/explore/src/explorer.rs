@@ -85,12 +85,12 @@ pub struct Explorer {
     contents: Contents,
     nodes: Vec<Node>,
     seen: HashMap<u128, u32>,
-    /// What was checked, without symmetry.
+    /// The states that were checked, without symmetry.
     checked: HashSet<u128>,
     transitions: u64,
-    /// The letters that have succeeded in any state, and those that may come in the midst of
-    /// another.
+    /// The letters that have succeeded in any state.
     succeeded: Vec<bool>,
+    /// The letters that are tried in the midst of another even if they fail before and after it.
     may_succeed: Vec<bool>,
     /// What each granule holds in the state that is loaded, and the number of that content.
     loaded: Vec<(u32, Page)>,
@@ -187,8 +187,7 @@ impl Explorer {
         snapshot.key(&self.contents, &self.labels(snapshot))
     }
 
-    /// The names of all states when granules that serve alike are not told apart, each with a path
-    /// to it.
+    /// The names of all states with symmetry, each with a path to it.
     pub fn names_by_symmetry(&self) -> BTreeMap<u128, Vec<String>> {
         let fixed = self.configuration.fixed();
         let name = |(index, node): (usize, &Node)| {
@@ -269,8 +268,8 @@ impl Explorer {
         self.nodes[node as usize].snapshot.operations.len() < self.configuration.operations
     }
 
-    /// For each granule that nothing tells apart from others: which group of such it is of, and the
-    /// how manieth.
+    /// For each granule that differs from others in its number alone: its group, and which one of
+    /// the group it is.
     fn ranks(&self, node: u32, labels: &Labels) -> Vec<Option<(u8, u8)>> {
         let mut sizes = [0_u8; 8];
         let snapshot = &self.nodes[node as usize].snapshot;
@@ -378,7 +377,7 @@ impl Explorer {
         self.succeeded[number] |= has_succeeded(answer[0]);
         let moves_vmids =
             [function::REALM_CREATE, function::REALM_DESTROY].contains(&letter.function);
-        if moves_vmids && has_succeeded(answer[0]) {
+        if moves_vmids {
             let (count, is) = (current.spec.model.realms.len(), self.machine.vmids_in_use());
             if is != format!("VmidTable {{ in_use: {count} }}") {
                 return Err(format!("there are {count} Realms, and {is}"));
@@ -427,7 +426,7 @@ impl Explorer {
     }
 }
 
-/// Whether `named` granules are such that others would do as well, which are tried.
+/// Whether a letter that names other granules, which is tried, does the same.
 fn is_like_others(named: &[usize], ranks: &[Option<(u8, u8)>]) -> bool {
     let mut next = [0_u8; 8];
     for index in named {

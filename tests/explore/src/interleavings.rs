@@ -18,6 +18,9 @@ use crate::machine::{Machine, caught};
 
 /// Points at which a CPU may be stopped before something is wrong: it does not end.
 const ENDLESS: u64 = 100_000;
+/// How often the CPUs wait in turn before something is wrong. They do so when each takes a lock as
+/// often as the other, and no call of a small machine takes so many.
+const MAX_WAITS: u32 = 100;
 const STACK: usize = 512 << 10;
 
 thread_local! {
@@ -102,7 +105,7 @@ impl Pair {
         Self { idle, stacks: Vec::new() }
     }
 
-    /// Has `body` run as the second CPU.
+    /// Runs `body` as the second CPU.
     pub fn as_second(&mut self, body: impl FnOnce()) {
         exchange(&mut self.idle);
         body();
@@ -177,8 +180,7 @@ impl Pair {
                 }
                 CoroutineResult::Yield(Stop::Here) => waits = 0,
             }
-            // One that was stopped while it looked looks once more.
-            if waits > 4 {
+            if waits > MAX_WAITS {
                 break Err("the CPUs wait for each other".to_owned());
             }
             now = 1 - now;

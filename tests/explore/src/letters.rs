@@ -173,7 +173,7 @@ impl Letter {
         }
     }
 
-    /// What it is, for who follows a path. `name` says what the host calls a granule.
+    /// The letter as a step of a path. `name` gives the name of a granule.
     pub fn describe(&self, name: &dyn Fn(u64) -> String) -> String {
         let commands = v1::COMMANDS.iter().chain(v2::COMMANDS);
         let row = commands.into_iter().find(|row| row.function == self.function);
@@ -206,8 +206,7 @@ impl Letter {
     }
 }
 
-/// Every function that a Realm can call is either an act or is not explored: the names of those
-/// that are not.
+/// The names of the functions that a Realm can call and does not, in any [`Act`].
 pub fn realm_functions_left_out() -> Vec<String> {
     let tried = [
         rsi_abi::function::HOST_CALL,

@@ -84,7 +84,7 @@ pub struct World {
     pub refuses: Cell<bool>,
     /// What is wrong with the machine.
     pub fault: Cell<SeamFault>,
-    /// Called for each granule that is zeroed.
+    /// Is called for each granule that is zeroed.
     zeroed: RefCell<Box<dyn Fn(u64)>>,
 }
 
@@ -94,7 +94,7 @@ impl World {
         self.pas[index].get()
     }
 
-    /// Has `zeroed` called for each granule that is zeroed.
+    /// Calls `zeroed` for each granule that is zeroed, from now on.
     pub fn set_zeroed(&self, zeroed: Box<dyn Fn(u64)>) {
         *self.zeroed.borrow_mut() = zeroed;
     }
@@ -239,7 +239,7 @@ pub fn caught() -> String {
     PANIC.take()
 }
 
-/// Has panics of the RMM said only to who catches them.
+/// Keeps messages of panics in the RMM for [`caught`]. Others are printed as usual.
 fn catch_quietly() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -169,32 +169,49 @@ pub fn unprotected(any: &[u64]) -> Vec<Letter> {
     letters
 }
 
-/// Whether it is a call of one step, and the plainest of those that do the same: those that are
-/// tried together with calls of another CPU.
+/// How many blocks a call names, if no list has them.
+fn blocks(letter: &Letter) -> u64 {
+    letter.arguments[4] >> 2 & 0x3ff
+}
+
+/// Whether it is the plainest of calls that do the same: those that are tried together with calls
+/// of another CPU. No list is written or read. What is unmapped is told if it is one page: of a
+/// range with holes each of two CPUs may unmap a part.
 pub fn is_plain(letter: &Letter) -> bool {
     let [_, base, top, flags, range] = letter.arguments;
-    let is_one = range >> 2 & 0x3ff == 1 && range >> 62 == 0;
+    let size = top.wrapping_sub(base);
+    let is_single = flags & 3 == SINGLE && range >> 62 == 0;
     match letter.function {
-        function::RTT_DATA_MAP => {
-            flags & 3 == SINGLE && is_one && top.wrapping_sub(base) == GRANULE
-        }
-        function::RTT_UNPROT_MAP => flags & 3 == SINGLE && is_one,
+        function::RTT_DATA_MAP => is_single && blocks(letter) == 1 && size == GRANULE,
+        function::RTT_UNPROT_MAP => is_single && blocks(letter) > 0,
         function::RTT_DATA_UNMAP | function::RTT_UNPROT_UNMAP => {
-            flags & 3 == NONE && [GRANULE, SIZE2].contains(&top.wrapping_sub(base))
+            is_single && size == GRANULE || flags & 3 == NONE && size == SIZE2
         }
         _ => true,
     }
 }
 
-/// Whether a call works on a range while it holds nothing but a reference to the RD.
-pub fn holds_realm(letter: &Letter) -> bool {
-    matches!(
+/// Whether a call maps several blocks, between which the tables are not locked.
+pub fn has_steps(letter: &Letter) -> bool {
+    letter.function == function::RTT_UNPROT_MAP && blocks(letter) > 1
+}
+
+/// Whether a call works on a range of the Realm with this RD, to which it holds a reference.
+pub fn works_on(letter: &Letter, rd: u64) -> bool {
+    let is_range = matches!(
         letter.function,
         function::RTT_DATA_MAP
             | function::RTT_DATA_UNMAP
             | function::RTT_UNPROT_MAP
             | function::RTT_UNPROT_UNMAP
-    )
+    );
+    is_range && letter.arguments[0] == rd
+}
+
+/// The memory that RMI_RTT_DATA_MAP maps first, if no list has it.
+pub fn memory(letter: &Letter) -> u64 {
+    const BASE: u64 = 0x000f_ffff_ffff_f000;
+    letter.arguments[4] & BASE
 }
 
 impl Spec {

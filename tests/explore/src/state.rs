@@ -2,10 +2,10 @@
 //! A state of the machine: all that the RMM and EL3 keep, put away in little space and named by a
 //! hash that does not depend on which granule serves for what.
 //!
-//! What is not kept, because nothing that follows can depend on it, is made the same in all states:
+//! Some content has no effect on what follows. It is not kept, but made the same in all states:
 //!
-//! - Content that is not the RMM's: of a Non-secure granule, a Delegated one, a Data granule. The
-//!   explorer checks it where a granule changes hands.
+//! - Content that is not the RMM's: of Non-secure, Delegated and Data granules. The explorer checks
+//!   it where a granule changes hands.
 //! - Measurements, which grow without end. Each change is compared with that of the model.
 //! - Registers of a REC, but for the address of a pending host call.
 //! - Whether what a REC has learned of its Realm is from a former epoch, or nothing at all: it is
@@ -201,7 +201,7 @@ pub struct Labels {
     pub anonymous: u64,
 }
 
-/// Makes what follows cannot depend on the same in all states.
+/// Makes content the same in all states if nothing that follows can depend on it.
 pub fn normalize(page: &mut Page, state: State, epochs: &Epochs) {
     match state {
         State::Ns => page.0.fill(HOST),
@@ -317,6 +317,16 @@ impl Snapshot {
         let taken = |(bit, vmid): (usize, &u16)| u16::from(machine.has_vmid(*vmid)) << bit;
         let vmids = vmids.iter().enumerate().map(taken).sum();
         Self { granules, vmids, operations: operations(machine) }
+    }
+
+    /// Whether two states are the same but for the content of RDs, and which VMIDs are in use.
+    pub fn is_same_but_for_rds(&self, other: &Self) -> bool {
+        let is_same = |(one, other): (&Granule, &Granule)| {
+            let content = if state_of(one.word) == State::Rd { other.content } else { one.content };
+            Granule { content, ..*one } == *other
+        };
+        self.granules.iter().zip(&other.granules).all(is_same)
+            && self.operations == other.operations
     }
 
     /// A name that tells granules apart that serve alike.

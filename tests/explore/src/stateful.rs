@@ -158,8 +158,8 @@ pub fn lists(configuration: &Configuration) -> Vec<List> {
     List::all(entries)
 }
 
-/// What can be done with granules and Realms, in an RMM with these granules that serve for anything.
-/// `any` are addresses of all kinds.
+/// What can be done with granules and Realms. `free` granules serve for anything, `any` are
+/// addresses of all kinds.
 pub fn realms(configuration: &Configuration, free: &[u64], any: &[u64]) -> Vec<Letter> {
     let mut letters = Vec::new();
     let page = address(PARAMETERS);
@@ -258,15 +258,15 @@ pub fn begins(letter: &Letter) -> bool {
     matches!(letter.function, function::REC_CREATE | function::REC_DESTROY)
 }
 
-/// Whether a call goes on with an operation, if another CPU does not work on it.
-pub fn goes_on(letter: &Letter) -> bool {
-    matches!(
-        letter.function,
-        function::OP_CONTINUE
-            | function::OP_CANCEL
-            | function::OP_MEM_DONATE
-            | function::OP_MEM_RECLAIM
-    )
+/// The handle of the operation that a call goes on with, if there is one.
+pub fn handle_of(letter: &Letter, operations: &BTreeMap<u64, Operation>) -> Option<u64> {
+    let [first, second, ..] = letter.arguments;
+    let named = match letter.function {
+        function::OP_CONTINUE | function::OP_CANCEL => [first, second],
+        function::OP_MEM_DONATE | function::OP_MEM_RECLAIM => [first; 2],
+        _ => return None,
+    };
+    named.into_iter().find(|name| operations.contains_key(name))
 }
 
 /// The words that the RMM has written to the host's page, from an offset on.
@@ -345,8 +345,8 @@ impl Spec {
         if x0 == SUCCESS { [SUCCESS, top, 0, 0, 0] } else { failure }
     }
 
-    /// Does something with the operation that one of the numbers names, which says whether it goes
-    /// on.
+    /// Calls `body` with the operation that one of the numbers names. It gives the answer, and
+    /// whether the operation goes on.
     fn with_named(
         &mut self,
         first: u64,
@@ -525,8 +525,8 @@ impl Spec {
     }
 }
 
-/// The calls by which a host ends an operation and has its memory back. `lives` says whether it
-/// still needs to be cancelled.
+/// The calls by which a host ends an operation and has its memory back. Without an `operation` its
+/// memory is to be reclaimed.
 pub fn ending(handle: u64, operation: Option<&Operation>) -> Vec<Letter> {
     let mut letters = Vec::new();
     let next = operation.map(|operation| (operation.next, operation.held.is_empty()));

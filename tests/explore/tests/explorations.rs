@@ -111,12 +111,24 @@ fn the_page_says_which_functions_of_a_realm_are_left_out() {
     }
 }
 
+/// Explores pairs of calls where the row in the page says.
+fn interleave(name: &str) {
+    let (configuration, switches) = name.split_once('/').expect("so many switches");
+    let mut explorer = Explorer::new(find(configuration).expect("there is one"), SeamFault::None);
+    assert!(explorer.run(usize::MAX).complete);
+    let plain = switches.trim_end_matches('+');
+    let result = explorer.interleave(plain.parse().expect("a number"), plain != switches);
+    assert!(result.finding.is_none(), "{result:#?}");
+    let row = result.row(name);
+    assert!(PAGE.contains(&row), "the page has another row than {row}");
+}
+
 #[test]
 fn two_cpus_call_at_the_same_time_in_every_order_of_their_steps() {
-    let mut explorer = Explorer::new(tiny(), SeamFault::None);
-    assert!(explorer.run(usize::MAX).complete);
-    let result = explorer.interleave(1, false);
-    assert!(result.finding.is_none(), "{result:#?}");
-    let row = result.row("tiny/1");
-    assert!(PAGE.contains(&row), "the page has another row than {row}");
+    interleave("tiny/1");
+}
+
+#[test]
+fn calls_that_could_succeed_only_in_the_midst_of_another_while_a_rec_runs() {
+    interleave("run/1+");
 }

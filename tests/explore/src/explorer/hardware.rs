@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What is around the RMM on a CPU: TLBs that hear of what it does, and a Realm that does one thing.
+//! What is around the RMM on a CPU: TLBs, and a Realm that does one thing.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ const VECTOR_IRQ: u64 = 1;
 const VECTOR_FIQ: u64 = 2;
 const VECTOR_SERROR: u64 = 3;
 
-/// Has TLBs hear of what a CPU does, which this thread is.
+/// Tells TLBs what this thread does, which is CPU number `cpu`.
 pub(super) fn observe_tlb(tlb: Rc<RefCell<Tlb>>, cpu: usize, fault: SeamFault) {
     observe(Some(Box::new(move |event: &Event| {
         if let (SeamFault::TlbDeaf(deaf), Event::Instruction(text, _)) = (fault, event)
@@ -30,7 +30,7 @@ pub(super) fn observe_tlb(tlb: Rc<RefCell<Tlb>>, cpu: usize, fault: SeamFault) {
     })));
 }
 
-/// Has the Realm do this whenever it runs, and then be interrupted.
+/// From now on the Realm does this when it runs, and then an IRQ ends its run.
 pub(super) fn perform(act: Act) {
     const IL: u64 = 1 << 25;
     let mut acted = false;

@@ -37,8 +37,8 @@ type Outcome = ([[u64; 5]; 2], Snapshot);
 
 impl Explorer {
     /// Explores pairs of calls at the same time, from each state that was found. The first call
-    /// succeeds in that state, the second in it or after the first. The CPUs switch up to `switches`
-    /// times. If `midst`, the second may also be a call that succeeds in any other state.
+    /// succeeds in that state, the second in it or after the first; if `midst`, in any state. The
+    /// CPUs switch up to `switches` times.
     pub fn interleave(&mut self, switches: usize, midst: bool) -> Interleaved {
         self.may_succeed = self.succeed_somewhere(midst);
         let mut result = Interleaved::default();
@@ -103,7 +103,7 @@ impl Explorer {
     }
 
     /// For each letter whether it, or one that differs only in which granules it names, has
-    /// succeeded in any state.
+    /// succeeded in any state. None has if not `midst`.
     fn succeed_somewhere(&self, midst: bool) -> Vec<bool> {
         let letters = 0..self.configuration.letters.len();
         let done: HashSet<Letter> = letters
@@ -214,7 +214,7 @@ impl Explorer {
         Snapshot::take(&self.machine, &mut self.contents, before, changed | recs, vmids)
     }
 
-    /// Has two letters meet in every order of their steps.
+    /// Makes two calls in every order of their steps, if the second may succeed.
     fn meet(
         &mut self,
         current: &Current,
@@ -225,20 +225,21 @@ impl Explorer {
         result: &mut Interleaved,
     ) -> Result<(), String> {
         let node = current.index;
-        let (one, [points, _]) = self.schedule(current, pair, letters, 0, &[])?;
-        self.put_back(node);
-        let [_, [x0, ..]] = one.0;
-        if !has_succeeded(x0) && !second_succeeds && !self.may_succeed[letters[1]] {
+        let may_succeed = second_succeeds || self.may_succeed[letters[1]];
+        if !may_succeed && !self.succeeds_after(current, pair, letters)? {
             return Ok(());
         }
+        let (one, [points, _]) = self.schedule(current, pair, letters, 0, &[])?;
+        self.put_back(node);
         let alone = self.each_alone(current, pair, letters)?;
         let (other, [_, others]) = self.schedule(current, pair, letters, 1, &[])?;
         self.put_back(node);
         result.pairs += 1;
-        let runs = letters
+        let both = letters.map(|letter| self.configuration.letters[letter]);
+        let has_steps = both
             .iter()
-            .any(|letter| self.configuration.letters[*letter].function == function::REC_ENTER);
-        let mut functions = letters.map(|letter| self.configuration.letters[letter].function);
+            .any(|letter| letter.function == function::REC_ENTER || ranges::has_steps(letter));
+        let mut functions = both.map(|letter| letter.function);
         functions.sort_unstable();
         let chooses_vmid = self.configuration.dialect == Dialect::V2_0
             && functions == [function::REALM_CREATE, function::REALM_DESTROY];
@@ -251,13 +252,20 @@ impl Explorer {
             result.schedules += 1;
             let stopped = |what| format!("{what}, when stopped after {turns:?}");
             let (outcome, _) = self.schedule(current, pair, letters, 0, &turns).map_err(stopped)?;
-            if outcome != one && outcome != other && !self.is_refused(&outcome, letters, &alone) {
+            if outcome != one
+                && outcome != other
+                && !self.is_refused(&outcome, current, letters, &alone)
+            {
                 let spec = Spec::read(&self.machine).map_err(stopped)?;
                 let Configuration { places, vmids, .. } = &self.configuration;
                 check::state(&self.machine, &spec, places, vmids).map_err(stopped)?;
                 // In RMI 2.0 the RMM chooses VMIDs: that of a Realm that is going is not free yet.
-                let is_answer = outcome.0 == one.0 || outcome.0 == other.0;
-                if !(runs || chooses_vmid && is_answer) {
+                let is_but_for_vmid = |whole: &Outcome| {
+                    whole.0 == outcome.0 && whole.1.is_same_but_for_rds(&outcome.1)
+                };
+                let has_other_vmid =
+                    chooses_vmid && (is_but_for_vmid(&one) || is_but_for_vmid(&other));
+                if !(has_steps || has_other_vmid) {
                     let what = format!("neither order comes to {:x?}", outcome.0);
                     return Err(stopped(what));
                 }
@@ -269,8 +277,26 @@ impl Explorer {
 }
 
 impl Explorer {
-    /// What each of two letters comes to if the other does not come: if the other may be refused
-    /// because of it.
+    /// Whether the second of two letters succeeds after the first.
+    fn succeeds_after(
+        &mut self,
+        current: &Current,
+        pair: &mut Pair,
+        letters: [usize; 2],
+    ) -> Result<bool, String> {
+        self.prepare_pair(current, pair, letters);
+        let [first, second] = letters.map(|letter| self.configuration.letters[letter]);
+        self.machine.call(0, registers_of(&first))?;
+        if second.function == function::REC_ENTER {
+            perform(second.act);
+        }
+        let answer = self.machine.call(0, registers_of(&second))?;
+        self.put_back(current.index);
+        Ok(has_succeeded(answer[0]))
+    }
+
+    /// What each of two letters comes to without the other, if the other may be refused because of
+    /// it.
     fn each_alone(
         &mut self,
         current: &Current,
@@ -279,7 +305,7 @@ impl Explorer {
     ) -> Result<[Option<Outcome>; 2], String> {
         let mut alone = [None, None];
         for (index, outcome) in alone.iter_mut().enumerate() {
-            if self.refusal([1 - index, index].map(|at| letters[at])).is_some() {
+            if self.refusal(current, [1 - index, index].map(|at| letters[at])).is_some() {
                 *outcome = Some(self.alone(current, pair, letters, index)?);
             }
         }
@@ -303,19 +329,20 @@ impl Explorer {
         Ok(outcome)
     }
 
-    /// What the first of two letters may be refused with because the other CPU is busy with what it
-    /// names: an operation, a Realm that the other holds a reference to, or memory.
-    fn refusal(&self, letters: [usize; 2]) -> Option<u64> {
+    /// What the first of two letters may be refused with while the other CPU is busy: with the same
+    /// operation, with a range of the Realm, or with the memory. An error that the ABI has for a
+    /// handle in use, a Realm that is referred to, a granule that is not Delegated.
+    fn refusal(&self, current: &Current, letters: [usize; 2]) -> Option<u64> {
         let [letter, other] = letters.map(|letter| &self.configuration.letters[letter]);
-        if stateful::goes_on(letter) {
-            return Some(ERROR_INPUT);
-        }
+        let handle = |letter| stateful::handle_of(letter, &current.before.operations);
         match letter.function {
-            function::REALM_DESTROY if ranges::holds_realm(other) => Some(ERROR_REALM),
-            // What is unmapped is Data until it is the host's to map again.
+            function::REALM_DESTROY if ranges::works_on(other, letter.arguments[0]) => {
+                Some(ERROR_REALM)
+            }
             function::RTT_DATA_MAP if other.function == function::RTT_DATA_UNMAP => {
                 Some(ERROR_INPUT)
             }
+            _ if handle(letter).is_some() && handle(letter) == handle(other) => Some(ERROR_INPUT),
             _ => None,
         }
     }
@@ -324,17 +351,34 @@ impl Explorer {
     fn is_refused(
         &self,
         (answers, snapshot): &Outcome,
+        current: &Current,
         letters: [usize; 2],
         alone: &[Option<Outcome>; 2],
     ) -> bool {
         (0..2).any(|refused| {
             let served = 1 - refused;
-            let refusal = self.refusal([refused, served].map(|at| letters[at]));
+            let refusal = self.refusal(current, [refused, served].map(|at| letters[at]));
             let is_refused = refusal.is_some_and(|x0| answers[refused][..4] == [x0, 0, 0, 0]);
             is_refused
                 && alone[served].as_ref().is_some_and(|(answer, after)| {
-                    answer[served] == answers[served] && after == snapshot
+                    answer[served] == answers[served]
+                        && after == snapshot
+                        && self.is_busy_memory(current, letters[refused], after)
                 })
+        })
+    }
+
+    /// Whether memory that a letter would map is Data until the other call has ended. True of
+    /// letters that map none.
+    fn is_busy_memory(&self, current: &Current, letter: usize, after: &Snapshot) -> bool {
+        let letter = &self.configuration.letters[letter];
+        if letter.function != function::RTT_DATA_MAP {
+            return true;
+        }
+        let before = &self.nodes[current.index as usize].snapshot;
+        let memory = index_of(ranges::memory(letter), before.granules.len());
+        memory.is_some_and(|index| {
+            before.state(index) == State::Data && after.state(index) == State::Delegated
         })
     }
 }

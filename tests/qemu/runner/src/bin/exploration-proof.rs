@@ -3,7 +3,7 @@
 //! after the other, and explores the configuration that must find it. Ends with status 0 only if
 //! each was found. Prints each with the shortest path to it, as Markdown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
@@ -61,23 +61,47 @@ fn run(arguments: &Arguments) -> Result<bool> {
             unbroken.push((file.to_string(), tree.read(file)?));
             tree.write(file, content)?;
         }
-        let output = Command::new("cargo")
-            .args(["run", "-q", "--profile", "explore", "-p", "rmm-test-explore", "--"])
-            .args(&fault.breaks)
-            .current_dir(&arguments.copy)
-            .output();
+        let explored = fault.breaks.iter().map(|name| {
+            let plain = name.strip_suffix('+').map(|plain| explore(&arguments.copy, plain));
+            Ok((name, explore(&arguments.copy, name)?, plain.transpose()?))
+        });
+        let explored: Result<Vec<_>> = explored.collect();
         for (file, content) in unbroken {
             tree.write(&file, &content)?;
         }
-        let output = output.context("cargo cannot be run")?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let found = text.split_once("FOUND: ").map(|(_, found)| found.trim_end());
-        all_found &= found.is_some();
-        let found = found.map_or_else(
-            || format!("NOT FOUND {}", String::from_utf8_lossy(&output.stderr)),
-            |found| found.replacen('\n', "\n\n", 1),
-        );
-        println!("\n## {}, in {}\n\n{found}", fault.name, fault.breaks.join(", "));
+        for (name, text, plain) in explored? {
+            let path = finding(&text);
+            all_found &= path.is_some();
+            let path = path
+                .map_or_else(|| format!("NOT FOUND {text}"), |path| path.replacen('\n', "\n\n", 1));
+            println!("\n## {}, in {name}\n\n{path}", fault.name);
+            if let Some(plain) = plain {
+                let is_missed = finding(&plain).is_none() && plain.starts_with('|');
+                all_found &= is_missed;
+                let is = if is_missed { "Not found" } else { "FOUND, OR NOT BUILT," };
+                println!("\n{is} without calls in the midst: {}", plain.trim_end());
+            }
+        }
     }
     Ok(all_found)
+}
+
+/// What the exploration of a configuration, built in the copy, prints; and errors of the build.
+fn explore(copy: &Path, name: &str) -> Result<String> {
+    let output = Command::new("cargo")
+        .args(["run", "-q", "--profile", "explore", "-p", "rmm-test-explore", "--", name])
+        .current_dir(copy)
+        .output()
+        .context("cargo cannot be run")?;
+    let [text, errors] = [output.stdout, output.stderr].map(|bytes| lossy(&bytes));
+    Ok(text + &errors)
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What was found, and the path to it.
+fn finding(text: &str) -> Option<&str> {
+    text.split_once("FOUND: ").map(|(_, found)| found.trim_end())
 }

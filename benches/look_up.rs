@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Instructions that looking a granule's state up takes on the host, by the number of banks and
-//! their size.
+//! Instructions of a look-up of a granule's state on the host, by the number of banks and their
+//! size.
 //!
-//! Bank by bank the figure should grow by a few instructions for those that are compared in line,
-//! with the logarithm of their number beyond, and not at all with their size: a TiB, whose array of
-//! 512 MiB is mapped where it is touched only, costs what 1 MiB does.
+//! A few banks are compared in line, a few instructions each; beyond that the figure grows with the
+//! logarithm of their number. It does not depend on their size: a TiB, with an array of 512 MiB
+//! that is mapped on first use, costs the same as 1 MiB.
 
 mod callgrind;
 
@@ -18,7 +18,7 @@ use rmm::granule::{
 const MIB: u64 = 1 << 20;
 const TIB: u64 = 1 << 40;
 
-/// Number of banks, and bytes of each; the granule is in the middle of the last one.
+/// The number of banks, and the bytes of each. The granule is in the middle of the last one.
 const CASES: [(u64, u64); 9] = [
     (1, MIB),
     (1, TIB),
@@ -40,7 +40,7 @@ fn run(count: u64, size: u64) -> Result<(), BankError> {
     let table = GranuleTable::new(&mut storage, &waiters, &epochs, banks, &[])?;
     let middle = PhysAddr::new(2 * (count - 1) * size + size / 2);
     let look_up = || GranuleAddress::new(middle).and_then(|granule| table.state(granule));
-    // What the host sets up at the first access of a thread is not counted.
+    // What the host sets up at a thread's first access is not counted.
     assert!(look_up().is_some(), "the granule is in a bank");
     callgrind::measured(look_up);
     Ok(())

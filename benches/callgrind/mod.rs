@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Counts the instructions of an operation on the host with valgrind: the same number at every run
-//! of the same program.
+//! Counts the instructions of an operation on the host with valgrind. The number is the same in
+//! every run of the same program.
 //!
-//! A program has numbered cases. Given a number it runs that case and counts [`measured`]. Given
-//! `--bench`, as `cargo bench` does, it runs itself under callgrind once for each case, and prints
-//! a line `figure: SECTION | NAME | NUMBER` for each, which `make bench` collects. Given neither
-//! (`cargo test --benches`) it tries every case once.
+//! A program has numbered cases. With a number as argument, it runs that case and counts
+//! [`measured`]. With `--bench`, as under `cargo bench`, it runs itself under callgrind once for
+//! each case, and prints lines `figure: SECTION | NAME | NUMBER`, which `make bench` collects.
+//! Without either, as under `cargo test --benches`, it runs every case once.
 
 use std::fmt::Debug;
 use std::hint::black_box;
 use std::process::{Command, ExitCode};
 
-/// The one function in which instructions are counted.
+/// The only function in which instructions are counted.
 #[inline(never)]
 pub fn measured<T>(operation: impl FnOnce() -> T) -> T {
     black_box(operation())
 }
 
-/// The instructions that case `index` of this program takes.
+/// Counts the instructions of case `index` of this program.
 fn count(index: usize) -> Result<u64, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new("valgrind")
@@ -32,8 +32,8 @@ fn count(index: usize) -> Result<u64, String> {
     collected.filter(|_| output.status.success()).ok_or_else(|| report.into_owned())
 }
 
-/// The whole of such a program: the section of its figures, the names of its cases, and what runs
-/// one of them by number.
+/// The main function of such a program. Takes the section of its figures, the names of its cases,
+/// and a function that runs a case by number.
 pub fn main<E: Debug>(
     section: &str,
     names: &[String],

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Fuzzes what a Realm calls, and what its host does meanwhile: RECs run that call RSI and PSCI
-//! with any arguments and take any exception, between commands of the host on the same Realm. What
-//! must hold after each step is checked here; what each call must answer is for the tests with a
-//! model.
+//! Fuzzes the calls of a Realm and its host's commands: RECs call RSI and PSCI with any arguments
+//! and take any exception, between commands of the host on the same Realm. Invariants are checked
+//! after each step. The answers of calls are checked by the tests that have a model.
 //!
 //! The first byte chooses the dialect.
 //!
 //! Run with `ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run calls -- -max_len=4096`: the
-//! tables of the CPU are made for good.
+//! tables of the CPU are never freed.
 #![no_main]
 
 use std::cell::{Cell, RefCell};
@@ -29,11 +28,11 @@ use rmm_fuzz::{
 const TABLES: [u64; 2] = [RD + 40 * GRANULE, RD + 41 * GRANULE];
 const MEMORY: u64 = RD + 42 * GRANULE;
 const RUN: u64 = BASE + 2 * GRANULE;
-/// Pages with memory, and pages that are RAM.
+/// The number of pages with memory, and of pages that are RAM.
 const PAGES: u64 = 3;
 const RAM: u64 = 6;
 
-/// Commands of the host, most often an entry and what completes an exit.
+/// Commands of the host, mostly an entry and those that complete an exit.
 const COMMANDS: [u32; 16] = [
     function::REC_ENTER,
     function::REC_ENTER,
@@ -53,7 +52,7 @@ const COMMANDS: [u32; 16] = [
     function::REC_DESTROY,
 ];
 
-/// As [`COMMANDS`], of RMI 2.0.
+/// As [`COMMANDS`], for RMI 2.0.
 const COMMANDS_2_0: [u32; 16] = [
     function::REC_ENTER,
     function::REC_ENTER,
@@ -74,13 +73,13 @@ const COMMANDS_2_0: [u32; 16] = [
 ];
 
 thread_local! {
-    /// The CPU, which keeps nothing between calls, and whose tables are made for good.
+    /// The CPU, which keeps no state between calls. Its tables are never freed.
     static CPU: RefCell<Cpu> = RefCell::new(System::cpu(0));
 }
 
 fuzz_target!(|input: &[u8]| CPU.with_borrow_mut(|cpu| run(cpu, input)));
 
-/// An argument of a Realm's call: most often an IPA, a small number or the MPIDR of a REC.
+/// An argument of a Realm's call: mostly an IPA, a small number or the MPIDR of a REC.
 fn argument(bytes: &Bytes) -> u64 {
     let choice = bytes.take();
     match choice % 8 {
@@ -93,7 +92,7 @@ fn argument(bytes: &Bytes) -> u64 {
     }
 }
 
-/// What a REC does until it takes an exception, which is the vector.
+/// What a REC does before it takes an exception. Gives the vector.
 fn act(bytes: &Bytes, registers: &mut Registers, called: &Cell<Option<[u64; 20]>>) -> u64 {
     const SYNCHRONOUS: u64 = 0;
     const IRQ: u64 = 1;
@@ -172,7 +171,7 @@ fn run(cpu: &mut Cpu, input: &[u8]) {
         let other = REC + SECOND_REC - rec;
         let right = choice & 0x40 != 0;
         if choice & 0x30 == 0x30 {
-            // The host changes a word of its run page: flags or a general register, and others.
+            // The host changes a word of its run page: flags, a general register, or another word.
             let offset = bytes.of(&[0, 0, 0x200, 0x208, 0x300, 0x308, 0x800]);
             store(&system, RUN + offset, if right { bytes.take() } else { bytes.word() });
             continue;
@@ -223,7 +222,7 @@ fn run(cpu: &mut Cpu, input: &[u8]) {
     check(&system);
 }
 
-/// Arguments that have RMI_RTT_DATA_MAP map one page.
+/// Arguments with which RMI_RTT_DATA_MAP maps one page.
 fn map(memory: u64, ipa: u64) -> [u64; 5] {
     [RD, ipa, ipa + GRANULE, 1, memory | 1 << 2]
 }

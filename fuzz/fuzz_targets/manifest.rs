@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Fuzzes the boot manifest's parser: any page, with and without its checksums corrected.
+//! Fuzzes the boot manifest's parser with any page, with and without corrected checksums.
 //!
-//! No page may make it panic, and what it accepts must keep every rule as the tests state them. Run
+//! No page may make it panic, and every accepted page must keep the rules stated in the tests. Run
 //! with `cargo +nightly fuzz run manifest -- -max_len=4096`.
 #![no_main]
 
@@ -10,7 +10,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use rmm::address::PhysAddr;
 use rmm::el3::manifest::Header;
 
-/// Low, so that the pointers to find differ little from numbers that come up anyway.
+/// Low, so that valid pointers are near numbers that come up by chance.
 const BASE: PhysAddr = PhysAddr::new(0x1000);
 const PHYSICAL_LIMIT: PhysAddr = PhysAddr::new(1 << 48);
 

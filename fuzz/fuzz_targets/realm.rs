@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Fuzzes the commands on Realms, RECs, tables and data: any arguments, mostly such as name
-//! something that is there, and a page of parameters that is changed between the calls. What must
-//! hold after each call is checked here; what each call must answer is for the tests with a model.
+//! Fuzzes the commands on Realms, RECs, tables and data with any arguments, which mostly name
+//! existing objects, and with a page of parameters that changes between calls. Invariants are
+//! checked after each call. The answers of calls are checked by the tests that have a model.
 //!
-//! The first byte chooses the dialect. What a host of RMI 2.0 has begun is brought to its end.
+//! The first byte chooses the dialect. Stateful operations of RMI 2.0 are brought to their end.
 //!
 //! Run with `ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run realm -- -max_len=4096`: the
-//! tables of the CPU are made for good.
+//! tables of the CPU are never freed.
 #![no_main]
 
 use std::cell::RefCell;
@@ -20,7 +20,7 @@ use rmm_fuzz::{
     check, create_realm, create_rec, dialect, interrupt,
 };
 
-/// Of RMI 1.0.
+/// Commands of RMI 1.0.
 const COMMANDS: [u32; 23] = [
     function::GRANULE_DELEGATE,
     function::GRANULE_UNDELEGATE,
@@ -47,7 +47,7 @@ const COMMANDS: [u32; 23] = [
     function::FEATURES,
 ];
 
-/// Of RMI 2.0.
+/// Commands of RMI 2.0.
 const COMMANDS_2_0: [u32; 38] = [
     function::GRANULE_RANGE_DELEGATE,
     function::GRANULE_RANGE_UNDELEGATE,
@@ -90,7 +90,7 @@ const COMMANDS_2_0: [u32; 38] = [
 ];
 
 thread_local! {
-    /// The CPU, which keeps nothing between calls, and whose tables are made for good.
+    /// The CPU, which keeps no state between calls. Its tables are never freed.
     static CPU: RefCell<Cpu> = RefCell::new(System::cpu(0));
 }
 
@@ -116,7 +116,7 @@ fn session(system: &System<'_>, cpu: &mut Cpu, bytes: &Bytes) {
         let command = usize::try_from(choice).ok().and_then(|index| COMMANDS.get(index % 32));
         if let Some(command) = command {
             let arguments = [0; 5].map(|_: u64| bytes.argument());
-            // Most commands begin with the RD.
+            // The first argument of most commands is the RD.
             let arguments = if choice < 128 {
                 [RD, arguments[1], arguments[2], arguments[3], arguments[4]]
             } else {
@@ -129,7 +129,7 @@ fn session(system: &System<'_>, cpu: &mut Cpu, bytes: &Bytes) {
     }
 }
 
-/// The host changes a word of a page of its own.
+/// The host changes a word of its own page.
 fn write(system: &System<'_>, bytes: &Bytes) {
     let page = bytes.take() % 8 * GRANULE;
     let offset = bytes.of(&[0, 0x8, 0x18, 0x20, 0x30, 0x38, 0x100, 0x800, 0x808, 0x810, 0x818]);
@@ -137,7 +137,7 @@ fn write(system: &System<'_>, bytes: &Bytes) {
     let _fault = system.machine.ns_write(BASE + page + offset, word);
 }
 
-/// A descriptor of a range: most often of a few pages or a block.
+/// A descriptor of a range: mostly of a few pages or a block.
 fn descriptor(bytes: &Bytes) -> u64 {
     let choice = bytes.take();
     let (count, state) = (choice / 4 % 16, bytes.of(&[0, 0, 0, 0, 0, 1 << 62, 1 << 63]));
@@ -164,7 +164,7 @@ fn session_2_0(system: &System<'_>, cpu: &mut Cpu, bytes: &Bytes) {
         };
         let mut arguments = [0; 5].map(|_: u64| bytes.argument());
         if choice < 192 {
-            // As the command wants them.
+            // With the alignment that the command requires.
             let size = bytes.of(&[GRANULE, GRANULE, GRANULE, BLOCK.1, 1 << 30]);
             let page = BASE + bytes.take() % 8 * GRANULE;
             match *command {
@@ -198,7 +198,7 @@ fn session_2_0(system: &System<'_>, cpu: &mut Cpu, bytes: &Bytes) {
         let answer = answer(system, cpu, *command, arguments);
         operations.note(*command, answer);
     }
-    // Active or not until now.
+    // The RMM may be active or not.
     call(system, cpu, function::RMM_ACTIVATE, [0; 5]);
     operations.end(system, cpu);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Fuzzes whole RMI calls in both dialects, judged by the same model and rules as the random calls
-//! of the tests.
+//! Fuzzes whole RMI calls in both dialects, with the model and the checks of the tests' random
+//! calls.
 //!
 //! Run with `cargo +nightly fuzz run rmi -- -max_len=2048`.
 #![no_main]
@@ -11,7 +11,7 @@ use rmm::rmi::Dialect;
 
 use kit::rmi::harness::{Choices, Harness};
 
-/// The fuzzer's bytes, taken as choices; zeros once they are used up.
+/// The fuzzer's bytes as choices. Zeros follow when they are used up.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -25,7 +25,7 @@ impl Choices for Bytes<'_> {
         u64::from_le_bytes([0; 8].map(|_: u8| self.take()))
     }
 
-    /// As few bytes as the bound needs, so that one byte of input is one choice.
+    /// Takes as few bytes as the bound needs, so that one byte of input is one choice.
     fn below(&mut self, bound: u64) -> u64 {
         let mut number = u64::from(self.take());
         if bound > 0x100 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Any bytes as a context with regions, and a sequence of operations on it once live, under the
+//! Takes any bytes as a context with regions and a sequence of operations on it in use, with the
 //! checks of the sequence tests (`tests/kit/src/xlat/sequence.rs`).
 #![no_main]
 

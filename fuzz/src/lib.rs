@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the targets on Realms share: a machine with a Realm and a REC, and arguments of calls.
+//! What the fuzz targets for Realms share: a machine with a Realm and a REC, and arguments of
+//! calls.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,7 +23,7 @@ pub const GRANULES: u64 = 64;
 /// Non-secure pages with the parameters of a Realm and of a REC.
 pub const REALM_PARAMETERS: u64 = BASE;
 pub const REC_PARAMETERS: u64 = BASE + GRANULE;
-/// Delegated to begin with: from here on.
+/// The first granule of those that are Delegated at the beginning.
 pub const FIRST_DELEGATED: u64 = BASE + 8 * GRANULE;
 pub const RD: u64 = FIRST_DELEGATED;
 pub const REC: u64 = RD + GRANULE;
@@ -32,10 +33,10 @@ pub const AUXILIARY: [u64; 2] = [RD + 8 * GRANULE, RD + 24 * GRANULE];
 /// Two concatenated root tables.
 pub const ROOT: u64 = RD + 4 * GRANULE;
 pub const IPA_BITS: u64 = 40;
-/// Memory of a whole block, Delegated, in some runs of RMI 2.0.
+/// Delegated memory of a whole block, in some runs of RMI 2.0.
 pub const BLOCK: (u64, u64) = (0x8000_0000, 0x20_0000);
 
-/// The fuzzer's bytes, taken as choices; zeros once they are used up. Clones take the same ones.
+/// The fuzzer's bytes as choices. Zeros follow when they are used up. Clones share the bytes.
 #[derive(Clone)]
 pub struct Bytes(Rc<RefCell<VecDeque<u8>>>);
 
@@ -56,12 +57,12 @@ impl Bytes {
         (0..8).fold(0, |word, byte| word | self.take() << (8 * byte))
     }
 
-    /// One of several.
+    /// One of these.
     pub fn of<T: Copy>(&self, all: &[T]) -> T {
         all[usize::try_from(self.take()).expect("a byte") % all.len()]
     }
 
-    /// An argument: most often something that there is.
+    /// An argument: mostly the address of an existing object.
     pub fn argument(&self) -> u64 {
         let choice = self.take();
         match choice % 16 {
@@ -92,7 +93,7 @@ pub fn call(system: &System<'_>, cpu: &mut Cpu, function: u32, arguments: [u64; 
     answer(system, cpu, function, arguments)[0]
 }
 
-/// x0 to x3 of a call.
+/// Gives x0 to x3 of a call.
 pub fn answer(system: &System<'_>, cpu: &mut Cpu, function: u32, arguments: [u64; 5]) -> [u64; 4] {
     let [x1, x2, x3, x4, x5] = arguments;
     let before = [u64::from(function), x1, x2, x3, x4, x5, 0xa6a6, 0xa7a7];
@@ -105,7 +106,7 @@ pub fn answer(system: &System<'_>, cpu: &mut Cpu, function: u32, arguments: [u64
     [after[0], after[1], after[2], after[3]]
 }
 
-/// The state table and EL3's Granule Protection Table agree.
+/// Asserts that the granule table and EL3's Granule Protection Table agree.
 pub fn check(system: &System<'_>) {
     for address in (0..GRANULES).map(|index| BASE + index * GRANULE) {
         let is_hosts = state(system, address) == Some(State::Ns);
@@ -113,13 +114,13 @@ pub fn check(system: &System<'_>) {
     }
 }
 
-/// Has an interrupt of the host pending, or none.
+/// Makes an interrupt of the host pending, or none.
 pub fn interrupt(pending: bool) {
     const FIQ: u64 = 1 << 6;
     preset_register("ISR_EL1", if pending { FIQ } else { 0 });
 }
 
-/// The dialect of an input, and whether there is memory for blocks besides.
+/// The dialect of an input, and whether there is also memory for blocks.
 pub fn dialect(bytes: &Bytes) -> (Dialect, bool) {
     match bytes.take() % 4 {
         0 => (Dialect::V1_0, false),
@@ -128,14 +129,14 @@ pub fn dialect(bytes: &Bytes) -> (Dialect, bool) {
     }
 }
 
-/// A machine, with all granules Delegated that can be.
+/// A machine on which all granules that can be are Delegated.
 pub fn boot<'s>(
     cpu: &mut Cpu,
     storage: &'s mut Storage,
     dialect: Dialect,
     blocks: bool,
 ) -> System<'s> {
-    // PARange 48 bits, TGran4_2 48 bits, VMIDs of 16 bits, some breakpoints and watchpoints.
+    // PARange 48 bits, TGran4_2 48 bits, 16-bit VMIDs, some breakpoints and watchpoints.
     preset_register("ID_AA64MMFR0_EL1", 5);
     preset_register("ID_AA64MMFR1_EL1", 2 << 4);
     preset_register("ID_AA64DFR0_EL1", 3 << 20 | 5 << 12);
@@ -160,7 +161,7 @@ pub fn boot<'s>(
     system
 }
 
-/// Creates a Realm that is NEW.
+/// Creates a NEW Realm.
 pub fn create_realm(system: &System<'_>, cpu: &mut Cpu) {
     for (offset, word) in
         [(0x8, IPA_BITS), (0x18, 1), (0x20, 1), (0x800, 1), (0x808, ROOT), (0x810, 1), (0x818, 2)]
@@ -194,19 +195,19 @@ pub fn create_rec(system: &System<'_>, cpu: &mut Cpu, rec: u64, mpidr: u64) {
     done(system, cpu, function::OP_CONTINUE, &[handle]);
 }
 
-/// A call of the host that succeeds.
+/// A call of the host that must succeed.
 pub fn done(system: &System<'_>, cpu: &mut Cpu, function: u32, arguments: &[u64]) {
     let mut all = [0; 5];
     all[..arguments.len()].copy_from_slice(arguments);
     assert_eq!(call(system, cpu, function, all), 0, "{function:#x} {arguments:x?}");
 }
 
-/// What a host of RMI 2.0 has begun: handles of stateful operations, the latest last.
+/// Handles of stateful operations of RMI 2.0 that have begun, the latest last.
 #[derive(Debug, Default)]
 pub struct Operations(Vec<u64>);
 
 impl Operations {
-    /// Remembers the handle of a command that answers RMI_INCOMPLETE.
+    /// Records the handle of a command that answers RMI_INCOMPLETE.
     pub fn note(&mut self, function: u32, answer: [u64; 4]) {
         const INCOMPLETE: u64 = 13;
         let continued = [
@@ -220,25 +221,25 @@ impl Operations {
         }
     }
 
-    /// One of them, or none.
+    /// One of the handles, or none.
     pub fn any(&self, bytes: &Bytes) -> u64 {
         let choice = usize::try_from(bytes.take()).expect("a byte");
         self.0.iter().rev().nth(choice % 4).copied().unwrap_or(0)
     }
 
-    /// Ends each, by what its answers ask for. Nothing is left of it then.
+    /// Ends each operation as its answers require, and leaves nothing of it.
     pub fn end(self, system: &System<'_>, cpu: &mut Cpu) {
         interrupt(false);
         let pages = (0..GRANULES).map(|index| BASE + index * GRANULE);
         let hosts = |page: &u64| state(system, *page) == Some(State::Ns);
-        // Without a page of its own a host reclaims nothing.
+        // A host without a page of its own cannot reclaim memory.
         let Some(list) = pages.clone().find(hosts) else { return };
         for handle in self.0 {
             let arguments = [handle, list, 512, 0, 0];
             call(system, cpu, function::OP_CANCEL, arguments);
             call(system, cpu, function::OP_MEM_RECLAIM, arguments);
             call(system, cpu, function::OP_CONTINUE, arguments);
-            // One that could not be cancelled may fail now.
+            // An operation that could not be cancelled may fail now.
             call(system, cpu, function::OP_MEM_RECLAIM, arguments);
             call(system, cpu, function::OP_CONTINUE, arguments);
             assert_ne!(call(system, cpu, function::OP_CONTINUE, arguments), 13, "{handle:#x}");

@@ -1,36 +1,35 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Copies the granule lock's source, once as it is and once for each way of weakening it, into
-//! modules that the model checker runs.
+//! Copies the granule lock's source, once as it is and once for each fault, into modules that the
+//! model checker runs.
 //!
-//! The copy that is right and the weakened ones differ in one place each, so that what catches the
-//! latter is known to prove something of the former.
+//! The right copy and each faulty one differ in one place. So a model that finds the faults proves
+//! something of the right copy.
 
 use std::fmt::Write as _;
 use std::{env, fs, path::Path};
 
 const SOURCE: &str = "../../src/granule/lock.rs";
 
-/// Every memory ordering that says something, and what is left of it when it is weakened by one
-/// half.
+/// Every memory ordering with an effect, and its weaker halves.
 const WEAKER: [(&str, &[&str]); 3] = [
     ("Ordering::Acquire", &["Ordering::Relaxed"]),
     ("Ordering::Release", &["Ordering::Relaxed"]),
     ("Ordering::AcqRel", &["Ordering::Acquire", "Ordering::Release"]),
 ];
 
-/// Faults other than of ordering: what is replaced, by what.
+/// Faults other than orderings: the text to replace, and its replacement.
 const FAULTS: [(&str, &str); 6] = [
-    // The wait observes nothing of the CPU that granted the lock.
+    // The wait does not synchronize with the CPU that granted the lock.
     ("wait::until_equal(", "wait::until_equal_relaxed("),
     // The next holder does not learn that more CPUs wait.
     ("self.0.fetch_or(CONTENDED, Ordering::Relaxed);", ""),
-    // A waiter that comes while nobody is found waiting is overlooked.
+    // A waiter that comes when the search has found none is overlooked.
     ("fetch_and(!CONTENDED, Ordering::Acquire)", "load(Ordering::Acquire)"),
-    // The lock is freed although a waiter has come.
+    // The lock is released although a waiter has come.
     ("if word & CONTENDED != 0 {\n                return false;\n            }", ""),
-    // The lowest waiting CPU is always the next.
+    // The waiting CPU with the lowest index always comes next.
     ("(me.get() + 1..limit).chain(0..me.get())", "(0..me.get()).chain(me.get() + 1..limit)"),
-    // A place that is not looked at.
+    // A place is not searched.
     ("self.limit.fetch_max(me.get() + 1, ", "self.limit.fetch_max(me.get(), "),
 ];
 
@@ -38,7 +37,7 @@ fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
     println!("cargo::rerun-if-changed=build.rs");
     let source = fs::read_to_string(SOURCE).expect("the lock's source is there");
-    // An included file can have no inner doc comments.
+    // An included file cannot have inner doc comments.
     let source: String = source
         .lines()
         .filter(|line| !line.starts_with("//!"))

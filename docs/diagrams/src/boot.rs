@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The stages of a boot, cold and warm, as `cpu::Stage` has them: the order that boot takes, since
-//! images for tests stop one that takes another.
+//! The stages of a cold and of a warm boot, as in `cpu::Stage`. Test images stop a boot that takes
+//! them in another order.
 
 use rmm::cpu::{Map, Stage};
 use rmm::el3::services::BOOT_COMPLETE;
@@ -9,7 +9,7 @@ use crate::style::{Align, Area, Canvas, MARGIN, Paint, TOP, Type, WIDTH};
 
 const HEIGHT: i32 = 46;
 const GAP: i32 = 28;
-/// Between the two ways.
+/// The distance between the two columns.
 const LANE_GAP: i32 = 32;
 
 fn paint(map: Map) -> Paint {
@@ -52,7 +52,7 @@ pub fn draw() -> Canvas {
         canvas.text((x - 10, whole.bottom() + 18), Align::End, Type::Name, name);
         let mut from = (*first, whole);
         for (row, stage) in (1..).zip(between) {
-            // Evenly, between the rows that both ways share.
+            // Evenly, between the rows that both columns share.
             let y = whole.y + (last.y - whole.y) * row / (steps + 1);
             let area = Area { y, ..lane };
             arrow(&mut canvas, x, from, (*stage, area));
@@ -90,7 +90,7 @@ pub fn draw() -> Canvas {
     canvas
 }
 
-/// Draws a stage: its name, what is done in it, its number.
+/// Draws a stage: its name, its work, its number.
 fn draw_stage(canvas: &mut Canvas, area: Area, stage: Stage) {
     canvas.area(area, paint(stage.map()));
     canvas.text((area.x + 14, area.y + 20), Align::Start, Type::Name, format!("{stage:?}"));
@@ -103,7 +103,7 @@ fn draw_stage(canvas: &mut Canvas, area: Area, stage: Stage) {
     );
 }
 
-/// Leads from a stage to the next, and says when another map is then in force.
+/// Draws the arrow from a stage to the next, with the new map if it changes.
 fn arrow(canvas: &mut Canvas, x: i32, (before, from): (Stage, Area), (next, to): (Stage, Area)) {
     canvas.arrow(&[(x, from.bottom()), (x, to.y)]);
     if before.map() != next.map() {

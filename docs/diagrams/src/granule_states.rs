@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The states of a granule and its transitions: the table in `granule::state`.
 //!
-//! Non-secure on the left; on top and at the bottom what a granule is while nobody uses it, wiped
-//! or not; between them, from left to right, the states in which it is in use.
+//! Non-secure is on the left. At the top and bottom are the states of unused granules, wiped or
+//! not; between them, from left to right, the states of granules in use.
 
 use rmm::granule::state::{StateType, TRANSITIONS, TYPES, TransitionRow};
 
 use crate::style::{Align, Area, Canvas, MARGIN, Paint, TOP, Type, WIDTH};
 
-/// Between the rows, where commands are named.
+/// The distance between rows, with room for the names of commands.
 const GAP: i32 = 84;
 const BOX_HEIGHT: i32 = 64;
 const BAR_HEIGHT: i32 = 44;
-/// From one line of text to the next.
+/// The distance of two lines of text.
 const LINE: usize = 15;
 
-/// A state in which a granule is in use, with the transition into it and that out of it.
+/// A state of a granule in use, with the transitions into it and out of it.
 struct Use {
     known: &'static StateType,
     into: &'static TransitionRow,
     out: &'static TransitionRow,
-    /// The way into it of a granule that is not wiped.
+    /// The transition into it from a granule that is not wiped.
     unwiped: Option<&'static TransitionRow>,
 }
 
 impl Use {
-    /// What is written beside the way into the state, and beside that out of it.
+    /// The labels of the transition into the state and of the one out of it.
     fn labels(&self) -> [Vec<(Type, &'static str)>; 2] {
         let commands = |step: &'static TransitionRow| {
             step.by.iter().map(|command| (Type::Code, *command)).collect()
@@ -44,12 +44,12 @@ impl Use {
     fn width(&self) -> i32 {
         let labels = self.labels().into_iter().flatten();
         let labels = labels.map(|(style, label)| style.width(label) + 22).max().unwrap_or(0);
-        // Room for the arrow of the way back.
+        // Room for the second arrow into the state.
         labels.max(90) + if self.unwiped.is_some() { 18 } else { 0 }
     }
 }
 
-/// The one transition for which `is` holds.
+/// The only transition for which `is` holds.
 fn step(is: impl Fn(&TransitionRow) -> bool) -> &'static TransitionRow {
     let mut found = TRANSITIONS.iter().filter(|step| is(step));
     let first = found.next().expect("the picture needs a transition that the table has not");
@@ -81,7 +81,7 @@ pub fn draw() -> Canvas {
         .collect();
     assert!(uses.iter().all(|way| way.out.to == *delegated), "ways that are not drawn");
     let unwiped = uses.iter().filter(|way| way.unwiped.is_some()).count();
-    // One is a word in a bar; the other ends where a host begins.
+    // One is a word in a bar, the other ends where a host begins.
     let prove = step(|step| step.from == *unproven);
     let lose = step(|step| step.to == *lost);
     assert!(prove.to == *ns && lose.from == *delegated, "ways that are not drawn");
@@ -135,7 +135,7 @@ pub fn draw() -> Canvas {
     ]);
     commands(&mut canvas, (x + 6, bottom_bar.bottom() - 41), enter);
 
-    // Wiping, which the two types of one state tell of.
+    // Wiping, which the two types of one state show.
     let x = left - 42;
     canvas.arrow(&[
         (bottom_bar.x, bottom_bar.y + 12),
@@ -175,7 +175,7 @@ pub fn draw() -> Canvas {
     canvas
 }
 
-/// Draws a state, with the references that it allows.
+/// Draws a state with the references that it allows.
 fn state(canvas: &mut Canvas, area: Area, paint: Paint, known: &StateType) {
     canvas.area(area, paint);
     let (x, _) = area.center();
@@ -188,7 +188,7 @@ fn state(canvas: &mut Canvas, area: Area, paint: Paint, known: &StateType) {
     canvas.text((x, area.y + 55), Align::Middle, Type::Faint, references);
 }
 
-/// Names the commands of a transition, one below the other.
+/// Writes the commands of a transition, one below the other.
 fn commands(canvas: &mut Canvas, (x, y): (i32, i32), step: &TransitionRow) {
     for (y, command) in (y..).step_by(LINE).zip(step.by) {
         canvas.text((x, y), Align::Start, Type::Code, command);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The High VA range of a CPU: what `high_va` and `slot_layout` say, from the top down.
+//! The High VA range of a CPU, from `high_va` and `slot_layout`, drawn from the top down.
 
 use rmm::address::{GRANULE_SIZE, PhysAddr};
 use rmm::mem::high_va::{self, BASE, PARTS};
@@ -7,7 +7,7 @@ use rmm::mem::slot_layout::{self, SlotIndex};
 
 use crate::style::{Align, Area, Canvas, Paint, TOP, Type, count, hex};
 
-/// A run of pages that are of one kind.
+/// Consecutive pages of one kind.
 struct Run {
     name: String,
     base: u64,
@@ -29,7 +29,7 @@ impl Run {
     }
 }
 
-/// All of the range, from the bottom.
+/// The whole range, from the bottom.
 fn runs() -> Vec<Run> {
     let slots = slot_layout::BASE.get();
     let slots_end = slots + slot_layout::SIZE;
@@ -42,12 +42,12 @@ fn runs() -> Vec<Run> {
     }
     runs.push(Run::new("nothing", end, slots, Paint::Empty));
     runs.push(Run::new("slots", slots, slots_end, Paint::Teal));
-    // The range ends where addresses do.
+    // The range ends at the end of the address space.
     runs.push(Run::new("nothing", slots_end, 0, Paint::Empty));
     runs
 }
 
-/// Each slot, from the bottom.
+/// Every slot, from the bottom.
 fn slots() -> Vec<Run> {
     let bases = SlotIndex::ALL.map(|slot| slot.address().get());
     let ends = bases.into_iter().skip(1).chain([slot_layout::BASE.get() + slot_layout::SIZE]);

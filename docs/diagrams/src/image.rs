@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The image in memory: the sections of `linker.lds`, and the parts that `mem::linker` makes of
-//! them for the Low VA map.
+//! The image in memory: the sections of `linker.lds`, and the parts of the Low VA map that
+//! `mem::linker` derives from them.
 
 use rmm::boot::stacks;
 use rmm::mem::linker::PARTS;
@@ -12,7 +12,7 @@ use crate::style::{Align, Area, Canvas, TOP, Type, count};
 
 const ROW: i32 = 50;
 
-/// The part that the section is in: the symbols that the part lies between enclose those of the
+/// The part that contains the section: the part's first and last symbols enclose those of the
 /// section.
 fn part_of(section: &Section, sections: &[Section]) -> LowVaPart {
     let symbols: Vec<_> = sections.iter().flat_map(|section| &section.symbols).collect();

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The pictures of the documents, drawn from what the firmware is built from: this package links
-//! its library, and each module here draws one picture by going through constants, enums and tables
-//! of it. What a picture says is nowhere written down a second time.
+//! The pictures of the documents. This package links the firmware's library, and each module draws
+//! one picture from its constants, enums and tables, so no fact is written a second time.
 //!
-//! `make diagrams` writes them beside this package; a test fails when a committed one is not what
-//! the code draws.
+//! `make diagrams` writes them beside this package. A test fails if a committed picture differs
+//! from what the code draws.
 
 mod boot;
 mod granule_states;
@@ -25,12 +24,12 @@ use std::path::{Path, PathBuf};
 pub struct Picture {
     /// The name of its file.
     pub file: &'static str,
-    /// What the file ought to hold.
+    /// The expected content of the file.
     pub svg: String,
 }
 
 impl Picture {
-    /// Where the file is.
+    /// The path of the file.
     pub fn path(&self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join(self.file)
     }
@@ -52,7 +51,7 @@ pub fn pictures() -> Vec<Picture> {
     .collect()
 }
 
-/// The pictures whose files do not hold what they ought to, or are missing.
+/// The pictures whose files are missing or differ from what the code draws.
 pub fn stale() -> Vec<Picture> {
     let is_stale =
         |picture: &Picture| fs::read_to_string(picture.path()).ok().as_ref() != Some(&picture.svg);

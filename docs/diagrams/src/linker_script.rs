@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What `linker.lds` says of the image: its sections, in order, and the symbols in and after each.
+//! The sections of `linker.lds`, in order, and the symbols in and after each.
 
 /// A section of the image.
 #[derive(Debug)]
 pub struct Section {
     pub name: &'static str,
-    /// Bytes that it is aligned to, as the script has it.
+    /// Its alignment in bytes, as in the script.
     pub alignment: &'static str,
-    /// Whether the file holds its content.
+    /// Whether the file has its content.
     pub is_loaded: bool,
-    /// The symbols that stand in it, or between it and the next section, in order.
+    /// The symbols in it, or between it and the next section, in order.
     pub symbols: Vec<&'static str>,
 }
 
-/// All sections, the first being at the start of the image.
+/// All sections. The first one is at the start of the image.
 pub fn sections() -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     for line in include_str!("../../../linker.lds").lines().map(str::trim) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Writes every picture to its file, and says which were not what the code draws now.
+//! Writes every picture to its file, and prints which ones have changed.
 
 use std::fs;
 

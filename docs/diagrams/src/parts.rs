@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How the pictures show what is mapped: colors by what a mapping allows, and its attributes in
-//! words.
+//! Mapped parts in the pictures: a color for what the mapping allows, and its attributes in words.
 
 use rmm::mem::low_va::LowVaPart;
 use rmm::xlat::{Attributes, DataAccess, MemoryType};
 
 use crate::style::Paint;
 
-/// What the colors say.
+/// The meaning of the colors.
 pub const LEGEND: [(Paint, &str); 4] = [
     (Paint::Blue, "executable"),
     (Paint::Green, "read-only"),

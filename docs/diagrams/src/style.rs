@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the pictures have in common: canvas, colors, type, arrows. All places and sizes are whole
-//! pixels, so that a picture is the same bytes wherever it is drawn.
+//! What the pictures share: canvas, colors, type, arrows. All positions and sizes are whole pixels,
+//! so a picture has the same bytes wherever it is drawn.
 //!
-//! A text that would leave the canvas or lie on another text stops the drawing: widths are
-//! estimated generously, for whatever font the reader has.
+//! A text that would leave the canvas or overlap another text panics. Widths are estimated
+//! generously, for all fonts.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use svg::node::{Node, Text as Words};
 
 /// The width of every picture.
 pub const WIDTH: i32 = 960;
-/// What is left free at the edges.
+/// The margin on each side.
 pub const MARGIN: i32 = 24;
 /// The first row below title and subtitle.
 pub const TOP: i32 = 84;
@@ -54,7 +54,7 @@ impl Area {
     }
 }
 
-/// What an area is, by color.
+/// The meaning of an area, as a color.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paint {
     /// Executable, or at the center of the picture.
@@ -63,7 +63,7 @@ pub enum Paint {
     Green,
     /// Writable, or in use.
     Amber,
-    /// There for a time.
+    /// Transient.
     Teal,
     /// Of a device.
     Violet,
@@ -90,7 +90,7 @@ impl Paint {
     }
 }
 
-/// How a text is set.
+/// The style of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
     Heading,
@@ -110,7 +110,7 @@ impl Type {
         }
     }
 
-    /// A width that `text` does not exceed in the usual fonts.
+    /// A width that `text` does not exceed in common fonts.
     pub fn width(self, text: &str) -> i32 {
         let hundredths = match self {
             Self::Heading | Self::Name => 66,
@@ -122,7 +122,7 @@ impl Type {
     }
 }
 
-/// Which end of a text is at its place.
+/// The point of a text that is at the given position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
     Start,
@@ -174,7 +174,7 @@ impl Canvas {
         self.text((x, y + style.size() * 36 / 100), Align::Middle, style, label);
     }
 
-    /// Draws an area of memory: what is in it, and how it is mapped.
+    /// Draws an area of memory with its content and its mapping.
     pub fn mapped(
         &mut self,
         area: Area,
@@ -194,7 +194,7 @@ impl Canvas {
         }
     }
 
-    /// Writes a text on a base line that begins, ends or has its middle at `at`.
+    /// Writes a text on a base line. It begins, ends or is centered at `at`.
     pub fn text(&mut self, at: (i32, i32), align: Align, style: Type, text: impl fmt::Display) {
         let text = text.to_string();
         let (x, y) = at;
@@ -274,7 +274,7 @@ impl Canvas {
             .add(Title::new(self.title))
             .add(Description::new().add(Words::new(self.description)))
             .add(head)
-            // Its own background: the same on a page of any color.
+            // A background of its own, so that it looks the same on pages of any color.
             .add(rectangle(whole, 8).set("fill", "#ffffff"))
             .add(self.content);
         format!(

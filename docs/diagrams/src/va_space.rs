@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The whole address space of the RMM: both VA ranges, and what is mapped in each, as `low_va` and
-//! `high_va` say.
+//! The whole address space of the RMM: both VA ranges with everything mapped in them, from `low_va`
+//! and `high_va`.
 
 use rmm::address::PhysAddr;
 use rmm::mem::high_va::{self, PARTS};
@@ -13,7 +13,7 @@ use crate::style::{Align, Area, Canvas, Paint, TOP, Type, count, hex};
 
 /// The height of one part on the right.
 const ROW: i32 = 42;
-/// Where nothing is mapped between two of them.
+/// The height of a hole between two of them.
 const HOLE: i32 = 14;
 
 pub fn draw() -> Canvas {
@@ -24,7 +24,7 @@ pub fn draw() -> Canvas {
     let image = linker::PARTS.iter().map(|(part, ..)| *part);
     let elsewhere =
         LowVaPart::ALL.into_iter().filter(|part| !image.clone().any(|other| other == *part));
-    // From the bottom; a hole before each.
+    // From the bottom, with a hole before each.
     let groups: Vec<Vec<LowVaPart>> =
         [image.clone().collect()].into_iter().chain(elsewhere.map(|part| vec![part])).collect();
     let rows = |count: usize| i32::try_from(count).unwrap_or(0) * ROW;
@@ -48,7 +48,7 @@ pub fn draw() -> Canvas {
         canvas.text((column.x - 8, y), Align::End, Type::Code, hex(address))
     };
 
-    // High.
+    // The High VA range.
     canvas.area(column, Paint::Frame);
     let (x, y) = column.center();
     canvas.text((x, y - 26), Align::Middle, Type::Name, "High VA range");
@@ -75,11 +75,11 @@ pub fn draw() -> Canvas {
     }
     join(&mut canvas, column, Area { height: high_height, ..right });
 
-    // Neither.
+    // Addresses in neither range.
     let column = Area { y: column.bottom(), height: neither, ..column };
     canvas.labeled(column, Paint::Empty, Type::Plain, "in neither range");
 
-    // Low.
+    // The Low VA range.
     let column = Area { y: column.bottom(), height: low_height, ..column };
     canvas.area(column, Paint::Frame);
     let (x, y) = column.center();
@@ -112,7 +112,7 @@ pub fn draw() -> Canvas {
     canvas
 }
 
-/// Shows that the right area is a closer look at the left one.
+/// Shows that the right area is a detail of the left one.
 fn join(canvas: &mut Canvas, left: Area, right: Area) {
     canvas.line(&[(left.right(), left.y), (right.x, right.y)]);
     canvas.line(&[(left.right(), left.bottom()), (right.x, right.bottom())]);

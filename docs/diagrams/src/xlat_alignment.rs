@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! How the alignment of a region decides what maps it: read from tables that the library builds.
+//! How the alignment of a region determines its leaves, read from tables that the library builds.
 
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::xlat::{
@@ -11,21 +11,21 @@ use crate::style::{Align, Area, Canvas, Paint, TOP, Type, count, hex};
 
 const BLOCK: u64 = 2 << 20;
 const SIZE: u64 = 3 * BLOCK;
-/// Virtual and physical base of the region in each row.
+/// Virtual and physical base of the region of each row.
 const ROWS: [(u64, u64); 3] =
     [(0x4000_0000, 0x8000_0000), (0x4010_0000, 0x8010_0000), (0x4000_0000, 0x8000_1000)];
 const ROW: i32 = 92;
 
-/// Leaves of one level in one window of a block: first address, bytes, leaves.
+/// Leaves of one level within a block's window: level, first address, bytes, number.
 type Run = (Level, u64, u64, u64);
 
-/// The runs that map a region, and the tables that it takes.
+/// The runs that map a region, and the number of its tables.
 fn runs(va: u64, pa: u64) -> Result<(Vec<Run>, usize), Error> {
     let max_pa = PhysAddr::new(0xffff_ffff);
     let space = AddressSpace::new(VaRange::Low, 32, max_pa, DescriptorFormat::Bits48)?;
     let mut tables = [const { Table::EMPTY }; 8];
     let mut storage = RegionStorage::<1>::new();
-    // SAFETY: no CPU will ever walk the tables.
+    // SAFETY: no CPU walks these tables.
     let pool = unsafe { TablePool::new(&mut tables, PhysAddr::new(0x1000)) }?;
     let mut builder = ContextBuilder::<El2And0>::new(space, pool, storage.list())?;
     let (pa, base) = (PhysAddr::new(pa), VirtAddr::new(va));

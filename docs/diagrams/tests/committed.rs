@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The committed pictures are those that the code draws, and nothing else is committed as one.
+//! The committed pictures are those that the code draws, and no others are committed.
 
 use std::fs;
 use std::path::Path;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The granule lock, its source as the firmware has it, in a world where every interleaving is
-//! tried.
+//! Runs the granule lock, with the firmware's source, in every interleaving.
 //!
-//! `arch` and `cpu` here stand for the firmware's modules of those names, three CPUs in all.
-//! `build.rs` makes the copies of the lock.
+//! `arch` and `cpu` replace the firmware's modules of those names, for three CPUs. `build.rs` makes
+//! the copies of the lock.
 
 #![cfg_attr(not(test), allow(dead_code))]
 
@@ -18,12 +17,12 @@ mod arch {
     pub mod wait {
         use super::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-        /// Looks after which a wait is no longer varied. Two CPUs that wait could otherwise take
-        /// turns at looking for ever, and the tree of interleavings would have no end; from then on
-        /// the run is carried to its end in one way, in which every CPU gets its turn.
+        /// The number of polls after which a wait is no longer varied. Otherwise two waiting CPUs
+        /// could poll alternately forever, and the tree of interleavings would be infinite. From
+        /// then on the run is completed in a single way, in which every CPU gets its turn.
         const LOOKS: usize = 4;
 
-        /// Looks that no wait needs which somebody ends.
+        /// More polls than a wait needs that some CPU ends.
         const LOST: usize = 100;
 
         pub fn until_equal(word: &AtomicUsize, value: usize, _: &AtomicBool) {
@@ -35,7 +34,7 @@ mod arch {
         }
 
         fn wait(word: &AtomicUsize, value: usize, ordering: Ordering) {
-            // No other CPU has run since the waiter's last atomic.
+            // No other CPU has run since the waiter's last atomic access.
             crate::models::arrived(word);
             let mut looks = 0;
             while word.load(ordering) != value {

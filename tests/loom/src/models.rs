@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What two and three CPUs do with the lock, and what must hold whatever the interleaving.
+//! What two and three CPUs do with the lock, and what must hold in every interleaving.
 //!
-//! Loom itself finds data races on what the lock protects, and waits that nobody ends (as a run
-//! that never finishes).
+//! Loom itself finds data races on what the lock protects, and waits that no CPU ends, as runs that
+//! do not finish.
 
 use std::cell::RefCell;
 
@@ -14,7 +14,7 @@ use loom::thread;
 use crate::arch::atomic::AtomicUsize;
 use crate::cpu::{CpuIndex, MAX_CPUS};
 
-/// A copy of the lock, right or weakened.
+/// A copy of the lock, right or faulty.
 trait Lock: 'static {
     type Entry: Default + 'static;
     type Waiters: 'static;
@@ -36,10 +36,10 @@ trait Lock: 'static {
     fn count(content: Self::StateAndCount) -> u16;
 }
 
-/// Names of models and how to run them.
+/// Models by name.
 type Models = &'static [(&'static str, fn())];
 
-/// Makes a module of a copy of the lock's source, with its [`Lock`] and its [`Models`].
+/// Makes a module from a copy of the lock's source, with its [`Lock`] and its [`Models`].
 macro_rules! models {
     ($name:ident { $($source:tt)* }) => {
         #[allow(dead_code)]
@@ -97,23 +97,23 @@ macro_rules! models {
 
 include!(concat!(env!("OUT_DIR"), "/locks.rs"));
 
-/// A CPU on its way to a lock.
+/// A CPU that tries to take a lock.
 struct Attempt {
-    /// The address of the CPU's place among those who wait.
+    /// The address of the CPU's place among the waiters.
     place: usize,
     /// The granule that it wants.
     granule: usize,
-    /// How many others have taken the lock since it began to wait, if it has.
+    /// How many others have taken the lock since it began to wait, if it waits.
     overtaken: Option<usize>,
 }
 
 thread_local! {
-    /// All CPUs on their way to a lock. Loom runs every CPU of a model on one thread.
+    /// All CPUs that try to take a lock. Loom runs every CPU of a model on one thread.
     static ATTEMPTS: RefCell<Vec<Attempt>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The CPU with this place has begun to wait: from here on it may be overtaken a bounded number of
-/// times.
+/// The CPU with this place has begun to wait. From here on the number of others that may overtake
+/// it is bounded.
 pub fn arrived(place: &AtomicUsize) {
     let place = std::ptr::from_ref(place).addr();
     ATTEMPTS.with_borrow_mut(|attempts| {
@@ -122,7 +122,7 @@ pub fn arrived(place: &AtomicUsize) {
     });
 }
 
-/// The CPU with this place has taken the lock it wanted.
+/// The CPU with this place has taken its lock.
 fn acquired(place: usize, granule: usize) {
     ATTEMPTS.with_borrow_mut(|attempts| {
         attempts.retain(|attempt| attempt.place != place);
@@ -144,11 +144,10 @@ impl<L: Lock> Granule<L> {
         Self { entry: L::Entry::default(), content: UnsafeCell::new(0) }
     }
 
-    /// What only the holder of the lock, or of a reference, may do. Loom checks that nobody else
-    /// does.
+    /// An access that only the holder of the lock or of a reference may do. Loom checks this.
     fn touch(&self) {
-        // SAFETY: the caller has exclusive access, which is what is being tested; loom stops the
-        // run if not.
+        // SAFETY: the caller has exclusive access. That is what the test checks: loom stops the run
+        // if not.
         self.content.with_mut(|content| unsafe { *content += 1 });
     }
 
@@ -158,16 +157,16 @@ impl<L: Lock> Granule<L> {
     }
 }
 
-/// Two granules and those who wait for either.
+/// Two granules and their waiters.
 struct World<L: Lock> {
     granules: [Granule<L>; 2],
     waiters: L::Waiters,
 }
 
-// SAFETY: the content is accessed under the lock or a reference only; that this is enough is what
-// is being tested.
+// SAFETY: the content is accessed only with the lock or a reference. The test checks that this is
+// sufficient.
 unsafe impl<L: Lock> Sync for World<L> {}
-// SAFETY: no part is bound to a thread.
+// SAFETY: no part belongs to a thread.
 unsafe impl<L: Lock> Send for World<L> {}
 
 impl<L: Lock> World<L> {
@@ -184,14 +183,14 @@ impl<L: Lock> World<L> {
         L::unlock(&self.granules[granule].entry, &self.waiters, cpu, held, state);
     }
 
-    /// Takes the lock, uses what it protects, gives the lock back.
+    /// Takes the lock, uses what it protects, and releases the lock.
     fn visit(&self, cpu: CpuIndex, granule: usize) {
         let held = self.lock(cpu, granule);
         self.granules[granule].touch();
         self.unlock(cpu, granule, held, u8::try_from(L::state(held)).expect("a state"));
     }
 
-    /// Moves the granule from one state to another, if it is in the former.
+    /// Moves the granule from the state `from` to `to`, if it is in `from`.
     fn transition(&self, cpu: CpuIndex, from: u8, to: u8) -> bool {
         let held = self.lock(cpu, 0);
         let state = u8::try_from(L::state(held)).expect("a state");
@@ -204,8 +203,8 @@ impl<L: Lock> World<L> {
     }
 }
 
-/// Runs `cpus` together, and then `after`, for every interleaving with at most `preemptions` forced
-/// changes of CPU.
+/// Runs `cpus` concurrently and then `after`, for every interleaving with at most `preemptions`
+/// forced changes of CPU.
 fn check<L: Lock>(
     preemptions: usize,
     cpus: &'static [fn(&World<L>, CpuIndex)],
@@ -227,8 +226,7 @@ fn check<L: Lock>(
         let others: Vec<_> = (1..cpus.len()).map(|index| thread::spawn(run(index))).collect();
         run(0)();
         others.into_iter().for_each(|other| other.join().expect("the CPU ends"));
-        // Whatever happened, the lock is free, and nobody was lost on the way: taking it does not
-        // wait.
+        // In every case the lock is free and no waiter was lost: taking it does not wait.
         after(&world);
     });
 }
@@ -292,7 +290,7 @@ fn transitions<L: Lock>() {
 }
 
 fn references<L: Lock>() {
-    /// Takes a reference under the lock, and uses what it refers to after giving the lock back.
+    /// Takes a reference under the lock, and uses the content after it has released the lock.
     fn user<L: Lock>(world: &World<L>, cpu: CpuIndex) {
         world.lock(cpu, 0);
         let held = L::get(&world.granules[0].entry);
@@ -300,7 +298,7 @@ fn references<L: Lock>() {
         world.granules[0].touch();
         assert!(L::put(&world.granules[0].entry));
     }
-    /// Uses what has been referred to, if it has been and is no longer.
+    /// Uses the content if it was taken into use and has no reference any more.
     fn destroyer<L: Lock>(world: &World<L>, cpu: CpuIndex) {
         let held = world.lock(cpu, 0);
         let unused = L::state(held) == 1 && L::count(held) == 0;
@@ -346,7 +344,7 @@ fn two_granules<L: Lock>() {
     fn second<L: Lock>(world: &World<L>, cpu: CpuIndex) {
         world.visit(cpu, 1);
     }
-    /// As a command that locks two granules in ascending order.
+    /// Takes two locks in ascending order, as commands do.
     fn both<L: Lock>(world: &World<L>, cpu: CpuIndex) {
         let held = world.lock(cpu, 0);
         world.visit(cpu, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Digests by instructions, compared on the target with those of the crate `sha2`, and the copies
-//! and fills on the way there.
+//! Digests by the CPU's instructions, compared on the target with those of the crate `sha2`. Also
+//! copies and fills.
 
 use sha2::Digest;
 use zerocopy::IntoBytes;
@@ -10,10 +10,10 @@ use rmm::cpu::hash::{Engine, HashFunction, Hasher, Sha256, Sha512};
 /// More than three blocks of SHA-512.
 const LONGEST: usize = 400;
 
-/// Hashes a random message of each length from 0 to three blocks, in two pieces. Gives how many
-/// digests were wrong, and above bit 32 how many were computed by instructions.
+/// Hashes a random message of each length from 0 to three blocks, in two pieces. Gives the number
+/// of wrong digests, and from bit 32 up the number of those computed by instructions.
 ///
-/// Not inlined, for its buffers.
+/// Not inlined because of its buffers.
 #[inline(never)]
 pub fn compare(seed: u64) -> u64 {
     let mut message = [0; LONGEST];
@@ -36,7 +36,8 @@ pub fn compare(seed: u64) -> u64 {
     result
 }
 
-/// Copies and fills of every length up to 140, from and to every alignment; how many were wrong.
+/// Copies and fills of every length up to 140, from and to every alignment. Gives how many were
+/// wrong.
 #[inline(never)]
 fn wrong_copies(message: &[u8; LONGEST]) -> u64 {
     const MARK: u8 = 0x5a;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The RMM with tests from within: deliberate faults, and calls that only this image answers.
+//! The RMM with tests inside: deliberate faults, and calls that only this image answers.
 //!
-//! It is the product but for the hook that `rmm::boot::self_test` describes.
+//! It equals the product except for the hook of `rmm::boot::self_test`.
 #![no_std]
 #![no_main]
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
@@ -15,7 +15,8 @@ use rmm::arch::smc::Registers;
 use rmm::boot::self_test::{self, Moment};
 use rmm_test_requests::{SELF_TEST, STACK_USE, request};
 
-/// The answer when the fault was none, as a branch to no landing pad is in a plain image.
+/// The answer after a fault that does not exist in this image, as a missing landing pad in a plain
+/// one.
 const SURVIVED: u64 = u64::MAX - 1;
 
 #[panic_handler]
@@ -23,11 +24,11 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     rmm::boot::report_panic(info)
 }
 
-// Keeps the entry point of the library in the image.
+// Keeps the library's entry point in the image.
 #[used]
 static BOOT: fn() = rmm::boot::keep;
 
-// SAFETY: the one definition of what `rmm::boot::self_test` declares.
+// SAFETY: the only definition of what `rmm::boot::self_test` declares.
 #[unsafe(no_mangle)]
 fn rmm_self_test(moment: Moment<'_>) -> bool {
     match moment {
@@ -41,7 +42,7 @@ fn rmm_self_test(moment: Moment<'_>) -> bool {
     false
 }
 
-/// Answers a call that needs nothing of the RMM. Whether it was one.
+/// Answers a call that needs no state of the RMM. Gives whether it was one.
 fn intercept(registers: &mut Registers) -> bool {
     let [function, x1, x2, ..] = *registers;
     match function {
@@ -51,7 +52,7 @@ fn intercept(registers: &mut Registers) -> bool {
         SELF_TEST if x1 == request::SIGN => {
             (registers[0], registers[1]) = (0, signing::sign(x2).into())
         }
-        // Most do not come back.
+        // Most faults do not return.
         SELF_TEST if faults::commit(x1) => registers[0] = SURVIVED,
         STACK_USE => tell_stack_use(x1, registers),
         _ => return false,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Signatures by any key, whose instructions are counted.
+//! Signatures with any key, whose instructions are counted.
 
 use sha2::{Digest, Sha384};
 
 use rmm::attest::key::RealmKey;
 
-/// Signs a digest with a key, both random. The nonce, which follows from them, is as well. Whether
-/// there is a signature.
+/// Signs a random digest with a random key. The nonce follows from both, so it is random too. Gives
+/// whether there is a signature.
 ///
-/// Not inlined, for its copies.
+/// Not inlined because of its copies.
 #[inline(never)]
 pub(super) fn sign(seed: u64) -> bool {
     let random = |purpose: u64| {
@@ -18,6 +18,6 @@ pub(super) fn sign(seed: u64) -> bool {
             .finalize()
     };
     let signature = RealmKey::new(&random(0).into()).and_then(|key| key.sign(&random(1).into()));
-    // A comparison may end early, and what is counted includes it.
+    // Not by a comparison, which may end early and would change the count.
     signature.is_some_and(|signature| signature.iter().fold(0, |all, byte| all | byte) != 0)
 }

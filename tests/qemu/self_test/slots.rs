@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the system tests have the RMM do with its slots: look through them, alternate between
-//! granules, and copy memory that the host is flipping.
+//! The requests of system tests about slots: accesses through them, changes between granules, and
+//! copies of memory that the host delegates and undelegates meanwhile.
 
 use tock_registers::interfaces::Readable;
 
@@ -18,19 +18,19 @@ use rmm::percpu::Cpu;
 use rmm::rmi::Rmm;
 use rmm_test_requests::{SELF_TEST, request};
 
-/// How a request went, x0.
+/// The status of a request, x0.
 #[repr(u64)]
 enum Outcome {
     Done = 0,
     /// A Granule Protection Fault, recovered.
     Fault = 1,
-    /// Words that should never be there.
+    /// Words that must never be there.
     Wrong = 2,
-    /// The granule is not in the state, or the slot does not exist.
+    /// The granule is in another state, or the slot does not exist.
     Refused = 3,
 }
 
-/// Carries out the request in `registers`, if there is one. Whether there was.
+/// Carries out the request in `registers`. Gives whether there was one.
 pub fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) -> bool {
     let [function, number, arguments @ ..] = *registers;
     if function != SELF_TEST {
@@ -44,10 +44,10 @@ pub fn intercept(rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) -> boo
     true
 }
 
-/// The result of command `number`; `None` if there is no such command.
+/// The result of request `number`; `None` if there is no such request.
 ///
-/// Not inlined: its buffers would be on the stack of every call, and be taken for what the RMM
-/// needs.
+/// Not inlined, since its buffers would be on the stack of every call and count as the RMM's own
+/// use.
 #[inline(never)]
 fn run(
     rmm: &Rmm<'_>,
@@ -117,13 +117,13 @@ fn slot_word(number: u64, offset: u64) -> Result<u64, Outcome> {
 }
 
 fn look(word: u64) -> u64 {
-    // SAFETY: a word of a slot, aligned. If nothing is mapped there this faults, which is then what
-    // the test is about.
+    // SAFETY: an aligned word of a slot. If nothing is mapped there the access faults, which the
+    // test expects.
     unsafe { core::ptr::with_exposed_provenance::<u64>(native(word)).read_volatile() }
 }
 
 fn store(word: u64, value: u64) {
-    // SAFETY: as for looking; nothing that Rust knows of lives in a granule that is Delegated.
+    // SAFETY: as for looking. Rust keeps nothing in a Delegated granule.
     unsafe { core::ptr::with_exposed_provenance_mut::<u64>(native(word)).write_volatile(value) }
 }
 
@@ -150,12 +150,12 @@ fn release(slots: &SlotBuffer, number: u64) -> Result<u64, Outcome> {
     page.unmap().map_err(|_| Outcome::Refused).map(|()| 0)
 }
 
-/// Makes a slot unmapped in the tables alone, as an unmap would without its TLB invalidation.
+/// Unmaps a slot only in the tables, like an unmap without its TLB invalidation.
 fn unmap_without_invalidation(number: u64) {
     const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
     const TRANSIENT: u64 = 1 << 55;
-    // The entry of the slot's page in this CPU's one table of the High VA range, which the Low VA
-    // map has flat.
+    // The entry for the slot's page, in this CPU's only table of the High VA range, which the Low
+    // VA range maps flat.
     let entry = (TTBR1_EL2.get() & ADDRESS) + 8 * (BASE.get() >> 12 & 0x1ff) + 8 * number;
     store(entry, TRANSIENT);
     barrier::dsb_nsh();
@@ -189,7 +189,7 @@ fn alternate(
             }
         }
     }
-    // So that nothing stale is left for whoever comes next.
+    // Leaves no stale TLB entry for later.
     drop(slot.map(&granules.0));
     Ok(wrong)
 }
@@ -211,7 +211,7 @@ fn alternate_group(rmm: &Rmm<'_>, cpu: &mut Cpu, base: u64, rounds: u64) -> Resu
             .flat_map(|range| (range.start.get()..range.end.get()).step_by(native(GRANULE_SIZE)));
         for (page, granule) in pages.zip(granules) {
             let (word, granule) = (page + 8, granule.get().get());
-            // The first round is the one that marks them.
+            // The first round marks the granules.
             if round == 0 {
                 store(word, granule);
             }
@@ -223,7 +223,7 @@ fn alternate_group(rmm: &Rmm<'_>, cpu: &mut Cpu, base: u64, rounds: u64) -> Resu
     Ok(wrong)
 }
 
-/// All of the granules, if all are there.
+/// All granules, if every address is one.
 fn all(granules: [Option<GranuleAddress>; AUXILIARY]) -> Option<[GranuleAddress; AUXILIARY]> {
     let [first, ..] = granules;
     let mut found = [first?; AUXILIARY];
@@ -277,8 +277,7 @@ fn write_host(rmm: &Rmm<'_>, cpu: &mut Cpu, page: u64, mark: u64) -> Result<u64,
     Ok(0)
 }
 
-/// Has `each` look at the address of every word of a Delegated granule, until it says that one is
-/// not right.
+/// Gives `each` the address of every word of a Delegated granule, until it says that one is wrong.
 fn with_delegated(
     rmm: &Rmm<'_>,
     cpu: &mut Cpu,

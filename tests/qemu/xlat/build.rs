@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Hands the image its linker script.
+//! Gives the image its linker script.
 
 use std::env;
 use std::path::PathBuf;

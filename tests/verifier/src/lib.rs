@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Verifies a CCA token as a relying party does: structure, signatures, and that the two tokens
-//! belong together. It shares no code with the firmware.
+//! Verifies a CCA token as a relying party does: the structure, the signatures, and that the two
+//! tokens belong together. It shares no code with the firmware.
 
 use ciborium::Value;
 use ring::digest::{SHA256, digest};
 use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
 
-/// Why a token is refused.
+/// The reason why a token is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It is not one item of CBOR, or more than one.
+    /// It is not exactly one item of CBOR.
     #[error("{0} is not one item of CBOR")]
     Cbor(&'static str),
-    /// It is CBOR, but not of this kind.
+    /// It is CBOR of another structure.
     #[error("{0} is not what it should be")]
     Structure(&'static str),
-    /// A signature does not verify.
+    /// A signature is wrong.
     #[error("the signature of the {0} token is wrong")]
     Signature(&'static str),
-    /// The platform token is for another key.
+    /// The platform token is bound to another key.
     #[error("the platform token is not bound to the key of the Realm token")]
     Binding,
 }
 
-/// How the two tokens are held.
+/// The CBOR tag that holds the two tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Tag 399.
@@ -32,28 +32,28 @@ pub enum Format {
     Tag907,
 }
 
-/// What a token says that was verified.
+/// The claims of a verified token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// How it is held.
+    /// The tag that holds it.
     pub format: Format,
     /// The profile of the Realm token.
     pub profile: String,
     /// The challenge.
     pub challenge: Vec<u8>,
-    /// The identity of the Realm, if there is one.
+    /// The identity of the Realm, if it has one.
     pub instance: Option<Vec<u8>>,
     /// The Realm Personalization Value.
     pub personalization: Vec<u8>,
     /// The name of the hash algorithm of measurements.
     pub algorithm: String,
-    /// Whether the MEC policy is private, if there is one.
+    /// Whether the MEC policy is private, if the token has one.
     pub mec_policy: Option<i128>,
     /// The initial measurement.
     pub initial: Vec<u8>,
     /// The extensible measurements.
     pub extensible: Vec<Vec<u8>>,
-    /// The lifecycle state that the platform token tells.
+    /// The lifecycle state in the platform token.
     pub lifecycle: i128,
 }
 
@@ -63,7 +63,7 @@ fn item(bytes: &[u8], what: &'static str) -> Result<Value, Refused> {
     if rest.is_empty() { Ok(value) } else { Err(Refused::Cbor(what)) }
 }
 
-/// A map whose keys are integers, each once, all taken.
+/// A map with integer keys, each of which occurs once and must be taken.
 struct Claims {
     entries: Vec<(Value, Value)>,
     what: &'static str,
@@ -156,7 +156,7 @@ impl Sign1 {
     }
 }
 
-/// The point, uncompressed, of a COSE_Key on P-384.
+/// The uncompressed point of a COSE_Key on P-384.
 fn point(cose_key: &[u8]) -> Result<Vec<u8>, Refused> {
     const WHAT: &str = "the public key of the Realm token";
     let mut key = Claims::new(item(cose_key, WHAT)?, WHAT)?;
@@ -169,7 +169,7 @@ fn point(cose_key: &[u8]) -> Result<Vec<u8>, Refused> {
     Ok([&[4][..], &x, &y].concat())
 }
 
-/// The digest that binds a platform token to a public key, by the algorithm that the token names.
+/// The digest that binds a platform token to a public key, by the algorithm named in the token.
 fn binding(algorithm: &str, cose_key: &[u8]) -> Result<Vec<u8>, Refused> {
     match algorithm {
         "sha-256" => Ok(digest(&SHA256, cose_key).as_ref().to_vec()),
@@ -177,8 +177,8 @@ fn binding(algorithm: &str, cose_key: &[u8]) -> Result<Vec<u8>, Refused> {
     }
 }
 
-/// Verifies a CCA token whose platform token is signed with the key that has this public half, an
-/// uncompressed point.
+/// Verifies a CCA token. `platform_key` is the public half of the key that signs its platform
+/// token, as an uncompressed point.
 ///
 /// # Errors
 ///

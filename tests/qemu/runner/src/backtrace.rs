@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Explains the RMM's fatal reports in a log: the exception, and the functions at each address of
+//! Explains the RMM's fatal reports in a log: the exception, and the functions at the addresses of
 //! the image.
 
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use regex::Regex;
 /// A vector and ESR_EL2.
 static EXCEPTION: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"exception at vector (\d+): ESR 0x([0-9a-f]+)"));
-/// An address of the image, after the number of a frame or x30 if it is a return address.
+/// An address of the image. For a return address, also the number of its frame, or x30.
 static ADDRESS: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\[RMM cpu\S+ FATAL\] (?:(#\d+|x30) +)?.*image \+ 0x([0-9a-f]+)"));
 
@@ -18,8 +18,8 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is valid")
 }
 
-/// `log` with lines added that explain it. `functions` are those at an address of the image as
-/// linked, the innermost inlined one first.
+/// `log` with explanatory lines added. `functions` gives the functions at an address of the linked
+/// image, the innermost inlined one first.
 pub fn annotate(log: &[String], functions: impl Fn(u64) -> Vec<String>) -> Vec<String> {
     let hexadecimal = |digits: &str| u64::from_str_radix(digits, 16).ok();
     let mut annotated = Vec::new();
@@ -33,7 +33,7 @@ pub fn annotate(log: &[String], functions: impl Fn(u64) -> Vec<String>) -> Vec<S
         let Some(found) = ADDRESS.captures(line) else { continue };
         let Some(address) = hexadecimal(&found[2]) else { continue };
         let (title, address) = match found.get(1) {
-            // The call, not what follows it, which may be in another line or function.
+            // The call itself. The instruction after it may belong to another line or function.
             Some(title) => (title.as_str(), address.saturating_sub(1)),
             None => ("at", address),
         };
@@ -45,15 +45,15 @@ pub fn annotate(log: &[String], functions: impl Fn(u64) -> Vec<String>) -> Vec<S
     annotated
 }
 
-/// An exception vector in words (Arm ARM D1.3.1.4); `None` if ESR_EL2 says it all, or there is no
-/// such vector.
+/// The name of an exception vector (Arm ARM D1.3.1.4). `None` if ESR_EL2 tells everything, or there
+/// is no such vector.
 fn vector(number: usize) -> Option<String> {
     let from = ["with SP_EL0", "with SP_EL2", "of a lower EL", "of a lower EL in AArch32"];
     let kind = ["synchronous", "IRQ", "FIQ", "SError"];
     Some(format!("{} {}", kind[number % 4], from.get(number / 4)?))
 }
 
-/// A value of ESR_EL2 in words; `None` for a reserved one.
+/// The meaning of an ESR_EL2 value; `None` for a reserved one.
 fn syndrome(value: u64) -> Option<String> {
     fn described(field: &FieldInfo, into: &mut Vec<String>) {
         if !["IL", "ISV", "FnV"].contains(&field.name) || (field.name == "FnV" && field.value != 0)

@@ -2,18 +2,17 @@
 //! Turns a linked AArch64 ELF image into the flat binary that firmware loads and enters at its
 //! first byte.
 //!
-//! A flat binary has no header to carry an entry point, relocations or permissions, so whatever the
-//! loader could not honor is refused here, at build time: see [`FlattenError`]. Called by `elf2bin`
-//! only.
+//! A flat binary has no header for an entry point, relocations or permissions. So an image that
+//! needs one of these is refused at build time: see [`FlattenError`]. Only `elf2bin` uses it.
 
 use object::Endianness;
 use object::elf::{self, FileHeader64, PF_W, PF_X, PT_LOAD, ProgramHeader64, SectionHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
 
-/// No image of this project comes near this many bytes; more means a stray load address.
+/// Larger than any image of this project. A larger one has a wrong load address.
 const LARGEST_IMAGE: u64 = 1 << 28;
 
-/// How the image finds its way to the address it runs at.
+/// How the image gets to the address at which it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageKind {
     /// Linked for the one address it runs at: no dynamic relocation at all.
@@ -28,15 +27,15 @@ impl ImageKind {
     }
 }
 
-/// A flat binary and the facts worth printing about it.
+/// A flat binary with facts to print.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FlatImage {
     /// Physical address of the first byte.
     pub base: u64,
-    /// File content of all segments; gaps between segments are zero.
+    /// File content of all segments. Gaps between segments are zero.
     pub bytes: Vec<u8>,
-    /// Bytes from `base` to the end of the last segment in memory, BSS included. Fixed images may
-    /// keep data at another virtual address; those segments count where they are loaded.
+    /// Bytes from `base` to the end of the last segment in memory, with BSS. Segments of a fixed
+    /// image may have another virtual address; their physical address counts.
     pub memory_size: u64,
     /// Number of dynamic relocations the image applies to itself.
     pub relocations: usize,
@@ -51,21 +50,21 @@ pub enum FlattenError {
     /// Built for a machine other than AArch64.
     #[error("machine {0} is not AArch64")]
     Machine(u16),
-    /// The ELF type does not fit the asked-for [`ImageKind`].
+    /// The ELF type does not fit the requested [`ImageKind`].
     #[error("ELF type {found}, need {expected}")]
     Type {
         /// The type in the file.
         found: u16,
-        /// The type the kind needs.
+        /// The type for this kind.
         expected: u16,
     },
     /// No segment has file content.
     #[error("no loadable bytes")]
     Empty,
-    /// Two segments claim the same physical address.
+    /// Two segments have the same physical address.
     #[error("two segments overlap at {0:#x}")]
     Overlap(u64),
-    /// The segments are further apart than any sane image is long.
+    /// The distance between the segments is larger than any image.
     #[error("segments span {0:#x} bytes")]
     TooLarge(u64),
     /// Execution starts at the first byte, but the entry point is elsewhere.
@@ -79,10 +78,10 @@ pub enum FlattenError {
     /// The segment at this address is both writable and executable.
     #[error("the segment at {0:#x} is writable and executable")]
     WritableExecutable(u64),
-    /// A dynamic relocation section that nobody would apply.
+    /// A dynamic relocation section that start-up code would not apply.
     #[error("dynamic relocation section {0} is not allowed")]
     RelocationSection(String),
-    /// A relocation of what is not a word, which start-up code could not access.
+    /// A relocation at an unaligned address, which start-up code could not access.
     #[error("the relocation at {0:#x} is not aligned")]
     UnalignedRelocation(u64),
 }
@@ -101,8 +100,8 @@ type Section = SectionHeader64<Endianness>;
 ///
 /// # Errors
 ///
-/// Any [`FlattenError`]: the file is malformed, or the image relies on something a flat binary
-/// cannot express.
+/// Any [`FlattenError`]: the file is malformed, or the image needs what a flat binary cannot
+/// express.
 pub fn flatten(file: &[u8], kind: ImageKind) -> Result<FlatImage, FlattenError> {
     let header = Header::parse(file)?;
     let endian = header.endian()?;
@@ -131,7 +130,7 @@ pub fn flatten(file: &[u8], kind: ImageKind) -> Result<FlatImage, FlattenError> 
     Ok(FlatImage { relocations, ..image })
 }
 
-/// Places the file content of every segment, refusing segments that no flat image can honor.
+/// Places the file content of every segment. Refuses segments that a flat image cannot have.
 fn lay_out(
     segments: &[Segment],
     endian: Endianness,
@@ -154,7 +153,7 @@ fn lay_out(
         if segment.p_flags(endian) & (PF_W | PF_X) == PF_W | PF_X {
             return Err(FlattenError::WritableExecutable(address));
         }
-        // A segment without file content occupies nothing in the image, wherever its memory lies.
+        // A segment without file content takes no place in the image, wherever it is in memory.
         if segment.p_filesz(endian) != 0 {
             let content = segment.data(endian, file).map_err(|()| {
                 FlattenError::Malformed(format!("segment at {address:#x} out of file"))
@@ -179,10 +178,9 @@ fn lay_out(
     Ok(image)
 }
 
-/// Counts the dynamic relocations, refusing every one that start-up code would not apply.
+/// Counts the dynamic relocations. Refuses those that start-up code would not apply.
 ///
-/// Looks at allocated relocation sections rather than at the dynamic table: a linker script may
-/// drop the table, never the section headers that describe what it keeps.
+/// Looks at relocation sections instead of the dynamic table, which a linker script may drop.
 fn check_relocations(
     header: &Header,
     endian: Endianness,

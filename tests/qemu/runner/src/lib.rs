@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the programs of this package share. `rmm-test-system` runs [`scenarios`] on [`qemu`] and
-//! judges each by its [`verdict`]; `mutation-proof` breaks the tree by [`mutations`] and runs them
-//! again; `elf2bin` uses [`flatten`] to turn an ELF image into the flat binary that firmware
-//! loaders expect; `performance` compares the figures of a run, by [`performance`], with those that
-//! are kept; `profile` prints the [`profile`] of what an image executes; `addr2line` reads a
-//! [`backtrace`] by the image's [`symbols`]; `linux` boots a guest of [`linux`]; `rim`
-//! computes the measurement of a Realm by [`rim`].
+//! The code that the programs of this package share. `rmm-test-system` runs [`scenarios`] on
+//! [`qemu`] and judges each with [`verdict`]. `mutation-proof` breaks the tree with [`mutations`]
+//! and runs them again. `elf2bin` uses [`flatten`] to turn an ELF image into the flat binary that
+//! firmware loaders expect. `performance` compares measured figures with the kept ones, with
+//! [`performance`]. `profile` prints the [`profile`] of an image. `addr2line` explains a
+//! [`backtrace`] with the image's [`symbols`]. `linux` boots a guest of [`linux`]. `rim` computes
+//! the measurement of a Realm with [`rim`].
 
 pub mod backtrace;
 pub mod flatten;

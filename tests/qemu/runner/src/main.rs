@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The system-test runner: boots an RMM under the test firmware on QEMU, scenario by scenario, and
-//! judges each by its exit status and by what was printed. Its last line is always `N passed, M
-//! failed`.
+//! The system-test runner: boots an RMM with the test firmware on QEMU for each scenario, and
+//! judges it by its exit status and its output. The last line is always `N passed, M failed`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,10 +38,10 @@ struct Arguments {
     /// The emulator to use
     #[arg(long, default_value = "qemu-system-aarch64")]
     qemu: PathBuf,
-    /// The debugger to use; scenarios that need one are left out without
+    /// The debugger to use; without it, scenarios that need one are left out
     #[arg(long)]
     gdb: Option<PathBuf>,
-    /// Run the scenarios whose names contain this text only
+    /// Run only the scenarios whose names contain this text
     #[arg(long)]
     filter: Option<String>,
     /// The long scenarios instead of the usual ones
@@ -54,7 +53,7 @@ struct Arguments {
     /// Run one scenario and print its log as it comes
     #[arg(long, value_name = "NAME", conflicts_with_all = ["filter", "list"])]
     show: Option<String>,
-    /// Start one scenario, stopped, for a debugger that attaches at this socket
+    /// Start one scenario, stopped, for a debugger that attaches to this socket
     #[arg(long, value_name = "SOCKET", requires = "show")]
     debug: Option<PathBuf>,
 }
@@ -95,9 +94,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what the arguments ask for; false when a scenario failed.
+/// Does what the arguments ask for. Gives false if a scenario failed.
 fn run(arguments: &Arguments) -> Result<bool> {
-    // Without an image there is nothing but names to show, which are the same for both kinds.
+    // Without an image only names are shown, which are the same for both kinds.
     let protection = arguments.rmm.as_deref().map_or(Ok(Protection::Hardened), Protection::of)?;
     let mut chosen = if arguments.stress { scenarios::long() } else { scenarios::all(protection) };
     if let Some(text) = &arguments.filter {

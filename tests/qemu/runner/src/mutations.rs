@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Mutations: small changes that break one thing each, and the scenarios that must notice.
+//! Mutations: small changes that each break one thing, and the scenarios that must notice.
 //!
-//! The lists are TOML files. A mutation that no longer fits the tree, that names an unknown
-//! scenario or that cannot be told from another is an error, so that the lists cannot rot
-//! unnoticed; see `tests/qemu/mutations/README.md`.
+//! The lists are TOML files. A mutation that does not fit the tree, names an unknown scenario, or
+//! has the name of another one is an error. See `tests/qemu/mutations/README.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,19 +13,18 @@ use serde::Deserialize;
 
 use crate::scenario::Scenario;
 
-/// What is broken, and what must fail with it.
+/// A change of the tree, and the scenarios that must fail with it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutation {
-    /// Unique; what is broken, in a few words with dashes.
+    /// A unique name: what is broken, in a few words with dashes.
     pub name: String,
-    /// The changes, at least one. Several only where one alone cannot break the thing, because
-    /// another guards it too.
+    /// The changes, at least one. Several only if one alone breaks nothing, since other code guards
+    /// the same thing.
     pub edit: Vec<Edit>,
-    /// The scenarios that must fail, by name; `*` at the end of a name stands for any rest.
+    /// The names of the scenarios that must fail. `*` at the end of a name stands for any rest.
     pub breaks: Vec<String>,
-    /// Whether a run that is cut by its time limit counts as failed. Otherwise it must come to an
-    /// end.
+    /// Whether a run that reaches its time limit counts as failed. Otherwise it must end by itself.
     #[serde(default)]
     pub hangs: bool,
 }
@@ -35,11 +33,11 @@ pub struct Mutation {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
-    /// The file, from the root of the tree.
+    /// The path of the file from the root of the tree.
     pub file: String,
-    /// The text to replace; it must be in the file exactly once.
+    /// The text to replace. It must be in the file exactly once.
     pub find: String,
-    /// What to put in its place.
+    /// The new text.
     pub replace: String,
 }
 
@@ -53,7 +51,7 @@ struct List {
 ///
 /// # Errors
 ///
-/// One line: a file cannot be read or parsed, or two mutations have one name.
+/// One line: a file cannot be read or parsed, or two mutations have the same name.
 pub fn read_all(folder: &Path) -> Result<Vec<Mutation>> {
     let entries =
         fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
@@ -78,11 +76,11 @@ pub fn read_all(folder: &Path) -> Result<Vec<Mutation>> {
 }
 
 impl Edit {
-    /// The content of the file, given as it is, with the change made.
+    /// `content`, the content of the file, with the change made.
     ///
     /// # Errors
     ///
-    /// The text to replace is not there exactly once, or replacing it changes nothing.
+    /// The text to replace is not there exactly once, or the change changes nothing.
     pub fn apply(&self, content: &str) -> Result<String> {
         let Self { file, find, replace } = self;
         ensure!(find != replace, "a change of {file} changes nothing");
@@ -95,12 +93,12 @@ impl Edit {
 }
 
 impl Mutation {
-    /// The files that are changed, by name, with their content as it is to be. `read` gives it as
-    /// it is.
+    /// The files that are changed, by name, with their new content. `read` gives the present
+    /// content.
     ///
     /// # Errors
     ///
-    /// As of [`Edit::apply`], or there is nothing to change, or a file cannot be read.
+    /// As for [`Edit::apply`]; or there is no change, or a file cannot be read.
     pub fn apply(&self, read: impl Fn(&str) -> Result<String>) -> Result<BTreeMap<&str, String>> {
         let mut files: BTreeMap<&str, String> = BTreeMap::new();
         for edit in &self.edit {
@@ -118,7 +116,7 @@ impl Mutation {
     ///
     /// # Errors
     ///
-    /// There are none, or a name fits no scenario.
+    /// There are none, or a name matches no scenario.
     pub fn victims<'a>(&self, scenarios: &'a [Scenario]) -> Result<Vec<&'a Scenario>> {
         ensure!(!self.breaks.is_empty(), "{}: breaks nothing", self.name);
         let mut victims = BTreeMap::new();
@@ -136,11 +134,11 @@ impl Mutation {
     }
 }
 
-/// The scenarios that none of the mutations breaks.
+/// The scenarios that no mutation breaks.
 ///
 /// # Errors
 ///
-/// As of [`Mutation::victims`].
+/// As for [`Mutation::victims`].
 pub fn unproven<'a>(mutations: &[Mutation], scenarios: &'a [Scenario]) -> Result<Vec<&'a str>> {
     let mut proven = BTreeSet::new();
     for mutation in mutations {

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The figures of the project: read from what was measured and from the document that keeps them,
-//! compared, written back.
+//! The figures of the project: read from logs and from the document that keeps them, compared, and
+//! written back.
 //!
-//! What is measured prints lines `figure: SECTION | NAME | NUMBER` among others. The document is
-//! Markdown: a heading of level 2 for each section, and under it a table whose rows are name,
-//! number, and bound, which may be empty. All else in the document is prose that stays as it is.
-//! Called by the program `performance` only.
+//! A log has lines `figure: SECTION | NAME | NUMBER` among others. The document is Markdown: a
+//! heading of level 2 for each section, followed by a table with rows of name, number and bound,
+//! which may be empty. Everything else in the document is prose and does not change. Only the
+//! program `performance` uses it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How a figure begins. Test programs print of their own before it, on the same line.
+/// The beginning of a figure. Test programs may print something before it in the same line.
 const MARK: &str = "figure: ";
-/// A change of a figure by more than this many percent is pointed out.
+/// A change of a figure by more than this percentage is pointed out.
 const NOTABLE: u64 = 2;
 
-/// What a figure is about: its section and its name in there.
+/// A figure's section, and its name in the section.
 type Key = (String, String);
 
 /// Why figures cannot be compared.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FigureError {
-    /// A line has the mark of a figure but none follows.
+    /// A line has the mark of a figure but no figure.
     #[error("no figure: {0:?}")]
     Malformed(String),
     /// A figure was measured twice, with different results.
@@ -36,7 +36,7 @@ pub enum FigureError {
     },
 }
 
-/// What was measured, in the order of the first measurement.
+/// The measured figures, in the order of their first measurement.
 #[derive(Debug, Default)]
 pub struct Measured {
     order: Vec<Key>,
@@ -44,11 +44,11 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Collects the figures among the lines of `text`.
+    /// Collects the figures in `text`.
     ///
     /// # Errors
     ///
-    /// [`FigureError`]: a line is no figure, or a figure is there twice and differs.
+    /// [`FigureError`]: a line is not a figure, or a figure has two different numbers.
     pub fn read(text: &str) -> Result<Self, FigureError> {
         let mut measured = Self::default();
         for (_, line) in text.lines().filter_map(|line| line.split_once(MARK)) {
@@ -77,14 +77,14 @@ impl Measured {
     }
 }
 
-/// A figure as the document has it.
+/// A figure in the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Kept {
     number: u64,
     bound: Option<u64>,
 }
 
-/// The document that keeps the figures.
+/// The document with the figures.
 #[derive(Debug)]
 pub struct Document {
     lines: Vec<Line>,
@@ -97,20 +97,20 @@ enum Line {
     Figure(Key, Kept),
 }
 
-/// What became of one figure.
+/// The result for one figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// As kept, or nearly.
+    /// Equal to the document's, or nearly.
     Same,
-    /// More than [`NOTABLE`] percent away from what is kept.
+    /// More than [`NOTABLE`] percent different from the document's.
     Changed(u64),
-    /// Not kept yet.
+    /// Not in the document.
     New,
-    /// Kept, but not measured.
+    /// In the document but not measured.
     Missing,
 }
 
-/// The comparison of what was measured with what is kept.
+/// The comparison of measured figures with the document.
 #[derive(Debug)]
 pub struct Comparison {
     rows: Vec<Row>,
@@ -131,7 +131,8 @@ impl Row {
 }
 
 impl Document {
-    /// Reads the document. A row of a table whose second cell is no number is a head, and prose.
+    /// Reads the document. A row without a number in its second cell is the head of a table, which
+    /// is prose.
     pub fn read(text: &str) -> Self {
         let mut section = String::new();
         let lines = text.lines().map(|line| {
@@ -154,7 +155,7 @@ impl Document {
         })
     }
 
-    /// Compares: the figures kept in their order, then those that are new.
+    /// Compares: first the figures of the document, in its order, then the new ones.
     pub fn compare(&self, measured: &Measured) -> Comparison {
         let mut rows: Vec<Row> = self
             .figures()
@@ -178,8 +179,8 @@ impl Document {
         Comparison { rows }
     }
 
-    /// Takes over what was measured: numbers change, new figures come at the end of their section,
-    /// bounds stay. What was not measured stays too: it is for a person to take out.
+    /// Updates the document: numbers change, new figures come at the end of their section, bounds
+    /// do not change. Figures that were not measured stay, for a person to remove.
     pub fn update(&mut self, measured: &Measured) {
         for line in &mut self.lines {
             if let Line::Figure(key, kept) = line
@@ -212,7 +213,7 @@ impl Document {
             .iter()
             .position(|line| matches!(line, Line::Section(section) if *section == key.0));
         match place {
-            // Behind the prose that the section begins with.
+            // After the prose at the beginning of the section.
             Some(place) => {
                 let rest = self.lines.iter().skip(place + 1);
                 let prose = rest.take_while(|line| !matches!(line, Line::Section(_))).count();
@@ -260,7 +261,7 @@ fn is_notable(kept: u64, number: u64) -> bool {
 }
 
 impl Comparison {
-    /// Whether every figure that is kept was measured, and none is beyond its bound.
+    /// Whether every figure of the document was measured and none exceeds its bound.
     pub fn holds(&self) -> bool {
         !self.rows.iter().any(|row| row.is_beyond_bound() || row.outcome == Outcome::Missing)
     }

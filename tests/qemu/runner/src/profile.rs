@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Where an image spends its instructions: each visit to it, from the first instruction in it to
-//! the first outside, by function. What the compiler inlined counts for its caller.
+//! The instructions of an image by function, for each visit: from its first instruction in the
+//! image to the first one outside. Inlined code counts for its caller.
 //!
-//! Reads the log that QEMU writes with `-d exec,nochain` and one instruction a block: a line for
-//! each, with its address. Called by `profile` only.
+//! Reads the log of QEMU with `-d exec,nochain` and one instruction per block: a line for each,
+//! with its address. Only `profile` uses it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use std::ops::Range;
 use anyhow::{Context, Result};
 use object::{Object, ObjectSection, ObjectSymbol};
 
-/// The functions of an image, by the address that each is linked at.
+/// The functions of an image, by linked address.
 #[derive(Debug)]
 pub struct Functions {
     text: Range<u64>,
@@ -23,12 +23,12 @@ pub struct Functions {
 /// The instructions of one visit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Visit {
-    /// How many for each function.
+    /// The number of instructions in each function.
     pub functions: BTreeMap<String, usize>,
 }
 
 impl Visit {
-    /// All of them.
+    /// The number of all instructions.
     pub fn instructions(&self) -> usize {
         self.functions.values().sum()
     }
@@ -44,11 +44,11 @@ impl fmt::Display for Visit {
 }
 
 impl Functions {
-    /// Reads them off an ELF file.
+    /// Reads the functions of an ELF file.
     ///
     /// # Errors
     ///
-    /// The file is no well-formed ELF file, or has no code.
+    /// The file is not a well-formed ELF file, or has no code.
     pub fn of(file: &[u8]) -> Result<Self> {
         let elf = object::File::parse(file)?;
         let section = elf.section_by_name(".text").context("there is no section .text")?;
@@ -56,7 +56,7 @@ impl Functions {
         let mut names = BTreeMap::new();
         for symbol in elf.symbols().filter(|symbol| symbol.section_index() == Some(section.index()))
         {
-            // Mapping symbols ($x, $d) tell code from data, and name nothing.
+            // Mapping symbols ($x, $d) mark code and data, and are not functions.
             let name = symbol.name()?;
             if !name.is_empty() && !name.starts_with('$') {
                 names.insert(symbol.address(), format!("{:#}", rustc_demangle::demangle(name)));
@@ -65,16 +65,16 @@ impl Functions {
         Ok(Self { text, names })
     }
 
-    /// The name of the function that `address` is in.
+    /// The name of the function at `address`.
     fn at(&self, address: u64) -> &str {
         self.names.range(..=address).next_back().map_or("?", |(_, name)| name)
     }
 
-    /// The visits that `log` tells of, to the image loaded at `base`.
+    /// The visits in `log` to the image loaded at `base`.
     ///
     /// # Errors
     ///
-    /// The log cannot be read, or has a line that tells of no instruction.
+    /// The log cannot be read, or a line has no instruction.
     pub fn visits(&self, log: impl BufRead, base: u64) -> Result<Vec<Visit>> {
         let (mut visits, mut visit) = (Vec::new(), Visit::default());
         let mut lines = log.lines().peekable();
@@ -84,7 +84,7 @@ impl Functions {
                 continue;
             }
             let address = address(&line).with_context(|| format!("no instruction: {line:?}"))?;
-            // An interrupt came first: it is told again when it is executed.
+            // An interrupt came first. The log has the instruction again when it is executed.
             let stopped =
                 lines.peek().is_some_and(|next| next.as_ref().is_ok_and(|next| is_stop(next)));
             match address.checked_sub(base).filter(|address| self.text.contains(address)) {
@@ -103,7 +103,7 @@ impl Functions {
     }
 }
 
-/// Whether a line says that the instruction of the line before was not executed after all.
+/// Whether a line says that the instruction of the previous line was not executed.
 fn is_stop(line: &str) -> bool {
     line.starts_with("Stopped execution of TB chain before ")
 }

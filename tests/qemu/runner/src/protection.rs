@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which branch protection an RMM image was built with, as the image itself says: hardened, or
-//! plain where `core` could not be built from its sources. Scenarios that differ between the two
-//! ask here, so that none is skipped.
+//! The branch protection of an RMM image, as the image itself reports it: hardened, or plain if
+//! `core` could not be built from its sources. Scenarios that differ between the two ask here, so
+//! none is skipped.
 
 use std::path::Path;
 
@@ -10,15 +10,14 @@ use anyhow::{Context, Result, bail};
 /// How an image is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
-    /// Branch targets are guarded and return addresses signed, in `core` as well.
+    /// With branch target identification and signed return addresses, in `core` too.
     Hardened,
-    /// Neither.
+    /// Without both.
     Plain,
 }
 
 impl Protection {
-    /// The beginning of the line with which an image of this kind boots; the other kind does not
-    /// contain it.
+    /// The beginning of the boot line of such an image. The other kind does not contain it.
     pub const fn boot_line(self) -> &'static str {
         match self {
             Self::Hardened => "hardened image: branch targets guarded",
@@ -26,7 +25,7 @@ impl Protection {
         }
     }
 
-    /// Reads it off the image.
+    /// Reads the protection from the image.
     ///
     /// # Errors
     ///

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Runs one scenario on QEMU and collects what it prints. The RMM's console is QEMU's standard
-//! output, the test firmware's semihosting output its standard error; both end in one log, line by
-//! line.
+//! Runs one scenario on QEMU and collects its output. The RMM's console is QEMU's standard output;
+//! the test firmware's semihosting output is standard error. Both go to one log, line by line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -18,15 +17,15 @@ use crate::backtrace::annotate;
 use crate::scenario::{Image, Scenario};
 use crate::symbols::Symbols;
 
-/// The first release whose `x-rme` CPU runs the RMM.
+/// The first release with an `x-rme` CPU that runs the RMM.
 const OLDEST: (u32, u32) = (9, 2);
-/// Where the host's image is linked.
+/// The address at which the host's image is linked.
 pub const HOST_ADDRESS: u64 = 0x6000_0000;
-/// Where the host finds the payload for Realms.
+/// The address of the payload for Realms.
 const REALM_ADDRESS: u64 = 0x6800_0000;
-/// Where the image that tests the translation tables is linked.
+/// The address at which the test image for translation tables is linked.
 const XLAT_ADDRESS: u64 = 0x4010_0000;
-/// A run that prints more than this is out of control.
+/// A run with a longer log is out of control.
 const LONGEST_LOG: usize = 100_000;
 
 /// The flat binaries of a run.
@@ -40,14 +39,14 @@ pub struct Images {
     pub el3: PathBuf,
     /// The normal-world host.
     pub host: PathBuf,
-    /// What Realms run.
+    /// The payload of Realms.
     pub realm: Option<PathBuf>,
-    /// The image that tests the translation tables by itself.
+    /// The test image for translation tables.
     pub xlat: Option<PathBuf>,
 }
 
 impl Images {
-    /// The binary that a scenario is about.
+    /// The image for a scenario.
     fn of(&self, image: Image) -> Result<&Path> {
         let path = match image {
             Image::Rmm => Some(&self.rmm),
@@ -62,17 +61,17 @@ impl Images {
 /// How a run ended.
 #[derive(Debug)]
 pub enum End {
-    /// QEMU exited by itself.
+    /// QEMU exited.
     Exited(ExitStatus),
-    /// The last lines that its scenario waits for were there.
+    /// All last lines of the scenario have come.
     Complete,
-    /// The time limit passed.
+    /// The time limit has passed.
     Hung,
-    /// The log grew beyond bounds.
+    /// The log is too long.
     Flooded,
 }
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Run {
     /// How it ended.
@@ -83,7 +82,7 @@ pub struct Run {
     pub duration: Duration,
 }
 
-/// A QEMU that is new enough.
+/// A QEMU that is recent enough.
 pub struct Qemu {
     program: PathBuf,
     debugger: Option<PathBuf>,
@@ -94,7 +93,7 @@ impl Qemu {
     ///
     /// # Errors
     ///
-    /// One line that says what is wrong: missing, unrecognized or too old.
+    /// One line: the emulator is missing, unknown or too old.
     pub fn find(program: &Path) -> Result<Self> {
         let name = program.display();
         let output = Command::new(program).arg("--version").output().with_context(|| {
@@ -105,17 +104,17 @@ impl Qemu {
         Ok(Self { program: program.into(), debugger: None })
     }
 
-    /// Has scenarios that ask for a debugger run under this one.
+    /// Runs scenarios that need a debugger with this one.
     pub fn with_debugger(self, debugger: Option<PathBuf>) -> Self {
         Self { debugger, ..self }
     }
 
-    /// Starts a scenario and stops it before its first instruction, until a debugger that attaches
-    /// at `socket` has it go on. What the machine prints goes to standard output and error.
+    /// Starts a scenario, stopped before its first instruction until a debugger attached to
+    /// `socket` continues it. The machine's output goes to standard output and error.
     ///
     /// # Errors
     ///
-    /// QEMU could not be started, or the image the scenario needs was not given.
+    /// QEMU cannot be started, or the image for the scenario was not given.
     pub fn run_for_debugger(
         &self,
         scenario: &Scenario,
@@ -131,7 +130,7 @@ impl Qemu {
     ///
     /// # Errors
     ///
-    /// QEMU could not be started, or the image the scenario needs was not given.
+    /// QEMU cannot be started, or the image for the scenario was not given.
     pub fn run(&self, scenario: &Scenario, images: &Images, live: bool) -> Result<Run> {
         let start = Instant::now();
         let mut command = self.command(scenario, images)?;
@@ -199,7 +198,7 @@ impl Qemu {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => break Some(End::Hung),
-                // Both pipes are closed: QEMU is on its way out.
+                // Both pipes are closed: QEMU is about to exit.
                 Err(RecvTimeoutError::Disconnected) => break None,
             }
         };
@@ -211,12 +210,12 @@ impl Qemu {
             None => End::Exited(child.wait().context("QEMU vanished")?),
         };
         if let Some(mut debugger) = debugger {
-            // Without QEMU it has nothing to do.
+            // Without QEMU the debugger has nothing to do.
             stop(&mut debugger)?;
         }
         drop(lines);
         for reader in readers.into_iter().flatten() {
-            // A reader ends with its pipe, which closed with QEMU.
+            // A reader ends with its pipe, which closes with QEMU.
             let _ = reader.join();
         }
         if scenario.symbolized {
@@ -256,19 +255,18 @@ impl Qemu {
     }
 }
 
-/// The machine that the RMM runs on.
+/// The options for the machine that runs the RMM.
 pub fn machine_options(command: &mut Command, cpus: u32, memory_gib: u32, cpu_properties: &str) {
     command
         .args(["-M", "virt,virtualization=on,secure=on,gic-version=3,memory-backend=dram"])
-        // Nothing is set aside for memory that is not touched, so that a machine may have more
-        // than this one.
+        // Memory is not reserved before it is used, so a machine may have more than this one.
         .args(["-object", &format!("memory-backend-ram,id=dram,size={memory_gib}G,reserve=off")])
         .args(["-m", &format!("{memory_gib}G"), "-smp", &cpus.to_string()])
         .args(["-cpu", &format!("max,x-rme=on{cpu_properties}")])
         .args(["-nic", "none", "-display", "none"]);
 }
 
-/// The firmware's command line.
+/// The options for the firmware's command line.
 pub fn semihosting_options(words: &[String]) -> String {
     let mut options = String::from("enable=on,target=native");
     for word in words {
@@ -278,19 +276,18 @@ pub fn semihosting_options(words: &[String]) -> String {
     options
 }
 
-/// Has QEMU load a file at an address.
+/// The option that loads a file at an address.
 pub fn loader(file: &Path, address: u64) -> String {
     format!("loader,file={},addr={address:#x},force-raw=on", escape(&file.to_string_lossy()))
 }
 
-/// What has QEMU wait for a debugger at `socket`.
+/// The options that make QEMU wait for a debugger at `socket`.
 fn debugger_options(socket: &Path) -> [String; 3] {
     let socket = escape(&socket.to_string_lossy());
     ["-S".into(), "-gdb".into(), format!("unix:{socket},server=on,wait=off")]
 }
 
-/// A debugger that follows a script, with the commands for the RMM and the symbols of its image
-/// loaded.
+/// A debugger that runs a script, with the commands for the RMM and the symbols of its image.
 struct Session {
     command: Command,
     socket: PathBuf,
@@ -313,7 +310,7 @@ impl Session {
         Self { command, socket }
     }
 
-    /// Starts the debugger as soon as the machine waits for it.
+    /// Starts the debugger when the machine waits for it.
     fn attach(&mut self, machine: &mut Child, time_limit: Duration) -> Result<Child> {
         let start = Instant::now();
         while !self.socket.exists() {
@@ -327,13 +324,12 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // It is not there if QEMU did not start.
+        // The socket does not exist if QEMU did not start.
         let _ = std::fs::remove_file(&self.socket);
     }
 }
 
-/// The log with the functions that are named in it by their addresses, from the linked file beside
-/// the flat binary.
+/// The log with the functions at its addresses, from the linked file beside the flat binary.
 fn symbolize(log: &[String], binary: &Path) -> Result<Vec<String>> {
     let path = binary.with_extension("elf");
     let elf = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -341,7 +337,7 @@ fn symbolize(log: &[String], binary: &Path) -> Result<Vec<String>> {
     Ok(annotate(log, |address| symbols.functions(address)))
 }
 
-/// Checks what `--version` printed.
+/// Checks the output of `--version`.
 fn check_version(text: &str) -> Result<()> {
     static VERSION: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"version (\d+)\.(\d+)").expect("the pattern is valid"));
@@ -361,25 +357,24 @@ fn check_version(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A comma inside a value of a QEMU option is written twice.
+/// Doubles commas, as QEMU requires inside the value of an option.
 fn escape(value: &str) -> String {
     value.replace(',', ",,")
 }
 
-/// Regular expressions, made ready.
+/// Compiles regular expressions.
 fn patterns(sources: &[String]) -> Result<Vec<Regex>> {
     sources.iter().map(|source| Ok(Regex::new(source)?)).collect()
 }
 
-/// Ends a QEMU that does not end by itself.
+/// Stops a QEMU that does not exit by itself.
 fn stop(child: &mut Child) -> Result<()> {
     child.kill().context("cannot end QEMU")?;
     child.wait().context("QEMU vanished")?;
     Ok(())
 }
 
-/// Sends every line of a pipe, also those that are not valid text, until it closes or nobody
-/// listens.
+/// Forwards every line of a pipe, valid text or not, until it closes or the receiver is gone.
 fn read_lines(pipe: impl Read + Send + 'static, lines: Sender<String>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut pipe = BufReader::new(pipe);

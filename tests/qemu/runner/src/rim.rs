@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Realm Initial Measurement of a Realm, computed from what a host builds it of, by the code of
-//! the firmware.
+//! Computes the Realm Initial Measurement of a Realm from the steps in which a host builds it, with
+//! the firmware's code.
 
 use anyhow::{Context, Result, bail, ensure};
 use rmm::mem::GRANULE_WORDS;
@@ -13,7 +13,7 @@ const GRANULE: u64 = 4096;
 /// RMI_DATA_CREATE measures the content.
 const MEASURE_CONTENT: u64 = 1;
 
-/// What [`compute`] understands, a word each, in the order in which the host builds the Realm.
+/// The words for [`compute`], in the order in which the host builds the Realm.
 pub const USAGE: &str = "\
 hash=sha-256|sha-512 s2sz=BITS flags=N sve=VL bps=N wps=N pmu=N   parameters of the Realm, first
 ripas=BASE+SIZE           RMI_RTT_INIT_RIPAS of RMI 1.0, page by page; 2.0 does not measure it
@@ -22,11 +22,11 @@ data=IPA+SIZE:FILE        the same for SIZE bytes
 unmeasured=IPA+SIZE       RMI_DATA_CREATE without the content, page by page
 rec=PC:X0,X1,...          RMI_REC_CREATE of a runnable REC; registers not given are 0";
 
-/// Computes the measurement of a Realm that is built as these words say. The bytes of its hash.
+/// Computes the measurement of a Realm that is built with these words. Gives the bytes of the hash.
 ///
 /// # Errors
 ///
-/// A word that means nothing, or a file that cannot be read.
+/// A word is invalid, or a file cannot be read.
 pub fn compute<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Vec<u8>> {
     let mut parameters = MeasuredRealmParameters {
         flags: 0,
@@ -137,7 +137,7 @@ fn number(text: &str) -> Result<u64> {
     })
 }
 
-/// The Realm of the test firmware with so many RECs, made of its payload. RMI 1.0 measures RIPAS.
+/// The test firmware's Realm with this many RECs and its payload. RMI 1.0 measures RIPAS.
 ///
 /// # Errors
 ///

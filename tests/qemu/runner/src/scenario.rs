@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! One row of the scenario table, and the words to write a row with.
+//! A row of the scenario table, and functions to write one.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use rmm_plat::{Machine, qemu_virt};
 /// Which build of the RMM a scenario boots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Image {
-    /// The one that ships.
+    /// The image that ships.
     Rmm,
-    /// The one with deliberate faults.
+    /// The image with deliberate faults.
     SelfTest,
-    /// None: the image that tests the translation tables, without a monitor and a host.
+    /// No RMM: the test image for translation tables, without a monitor and a host.
     Xlat,
 }
 
-/// A scenario that takes longer hangs.
+/// A scenario that takes longer has failed.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// Judges the lines of a log.
+/// A check of the lines of a log.
 pub type Judge = fn(&[String]) -> anyhow::Result<()>;
 
-/// A run of QEMU and what must come of it. Every scenario must end with status 0, or with
-/// its last lines, and print no failed check.
+/// A run of QEMU and its expected result. Every scenario must end with status 0 or with its last
+/// lines, and must not print a failed check.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// Unique name; `--filter` looks here.
+    /// A unique name, which `--filter` searches.
     pub name: String,
     /// What a pass shows, as one sentence.
     pub asserts: String,
@@ -36,35 +36,35 @@ pub struct Scenario {
     pub memory_gib: u32,
     /// Properties of the CPUs, beyond those of QEMU's `max` with RME.
     pub cpu_properties: &'static str,
-    /// Count instructions instead of time.
+    /// Whether instructions are counted instead of time.
     pub instruction_count: bool,
-    /// Where the RMM is loaded.
+    /// The address at which the RMM is loaded.
     pub load_address: u64,
     /// Which build of the RMM.
     pub image: Image,
     /// The host's scenario.
     pub host: String,
-    /// Options of the test firmware, besides those that follow from the fields above.
+    /// Options of the test firmware, in addition to those that follow from the fields above.
     pub options: Vec<String>,
     /// Regular expressions that must each match a line.
     pub expected: Vec<String>,
     /// Regular expressions that no line may match.
     pub forbidden: Vec<String>,
-    /// Regular expressions of the last lines, where the machine does not end by itself: once each
-    /// has matched a line, it is ended.
+    /// Regular expressions of the last lines, if the machine does not end by itself. It is stopped
+    /// when each has matched a line.
     pub last_lines: Vec<String>,
-    /// What the log as a whole must hold.
+    /// A check of the whole log.
     pub judge: Option<Judge>,
-    /// Say in the log which functions the addresses in the RMM's reports are in.
+    /// Whether the log gets the functions at the addresses in the RMM's reports.
     pub symbolized: bool,
-    /// Run under a debugger that follows this script, from the root of the tree.
+    /// The script of the debugger, if there is one, by its path from the root of the tree.
     pub debugger: Option<&'static str>,
-    /// How long it may take: `TIME_LIMIT` unless the row says otherwise.
+    /// The longest duration, `TIME_LIMIT` by default.
     pub time_limit: Duration,
 }
 
 impl Scenario {
-    /// A row with all defaults: one CPU, 3 GiB, the RMM at TF-A's address under interface 0.8.
+    /// A row with all defaults: one CPU, 3 GiB, the RMM at TF-A's address with interface 0.8.
     pub fn new(name: impl Into<String>, host: &str, asserts: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -78,7 +78,7 @@ impl Scenario {
             host: host.into(),
             options: Vec::new(),
             expected: Vec::new(),
-            // No scenario but those with deliberate faults may kill the RMM.
+            // Only scenarios with deliberate faults may stop the RMM.
             forbidden: vec![r"\[RMM .*FATAL\]".into()],
             last_lines: Vec::new(),
             judge: None,
@@ -94,24 +94,24 @@ impl Scenario {
         self
     }
 
-    /// Boots under another interface version.
+    /// Boots with another interface version.
     pub fn interface(self, version: &str) -> Self {
         self.option(format!("interface={version}"))
     }
 
-    /// A line must match.
+    /// Requires a line that matches.
     pub fn expect(mut self, pattern: impl Into<String>) -> Self {
         self.expected.push(pattern.into());
         self
     }
 
-    /// No line may match.
+    /// Forbids lines that match.
     pub fn forbid(mut self, pattern: impl Into<String>) -> Self {
         self.forbidden.push(pattern.into());
         self
     }
 
-    /// The run lasts until this line and every other such line are there, whichever CPU is first.
+    /// The run lasts until this line and all other last lines have come, in any order.
     pub fn ends_with(self, pattern: impl Into<String>) -> Self {
         let pattern = pattern.into();
         let mut row = self.expect(pattern.clone());
@@ -119,7 +119,7 @@ impl Scenario {
         row
     }
 
-    /// The log as a whole must pass `judge`.
+    /// Checks the whole log.
     pub fn judge(mut self, judge: Judge) -> Self {
         self.judge = Some(judge);
         self
@@ -131,74 +131,74 @@ impl Scenario {
             .expect(format!(r"^EL3: RMM failed to boot on CPU 0: code {code}$"))
     }
 
-    /// CPUs of the machine.
+    /// Sets the number of CPUs.
     pub fn cpus(mut self, cpus: u32) -> Self {
         self.cpus = cpus;
         self
     }
 
-    /// DRAM of the machine.
+    /// Sets the size of the DRAM.
     pub fn memory_gib(mut self, memory_gib: u32) -> Self {
         self.memory_gib = memory_gib;
         self
     }
 
-    /// Has EL3 say that this is another machine, and loads the RMM where EL3 has it there.
+    /// Makes EL3 report another machine, and loads the RMM at its address on that machine.
     pub fn machine(mut self, machine: &Machine) -> Self {
         self.load_address = machine.load_address();
         self.option(format!("machine={}", machine.name))
     }
 
-    /// Loads the RMM elsewhere, into a carve-out of this many bytes.
+    /// Loads the RMM at another address, into a carve-out of this many bytes.
     pub fn carve_out(mut self, address: u64, size: u64) -> Self {
         self.load_address = address;
         self.option(format!("carve-out={address:#x}+{size:#x}"))
     }
 
-    /// Gives the CPUs properties, `,name=value` each.
+    /// Gives the CPUs properties, each as `,name=value`.
     pub fn cpu_properties(mut self, properties: &'static str) -> Self {
         self.cpu_properties = properties;
         self
     }
 
-    /// Counts instructions.
+    /// Counts instructions instead of time.
     pub fn instruction_count(mut self) -> Self {
         self.instruction_count = true;
         self
     }
 
-    /// Names the functions in the RMM's reports, by the ELF file beside the image.
+    /// Adds the functions to the RMM's reports, from the ELF file beside the image.
     pub fn symbolized(mut self) -> Self {
         self.symbolized = true;
         self
     }
 
-    /// Runs under a debugger that follows `script`.
+    /// Runs with a debugger that runs `script`.
     pub fn debugger(mut self, script: &'static str) -> Self {
         self.debugger = Some(script);
         self
     }
 
-    /// Gives the run more time, or less, than the usual.
+    /// Sets the time limit.
     pub fn time_limit(mut self, time_limit: Duration) -> Self {
         self.time_limit = time_limit;
         self
     }
 
-    /// Boots the build with deliberate faults, which may be fatal.
+    /// Boots the image with deliberate faults, which may be fatal.
     pub fn self_test_image(mut self) -> Self {
         self.image = Image::SelfTest;
         self.forbidden.clear();
         self
     }
 
-    /// Boots the image that tests the translation tables instead.
+    /// Boots the test image for translation tables instead.
     pub fn xlat_image(mut self) -> Self {
         self.image = Image::Xlat;
         self
     }
 
-    /// The words on the firmware's command line.
+    /// The words of the firmware's command line.
     pub fn words(&self) -> Vec<String> {
         let mut words = vec![
             format!("scenario={}", self.host),

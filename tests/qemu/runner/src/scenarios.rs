@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The table of scenarios, in the order they run: what is booted, and then what is called.
+//! The table of scenarios, in the order of their runs: boots first, then commands.
 
 pub mod attestation;
 mod boot;
@@ -16,8 +16,7 @@ mod xlat;
 use crate::protection::Protection;
 use crate::scenario::Scenario;
 
-/// Every scenario of the usual run, for an RMM that is built with this protection. Names do not
-/// depend on it.
+/// All scenarios of the usual run, for an RMM with this protection. The names do not depend on it.
 pub fn all(protection: Protection) -> Vec<Scenario> {
     let mut rows = Vec::new();
     rows.extend(rmi::sessions(protection));
@@ -52,7 +51,7 @@ pub fn all(protection: Protection) -> Vec<Scenario> {
     rows
 }
 
-/// The long ones, which run on request only.
+/// The long scenarios, which run only on request.
 pub fn long() -> Vec<Scenario> {
     let mut rows = stress::long();
     rows.extend(slots::long());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The functions at an address of a linked image, with files and lines, by its debug information.
+//! The functions at an address of a linked image, with files and lines, from its debug information.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use object::{Object, ObjectSection, ObjectSymbol};
 /// The debug information of an ELF file.
 pub struct Symbols<'data> {
     lines: addr2line::Context<EndianSlice<'data, LittleEndian>>,
-    /// The labels of the code and their addresses, ascending.
+    /// The labels of the code with their addresses, ascending.
     labels: Vec<(u64, &'data str)>,
 }
 
@@ -19,7 +19,8 @@ impl<'data> Symbols<'data> {
     ///
     /// # Errors
     ///
-    /// One line: it is no well-formed ELF file, or its debug information is not well-formed.
+    /// One line: the file is not a well-formed ELF file, or its debug information is not
+    /// well-formed.
     pub fn of(file: &'data [u8]) -> Result<Self> {
         let elf = object::File::parse(file)?;
         let dwarf = Dwarf::load(|id: SectionId| {
@@ -35,7 +36,7 @@ impl<'data> Symbols<'data> {
         let text = elf.section_by_name(".text").map(|section| section.index());
         let in_text =
             elf.symbols().filter(|symbol| text.is_some() && symbol.section_index() == text);
-        // Those that begin with a dollar sign tell code from data (ELF for the Arm 64-bit
+        // Labels that begin with a dollar sign mark code and data (ELF for the Arm 64-bit
         // Architecture, 4.5.4).
         let mut labels: Vec<_> = in_text
             .filter_map(|symbol| Some((symbol.address(), symbol.name().ok()?)))
@@ -45,8 +46,8 @@ impl<'data> Symbols<'data> {
         Ok(Self { lines, labels })
     }
 
-    /// The functions at `address` as `name at file:line`, the innermost of those that were inlined
-    /// first. Addresses are those that the image is linked at.
+    /// The functions at `address` as `name at file:line`, the innermost inlined one first. The
+    /// address is that of the linked image.
     pub fn functions(&self, address: u64) -> Vec<String> {
         let mut functions = Vec::new();
         let Ok(mut frames) = self.lines.find_frames(address).skip_all_loads() else {
@@ -67,14 +68,14 @@ impl<'data> Symbols<'data> {
         if functions.is_empty()
             && let Some((label, name)) = above.checked_sub(1).and_then(|last| self.labels.get(last))
         {
-            // Assembly has no more than labels.
+            // Assembly has only labels.
             functions.push(format!("{name} + {:#x}", address - label));
         }
         functions
     }
 }
 
-/// A demangled name without the hash that legacy mangling ends with.
+/// A demangled name without the hash of legacy mangling.
 fn without_hash(name: &str) -> &str {
     match name.rsplit_once("::h") {
         Some((path, hash))
@@ -86,7 +87,7 @@ fn without_hash(name: &str) -> &str {
     }
 }
 
-/// A file by its path in this tree, or in the sources of `core`, or whatever it is.
+/// A file by its path in this tree or in the sources of `core`; any other file as it is.
 fn short(file: &str) -> &str {
     let tree = std::env::current_dir().unwrap_or_default();
     let inside = Path::new(file).strip_prefix(tree).ok().and_then(Path::to_str);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A copy of the source tree to break things in, with images built from it by the targets of its
-//! own Makefile.
+//! A copy of the source tree that can be broken, with images built by the targets of its own
+//! Makefile.
 //!
-//! The copy keeps what it built, and files that have not changed keep their time, so that a build
-//! takes no longer than a change needs. Only the copy is ever written to.
+//! The copy keeps its build products, and unchanged files keep their time, so a build takes only as
+//! long as a change needs. Nothing is written outside the copy.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::qemu::Images;
 use crate::scenario::{Image, Scenario};
 
-/// A target of the Makefile that leaves images.
+/// A target of the Makefile that builds images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// The RMM that ships.
@@ -24,12 +24,12 @@ pub enum Target {
     SelfTest,
     /// The EL3 monitor and the host.
     Firmware,
-    /// The tests of the translation tables.
+    /// The test image for translation tables.
     Xlat,
 }
 
 impl Target {
-    /// All of them.
+    /// All targets.
     pub const ALL: [Self; 4] = [Self::Rmm, Self::SelfTest, Self::Firmware, Self::Xlat];
 
     const fn name(self) -> &'static str {
@@ -53,7 +53,7 @@ impl Target {
         }
     }
 
-    /// Whether a scenario needs what this target leaves.
+    /// Whether a scenario needs the images of this target.
     pub fn serves(self, scenario: &Scenario) -> bool {
         match self {
             Self::Rmm => scenario.image == Image::Rmm,
@@ -64,14 +64,14 @@ impl Target {
     }
 }
 
-/// The copy.
+/// A copy of the tree.
 #[derive(Debug)]
 pub struct Tree {
     root: PathBuf,
 }
 
 impl Tree {
-    /// Makes `root` a copy of the files that git knows or would add, of the tree at `source`.
+    /// Makes `root` a copy of the tree at `source`: the files that git tracks or would add.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl Tree {
         for file in &wanted {
             copy_if_changed(&source.join(file), &root.join(file))?;
         }
-        // What a former copy has beyond that, as far as it is no product of a build.
+        // Files of a former copy that are neither in the tree nor built.
         let manifest = root.join("build/.files");
         if let Ok(former) = fs::read_to_string(&manifest) {
             for file in former.lines().map(PathBuf::from).filter(|file| !wanted.contains(file)) {
@@ -107,7 +107,7 @@ impl Tree {
         let names: String = wanted.iter().map(|file| format!("{}\n", file.display())).collect();
         fs::create_dir_all(root.join("build")).context("cannot make a folder in the copy")?;
         fs::write(&manifest, names).context("cannot write to the copy")?;
-        // The tools are not built again from the copy: they are no part of what is tested.
+        // The tools are not built from the copy, since they are not under test.
         let tool = std::env::current_exe()
             .context("this program cannot find itself")?
             .with_file_name("elf2bin");
@@ -141,13 +141,13 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// The build failed; the error has what the compiler said.
+    /// The build failed. The error has the compiler's output.
     pub fn build(&self, target: Target) -> Result<()> {
         let output = Command::new("make")
             .arg("-C")
             .arg(&self.root)
             .args(["--no-print-directory", "--assume-old=tools", target.name()])
-            // The Makefile that started this program is not the one of the copy.
+            // They belong to the Makefile that started this program, not to the copy's.
             .env_remove("MAKEFLAGS")
             .env_remove("MAKELEVEL")
             .output()
@@ -158,7 +158,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Where the images are.
+    /// The paths of the images.
     pub fn images(&self) -> Images {
         let image = |name: &str| self.root.join("build").join(name);
         Images {
@@ -172,7 +172,7 @@ impl Tree {
     }
 }
 
-/// Copies a file, and its permissions, unless the copy has the same content already.
+/// Copies a file and its permissions, unless the copy has the same content.
 fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
     let content = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
     if fs::read(to).is_ok_and(|present| present == content) {

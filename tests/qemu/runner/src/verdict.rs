@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Judges a run and reports it: one line per scenario, and the whole log of one that failed.
+//! Judges a run and reports it: one line per scenario, and the whole log if it failed.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,15 +11,15 @@ use regex::Regex;
 use crate::qemu::{End, Images, Qemu, Run};
 use crate::scenario::Scenario;
 
-/// QEMUs at a time, at least.
+/// The least number of QEMUs at a time.
 const PARALLEL: usize = 2;
 
-/// A failed check, or firmware that cannot go on.
+/// A failed check, or firmware that cannot continue.
 const FAILED: &str = r"(^|^EL3: )FAILED";
-/// A passed check; a run without one has tested nothing.
+/// A passed check. A run without one has tested nothing.
 const PASSED: &str = r"^ok: ";
 
-/// Runs the scenarios, a few at a time. `report` gets each verdict as it comes, one at a time.
+/// Runs the scenarios, a few at a time. `report` gets one verdict at a time, as they come.
 pub fn judge_all(
     chosen: &[Scenario],
     qemu: &Qemu,
@@ -35,7 +35,7 @@ pub fn judge_all(
             threads.spawn(|| {
                 while let Some(scenario) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let verdict = judge(scenario, qemu.run(scenario, images, live));
-                    // The lock also keeps the lines of one report together.
+                    // The lock also keeps the lines of a report together.
                     let mut report = report.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                     report(scenario, verdict);
                 }
@@ -53,18 +53,18 @@ pub struct Verdict {
     duration: Duration,
 }
 
-/// Whether a run came to an end that it chose.
+/// How a run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// QEMU could not be started.
     NotStarted,
-    /// It was cut: it hung or printed without end.
+    /// It was stopped: it hung or printed endlessly.
     Cut,
     /// QEMU ended by itself.
     Finished,
 }
 
-/// Compares a run with what its scenario demands.
+/// Compares a run with the expectations of its scenario.
 pub fn judge(scenario: &Scenario, run: Result<Run>) -> Verdict {
     let run = match run {
         Ok(run) => run,
@@ -118,7 +118,7 @@ pub fn judge(scenario: &Scenario, run: Result<Run>) -> Verdict {
 }
 
 impl Verdict {
-    /// True when there is nothing to complain about.
+    /// Whether there is no complaint.
     pub fn passed(&self) -> bool {
         self.complaints.is_empty()
     }
@@ -128,8 +128,7 @@ impl Verdict {
         self.ending
     }
 
-    /// What is wrong with the run, the most telling first: a check that failed, else a fatal
-    /// report, else what is missing.
+    /// The complaint that tells most: a failed check, else a fatal report, else what is missing.
     pub fn complaint(&self) -> Option<&str> {
         let telling =
             |word: &str| self.complaints.iter().find(|complaint| complaint.contains(word));
@@ -139,7 +138,7 @@ impl Verdict {
             .map(String::as_str)
     }
 
-    /// Prints the verdict; the log of a failure too, unless it was shown as it came.
+    /// Prints the verdict, with the log of a failure unless it was printed during the run.
     pub fn print(&self, scenario: &Scenario, log_shown: bool) {
         let word = if self.passed() { "ok    " } else { "FAILED" };
         println!(

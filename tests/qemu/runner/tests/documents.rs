@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the documents name is there: files that they link to or name, targets of the Makefile that
-//! they tell people to make, tests and scenarios. And every page of `docs/` says at its top which
-//! files it describes.
+//! Everything that the documents name exists: linked and named files, targets of the Makefile,
+//! tests and scenarios. And every page of `docs/` says at its top which files it describes.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,7 +16,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-/// Every file of the tree, by its path from the root, but hidden ones and what was built.
+/// Every file of the tree, by its path from the root, without hidden files and build products.
 fn files() -> Vec<PathBuf> {
     fn find(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("the folder can be read") {
@@ -57,7 +56,7 @@ fn documents() -> Vec<(PathBuf, String)> {
     texts("md")
 }
 
-/// What is in the code spans of `text`, blocks of code left out.
+/// The code spans of `text`, without code blocks.
 fn spans(text: &str) -> Vec<&str> {
     static SPAN: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"`([^`\n]+)`").expect("the pattern is valid"));
@@ -69,8 +68,8 @@ fn spans(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Whether a code span is meant as the name of a file or folder of this tree: it has the extension
-/// of one, or begins with a folder of the root. What is built is not there yet.
+/// Whether a code span is the name of a file or folder of this tree: it has such an extension, or
+/// begins with a folder of the root. Build products do not count.
 fn is_path(span: &str) -> bool {
     static NAME: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"^[A-Za-z0-9_./-]*[A-Za-z0-9_/]$").expect("the pattern is valid")
@@ -85,8 +84,8 @@ fn is_path(span: &str) -> bool {
         && !["build", "target"].contains(&first)
 }
 
-/// The names of tests in `text`, as far as their length or the path before them, which is left out,
-/// tells that they are such. One that ends with `...` or `*` is the start of a name.
+/// The names of tests in `text`, recognized by their length or by the path before them, which is
+/// removed. A name that ends with `...` or `*` is the beginning of one.
 fn tests(text: &str) -> Vec<&str> {
     static TEST: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"^(\w*::)*([a-z0-9]+(?:_[a-z0-9]+)+(?:_\.\.\.|_\*)?)$")
@@ -104,7 +103,7 @@ fn tests(text: &str) -> Vec<&str> {
     tests
 }
 
-/// The names of scenarios in `text`: the code spans that follow that word.
+/// The names of scenarios in `text`: the code spans after that word.
 fn named_scenarios(text: &str) -> Vec<&str> {
     static LIST: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"(?i)scenarios?\s+((?:`[a-z0-9.*-]+`(?:,?\s+(?:and\s+)?)?)+)")
@@ -116,8 +115,8 @@ fn named_scenarios(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What the links in `text` lead to, a file (none: this document) and the section in it (or none),
-/// without those on the web.
+/// The targets of links in `text`, without those on the web: a file (or none, for this document)
+/// and a section of it (or none).
 fn links(text: &str) -> Vec<(&str, &str)> {
     static LINK: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"\]\(([^)\s#]*)#?([^)\s]*)\)").expect("the pattern is valid"));
@@ -129,8 +128,8 @@ fn links(text: &str) -> Vec<(&str, &str)> {
     all.filter(|(file, _)| !file.contains("://")).collect()
 }
 
-/// The names by which links lead to the sections of a document: their headings in lower case, with
-/// hyphens for spaces and without punctuation.
+/// The names of a document's sections in links: headings in lower case, with hyphens for spaces and
+/// without punctuation.
 fn sections(text: &str) -> HashSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     let name = |heading: &str| {
@@ -144,7 +143,7 @@ fn sections(text: &str) -> HashSet<String> {
     headings.map(name).collect()
 }
 
-/// The targets that `text` has people make: what follows `make` in code.
+/// The Makefile targets in `text`: what follows `make` in code.
 fn targets(text: &str) -> Vec<String> {
     static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"(?m)(?:^|`)make ([a-z][a-z0-9-]*)").expect("the pattern is valid")
@@ -273,8 +272,8 @@ fn scenarios_that_are_named_exist() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The paths that a page says at its top that it describes; `None` if it does not say. Other code
-/// spans there, as targets of the Makefile, count for nothing.
+/// The paths that a page describes according to its top; `None` if it does not say. Other code
+/// spans there, such as Makefile targets, do not count.
 fn described(text: &str) -> Option<Vec<&str>> {
     let top = text.split("\n## ").next()?;
     let paragraph = top.split("\n\n").find(|paragraph| paragraph.starts_with("Describes "))?;
@@ -307,7 +306,7 @@ fn each_page_says_which_files_it_describes_and_they_exist() {
 fn sentences_are_at_most_100_wide() {
     let mut wide = Vec::new();
     for (path, text) in documents() {
-        // Tables have their rows on one line, and programs their own widths.
+        // Rows of tables are one line, and code blocks have widths of their own.
         let prose = text.split("```").step_by(2).flat_map(str::lines);
         wide.extend(
             prose
@@ -329,7 +328,7 @@ fn each_document_begins_with_its_license() {
 
 #[test]
 fn programs_and_tests_that_are_run_exist() {
-    // What is run, and where it may be.
+    // What is run, and the folders in which it may be.
     let runs: [(&str, &[&str]); 3] = [
         (r"--test ([a-z]\w*)", &["tests/host/{}/main.rs", "tests/qemu/runner/tests/{}.rs"]),
         (r"target/tools/([a-z][\w-]*)", &["tests/qemu/runner/src/bin/{}.rs"]),
@@ -340,7 +339,7 @@ fn programs_and_tests_that_are_run_exist() {
         for (pattern, places) in runs {
             let run = Regex::new(pattern).expect("the pattern is valid");
             for name in run.captures_iter(&text).filter_map(|found| found.get(1)) {
-                // The package's own program has its name.
+                // The package's own program has the package's name.
                 let is_own = name.as_str() == env!("CARGO_PKG_NAME");
                 let exists =
                     |place: &&str| root().join(place.replace("{}", name.as_str())).exists();

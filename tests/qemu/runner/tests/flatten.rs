@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Tests of the ELF flattener on small images built byte by byte, each breaking one rule.
+//! Tests of the ELF flattener with small images, built byte by byte, each of which breaks one rule.
 
 use rmm_test_system::flatten::{FlattenError, ImageKind, flatten};
 
@@ -74,8 +74,8 @@ impl Elf {
         if let Some((section_type, entries)) = &self.relocations {
             content.extend(entries.iter().flat_map(|word| word.to_le_bytes()));
             let size = u64::try_from(entries.len()).unwrap() * 8;
-            // The null section, then the (empty) table of section names that the header names as
-            // number 1.
+            // The null section, then the empty table of section names, which the header refers to
+            // as number 1.
             sections.push(section_header(0, 0, 0, 0));
             sections.push(section_header(3, 0, content_at, 1));
             sections.push(section_header(*section_type, 2, relocations_at, size));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Habits of the tree that nothing else holds to: who owns each source file, and what the firmware
-//! is linked with.
+//! Rules of the tree that no other tool checks: the license of each source file, and the crates
+//! that the firmware is linked with.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-/// Whether a file of this name is source: what is compiled, assembled, linked by, or run.
+/// Whether a file of this name is source: compiled, assembled, run, or a linker script.
 fn is_source(name: &str) -> bool {
     let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
     match extension {
@@ -21,7 +21,7 @@ fn is_source(name: &str) -> bool {
     }
 }
 
-/// Adds every source file of `folder` and the folders in it to `found`, but for what is built.
+/// Adds every source file below `folder` to `found`, without build products.
 fn find_sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("the folder can be read") {
         let path = entry.expect("the entry can be read").path();
@@ -34,14 +34,13 @@ fn find_sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether `text` says its license where it begins: in the first line, or in the one after the line
-/// that names the interpreter.
+/// Whether `text` names its license in the first line, or in the second one after the interpreter.
 fn is_licensed(text: &str) -> bool {
     let mut lines = text.lines().skip_while(|line| line.starts_with("#!/"));
     lines.next().is_some_and(|line| line.contains("SPDX-License-Identifier: BSD-3-Clause"))
 }
 
-/// What cargo prints with these arguments. Versions are those of `Cargo.lock`, or it fails.
+/// The output of cargo with these arguments. It fails if versions differ from `Cargo.lock`.
 fn cargo(arguments: &[&str]) -> String {
     let mut cargo = Command::new(env!("CARGO"));
     let output = cargo
@@ -55,10 +54,10 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("cargo writes text")
 }
 
-/// The licenses that a dependency may have; of one that gives a choice, one of these is enough.
+/// The licenses that a dependency may have. If it offers a choice, one of these is enough.
 const LICENSES: [&str; 5] = ["Apache-2.0", "BSD-3-Clause", "ISC", "MIT", "Unicode-3.0"];
 
-/// Whether `expression`, as a manifest has it, can be met with [`LICENSES`] alone.
+/// Whether [`LICENSES`] satisfy `expression`, as a manifest has it.
 fn is_allowed(expression: &str) -> bool {
     let expression = spdx::Expression::parse_mode(expression, spdx::ParseMode::LAX);
     let allows = |license: &spdx::LicenseReq| {
@@ -68,7 +67,7 @@ fn is_allowed(expression: &str) -> bool {
     expression.is_ok_and(|expression| expression.evaluate(allows))
 }
 
-/// The versions of each crate that `tree`, as `cargo tree` lists them without any drawing, has.
+/// The versions of each crate in `tree`, the output of `cargo tree` without drawing.
 fn versions(tree: &str) -> BTreeMap<&str, Vec<&str>> {
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for line in tree.lines() {
@@ -120,7 +119,7 @@ fn every_dependency_is_from_the_registry_and_has_a_license_that_is_allowed() {
     let mut refused = Vec::new();
     for (package, license) in tree.lines().filter_map(|line| line.split_once('\t')) {
         let license = license.trim_end_matches(" (*)");
-        // Only what is not from the registry has its source in parentheses.
+        // A package has its source in parentheses only if it is not from the registry.
         let elsewhere = package.split_once(" (").map(|(_, source)| source.trim_end_matches(')'));
         let is_known = match elsewhere {
             None | Some("proc-macro") => true,
@@ -136,7 +135,7 @@ fn every_dependency_is_from_the_registry_and_has_a_license_that_is_allowed() {
 
 #[test]
 fn the_locked_versions_are_committed() {
-    // A tree that was not cloned has no list of what is committed.
+    // Only a cloned tree has a list of committed files.
     if root().join(".git").exists() {
         let mut git = Command::new("git");
         let output = git

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! `docs/reports/tests.md` is what the tests say of themselves: which of them call which command,
-//! and what each file of tests is about. `make report` writes it again.
+//! `docs/reports/tests.md` is generated from the tests: which of them call which command, and what
+//! each file of tests is about. `make report` writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,7 +21,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-/// The Rust files under `folder`, by their path in it without the extension, and their texts.
+/// The Rust files below `folder`, by path without extension, with their texts.
 fn sources(folder: &str) -> BTreeMap<String, String> {
     fn find(base: &Path, folder: &Path, found: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(folder).expect("the folder can be read") {
@@ -48,7 +48,8 @@ fn about(text: &str) -> String {
     paragraph.split(". ").next().unwrap_or_default().trim_end_matches('.').replace('|', "\\|")
 }
 
-/// The functions in `text`, each with the commands that it calls, itself or through others there.
+/// The functions in `text`, each with the commands that it calls directly or through other
+/// functions there.
 fn callers(text: &str) -> Vec<(String, BTreeSet<String>)> {
     let function = Regex::new(r"\bfn (\w+)").expect("the pattern is valid");
     let command = Regex::new(r"\b(?:fid|function)::([A-Z]\w+)").expect("the pattern is valid");
@@ -63,7 +64,7 @@ fn callers(text: &str) -> Vec<(String, BTreeSet<String>)> {
         callers.push((start[1].to_owned(), commands));
         bodies.push(call.captures_iter(body).map(|found| found[1].to_owned()).collect::<Vec<_>>());
     }
-    // As many times as there can be functions between a caller and a command.
+    // The most functions between a caller and a command.
     for _ in 0..4 {
         for (index, called) in bodies.iter().enumerate() {
             let through = callers.iter().filter(|(name, _)| called.contains(name));
@@ -74,8 +75,8 @@ fn callers(text: &str) -> Vec<(String, BTreeSet<String>)> {
     callers
 }
 
-/// A table row for each command: the files of tests on this machine that call it, and the families
-/// of scenarios that do.
+/// A table row for each command: the test files of this machine that call it, and the families of
+/// scenarios that do.
 fn commands() -> String {
     let abi = fs::read_to_string(root().join("src/abi/rmi.rs")).expect("the file can be read");
     let number = Regex::new(r"(?m)^ {8}([A-Z]\w+) = (0xC4\w+);").expect("the pattern is valid");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Instructions that operations of the library take on the target, by QEMU's instruction clock
-//! (`-icount shift=0`), where the counter advances by one with each instruction. A context of the
-//! regime and kind that the RMM uses: EL2&0, 48-bit format, in force while it changes.
+//! Instructions of the library's operations on the target, by QEMU's instruction clock (`-icount
+//! shift=0`), where the counter advances by one with each instruction. The context is of the RMM's
+//! regime and kind: EL2&0, 48-bit format, in use while it changes.
 //!
 //! Each count is printed as a line `figure: SECTION | NAME | NUMBER`, which `make bench` collects.
 
@@ -19,13 +19,13 @@ use crate::layout::{GIB, MIB_2, PAGE, add_image};
 
 /// Regions of the largest context.
 const MOST: usize = 10_000;
-/// Tables for as many pages, each with an unmapped one after it, and for the image and the rest.
+/// Tables for this many pages, each followed by an unmapped one, and for the image and the rest.
 const TABLES: usize = 2 * MOST / 512 + 16;
-/// The image, transient pages, and a region that comes and goes.
+/// The image, transient pages, and a region that is added and removed.
 const OTHERS: usize = 5;
-/// Regions that an operation on a live context meets.
+/// The number of regions in the context in use.
 const USUAL: u64 = 100;
-/// Where the pages are: physically above the image, virtually elsewhere.
+/// Physical and virtual base of the pages. The former is above the image.
 const PAGES: (u64, u64) = (0x10_0000_0000, 0x20_0000_0000);
 const SLOTS: VirtAddr = VirtAddr::new(0x80_0000_0000 - 16 * PAGE);
 
@@ -36,12 +36,12 @@ fn figure(name: impl core::fmt::Display, instructions: u64) {
     say!("figure: Translation tables | {name} | {instructions}");
 }
 
-/// Counts everything. Runs at EL2.
+/// Counts all operations. Runs at EL2.
 pub fn run() -> Result<(), Error> {
     ExceptionLevel::El2And0.enter();
     for count in [10, 100, 1_000, MOST as u64] {
         for (name, step) in [("in ascending order", 1), ("in any order", 7919)] {
-            // The step is prime to each count: all pages are met once.
+            // The step and each count have no common divisor, so every page comes once.
             let regions = (0..count).map(|number| region(number * step % count));
             let instructions = init(regions)?;
             figure(format_args!("init, {count} regions {name}"), instructions);
@@ -78,12 +78,12 @@ fn builder_on<'a>(
     let space = AddressSpace::new(VaRange::Low, 39, features().max_pa(format), format)?;
     let space = space.with_maintenance_features(maintenance);
     let base = PhysAddr::new(tables.as_ptr().addr() as u64);
-    // SAFETY: all is flat, and the ground is in force.
+    // SAFETY: everything is mapped flat, and the ground is in force.
     let pool = unsafe { TablePool::new(tables, base) }?;
     ContextBuilder::new(space, pool, storage.list())
 }
 
-/// The instructions of `operation`, less those of taking the time.
+/// The instructions of `operation`, without those that read the clock.
 fn counted<T>(operation: impl FnOnce() -> T) -> (u64, T) {
     let nothing = instruction_clock();
     let start = instruction_clock();
@@ -105,7 +105,7 @@ fn init(regions: impl Iterator<Item = Region>) -> Result<u64, Error> {
     result.map(|_| instructions)
 }
 
-/// Operations on a context in force.
+/// Operations on a context in use.
 fn live() -> Result<(), Error> {
     let mut tables = [const { Table::EMPTY }; TABLES];
     let mut storage = Storage::new();
@@ -128,14 +128,14 @@ fn live() -> Result<(), Error> {
     let high = high.init().map_err(|failed| failed.error)?;
     let tcr = mmu::tcr(Some(low.space()), Some(high.space()), &features)?;
     let ttbr = |context| mmu::ttbr(context, TableSharing::Private, &features);
-    // SAFETY: there is one CPU.
+    // SAFETY: there is only one CPU.
     unsafe { low.activate(Maintenance::InnerShareable) }?;
-    // SAFETY: the image is mapped, flat.
+    // SAFETY: the image is mapped flat.
     unsafe { ExceptionLevel::El2And0.put_in_force(tcr, ttbr(&low), ttbr(&high)) };
 
     let data = Attributes::read_write();
     let near = region(USUAL);
-    // A GiB without tables of its own, above everything else.
+    // In a GiB that has no tables yet, above everything else.
     let far = Region::new(PhysAddr::new(0x30_0000_0000), VirtAddr::new(0x60_0000_0000), PAGE, data);
     let block = Region::new(
         PhysAddr::new(0x30_0020_0000),
@@ -148,12 +148,12 @@ fn live() -> Result<(), Error> {
     dynamic(&mut low, "a page, with two tables", far)?;
     dynamic(&mut low, "a block of 2 MiB", block)?;
     changes(&mut low, block)?;
-    // SAFETY: there is one CPU.
+    // SAFETY: there is only one CPU.
     unsafe { low.activate(Maintenance::Local) }?;
     transient(&low)
 }
 
-/// Maps and unmaps `region`: the instructions of both.
+/// Maps and unmaps `region`, and counts both.
 fn dynamic(context: &mut Context<'_, El2And0>, name: &str, region: Region) -> Result<u64, Error> {
     let (map, result) = counted(|| context.add(region));
     result?;
@@ -171,7 +171,7 @@ fn changes(context: &mut Context<'_, El2And0>, block: Region) -> Result<(), Erro
         result?;
         figure(format_args!("change {name}"), instructions);
     }
-    // Of the whole table that the block is now.
+    // For the whole table that has replaced the block.
     let permissions = Attributes::read_write().permissions();
     let (instructions, result) =
         counted(|| context.change_permissions(block.extent.base, MIB_2, permissions));
@@ -180,13 +180,13 @@ fn changes(context: &mut Context<'_, El2And0>, block: Region) -> Result<(), Erro
     context.remove(block.extent.base, block.extent.size)
 }
 
-/// What a region of 513 pages takes to unmap, as `name` says, on CPUs with `features`.
+/// Counts the unmapping of a region of 513 pages on CPUs with `features`.
 fn many_pages(name: &str, features: MaintenanceFeatures) -> Result<(), Error> {
     let mut tables = [const { Table::EMPTY }; TABLES];
     let mut storage = Storage::new();
     let builder = builder_on(&mut tables, &mut storage, features)?;
     let mut context = builder.init().map_err(|failed| failed.error)?;
-    // SAFETY: they are not walked; what is counted is the same if they were.
+    // SAFETY: no CPU walks them, which does not change the count.
     unsafe { context.activate(Maintenance::InnerShareable) }?;
     let (base, size) = (VirtAddr::new(PAGES.1), 513 * PAGE);
     let region = Region::new(PhysAddr::new(PAGES.0), base, size, Attributes::read_write());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Entry at EL3, the ways down to EL2 and EL1, the switch from one translation to another, the
-// vectors, and the probes: the accesses that may fault.
+// Entry at EL3, the descent to EL2 and EL1, the switch between two translations, the vectors, and
+// the probes, which are the accesses that may fault.
 
     .section .text.first, "ax"
     .global entry
@@ -17,7 +17,7 @@ entry:
 
     .text
 
-// Goes on one level lower, with the MMU of that level off, on the same stack. x0 = SCR_EL3.
+// Continues one level lower, with that level's MMU off, on the same stack. x0 = SCR_EL3.
     .global descend_to_el2
 descend_to_el2:
     msr     scr_el3, x0
@@ -49,7 +49,7 @@ descend_to_el1:
     adr     x1, 1f
     msr     elr_el2, x1
     mov     x1, sp
-    // With E2H set spsr_el2 and the like are the same registers still.
+    // With E2H set, spsr_el2 and similar names still access the same registers.
     msr     hcr_el2, x0
     isb
     eret
@@ -57,8 +57,8 @@ descend_to_el1:
     ret
     .pool
 
-// x0 = Registers (see level.rs). The code, the stack and x0's memory must be flat in both
-// translations.
+// x0 = Registers (see exception_level.rs). Both translations must map the code, the stack and x0's
+// memory flat.
     .macro install el, invalidate
     ldp     x1, x2, [x0]
     ldp     x3, x4, [x0, #16]
@@ -99,7 +99,7 @@ install_el2:
 install_el3:
     install 3, alle3
 
-// A fault of a probe resumes where TPIDR_EL0 says, with the syndrome in x1.
+// A probe that faults resumes at the address in TPIDR_EL0 with the syndrome in x1.
     .macro vectors el
     .balign 2048
 vectors_\el:
@@ -135,17 +135,17 @@ vectors_\el:
     ret
     .endm
 
-// The word there, in x0.
+// Gives the word at the address in x0.
     probe   probe_load
     ldr     x0, [x0]
     probed
 
-// Stores x1 there.
+// Stores x1 at the address.
     probe   probe_store
     str     x2, [x0]
     probed
 
-// Calls what is there, in x0 what that returns.
+// Calls the code at the address, and gives its result in x0.
     probe   probe_call
     mov     x9, x30
     blr     x0

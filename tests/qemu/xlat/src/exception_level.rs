@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The Exception level this runs at: its translation registers, and the way down to the next one.
+//! The present Exception level: its translation registers, and the descent to the next level.
 //!
-//! Between two contexts a level runs on the *ground*: a table of flat GiB blocks, without the
-//! library.
+//! Between two contexts a level runs on the *ground*: a table of flat GiB blocks that does not use
+//! the library.
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
@@ -11,7 +11,7 @@ use rmm::xlat::mmu::{MmuFeatures, SCTLR_CLEAR, SCTLR_SET};
 use rmm::xlat::{MaintenanceFeatures, PhysicalAddressSpace};
 use rmm_test_firmware::read_register;
 
-/// Room for a context of 10,000 regions, which lives on the stack as every context here does.
+/// Room for a context of 10,000 regions, since every context here is on the stack.
 const STACK_SIZE: usize = 8 << 20;
 
 #[repr(C, align(4096))]
@@ -22,11 +22,11 @@ unsafe impl Sync for Stack {}
 
 static STACK: Stack = Stack(UnsafeCell::new([0; STACK_SIZE]));
 
-/// SCTLR_ELx with the MMU off: the bits that are RES1 at one level or another.
+/// SCTLR_ELx with the MMU off: the bits that are RES1 at some level.
 const SCTLR_OFF: u64 = 0x30c5_0830;
 /// M, A, C, SA and I: MMU and caches on, alignment checked.
 const SCTLR_GROUND: u64 = SCTLR_OFF | 1 << 12 | 0xf;
-/// What the tables count on as well.
+/// With the bits that the tables rely on.
 const SCTLR: u64 = SCTLR_GROUND & !SCTLR_CLEAR | SCTLR_SET;
 
 /// HCR_EL2: RW, APK and API.
@@ -43,7 +43,7 @@ global_asm!(
     SCTLR_OFF = const SCTLR_OFF,
 );
 
-/// What a translation takes, in the order that entry.S relies on.
+/// The registers of a translation, in the order that entry.S uses.
 #[repr(C)]
 pub struct Registers {
     hcr: u64,
@@ -62,7 +62,7 @@ unsafe extern "C" {
     fn descend_to_el1(hcr: u64);
 }
 
-/// The translation regimes, each with the state of the machine that it is in force in.
+/// The translation regimes, each with the machine state in which it is in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ExceptionLevel {
     /// EL3.
@@ -79,13 +79,14 @@ pub enum ExceptionLevel {
 #[repr(C, align(4096))]
 struct Ground([u64; 512]);
 
-/// AP\[1\], which is RES1 without an EL0, and with one would make the memory EL0's.
+/// AP\[1\]: RES1 in a regime without EL0. In a regime with EL0 it would make the memory accessible
+/// there.
 const UNPRIVILEGED: u64 = 1 << 6;
-/// Of the EL3 regime, Root, where alone it executes.
+/// For the EL3 regime: the Root PAS, from which alone EL3 executes.
 const NSE: u64 = 1 << 11;
 
 impl Ground {
-    /// `bits` are those in which the regimes differ.
+    /// `bits` are those that differ between regimes.
     const fn new(bits: u64) -> Self {
         const BLOCK: u64 = 1;
         const DEVICE: u64 = 1 << 2;
@@ -112,17 +113,18 @@ const fn walks(txsz: u64) -> u64 {
 }
 
 impl ExceptionLevel {
-    /// Whether the regime has an EL0, and so two VA ranges.
+    /// Whether the regime has an EL0, and thus two VA ranges.
     pub fn has_el0(self) -> bool {
         matches!(self, Self::El2And0 | Self::El1And0)
     }
 
-    /// The physical address space of what runs there.
+    /// The physical address space of code in this regime.
     pub fn own_pas(self) -> PhysicalAddressSpace {
         if self == Self::El3 { PhysicalAddressSpace::Root } else { PhysicalAddressSpace::Realm }
     }
 
-    /// The others that it can reach. On this machine the DRAM is the same in all.
+    /// The other physical address spaces that it can access. This machine's DRAM is the same in
+    /// all.
     pub fn other_pas(self) -> &'static [PhysicalAddressSpace] {
         use PhysicalAddressSpace::{NonSecure, Realm, Secure};
         match self {
@@ -136,12 +138,12 @@ impl ExceptionLevel {
         if self == Self::El2And0 { HCR | HCR_E2H } else { HCR }
     }
 
-    /// Goes on at this level on the ground, from the level before it in the order of declaration.
+    /// Continues at this level on the ground, from the level declared before it.
     pub fn enter(self) {
         match self {
             Self::El3 | Self::El2 => {}
-            // SAFETY: EL3 is left for good; all that Rust keeps is in memory and registers that
-            // stay.
+            // SAFETY: EL3 is left for good. Everything that Rust uses is in memory and registers
+            // that are preserved.
             Self::El2And0 => unsafe { descend_to_el2(SCR_REALM) },
             // SAFETY: as above, for EL2.
             Self::El1And0 => unsafe { descend_to_el1(HCR) },
@@ -157,7 +159,7 @@ impl ExceptionLevel {
             Self::El2And0 | Self::El1And0 => &GROUND_WITH_EL0,
         };
         let tcr = if self.has_el0() {
-            // EPD1: no High range. TG1 4 KiB and T1SZ so that no field is reserved. IPS 40 bits.
+            // EPD1: no High VA range. TG1 4 KiB, and a T1SZ that is not reserved. IPS 40 bits.
             walks(25) | 25 << 16 | 1 << 23 | 2 << 30 | 2 << 32
         } else {
             walks(25) | 2 << 16 | 1 << 23 | 1 << 31
@@ -165,14 +167,14 @@ impl ExceptionLevel {
         let ttbr0 = (&raw const table.0).addr() as u64;
         let registers =
             Registers { hcr: self.hcr(), sctlr: SCTLR_GROUND, mair: 0x04ff, tcr, ttbr0, ttbr1: 0 };
-        // SAFETY: the ground is flat.
+        // SAFETY: the ground maps everything flat.
         unsafe { self.install(&registers) };
     }
 
-    /// Puts a context in each range, or in the only one, in force.
+    /// Puts a context in force for each range, or for the only one.
     ///
     /// # Safety
-    /// They map the image, flat.
+    /// They map the image flat.
     pub unsafe fn put_in_force(self, tcr: u64, ttbr0: u64, ttbr1: u64) {
         let registers = Registers {
             hcr: self.hcr(),
@@ -182,12 +184,12 @@ impl ExceptionLevel {
             ttbr0,
             ttbr1,
         };
-        // SAFETY: the caller's promise; what is in force is flat as well.
+        // SAFETY: promised by the caller; the present translation is flat too.
         unsafe { self.install(&registers) };
     }
 
     unsafe fn install(self, registers: &Registers) {
-        // SAFETY: the code, the stack and the registers are flat in both translations.
+        // SAFETY: both translations map the code, the stack and the registers flat.
         unsafe {
             match self {
                 Self::El3 => install_el3(registers),
@@ -197,11 +199,12 @@ impl ExceptionLevel {
         }
     }
 
-    /// PAR_EL1 for a read of `va` by this level: what the walker says, the TLBs apart.
+    /// PAR_EL1 for a read of `va` at this level: the result of a walk, for which QEMU does not use
+    /// the TLB.
     pub fn address_translation(self, va: u64) -> u64 {
         macro_rules! translate {
             ($instruction:literal) => {
-                // SAFETY: changes PAR_EL1, in which nothing is kept.
+                // SAFETY: changes PAR_EL1, which holds nothing of use.
                 unsafe {
                     core::arch::asm!(
                         concat!("at ", $instruction, ", {}"),
@@ -220,7 +223,7 @@ impl ExceptionLevel {
         read_register!("par_el1")
     }
 
-    /// Syndrome, return address and fault address of the last exception taken to this level.
+    /// ESR, ELR and FAR of the last exception taken to this level.
     pub fn exception_registers() -> [u64; 3] {
         match read_register!("currentel") >> 2 {
             3 => [read_register!("esr_el3"), read_register!("elr_el3"), read_register!("far_el3")],
@@ -230,7 +233,7 @@ impl ExceptionLevel {
     }
 }
 
-/// What this CPU's translation can do.
+/// This CPU's translation features.
 pub fn features() -> MmuFeatures {
     MmuFeatures::from_id_registers(
         read_register!("id_aa64mmfr0_el1"),
@@ -239,7 +242,7 @@ pub fn features() -> MmuFeatures {
     )
 }
 
-/// What it can do in the maintenance of tables.
+/// This CPU's features for table maintenance.
 pub fn maintenance_features() -> MaintenanceFeatures {
     MaintenanceFeatures::from_id_registers(
         read_register!("id_aa64isar0_el1"),
@@ -249,7 +252,7 @@ pub fn maintenance_features() -> MaintenanceFeatures {
 
 /// Makes code that was stored visible to instruction fetches.
 pub fn synchronize_code() {
-    // SAFETY: maintenance of caches changes no content.
+    // SAFETY: cache maintenance changes no content.
     unsafe { core::arch::asm!("dsb ish", "ic iallu", "dsb ish", "isb", options(nostack)) };
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A part of a block becomes read-only while the rest of the block is in use: the tables that are
-//! changed lie in it. Where CPUs replace a block with a table without a break (FEAT_BBM), nothing
-//! of it ever faults.
+//! A part of a block becomes read-only while the rest is in use. The tables that change lie in the
+//! block. If CPUs replace a block with a table without a break (FEAT_BBM), no access to it ever
+//! faults.
 
 use core::cell::UnsafeCell;
 
@@ -19,27 +19,27 @@ use crate::probe::{Outcome, load, store};
 
 const TABLES: usize = 16;
 
-/// Room for a block at a boundary of its size, wherever the image is.
+/// Room for an aligned block, wherever the image is.
 #[repr(C, align(4096))]
 struct Room(UnsafeCell<[u8; 2 * native(MIB_2)]>);
 
-// SAFETY: there is one CPU.
+// SAFETY: there is only one CPU.
 unsafe impl Sync for Room {}
 
 static ROOM: Room = Room(UnsafeCell::new([0; 2 * native(MIB_2)]));
 
-/// Runs in a regime, with the format of 48 bits.
+/// Runs in a regime, with the 48-bit format.
 pub fn run<R: Regime>(level: ExceptionLevel) -> Result<(), Error> {
     let mut every = Every::new("a page of a block becomes read-only while tables in it are in use");
     let features = features();
     let block = (ROOM.0.get().addr() as u64).next_multiple_of(MIB_2);
     let first = core::ptr::with_exposed_provenance_mut::<Table>(native(block));
-    // SAFETY: inside `ROOM`, which nobody else names; any content is a table.
+    // SAFETY: inside `ROOM`, which nothing else uses; any content is a valid table.
     let tables = unsafe { core::slice::from_raw_parts_mut(first, TABLES) };
     let format = DescriptorFormat::Bits48;
     let space = AddressSpace::new(VaRange::Low, 39, features.max_pa(format), format)?;
     let space = space.with_maintenance_features(maintenance_features());
-    // SAFETY: all is flat, and the ground is in force.
+    // SAFETY: everything is mapped flat, and the ground is in force.
     let pool = unsafe { TablePool::new(tables, PhysAddr::new(block)) }?;
     let mut storage = RegionStorage::<8>::new();
     let mut builder = ContextBuilder::<R>::new(space, pool, storage.list())?;
@@ -52,9 +52,9 @@ pub fn run<R: Regime>(level: ExceptionLevel) -> Result<(), Error> {
         mmu::tcr_one_range(low, &features)?
     };
     let ttbr = mmu::ttbr(&context, TableSharing::Private, &features);
-    // SAFETY: there is one CPU.
+    // SAFETY: there is only one CPU.
     unsafe { context.activate(Maintenance::Local) }?;
-    // SAFETY: the image is mapped, flat.
+    // SAFETY: the image is mapped flat.
     unsafe { level.put_in_force(tcr, ttbr, 0) };
 
     let last = VirtAddr::new(block + MIB_2 - PAGE);
@@ -65,7 +65,7 @@ pub fn run<R: Regime>(level: ExceptionLevel) -> Result<(), Error> {
     every.equal("level", context.translate(last)?.level, Level::Three);
     every.equal("read", load(last.get()), Outcome::Done(1));
     every.equal("write", store(last.get(), 2), Outcome::Permission(3));
-    // The page before it is in a group of sixteen with others.
+    // The page before it is in a contiguous group of sixteen.
     let before = VirtAddr::new(last.get() - 0x20 * PAGE);
     every.equal("hint before", context.translate(before)?.contiguous, true);
     context.change_permissions(before, PAGE, read_only.permissions())?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Where things are: the image, the memory for tests with its content, and the addresses of a
-//! context that are tested.
+//! The addresses of the image, of the test memory with its content, and of the tested parts of a
+//! context.
 
 use core::ops::Range;
 
@@ -19,20 +19,20 @@ pub const GIB: u64 = 0x4000_0000;
 /// A block at level 0.
 pub const GIB_512: u64 = 0x80_0000_0000;
 
-/// Memory for tests: pages, then two blocks. Physical, 2 GiB above the image.
+/// Test memory: pages, then two blocks. Physical, 2 GiB above the image.
 const MEMORY: u64 = 0x8000_0000;
-/// The part of it that pages are taken from.
+/// The number of pages in it.
 const PAGES: u64 = 0x80;
-/// A block's worth of it.
+/// A part of the size of a block.
 pub const MEMORY_2_MIB: PhysAddr = PhysAddr::new(MEMORY + MIB_2);
 /// The last GiB of the machine's memory.
 pub const MEMORY_GIB: PhysAddr = PhysAddr::new(0xc000_0000);
-/// The identification registers of the UART, which read the same every time.
+/// The identification registers of the UART, which always read the same.
 pub const DEVICE: PhysAddr = PhysAddr::new(0x0900_0000);
 /// Offset of the first of them.
 pub const DEVICE_WORD: u64 = 0xfe0;
 
-/// Page `number` of the memory for tests.
+/// Page `number` of the test memory.
 pub const fn page(number: u64) -> PhysAddr {
     assert!(number < PAGES);
     PhysAddr::new(MEMORY + number * PAGE)
@@ -41,25 +41,25 @@ pub const fn page(number: u64) -> PhysAddr {
 /// The pages that hold code.
 pub const CODE: [u64; 3] = [2, 3, 6];
 
-/// What the first word of a page of memory for tests holds.
+/// The first word of a page of test memory.
 pub const fn content(pa: PhysAddr) -> u64 {
     pa.get() ^ 0x5eed_0000_0000_0000
 }
 
-/// What the code in a page returns.
+/// The result of the code in a page.
 pub const fn answer(number: u64) -> u64 {
     0x40 + number
 }
 
-/// The first word of a page with code: BTI C, and MOVZ X0, its answer. RET follows.
+/// The first word of a page with code: BTI C, and MOVZ X0 with its result. RET follows.
 pub const fn code(number: u64) -> u64 {
     0xd280_0000_d503_245f | answer(number) << (32 + 5)
 }
 
-/// Fills the memory for tests, which is mapped flat, as [`content`] and [`code`] say.
+/// Fills the test memory, which is mapped flat, with [`content`] and [`code`].
 pub fn plant() {
     let write = |address: u64, value: u64| {
-        // SAFETY: memory for tests, in which Rust keeps nothing, and which the ground maps flat.
+        // SAFETY: test memory, in which Rust keeps nothing and which the ground maps flat.
         unsafe {
             core::ptr::with_exposed_provenance_mut::<u64>(rmm::address::native(address))
                 .write_volatile(value)
@@ -85,7 +85,7 @@ unsafe extern "C" {
     static __bss_end: u8;
 }
 
-/// Adds the image, flat: code, constants, and all that is written.
+/// Maps the image flat: code, constants, and everything that is written.
 pub fn add_image<R: Regime>(
     builder: &mut ContextBuilder<'_, R>,
     level: ExceptionLevel,
@@ -110,27 +110,27 @@ pub fn add_image<R: Regime>(
     add(data..end, Attributes::read_write())
 }
 
-/// A page of every kind, with what must come of reading it, writing it and calling it.
+/// A kind of page, with the expected results of a read, a write and a call.
 pub struct Kind {
-    /// What it is.
+    /// Its name.
     pub name: &'static str,
     /// Bytes below the top of the range.
     pub below_top: u64,
-    /// Where it is physically.
+    /// Its physical address.
     pub pa: PhysAddr,
-    /// How it is mapped.
+    /// The attributes of its mapping.
     pub attributes: Attributes,
-    /// Offset of the word to read and write.
+    /// Offset of the word that is read and written.
     pub word: u64,
     /// Whether it can be written.
     pub writable: bool,
-    /// What a call gives.
+    /// The result of a call.
     pub call: Outcome,
 }
 
 const NOT_EXECUTABLE: Outcome = Outcome::Permission(3);
 
-/// The kinds that a level has.
+/// The kinds of pages at a level.
 pub fn kinds(level: ExceptionLevel) -> impl Iterator<Item = Kind> {
     let data = move |name, number, attributes: Attributes| Kind {
         name,
@@ -147,7 +147,7 @@ pub fn kinds(level: ExceptionLevel) -> impl Iterator<Item = Kind> {
         call: Outcome::Done(answer(number)),
         ..data(name, number, attributes)
     };
-    // The UART is left alone, beyond being read.
+    // The UART is only read.
     let registers = Attributes { access: DataAccess::ReadOnly, ..Attributes::device() };
     let everywhere = [
         read_only(data("read-only", 0, Attributes::read_only())),
@@ -171,15 +171,15 @@ pub fn kinds(level: ExceptionLevel) -> impl Iterator<Item = Kind> {
         .chain(elsewhere)
 }
 
-/// Transient pages: bytes below the top, and how many.
+/// Transient pages: bytes below the end of the range, and their number.
 pub const TRANSIENT: (u64, u64) = (0xa000, 8);
-/// Sixteen pages that the Contiguous hint can join: bytes below the top, and the first page's
-/// number.
+/// Sixteen pages that can have the Contiguous hint: bytes below the end of the range, and the
+/// number of the first page.
 pub const GROUP: (u64, u64) = (0x4_0000, 0x20);
 
-/// The address so many bytes below the end of a range.
+/// The address `bytes` below the end of a range.
 pub fn below_top(space: &AddressSpace, bytes: u64) -> VirtAddr {
-    // The end of a High range is 2^64: 0.
+    // The end of a High VA range is 2^64, which is 0 here.
     let end = space.base().get().wrapping_add(1 << space.address_bits());
     VirtAddr::new(end.wrapping_sub(bytes))
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The translation tables library in the hands of a user: an image that builds contexts, has the
-//! MMU walk them, and checks by accesses what it finds there, at every change.
+//! The translation tables library in use: an image that builds contexts, lets the MMU walk them,
+//! and checks every change by accesses.
 //!
-//! It is entered at EL3 and takes itself down, so that each regime is the one in force in turn:
-//! EL3, EL2&0, EL2, EL1&0. Every check prints a line that starts with `ok:` or `FAILED:`; the run
-//! ends the emulation with status 0 if no check failed. The scenario `costs` counts instructions
-//! instead.
+//! It is entered at EL3 and descends, so that each regime is in force in turn: EL3, EL2&0, EL2,
+//! EL1&0. Each check prints a line that starts with `ok:` or `FAILED:`. The emulation ends with
+//! status 0 if no check failed. The scenario `costs` counts instructions instead.
 
 #![no_std]
 #![no_main]
@@ -27,7 +26,7 @@ use crate::exception_level::ExceptionLevel;
 
 /// Exit status when a check failed.
 const EXIT_CHECK_FAILED: u64 = 1;
-/// Exit status when the image cannot go on.
+/// Exit status when the image cannot continue.
 const EXIT_FAILED: u64 = 2;
 
 /// Called by entry.S, at EL3 with the MMU off.
@@ -47,7 +46,7 @@ extern "C" fn xlat_main() -> ! {
     semihosting::exit(if check::failures() == 0 { 0 } else { EXIT_CHECK_FAILED })
 }
 
-/// Called by the vectors for every exception that is no fault of a probe.
+/// Called by the vectors for every exception except those of probes.
 #[unsafe(no_mangle)]
 extern "C" fn xlat_unexpected(vector: u64) -> ! {
     let [syndrome, link, address] = ExceptionLevel::exception_registers();

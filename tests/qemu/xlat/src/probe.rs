@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Accesses to addresses of a context under test. A fault comes back as a value.
+//! Accesses to addresses of a tested context. A fault is returned as a value.
 
 use core::fmt;
 
-/// What an access met.
+/// The result of an access.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done: the word read or returned; 0 for a store.
+    /// It succeeded. The word read or returned; 0 for a store.
     Done(u64),
-    /// Nothing is mapped: a translation fault at this level.
+    /// A translation fault at this level.
     Translation(i8),
-    /// What is mapped does not allow it: a permission fault at this level.
+    /// A permission fault at this level.
     Permission(i8),
-    /// What was called has no landing pad.
+    /// The code that was called has no landing pad.
     BranchTarget,
-    /// Anything else, by its syndrome.
+    /// Any other fault, by its syndrome.
     Other(u64),
 }
 
@@ -42,7 +42,7 @@ unsafe extern "C" {
     fn probe_call(address: u64) -> Probed;
 }
 
-/// By the fault status code, of ESR_ELx and PAR_EL1.
+/// The fault for a status code of ESR_ELx or PAR_EL1.
 pub fn fault(status: u64) -> Option<Outcome> {
     let level = |bits: u64| i8::try_from(bits & 3).unwrap_or(0);
     match status & 0x3f {
@@ -74,19 +74,19 @@ const INSTRUCTION_ABORT: u64 = 0x21;
 
 /// Reads the word at an aligned address.
 pub fn load(address: u64) -> Outcome {
-    // SAFETY: a test names its own memory, or none; a fault is recovered.
+    // SAFETY: a test gives an address of its own memory, or an unmapped one. A fault is recovered.
     unsafe { probe_load(address) }.outcome(DATA_ABORT)
 }
 
 /// Writes the word at an aligned address.
 pub fn store(address: u64, value: u64) -> Outcome {
-    // SAFETY: as in `load`; nothing Rust knows of is in the memory for tests.
+    // SAFETY: as in `load`; Rust keeps nothing in the test memory.
     let probed = unsafe { probe_store(address, value) };
     Probed { value: 0, ..probed }.outcome(DATA_ABORT)
 }
 
 /// Calls the code at an address.
 pub fn call(address: u64) -> Outcome {
-    // SAFETY: what a test has planted there changes x0 only; a fault is recovered.
+    // SAFETY: the test's own code there changes only x0. A fault is recovered.
     unsafe { probe_call(address) }.outcome(INSTRUCTION_ABORT)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which contexts are put in force: every regime, both formats, and VA sizes from one table to five
-//! levels.
+//! The contexts that are put in force: every regime, both formats, and VA sizes from one table to
+//! five levels.
 
 use rmm::address::PhysAddr;
 use rmm::xlat::mmu::{self, MmuFeatures, TableSharing};
@@ -18,14 +18,14 @@ use crate::layout::{PAGE, add_image, add_tested, below_top, page, plant};
 use crate::probe::{Outcome, load};
 use crate::session::Session;
 
-/// The tables of a context under test.
+/// The tables of a tested context.
 const TABLES: usize = 32;
-/// The regions of a context under test: the image, what is tested, and some more.
+/// The regions of a tested context: the image, the tested regions, and some more.
 const REGIONS: usize = 20;
 
 const FORMATS: [DescriptorFormat; 2] = [DescriptorFormat::Bits48, DescriptorFormat::Lpa2];
 
-/// Everything.
+/// Runs all tests.
 pub fn run() -> Result<(), Error> {
     let features = features();
     let mut every = Every::new("the CPU has LPA2 and 52-bit physical addresses");
@@ -34,7 +34,7 @@ pub fn run() -> Result<(), Error> {
     every.equal("in maintenance", (range, level_hint, resize_in_place), (true, true, true));
     drop(every);
 
-    // Entered by the caller.
+    // The caller has entered this level.
     for format in FORMATS {
         one_range::<El3>(ExceptionLevel::El3, format, &features)?;
     }
@@ -66,9 +66,9 @@ fn space(
 }
 
 fn pool(tables: &mut [Table]) -> Result<TablePool<'_>, Error> {
-    // The ground, and every context here, map the tables flat.
+    // The ground, and every context here, maps the tables flat.
     let base = PhysAddr::new(tables.as_ptr().addr() as u64);
-    // SAFETY: as said; what is in force until the context is put in force is the ground.
+    // SAFETY: as said; the ground is in force until the context is.
     unsafe { TablePool::new(tables, base) }
 }
 
@@ -82,7 +82,7 @@ fn announce<R: Regime>(context: &Context<'_, R>) {
     );
 }
 
-/// A regime with one VA range, of which the image and what is tested have to share the context.
+/// A regime with one VA range, so the image and the tested regions share a context.
 fn one_range<R: Regime>(
     level: ExceptionLevel,
     format: DescriptorFormat,
@@ -104,9 +104,9 @@ fn one_range<R: Regime>(
         announce(&context);
         let tcr = mmu::tcr_one_range(context.space(), features)?;
         let ttbr = mmu::ttbr(&context, TableSharing::Private, features);
-        // SAFETY: there is one CPU.
+        // SAFETY: there is only one CPU.
         unsafe { context.activate(Maintenance::Local) }?;
-        // SAFETY: the image is mapped, flat.
+        // SAFETY: the image is mapped flat.
         unsafe { level.put_in_force(tcr, ttbr, 0) };
         Session { level, context: &mut context }.run()?;
         out_of_force(level, &mut context, tcr, ttbr, 0)?;
@@ -114,7 +114,7 @@ fn one_range<R: Regime>(
     Ok(())
 }
 
-/// VA sizes of the Low range and of the High one, and which of them is tested.
+/// The sizes of the Low and of the High VA range, and the one that is tested.
 const PAIRS: [(DescriptorFormat, u32, u32, VaRange); 9] = [
     (DescriptorFormat::Bits48, 39, 21, VaRange::Low),
     (DescriptorFormat::Bits48, 48, 39, VaRange::Low),
@@ -127,7 +127,7 @@ const PAIRS: [(DescriptorFormat, u32, u32, VaRange); 9] = [
     (DescriptorFormat::Lpa2, 52, 48, VaRange::High),
 ];
 
-/// A regime with two VA ranges: the image is in the Low one.
+/// A regime with two VA ranges. The image is in the Low one.
 fn two_ranges<R: Regime>(level: ExceptionLevel, features: &MmuFeatures) -> Result<(), Error> {
     const ASID: u16 = 0x5a5a;
     for (format, low_bits, high_bits, tested) in PAIRS {
@@ -152,16 +152,16 @@ fn two_ranges<R: Regime>(level: ExceptionLevel, features: &MmuFeatures) -> Resul
         let mut high = high.init().map_err(|failed| failed.error)?;
         let ttbr0 = mmu::ttbr(&low, TableSharing::Common, features);
         let ttbr1 = mmu::ttbr(&high, TableSharing::Private, features);
-        // SAFETY: there is one CPU.
+        // SAFETY: there is only one CPU.
         unsafe { low.activate(Maintenance::InnerShareable) }?;
-        // SAFETY: there is one CPU.
+        // SAFETY: there is only one CPU.
         unsafe { high.activate(Maintenance::Local) }?;
         let context = match tested {
             VaRange::Low => &mut low,
             VaRange::High => &mut high,
         };
         announce(context);
-        // SAFETY: the image is mapped, flat.
+        // SAFETY: the image is mapped flat.
         unsafe { level.put_in_force(tcr, ttbr0, ttbr1) };
         Session { level, context }.run()?;
         out_of_force(level, context, tcr, ttbr0, ttbr1)?;
@@ -169,8 +169,8 @@ fn two_ranges<R: Regime>(level: ExceptionLevel, features: &MmuFeatures) -> Resul
     Ok(())
 }
 
-/// Regions that are added and removed while nobody walks the tables are there, and not, when they
-/// are walked again.
+/// Regions are added and removed while no CPU walks the tables. Later walks find exactly the
+/// regions that were added.
 fn out_of_force<R: Regime>(
     level: ExceptionLevel,
     context: &mut Context<'_, R>,
@@ -183,7 +183,7 @@ fn out_of_force<R: Regime>(
     let number = 0x19;
     for there in [true, false] {
         level.ground();
-        // SAFETY: there is one CPU.
+        // SAFETY: there is only one CPU.
         unsafe { context.activate(Maintenance::None) }?;
         if there {
             context.add(Region::new(
@@ -195,9 +195,9 @@ fn out_of_force<R: Regime>(
         } else {
             context.remove(va, PAGE)?;
         }
-        // SAFETY: there is one CPU.
+        // SAFETY: there is only one CPU.
         unsafe { context.activate(Maintenance::Local) }?;
-        // SAFETY: the image is still mapped, flat.
+        // SAFETY: the image is still mapped flat.
         unsafe { level.put_in_force(tcr, ttbr0, ttbr1) };
         let expected = if there {
             Outcome::Done(crate::layout::content(page(number)))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The life of a context that is in force: everything is tried by accesses, before and after each
-//! change, so that what a TLB still held would show. In between, the walker's own word (AT) is
-//! compared with that of the context.
+//! The life of a context in force. Accesses before and after each change test everything, so a
+//! stale TLB entry would be found. The results of address translation instructions (AT) are
+//! compared with the context.
 
 use rmm::address::{PhysAddr, VirtAddr};
 use rmm::xlat::{
@@ -21,16 +21,16 @@ const NOT_MAPPED: Outcome = Outcome::Translation(3);
 const FORBIDDEN: Outcome = Outcome::Permission(3);
 const STORED: Outcome = Outcome::Done(0);
 
-/// A context in force at a level.
+/// A context that is in force at a level.
 pub struct Session<'c, 'a, R> {
     /// The level.
     pub level: ExceptionLevel,
-    /// The context, which is that of one of the level's VA ranges.
+    /// The context of one of the level's VA ranges.
     pub context: &'c mut Context<'a, R>,
 }
 
 impl<R: Regime> Session<'_, '_, R> {
-    /// Everything. Leaves the context as it was.
+    /// Runs all tests, and leaves the context as it was.
     pub fn run(&mut self) -> Result<(), Error> {
         let free = self.context.pool().free();
         self.every_kind();
@@ -82,7 +82,7 @@ impl<R: Regime> Session<'_, '_, R> {
         below_top(self.context.space(), bytes_below_top)
     }
 
-    /// The walker and the context say the same about an address.
+    /// Compares an AT instruction with the context.
     fn agree(&self, every: &mut Every<'_>, va: u64) {
         let par = self.level.address_translation(va);
         let walked = if par & 1 == 0 {
@@ -116,7 +116,7 @@ impl<R: Regime> Session<'_, '_, R> {
             let expected = match CODE.into_iter().find(|&number| page(number) == kind.pa) {
                 Some(number) => code(number),
                 None if kind.word == 0 => content(kind.pa),
-                // PL011: part number 0x011, designer and revision as QEMU has them.
+                // PL011: part number 0x011, QEMU's designer and revision.
                 None => 0x10_0000_0011,
             };
             every.equal(
@@ -214,7 +214,7 @@ impl<R: Regime> Session<'_, '_, R> {
     fn changes(&mut self) -> Result<(), Error> {
         let mut every = Every::new("a change of attributes is in force at the next access");
         let va = self.at(PAGE);
-        // A page that holds code, which is data to begin with.
+        // A page with code, which is mapped as data at first.
         let number = CODE[0] + 0x40;
         let source = self.at(0x14 * PAGE).get();
         self.add(page(number), va, PAGE)?;
@@ -303,7 +303,7 @@ impl<R: Regime> Session<'_, '_, R> {
         Ok(())
     }
 
-    /// Stores into pages of the range, of which one has become read-only, and reads all of them.
+    /// Stores to the pages of the range, one of which is now read-only, and reads all of them.
     fn all_but_one(
         &self,
         every: &mut Every<'_>,

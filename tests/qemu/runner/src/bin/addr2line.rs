@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! `addr2line ELF [LOG]`: prints a log of the RMM's console, from a file or standard input, with
-//! the functions that the addresses in its fatal reports are in, see
-//! [`rmm_test_system::backtrace`].
+//! the functions at the addresses in its fatal reports. See [`rmm_test_system::backtrace`].
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -33,7 +32,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             .with_context(|| format!("cannot read {}", path.display()))?,
         None => std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?,
     };
-    // What a UART delivers need not be text throughout.
+    // A UART may deliver bytes that are not text.
     let log: Vec<String> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
     for line in annotate(&log, |address| symbols.functions(address)) {
         println!("{line}");

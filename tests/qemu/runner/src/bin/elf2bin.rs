@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! `elf2bin [--pie] <ELF> <BIN>`: writes the flat binary of an ELF image. The rules it enforces are
-//! those of [`rmm_test_system::flatten`]; a broken one ends the program with exit code 1 and one
-//! line.
+//! `elf2bin [--pie] <ELF> <BIN>`: writes the flat binary of an ELF image. If the image breaks a
+//! rule of [`rmm_test_system::flatten`], the program prints one line and exits with code 1.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

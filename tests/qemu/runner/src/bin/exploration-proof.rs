@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Proves that the exploration of small machines can fail: breaks a copy of the tree by one fault
-//! after the other, and explores the configuration that must find it. Ends with status 0 only if
+//! Proves that the exploration of small machines can fail: plants one fault after the other in a
+//! copy of the tree, and explores the configuration that must find it. Exits with status 0 only if
 //! each was found. Prints each with the shortest path to it, as Markdown.
 
 use std::path::{Path, PathBuf};

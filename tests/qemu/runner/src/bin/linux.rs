@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Boots Linux in a Realm on QEMU, and leaves the terminal to it.
+//! Boots Linux in a Realm on QEMU, and connects it to the terminal.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,13 +50,13 @@ struct Arguments {
     /// Give it a virtio device, whose entropy is the letter Z
     #[arg(long)]
     virtio: bool,
-    /// What the random choices begin with
+    /// The seed of the random choices
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Count instructions instead of time
     #[arg(long)]
     icount: bool,
-    /// Count whose instructions are executed
+    /// Count the instructions of each world
     #[arg(long)]
     count: bool,
     /// Words for the kernel
@@ -71,10 +71,10 @@ struct Arguments {
     /// Run the tests instead
     #[arg(long)]
     test: bool,
-    /// Those whose names contain this text only
+    /// Only tests whose names contain this text
     #[arg(long, requires = "test")]
     filter: Option<String>,
-    /// Print all that the tests print
+    /// Print everything that the tests print
     #[arg(long, requires = "test")]
     live: bool,
     /// Words for the emulator
@@ -93,9 +93,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Boots what the arguments name; false when something failed.
+/// Boots a guest as the arguments say. Gives false if something failed.
 fn run(arguments: Arguments) -> Result<bool> {
-    // It was built together with this program.
+    // The counter is built together with this program.
     let counter = std::env::current_exe()
         .context("where this program is")?
         .with_file_name("librmm_test_counter.so");
@@ -135,8 +135,8 @@ fn run(arguments: Arguments) -> Result<bool> {
     Ok(status.success())
 }
 
-/// Runs the tests whose names contain `text`; false when one failed. The last line is always
-/// `N passed, M failed`.
+/// Runs the tests whose names contain `text`. Gives false if one failed. The last line is always `N
+/// passed, M failed`.
 fn test(guest: &Guest, qemu: &Path, folder: &Path, text: &str, live: bool) -> bool {
     let (mut passed, mut failed) = (0, 0);
     for case in CASES.iter().filter(|case| case.name.contains(text)) {

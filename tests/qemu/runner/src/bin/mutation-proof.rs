@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Proves that the emulated tests can fail: breaks a copy of the tree by one mutation after the
-//! other, builds it, and runs the scenarios that the mutation must make fail. Ends with status 0
-//! only if each did, and if every scenario was seen to.
+//! Proves that the emulated tests can fail: applies one mutation after the other to a copy of the
+//! tree, builds it, and runs the scenarios that must fail. Exits with status 0 only if each of
+//! these failed, and if every scenario has a mutation.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -56,8 +56,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what the arguments ask for; false when a scenario did not fail that had to, or was never
-/// asked to.
+/// Does what the arguments ask for. Gives false if a scenario did not fail that had to, or has no
+/// mutation.
 fn run(arguments: &Arguments) -> Result<bool> {
     let mutations = mutations::read_all(&arguments.source.join("tests/qemu/mutations"))?;
     let all = scenarios::all(Protection::Hardened);
@@ -110,7 +110,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
 struct Proof {
     tree: Tree,
     qemu: Qemu,
-    /// What is not built from the unbroken tree.
+    /// The targets that are not built from the unbroken tree.
     stale: BTreeSet<Target>,
 }
 
@@ -146,7 +146,8 @@ impl Proof {
         Ok(sound)
     }
 
-    /// Breaks the tree, runs what must fail, and mends the tree. Whether all failed.
+    /// Applies a mutation, runs the scenarios that must fail, and restores the tree. Gives whether
+    /// all of them failed.
     fn try_mutation(&mut self, mutation: &Mutation, all: &[Scenario]) -> Result<bool> {
         let victims: Vec<Scenario> = mutation.victims(all)?.into_iter().cloned().collect();
         let broken = mutation.apply(|file| self.tree.read(file))?;

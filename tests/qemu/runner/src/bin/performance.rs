@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! `performance DOCUMENT MEASURED...`: compares the figures in what was measured, any logs with
-//! lines `figure: ...`, with those that the document keeps, and prints one table. Fails when a
-//! figure is beyond its bound, was not measured, or does not repeat. With `--update` it also writes
-//! what was measured to the document.
+//! `performance DOCUMENT MEASURED...`: compares the figures in logs, lines `figure: ...`, with
+//! those in the document, and prints one table. Fails if a figure exceeds its bound, was not
+//! measured, or does not repeat. With `--update` it also writes the measured figures to the
+//! document.
 
 use std::fs;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what the arguments ask for; false when a figure is not as it has to be.
+/// Does what the arguments ask for. Gives false if a figure is missing or exceeds its bound.
 fn run(arguments: &Arguments) -> Result<bool> {
     let read =
         |path: &PathBuf| fs::read_to_string(path).with_context(|| path.display().to_string());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! `profile ELF LOG`: prints where each visit to the image spent its instructions, see
-//! [`rmm_test_system::profile`].
+//! `profile ELF LOG`: prints which functions the instructions of each visit to the image belong to.
+//! See [`rmm_test_system::profile`].
 
 use std::fs::File;
 use std::io::BufReader;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Prints the Realm Initial Measurement of a Realm that a host builds as the arguments say.
+//! Prints the Realm Initial Measurement of the Realm that the arguments describe.
 
 use anyhow::{Result, ensure};
 use rmm_test_system::rim;

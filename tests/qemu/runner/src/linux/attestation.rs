@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! What a relying party knows of a guest before it boots: its Realm Initial Measurement, computed
-//! from the specification with no code of the firmware (`crate::rim` does it with that code).
+//! from the specification without code of the firmware. (`crate::rim` computes it with that code.)
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use super::{DTB, Guest, INITRD, KERNEL, RAM, Rmi};
 use crate::scenarios::attestation::platform_key;
 
 const GRANULE: usize = 4096;
-/// What an entry of the root tables maps.
+/// The bytes that an entry of the root tables maps.
 const BLOCK: u64 = 2 << 20;
 
-/// A measurement under way, by SHA-256 (RMM specification 1.0, Realm measurement).
+/// A measurement in progress, by SHA-256 (RMM specification 1.0, Realm measurement).
 struct Measurement([u8; 64]);
 
 impl Measurement {
-    /// The hash of a structure of `size` bytes with these fields, and zeroes.
+    /// The hash of a structure of `size` bytes with these fields and zeros.
     fn hash(fields: &[(usize, &[u8])], size: usize) -> [u8; 64] {
         let mut structure = vec![0; size];
         for (offset, field) in fields {
@@ -44,7 +44,7 @@ impl Measurement {
         );
     }
 
-    /// RMI_DATA_CREATE of all granules of a file, measured.
+    /// RMI_DATA_CREATE for all granules of a file, measured.
     fn data(&mut self, ipa: u64, file: &Path) -> Result<()> {
         const MEASURED: u64 = 1;
         let content =
@@ -65,7 +65,7 @@ impl Measurement {
 pub fn initial_measurement(guest: &Guest, folder: &Path) -> Result<Vec<u8>> {
     const IPA_BITS: u32 = 33;
     const RUNNABLE: u64 = 1;
-    // As the monitor sends them in each dialect.
+    // As the monitor passes them in each dialect.
     let (breakpoints, watchpoints): (u32, u32) = match guest.rmi {
         Rmi::One => (1, 1),
         Rmi::Two => (0, 0),
@@ -87,7 +87,7 @@ pub fn initial_measurement(guest: &Guest, folder: &Path) -> Result<Vec<u8>> {
     for (file, place) in [(&guest.image, KERNEL), (&guest.initrd, INITRD), (&dtb, DTB)] {
         rim.data(RAM + (place - KERNEL), file)?;
     }
-    // The first REC alone is runnable.
+    // Only the first REC is runnable.
     let content = Measurement::hash(
         &[
             (0x0, &RUNNABLE.to_le_bytes()),
@@ -100,11 +100,11 @@ pub fn initial_measurement(guest: &Guest, folder: &Path) -> Result<Vec<u8>> {
     Ok(rim.0[..32].to_vec())
 }
 
-/// Whether a token is one of this guest, made for this challenge.
+/// Whether a token is of this guest and for this challenge.
 ///
 /// # Errors
 ///
-/// Why it is refused.
+/// The reason why the token is refused.
 pub fn appraise(token: &[u8], challenge: &[u8], rim: &[u8]) -> Result<()> {
     let verified = verify(token, &platform_key()?)?;
     ensure!(verified.challenge == challenge, "the token is for another challenge");
@@ -112,7 +112,7 @@ pub fn appraise(token: &[u8], challenge: &[u8], rim: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A challenge that nobody knows before.
+/// An unpredictable challenge.
 ///
 /// # Errors
 ///

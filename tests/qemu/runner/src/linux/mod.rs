@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A Linux guest: its device tree, where its parts lie, and the machine that runs it.
+//! A Linux guest: its device tree, the addresses of its parts, and the machine that runs it.
 
 pub mod attestation;
 pub mod session;
@@ -13,24 +13,26 @@ use vm_fdt::{FdtReserveEntry, FdtWriter};
 
 use crate::qemu::{HOST_ADDRESS, loader, machine_options, semihosting_options};
 
-/// DRAM of the machine.
+/// DRAM of the machine in GiB.
 const MEMORY_GIB: u32 = 3;
-/// Where QEMU loads the parts for the monitor, as far apart as the guest sees them.
+/// The addresses at which QEMU loads the parts for the monitor, at the same distances as in the
+/// guest.
 const KERNEL: u64 = 0x8000_0000;
 const INITRD: u64 = 0x8800_0000;
 const DTB: u64 = 0x8c00_0000;
-/// Memory from here on is for Realms.
+/// The first address of the memory for Realms.
 const POOL: u64 = 0x9000_0000;
-/// Where the guest's RAM begins.
+/// The first IPA of the guest's RAM.
 const RAM: u64 = 0x8000_0000;
-/// The guest's devices, in the protected half. RIPAS EMPTY has Linux use the other half.
+/// The guest's devices, in the protected half. Since their RIPAS is EMPTY, Linux uses the other
+/// half.
 const DISTRIBUTOR: u64 = 0x0800_0000;
 const REDISTRIBUTORS: u64 = 0x080a_0000;
 const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 const PL011: u64 = 0x0900_0000;
 const VIRTIO: u64 = 0x0a00_0000;
 
-/// The version of the RMI, which follows from that of the interface between RMM and EL3.
+/// The version of the RMI. It follows from the version of the RMM-EL3 interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Rmi {
     /// RMI 1.0.
@@ -50,7 +52,7 @@ impl Rmi {
     }
 }
 
-/// What runs, and on what.
+/// The images, the Realms and the machine of a run.
 #[derive(Clone, Debug)]
 pub struct Guest {
     /// The RMM, a flat binary.
@@ -65,36 +67,36 @@ pub struct Guest {
     pub initrd: PathBuf,
     /// The RMI that the monitor speaks.
     pub rmi: Rmi,
-    /// Realms that run it.
+    /// The number of Realms.
     pub realms: u32,
-    /// RECs of each.
+    /// The number of RECs of each.
     pub recs: u32,
-    /// CPUs of the machine.
+    /// The number of CPUs of the machine.
     pub cpus: u32,
-    /// MiB that each Realm sees.
+    /// MiB of RAM of each Realm.
     pub ram_mib: u64,
-    /// How often in a second a REC is preempted.
+    /// How often per second a REC is preempted.
     pub preempt: u32,
-    /// Whether there is the virtio device, whose entropy is the letter Z.
+    /// Whether there is a virtio device, whose entropy is the letter Z.
     pub virtio: bool,
-    /// Exits after which a guest that has printed nothing has failed; 0 for any number.
+    /// The number of exits without output after which a guest has failed; 0 for no limit.
     pub patience: u64,
-    /// What the random choices of the monitor begin with.
+    /// The seed of the monitor's random choices.
     pub seed: u64,
-    /// Count instructions instead of time.
+    /// Whether instructions are counted instead of time.
     pub instruction_count: bool,
-    /// The plugin that counts whose instructions are executed, if they are to be counted.
+    /// The plugin that counts the instructions of each world, if there is one.
     pub counter: Option<PathBuf>,
-    /// Words for the kernel, besides the usual.
+    /// Additional words for the kernel.
     pub arguments: String,
 }
 
 impl Guest {
-    /// The command that boots it; the device tree is written to `folder`.
+    /// The command that boots the guest. Writes the device tree to `folder`.
     ///
     /// # Errors
     ///
-    /// A part cannot be read, or does not fit.
+    /// A part cannot be read or is too large.
     pub fn command(&self, qemu: &Path, folder: &Path) -> Result<Command> {
         let size = |path: &Path| {
             let file = std::fs::metadata(path);

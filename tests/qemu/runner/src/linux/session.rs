@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A guest that nobody sits at: commands are typed for it when its shell asks for one.
+//! An unattended guest: types commands when its shell asks for one.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// What the shell prints when it waits for a command.
+/// The shell's prompt.
 const PROMPT: &str = "/ # ";
-/// An emulator that has printed nothing new for so long has died, or the machine is asleep.
+/// Without output for this long, the emulator has died or the machine sleeps.
 const SILENCE: Duration = Duration::from_secs(300);
 
 /// A guest that runs.
@@ -19,9 +19,9 @@ pub struct Session {
     child: Child,
     input: ChildStdin,
     output: Receiver<Vec<u8>>,
-    /// All that came so far, also what the monitor and the RMM print.
+    /// All output so far, with that of the monitor and the RMM.
     pub log: String,
-    /// Up to here it was looked at.
+    /// The part of the log that has been searched.
     seen: usize,
     live: bool,
     /// Commands typed so far.
@@ -29,11 +29,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts the emulator. With `live` all is printed as it comes.
+    /// Starts the emulator. With `live`, prints the output as it comes.
     ///
     /// # Errors
     ///
-    /// It does not start.
+    /// The emulator does not start.
     pub fn start(mut command: Command, live: bool) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -48,11 +48,11 @@ impl Session {
         Ok(Self { child, input, output, log: String::new(), seen: 0, live, typed: 0 })
     }
 
-    /// Waits until `text` comes, and returns what came before it.
+    /// Waits for `text`, and returns the output before it.
     ///
     /// # Errors
     ///
-    /// It does not come: the emulator ended, or fell silent.
+    /// The text does not come: the emulator has ended or prints nothing.
     pub fn expect(&mut self, text: &str) -> Result<String> {
         loop {
             if let Some(at) = self.log[self.seen..].find(text) {
@@ -64,7 +64,7 @@ impl Session {
         }
     }
 
-    /// Types a command when the shell asks for one, and returns what it prints.
+    /// Types a command when the shell asks for one, and returns its output.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl Session {
     pub fn command(&mut self, command: &str) -> Result<String> {
         self.expect(PROMPT)?;
         self.typed += 1;
-        // What the terminal echoes is not what comes at the end.
+        // The end mark differs from the command's echo.
         let number = self.typed;
         writeln!(self.input, "{command}; echo end-$(({number}+0)).").context("typing")?;
         self.input.flush().context("typing")?;
@@ -83,11 +83,11 @@ impl Session {
         Ok(printed.replace('\r', ""))
     }
 
-    /// Powers the guest off, and waits for the end of the emulator.
+    /// Powers the guest off, and waits until the emulator ends.
     ///
     /// # Errors
     ///
-    /// The guest does not.
+    /// The guest does not power off.
     pub fn power_off(&mut self) -> Result<ExitStatus> {
         self.expect(PROMPT)?;
         writeln!(self.input, "poweroff").context("typing")?;
@@ -95,17 +95,17 @@ impl Session {
         self.end()
     }
 
-    /// Waits for the end of the emulator.
+    /// Waits until the emulator ends.
     ///
     /// # Errors
     ///
-    /// It does not end.
+    /// The emulator does not end.
     pub fn end(&mut self) -> Result<ExitStatus> {
         while self.receive()? {}
         self.child.wait().context("QEMU vanished")
     }
 
-    /// Takes what has come; false when there will be no more.
+    /// Receives output. Gives false if there will be no more.
     fn receive(&mut self) -> Result<bool> {
         let started = Instant::now();
         match self.output.recv_timeout(SILENCE) {
@@ -128,13 +128,13 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // It has ended already unless something went wrong.
+        // It has already ended unless something went wrong.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Sends what comes out of a pipe until it closes or nobody listens.
+/// Forwards the output of a pipe until it closes or the receiver is gone.
 fn forward(mut pipe: impl Read + Send + 'static, sender: Sender<Vec<u8>>) {
     thread::spawn(move || {
         let mut buffer = [0; 4096];

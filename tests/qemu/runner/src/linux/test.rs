@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What Linux guests must show, unattended.
+//! The unattended tests of Linux guests.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::session::Session;
 use super::{Guest, Rmi};
 use crate::scenarios::attestation::bytes;
 
-/// A machine and the Realms on it.
+/// A machine and its Realms.
 pub struct Case {
     /// Its name.
     pub name: &'static str,
@@ -21,11 +21,11 @@ pub struct Case {
     preempt: u32,
     /// Rounds of the load.
     rounds: u32,
-    /// Whether a bit of the kernel is changed, which only a verifier notices.
+    /// Whether a bit of the kernel is changed, which only a verifier detects.
     changed: bool,
 }
 
-/// All of them.
+/// All cases.
 pub const CASES: &[Case] = &[
     Case {
         name: "four-recs",
@@ -69,16 +69,15 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-/// A guest that has left so often since it printed something has failed: the load of a test takes
-/// about a tenth of that.
+/// A guest that exits this often without output has failed. The load of a test takes about a tenth.
 const PATIENCE: u64 = 1_000_000;
 
 impl Case {
-    /// Boots the guest, has it work, and powers it off. The log is left in `folder`.
+    /// Boots the guest, makes it work, and powers it off. Leaves the log in `folder`.
     ///
     /// # Errors
     ///
-    /// What the guest did not show.
+    /// The first check that failed.
     pub fn run(&self, guest: &Guest, qemu: &Path, folder: &Path, live: bool) -> Result<()> {
         let guest = Guest {
             rmi: self.rmi,
@@ -128,7 +127,7 @@ impl Case {
         Ok(())
     }
 
-    /// What the guest of a single Realm is asked for.
+    /// The checks of the guest in a single Realm.
     fn type_commands(&self, session: &mut Session) -> Result<()> {
         let knows = session.command("dmesg | grep -c 'RME: Using RSI'")?;
         ensure!(knows.trim() == "1", "the kernel does not know that it is in a Realm");
@@ -143,7 +142,7 @@ impl Case {
         Ok(())
     }
 
-    /// Every CPU has had its timer's interrupts and those of the others, and the console has had
+    /// Asserts that every CPU has had interrupts of its timer and from other CPUs, and the console
     /// some.
     fn check_interrupts(&self, table: &str) -> Result<()> {
         for (name, on_each) in [
@@ -170,7 +169,7 @@ impl Case {
     }
 }
 
-/// The guest with another kernel: a reserved bit of the header of its image is set.
+/// The guest with another kernel, whose header has a reserved bit set.
 fn with_changed_kernel(guest: &Guest, folder: &Path) -> Result<Guest> {
     const RESERVED: usize = 0x20;
     let mut image = std::fs::read(&guest.image).context("the kernel")?;
@@ -180,7 +179,7 @@ fn with_changed_kernel(guest: &Guest, folder: &Path) -> Result<Guest> {
     Ok(Guest { image: changed, ..guest.clone() })
 }
 
-/// A CPU of the guest goes off, which the kernel asks PSCI about, and comes on again.
+/// A CPU of the guest goes off, which the kernel checks with PSCI, and comes on again.
 fn turn_off_and_on(session: &mut Session, recs: u32) -> Result<()> {
     for (state, left) in [(0, recs - 1), (1, recs)] {
         session.command(&format!("echo {state} >/sys/devices/system/cpu/cpu1/online"))?;
@@ -192,8 +191,8 @@ fn turn_off_and_on(session: &mut Session, recs: u32) -> Result<()> {
     Ok(())
 }
 
-/// The guest gets a token for a challenge from outside. A verifier that knows the RIM of what was
-/// booted accepts it; one that expects the other kernel, or another challenge, does not.
+/// The guest gets a token for a challenge from outside. A verifier that expects the RIM of this
+/// guest accepts it; one that expects another kernel or another challenge does not.
 fn check_token(session: &mut Session, rim: &[u8], other: &[u8]) -> Result<()> {
     let challenge = challenge()?;
     let digits: String = challenge.iter().map(|byte| format!("{byte:02x}")).collect();

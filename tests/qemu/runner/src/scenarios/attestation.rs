@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Attestation: what EL3 gives at boot, and the tokens of Realms.
+//! Attestation: EL3's answers at boot, and the tokens of Realms.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use verifier::{Format, Verified, verify};
 use crate::rim::of_the_test_realm;
 use crate::scenario::Scenario;
 
-/// What EL3 may answer when the RMM asks for key and platform token. The RMM boots whatever it is,
-/// and nothing stays in the page shared with EL3.
+/// EL3's possible answers when the RMM asks for key and platform token. The RMM boots with each of
+/// them, and the page shared with EL3 keeps nothing.
 pub fn platform() -> Vec<Scenario> {
     let boots = |name: &str, what: &str| {
         Scenario::new(name, "boots", format!("the RMM boots: {what}"))
@@ -92,7 +92,7 @@ pub fn tokens() -> Vec<Scenario> {
     rows
 }
 
-/// The long ones.
+/// The long scenarios.
 pub fn long() -> Vec<Scenario> {
     let row = |name: &str, host: &str, what: &str| {
         Scenario::new(name, host, what)
@@ -107,20 +107,20 @@ pub fn long() -> Vec<Scenario> {
     ]
 }
 
-/// The same, as bytes.
+/// The platform key as bytes.
 ///
 /// # Errors
 ///
-/// It is not hexadecimal.
+/// The key is not hexadecimal.
 pub fn platform_key() -> Result<Vec<u8>> {
     bytes(PLATFORM_KEY)
 }
 
-/// What pairs of hexadecimal digits stand for.
+/// Converts pairs of hexadecimal digits to bytes.
 ///
 /// # Errors
 ///
-/// They are no digits, or not in pairs.
+/// There is another character, or a single digit.
 pub fn bytes(digits: &str) -> Result<Vec<u8>> {
     let pairs = (0..digits.len()).step_by(2);
     let byte =
@@ -128,7 +128,7 @@ pub fn bytes(digits: &str) -> Result<Vec<u8>> {
     pairs.map(byte).collect()
 }
 
-/// What follows `name` in the lines of the log that begin with it, one item for each run of lines.
+/// The bytes after `name` in the lines of the log that begin with it: one item per run of lines.
 fn named(log: &[String], name: &str) -> Result<Vec<Vec<u8>>> {
     let mut items: Vec<String> = Vec::new();
     let mut continues = false;
@@ -143,12 +143,12 @@ fn named(log: &[String], name: &str) -> Result<Vec<Vec<u8>>> {
     items.iter().map(|digits| bytes(digits)).collect()
 }
 
-/// Tokens of RMM 1.0.
+/// Checks tokens of RMM 1.0.
 fn judge_tokens(log: &[String]) -> Result<()> {
     judge_tokens_of(log, 1)
 }
 
-/// The same of a Realm with three RECs.
+/// Checks tokens of RMM 1.0 for a Realm with three RECs.
 fn judge_tokens_of_three(log: &[String]) -> Result<()> {
     judge_tokens_of(log, 3)
 }
@@ -162,7 +162,7 @@ fn judge_tokens_of(log: &[String], recs: u64) -> Result<()> {
     })
 }
 
-/// Tokens of RMM 2.0, all of one Realm.
+/// Checks tokens of RMM 2.0, all of one Realm.
 fn judge_tokens_2_0(log: &[String]) -> Result<()> {
     let mut instances = BTreeSet::new();
     judge_each(log, false, 1, |token| {
@@ -178,7 +178,7 @@ fn judge_tokens_2_0(log: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The host prints of each token what it must say, and then the token.
+/// Checks each token against the claims that the host prints before it.
 fn judge_each(
     log: &[String],
     measures_ripas: bool,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Boots: what EL3 may hand the RMM, and what the RMM must refuse, with which code (EL3 interface,
-//! boot codes). After a refusal EL3 and the host go on, and every RMI call is unknown.
+//! Boots: what EL3 may pass to the RMM, and what the RMM must refuse with which code (EL3
+//! interface, boot codes). After a refusal EL3 and the host continue, and every RMI call is
+//! unknown.
 
 use rmm_plat::fvp;
 
@@ -19,7 +20,7 @@ const INVALID_SHARED_BUFFER: i32 = -5;
 const MANIFEST_VERSION: i32 = -6;
 const MANIFEST_DATA: i32 = -7;
 
-/// A boot the RMM must refuse.
+/// A boot that the RMM must refuse.
 fn refused(name: String, code: i32, what: &str) -> Scenario {
     Scenario::new(
         name,
@@ -61,7 +62,7 @@ pub fn manifest_versions() -> Vec<Scenario> {
     accepted.into_iter().chain(refused).collect()
 }
 
-/// Load addresses, memory layouts and EL3 memory: the same file boots everywhere.
+/// Load addresses, memory layouts and EL3 memory. The same file boots everywhere.
 pub fn places() -> Vec<Scenario> {
     let high = |scenario: Scenario| {
         scenario
@@ -112,7 +113,7 @@ pub fn places() -> Vec<Scenario> {
     ]
 }
 
-/// Memory that grows with the machine: from EL3, or from the image.
+/// Memory in proportion to the machine's: from EL3, or from the image.
 pub fn memory() -> Vec<Scenario> {
     let source = |scenario: Scenario, whose: &str, source: &str| {
         scenario.expect(format!(r"^\[RMM cpu0 INFO \] memory of the {whose}: .*, {source}$"))
@@ -238,7 +239,7 @@ pub fn bad_arguments() -> Vec<Scenario> {
 
 /// Mistakes in the boot manifest, one at a time.
 pub fn manifest_faults() -> Vec<Scenario> {
-    /// Faults of lists that FVP's manifest has; an empty list can have a wrong sum as well.
+    /// Faults of lists that FVP's manifest has. An empty list can also have a wrong checksum.
     const IN_FULL: &[(&str, &str)] = &[
         ("ncoh-checksum", "a non-coherent region list with a wrong checksum"),
         ("coh-checksum", "a coherent region list with a wrong checksum"),
@@ -285,14 +286,14 @@ pub fn manifest_faults() -> Vec<Scenario> {
     in_either.chain(in_full).collect()
 }
 
-/// An activation token that asks the self-test image for a fault (`tests/qemu/self_test/faults.rs`)
-/// at a place in boot.
+/// An activation token that makes the self-test image cause a fault
+/// (`tests/qemu/self_test/faults.rs`) at some point of the boot.
 fn fault_token(place: u64, fault: u64) -> String {
     const REQUEST: u64 = 0x7e57_fa17_0000_0000;
     format!("{:#x}", REQUEST ^ place << 8 ^ fault)
 }
 
-/// Boots that fail in ways that nobody foresaw: EL3 hears of each, and the host goes on.
+/// Boots that fail by a fault inside the RMM. EL3 is notified of each, and the host continues.
 pub fn failures() -> Vec<Scenario> {
     const BEFORE_MMU: u64 = 1;
     const BEFORE_MAPS: u64 = 2;
@@ -353,7 +354,7 @@ pub fn failures() -> Vec<Scenario> {
     rows
 }
 
-/// A warm boot that must fail with code -1, once.
+/// A single warm boot that must fail with code -1.
 fn warm_failure(name: String, what: &str) -> Scenario {
     let sentence = format!(
         "a warm boot with {what} ends with code {UNKNOWN}; the other CPU is served on, and the next boot succeeds"
@@ -365,10 +366,10 @@ fn warm_failure(name: String, what: &str) -> Scenario {
         .expect(format!(r"^EL3: RMM failed to boot on CPU 1: code {UNKNOWN}$"))
 }
 
-/// Control registers of EL2 after a boot of the image that ships, by value; all else is 0.
+/// Values of EL2 control registers after a boot of the image that ships. All other bits are 0.
 const CONTROL_REGISTERS: [(&str, u64); 24] = [
     ("HCR_EL2", 0x304_8000_0000),
-    // Six counters; HPMD and HCCD, and every trap that QEMU has.
+    // Six counters; HPMD and HCCD, and every trap that QEMU supports.
     ("MDCR_EL2", 0x188a_4e66),
     ("CPTR_EL2", 0),
     ("HSTR_EL2", 0),
@@ -394,8 +395,8 @@ const CONTROL_REGISTERS: [(&str, u64); 24] = [
     ("DIT", 1),
 ];
 
-/// Boots under an EL3 that leaves other bits in every control register, on CPUs of other kinds, and
-/// under a host that counts.
+/// Boots with an EL3 that sets other bits in every control register, on different kinds of CPUs,
+/// and with a host whose counters count.
 pub fn control_registers(protection: Protection) -> Vec<Scenario> {
     let sctlr: u64 = match protection {
         Protection::Plain => 0x30ed_183f,
@@ -429,7 +430,7 @@ pub fn control_registers(protection: Protection) -> Vec<Scenario> {
     ]
 }
 
-/// Boots under a source of random numbers that fails. A cold boot makes the two halves of the RMM's
+/// Boots with a source of random numbers that fails. A cold boot draws the two halves of the RMM's
 /// secret and those of a key, a warm boot those of a key.
 pub fn random_numbers() -> Vec<Scenario> {
     let row = |name: &str, every: u64, reads: u64, what: &str| {
@@ -440,7 +441,7 @@ pub fn random_numbers() -> Vec<Scenario> {
             .option(format!("rndr={every}"))
             .expect(format!("^EL3: CPU 0 read RNDR {} times in its boot$", 4 * reads))
             .expect(format!("^EL3: CPU 3 read RNDR {} times in its boot$", 2 * reads))
-            // One cold boot, and thirteen of each of the others.
+            // One cold boot, and thirteen warm boots of each other CPU.
             .expect("^EL3: 40 keys are not 0 and differ$")
     };
     vec![
@@ -449,7 +450,7 @@ pub fn random_numbers() -> Vec<Scenario> {
     ]
 }
 
-/// What boots cost: bounds are the host's (`boot::costs`), on the image that ships.
+/// The cost of boots. The host has the bounds (`boot::costs`), for the image that ships.
 pub fn costs() -> Vec<Scenario> {
     let row = |name: &str, what: &str| {
         Scenario::new(name, "boot-costs", format!("boots take few instructions {what}"))

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! CPUs that come and go: all are served at once, however many there are and as often as they boot.
+//! CPUs that go on and off. All are served at once, however many they are and however often they
+//! boot.
 
 use super::rmi::in_each_dialect;
 use crate::scenario::Scenario;
 
-/// Off and on again this many times.
+/// The number of times that CPUs go off and on.
 const POWER_CYCLES: u32 = 1000;
 
-/// Machines of 1 to 8 CPUs, and one whose CPUs do not stay on.
+/// Machines of 1 to 8 CPUs, and one whose CPUs go off and on.
 pub fn cpus() -> Vec<Scenario> {
     let parallel = [1, 2, 4, 8].map(|cpus| {
         let sentence =
@@ -20,8 +21,8 @@ pub fn cpus() -> Vec<Scenario> {
     rows.push(
         Scenario::new("power-cycles", "power-cycles", sentence)
             .cpus(8)
-            // CPUs that take turns do not wait for one another by spinning, which on few processors
-            // takes far longer.
+            // CPUs that take turns do not spin while they wait for each other, which takes far
+            // longer on few processors.
             .instruction_count()
             .option(format!("argument={POWER_CYCLES}"))
             .expect(r"^power cycles: \d{4}$"),

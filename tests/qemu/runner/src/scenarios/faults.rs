@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Faults the RMM's test image commits on purpose: each must end in a report on the RMM's console
-//! and stop that CPU, while the other CPU is served on.
+//! Faults that the self-test image causes on purpose. Each must end in a report on the RMM's
+//! console and stop that CPU, while the RMM keeps answering the other CPU.
 
 use crate::protection::Protection;
 use crate::scenario::Scenario;
 
-/// A deliberate fault: its number, a name, what it is, and what lines must be in the annotated
-/// report.
+/// A deliberate fault: its number, name and description, and the lines that its annotated report
+/// must have.
 struct Fault {
     kind: u32,
     name: &'static str,
@@ -109,7 +109,7 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
-/// Lines that the functions of a backtrace must give.
+/// The functions that a backtrace must name.
 const CALLS: &[(&str, &str)] = &[
     ("panic", r"^    #\d+ +core::panicking::panic_fmt at "),
     ("panic", r"rmm_self_test::faults::commit at tests/qemu/self_test/faults.rs:\d+"),
@@ -123,7 +123,7 @@ const CALLS: &[(&str, &str)] = &[
     ),
 ];
 
-/// The commands in which a CPU dies with locks that all others want, in the order of
+/// The commands in which a CPU dies with locks that all others need, in the order of
 /// `tests/qemu/firmware/src/host/scenarios/deaths.rs`.
 const DEATHS: [&str; 16] = [
     "granule-undelegate",
@@ -144,7 +144,8 @@ const DEATHS: [&str; 16] = [
     "rec-enter",
 ];
 
-/// The calls of a Realm, from the last command on, each with a function that must be in the report.
+/// The calls of a Realm, which follow the commands, each with a function that must be in the
+/// report.
 const DEATHS_IN_CALLS: [(&str, &str); 4] = [
     ("rsi-ipa-state-get", "rmm::rsi::"),
     ("rsi-measurement-extend", "rmm::rsi::"),
@@ -152,11 +153,11 @@ const DEATHS_IN_CALLS: [(&str, &str); 4] = [
     ("rsi-attestation-token-init", "rmm::rsi::"),
 ];
 
-/// The calls of RMI 2.0 about stateful operations, from the last call of a Realm on.
+/// The calls of stateful operations (RMI 2.0), which follow the calls of a Realm.
 const DEATHS_IN_OPERATIONS: [&str; 4] =
     ["op-mem-donate", "op-continue", "op-cancel", "op-mem-reclaim"];
 
-/// One scenario for each command in which a CPU dies, by each dialect.
+/// A scenario for each command in which a CPU dies, in each dialect.
 pub fn deaths() -> Vec<Scenario> {
     [("", "0.8"), ("2.0-", "2.0")].into_iter().flat_map(deaths_in).collect()
 }
@@ -190,7 +191,7 @@ fn deaths_in((prefix, interface): (&str, &str)) -> Vec<Scenario> {
     rows
 }
 
-/// Memory that the manifest has and the machine has not.
+/// Memory that is in the manifest but not in the machine.
 pub fn holes() -> Vec<Scenario> {
     let hole = |name: String, interface: &str, sentence: &str| {
         Scenario::new(name, "holes", sentence)
@@ -226,7 +227,7 @@ pub fn holes() -> Vec<Scenario> {
     [("rmi1", "0.8"), ("rmi2", "2.0")].into_iter().flat_map(both).collect()
 }
 
-/// The fault that only a hardened image notices.
+/// The fault that only a hardened image detects.
 const BRANCH_TARGET: &str = "branch-target";
 
 /// One scenario for each fault.
@@ -248,8 +249,7 @@ fn scenario(fault: &Fault, host: &str, sentence: String) -> Scenario {
 fn fatal(fault: &Fault) -> Scenario {
     let sentence =
         format!("{} is reported and stops its CPU; the other CPU is answered -1", fault.what);
-    // Counting instructions makes the CPUs take turns, so that the report is out before the run
-    // ends.
+    // With instructions counted the CPUs take turns, so the report is complete before the run ends.
     let scenario = scenario(fault, "fault", sentence)
         .self_test_image()
         .cpus(2)
@@ -264,13 +264,13 @@ fn fatal(fault: &Fault) -> Scenario {
     fault.report.iter().fold(scenario, |scenario, words| scenario.expect(*words))
 }
 
-/// What the image has no protection from, it does as it is told.
+/// A plain image does not detect the fault and continues.
 fn unnoticed(fault: &Fault) -> Scenario {
     let sentence = format!("{} is no fault in a plain image, and the RMM serves on", fault.what);
     scenario(fault, "no-fault", sentence).self_test_image().forbid(r"\[RMM .*FATAL\]")
 }
 
-/// Work whose use of stacks the test image tells: no more than half of any.
+/// Work for which the self-test image reports its use of stacks: at most half of each.
 pub fn stack_use() -> Vec<Scenario> {
     [
         ("session", "0.8", 1),

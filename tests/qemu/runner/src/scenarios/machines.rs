@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The machines of `plat/` other than QEMU `virt`, which all other scenarios are on: the same
-//! image, loaded where EL3 has it there, under an EL3 that tells what it would tell there. The
-//! memory is where that machine has it; the console and the rest are QEMU's.
+//! The machines of `plat/` besides QEMU `virt`, which all other scenarios use: the same image,
+//! loaded at its address on that machine, with an EL3 that reports that machine. The memory is that
+//! machine's; the console and the rest are QEMU's.
 
 use rmm_plat::{Machine, fvp, qemu_virt};
 
@@ -9,7 +9,7 @@ use crate::scenario::Scenario;
 
 const GIB: u64 = 1 << 30;
 
-/// A row on a machine, with DRAM up to the end of the machine's own.
+/// A row for a machine, with DRAM up to the end of the machine's own.
 fn on(machine: &Machine, scenario: Scenario) -> Scenario {
     let start = qemu_virt::MACHINE.dram[0].base;
     let end = machine.dram.last().map_or(start, |bank| bank.end());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::scenario::Scenario;
 
-/// Their lives, and what they cost.
+/// The life of Realms and RECs, and its cost.
 pub fn realms() -> Vec<Scenario> {
     let mut rows = vec![
         Scenario::new(
@@ -208,7 +208,7 @@ pub fn realms() -> Vec<Scenario> {
     ];
     rows.extend(WORST.map(|(name, asserts, expected)| {
         let scenario = Scenario::new(name, name, asserts);
-        // A fetch that never gets to an instruction takes no time when instructions are counted.
+        // A fetch that fails endlessly takes no time if instructions are counted.
         let counts = !["realm-register-writes", "realm-random-instructions"].contains(&name);
         let scenario = if counts { scenario.instruction_count() } else { scenario };
         scenario.option("host-interrupts=1").time_limit(Duration::from_secs(900)).expect(expected)
@@ -240,7 +240,7 @@ pub fn realms() -> Vec<Scenario> {
     rows
 }
 
-/// Those of RMI 1.0 that a host of RMI 2.0 has, too.
+/// Scenarios of RMI 1.0 that a host of RMI 2.0 runs too.
 const ALSO_UNDER_RMI_2: [&str; 20] = [
     "realm-calls",
     "realm-leaks",
@@ -264,7 +264,7 @@ const ALSO_UNDER_RMI_2: [&str; 20] = [
     "realm-sessions-lpa2-level-2",
 ];
 
-/// Realms that do their worst, with a line that says how much of it.
+/// Hostile Realms, each with a line that says how much it has done.
 const WORST: [(&str, &str, &str); 4] = [
     (
         "realm-storms",
@@ -289,8 +289,8 @@ const WORST: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// A run for each start level and kind of descriptors, with the argument that says so, and how many
-/// sizes there are.
+/// A run for each start level and descriptor format, with the host's argument for it and the number
+/// of sizes.
 const SESSIONS: [(&str, u32, u32); 7] = [
     ("realm-sessions-level-0", 1, 9),
     ("realm-sessions-level-1", 2, 12),

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the host asks of a booted RMM, in both dialects: RMI 1.0 under interface 0.8, RMI 2.0 under
-//! 2.0.
+//! Commands of the host in both dialects: RMI 1.0 with interface 0.8, RMI 2.0 with interface 2.0.
 
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ pub(super) fn in_each_dialect(rows: Vec<Scenario>) -> Vec<Scenario> {
         .collect()
 }
 
-/// The story to read.
+/// The demonstration.
 pub fn sessions(protection: Protection) -> Vec<Scenario> {
     let rows = vec![
         Scenario::new(
@@ -172,7 +171,7 @@ pub fn operations() -> Vec<Scenario> {
     ]
 }
 
-/// Instruction counts, which `make bench` compares with those that are kept.
+/// Instruction counts, which `make bench` compares with the document's.
 pub fn costs() -> Vec<Scenario> {
     let mut rows = in_each_dialect(vec![
         Scenario::new(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! What the RMM does through its slots: access to memory that is the host's, or is no longer.
+//! Accesses of the RMM through its slots, to memory of the host that may have been delegated.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::scenario::Scenario;
 /// No CPU may die.
 const FATAL: &str = r"\[RMM .*FATAL\]";
 
-/// `accesses` to a page that changes hands.
+/// `accesses` to a page that is delegated and undelegated meanwhile.
 fn host_race(accesses: u32) -> Scenario {
     let sentence = format!(
         "{accesses} accesses to a page that a CPU takes away and gives back succeed or fault, and nothing leaks"
@@ -23,13 +23,13 @@ fn host_race(accesses: u32) -> Scenario {
         .expect(r"^host race: \d+ accesses, \d+ flips, \d+ reads and \d+ writes faulted and were recovered$")
 }
 
-/// The host's memory, for much longer.
+/// The same race, much longer.
 pub fn long() -> Vec<Scenario> {
     let scenario = host_race(1_000_000).time_limit(Duration::from_secs(3600));
     vec![Scenario { name: "long-host-race".into(), ..scenario }]
 }
 
-/// The host's memory.
+/// Access to the host's memory.
 pub fn host_memory() -> Vec<Scenario> {
     vec![
         Scenario::new(
@@ -67,7 +67,7 @@ pub fn contents() -> Vec<Scenario> {
             )
             .self_test_image()
             .cpus(2)
-            // Counting instructions makes the CPUs take turns, so that the report is out before the
+            // With instructions counted the CPUs take turns, so the report is complete before the
             // run ends.
             .instruction_count()
             .option(format!("argument={number}"))

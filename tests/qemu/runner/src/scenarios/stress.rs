@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! All CPUs delegate and undelegate at once, for as long as there is time: a little of it in every
-//! run, much more of it on request.
+//! All CPUs delegate and undelegate at once: briefly in every run, much longer on request.
 
 use std::time::Duration;
 
@@ -22,16 +21,15 @@ fn stress(calls: u32) -> Scenario {
         .expect(format!("^stress: {calls} calls, "))
 }
 
-/// Half of `calls` are on eight granules, and CPUs take turns, also whenever one is in EL3 with a
-/// granule locked: all the others then come to wait for it. On CPUs that really run at the same
-/// time, but not each on a processor of its own, handing a lock on in strict order would take
-/// longer than there is.
+/// Half of `calls` are on eight granules. CPUs take turns, also whenever one is in EL3 with a
+/// granule locked, so that all others wait for it. On CPUs that run in parallel, but without a
+/// processor for each, passing a lock on in strict order would take too long.
 fn contended(calls: u32) -> Scenario {
     let scenario = stress(calls).option("share=2").instruction_count();
     Scenario { name: "contended-stress".into(), ..scenario }
 }
 
-/// As the contended stress, on the test image, which counts how long CPUs wait for a granule.
+/// The contended stress on the self-test image, which counts how long CPUs wait for a granule.
 fn lock_waits() -> Scenario {
     let sentence = format!(
         "of {CPUS} CPUs that want the same granules, each gets its turn after one of each other's at most"
@@ -43,8 +41,7 @@ fn lock_waits() -> Scenario {
     Scenario { name: "lock-waits".into(), host: "lock-waits".into(), asserts: sentence, ..scenario }
 }
 
-/// Those of the usual run: less memory, so that comparing every granule of it does not take most of
-/// the time.
+/// Those of the usual run, with less memory, since all its granules are compared.
 pub fn short() -> Vec<Scenario> {
     let small = |scenario: Scenario| scenario.memory_gib(1).option("banks=0x70000000+0x800000");
     let mut rows = in_each_dialect(vec![small(stress(100_000)), small(contended(30_000))]);
@@ -52,8 +49,7 @@ pub fn short() -> Vec<Scenario> {
     rows
 }
 
-/// Those on request: ten times as many calls in each dialect as could be wished for, and all of the
-/// machine's memory.
+/// Those on request: ten times the calls in each dialect, and all of the machine's memory.
 pub fn long() -> Vec<Scenario> {
     let scenario = stress(2_000_000).time_limit(Duration::from_secs(3600));
     in_each_dialect(vec![Scenario { name: "long-stress".into(), ..scenario }])

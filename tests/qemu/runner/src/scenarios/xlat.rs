@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The translation tables library by itself: the MMU walks what it builds, and its instructions are
+//! The translation tables library by itself: the MMU walks its tables, and its instructions are
 //! counted.
 
 use crate::scenario::Scenario;
 
-/// Regimes, VA sizes from 21 bits to 52, and both formats; then what the operations cost.
+/// Regimes, VA sizes from 21 to 52 bits, and both descriptor formats; then the cost of operations.
 pub fn xlat() -> Vec<Scenario> {
     let sentence = "in EL3, EL2&0, EL2 and EL1&0, with and without LPA2, every access meets what \
                     was mapped, changed or unmapped before it, and the walker finds what the \

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The floors of the house are as `docs/design/overview.md` has them: no room uses one that is
-//! further up, no files use each other in a circle, and `unsafe` and `asm!` are where the table
-//! says.
+//! The floors are those of `docs/design/overview.md`: no room uses a room above it, files do not
+//! use each other in circles, and `unsafe` and `asm!` are where the table says.
 
 mod uses;
 
@@ -25,7 +24,7 @@ fn root() -> PathBuf {
         .expect("the tree is there")
 }
 
-/// The rooms, from the bottom.
+/// The rooms, from bottom to top.
 fn rooms() -> Vec<Room> {
     let page =
         fs::read_to_string(root().join("docs/design/overview.md")).expect("the page can be read");
@@ -40,7 +39,7 @@ fn rooms() -> Vec<Room> {
         .collect()
 }
 
-/// The Rust files of a room, but those of its tests.
+/// The Rust files of a room without its tests.
 fn sources(name: &str) -> Vec<PathBuf> {
     fn find(path: PathBuf, found: &mut Vec<PathBuf>) {
         let Ok(entries) = fs::read_dir(&path) else {
@@ -67,7 +66,7 @@ fn sources(name: &str) -> Vec<PathBuf> {
     found
 }
 
-/// What is built into the firmware: without the unit tests, which stand at the end of a file, and
+/// The code that is built into the firmware: without the unit tests at the end of a file, and
 /// without comments.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("the file can be read");
@@ -78,7 +77,7 @@ fn code(path: &Path) -> String {
         .fold(String::new(), |code, line| code + line + "\n")
 }
 
-/// Which file of the firmware uses which, by their paths in `src/`. What stands behind the seam is
+/// Which file of the firmware uses which, by their paths in `src/`. Code behind the host seam is
 /// not part of it.
 fn uses() -> Vec<(String, String)> {
     let source = root().join("src");
@@ -143,7 +142,7 @@ fn every_module_of_the_library_is_a_room() {
         Regex::new(r"(?m)^pub (?:mod|use rmm_\w+ as) (\w+);").expect("the pattern is valid");
     let mut modules: Vec<_> =
         module.captures_iter(&library).map(|found| found[1].to_owned()).collect();
-    // It stands behind the lowest floor, and is none of the firmware.
+    // It is behind the host seam and not part of the firmware.
     modules.retain(|name| name != "host");
     let mut rooms: Vec<_> = rooms().into_iter().map(|room| room.name).collect();
     rooms.sort();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Which file of the library uses which: the paths in its code, resolved through imports and
-//! re-exports to the file that defines what they name. Test code counts for nothing.
+//! Which file of the library uses which. The paths in its code are resolved, through imports and
+//! re-exports, to the file with the definition. Test code does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,13 +17,13 @@ type Segments = Vec<String>;
 #[derive(Default)]
 struct Module {
     file: PathBuf,
-    /// What it defines itself.
+    /// The names that it defines itself.
     defines: BTreeSet<String>,
-    /// Names that lead elsewhere, by `use`.
+    /// The names that it imports, with their paths.
     imports: BTreeMap<String, Segments>,
-    /// What it imports for itself, not to pass it on.
+    /// Paths that it imports without re-exporting them.
     private: Vec<Segments>,
-    /// Modules that it imports everything of.
+    /// Modules from which it imports everything.
     globs: Vec<Segments>,
     /// Its code, without imports.
     code: TokenStream,
@@ -34,18 +34,18 @@ pub struct Library {
     modules: BTreeMap<Segments, Module>,
 }
 
-/// Each file with the files that it uses, but itself.
+/// Each file with the files that it uses, without itself.
 pub type Uses = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
 
 impl Library {
-    /// Reads the modules that `root` declares, `lib.rs`, and those that they declare.
+    /// Reads the modules declared in `root`, which is `lib.rs`, and the modules declared in those.
     pub fn read(root: &Path) -> Self {
         let mut library = Self { modules: BTreeMap::new() };
         library.add_file(root, root.parent().expect("a file is in a folder"), Vec::new());
         library
     }
 
-    /// Adds the module at `path` and those in it; files of those are in `folder`.
+    /// Adds the module at `path` and the modules in it, whose files are in `folder`.
     fn add_file(&mut self, file: &Path, folder: &Path, path: Segments) {
         let text =
             fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
@@ -91,7 +91,7 @@ impl Library {
         self.modules.insert(path, module);
     }
 
-    /// Which file uses which.
+    /// Gives which file uses which.
     pub fn uses(&self) -> Uses {
         let mut uses = Uses::new();
         for (path, module) in &self.modules {
@@ -104,7 +104,7 @@ impl Library {
         uses
     }
 
-    /// Adds to `found` the files that the names in `code` lead to.
+    /// Adds the files that define the names in `code` to `found`.
     fn scan(
         &self,
         own: &Segments,
@@ -113,14 +113,14 @@ impl Library {
         found: &mut BTreeSet<PathBuf>,
     ) {
         let mut tokens = code.into_iter().peekable();
-        // The two tokens before, if they are punctuation.
+        // The two previous tokens, if they are punctuation.
         let mut before = [' '; 2];
         while let Some(token) = tokens.next() {
             let mut now = ' ';
             match token {
                 TokenTree::Group(group) => self.scan(own, module, group.stream(), found),
                 TokenTree::Punct(punct) => now = punct.as_char(),
-                // The rest of a path, a field, or a method.
+                // Not the beginning of a path: a later segment, a field, or a method.
                 TokenTree::Ident(_) if matches!(before, [':', ':'] | [' ', '.']) => {}
                 TokenTree::Ident(first) => {
                     let mut segments = vec![first.to_string()];
@@ -136,8 +136,8 @@ impl Library {
         }
     }
 
-    /// The path from the root that `segments` is in the module `own`; `None` for a name of another
-    /// library, or a local one.
+    /// The path from the root for `segments` in the module `own`; `None` for a name of another
+    /// library, or a local name.
     fn absolute(&self, own: &Segments, module: &Module, segments: &[String]) -> Option<Segments> {
         let (first, rest) = segments.split_first()?;
         let start = match first.as_str() {
@@ -166,10 +166,10 @@ impl Library {
             })
     }
 
-    /// The file that defines what `path` names; `None` for a module by itself, or for what this
-    /// library does not define.
+    /// The file that defines `path`; `None` for a module itself, or if this library does not define
+    /// it.
     fn definition(&self, path: &[String], depth: usize) -> Option<PathBuf> {
-        // The longest start of the path that is a module.
+        // The longest beginning of the path that is a module.
         let length =
             (0..=path.len()).rev().find(|&length| self.modules.contains_key(&path[..length]))?;
         let (start, rest) = path.split_at(length);
@@ -184,12 +184,12 @@ impl Library {
                 return self.definition(&path, depth + 1);
             }
         }
-        // The root of the library has nothing of its own.
+        // The root of the library defines nothing itself.
         (!start.is_empty()).then(|| module.file.clone())
     }
 }
 
-/// The segment behind `::`, if that comes next; a list in braces is looked at by itself.
+/// The segment after `::`, if that comes next. A list in braces is examined by itself.
 fn after_colons(
     tokens: &mut std::iter::Peekable<proc_macro2::token_stream::IntoIter>,
 ) -> Option<String> {
@@ -205,7 +205,7 @@ fn after_colons(
 }
 
 impl Module {
-    /// Adds what a tree of imports makes known.
+    /// Adds the names of a tree of imports.
     fn add_import(&mut self, own: &Segments, is_private: bool, prefix: Segments, tree: &UseTree) {
         let with = |name: &dyn ToString| [&prefix[..], &[name.to_string()]].concat();
         let (known, path) = match tree {
@@ -234,7 +234,7 @@ impl Module {
         }
     }
 
-    /// The path from the root that an import in the module `own` has; `None` of another library.
+    /// The path from the root for an import in the module `own`; `None` for another library.
     fn resolve(&self, own: &Segments, path: &[String]) -> Option<Segments> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
@@ -246,7 +246,7 @@ impl Module {
     }
 }
 
-/// The path of `rest`, which follows a `super`, in the module `own`.
+/// The path of `rest` after a `super` in the module `own`.
 fn above(own: &[String], rest: &[String]) -> Segments {
     let parent = own.split_last().map_or(own, |(_, parent)| parent);
     match rest.split_first() {
@@ -290,18 +290,18 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Whether an item is there in tests only.
+/// Whether an item exists only in tests.
 fn is_for_tests(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg")
         && attribute.meta.to_token_stream().to_string().replace(' ', "") == "cfg(test)"
 }
 
-/// Whether a macro is at the root of the library, wherever it is defined.
+/// Whether a macro is exported, which puts it at the root of the library.
 fn is_exported(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident("macro_export"))
 }
 
-/// The uses that are part of a circle: what is used leads back to the file that uses it.
+/// The uses that are part of a circle: the file that is used leads back to the one that uses it.
 pub fn circles(uses: &[(String, String)]) -> Vec<&(String, String)> {
     let leads_to = |from: &str, to: &str| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![from]);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Makes sure that a subcommand of cargo is there in the version that the tree is known to work with:
-# cargo-tool.sh NAME. Does nothing when it is; otherwise cargo builds it, which takes minutes.
+# cargo-tool.sh NAME: installs a subcommand of cargo, in the version with which the tree is known to
+# work, unless it is there already. Cargo builds it, which takes minutes.
 
 source "$(dirname "$0")/common.sh"
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What the other scripts share; sourced by them, from any directory, and leaves the shell at the
-# root of the tree. Messages go to standard error: standard output belongs to the script's answer.
+# What the other scripts share. They source it from any directory; it changes to the root of the
+# tree. Messages go to standard error, since standard output is for a script's result.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 TARGET=aarch64-unknown-none-softfloat
-# The pinned toolchain, whose exact sources `core` is built from.
+# The version of the pinned toolchain, whose sources `core` is built from.
 RUST_VERSION=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
 
 say() {
@@ -28,7 +28,7 @@ have_precompiled_core() {
     compgen -G "$(rustc --print target-libdir --target $TARGET)/libcore-*.rlib" >/dev/null
 }
 
-# The folder with the LLVM tools of the pinned toolchain, a component that rustup adds if need be.
+# The folder with the LLVM tools of the pinned toolchain, which rustup adds if necessary.
 llvm_tools() {
     local host folder need="llvm-tools, a component of the toolchain, are needed"
     host=$(rustc --version --verbose | sed -n 's/^host: //p')
@@ -41,15 +41,14 @@ llvm_tools() {
     echo "$folder"
 }
 
-# apt_from SUITE... -- APT-GET-ARGUMENTS: apt-get over these suites of this machine's own Debian
-# mirror. Source list, package lists and cache lie under build/apt, so that the machine's own
-# configuration stays as it is. With an architecture in APT_ARCHITECTURE the packages are those of a
-# machine of that kind with none installed. The options that make the configuration are left in
-# apt_options, for queries.
+# apt_from SUITE... -- APT-GET-ARGUMENTS: runs apt-get with these suites of this machine's own
+# Debian mirror. Source list, package lists and cache are under build/apt, so the machine's
+# configuration does not change. With APT_ARCHITECTURE, packages are those of a machine of that
+# architecture with no package installed. Leaves the options for apt in apt_options, for queries.
 apt_from() {
     local root=$PWD/build/apt${APT_ARCHITECTURE:+-$APT_ARCHITECTURE} mirror suite
     command -v apt-get >/dev/null || { say "this machine has no apt-get"; return 1; }
-    # Any mirror but that of the security updates carries the backports.
+    # Every mirror except that of the security updates has the backports.
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -v security | head -n 1) || true
     [[ -n $mirror ]] || { say "apt knows no Debian mirror"; return 1; }
     mkdir -p "$root/lists/partial" "$root/archives/partial"

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Prints where the image's `core` comes from, fetching it when it is not there yet: the `library`
-# folder of the pinned toolchain's sources, or the word `precompiled`. The first of these that can be
-# had:
+# Prints the source of the image's `core`, and fetches it if necessary: the `library` folder of the
+# pinned toolchain's sources, or the word `precompiled`. It is the first of these that is available:
 #   rustup-src   the toolchain's own rust-src component, added with rustup if need be
 #   debian-src   Debian's rust-src package of the same version, unpacked under build/, not installed
 #   precompiled  the toolchain's compiled core, which has no branch protection
-# CORE, when set, names the only one to try.
+# The variable CORE, if set, names the only one to try.
 
 source "$(dirname "$0")/common.sh"
 
@@ -20,7 +19,7 @@ rustup_src() {
     echo "$library"
 }
 
-# download FOLDER: leaves the package in the folder.
+# download FOLDER: downloads the package to the folder.
 download() {
     apt_from trixie-backports -- download "rust-src=$RUST_VERSION*" && mv rust-src_*.deb "$1"
 }

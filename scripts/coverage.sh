@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Runs the tests of this machine and prints, file by file, how many lines of src/ they execute;
-# docs/coverage.md says what is left out. The lines that they do not execute are listed in
-# build/coverage/missed.
+# Runs the tests of this machine and prints how many lines of each file in src/ they execute;
+# docs/coverage.md says what is left out. build/coverage/missed lists the lines that are not
+# executed.
 
 source "$(dirname "$0")/common.sh"
 
@@ -13,7 +13,7 @@ tools=$(llvm_tools)
 out=$PWD/build/coverage
 rm -rf "$out/profiles"
 mkdir -p "$out/profiles"
-# Random inputs beyond these reach few lines more, and take long in programs that count.
+# More random inputs reach few additional lines, and take long in instrumented programs.
 export PROPTEST_CASES=32
 export CARGO_TARGET_DIR=$out/target RUSTFLAGS="-C instrument-coverage" LLVM_PROFILE_FILE=$out/profiles/%p-%m.profraw
 cargo test -q --no-run --lib --tests --message-format json >"$out/built" || fail "the tests do not build"
@@ -28,8 +28,8 @@ awk -F '[:,]' -v root="$PWD/src/" -v least=$LEAST -v list="$out/missed" '
     /^SF:/ {
         path = substr($0, 4)
         file = index(path, root) == 1 ? substr(path, length(root) + 1) : ""
-        # The model machine does not count, nor do tests, in files of their own or at the end of
-        # others.
+        # The model machine does not count. Nor do tests, which are files of their own or at the end
+        # of others.
         if (file ~ /^\.\.|\/tests\/|(^|[\/_])tests\.rs$/) file = ""
         tests = 0
         for (line = 1; file != "" && (getline text <path) > 0; line++)

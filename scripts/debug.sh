@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# debug.sh RUNNER ARGUMENTS...: has the test runner start its machine, stopped before the first
-# instruction. On a terminal gdb is attached, with the commands of gdb/rmm.py; otherwise it says how
+# debug.sh RUNNER ARGUMENTS...: lets the test runner start its machine, stopped before the first
+# instruction. On a terminal it attaches gdb with the commands of gdb/rmm.py; otherwise it says how
 # to attach. ELF is the image that the machine loads.
 
 source "$(dirname "$0")/common.sh"
@@ -19,8 +19,8 @@ if [[ -z $gdb || ! -t 0 || ! -t 1 ]]; then
     exec "$@" --debug $socket
 fi
 
-# In a session of its own, so that the interrupt key stops the machine by way of gdb instead of
-# ending it.
+# In a session of its own, so that the interrupt key reaches gdb, which stops the machine, and does
+# not end the machine.
 setsid "$@" --debug $socket &
 machine=$!
 trap 'kill -- "-$machine" 2>/dev/null; rm -f $socket' EXIT

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Prints the name of a gdb that knows AArch64 and has Python, installing Debian's gdb-multiarch if
-# there is none and this is root on a Debian.
+# Prints the name of a gdb with AArch64 and Python support. If there is none, installs Debian's
+# gdb-multiarch, as root on a Debian.
 
 source "$(dirname "$0")/common.sh"
 
-# Prints the first that will do. One that does not know the architecture says so, and goes on.
+# Prints the first suitable one. One without AArch64 support prints an error, but does not fail.
 find_gdb() {
     local name answer
     for name in gdb-multiarch aarch64-none-elf-gdb aarch64-linux-gnu-gdb gdb; do

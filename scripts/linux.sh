@@ -1,36 +1,36 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What a Linux guest needs, under build/linux: Debian's newest arm64 kernel as `Image`, and
-# `initrd`, an initial file system of busybox, the modules of the attestation driver and what is in
-# tests/qemu/linux. Fetched once; `make clean` forgets it. LINUX_IMAGE names another kernel,
-# LINUX_MODULES the folder with its modules.
+# Fetches what a Linux guest needs to build/linux: Debian's newest arm64 kernel as `Image`, and
+# `initrd`, an initial file system with busybox, the modules of the attestation driver and the files
+# of tests/qemu/linux. `make clean` removes it. LINUX_IMAGE names another kernel, LINUX_MODULES the
+# folder with its modules.
 
 source "$(dirname "$0")/common.sh"
 
-# The first suites whose kernel knows that it is in a Realm (6.13 and newer).
+# The first suites with a kernel that can run in a Realm (6.13 and newer).
 SUITES=(trixie trixie-backports)
 NEED="Debian's arm64 kernel and busybox are needed for a Linux guest"
-# In the order of loading: what an attestation report takes, and a device that shares memory with
-# the guest.
+# In the order in which they are loaded: the modules for attestation reports, and a device that
+# shares memory with the guest.
 MODULES=(configfs tsm_report arm-cca-guest virtio_mmio virtio-rng)
 
 out=build/linux
 root=$out/root
 mkdir -p "$out"
 
-# The names of a package's dependencies that match.
+# The names of a package's dependencies that match a pattern.
 dependencies() {
     apt-cache "${apt_options[@]}" show "$1=$2" | sed -n 's/^Depends: //p' | tr ',' '\n' | grep -oE "^ ?$3" | tr -d ' '
 }
 
-# The packages of the newest kernel, and busybox, unpacked below $root.
+# Unpacks the packages of the newest kernel, and busybox, below $root.
 fetch() {
     local version image packages package
     APT_ARCHITECTURE=arm64 apt_from "${SUITES[@]}" -- check || return
     version=$(apt-cache "${apt_options[@]}" -t "${SUITES[-1]}" policy linux-image-arm64 | sed -n 's/^  Candidate: //p')
     [[ -n $version ]] || { say "apt has no package linux-image-arm64"; return 1; }
     image=$(dependencies linux-image-arm64 "$version" 'linux-image-[^ ]+-arm64')
-    # Kernels of late have their parts in packages of their own.
+    # Recent kernels have their parts in several packages.
     packages=$(dependencies "$image" "$version" 'linux-(binary|modules)-[^ ]+')
     say "fetching ${image} $version and busybox-static"
     rm -rf "$out/packages" "$root"
@@ -45,7 +45,7 @@ fetch() {
     rm -rf "$out/packages"
 }
 
-# One entry of an archive that the kernel unpacks: NAME MODE [FILE | MAJOR MINOR].
+# One entry of the archive that the kernel unpacks: NAME MODE [FILE | MAJOR MINOR].
 inode=0
 entry() {
     local name=$1 mode=$2 file='' size=0 major=0 minor=0
@@ -53,7 +53,7 @@ entry() {
     (($# != 4)) || { major=$3 minor=$4; }
     printf '070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%s\0' \
         $((inode += 1)) $((mode)) 0 0 1 0 "$size" 0 0 "$major" "$minor" $((${#name} + 1)) 0 "$name"
-    # The header is 110 bytes long. Name and data each end at a multiple of four.
+    # The header has 110 bytes. Name and data are each padded to a multiple of four.
     head -c $(((4 - (111 + ${#name}) % 4) % 4)) /dev/zero
     [[ -z $file ]] || cat "$file"
     head -c $(((4 - size % 4) % 4)) /dev/zero
@@ -84,7 +84,7 @@ archive() {
     entry 'TRAILER!!!' 0
 }
 
-# Whether all was fetched, and with these modules.
+# Whether everything has been fetched, with these modules.
 have() {
     local name
     for name in vmlinuz\* busybox "${MODULES[@]/%/.ko*}"; do

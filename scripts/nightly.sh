@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # nightly.sh miri|tsan: runs tests of this machine under an interpreter or a sanitizer that only a
-# nightly toolchain has. Says so and succeeds where there is none.
+# nightly toolchain has. Without a nightly toolchain it says so and succeeds.
 
 source "$(dirname "$0")/common.sh"
 
-# need COMPONENT: ends the script unless the nightly toolchain has the component.
+# need COMPONENT: ends the script if the nightly toolchain lacks the component.
 need() {
     if ! rustup +nightly component list --installed 2>/dev/null | grep -q "^$1"; then
         say "left out: \`rustup +nightly component add $1\` would make it possible"
@@ -16,9 +16,9 @@ need() {
 case ${1:-} in
     miri)
         need miri
-        # Seeds come from the clock and the environment; what tests have for good they leak.
+        # Seeds come from the clock and the environment. Some tests never free their memory.
         export MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-ignore-leaks ${MIRIFLAGS:-}"
-        # What is skipped takes minutes for one test.
+        # Each of the tests left out takes minutes.
         cargo +nightly miri test -q --target-dir build/target-miri --lib \
             --test granule --test mem -- \
             --skip boot::tests --skip every_granule_of_1_to_64 --skip two_cpus_with_different \
@@ -28,7 +28,7 @@ case ${1:-} in
         need rust-src
         host=$(rustc --version --verbose | sed -n 's/^host: //p')
         export RUSTFLAGS="-Zsanitizer=thread"
-        # The standard library has to be instrumented too, or its locks are not seen.
+        # The standard library must be instrumented too, or its locks are not seen.
         cargo +nightly test -q --target-dir build/target-tsan -Zbuild-std --target "$host" \
             --lib --test granule --test rmi --test realm --test stage2 -- threads lock
         ;;

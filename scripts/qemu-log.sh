@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# QEMU, which writes every instruction that it executes into build/instructions.log: for `make
-# profile`, in place of QEMU itself.
+# Runs QEMU, which writes every instruction that it executes to build/instructions.log. `make
+# profile` uses it in place of QEMU.
 
 [[ ${1:-} == --version ]] && exec qemu-system-aarch64 --version
 log=$(dirname "${BASH_SOURCE[0]}")/../build/instructions.log

@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Makes sure that a QEMU whose `virt` machine has the Realm Management Extension can be run: does
-# nothing when it can, otherwise installs the backport of Debian's package if this is root on a
-# Debian.
+# Installs Debian's backport of QEMU, as root on a Debian, unless a QEMU is there whose `virt`
+# machine has the Realm Management Extension.
 
 source "$(dirname "$0")/common.sh"
 
 NEEDED=9.2
 
-# Whether the QEMU that is there is new enough.
+# Whether the installed QEMU is recent enough.
 suffices() {
     local version
     version=$(qemu-system-aarch64 --version 2>/dev/null | sed -n 's/^QEMU emulator version \([0-9.]*\).*/\1/p')

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: BSD-3-Clause target-cargo.sh image|firmware LINK CARGO-ARGUMENTS...: runs
-# cargo for the bare-metal target with the flags of the RMM image or of the test firmware. Each set
-# of flags has a target folder of its own, so that neither rebuilds the other; the symbolic link
-# LINK is left pointing at the one used.
+# SPDX-License-Identifier: BSD-3-Clause
+# target-cargo.sh image|firmware LINK CARGO-ARGUMENTS...: runs cargo for the bare-metal target with
+# the flags of the RMM image or of the test firmware. Each set of flags has a target folder of its
+# own, so that neither rebuilds the other; the symbolic link LINK is left pointing at the one used.
 
 source "$(dirname "$0")/common.sh"
 

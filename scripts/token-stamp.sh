@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# token-stamp.sh check|write: whether `make verify-token` has passed for the token code, its
-# verifier and the crates as they are here; or that it has. The digest of what it passed for is
-# under version control.
+# token-stamp.sh check|write: checks or records that `make verify-token` has passed for the present
+# token code, its verifier and the crates. Their digest at that time is under version control.
 
 source "$(dirname "$0")/common.sh"
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A plugin for QEMU that counts the instructions that the EL3 monitor, the host, the RMM and the
-//! Realms execute, by the virtual addresses that each is linked at, and prints them at the end.
+//! A QEMU plugin that counts the instructions of the EL3 monitor, the host, the RMM and the Realms,
+//! and prints the counts at the end. It recognizes each by the virtual addresses at which it is
+//! linked.
 //!
-//! QEMU counts by blocks: one that an exception cuts short is counted as a whole.
+//! QEMU counts blocks. A block that an exception ends early counts as a whole.
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
 use std::sync::OnceLock;
 
-/// A counter in the memory that QEMU keeps for each CPU.
+/// A counter in memory that QEMU keeps for each CPU.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Counter {
@@ -46,14 +47,14 @@ unsafe extern "C" {
     );
 }
 
-/// Version of the interface.
+/// The version of the interface.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals, reason = "the name is QEMU's")]
 pub static qemu_plugin_version: c_int = 4;
 
 const ADD: c_int = 0;
 
-/// Who is linked where; whatever is elsewhere is a Realm's.
+/// The addresses at which each program is linked. All others belong to a Realm.
 const PROGRAMS: [(&str, Range<u64>); 4] = [
     ("EL3", 0..0x4_0000),
     ("RMM", 0x4010_0000..0x4190_0000),
@@ -63,11 +64,11 @@ const PROGRAMS: [(&str, Range<u64>); 4] = [
 
 static COUNTERS: OnceLock<[Counter; PROGRAMS.len()]> = OnceLock::new();
 
-/// Called by QEMU when it has loaded the plugin.
+/// Called by QEMU after it has loaded the plugin.
 ///
 /// # Safety
 ///
-/// Only QEMU calls it.
+/// Only QEMU may call it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qemu_plugin_install(
     plugin: Plugin,
@@ -75,11 +76,11 @@ pub unsafe extern "C" fn qemu_plugin_install(
     _count: c_int,
     _arguments: *const *const i8,
 ) -> c_int {
-    // SAFETY: a counter for each program in a board that stays for the whole run.
+    // SAFETY: a counter for each program, in memory that QEMU keeps for the whole run.
     let board = unsafe { qemu_plugin_scoreboard_new(size_of::<[u64; PROGRAMS.len()]>()) };
     let counter = |index| Counter { board, offset: index * size_of::<u64>() };
     COUNTERS.get_or_init(|| std::array::from_fn(counter));
-    // SAFETY: both functions have the types that QEMU calls them with.
+    // SAFETY: both functions have the types with which QEMU calls them.
     unsafe {
         qemu_plugin_register_vcpu_tb_trans_cb(plugin, translated);
         qemu_plugin_register_atexit_cb(plugin, print, std::ptr::null_mut());
@@ -87,7 +88,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     0
 }
 
-/// A block is about to be executed for the first time.
+/// Called before a block is executed for the first time.
 extern "C" fn translated(_plugin: Plugin, block: *mut c_void) {
     let Some(counters) = COUNTERS.get() else { return };
     // SAFETY: QEMU passes a block of its own, which is valid for the call.
@@ -100,7 +101,7 @@ extern "C" fn translated(_plugin: Plugin, block: *mut c_void) {
     }
 }
 
-/// The machine ends.
+/// Called when the machine ends.
 extern "C" fn print(_plugin: Plugin, _data: *mut c_void) {
     let Some(counters) = COUNTERS.get() else { return };
     for ((name, _), counter) in PROGRAMS.iter().zip(counters) {

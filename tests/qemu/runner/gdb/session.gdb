@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What the scenario `debugger` does: stops in the middle of a command of the host, and asks for all
-# that there is to see.
+# For the scenario `debugger`: stops in the middle of a command of the host, and runs every command
+# of rmm.py.
 #
-# The first measurement is that of a Realm's parameters, which are read before its granules change;
-# the second is of an image page, when the descriptor of the Realm is mapped and locked.
+# The first measurement is of a Realm's parameters, which are read before its granules change. The
+# second is of an image page, while the RD is mapped and locked.
 tbreak rmm::realm::measurement::hash
 continue
 tbreak rmm::realm::measurement::hash

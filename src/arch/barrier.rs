@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Barriers (Arm ARM B2.3.12 and C6.2). Each caller states what its barrier orders.
+//! Barriers (Arm ARM (DDI 0487 L.a) B2.3.12 and C6.2). Each caller states what its barrier orders.
 
 use super::instruction::instructions;
 

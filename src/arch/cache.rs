@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Cache maintenance (Arm ARM D7.5.9). None of these waits: a DSB must follow.
+//! Cache maintenance (Arm ARM (DDI 0487 L.a) D7.5.9). None of these waits: a DSB must follow.
 
 use super::instruction::instructions;
 

@@ -47,7 +47,7 @@ static_assertions::const_assert_eq!(
     core::mem::offset_of!(FiberContext, pc) + 8
 );
 
-/// Why [`resume`] came back.
+/// Why [`resume`] returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
     /// The function has returned.

@@ -21,7 +21,10 @@ macro_rules! instructions {
             // the compiler knows of; what they order or invalidate is stated by each caller.
             unsafe {
                 core::arch::asm!(
-                    concat!($(".arch_extension ", $extension, "\n",)? $text $(, ", {", stringify!($operand), "}")?),
+                    concat!(
+                        $(".arch_extension ", $extension, "\n",)?
+                        $text $(, ", {", stringify!($operand), "}")?
+                    ),
                     $($operand = in(reg) $operand,)?
                     options(nostack, preserves_flags)
                 )

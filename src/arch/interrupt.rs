@@ -5,7 +5,7 @@ use tock_registers::interfaces::Readable;
 
 use super::sysreg::ISR_EL1;
 
-/// Whether an IRQ, FIQ or SError is pending on this CPU (Arm ARM, ISR_EL1).
+/// Whether an IRQ, FIQ or SError is pending on this CPU (Arm ARM (DDI 0487 L.a), ISR_EL1).
 ///
 /// A long command calls this after each step, and returns early if the ABI lets the host resume it.
 pub fn is_pending() -> bool {

@@ -12,7 +12,7 @@ pub fn store_descriptor(entry: &AtomicU64, value: u64) {
     #[cfg(not(target_os = "none"))]
     crate::host::store_descriptor(entry, value);
     // Release: an observer of the entry also observes earlier writes, such as those to the content
-    // of a table (Arm ARM B2.3).
+    // of a table (Arm ARM (DDI 0487 L.a) B2.3).
     entry.store(value, Ordering::Release);
 }
 
@@ -21,7 +21,7 @@ pub fn load_descriptor(entry: &AtomicU64) -> u64 {
     entry.load(Ordering::Acquire)
 }
 
-/// Replaces the descriptor `old` with `new` in one atomic access. Gives whether `old` was there.
+/// Replaces the descriptor `old` with `new` in one atomic access. Returns whether `old` was there.
 ///
 /// Otherwise as [`store_descriptor`].
 pub fn exchange_descriptor(entry: &AtomicU64, old: u64, new: u64) -> bool {
@@ -33,7 +33,7 @@ pub fn exchange_descriptor(entry: &AtomicU64, old: u64, new: u64) -> bool {
     exchanged
 }
 
-/// Stores the descriptor `new` in one atomic access, and gives the one that it replaces.
+/// Stores the descriptor `new` in one atomic access. Returns the one that it replaces.
 ///
 /// Otherwise as [`store_descriptor`].
 pub fn swap_descriptor(entry: &AtomicU64, new: u64) -> u64 {
@@ -49,8 +49,8 @@ pub fn swap_descriptor(entry: &AtomicU64, new: u64) -> u64 {
 ///
 /// A later [`store_descriptor`] makes the table reachable. It is ordered after these stores.
 ///
-/// In assembly because the compiler takes an instruction for each entry, and this half of one:
-/// clearing tables is the better part of building a small context.
+/// In assembly, which takes half an instruction for each entry where compiled code takes one:
+/// clearing tables is most of the work of building a small context.
 pub fn clear_descriptors(entries: &[AtomicU64; 512]) {
     #[cfg(not(target_os = "none"))]
     crate::host::clear_descriptors(entries);
@@ -88,8 +88,8 @@ pub unsafe fn read_device(address: u64) -> u32 {
         let value;
         // SAFETY: the caller says that a register is mapped there.
         unsafe {
-            core::arch::asm!("ldr {value:w}, [{address}]", value = out(reg) value, address = in(reg) address,
-                options(nostack, preserves_flags))
+            core::arch::asm!("ldr {value:w}, [{address}]", value = out(reg) value,
+                address = in(reg) address, options(nostack, preserves_flags))
         };
         value
     }
@@ -106,16 +106,16 @@ pub unsafe fn write_device(address: u64, value: u32) {
     #[cfg(target_os = "none")]
     // SAFETY: the caller says that a register is mapped there.
     unsafe {
-        core::arch::asm!("str {value:w}, [{address}]", value = in(reg) value, address = in(reg) address,
-            options(nostack, preserves_flags))
+        core::arch::asm!("str {value:w}, [{address}]", value = in(reg) value,
+            address = in(reg) address, options(nostack, preserves_flags))
     };
 }
 
 /// Whether descriptors are `first`, `first + step`, and so on, modulo 2^64. Table walkers may read
 /// them meanwhile.
 ///
-/// In assembly, which takes two and a half instructions a descriptor, or one and a half if `step`
-/// is 0. Compiled code takes four.
+/// In assembly, which takes two and a half instructions for each descriptor, one and a half if
+/// `step` is 0. Compiled code takes four.
 pub fn is_progression(entries: &mut [AtomicU64; 512], first: u64, step: u64) -> bool {
     #[cfg(target_os = "none")]
     {

@@ -79,8 +79,8 @@ macro_rules! recoverable {
 ///
 /// # Errors
 ///
-/// [`Aborted`]. A load that aborts changes at most its own destination registers (Arm ARM D1.3.5),
-/// whose values are discarded.
+/// [`Aborted`]. A load that aborts changes at most its own destination registers (Arm ARM (DDI 0487
+/// L.a) D1.3.5), whose values are discarded.
 ///
 /// # Safety
 ///
@@ -303,7 +303,7 @@ pub(super) unsafe fn write_pair(to: u64, [first, second]: [u64; 2]) -> Result<()
 const USUAL_ZERO_BLOCK: u64 = 64;
 
 /// Zeroes Normal memory from virtual address `from` to the end of its granule, with DC ZVA (Arm ARM
-/// C6.2, D7.5.9.8).
+/// (DDI 0487 L.a) C6.2, D7.5.9.8).
 ///
 /// A load comes first: only a load is sure to abort synchronously if no memory answers.
 ///

@@ -4,7 +4,7 @@
 /// V0 to V31.
 pub type Vectors = [u128; 32];
 
-/// Bytes of a vector of the greatest length, 2048 bits (Arm ARM, ZCR_EL2.LEN).
+/// Bytes of a vector of the greatest length, 2048 bits (Arm ARM (DDI 0487 L.a), ZCR_EL2.LEN).
 const MAX_VECTOR: usize = 256;
 
 /// Z0 to Z15, or Z16 to Z31, contiguous at the vector length in force.

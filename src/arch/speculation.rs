@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Indices that are bounded in speculation as well.
 
-/// `index` if it is below `length`, else [`usize::MAX`], also while the CPU runs ahead of a
-/// comparison that it has guessed wrong (Arm ARM B2.2.3, CSDB).
+/// `index` if it is below `length`, otherwise [`usize::MAX`], even while the CPU speculates past a
+/// mispredicted comparison (Arm ARM (DDI 0487 L.a) B2.2.3, CSDB).
 ///
-/// For an index that a host or a Realm chooses: a slice refuses `usize::MAX`, and where the refusal
-/// is mispredicted, the access is just below the slice whatever the caller chose.
+/// For an index that a host or a Realm chooses: a slice refuses `usize::MAX`. If the CPU
+/// mispredicts that check, the access is just below the slice, whatever the caller chose.
 pub fn bounded(index: usize, length: usize) -> usize {
     #[cfg(target_os = "none")]
     {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! System registers: those that the RMM uses, their names for the assembler, and their fields.
 //!
-//! Fields come from `aarch64-cpu` where that crate has the layout in force here (E2H = 1); the
-//! others are written down here from the Arm ARM. Access is by `tock-registers`' traits, over the
-//! seam: on the target MRS and MSR, on a host the recording register file of `src/host`.
+//! Fields come from `aarch64-cpu` where that crate has the layout in force here (E2H = 1);
+//! [`fields`] defines the others. Access is by the traits of `tock-registers`: on the target they
+//! are MRS and MSR, on a host they access the recording register file of `src/host`.
 //!
 //! Reads and writes are compiler barriers. A write takes effect for later instructions after an
 //! ISB, which the caller issues.

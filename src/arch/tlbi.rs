@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! TLB maintenance (Arm ARM D8.17, C5.5). None of these waits: a DSB must follow.
+//! TLB maintenance (Arm ARM (DDI 0487 L.a) D8.17, C5.5). None of these waits: a DSB must follow.
 //!
 //! The operand of an invalidate by address holds VA\[55:12\] in bits 43:0, the ASID in bits 63:48
 //! and TTL in bits 47:44. Build it with `xlat`, which masks the sign extension of a High VA out of
@@ -41,10 +41,11 @@ instructions! {
     /// By address, last level only, EL1&0 regime of the current VMID, Inner Shareable domain; any
     /// ASID.
     fn vaale1is(operand: u64) = "tlbi vaale1is";
-    /// By IPA, stage 2 of the current VMID, any level, Inner Shareable domain. What combines both
-    /// stages may stay. The operand is the IPA less its lowest 12 bits.
+    /// By IPA, stage 2 of the current VMID, any level, Inner Shareable domain. Entries that combine
+    /// both stages may stay. The operand is the IPA without its lowest 12 bits.
     fn ipas2e1is(operand: u64) = "tlbi ipas2e1is";
-    /// All stage 1, and what combines both stages, of the current VMID, Inner Shareable domain.
+    /// All of stage 1 and all that combine both stages, of the current VMID, Inner Shareable
+    /// domain.
     fn vmalle1is() = "tlbi vmalle1is";
     /// All of both stages of the current VMID, Inner Shareable domain.
     fn vmalls12e1is() = "tlbi vmalls12e1is";

@@ -5,7 +5,7 @@ use super::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::instruction::instructions;
 
 instructions! {
-    /// Waits for an event (Arm ARM D1.7.1); may return at once.
+    /// Waits for an event (Arm ARM (DDI 0487 L.a) D1.7.1); may return at once.
     fn wfe() = "wfe";
     /// Sends an event to every CPU.
     fn sev() = "sev";
@@ -24,8 +24,8 @@ pub const GIVE_UP_SYNDROME: u64 = 0x3C << 26 | 1 << 25 | GIVE_UP as u64;
 /// Does not return once `end` is set, by a CPU that then calls [`sev`].
 ///
 /// Each load arms the exclusive monitor on `word`, so the store that changes `word` is also the
-/// event that ends the WFE (Arm ARM B2.12.2). A store between the load and the WFE sets the event
-/// register, and the WFE returns at once. The CPU that stores needs no SEV.
+/// event that ends the WFE (Arm ARM (DDI 0487 L.a) B2.12.2). A store between the load and the WFE
+/// sets the event register, and the WFE returns at once. The CPU that stores needs no SEV.
 pub fn until_equal(word: &AtomicUsize, value: usize, end: &AtomicBool) {
     #[cfg(not(target_os = "none"))]
     while word.load(Ordering::Acquire) != value {
@@ -40,8 +40,8 @@ pub fn until_equal(word: &AtomicUsize, value: usize, end: &AtomicBool) {
         // SAFETY: `word` is a live, aligned word; a load-exclusive without a store-exclusive
         // changes nothing but this CPU's monitor.
         unsafe {
-            core::arch::asm!("ldaxr {seen}, [{word}]", seen = out(reg) seen, word = in(reg) word.as_ptr(),
-                options(nostack, preserves_flags))
+            core::arch::asm!("ldaxr {seen}, [{word}]", seen = out(reg) seen,
+                word = in(reg) word.as_ptr(), options(nostack, preserves_flags))
         };
         if seen == value {
             return;
@@ -53,7 +53,7 @@ pub fn until_equal(word: &AtomicUsize, value: usize, end: &AtomicBool) {
     }
 }
 
-/// Raises an exception whose handler abandons what this CPU was doing.
+/// Raises an exception whose handler abandons the call that this CPU serves.
 pub fn give_up() -> ! {
     #[cfg(not(target_os = "none"))]
     crate::host::gave_up();

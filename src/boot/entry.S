@@ -4,9 +4,8 @@
 // serves RMI calls.
 //
 // Cold boot, MMU off: relocate, build an identity map of the image and of the page shared with EL3,
-// turn the MMU on. Nothing written in Rust runs before that, so that atomics and caches have their
-// architected behavior everywhere in it. Warm boot: load the values that cold boot left in
-// BOOT_CONFIGURATION.
+// turn the MMU on. No Rust code runs before that, so all of it can rely on caches and atomics. Warm
+// boot: load the values that cold boot left in BOOT_CONFIGURATION.
 
     .equ    STATUS_UNKNOWN, -1
     .equ    STATUS_CPU_ID, -4
@@ -17,7 +16,7 @@
     add     \reg, \reg, :lo12:\symbol
     .endm
 
-    // Spreads what \reg holds over all its bits. Clobbers x3.
+    // Spreads the entropy of \reg over all its bits. Clobbers x3.
     .macro  spread reg
     eor     \reg, \reg, \reg, lsr #30
     ldr     x3, =0xbf58476d1ce4e5b9
@@ -28,7 +27,7 @@
     eor     \reg, \reg, \reg, lsr #31
     .endm
 
-    // Adds a number of the CPU's random source to \reg. Clobbers x2 and x3.
+    // Adds a random number of the CPU to \reg. Clobbers x2 and x3.
     .equ    RANDOM_TRIES, 64
     .macro  add_random reg
     mov     x3, #RANDOM_TRIES
@@ -58,7 +57,7 @@
     isb
     .endm
 
-    // In images with deliberate faults only: one if the activation token asks for a fault at this
+    // Only in images with deliberate faults: faults if the activation token asks for it at this
     // place (tests/qemu/self_test/faults.rs).
     .macro  deliberate_fault token, place
     .if     {self_test}
@@ -85,7 +84,7 @@ rmm_entry:
 
     address x0, early_vectors
     msr     vbar_el2, x0
-    msr     tpidr_el2, xzr              // not known yet; the first stage of its boot
+    msr     tpidr_el2, xzr              // index not known yet; the first stage of the boot
 
     // A CPU with the ID registers of the one that booted cold has the same control registers.
     address x4, BOOT_CONFIGURATION
@@ -159,7 +158,7 @@ rmm_entry:
     b.lo    3b
     add     x25, x26, #4096             // x26 the level 0 table, x25 the next free one
     // Page: valid, AF, inner shareable, attribute 0 (write-back), Realm, read and write. Not yet
-    // W^X: that is the Low VA map's.
+    // W^X: the Low VA map is.
     mov     x27, #0x703
     address x5, {boot_stacks}           // the stacks' guards are left out
     add     x6, x5, #{exception_guard}
@@ -171,7 +170,7 @@ rmm_entry:
 10: add     x0, x0, #4096
     cmp     x0, x28
     b.lo    4b
-    // The shared page, when it can be one; Rust refuses any other.
+    // The shared page, if its address is possible; Rust refuses any other.
     cbz     x22, 5f
     tst     x22, #0xfff
     b.ne    5f
@@ -180,8 +179,8 @@ rmm_entry:
     mov     x0, x22
     bl      early_map_page
 5:
-    // What was written with the MMU off must not be hidden by older lines of it in a cache: the
-    // file's content and the tables. The rest is written first with caches on.
+    // Stale cache lines must not hide what was written with the MMU off: the content of the image
+    // file, and the tables. All other memory is first written with caches on.
     mrs     x1, ctr_el0
     ubfx    x1, x1, #16, #4
     mov     x2, #4
@@ -245,8 +244,8 @@ rmm_entry:
     cbnz    x0, refuse
     // From the early map to the Low VA map. The MMU is off in between: two maps with different
     // block sizes are never live at once. Meanwhile only code and BOOT_CONFIGURATION are read,
-    // which are clean to the PoC. No Rust frame is on the stack, because the number of address bits
-    // changes here, and with it where a signed return address keeps its signature.
+    // which are clean to the PoC. No Rust frame is on the stack: the number of address bits changes
+    // here, and with it the position of the signature in a signed return address.
     address x0, early_vectors
     msr     vbar_el2, x0
     mrs     x0, sctlr_el2
@@ -297,11 +296,11 @@ warm:
 
     // From here on this CPU is on its own stacks, from their top.
 booted:
-    sub     sp, sp, #96                 // x0-x7 of the call, its `Service`, a word of run/retreat.rs
+    sub     sp, sp, #96                 // x0-x7 of the call, `Service`, a word of run/retreat.rs
     add     x0, sp, #64
     bl      {service}
     tbz     w0, #0, refuse_unknown      // bool: the bits above are undefined
-    mov     x2, #0                      // activation token: none needed, the CPU index says all
+    mov     x2, #0                      // activation token: not used
     mov     x1, #0
     ldr     x21, [sp, #80]              // the handler: no call changes it
     ldr     x0, ={boot_complete}
@@ -323,7 +322,7 @@ answer:
     ldr     x0, ={request_complete}
     b       rmi_loop
 
-    // handle_exception goes on here when this CPU gives up its call, because another has died.
+    // handle_exception resumes here when this CPU gives up its call because another has died.
     .global rmi_given_up
 rmi_given_up:
     ldr     x0, ={stack_top}
@@ -347,8 +346,8 @@ refuse:
 8:  wfi                                 // EL3 does not come back after a refusal
     b       8b
 
-    // Makes a key of 128 bits of x0 and x1: adds the counter, and numbers of the CPU's random
-    // source. A half that gets no such number is spread over all bits. Clobbers x2 and x3.
+    // Makes a 128-bit key from x0 and x1: adds the counter, and random numbers of the CPU. A half
+    // that gets no random number is spread over all bits. Clobbers x2 and x3.
 make_key:
     mrs     x2, cntpct_el0
     add     x0, x0, x2
@@ -363,7 +362,7 @@ make_key:
     spread  x1
     ret
 
-    // Maps the page at x0 by the early tables. Clobbers x1-x3; x25 is the next free table.
+    // Maps the page at x0 in the early tables. Clobbers x1-x3; x25 is the next free table.
     .macro  early_level shift
     ubfx    x2, x0, #\shift, #9
     ldr     x3, [x1, x2, lsl #3]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The assembly of boot, and what it calls: nothing else calls into this file.
+//! The assembly of boot, and the functions that only it calls.
 
 use core::panic::PanicInfo;
 
@@ -30,7 +30,8 @@ core::arch::global_asm!(
     resumer_sp_el0 = const fiber::RESUMER_SP_EL0,
 );
 
-// How vectors tell the stack of a fiber, which is in the range of the slots, from another.
+// By these bits the vectors distinguish the stack of a fiber, which is among the slots, from
+// others.
 static_assertions::const_assert!(slot_layout::BASE.get() >> 20 == u64::MAX >> 20);
 static_assertions::const_assert!(high_va::EXCEPTION_STACK.top & 1 << 20 == 0);
 core::arch::global_asm!(
@@ -64,15 +65,15 @@ core::arch::global_asm!(
     fault_token = const FAULT_TOKEN,
 );
 
-/// Called by the vectors, on the exception stack. Returns, with another place to go on at, from the
-/// abort of a recoverable access, and when this CPU gives up its call. Any other exception ends
+/// Called by the vectors, on the exception stack. Returns, with another address in `frame`, after
+/// the abort of a recoverable access, and when this CPU gives up its call. Any other exception ends
 /// this CPU.
 extern "C" fn handle_exception(frame: &mut ExceptionFrame) {
     let synchronous = frame.vector == SYNCHRONOUS;
     if let Some(resume) = resume_address(frame).filter(|_| synchronous) {
         frame.elr = resume;
     } else if synchronous && frame.esr == GIVE_UP_SYNDROME && cold::is_abandoned() {
-        // A Realm's has stage 2 enabled, the RMM's own has not.
+        // HCR_EL2 of a Realm enables stage 2, that of the RMM does not.
         if !HCR_EL2.is_set(aarch64_cpu::registers::HCR_EL2::VM) {
             frame.elr = (&raw const rmi_given_up).addr() as u64;
         } else {
@@ -99,7 +100,8 @@ pub fn report_panic(info: &PanicInfo<'_>) -> ! {
     fault::report_panic(info, backtrace_memory(&boot_stacks()))
 }
 
-/// Before this CPU dies: from its boot on it may hold locks, and the others must not wait for them.
+/// Must be called before this CPU dies: once online it may hold locks, and other CPUs must not wait
+/// for them.
 fn abandon_locks() {
     if cpu::is_online() {
         cold::abandon();
@@ -108,19 +110,20 @@ fn abandon_locks() {
 
 fn backtrace_memory(boot_stacks: &[core::ops::Range<u64>]) -> backtrace::Memory<'_> {
     let code = sections().code;
-    // SAFETY: the early map and the Low VA map have code and boot stacks, less the guards; whoever
-    // runs on its stacks in the High VA range has them mapped.
+    // SAFETY: the early map and the Low VA map have code and boot stacks, without the guards; a CPU
+    // that runs on its stacks in the High VA range has them mapped.
     unsafe { backtrace::Memory::new((code.start.get(), code.end.get()), boot_stacks) }
 }
 
-/// Where to go on after the abort of a recoverable access; `None` for any other exception.
+/// The address at which to resume after the abort of a recoverable access; `None` for any other
+/// exception.
 fn resume_address(frame: &ExceptionFrame) -> Option<u64> {
     let exception =
         recoverable::Exception { syndrome: frame.esr, instruction: frame.elr, address: frame.far };
     recoverable::resume_address(exception, recovery::accesses())
 }
 
-/// Called once, under the early map, with EL3's x0-x4. The status to report.
+/// Called once, under the early map, with EL3's x0-x4. Returns the status to report.
 extern "C" fn prepare(x0: u64, x1: u64, x2: u64, x3: u64, x4: u64) -> u64 {
     #[cfg(feature = "self-test")]
     let mut x4 = x4;
@@ -129,13 +132,13 @@ extern "C" fn prepare(x0: u64, x1: u64, x2: u64, x3: u64, x4: u64) -> u64 {
     status(cold::prepare([x0, x1, x2, x3, x4]))
 }
 
-/// Called once, after [`prepare`], under the Low VA map. The status to report.
+/// Called once, after [`prepare`], under the Low VA map. Returns the status to report.
 extern "C" fn finish() -> u64 {
     status(cold::finish())
 }
 
 /// Called on each warm boot, on this CPU's own stack, with EL3's x0 and x1, and with whether all ID
-/// registers are those of the CPU that booted cold (0 or 1). The status to report.
+/// registers are those of the CPU that booted cold (0 or 1). Returns the status to report.
 extern "C" fn warm(x0: u64, x1: u64, is_alike: u64) -> u64 {
     status(warm::boot([x0, x1], is_alike != 0))
 }

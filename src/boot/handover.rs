@@ -25,12 +25,12 @@ pub(super) struct Booted {
 
 static BOOTED: spin::Once<Booted> = spin::Once::new();
 
-/// What cold boot left, once it is done.
+/// The results of cold boot, once it is complete.
 pub(super) fn booted() -> Option<&'static Booted> {
     BOOTED.get()
 }
 
-/// Ends cold boot.
+/// Completes cold boot.
 pub(super) fn complete(booted: Booted) {
     BOOTED.call_once(|| booted);
 }
@@ -42,9 +42,9 @@ pub(super) struct CommonValues {
     pub(super) cpu_count: usize,
     pub(super) ttbr0: u64,
     pub(super) tcr: u64,
-    /// The memory of the first CPU, which that of the others follows.
+    /// The memory of the first CPU. That of the others follows it.
     pub(super) first_cpu: PhysAddr,
-    /// Those of the CPU that booted cold.
+    /// The features of the CPU that booted cold.
     pub(super) features: CpuFeatures,
 }
 
@@ -91,7 +91,8 @@ static BOOT_CONFIGURATION: BootConfiguration = BootConfiguration {
     features: [const { AtomicU64::new(0) }; CpuFeatures::COUNT],
 };
 
-/// Publishes the values to CPUs that read them with the MMU off: to the point of coherency.
+/// Publishes the values to CPUs that read them with the MMU off, by cleaning them to the point of
+/// coherency.
 pub(super) fn publish(values: CommonValues) {
     let to = &BOOT_CONFIGURATION;
     to.ttbr0.store(values.ttbr0, Ordering::Relaxed);
@@ -110,7 +111,7 @@ pub(super) fn publish(values: CommonValues) {
     barrier::dsb_sy();
 }
 
-/// The memory of the first CPU, which that of the others follows.
+/// The memory of the first CPU. That of the others follows it.
 #[cfg(feature = "self-test")]
 pub(super) fn first_cpu() -> PhysAddr {
     PhysAddr::new(BOOT_CONFIGURATION.first_cpu.load(Ordering::Relaxed))

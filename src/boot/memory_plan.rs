@@ -19,8 +19,8 @@ use crate::el3::services;
 use crate::granule::{GranuleEntry, GranuleTable, MemoryRange};
 use crate::percpu::CpuMemory;
 
-/// Bytes of the pool in the image: room for the CPUs and the granules of every machine that it is
-/// built for. It is one pool, so that less of one leaves more for the other.
+/// Bytes of the pool in the image: room for the CPUs and the granules of every machine that the
+/// image is built for. It is one pool, so that fewer CPUs leave room for more granules.
 pub const POOL_SIZE: usize = LIMITS.cpus * size_of::<CpuMemory>()
     + native(LIMITS.dram >> GRANULE_SHIFT) * size_of::<GranuleEntry>();
 
@@ -51,8 +51,8 @@ pub struct MemoryPlan {
     pub cpus: Allocation,
     /// The granule array: one [`GranuleEntry`] for each granule that can be delegated.
     pub granules: Allocation,
-    /// What can never be delegated: all from the image to the page shared with EL3, and what EL3
-    /// reserved.
+    /// Memory that can never be delegated: everything from the image to the page shared with EL3,
+    /// and what EL3 reserved.
     pub excluded: Ranges,
 }
 
@@ -61,7 +61,7 @@ pub struct MemoryPlan {
 pub struct MemoryInputs {
     /// The memory that holds the RMM's image.
     pub image: Range<PhysAddr>,
-    /// The part of the image to be given out.
+    /// The pool in the image.
     pub pool: Range<PhysAddr>,
     /// The page shared with EL3.
     pub shared_buffer: PhysAddr,
@@ -76,11 +76,11 @@ impl MemoryInputs {
         (self.shared_buffer, GRANULE_SIZE)
     }
 
-    /// The memory that EL3 set aside for the RMM, in one piece or as what is known of it: the image
-    /// and the shared page.
+    /// The memory that EL3 set aside for the RMM.
     ///
-    /// No argument says how large it is. Machines have the shared page above the image, and at most
-    /// [`LIMITS`]`.carve_out` from the start of one to the end of the other.
+    /// No argument says how large it is. If the shared page is above the image, and at most
+    /// [`LIMITS`]`.carve_out` bytes from the start of one to the end of the other, it is all from
+    /// one to the other. Otherwise it is only those two.
     fn carve_out(&self) -> Ranges {
         let start = self.image.start;
         let end = self.shared_buffer.get().saturating_add(GRANULE_SIZE);
@@ -138,8 +138,7 @@ impl Allocation {
     }
 }
 
-/// The size of `count` values of `T` in whole granules, at least one; what cannot be computed is
-/// more than there is.
+/// The size of `count` values of `T` in whole granules, at least one; [`u64::MAX`] if it overflows.
 fn bytes<T>(count: usize) -> u64 {
     u64::try_from(count.saturating_mul(size_of::<T>()).max(1))
         .ok()
@@ -149,9 +148,9 @@ fn bytes<T>(count: usize) -> u64 {
 
 struct Planner<'a> {
     inputs: &'a MemoryInputs,
-    /// What is left of the pool.
+    /// The rest of the pool.
     pool: Range<PhysAddr>,
-    /// What the RMM has already.
+    /// Memory that the RMM has already.
     taken: Ranges,
 }
 

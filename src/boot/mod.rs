@@ -4,7 +4,7 @@
 //!
 //! Cold boot runs once, on one CPU, before any other CPU can enter; what it leaves behind is then
 //! only read. Warm boot runs on any CPU each time EL3 powers it on, and may do so any number of
-//! times. `docs/design/boot.md` tells the way.
+//! times. `docs/design/boot.md` describes both.
 
 pub mod memory_plan;
 pub mod stacks;

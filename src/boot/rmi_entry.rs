@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! From the loop in `entry.S` to `rmi::handle`, with this CPU's context and the one state of the
-//! RMM.
+//! From the loop in `entry.S` to `rmi::handle`, with this CPU's context and the state of the RMM.
 //!
-//! What is the same for all calls is found once, when a CPU has booted ([`service`]), and handed to
-//! each call by the loop.
+//! [`service`] finds the arguments that are the same for all calls once, when a CPU has booted. The
+//! loop passes them to each call.
 
 use core::mem::MaybeUninit;
 
@@ -19,8 +18,8 @@ use crate::rmi::{self, Dialect, Rmm};
 type Handler = extern "C" fn(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers);
 
 /// What serves the calls of a CPU, as `entry.S` keeps it: the arguments that are the same for all
-/// calls, and the handler. They are in the order in which commands take them, so that on the way to
-/// a command none is moved.
+/// calls, and the handler. The arguments are in the order in which commands take them, so that none
+/// has to be moved to another register.
 #[repr(C)]
 pub(super) struct Service {
     rmm: &'static Rmm<'static>,
@@ -28,8 +27,7 @@ pub(super) struct Service {
     handler: Handler,
 }
 
-/// Finds the service of the RMM, which cold boot has made. Whether there is one: if not, `service`
-/// is not written.
+/// Writes `service`. Returns false, and writes nothing, if cold boot has not completed.
 pub(super) extern "C" fn service(service: &mut MaybeUninit<Service>) -> bool {
     let Some(Booted { rmm, .. }) = handover::booted() else { return false };
     let handler = match rmm.dialect() {
@@ -48,7 +46,7 @@ extern "C" fn handle_2_0(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &
     handle(Dialect::V2_0, rmm, cpu, registers);
 }
 
-/// Serves a call. Once a CPU has died, every call is answered as an unknown one.
+/// Serves a call. Once a CPU has died, every call returns -1, as an unknown function does.
 fn handle(dialect: Dialect, rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers) {
     #[cfg(feature = "self-test")]
     if self_test::at(Moment::Call(rmm, cpu, registers)) {

@@ -9,28 +9,28 @@ use crate::percpu::stack_use::{self, Use};
 use crate::percpu::{Cpu, CpuMemory};
 use crate::rmi::Rmm;
 
-/// What tells a token that asks for a fault from any other.
+/// The bits of an activation token that ask for a fault.
 pub const FAULT_TOKEN: u64 = handover::FAULT_TOKEN;
 
-/// Where the RMM asks the hook whether there is something to do.
+/// The moments at which the RMM calls the hook.
 #[derive(Debug)]
 pub enum Moment<'a> {
-    /// In cold boot, before its maps, with the activation token, which may be replaced.
+    /// In cold boot, before its maps. The hook may replace the activation token.
     BeforeMaps(&'a mut u64),
     /// In cold boot, under its maps.
     AfterMaps,
     /// In a warm boot, with the activation token.
     WarmBoot(u64),
-    /// At a call of the host, before the RMM looks at it.
+    /// At a call of the host, before the RMM decodes it.
     Call(&'a Rmm<'static>, &'a mut Cpu, &'a mut Registers),
 }
 
 unsafe extern "Rust" {
-    /// Whether a call was answered; of no meaning at other moments. Defined by the image.
+    /// Returns whether it answered the call; ignored at other moments. Defined by the image.
     safe fn rmm_self_test(moment: Moment<'_>) -> bool;
 }
 
-/// Asks the hook.
+/// Calls the hook.
 pub(super) fn at(moment: Moment<'_>) -> bool {
     rmm_self_test(moment)
 }

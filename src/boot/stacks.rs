@@ -20,7 +20,7 @@ pub struct BootStacks {
 }
 
 impl BootStacks {
-    /// As they are at first.
+    /// Their initial content.
     pub const NEW: Self = Self {
         guard: [0; GUARD_SIZE],
         stack: [0; BOOT_STACK_SIZE],
@@ -65,7 +65,7 @@ mod target {
         STACKS.map(|stack| (base + stack.start) as u64..(base + stack.end) as u64)
     }
 
-    /// The image as the Low VA map has it: less the guards of these stacks.
+    /// The image as the Low VA map has it: without the guards of these stacks.
     pub fn sections() -> Sections<2> {
         let stacks = (&raw const BOOT_STACKS).addr();
         linker::sections(GUARDS.map(|guard| PhysAddr::new((stacks + guard) as u64)))

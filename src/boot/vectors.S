@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Exception vectors (Arm ARM D1.3.2). An exception of a Realm returns into `realm_enter`. The abort
-// of a recoverable access resumes elsewhere. Every other exception is fatal.
+// Exception vectors (Arm ARM (DDI 0487 L.a) D1.3.2). An exception from a Realm makes `realm_enter`
+// return. An interrupt suspends a fiber. `handle_exception` handles all others, on the exception
+// stack, SP_EL0.
 //
-// `exception_vectors` handles them on the exception stack, SP_EL0. `early_vectors` has no stack yet
-// and can report to EL3 only.
+// `early_vectors` is for code without a stack: it can only report to EL3.
 
     // ExceptionFrame: x0-x30, sp, elr, spsr, esr, far, vector, padding
     .equ    FRAME, 304
@@ -18,7 +18,7 @@
     b       save_and_handle
     .endm
 
-    // From a Realm: back to who entered it, as run/switch.S says.
+    // From a Realm: see run/switch.S.
     .macro  lower number
     .balign 128
     stp     x0, x1, [sp]
@@ -26,8 +26,8 @@
     b       realm_exit
     .endm
 
-    // On SP_EL0: of a fiber, whose stack is at the top of the High VA range, above 2^20 from its
-    // beginning, or of a report on an exception stack, which is not.
+    // Taken on SP_EL0: from a fiber, on whose stack bits 63 and 20 of addresses are set, or from a
+    // report on an exception stack, where they are not both set.
     .macro  nested number
     .balign 128
     msr     spsel, #0
@@ -43,7 +43,7 @@
     b       fiber_fault
     .endm
 
-    // Of a fiber, as arch/fiber.S says: all else runs with interrupts masked.
+    // An interrupt of a fiber: see arch/fiber.S. All other code runs with interrupts masked.
     .macro  fiber number
     .balign 128
     stp     x0, x1, [sp]
@@ -114,7 +114,7 @@ save_and_handle:
     str     x0, [sp, #288]
     mov     x0, sp
     bl      {handle_exception}
-    // It came back: to where it says, with everything else as it was.
+    // It returned: resume with the registers in the frame.
     ldr     x0, [sp, #256]
     msr     elr_el2, x0
     ldp     x0, x1, [sp]
@@ -139,8 +139,8 @@ save_and_handle:
     dsb     nsh                         // no speculation past it
     isb
 
-    // A fault while one was being reported: no second report, but EL3 must hear of a boot that
-    // fails.
+    // A fault while another is reported: there is no second report. If this CPU is booting, EL3 is
+    // told that the boot failed.
 nested_exception:
     mrs     x0, tpidr_el2
     tbz     x0, #{online_bit}, refuse_unknown

@@ -12,7 +12,7 @@ use crate::el3::error::BootError;
 /// `is_alike` says that all its ID registers are the same.
 pub(super) fn boot(registers: [u64; 2], is_alike: bool) -> Result<(), BootError> {
     let [index, _] = registers;
-    // For reports; entry.S has found the index in range before it took the stack that goes with it.
+    // For reports. entry.S checked the index before it took the stack of that CPU.
     if let Some(index) = usize::try_from(index).ok().and_then(CpuIndex::new) {
         cpu::identify(index, Stage::Warm);
     }

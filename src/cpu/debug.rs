@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The breakpoints and watchpoints of a CPU: those of a Realm in it, and what is kept of the host's
-//! meanwhile.
+//! The breakpoints and watchpoints of a CPU: loading a Realm's, and saving the host's meanwhile.
 //!
-//! A Realm has as few as the architecture allows. Its first breakpoint is the first of the CPU, its
-//! last one is the last: that one compares contexts too. All others are off while a Realm uses its
-//! own, or the host's would be hit in the Realm.
+//! A Realm has two of each. Its first breakpoint is the first of the CPU, its second is the last of
+//! the CPU, which is context-aware on every CPU. All others are off while a Realm uses its own:
+//! those of the host would be hit in the Realm.
 
 use crate::arch::sysreg::debug::{
     BreakpointControl, BreakpointValue, OSLAR_EL1, OSLSR_EL1, WatchpointControl, WatchpointValue,
@@ -41,13 +40,13 @@ fn counts() -> [usize; 2] {
     [features.breakpoints(), features.watchpoints()].map(|last| usize::from(last) + 1)
 }
 
-/// The breakpoints of the CPU that are a Realm's.
+/// The breakpoints of the CPU that a Realm uses.
 const fn breakpoints_of_realm(count: usize) -> [usize; OF_REALM] {
     [0, count.saturating_sub(1)]
 }
 
-/// DBGBCR or DBGWCR as the CPU needs it: LBN, which names a breakpoint of the Realm, names its
-/// breakpoint of the CPU.
+/// DBGBCR or DBGWCR for the CPU: LBN, which names a breakpoint of the Realm, is changed to the
+/// breakpoint of the CPU that the Realm uses for it.
 fn control_of_realm(control: u64, count: usize) -> u64 {
     const LBN: u32 = 16;
     const LBN_MASK: u64 = 0xf << LBN;
@@ -56,8 +55,7 @@ fn control_of_realm(control: u64, count: usize) -> u64 {
     control & !LBN_MASK | (linked as u64) << LBN & LBN_MASK
 }
 
-/// Puts the breakpoints and watchpoints of a Realm into the CPU, from which
-/// [`HostDebug::save`] took the host's.
+/// Loads the breakpoints and watchpoints of a Realm. [`HostDebug::save`] has saved the host's.
 pub fn load(breakpoints: &[DebugPair; OF_REALM], watchpoints: &[DebugPair; OF_REALM]) {
     let [count, _] = counts();
     for (index, pair) in breakpoints_of_realm(count).into_iter().zip(breakpoints) {
@@ -70,7 +68,7 @@ pub fn load(breakpoints: &[DebugPair; OF_REALM], watchpoints: &[DebugPair; OF_RE
     }
 }
 
-/// What the host had in the registers that a Realm uses, or that must be off.
+/// The host's values of the registers that a Realm uses, or that must be off.
 #[derive(Clone, Debug)]
 pub struct HostDebug {
     breakpoint_controls: [u64; MOST],
@@ -108,7 +106,7 @@ impl HostDebug {
         OSLAR_EL1.set(0);
     }
 
-    /// Puts them back.
+    /// Restores them.
     pub fn load(&self) {
         let [breakpoints, watchpoints] = counts();
         let places = breakpoints_of_realm(breakpoints);

@@ -49,8 +49,8 @@ const REPETITION: Repetition = match option_env!("RMM_REPEAT_TLBI") {
 /// Whether a CPU that CVE-2025-10263 affects has booted.
 static AFFECTED: AtomicBool = AtomicBool::new(false);
 
-/// Notes the errata of the running CPU. Each CPU whose MIDR_EL1 is not that of the one that booted
-/// cold calls this in its boot, before it runs a Realm.
+/// Notes the errata of the running CPU. Every CPU whose ID registers are not those of the CPU that
+/// booted cold calls this in its boot, before it runs a Realm.
 pub fn note_this_cpu() {
     if has_early_tlbi_completion(MIDR_EL1.get()) {
         AFFECTED.store(true, Ordering::Relaxed);

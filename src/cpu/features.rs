@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Features of the CPUs: the ID registers, read once in each boot of a CPU.
 //!
-//! The table below names every field that the RMM as a whole relies on. A CPU whose fields differ
-//! from those of the first CPU is refused. One whose registers are the same as a whole has its
-//! features and errata.
+//! The table below names every field that the RMM relies on. A CPU whose fields differ from those
+//! of the first CPU is refused. A CPU whose registers are the same has the same features and
+//! errata.
 
 use tock_registers::interfaces::Readable;
 
@@ -71,7 +71,7 @@ macro_rules! cpu_features {
 }
 
 cpu_features! {
-    // No feature: errata go by it.
+    // Not a feature: errata are found by it.
     MIDR_EL1 "midr_el1" {}
     ID_AA64MMFR0_EL1 "id_aa64mmfr0_el1" {
         /// Physical address range, as a code.
@@ -222,7 +222,7 @@ const fn field(register: u64, high: u32, low: u32) -> u8 {
 
 impl CpuFeatures {
     /// The physical address range, as a code that TCR_EL2.IPS and VTCR_EL2.PS take, 52 bits at
-    /// most. A code beyond is of no use without 128-bit descriptors.
+    /// most. Larger ranges need 128-bit descriptors.
     pub const fn physical_range_code(&self) -> u8 {
         let code = self.physical_range();
         if code < 6 { code } else { 6 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! SHA-256 and SHA-512 by the CPU's own instructions, or else by the crate `sha2`.
+//! SHA-256 and SHA-512 by the CPU's own instructions, or by the crate `sha2`.
 //!
 //! The instructions use SIMD registers, which are saved on the stack and restored: their owner does
 //! not change. Interrupts must be masked.
@@ -19,7 +19,7 @@ pub type Digest = [u64; 8];
 #[repr(C, align(16))]
 struct Aligned<T>(T);
 
-/// What compresses blocks.
+/// The implementation that compresses blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     /// The crate.
@@ -158,7 +158,7 @@ impl<F: HashFunction<BLOCK>, const BLOCK: usize> Hasher<F, BLOCK> {
         Self { state: F::INITIAL, engine, rest: Aligned([0; BLOCK]), filled: 0, bytes: 0 }
     }
 
-    /// What compresses the blocks of this message.
+    /// The implementation that compresses the blocks of this message.
     pub fn engine(&self) -> Engine {
         self.engine
     }
@@ -172,7 +172,7 @@ impl<F: HashFunction<BLOCK>, const BLOCK: usize> Hasher<F, BLOCK> {
         self.fill(others);
     }
 
-    /// Appends bytes to the partial block, as many as it takes; gives the others.
+    /// Appends as many bytes as fit to the partial block. Returns the others.
     fn fill<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let (first, others) = bytes.split_at(bytes.len().min(BLOCK - self.filled));
         let end = self.filled + first.len();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The registers of the PMU that a Realm can write, as memory.
+//! Saving and loading the registers of the PMU that a Realm can write.
 
 use tock_registers::interfaces::{Readable, Writeable};
 

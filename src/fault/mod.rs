@@ -46,7 +46,8 @@ pub struct ExceptionFrame {
     pub esr: u64,
     /// FAR_EL2.
     pub far: u64,
-    /// Index of the vector, 0 to 15: its offset from VBAR_EL2 in units of 0x80 (Arm ARM D1.3.1.4).
+    /// Index of the vector, 0 to 15: its offset from VBAR_EL2 in units of 0x80 (Arm ARM
+    /// (DDI 0487 L.a) D1.3.1.4).
     pub vector: u64,
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! The registers of breakpoints and watchpoints, and of the OS lock.
 //!
-//! The names say all: each breakpoint has a value (DBGBVR) and a control (DBGBCR), and so has each
-//! watchpoint (DBGWVR, DBGWCR).
+//! Each breakpoint has a value (DBGBVR) and a control (DBGBCR), and so has each watchpoint (DBGWVR,
+//! DBGWCR).
 #![allow(missing_docs)]
 
 use tock_registers::interfaces::{Readable, Writeable};
@@ -62,8 +62,8 @@ system_registers! {
     DBGWCR15_EL1: () = "s2_0_c0_c15_7";
 }
 
-/// Makes of registers that are numbered one with an index. The CPU must have the one that is
-/// accessed; of an index that there cannot be nothing is read or written.
+/// Combines numbered registers into one type with an index. The CPU must have the register that is
+/// accessed. An index beyond those listed reads as 0 and ignores writes.
 macro_rules! numbered {
     ($($(#[$doc:meta])* $name:ident: $($number:literal $register:ident),*;)*) => {$(
         $(#[$doc])*

@@ -2,7 +2,7 @@
 //! Registers that the RMM switches between the host and a Realm, or that control a Realm.
 //!
 //! With HCR_EL2.E2H = 1 the names that end in `_EL12` and `_EL02` reach the registers of EL1 and
-//! EL0 that the plain names no longer do (Arm ARM D8.13.1).
+//! EL0 that the plain names no longer do (Arm ARM (DDI 0487 L.a) D8.13.1).
 
 use tock_registers::interfaces::{Readable, Writeable};
 

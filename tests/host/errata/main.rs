@@ -9,21 +9,7 @@ use rmm::host::{Event, preset_register, record};
 use rmm::rmi::function;
 
 const RD: u64 = LOW.0 + 0x10_0000;
-const ROOT: u64 = RD + 0x1_0000;
 const UNPROTECTED: u64 = 1 << 39;
-
-fn realm() -> Host {
-    let mut host = Host::boot();
-    for address in (RD..RD + 0x2_0000).step_by(0x1000) {
-        host.delegate(address);
-    }
-    host.create_realm(RD, ROOT, (40, 1, false), 0x12ab);
-    for level in [2, 3] {
-        let table = RD + 0x1000 * level;
-        assert_eq!(host.call(function::RTT_CREATE, [RD, table, UNPROTECTED, level, 0]), SUCCESS);
-    }
-    host
-}
 
 /// The stage-2 TLBIs of a call, and the DSBs after the first one.
 fn invalidations(host: &mut Host, function: u32, arguments: &[u64]) -> Vec<&'static str> {
@@ -78,7 +64,7 @@ fn expected(repeated: bool) -> [Vec<&'static str>; 2] {
 #[test]
 fn from_the_boot_of_a_concerned_cpu_on_the_last_invalidation_of_stage_2_is_done_twice() {
     let [before, after] = REPEATED;
-    let mut host = realm();
+    let mut host = Host::with_tables(RD, 0x12ab, UNPROTECTED);
     // A CPU without the errata.
     preset_register("MIDR_EL1", 0x000f_0510);
     let ((), events) = record(note_this_cpu);

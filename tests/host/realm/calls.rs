@@ -108,10 +108,7 @@ pub fn realm(algorithm: u8) -> RealmFixture {
         done(function::DATA_DESTROY, &[RD, ipa]);
     }
     done(function::DATA_CREATE_UNKNOWN, &[RD, MEMORY[2], ASSIGNED_DESTROYED]);
-    assert_eq!(fixture.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
-    for offset in (0..PAGE).step_by(8) {
-        fixture.write(HOSTS, offset, 0);
-    }
+    fixture.activate();
     fixture
 }
 

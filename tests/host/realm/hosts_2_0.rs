@@ -2,16 +2,15 @@
 //! Existing hosts of RMI 2.0, call by call: Linux, which builds a Realm on demand, and TF-A's
 //! tests, which use an older beta.
 
-use kit::machine::Machine;
 use kit::seed;
-use kit::system::{Storage, System};
+use kit::system::System;
 use rmm::abi::psci;
 use rmm::abi::rsi::function as rsi;
 use rmm::address::PhysAddr;
 use rmm::granule::{GranuleAddress, State};
 use rmm::host::{preset_register, set_realm};
 use rmm::mem::AUXILIARY;
-use rmm::rmi::{Dialect, function};
+use rmm::rmi::function;
 
 /// The one bank of memory, and the host's use of it.
 const BANK: (u64, u64) = (0x8000_0000, 16 << 20);
@@ -68,13 +67,7 @@ struct Host {
 
 impl Host {
     fn new(name: &str) -> Self {
-        preset_register("ID_AA64MMFR0_EL1", 5);
-        preset_register("ID_AA64MMFR1_EL1", 2 << 4);
-        preset_register("ID_AA64DFR0_EL1", 15 << 20 | 15 << 12);
-        let bank = [(PhysAddr::new(BANK.0), BANK.1)];
-        let storage = Box::leak(Box::new(Storage::default()));
-        let machine = Machine::with_dram(&[BANK]);
-        let system = System::boot(storage, machine, Dialect::V2_0, &bank, &[]).expect("right");
+        let system = System::boot_2_0(BANK);
         Self { system, random: seed::generator(name), tables: TABLES }
     }
 

@@ -164,10 +164,7 @@ impl Model {
             let memory = [RD, MEMORY, WITH_MEMORY];
             assert_eq!(fixture.call(function::DATA_CREATE_UNKNOWN, &memory), SUCCESS);
         }
-        assert_eq!(fixture.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
-        for offset in (0..PAGE).step_by(8) {
-            fixture.write(HOSTS, offset, 0);
-        }
+        fixture.activate();
         Self {
             fixture,
             random: seed::generator("random records"),

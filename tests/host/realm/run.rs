@@ -32,10 +32,7 @@ fn realm() -> RealmFixture {
     let fixture = RealmFixture::new();
     fixture.realm(RD, ROOT, 1);
     fixture.rec(RD, REC, AUX, 0);
-    assert_eq!(fixture.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
-    for offset in (0..0x1000).step_by(8) {
-        fixture.write(HOSTS, offset, 0);
-    }
+    fixture.activate();
     fixture
 }
 

@@ -23,10 +23,7 @@ fn realm() -> RealmFixture {
     let fixture = RealmFixture::in_dialect(Dialect::V2_0);
     fixture.realm(RD, ROOT, 1);
     fixture.rec(RD, REC, AUX, 0);
-    assert_eq!(fixture.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
-    for offset in (0..0x1000).step_by(8) {
-        fixture.write(HOSTS, offset, 0);
-    }
+    fixture.activate();
     fixture
 }
 

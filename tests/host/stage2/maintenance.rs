@@ -44,15 +44,7 @@ fn maintenance(events: Vec<Event>, host: &Host) -> Vec<String> {
 }
 
 fn realm() -> Host {
-    let mut host = Host::boot();
-    for address in (RD..RD + 0x2_0000).step_by(0x1000) {
-        host.delegate(address);
-    }
-    host.create_realm(RD, ROOT, (40, 1, false), 0x12ab);
-    for level in [2, 3] {
-        let table = RD + 0x1000 * level;
-        assert_eq!(host.call(function::RTT_CREATE, [RD, table, 1 << 39, level, 0]), SUCCESS);
-    }
+    let host = Host::with_tables(RD, 0x12ab, 1 << 39);
     preset_register("VTCR_EL2", VTCR);
     preset_register("CTR_EL0", DIC);
     preset_register("VTTBR_EL2", VTTBR);

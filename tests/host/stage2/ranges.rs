@@ -5,13 +5,12 @@
 use std::collections::BTreeMap;
 
 use kit::el3::Pas;
-use kit::machine::Machine;
 use kit::seed;
-use kit::system::{Storage, System};
+use kit::system::System;
 use rmm::address::PhysAddr;
 use rmm::granule::{GranuleAddress, State};
 use rmm::host::preset_register;
-use rmm::rmi::{Dialect, function};
+use rmm::rmi::function;
 
 /// The one bank of memory, in blocks of 2 MiB: objects, the host's pages, memory for a Realm.
 const BANK: (u64, u64) = (0x8000_0000, 16 << 20);
@@ -54,14 +53,7 @@ pub(super) struct Host {
 impl Host {
     /// A host with a NEW Realm of 40 bits.
     pub(super) fn new() -> Self {
-        preset_register("ID_AA64MMFR0_EL1", 5);
-        preset_register("ID_AA64MMFR1_EL1", 2 << 4);
-        preset_register("ID_AA64DFR0_EL1", 15 << 20 | 15 << 12);
-        let bank = [(PhysAddr::new(BANK.0), BANK.1)];
-        let storage = Box::leak(Box::new(Storage::default()));
-        let machine = Machine::with_dram(&[BANK]);
-        let system = System::boot(storage, machine, Dialect::V2_0, &bank, &[]).expect("right");
-        let host = Self { system, tables: TABLES };
+        let host = Self { system: System::boot_2_0(BANK), tables: TABLES };
         assert_eq!(host.call(function::RMM_ACTIVATE, &[])[0], SUCCESS);
         host.delegate(BANK.0, PARAMETERS);
         host.delegate(DATA, BANK.0 + BANK.1);

@@ -410,19 +410,17 @@ fn a_change_to_global_is_broken_before_it_is_made() {
     run.is_tight();
 }
 
+/// A region of `size` bytes at [`NEAR`].
+fn region(size: u64) -> Region {
+    Region::new(PhysAddr::new(0x8000_0000), VirtAddr::new(NEAR), size, data())
+}
+
 #[test]
 fn of_a_contiguous_group_all_are_broken() {
     let group = NEAR;
     let run = recorded(
         Maintenance::Local,
-        |context| {
-            context.add(Region::new(
-                PhysAddr::new(0x8000_0000),
-                VirtAddr::new(NEAR),
-                0x1_0000,
-                data(),
-            ))
-        },
+        |context| context.add(region(0x1_0000)),
         |context| {
             let one = VirtAddr::new(NEAR + 0x5000);
             context.change_attributes(one, 0x1000, Attributes::read_only().non_global())
@@ -450,11 +448,7 @@ fn of_pages_without_the_hint_only_those_that_change_are_invalidated() {
     let read_only = Attributes::read_only().non_global();
     let run = recorded(
         Maintenance::Local,
-        |context| {
-            let region =
-                Region::new(PhysAddr::new(0x8000_0000), VirtAddr::new(NEAR), 0x1_0000, data());
-            context.add(region.with_granularity(Granularity::Page))
-        },
+        |context| context.add(region(0x1_0000).with_granularity(Granularity::Page)),
         |context| {
             context.change_attributes(
                 VirtAddr::new(NEAR + 0x5000),
@@ -480,14 +474,7 @@ fn a_block_changed_in_part_is_broken_once() {
     let block = NEAR;
     let run = recorded(
         Maintenance::Local,
-        |context| {
-            context.add(Region::new(
-                PhysAddr::new(0x8000_0000),
-                VirtAddr::new(NEAR),
-                0x20_0000,
-                data(),
-            ))
-        },
+        |context| context.add(region(0x20_0000)),
         |context| {
             let one = VirtAddr::new(NEAR);
             context.change_attributes(one, 0x1000, Attributes::read_only().non_global())

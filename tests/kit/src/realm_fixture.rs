@@ -298,6 +298,14 @@ impl RealmFixture {
         granules.lock::<S>(cpu.index, granule(address)).expect("it is in this state").references()
     }
 
+    /// Activates the Realm at [`RD`], and clears the run page at [`HOSTS`].
+    pub fn activate(&self) {
+        assert_eq!(self.call(function::REALM_ACTIVATE, &[RD]), SUCCESS);
+        for offset in (0..0x1000).step_by(8) {
+            self.write(HOSTS, offset, 0);
+        }
+    }
+
     /// Every granule with its content.
     pub fn see(&self) -> Vec<Seen> {
         let banks = [FIRST, SECOND];

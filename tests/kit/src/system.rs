@@ -13,6 +13,7 @@ use rmm::cpu::pmu::PmuRegisters;
 use rmm::cpu::simd::HostSimd;
 use rmm::cpu::{CpuFeatures, CpuIndex};
 use rmm::granule::{BankError, Epochs, GranuleEntry, GranuleTable, MemoryRange, Waiters};
+use rmm::host::preset_register;
 use rmm::mem::{SlotBuffer, slot_layout};
 use rmm::percpu::Cpu;
 use rmm::realm::vmid::VmidTable;
@@ -81,6 +82,18 @@ impl<'a> System<'a> {
         let Storage { vmids, operations, .. } = storage;
         let attestation = ATTESTATION.get();
         Ok(Self { machine, rmm: Rmm::new(granules, vmids, operations, dialect, &cpu, attestation) })
+    }
+
+    /// An RMM of RMI 2.0 on a machine with one bank, all Non-secure: base and size. It has 48-bit
+    /// physical addresses, 16-bit VMIDs, and 16 breakpoints and watchpoints.
+    pub fn boot_2_0(bank: (u64, u64)) -> System<'static> {
+        preset_register("ID_AA64MMFR0_EL1", 5);
+        preset_register("ID_AA64MMFR1_EL1", 2 << 4);
+        preset_register("ID_AA64DFR0_EL1", 15 << 20 | 15 << 12);
+        let storage = Box::leak(Box::new(Storage::default()));
+        let banks = [(PhysAddr::new(bank.0), bank.1)];
+        System::boot(storage, Machine::with_dram(&[bank]), Dialect::V2_0, &banks, &[])
+            .expect("the bank is right")
     }
 
     /// The context of a CPU of this system. Its slots reach 48 bits of physical addresses.

@@ -8,6 +8,7 @@
 //! the measurement of a Realm with [`rim`].
 
 pub mod backtrace;
+pub mod exit;
 pub mod flatten;
 pub mod linux;
 pub mod mutations;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, bail, ensure};
 use clap::Parser;
 
+use rmm_test_system::exit;
 use rmm_test_system::protection::Protection;
 use rmm_test_system::qemu::{Images, Qemu};
 use rmm_test_system::{scenarios, verdict};
@@ -84,14 +85,7 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("rmm-test-system: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::code("rmm-test-system", run(&Arguments::parse()))
 }
 
 /// Does what the arguments ask for. Gives false if a scenario failed.

@@ -19,17 +19,16 @@ impl Host {
         assert_eq!(state, self.model.state(address), "the state of {address:#x}");
     }
 
+    /// Gives `read` the content of an RD.
+    fn with_rd<R>(&mut self, rd: u64, read: impl FnOnce(&RealmDescriptor) -> R) -> R {
+        let granules = self.system.rmm.granules();
+        let rd = granules.lock::<state::Rd>(self.cpu.index, granule(rd)).expect("it is an RD");
+        read(self.cpu.slots.rd.map(&rd).get())
+    }
+
     /// The walker for a Realm's stage 2, with the register values from the RD itself.
     fn walker(&mut self, rd: u64) -> Walker {
-        let rd = self
-            .system
-            .rmm
-            .granules()
-            .lock::<state::Rd>(self.cpu.index, granule(rd))
-            .expect("it is an RD");
-        let mapping = self.cpu.slots.rd.map(&rd);
-        let stage2 = &mapping.get::<RealmDescriptor>().stage2;
-        Walker::new(stage2.vtcr(), stage2.vttbr())
+        self.with_rd(rd, |rd| Walker::new(rd.stage2.vtcr(), rd.stage2.vttbr()))
     }
 
     /// Fills the TLBs with everything that the CPU may cache for the Realm.
@@ -158,13 +157,7 @@ impl Host {
 
     /// The RIM of a Realm, from the RD itself.
     pub fn measurement(&mut self, rd: u64) -> InitialMeasurement {
-        let rd = self
-            .system
-            .rmm
-            .granules()
-            .lock::<state::Rd>(self.cpu.index, granule(rd))
-            .expect("it is an RD");
-        self.cpu.slots.rd.map(&rd).get::<RealmDescriptor>().initial_measurement
+        self.with_rd(rd, |rd| rd.initial_measurement)
     }
 
     fn check_references(&self, table: u64, live: usize) {

@@ -15,6 +15,21 @@ use crate::stage2::objects::AUXILIARY;
 use crate::stage2::ranges;
 
 impl Host {
+    /// A host with a NEW Realm of 40 bits, which has tables of levels 2 and 3 for `ipa`. The 32
+    /// granules from `rd` on are delegated, the root tables are at granule 16.
+    pub fn with_tables(rd: u64, vmid: u16, ipa: u64) -> Self {
+        let mut host = Self::boot();
+        for address in (rd..rd + 0x2_0000).step_by(0x1000) {
+            host.delegate(address);
+        }
+        host.create_realm(rd, rd + 0x1_0000, (40, 1, false), vmid);
+        for level in [2, 3] {
+            let arguments = [rd, rd + 0x1000 * level, ipa, level, 0];
+            assert_eq!(host.call(function::RTT_CREATE, arguments), SUCCESS);
+        }
+        host
+    }
+
     /// Makes an interrupt pending, or none, from now on.
     pub fn interrupt(&mut self, pending: bool) {
         preset_register("ISR_EL1", if pending { FIQ } else { 0 });

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use rmm_test_system::backtrace::annotate;
+use rmm_test_system::exit;
 use rmm_test_system::symbols::Symbols;
 
 /// Print a console log with the functions that the addresses in it are in.
@@ -41,11 +42,5 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("addr2line: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::code("addr2line", run(&Arguments::parse()).map(|()| true))
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use rmm_test_system::exit;
 use rmm_test_system::flatten::{ImageKind, flatten};
 
 /// Lay the loadable segments of an ELF image out by physical address, from the lowest one, without
@@ -40,11 +41,5 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("elf2bin: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::code("elf2bin", run(&Arguments::parse()).map(|()| true))
 }

@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use rmm_test_system::exit;
 use rmm_test_system::mutations::{self, Mutation};
 use rmm_test_system::tree::Tree;
 
@@ -29,14 +30,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("exploration-proof: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::code("exploration-proof", run(&Arguments::parse()))
 }
 
 fn run(arguments: &Arguments) -> Result<bool> {

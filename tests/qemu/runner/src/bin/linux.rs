@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use rmm_test_system::exit;
 use rmm_test_system::linux::session::Session;
 use rmm_test_system::linux::test::CASES;
 use rmm_test_system::linux::{Guest, Rmi};
@@ -83,14 +84,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("linux: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::code("linux", run(Arguments::parse()))
 }
 
 /// Boots a guest as the arguments say. Gives false if something failed.

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use rmm_test_system::exit;
 use rmm_test_system::mutations::{self, Mutation};
 use rmm_test_system::protection::Protection;
 use rmm_test_system::qemu::Qemu;
@@ -46,14 +47,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("mutation-proof: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::code("mutation-proof", run(&Arguments::parse()))
 }
 
 /// Does what the arguments ask for. Gives false if a scenario did not fail that had to, or has no

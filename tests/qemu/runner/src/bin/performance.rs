@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use rmm_test_system::exit;
 use rmm_test_system::performance::{Document, Measured};
 
 /// Compare measured figures with those that are kept.
@@ -27,14 +28,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("performance: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::code("performance", run(&Arguments::parse()))
 }
 
 /// Does what the arguments ask for. Gives false if a figure is missing or exceeds its bound.

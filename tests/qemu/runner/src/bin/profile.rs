@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use rmm_test_system::exit;
 use rmm_test_system::profile::Functions;
 
 /// Print where each visit to the RMM spent its instructions, as QEMU's log of them tells.
@@ -40,11 +41,5 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("profile: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    exit::code("profile", run(&Arguments::parse()).map(|()| true))
 }

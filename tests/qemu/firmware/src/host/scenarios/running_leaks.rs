@@ -17,6 +17,7 @@ use crate::guest::{Guest, field, reason};
 use crate::random::Random;
 use crate::realm;
 use crate::rmi::Status;
+use crate::scenarios::running_simd::set_mode;
 
 /// Rounds at each vector length of the Realm, and the Realm's checks of its registers in one.
 const ROUNDS: u64 = 12;
@@ -163,18 +164,6 @@ impl Others {
             if COUNTERS.contains(name) { now.wrapping_sub(before) >= MOST } else { now != before }
         };
         all.find(|(name, (before, now))| is_lost(name, **before, *now)).map(|(name, _)| *name)
-    }
-}
-
-/// Sets the host's vector lengths and its mode.
-fn set_mode(streaming: u64, length: u64) {
-    // SAFETY: vector lengths of this image, which keeps no values in vector registers.
-    unsafe {
-        write_register!("s3_3_c4_c2_2", 0);
-        write_register!("s3_4_c1_c2_0", length);
-        write_register!("s3_4_c1_c2_6", length);
-        write_register!("s3_3_c4_c2_2", streaming);
-        core::arch::asm!("isb", options(nostack, preserves_flags));
     }
 }
 

@@ -53,6 +53,18 @@ fn isb() {
     unsafe { asm!("isb", options(nostack, preserves_flags)) };
 }
 
+/// Sets the host's vector lengths and its mode.
+pub(super) fn set_mode(streaming: u64, length: u64) {
+    // SAFETY: vector lengths of this image, which keeps no values in vector registers.
+    unsafe {
+        write_register!("s3_3_c4_c2_2", 0);
+        write_register!("s3_4_c1_c2_0", length);
+        write_register!("s3_4_c1_c2_6", length);
+        write_register!("s3_3_c4_c2_2", streaming);
+    }
+    isb();
+}
+
 /// A Realm uses SIMD registers while the host has filled its own, in each mode and at every vector
 /// length.
 pub fn simd() {
@@ -62,13 +74,7 @@ pub fn simd() {
     let guest = Guest::start(1);
     guest.execute(0, instruction::CPACR, [0, 3 << 20, 0, 0]);
     for (mark, (streaming, length)) in (1..).zip(modes()) {
-        // SAFETY: vector lengths of this image.
-        unsafe {
-            write_register!("s3_4_c1_c2_0", length);
-            write_register!("s3_4_c1_c2_6", length);
-            write_register!("s3_3_c4_c2_2", streaming);
-        }
-        isb();
+        set_mode(streaming, length);
         round(&guest, streaming, length, mark);
         check::equal("the vector length is the host's", read_register!("s3_4_c1_c2_0"), length);
         check::equal("and the streaming one", read_register!("s3_4_c1_c2_6"), length);
@@ -164,13 +170,7 @@ fn at_length(length: u64) {
     for (mark, ((streaming, hosts_length), hint)) in (1..).zip(modes) {
         let seed = length << 8 | mark << 4;
         let expected = expected_sum(before, seed, length);
-        // SAFETY: vector lengths of this image.
-        unsafe {
-            write_register!("s3_4_c1_c2_0", hosts_length);
-            write_register!("s3_4_c1_c2_6", hosts_length);
-            write_register!("s3_3_c4_c2_2", streaming);
-        }
-        isb();
+        set_mode(streaming, hosts_length);
         // SAFETY: as in `round`.
         unsafe {
             fill(mark * 0x35, streaming != 0);
@@ -219,12 +219,9 @@ pub fn hashing() {
     let [before, after] = unsafe { &mut *BUFFERS.0.get() };
     let mut by_instructions = 0;
     for (mark, (streaming, length)) in (1..).zip(modes()) {
-        // SAFETY: vector lengths of this image, and as in `round`.
+        set_mode(streaming, length);
+        // SAFETY: as in `round`.
         unsafe {
-            write_register!("s3_4_c1_c2_0", length);
-            write_register!("s3_4_c1_c2_6", length);
-            write_register!("s3_3_c4_c2_2", streaming);
-            isb();
             fill(mark * 0x21, streaming != 0);
             show(before, streaming != 0);
         }

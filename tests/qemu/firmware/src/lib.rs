@@ -9,6 +9,8 @@
 
 pub mod check;
 pub mod console;
+#[cfg(target_os = "none")]
+pub mod host;
 pub mod options;
 pub mod realm_protocol;
 pub mod registers;

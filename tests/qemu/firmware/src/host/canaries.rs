@@ -22,7 +22,7 @@ macro_rules! canaries {
             pub fn fill(random: &mut Random) -> Self {
                 // SAFETY: registers of EL1 and EL0, which the host at EL2 does not use.
                 unsafe {
-                    $(write_register!($name, random.next() & $mask);)*
+                    $(write_register!($name, random.word() & $mask);)*
                 }
                 Self::read()
             }

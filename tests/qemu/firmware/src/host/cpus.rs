@@ -4,11 +4,10 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use rmm_test_firmware::registers::affinity;
-use rmm_test_firmware::smccc::psci;
-use rmm_test_firmware::{say, semihosting};
-
-use crate::{EXIT_HOST_FAILED, MAX_CPUS, check, smc};
+use super::{MAX_CPUS, give_up, smc};
+use crate::check;
+use crate::registers::affinity;
+use crate::smccc::psci;
 
 unsafe extern "C" {
     fn secondary_entry();
@@ -49,7 +48,7 @@ pub fn wait_until(done: impl Fn() -> bool) {
 
 /// The number of CPUs of the machine.
 pub fn count() -> u64 {
-    crate::options().machine_cpus
+    super::options().machine_cpus
 }
 
 /// Indices of the secondary CPUs.
@@ -72,16 +71,12 @@ pub fn on_every_cpu(work: Work) {
 fn slot<T>(slots: &'static [T; MAX_CPUS], index: u64) -> &'static T {
     match usize::try_from(index).ok().and_then(|index| slots.get(index)) {
         Some(slot) => slot,
-        None => {
-            say!("FAILED: the host has no CPU {index}");
-            semihosting::exit(EXIT_HOST_FAILED)
-        }
+        None => give_up(format_args!("the host has no CPU {index}")),
     }
 }
 
-/// Called by entry.S on a CPU that CPU_ON started.
-#[unsafe(no_mangle)]
-extern "C" fn host_secondary_main(index: u64) -> ! {
+/// Runs the work of CPU `index`, which CPU_ON has started, and turns the CPU off.
+pub fn work(index: u64) -> ! {
     let work = slot(&WORK, index).swap(0, Ordering::Acquire);
     if work != 0 {
         // SAFETY: `start` stored a `Work` there.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //! Random numbers, the same in every run with the same `seed` option.
 
-use rmm_test_firmware::registers::linear_index_of_this_cpu;
+use crate::registers::linear_index_of_this_cpu;
 
 /// An xorshift64* generator.
 pub struct Random(u64);
@@ -9,7 +9,7 @@ pub struct Random(u64);
 impl Random {
     /// A generator for one purpose: `stream` makes generators with the same seed differ.
     pub fn new(stream: u64) -> Self {
-        let start = crate::options().seed ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let start = super::options().seed ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self(if start == 0 { 1 } else { start })
     }
 
@@ -19,7 +19,7 @@ impl Random {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn word(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -28,6 +28,6 @@ impl Random {
 
     /// A number below `bound`, which is not zero.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.word() % bound
     }
 }

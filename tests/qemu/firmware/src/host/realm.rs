@@ -2,16 +2,16 @@
 //! Realms and RECs, built in the dialect of this run: the structures of the ABI, written to test
 //! memory, and the commands.
 
+use crate::options::GRANULE;
 use rmm_abi::rmi::{function as fid, status};
 use rmm_abi::rmi_v1::{RealmAttributes, RealmFlags, RecFlags, RmiRealmParams, RmiRecParams};
 use rmm_abi::rmi_v2::DONATE_COUNT_SHIFT;
-use rmm_test_firmware::options::GRANULE;
 use zerocopy::{FromZeros, transmute_ref};
 
+use super::probe;
+use super::rmi::{self, Dialect, Status};
+use super::tables;
 use crate::check;
-use crate::probe;
-use crate::rmi::{self, Dialect, Status};
-use crate::tables;
 
 /// RMI_ERROR_REALM: the Realm is in the wrong state, or has live RECs or RTTs.
 pub const ERROR_REALM: Status = Status(status::ERROR_REALM as u64);

@@ -5,13 +5,13 @@
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use crate::smccc;
 use rmm_abi::rmi::{status, version};
 use rmm_abi::rmi_v2::ADDRESS_SINGLE;
-use rmm_test_firmware::smccc;
 use rmm_test_requests::{SELF_TEST, STACK_USE};
 
-use crate::smc::{self, ARGUMENTS};
-use crate::tally;
+use super::smc::{self, ARGUMENTS};
+use super::tally;
 
 pub use rmm_abi::rmi::function as fid;
 
@@ -89,7 +89,7 @@ pub enum Dialect {
 impl Dialect {
     /// The dialect of this run.
     pub fn current() -> Self {
-        if crate::options().interface.major() >= 2 { Self::Two } else { Self::One }
+        if super::options().interface.major() >= 2 { Self::Two } else { Self::One }
     }
 
     /// The version the dialect reports.

@@ -5,13 +5,12 @@
 use core::fmt::{self, Display};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use rmm_test_firmware::registers::linear_index_of_this_cpu;
-use rmm_test_firmware::say;
-use rmm_test_firmware::smccc::{psci, test_service};
+use crate::registers::linear_index_of_this_cpu;
+use crate::smccc::{psci, test_service};
 
-use crate::MAX_CPUS;
+use super::MAX_CPUS;
+use super::random::Random;
 use crate::check;
-use crate::random::Random;
 
 /// The number of general registers of an SMC.
 const REGISTERS: usize = 31;
@@ -30,7 +29,7 @@ unsafe extern "C" {
 /// before and after the call, and checks x8-x30.
 pub fn call(fid: u64, arguments: &[u64]) -> ([u64; ARGUMENTS], [u64; ARGUMENTS]) {
     let mut random = Random::for_this_cpu(count_call());
-    let mut registers: [u64; REGISTERS] = core::array::from_fn(|_| random.next());
+    let mut registers: [u64; REGISTERS] = core::array::from_fn(|_| random.word());
     registers[0] = fid;
     for (register, argument) in registers[1..ARGUMENTS].iter_mut().zip(arguments) {
         *register = *argument;
@@ -81,8 +80,7 @@ pub fn cpu_on(affinity: u64, entry: u64, context: u64) -> u64 {
 /// PSCI CPU_OFF of the calling CPU.
 pub fn cpu_off() -> ! {
     call(psci::function::CPU_OFF.into(), &[]);
-    say!("FAILED: CPU_OFF returned");
-    rmm_test_firmware::semihosting::exit(crate::EXIT_HOST_FAILED)
+    super::give_up(format_args!("CPU_OFF returned"))
 }
 
 /// PSCI AFFINITY_INFO of one CPU.

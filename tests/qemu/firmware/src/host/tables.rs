@@ -2,13 +2,13 @@
 //! The tables and the memory of a Realm: the commands, in this dialect if both have one, and common
 //! sequences of them.
 
+use crate::options::GRANULE;
 use rmm_abi::rmi::{function as fid, status};
 use rmm_abi::rmi_v2::{
     ADDRESS_SINGLE, MEMORY_ATTRIBUTES_SHIFT, PERMISSIONS_SHIFT, RANGE_ADDRESS, RANGE_COUNT_SHIFT,
 };
-use rmm_test_firmware::options::GRANULE;
 
-use crate::rmi::{self, Dialect, Status};
+use super::rmi::{self, Dialect, Status};
 
 /// RMI_ERROR_RTT with a level.
 pub fn error_rtt(level: i64) -> Status {

@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::smc;
+use super::smc;
 
 /// The number of function identifiers, which differ in these low bits.
 const FUNCTIONS: usize = 0x100;

@@ -125,7 +125,7 @@ fn run(cpu: u64) {
         drop(completion);
         machine::stop_tick();
         if preempts != 0 {
-            vm.memory.lock().withhold(random.next());
+            vm.memory.lock().withhold(random.word());
         }
         first = if preempts != 0 { random.below(64) as usize } else { place + 1 };
     }

@@ -279,7 +279,7 @@ fn take_turns(cpu: u64) {
         // SAFETY: the other CPUs wait for their turns.
         let guest = unsafe { &*TURNS.guest.load(Ordering::Acquire) };
         let (rec, run) = (guest.rec(0), guest.run(0).address());
-        let deadline = gic::arm_timer(random.next() % MOST_TICKS);
+        let deadline = gic::arm_timer(random.word() % MOST_TICKS);
         let entered = realm::rec_enter(rec, run);
         let late = gic::now().saturating_sub(deadline);
         gic::disarm_timer();
@@ -372,7 +372,7 @@ pub fn abandoned() {
         }
         // At some point of the signature.
         guest.run(1).prepare(0, &call_gprs(&continuing(TOKEN_PAGE, 0, GRANULE)));
-        gic::arm_timer(20_000 + random.next() % 6_000_000);
+        gic::arm_timer(20_000 + random.word() % 6_000_000);
         let entered = guest.enter(1);
         gic::disarm_timer();
         let left = (entered, guest.run(1).reason());
@@ -489,7 +489,7 @@ pub fn timing_of_keys() {
     let mut random = Random::for_this_cpu(2);
     let (mut least, mut most) = (!0, 0);
     for _ in 0..count {
-        let signed = rmi::self_test_for(&[request::SIGN, random.next()]);
+        let signed = rmi::self_test_for(&[request::SIGN, random.word()]);
         if signed != (Status::SUCCESS, 1) {
             check::equal("it is signed", signed, (Status::SUCCESS, 1));
         }
@@ -507,7 +507,7 @@ pub fn timing() {
     let mut random = Random::for_this_cpu(1);
     let (mut least, mut most) = (!0, 0);
     for _ in 0..count {
-        let number = random.next();
+        let number = random.word();
         if init(&guest, 0, number)[0] != status::SUCCESS {
             check::that("INIT", false);
         }

@@ -193,7 +193,7 @@ fn signed_in_steps(guest: &Guest, call: [u64; 9], signature: u64) {
     };
     let mut goes_on = single(&mut stepper, FIRST);
     for _ in 0..LEAPS {
-        let length = leap - WINDOW - random.next() % 64;
+        let length = leap - WINDOW - random.word() % 64;
         goes_on = goes_on && stepper.step(length) && single(&mut stepper, WINDOW);
     }
     check::that("the signature is not over", goes_on);

@@ -48,7 +48,7 @@ impl HostTimers {
         let mut timer = || {
             let most = 1 << (4 + random.below(10));
             let due = match random.below(4) {
-                0 => random.next(),
+                0 => random.word(),
                 1 => gic::now() - random.below(most),
                 _ => gic::now() + random.below(most),
             };
@@ -109,7 +109,7 @@ macro_rules! others {
                     write_register!("pmcntenclr_el0", 0xffff_ffff);
                     write_register!("pmintenclr_el1", 0xffff_ffff);
                     write_register!("pmovsclr_el0", 0xffff_ffff);
-                    $(write_register!($name, random.next() & $mask);)*
+                    $(write_register!($name, random.word() & $mask);)*
                     write_register!("pmcr_el0", control);
                     core::arch::asm!("isb", options(nostack, preserves_flags));
                 }
@@ -206,7 +206,7 @@ fn at_length(length: u64, random: &mut Random) -> u64 {
     let mut every = Every::new("host and Realm find their own registers");
     let mut interrupted = 0;
     for round in 0..ROUNDS {
-        let seed = random.next();
+        let seed = random.word();
         run.prepare(0, &[command::PROGRAM, program::HOLD, seed, LOOKS, round % 2]);
         for _ in 0..PAUSE {
             core::hint::spin_loop();
@@ -243,7 +243,7 @@ fn enter(
 ) -> ([Option<&'static str>; 4], Status) {
     // SAFETY: only CPU 0 uses the buffers, and this function does not call itself.
     let [before, after] = unsafe { &mut *BUFFERS.0.get() };
-    let seed = random.next();
+    let seed = random.word();
     // SAFETY: the compiler keeps no values in SIMD registers, and the buffers are large enough.
     unsafe {
         fill(seed, streaming != 0);

@@ -150,7 +150,7 @@ fn ask(guest: &Guest, index: u64, of_rec: &OfRec, random: &mut Random) {
     let register = random.below(REGISTERS.len() as u64) as usize;
     let written = of_rec.is_written[register].load(Ordering::Relaxed);
     let reads = written && random.below(2) == 0;
-    let value = random.next();
+    let value = random.word();
     let instruction = match (reads, REGISTERS[register]) {
         (false, write) => write,
         (true, 0x9e67_0000) => READ_D0,

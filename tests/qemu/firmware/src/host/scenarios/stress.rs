@@ -211,14 +211,14 @@ impl Stress<'_> {
         let base = match random.below(6) {
             0 => own + 1 + random.below(GRANULE - 1),
             1 => carve_out.base + random.below(carve_out.size / GRANULE) * GRANULE,
-            2 => random.next() | 1 << (48 + random.below(16)),
+            2 => random.word() | 1 << (48 + random.below(16)),
             3 => random.below(1 << 30),
-            4 => random.next() | 1,
+            4 => random.word() | 1,
             _ => (1 << 40) + random.below(1 << 20) * GRANULE,
         };
         let (base, top) = match random.below(4) {
             0 => (base, base.wrapping_add(GRANULE)),
-            1 => (base, random.next()),
+            1 => (base, random.word()),
             // RMI 1.0 has no top, so the base is wrong.
             2 if Dialect::current() == Dialect::Two => (shared, shared - random.below(4) * GRANULE),
             3 if Dialect::current() == Dialect::Two => (own, own + 1 + random.below(GRANULE - 1)),

@@ -251,7 +251,7 @@ pub fn random_instructions() {
     let (mut generated, mut exceptions) = (0, 0);
     open(&host);
     while generated < INSTRUCTIONS {
-        let seed = host.random.next();
+        let seed = host.random.word();
         let gprs = [command::PROGRAM, program::RANDOM, seed, BLOCKS];
         host.guest.run(0).prepare(0, &gprs);
         if host.serve(patience) && host.result(0) == command::PROGRAM {
@@ -318,7 +318,7 @@ pub fn tables() {
     let mut host = Host::new(0x7461_626c, "tables that change", BOUND);
     let mut exceptions = 0;
     for round in 0..ROUNDS {
-        let seed = host.random.next() & !2 | (round & 1) << 1;
+        let seed = host.random.word() & !2 | (round & 1) << 1;
         host.guest.run(0).prepare(0, &[command::PROGRAM, program::TABLES, seed, TIMES]);
         if host.serve(PATIENCE) && host.result(0) == command::PROGRAM {
             exceptions += host.result(2);

@@ -2,14 +2,13 @@
 //! The machines that the image is built for, one folder each, and what they have in common: types
 //! and no code.
 //!
-//! One image serves all of them, as the boot manifest tells it what there is. Two things about a
-//! machine are kept here:
+//! One image serves all of them: the boot manifest describes the machine. This crate has
 //!
-//! - its [`Limits`]: what a manifest cannot say, since it shapes the image before there is one. The
-//!   image is built with [`LIMITS`], which suits every machine of [`MACHINES`]. Nothing else of
-//!   this crate is in the image.
-//! - the [`Machine`] itself: what EL3 says of it in boot arguments and manifest. The tests are told
-//!   by it: those of this computer, the EL3 test firmware, and the runner that loads the image.
+//! - the [`Limits`] of each machine, which shape the image before there is a manifest. The image is
+//!   built with [`LIMITS`], which suits every machine of [`MACHINES`]. Nothing else of this crate
+//!   is in the image.
+//! - each [`Machine`] itself, as EL3 describes it in boot arguments and manifest. Only tests use
+//!   it: those of this computer, the EL3 test firmware, and the runner that loads the image.
 //!
 //! A new machine is a folder with both, and a line in [`MACHINES`]. The model machine of the
 //! host's tests is in `tests/kit`.
@@ -24,22 +23,20 @@ pub mod qemu_virt;
 /// Every machine that the image is built for.
 pub const MACHINES: [&Machine; 2] = [&qemu_virt::MACHINE, &fvp::MACHINE];
 
-/// What the image is built with.
+/// The limits that the image is built with.
 pub const LIMITS: Limits = Limits::of_all(&MACHINES);
 
 /// What shapes the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// CPUs that the image's own memory serves: those that EL3 announces where it reserves no
-    /// memory for the RMM.
+    /// CPUs for which the pool has room, if EL3 reserves no memory for the RMM.
     pub cpus: usize,
-    /// Bytes of delegable DRAM that the image's own memory tracks, where EL3 reserves none.
+    /// Bytes of delegable DRAM for whose granules the pool has room, if EL3 reserves no memory.
     pub dram: u64,
-    /// Bytes of the memory that EL3 sets aside for the RMM, from the image to the shared page, at
-    /// most.
+    /// The greatest size of the memory that EL3 sets aside for the RMM, from the image to the
+    /// shared page, in bytes.
     pub carve_out: u64,
-    /// Bytes that the image takes at most of the memory that EL3 sets aside for the RMM, with all
-    /// that it has of its own.
+    /// The greatest size of the image in memory, in bytes.
     pub image: u64,
 }
 
@@ -68,7 +65,7 @@ impl Limits {
     }
 }
 
-/// What EL3 says of a machine, under TF-A. Addresses are physical.
+/// A machine as EL3 describes it, under TF-A. Addresses are physical.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
     /// The name of its folder.

@@ -75,7 +75,8 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// [`Aborted`] by another world's memory, or none; some words may have been read.
+    /// [`Aborted`] if the memory is not the host's or does not answer; some words may have been
+    /// read.
     ///
     /// # Safety
     ///
@@ -95,7 +96,8 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// [`Aborted`] by another world's memory, or none; some words may have been written.
+    /// [`Aborted`] if the memory is not the host's or does not answer; some words may have been
+    /// written.
     ///
     /// # Safety
     ///

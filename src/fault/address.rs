@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Describes an address in words, for the report of a fault. Pure code: it uses the layout of the
+//! Describes an address in words, for the report of a fault. Pure code: it knows the layout of the
 //! maps, and reads no table.
 
 use core::fmt;
@@ -10,7 +10,7 @@ use crate::mem::high_va::{self, CONTEXT, EXCEPTION_STACK, HighVaPart, STACK};
 use crate::mem::low_va::{self, Sections};
 use crate::mem::slot_layout::SlotIndex;
 
-/// A virtual address; `Display` says what is there.
+/// A virtual address; `Display` describes what is mapped there.
 #[derive(Debug)]
 pub struct FaultAddress<'a, const GUARDS: usize> {
     /// The address.
@@ -70,7 +70,7 @@ impl<const GUARDS: usize> FaultAddress<'_, GUARDS> {
     }
 }
 
-/// What lies this close below the stack was meant to be on it.
+/// An address this close below the stack is reported as an overflow of the stack.
 const HUGE_FRAME: u64 = 1 << 30;
 
 /// What is at an address of the High VA range that no slot has.

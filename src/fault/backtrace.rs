@@ -41,7 +41,8 @@ impl<'a> Memory<'a> {
         (stack.end - record >= RECORD).then(|| stack.clone())
     }
 
-    /// The offset in the image of a return address, less its signature; `None` for any other word.
+    /// The offset in the image of a return address, without its signature; `None` for any other
+    /// word.
     pub(super) fn return_offset(&self, word: u64) -> Option<u64> {
         let (start, end) = self.code;
         // Signatures are in bits that no address of the code needs.

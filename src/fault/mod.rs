@@ -73,8 +73,8 @@ const REGISTERS: bool = cfg!(any(debug_assertions, feature = "self-test"));
 /// Which CPU is reporting: its TPIDR_EL2, 0 for none.
 static REPORTING: AtomicUsize = AtomicUsize::new(0);
 
-/// Reports an exception and ends this CPU: a booting CPU is refused to EL3, a serving one stops.
-/// `sections` are those of the image; `memory` is what a backtrace reads.
+/// Reports an exception and ends this CPU. `sections` are those of the image; `memory` is what a
+/// backtrace reads.
 pub fn report_exception<const GUARDS: usize>(
     frame: &ExceptionFrame,
     sections: &Sections<GUARDS>,
@@ -119,8 +119,8 @@ fn report(body: impl FnOnce(Sink<'_>)) -> ! {
     stop()
 }
 
-/// Ends this CPU. A booting CPU is refused to EL3, which then runs the host on it; a serving CPU
-/// has no answer to give and stays here.
+/// Ends this CPU. If it is booting EL3 is told that the boot failed, and runs the host on it; if it
+/// serves a call it has no answer, and stops here.
 fn stop() -> ! {
     if cpu::is_online() { halt() } else { services::refuse_boot(BootStatus::Unknown) }
 }

@@ -8,8 +8,8 @@ use crate::address::GRANULE_SIZE;
 use crate::arch::recovery::RecoverableAccess;
 use crate::mem::slot_layout::SlotIndex;
 
-/// What of ESR_EL2 decides: EC; and of the syndrome of a data abort FnV, 10; CM, 8; S1PTW, 7; and
-/// DFSC, 5:0.
+/// The fields of ESR_EL2 that decide: EC; in the syndrome of a data abort FnV, 10; CM, 8; S1PTW, 7;
+/// and DFSC, 5:0.
 const DECISIVE: u64 = 0x3F << 26 | 1 << 10 | 1 << 8 | 1 << 7 | 0x3F;
 /// EC of a data abort from the current EL, by an access and not by maintenance or a walk.
 const DATA_ABORT: u64 = 0x25 << 26;
@@ -29,9 +29,9 @@ pub struct Exception {
     pub address: u64,
 }
 
-/// Where to go on after `exception`: an abort of one of the recoverable `accesses`, in the page of
-/// the Non-secure slot; or, if it is an External abort, in that of the slot for wiping. `None` for
-/// any other, which is fatal.
+/// The address at which to resume after `exception`, if it is an abort of one of the recoverable
+/// `accesses`, in the page of the Non-secure slot or, if it is an External abort, in that of the
+/// slot for wiping. `None` for any other, which is fatal.
 pub fn resume_address(exception: Exception, accesses: &[RecoverableAccess]) -> Option<u64> {
     let is_in =
         |slot: SlotIndex| exception.address.wrapping_sub(slot.address().get()) < GRANULE_SIZE;

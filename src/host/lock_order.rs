@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The checker of the lock order (`docs/design/memory.md`, the order): a test in which a CPU
-//! takes locks in an order that could deadlock fails at once, whether another CPU is there to
-//! deadlock with or not.
+//! The checker of the lock order (`docs/design/memory.md`, the order): a test fails as soon as a
+//! CPU takes locks in an order that could deadlock, even if no other CPU is there to deadlock with.
 
 use std::cell::RefCell;
 

@@ -105,8 +105,8 @@ pub enum Point<'a> {
     Wait,
 }
 
-/// Has `scheduler` called on this thread wherever another CPU could come in between; `None` ends
-/// it.
+/// Calls `scheduler` on this thread from now on wherever another CPU could come in between; `None`
+/// ends that.
 pub fn schedule(scheduler: Option<fn(Point<'_>)>) {
     SCHEDULER.set(scheduler);
 }
@@ -145,8 +145,8 @@ pub fn record<R>(body: impl FnOnce() -> R) -> (R, Vec<Event>) {
     )
 }
 
-/// Has `observer` called at every event of this CPU from now on, before a descriptor store takes
-/// effect; `None` ends it.
+/// Calls `observer` at every event of this CPU from now on, before a descriptor store takes effect;
+/// `None` ends that.
 pub fn observe(observer: Option<Observer>) {
     CPU.with_borrow_mut(|cpu| cpu.observer = observer);
 }
@@ -183,7 +183,8 @@ pub(crate) fn write_register(name: &'static str, value: u64) {
     happened(Event::Register(name, value));
 }
 
-/// Has the device register at `address` read as `value` on this CPU; it reads as 0 before.
+/// From now on the device register at `address` reads as `value` on this CPU; before, it reads as
+/// 0.
 pub fn preset_device(address: u64, value: u32) {
     CPU.with_borrow_mut(|cpu| cpu.devices.insert(address, value));
 }
@@ -250,12 +251,13 @@ pub(crate) fn run_realm(registers: &mut crate::realm::rec::Registers) -> u64 {
     vector
 }
 
-/// Has the next `count` attempts of this CPU to run a fiber end with an interrupt.
+/// The next `count` attempts of this CPU to run a fiber end with an interrupt.
 pub fn interrupt_fibers(count: usize) {
     CPU.with_borrow_mut(|cpu| cpu.fiber_interrupts = count);
 }
 
-/// Runs a fiber on the stack of its caller, or has it interrupted: the vector, or 0 at its end.
+/// Runs a fiber on the stack of its caller, or lets an interrupt end it. Returns the vector, or 0
+/// at its end.
 ///
 /// # Safety
 ///

@@ -71,7 +71,7 @@ fn visible(crm: u64, op2: u64, hardware: u64, realm: RealmFeatures) -> u64 {
 }
 
 /// ID_AA64PFR0_EL1: EL0 and EL1 in AArch64 only; no MPAM, AMU or RME; CSV2 without SCXTNUM; SVE if
-/// the Realm has it.
+/// the Realm has it. EL2 and EL3 are those of the CPU, as in TF-RMM.
 fn pfr0(hardware: u64, has_sve: bool) -> u64 {
     const SVE: u32 = 32;
     const EL0: u32 = 0;

@@ -63,9 +63,9 @@ pub fn tokens() -> Vec<Scenario> {
             .judge(judge_tokens)
     });
     let mut rows = vec![
-        row("token", "token", "a Realm gets tokens, which software that is not ours verifies")
+        row("token", "token", "a Realm gets tokens, which independent software verifies")
             .judge(judge_tokens),
-        row("token-2.0", "token", "the same with RMI 2.0: tokens of its profile and format")
+        row("token-2.0", "token", "tokens of RMI 2.0, of its profile and format")
             .interface("2.0")
             .judge(judge_tokens_2_0),
         row(
@@ -75,12 +75,16 @@ pub fn tokens() -> Vec<Scenario> {
         )
         .expect(r"^INIT: \d{4,} interrupts, each one instruction behind the last$")
         .judge(judge_tokens),
-        row("token-abandoned", "token-abandoned", "nothing of key and nonce outlives a token"),
-        row("token-timing", "token-timing", "signatures take as many instructions as each other")
+        row("token-abandoned", "token-abandoned", "nothing of key and nonce is left after a token"),
+        row("token-timing", "token-timing", "all signatures take the same number of instructions")
             .option("argument=20"),
-        row("token-timing-keys", "token-timing-keys", "so do those by any other key")
-            .option("argument=10")
-            .self_test_image(),
+        row(
+            "token-timing-keys",
+            "token-timing-keys",
+            "signatures take the same number of instructions for all keys",
+        )
+        .option("argument=10")
+        .self_test_image(),
         row("token-by-el3", "token-by-el3", "EL3 keeps the key and signs, for several RECs")
             .option("el3-signs=1")
             .expect(r"^\[RMM cpu0 INFO \] attestation: EL3 signs$")
@@ -101,9 +105,17 @@ pub fn long() -> Vec<Scenario> {
             .time_limit(Duration::from_secs(1200))
     };
     vec![
-        row("token-timing-1000", "token-timing", "1,000 signatures take as many instructions"),
-        row("token-timing-keys-1000", "token-timing-keys", "and as many by 1,000 other keys")
-            .self_test_image(),
+        row(
+            "token-timing-1000",
+            "token-timing",
+            "1,000 signatures take the same number of instructions",
+        ),
+        row(
+            "token-timing-keys-1000",
+            "token-timing-keys",
+            "signatures by 1,000 keys take the same number of instructions",
+        )
+        .self_test_image(),
     ]
 }
 

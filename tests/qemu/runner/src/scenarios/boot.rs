@@ -90,7 +90,7 @@ pub fn places() -> Vec<Scenario> {
         high(Scenario::new(
             "load-high-granules",
             "random-granules",
-            "granules below and above work from there",
+            "granules below and above an RMM that is loaded above 4 GiB follow the model",
         )),
         Scenario::new(
             "banks-two",
@@ -100,8 +100,12 @@ pub fn places() -> Vec<Scenario> {
         .option("banks=0x40000000+0x28000000:0x70000000+0x10000000"),
         Scenario::new("banks-adjacent", "bad-addresses", "two banks without a gap serve as one")
             .option("banks=0x40000000+0x40000000:0x80000000+0x80000000"),
-        Scenario::new("banks-elsewhere", "granules", "the RMM need not lie in a bank itself")
-            .option("banks=0x70000000+0x10000000"),
+        Scenario::new(
+            "banks-elsewhere",
+            "granules",
+            "an RMM outside all banks serves the granules in them",
+        )
+        .option("banks=0x70000000+0x10000000"),
         Scenario::new("cpu-count-least", "boots", "the RMM boots on a machine of one CPU")
             .option("cpus=1"),
         Scenario::new(
@@ -132,24 +136,37 @@ pub fn memory() -> Vec<Scenario> {
         own(new(
             "memory-own",
             "granules",
-            "where EL3 has no memory to give the RMM does with its own",
+            "the RMM uses memory of its own if EL3 has none to reserve",
         )),
-        own(new("memory-own-unknown", "granules", "and where EL3 knows no such service")
-            .option("reserve-memory=unknown")
-            .interface("0.4")),
+        own(new(
+            "memory-own-unknown",
+            "granules",
+            "the RMM uses memory of its own if EL3 cannot reserve any",
+        )
+        .option("reserve-memory=unknown")
+        .interface("0.4")),
         granted(new(
             "memory-reserved",
             "granules",
             "the RMM takes memory that EL3 reserves for it",
         )),
         granted(
-            new("memory-reserved-2.0", "granules", "and under interface 2.0 too").interface("2.0"),
+            new(
+                "memory-reserved-2.0",
+                "granules",
+                "the RMM takes memory that EL3 reserves under interface 2.0",
+            )
+            .interface("2.0"),
         ),
         granted(
-            new("memory-reserved-high", "granules", "and above 4 GiB")
-                .memory_gib(6)
-                .option(format!("banks={GIB:#x}+{:#x}", 6 * GIB))
-                .carve_out(0x1_4000_7000, 24 * MIB),
+            new(
+                "memory-reserved-high",
+                "granules",
+                "the RMM takes memory above 4 GiB that EL3 reserves",
+            )
+            .memory_gib(6)
+            .option(format!("banks={GIB:#x}+{:#x}", 6 * GIB))
+            .carve_out(0x1_4000_7000, 24 * MIB),
         ),
         granted(
             new(
@@ -164,7 +181,7 @@ pub fn memory() -> Vec<Scenario> {
                 new(
                     "memory-reserved-first",
                     "granules",
-                    "one of two is reserved, the other is the image's",
+                    "of two areas EL3 reserves the first, and the second is memory of the image",
                 )
                 .option("reserve-memory=grant")
                 .carve_out(0x4010_0000, 8 * MIB),

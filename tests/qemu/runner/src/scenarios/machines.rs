@@ -38,22 +38,30 @@ pub fn fvp() -> Vec<Scenario> {
             "on FVP both banks are delegable, nothing between them, and no device",
         )
         .expect(r"memory of the granules: .*, reserved by EL3$"),
-        addresses("fvp-addresses-2.0", "and so they are under interface 2.0").interface("2.0"),
+        addresses(
+            "fvp-addresses-2.0",
+            "on FVP both banks are delegable, and nothing else, under interface 2.0",
+        )
+        .interface("2.0"),
         addresses("fvp-own-memory", "the image's own memory serves FVP where EL3 reserves none")
             .option("reserve-memory=unknown")
             .expect(r"memory of the CPUs: .*, in the image$")
             .expect(r"memory of the granules: .*, in the image$"),
         new("fvp-first-bank", "random-granules", "granules of FVP's first bank follow the model")
             .option(FIRST_BANK),
-        new("fvp-second-bank", "random-granules", "and so do those of its second")
+        new("fvp-second-bank", "random-granules", "granules of FVP's second bank follow the model")
             .option(SECOND_BANK),
         new(
             "fvp-banks-apart",
             "banks-apart",
             "granules at equal offsets in FVP's banks are two, each with its own state",
         ),
-        new("fvp-session", "session", "the story of an RMM, on FVP, of a granule above 32 GiB")
-            .option(SECOND_BANK),
+        new(
+            "fvp-session",
+            "session",
+            "the demonstration of an RMM, on FVP, with a granule above 32 GiB",
+        )
+        .option(SECOND_BANK),
         new("fvp-realm", "realm-life", "a Realm with two RECs is built above 32 GiB")
             .option(SECOND_BANK),
         new("fvp-warm-boots", "warm-boots", "CPUs come and go on FVP").cpus(4).option(SECOND_BANK),

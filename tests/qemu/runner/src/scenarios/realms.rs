@@ -17,7 +17,7 @@ pub fn realms() -> Vec<Scenario> {
         Scenario::new(
             "rmi2-realm-runs",
             "realm-runs",
-            "and the same Realm of a host that speaks RMI 2.0",
+            "a Realm of a host of RMI 2.0 calls the host, does what it is told, and leaves nothing behind",
         )
         .interface("2.0")
         .expect(r"^the Realm called the host: immediate 0x5a01$"),
@@ -89,7 +89,7 @@ pub fn realms() -> Vec<Scenario> {
         Scenario::new(
             "rmi2-realm-power",
             "realm-power",
-            "and under RMI 2.0, where the RMM says itself which RECs are on",
+            "RECs go off and on by PSCI under RMI 2.0, and the RMM itself knows which ones are on",
         )
         .interface("2.0"),
         Scenario::new(
@@ -115,7 +115,7 @@ pub fn realms() -> Vec<Scenario> {
         Scenario::new(
             "realm-off-inside",
             "realm-off-inside",
-            "a Realm goes off while another REC runs, which goes on until it leaves, and no further",
+            "a Realm goes off while another REC runs, which continues until its next exit",
         )
         .cpus(2),
         Scenario::new(

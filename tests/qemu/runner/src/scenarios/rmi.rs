@@ -28,10 +28,14 @@ pub fn sessions(protection: Protection) -> Vec<Scenario> {
         Scenario::new(
             "session",
             "session",
-            "the story of an RMM: lend a granule, lose sight of it, get it back clean",
+            "the demonstration of an RMM: delegate a granule, lose access to it, get it back wiped",
         ),
-        Scenario::new("session-2.0", "session", "the same story under interface 2.0, with RMI 2.0")
-            .interface("2.0"),
+        Scenario::new(
+            "session-2.0",
+            "session",
+            "the demonstration of an RMM under interface 2.0, with RMI 2.0",
+        )
+        .interface("2.0"),
     ];
     rows.into_iter().map(|row| row.expect(protection.boot_line())).collect()
 }
@@ -58,7 +62,7 @@ pub fn commands() -> Vec<Scenario> {
         Scenario::new(
             "granules",
             "granules",
-            "a granule goes and comes back wiped; steps out of turn change nothing",
+            "a granule is delegated and comes back wiped; steps in a wrong state change nothing",
         ),
         Scenario::new(
             "bad-addresses",
@@ -82,8 +86,12 @@ pub fn commands() -> Vec<Scenario> {
             "random-granules",
             "4000 random steps on 64 granules follow the model",
         ),
-        Scenario::new("random-granules-7", "random-granules", "and so they do from another seed")
-            .option("seed=7"),
+        Scenario::new(
+            "random-granules-7",
+            "random-granules",
+            "4000 random steps on 64 granules follow the model, from another seed",
+        )
+        .option("seed=7"),
         Scenario::new(
             "interrupts",
             "interrupts",
@@ -112,7 +120,7 @@ pub fn commands() -> Vec<Scenario> {
         Scenario::new(
             "rmi2-bad-ranges",
             "bad-ranges",
-            "a range that is none is an input error and changes nothing",
+            "an invalid range is an input error and changes nothing",
         )
         .interface("2.0"),
     ]);

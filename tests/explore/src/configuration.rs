@@ -491,6 +491,7 @@ pub fn names() -> Vec<String> {
         "run/1+",
         "recs/1",
         "donation/1",
+        "donation/1+",
         "ranges/1",
         "sharing/1",
     ];

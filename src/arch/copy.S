@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// memcpy and memset, to which the compiler turns moves and fills of some size. Alignment is checked
+// memcpy and memset, which the compiler calls for larger moves and fills. Alignment is checked
 // at EL2: words are only accessed where they are aligned.
 
     .section .text.copy, "ax"

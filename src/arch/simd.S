@@ -96,7 +96,7 @@ simd_clear_p:
     wrffr   p0.b
     ret
 
-// Gives the bytes of a vector.
+// Returns the bytes of a vector.
     .global simd_vector_bytes
 simd_vector_bytes:
     rdvl    x0, #1

@@ -102,7 +102,7 @@ impl MemoryPlan {
     /// # Errors
     ///
     /// [`BootError::Capacity`] when neither EL3 nor the pool has room,
-    /// [`BootError::ReservedMemory`] when what EL3 gives cannot be used.
+    /// [`BootError::ReservedMemory`] when memory that EL3 gives cannot be used.
     pub fn make(
         inputs: &MemoryInputs,
         cpus: usize,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Tests: cold boot on each machine of `plat/`, as far as it can be had without one. These are the
-//! steps of `cold.rs`, in its order, with what EL3 passes on that machine, for an image as large as
-//! the machines allow.
+//! Tests: cold boot on each machine of `plat/`, as far as possible without the machine. These are
+//! the steps of `cold.rs`, in its order, with what EL3 passes on that machine, for an image as
+//! large as the machines allow.
 
 use rmm_plat::{LIMITS, MACHINES, Machine, Range, fvp, qemu_virt};
 

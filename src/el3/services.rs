@@ -41,19 +41,19 @@ impl Refusal {
     }
 }
 
-/// Calls a service: its identifier, then its arguments. Gives x1 and x2 if EL3 reports success.
+/// Calls a service: its identifier, then its arguments. Returns x1 and x2 if EL3 reports success.
 fn call_for_two<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<[u64; 2], Refusal> {
     let [status, x1, x2, ..]: Registers = smc(service);
     if status == 0 { Ok([x1, x2]) } else { Err(Refusal::from_status(status)) }
 }
 
-/// As [`call_for_two`]; gives x1.
+/// As [`call_for_two`], but returns only x1.
 fn call<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<u64, Refusal> {
     call_for_two(service).map(|[x1, _]| x1)
 }
 
-/// Has EL3 move a granule from Non-secure to Realm PAS. EL3 cleans and invalidates the caches for
-/// it. Its content is unknown: the host wrote it last.
+/// Asks EL3 to move a granule from Non-secure to Realm PAS. EL3 cleans and invalidates the caches
+/// for it. Its content is unknown: the host wrote it last.
 ///
 /// # Errors
 ///
@@ -64,7 +64,7 @@ pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Dele
     Ok(granule.transition())
 }
 
-/// Has EL3 move a granule, zeroed, from Realm to Non-secure PAS.
+/// Asks EL3 to move a zeroed granule from Realm to Non-secure PAS.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ pub fn reserve_memory(size: u64, alignment: u8) -> Result<PhysAddr, Refusal> {
     call([function::RESERVE_MEMORY, size, u64::from(alignment) << 56]).map(PhysAddr::new)
 }
 
-/// Has EL3 write the Realm attestation key, on P-384, to a buffer in the page shared with it.
+/// Asks EL3 to write the Realm attestation key, on P-384, to a buffer in the page shared with it.
 /// Returns the bytes of the key: a scalar, big-endian.
 ///
 /// # Errors
@@ -105,9 +105,9 @@ pub struct Hunk {
     pub remaining: u64,
 }
 
-/// Has EL3 write a hunk of the platform token to a buffer in the page shared with it. If
+/// Asks EL3 to write a hunk of the platform token to a buffer in the page shared with it. If
 /// `challenge_size` is not 0 the buffer holds a challenge of that size, and EL3 writes the first
-/// hunk; else it writes the next.
+/// hunk; otherwise it writes the next.
 ///
 /// # Errors
 ///
@@ -123,7 +123,7 @@ pub fn platform_token(
     Ok(Hunk { size, remaining })
 }
 
-/// Whether EL3 signs tokens of Realms itself. The key then stays in EL3.
+/// Whether EL3 signs tokens of Realms itself. The key then stays at EL3.
 ///
 /// # Errors
 ///
@@ -133,8 +133,8 @@ pub fn signs_tokens() -> Result<bool, Refusal> {
     Ok(call([function::EL3_FEATURES, REGISTER])? & token_sign::FEATURE != 0)
 }
 
-/// Has EL3 write the public half of the Realm attestation key, on P-384, to a buffer in the page
-/// shared with it. Returns its bytes.
+/// Asks EL3 to write the public half of the Realm attestation key, on P-384, to a buffer in the
+/// page shared with it. Returns its size.
 ///
 /// # Errors
 ///
@@ -145,7 +145,7 @@ pub fn realm_public_key(buffer: PhysAddr, size: usize) -> Result<u64, Refusal> {
     call([service, token_sign::PUBLIC_KEY, buffer.get(), size as u64, curve])
 }
 
-/// Has EL3 take the [`token_sign::Request`] in a buffer in the page shared with it.
+/// Asks EL3 to take the [`token_sign::Request`] in a buffer in the page shared with it.
 ///
 /// # Errors
 ///
@@ -155,7 +155,7 @@ pub fn push_to_sign(buffer: PhysAddr) -> Result<(), Refusal> {
     call([function::EL3_TOKEN_SIGN, token_sign::PUSH, buffer.get(), size]).map(drop)
 }
 
-/// Has EL3 write a [`token_sign::Response`] to a buffer in the page shared with it.
+/// Asks EL3 to write a [`token_sign::Response`] to a buffer in the page shared with it.
 ///
 /// # Errors
 ///

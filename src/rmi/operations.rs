@@ -80,7 +80,7 @@ pub struct RecOperation {
     pub partial: Option<GranuleAddress>,
     /// Auxiliary granules that it holds.
     pub held: ArrayVec<GranuleAddress, AUXILIARY>,
-    /// How far it has come.
+    /// What the host must do next.
     pub stage: Stage,
 }
 
@@ -212,7 +212,7 @@ impl OperationPool {
         self.0.iter().enumerate().filter_map(operation).collect()
     }
 
-    /// Gives the contexts these operations, with their handles. Those without one are as new.
+    /// Puts these operations, with their handles, into the contexts. The others are as new.
     ///
     /// # Panics
     ///

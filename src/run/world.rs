@@ -56,7 +56,7 @@ pub(super) fn load(state: &RecState, features: GicFeatures) {
     VPIDR_EL2.set(MIDR_EL1.get());
     MDCR_EL2.set(mdcr(PMCR_EL0.get() >> PMCR_N & 0x1f, false));
     CPTR_EL2.set(cptr(OpenSimd::None));
-    // Boot has left the fine-grained traps zero, and HCRX_EL2 but for MSCEn. Zero traps every
+    // Boot has left the fine-grained traps zero, and HCRX_EL2 except MSCEn. Zero traps every
     // feature that has an enable bit there; the registers of these features are not switched.
     VDISR_EL2.set(state.registers.vdisr);
     state.registers.el1.restore();

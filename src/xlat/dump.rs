@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The tables of a context as text: one line for each run of addresses that are mapped alike.
+//! The tables of a context as text: one line for each range of addresses with the same attributes.
 
 use core::fmt;
 
@@ -22,8 +22,8 @@ struct MappedLeaf {
     transient: bool,
 }
 
-/// Consecutive addresses mapped alike to consecutive physical addresses, or transient and not
-/// mapped.
+/// Consecutive addresses with the same attributes and consecutive physical addresses, or transient
+/// and not mapped.
 #[derive(Clone, Copy)]
 struct DumpLine {
     extent: Extent,

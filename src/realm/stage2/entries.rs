@@ -256,10 +256,11 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Sets RIPAS of UNASSIGNED entries from the one walked for to RAM, up to `top`, as far as they
-    /// are EMPTY or RAM and in one table (RMI_RTT_INIT_RIPAS). Returns the first IPA not reached.
+    /// Sets RIPAS to RAM, from the entry walked for up to `top` or the end of the table, until an
+    /// entry is not UNASSIGNED with RIPAS EMPTY or RAM (RMI_RTT_INIT_RIPAS). Returns the first IPA
+    /// not reached.
     ///
-    /// `measure` gets the range of each.
+    /// `measure` gets the range of each entry.
     ///
     /// # Errors
     ///
@@ -281,8 +282,9 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Sets RIPAS of entries from the one walked for to RAM, up to `top`, as far as they are EMPTY
-    /// or RAM and in one table (RMI_RTT_INIT_RIPAS of RMI 2.0). Returns the first IPA not reached.
+    /// Sets RIPAS to RAM, from the entry walked for up to `top` or the end of the table, until an
+    /// entry does not have RIPAS EMPTY or RAM (RMI_RTT_INIT_RIPAS of RMI 2.0). Returns the first
+    /// IPA not reached.
     ///
     /// # Errors
     ///
@@ -299,8 +301,8 @@ impl<'g> Walk<'_, 'g> {
         })
     }
 
-    /// Sets RIPAS of protected entries from the one walked for, up to `top`, as far as they are in
-    /// one table (RMI_RTT_SET_RIPAS). Returns the first IPA not reached.
+    /// Sets RIPAS of protected entries, from the one walked for up to `top` or the end of the table
+    /// (RMI_RTT_SET_RIPAS). Returns the first IPA not reached.
     ///
     /// An entry with RIPAS DESTROYED stops it unless `change_destroyed` is set.
     ///

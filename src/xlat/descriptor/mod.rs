@@ -188,7 +188,7 @@ impl LeafBits {
         ))
     }
 
-    /// The page descriptor for a transient page with these attributes, but for its address.
+    /// The page descriptor for a transient page with these attributes, without its address.
     pub(super) const fn transient_page(self) -> PageBits {
         let flags = DescriptorFlags::TRANSIENT
             .union(DescriptorFlags::TABLE_OR_PAGE)
@@ -197,7 +197,7 @@ impl LeafBits {
     }
 }
 
-/// The descriptor of a transient page, but for its address.
+/// The descriptor of a transient page, without its address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct PageBits(u64);
 

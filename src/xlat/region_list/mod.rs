@@ -137,7 +137,7 @@ fn order(a: Span, b: Span) -> Ordering {
     a.first.cmp(&b.first).then(b.last.cmp(&a.last))
 }
 
-/// Puts `first` before the numbers of `order`, of which the last falls out.
+/// Inserts `first` before the numbers of `order`, and drops the last of these.
 fn insert(order: &mut [u16], first: u16) {
     // By sixteen: on the target this takes a third of the instructions that a move of memory does.
     let mut carried = first;
@@ -158,7 +158,7 @@ pub struct RegionList<'a> {
     regions: &'a mut [PlacedRegion],
     /// Numbers of all regions, in order of virtual address; from `len` on, vacant numbers.
     by_va: &'a mut [u16],
-    /// Numbers of the regions with a physical address, in that order, as far as `len_physical`.
+    /// Numbers of the regions with a physical address, in order of that; `len_physical` of them.
     by_pa: &'a mut [u16],
     len: usize,
     len_physical: usize,
@@ -314,7 +314,7 @@ impl RegionList<'_> {
     /// Adds `new`, for which [`Self::check`] returned `insertion` with the list as it is now.
     pub(super) fn insert(&mut self, new: &PlacedRegion, insertion: Insertion) {
         let Insertion { container, by_va, by_pa } = insertion;
-        // The first vacant number comes to `by_va`, the numbers from there on move up.
+        // The first vacant number moves to position `by_va`, and the numbers from there on move up.
         let number = self.by_va[self.len];
         insert(&mut self.by_va[by_va..=self.len], number);
         self.len += 1;

@@ -24,7 +24,7 @@ use super::space::AddressSpace;
 use crate::address::{GRANULE_SHIFT, GRANULE_SIZE, PhysAddr, VirtAddr};
 use crate::arch::memory::{exchange_descriptor, load_descriptor, swap_descriptor};
 
-/// A page descriptor but for its address, made once for each kind of mapping by
+/// A page descriptor without its address, made once for each kind of mapping by
 /// [`TransientRange::template`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageTemplate<R> {

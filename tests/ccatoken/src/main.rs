@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! Has Veraison's `ccatoken` verify the tokens in the log of a run on QEMU.
+//! Verifies the tokens in the log of a run on QEMU with Veraison's `ccatoken`.
 //!
-//! `ccatoken` 0.1.0, the only version there is, knows the claims of the specification's 1.0-eac4:
-//! another name of the platform's profile, and the Realm's key as a point. Later specifications
-//! have the key as a COSE_Key, and the platform token bound to that. So its decoder gets claims in
-//! which these three are written as it knows them, the challenge only if it is right. What it
-//! verifies the signatures of are the tokens as they are.
+//! `ccatoken` 0.1.0, the only version, knows the claims of the specification's 1.0-eac4, with
+//! another name of the platform's profile and with the Realm's key as a point. Later specifications
+//! have the key as a COSE_Key, to which the platform token is bound. So its decoder gets claims in
+//! which these three have the old form, and the challenge only if it is right. The signatures are
+//! verified over the tokens as they are.
 
 use anyhow::{Context, Result, bail, ensure};
 use ccatoken::store::{Cpak, ITrustAnchorStore, MemoTrustAnchorStore};
@@ -17,10 +17,10 @@ use openssl::sha::sha256;
 const CHALLENGE: i64 = 10;
 const PROFILE: i64 = 265;
 const REALM_KEY: i64 = 44237;
-/// The profile of the platform token, and the one that `ccatoken` knows.
+/// The profile of the platform token, and the profile that `ccatoken` knows.
 const PLATFORM_PROFILE: &str = "tag:arm.com,2023:cca_platform#1.0.0";
 const KNOWN_PROFILE: &str = "http://arm.com/CCA-SSD/1.0.0";
-/// The test EL3's platform: who it is, and the key that signs its token.
+/// The test EL3's platform: its instance, and the key that signs its token.
 const INSTANCE: [u8; 33] = {
     let mut instance = [0xa5; 33];
     instance[0] = 1;
@@ -36,7 +36,7 @@ const TRUST_ANCHOR: &str = r#"[{
     }
 }]"#;
 
-/// One item, in the shortest form.
+/// Decodes one item, which must have the shortest encoding.
 fn item(bytes: &[u8]) -> Result<Value> {
     let value: Value = ciborium::from_reader(bytes)?;
     ensure!(encoded(&value)? == bytes, "not the shortest form of one item");
@@ -62,7 +62,7 @@ fn bytes(value: &Value) -> Result<&Vec<u8>> {
     value.as_bytes().context("a byte string")
 }
 
-/// The two tokens that a CCA token holds.
+/// The two tokens in a CCA token.
 fn parts(token: &[u8]) -> Result<[Vec<u8>; 2]> {
     let Value::Tag(tag, inner) = item(token)? else { bail!("no tag") };
     let mut entries = map(*inner)?;
@@ -79,7 +79,8 @@ fn parts(token: &[u8]) -> Result<[Vec<u8>; 2]> {
     Ok([part(44234)?, part(44241)?])
 }
 
-/// The structure of a COSE_Sign1 without an unprotected header, which no signature covers.
+/// Checks the structure of a COSE_Sign1, which must have no unprotected header: the signature does
+/// not cover it.
 fn check_envelope(token: &[u8]) -> Result<()> {
     let Value::Tag(18, inner) = item(token)? else { bail!("no COSE_Sign1") };
     match inner.as_array().map(Vec::as_slice) {
@@ -91,7 +92,7 @@ fn check_envelope(token: &[u8]) -> Result<()> {
     }
 }
 
-/// What `ccatoken` is to verify.
+/// The evidence for `ccatoken` to verify.
 fn evidence(token: &[u8]) -> Result<Evidence> {
     let [platform, realm] = parts(token)?;
     let mut evidence = Evidence::new();
@@ -99,7 +100,7 @@ fn evidence(token: &[u8]) -> Result<Evidence> {
         check_envelope(&part)?;
         message.bytes = part;
         message.init_decoder(None).ok().context("ccatoken: no COSE_Sign1")?;
-        // `ccatoken` would panic.
+        // Without this, `ccatoken` would panic.
         ensure!(message.header.alg.is_some(), "no algorithm");
     }
     let mut claims = map(item(&evidence.realm.payload)?)?;
@@ -135,14 +136,14 @@ fn verify(token: &[u8], anchor: &Cpak) -> Result<Evidence> {
     evidence.verify_with_cpak(anchor.clone())?;
     let (platform, realm) = evidence.get_trust_vectors();
     const TRUSTWORTHY: i8 = 2;
-    // A wrong binding is told in the other claims of the vector alone.
+    // A wrong binding changes only the other claims of the vector.
     let told = [platform.instance_identity, realm.instance_identity].map(|claim| claim.get());
     ensure!(told == [TRUSTWORTHY; 2], "ccatoken: {platform:?} {realm:?}");
     ensure!(realm.hardware.get() == 0, "ccatoken: the binding of platform and Realm");
     Ok(evidence)
 }
 
-/// What follows `name` in the lines of a log, one item for each run of lines.
+/// The bytes after `name` in the lines of a log: one item per run of lines.
 fn named(log: &str, name: &str) -> Result<Vec<Vec<u8>>> {
     let mut items: Vec<Vec<u8>> = Vec::new();
     let mut continues = false;
@@ -162,7 +163,8 @@ fn named(log: &str, name: &str) -> Result<Vec<Vec<u8>>> {
     Ok(items)
 }
 
-/// Asserts that a token is refused with any one bit changed. How often `ccatoken` itself refused it.
+/// Asserts that a token is refused with any one bit changed. Gives how often `ccatoken` itself
+/// refused it.
 fn refuse_changes(token: &[u8], anchor: &Cpak) -> Result<usize> {
     let mut changed = token.to_vec();
     let mut refused = 0;

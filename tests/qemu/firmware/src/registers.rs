@@ -32,6 +32,39 @@ macro_rules! write_register {
     }};
 }
 
+/// Lists registers that neither the host at EL2 nor the payload at EL1 uses, with the bits that can
+/// hold any value. Calls the macro `$list` with them, followed by registers of its own.
+#[macro_export]
+macro_rules! unused_registers {
+    ($list:ident { $($own:tt)* }) => {
+        $list! {
+            "sp_el0" & 0xffff_ffff_ffff_ffff,
+            "tpidr_el0" & 0xffff_ffff_ffff_ffff,
+            "tpidrro_el0" & 0xffff_ffff_ffff_ffff,
+            "csselr_el1" & 0x3,
+            "ttbr0_el1" & 0xffff_ffff_ffff_fffe,
+            "ttbr1_el1" & 0xffff_ffff_ffff_fffe,
+            "far_el1" & 0xffff_ffff_ffff_ffff,
+            "mair_el1" & 0xffff_ffff_ffff_ffff,
+            "contextidr_el1" & 0xffff_ffff,
+            "cntkctl_el1" & 0x3ff,
+            "cntp_cval_el0" & 0xffff_ffff_ffff_ffff,
+            "cntv_cval_el0" & 0xffff_ffff_ffff_ffff,
+            "s3_0_c2_c1_0" & 0xffff_ffff_ffff_ffff,
+            "s3_0_c2_c1_1" & 0xffff_ffff_ffff_ffff,
+            "s3_0_c2_c1_2" & 0xffff_ffff_ffff_ffff,
+            "s3_0_c2_c1_3" & 0xffff_ffff_ffff_ffff,
+            "s3_0_c2_c2_0" & 0xffff_ffff_ffff_ffff,
+            "s3_0_c2_c2_1" & 0xffff_ffff_ffff_ffff,
+            "s3_0_c2_c2_2" & 0xffff_ffff_ffff_ffff,
+            "s3_0_c2_c2_3" & 0xffff_ffff_ffff_ffff,
+            "s3_0_c2_c3_0" & 0xffff_ffff_ffff_ffff,
+            "s3_0_c2_c3_1" & 0xffff_ffff_ffff_ffff,
+            $($own)*
+        }
+    };
+}
+
 /// The linear CPU index of this platform: affinity level 1 times 16 plus affinity level 0.
 #[must_use]
 pub const fn linear_index(mpidr: u64) -> u64 {

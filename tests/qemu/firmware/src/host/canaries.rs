@@ -2,7 +2,7 @@
 //! Registers that the host shares with Realms on a CPU. The host fills them all and later checks
 //! their values.
 
-use rmm_test_firmware::{read_register, write_register};
+use rmm_test_firmware::{read_register, unused_registers, write_register};
 
 use crate::random::Random;
 
@@ -35,37 +35,15 @@ macro_rules! canaries {
     };
 }
 
-canaries! {
-    "sp_el0" & 0xffff_ffff_ffff_ffff,
+unused_registers!(canaries {
     "sp_el1" & 0xffff_ffff_ffff_ffff,
     "elr_el1" & 0xffff_ffff_ffff_ffff,
     "spsr_el1" & 0xf000_0000,
-    "tpidr_el0" & 0xffff_ffff_ffff_ffff,
-    "tpidrro_el0" & 0xffff_ffff_ffff_ffff,
     "tpidr_el1" & 0xffff_ffff_ffff_ffff,
-    "csselr_el1" & 0x3,
-    "ttbr0_el1" & 0xffff_ffff_ffff_fffe,
-    "ttbr1_el1" & 0xffff_ffff_ffff_fffe,
     "esr_el1" & 0xffff_ffff,
-    "far_el1" & 0xffff_ffff_ffff_ffff,
-    "mair_el1" & 0xffff_ffff_ffff_ffff,
     "vbar_el1" & 0xffff_ffff_ffff_f800,
-    "contextidr_el1" & 0xffff_ffff,
-    "cntkctl_el1" & 0x3ff,
     "par_el1" & 0x000f_ffff_ffff_f000,
-    "cntp_cval_el0" & 0xffff_ffff_ffff_ffff,
-    "cntv_cval_el0" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c1_0" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c1_1" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c1_2" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c1_3" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c2_0" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c2_1" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c2_2" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c2_3" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c3_0" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c3_1" & 0xffff_ffff_ffff_ffff,
-}
+});
 
 impl Canaries {
     /// The first register that no longer holds the host's value.

@@ -5,7 +5,7 @@
 use core::cell::UnsafeCell;
 
 use rmm_test_firmware::simd::{Shown, fill, show};
-use rmm_test_firmware::{read_register, write_register};
+use rmm_test_firmware::{read_register, unused_registers, write_register};
 
 use super::random::Random;
 use super::{WORDS, results};
@@ -27,29 +27,7 @@ macro_rules! held {
     };
 }
 
-held! {
-    "sp_el0" & 0xffff_ffff_ffff_ffff,
-    "tpidr_el0" & 0xffff_ffff_ffff_ffff,
-    "tpidrro_el0" & 0xffff_ffff_ffff_ffff,
-    "csselr_el1" & 0x3,
-    "ttbr0_el1" & 0xffff_ffff_ffff_fffe,
-    "ttbr1_el1" & 0xffff_ffff_ffff_fffe,
-    "far_el1" & 0xffff_ffff_ffff_ffff,
-    "mair_el1" & 0xffff_ffff_ffff_ffff,
-    "contextidr_el1" & 0xffff_ffff,
-    "cntkctl_el1" & 0x3ff,
-    "cntp_cval_el0" & 0xffff_ffff_ffff_ffff,
-    "cntv_cval_el0" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c1_0" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c1_1" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c1_2" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c1_3" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c2_0" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c2_1" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c2_2" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c2_3" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c3_0" & 0xffff_ffff_ffff_ffff,
-    "s3_0_c2_c3_1" & 0xffff_ffff_ffff_ffff,
+unused_registers!(held {
     "s3_3_c4_c4_0" & 0x07c0_0000,
     "s3_3_c4_c4_1" & 0x0800_009f,
     "pmcntenset_el0" & 0x8000_000f,
@@ -65,7 +43,7 @@ held! {
     "dbgwvr1_el1" & 0xffff_ffff_ffff_fff8,
     "dbgwcr1_el1" & 0x1fff,
     "mdscr_el1" & 0xb000,
-}
+});
 
 /// ENABLE and IMASK of a timer, which only software changes.
 const TIMER_CONTROLS: u64 = 3;

@@ -195,7 +195,8 @@ class Tables(Command):
             print(f"{name} VA range, {tables.bits} bits, root {tables.root:#x}{', disabled' * tables.disabled}")
             run = None
             for leaf in tables.leaves():
-                if run and (run.va + run.size, run.pa + run.size, run.words) == (leaf.va, leaf.pa, leaf.words):
+                follows = run and (run.va + run.size, run.pa + run.size, run.words)
+                if follows and follows == (leaf.va, leaf.pa, leaf.words):
                     run.size += leaf.size
                     continue
                 self.tell(run)

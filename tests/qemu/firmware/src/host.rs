@@ -49,7 +49,9 @@ pub fn give_up(what: core::fmt::Arguments<'_>) -> ! {
 }
 
 /// Defines the entry code of an image, with stacks of `stack_size` bytes, and how it ends after an
-/// exception or a panic. The image defines `host_main`, which the primary CPU calls with its MMU on.
+/// exception or a panic.
+///
+/// The image itself defines `host_main`, which the primary CPU calls with its MMU on.
 #[macro_export]
 macro_rules! host_image {
     (stack_size: $stack_size:literal) => {

@@ -17,7 +17,7 @@ const MEASURE_CONTENT: u64 = 1;
 pub const USAGE: &str = "\
 hash=sha-256|sha-512 s2sz=BITS flags=N sve=VL bps=N wps=N pmu=N   parameters of the Realm, first
 ripas=BASE+SIZE           RMI_RTT_INIT_RIPAS of RMI 1.0, page by page; 2.0 does not measure it
-data=IPA:FILE             RMI_DATA_CREATE with its content measured, page by page, zeros after the file
+data=IPA:FILE             RMI_DATA_CREATE with its content measured, page by page, zero-padded
 data=IPA+SIZE:FILE        the same for SIZE bytes
 unmeasured=IPA+SIZE       RMI_DATA_CREATE without the content, page by page
 rec=PC:X0,X1,...          RMI_REC_CREATE of a runnable REC; registers not given are 0";

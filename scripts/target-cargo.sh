@@ -16,6 +16,8 @@ case $what in
         core=$(scripts/core.sh)
         # Atomics and the VHE register names; no address is fixed at link time.
         flags=(-Ctarget-feature=+lse,+vh -Crelocation-model=pie)
+        # One instruction for an address: code names nothing beyond 1 MiB, or the image does not link.
+        flags+=(-Ccode-model=tiny)
         # LLVM takes a call behind a few early returns for a rare one, and does not inline it.
         flags+=(-Cllvm-args=-cold-callsite-rel-freq=0)
         # Less severe lines are not compiled in.

@@ -43,6 +43,7 @@ unsafe impl<T> Sync for BootCell<T> {}
 #[used]
 static POOL: BootCell<[u8; POOL_SIZE]> = BootCell(UnsafeCell::new([0; POOL_SIZE]));
 #[unsafe(link_section = ".low_tables")]
+#[used]
 static LOW_TABLES: BootCell<[Table; low_va::TABLES]> =
     BootCell(UnsafeCell::new([Table::EMPTY; low_va::TABLES]));
 static LOW_REGIONS: BootCell<MaybeUninit<RegionStorage<{ low_va::REGIONS }>>> =
@@ -185,12 +186,14 @@ fn build_low_map(
     features: &CpuFeatures,
 ) -> Result<Context<'static, El2And0>, BootError> {
     let mmu = &translation(features);
+    let sections = stacks::sections();
+    // `LOW_TABLES`, by the linker's symbol: code names nothing that is farther than 1 MiB.
+    let tables = core::ptr::with_exposed_provenance_mut(native(sections.low_tables.start.get()));
     // SAFETY: cold boot runs once, on one CPU, so that this is the only reference ever made to the
-    // tables.
-    let tables = unsafe { &mut *LOW_TABLES.0.get() };
+    // tables, which are the whole section.
+    let tables: &mut [Table; low_va::TABLES] = unsafe { &mut *tables };
     // SAFETY: as above, to the list of regions.
     let storage = unsafe { &mut *LOW_REGIONS.0.get() }.write(RegionStorage::new());
-    let sections = stacks::sections();
     // SAFETY: the early map is flat, and no CPU walks them before `entry.S` is handed the root.
     let pool = unsafe { TablePool::new(tables, sections.low_tables.start) }.map_err(unsupported)?;
     let low = low_va::build(

@@ -20,6 +20,7 @@ struct Stack(UnsafeCell<[u8; STACK_SIZE]>);
 // SAFETY: entry.S gives it to the only CPU.
 unsafe impl Sync for Stack {}
 
+#[unsafe(link_section = ".stack")]
 static STACK: Stack = Stack(UnsafeCell::new([0; STACK_SIZE]));
 
 /// SCTLR_ELx with the MMU off: the bits that are RES1 at some level.

@@ -26,6 +26,7 @@ struct Room(UnsafeCell<[u8; 2 * native(MIB_2)]>);
 // SAFETY: there is only one CPU.
 unsafe impl Sync for Room {}
 
+#[unsafe(link_section = ".room")]
 static ROOM: Room = Room(UnsafeCell::new([0; 2 * native(MIB_2)]));
 
 /// Runs in a regime, with the 48-bit format.

@@ -10,36 +10,10 @@ use crate::realm::stage2::{RangeError, WalkError};
 use crate::run::EnterError;
 use crate::xlat::Level;
 
-/// Status of a command that failed, with its index.
-///
-/// In the result word the status is bits 7:0, the index bits 15:8.
+/// Status of a command that failed, with its index, as in the result word: the status is bits 7:0,
+/// the index bits 15:8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// An argument is wrong.
-    Input,
-    /// The Realm is in a wrong state, or live. The index is 1 for RMI_REC_ENTER of a Realm in state
-    /// SYSTEM_OFF, otherwise 0.
-    Realm(u8),
-    /// The REC is in a wrong state.
-    Rec,
-    /// The RTTE is in a wrong state. The index is the level of its table.
-    Rtt(Level),
-    /// The RMM is in a wrong state (2.0).
-    Global,
-    /// Another CPU works on it: the same call may succeed later (2.0).
-    Busy,
-    /// Operations that the host has not finished are in the way (2.0).
-    Blocked,
-    /// The host may not change the Granule Protection Table (2.0).
-    Gpt,
-    /// The host continues the operation with further calls (2.0).
-    Incomplete {
-        /// What the RMM wants next.
-        request: MemoryRequest,
-        /// Whether the host may cancel it now.
-        can_cancel: bool,
-    },
-}
+pub struct Status(u16);
 
 /// RmiOpMemReq: what a stateful operation wants next (RMI 2.0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,22 +28,43 @@ pub enum MemoryRequest {
 }
 
 impl Status {
+    /// An argument is wrong.
+    pub const INPUT: Self = Self::new(status::ERROR_INPUT, 0);
+    /// The REC is in a wrong state.
+    pub const REC: Self = Self::new(status::ERROR_REC, 0);
+    /// The RMM is in a wrong state (2.0).
+    pub const GLOBAL: Self = Self::new(status::ERROR_GLOBAL, 0);
+    /// Another CPU works on it: the same call may succeed later (2.0).
+    pub const BUSY: Self = Self::new(status::BUSY, 0);
+    /// Operations that the host has not finished are in the way (2.0).
+    pub const BLOCKED: Self = Self::new(status::BLOCKED, 0);
+    /// The host may not change the Granule Protection Table (2.0).
+    pub const GPT: Self = Self::new(status::ERROR_GPT, 0);
+
+    /// The Realm is in a wrong state, or live. The index is 1 for RMI_REC_ENTER of a Realm in state
+    /// SYSTEM_OFF, otherwise 0.
+    pub const fn realm(index: u8) -> Self {
+        Self::new(status::ERROR_REALM, index)
+    }
+
+    /// The RTTE is in a wrong state, in a table of this level.
+    pub const fn rtt(level: Level) -> Self {
+        Self::new(status::ERROR_RTT, level.number().to_le_bytes()[0])
+    }
+
+    /// The host continues the operation with further calls (2.0): what the RMM wants next, and
+    /// whether the host may cancel it now.
+    pub const fn incomplete(request: MemoryRequest, can_cancel: bool) -> Self {
+        Self::new(status::INCOMPLETE, request as u8 | (can_cancel as u8) << 2)
+    }
+
+    const fn new(status: u8, index: u8) -> Self {
+        Self(u16::from_le_bytes([status, index]))
+    }
+
     /// The result word.
-    pub const fn word(self) -> u64 {
-        let (status, index) = match self {
-            Self::Input => (status::ERROR_INPUT, 0),
-            Self::Realm(index) => (status::ERROR_REALM, index),
-            Self::Rec => (status::ERROR_REC, 0),
-            Self::Rtt(level) => (status::ERROR_RTT, level.number().to_le_bytes()[0]),
-            Self::Global => (status::ERROR_GLOBAL, 0),
-            Self::Busy => (status::BUSY, 0),
-            Self::Blocked => (status::BLOCKED, 0),
-            Self::Gpt => (status::ERROR_GPT, 0),
-            Self::Incomplete { request, can_cancel } => {
-                (status::INCOMPLETE, request as u8 | (can_cancel as u8) << 2)
-            }
-        };
-        u64::from_le_bytes([status, index, 0, 0, 0, 0, 0, 0])
+    pub fn word(self) -> u64 {
+        self.0.into()
     }
 }
 
@@ -93,53 +88,53 @@ pub type Outcome<const OUTPUTS: usize = 0> = Result<[u64; OUTPUTS], Failure>;
 
 impl From<WipeError> for Status {
     fn from(_: WipeError) -> Self {
-        Self::Input
+        Self::INPUT
     }
 }
 
 impl From<ProbeError> for Status {
     fn from(_: ProbeError) -> Self {
-        Self::Input
+        Self::INPUT
     }
 }
 
 impl From<LockError> for Status {
     fn from(_: LockError) -> Self {
-        Self::Input
+        Self::INPUT
     }
 }
 
 impl From<NsAccessError> for Status {
     fn from(_: NsAccessError) -> Self {
-        Self::Input
+        Self::INPUT
     }
 }
 
 impl From<RangeError> for Status {
     fn from(_: RangeError) -> Self {
-        Self::Input
+        Self::INPUT
     }
 }
 
 impl From<PsciError> for Status {
     fn from(_: PsciError) -> Self {
-        Self::Input
+        Self::INPUT
     }
 }
 
 impl From<WalkError> for Status {
     fn from(error: WalkError) -> Self {
-        Self::Rtt(error.level())
+        Self::rtt(error.level())
     }
 }
 
 impl From<EnterError> for Status {
     fn from(error: EnterError) -> Self {
         match error {
-            EnterError::Input => Self::Input,
-            EnterError::RealmNew => Self::Realm(0),
-            EnterError::RealmOff => Self::Realm(1),
-            EnterError::Rec => Self::Rec,
+            EnterError::Input => Self::INPUT,
+            EnterError::RealmNew => Self::realm(0),
+            EnterError::RealmOff => Self::realm(1),
+            EnterError::Rec => Self::REC,
         }
     }
 }
@@ -150,9 +145,9 @@ impl From<RealmError> for Status {
             RealmError::Granule(_)
             | RealmError::Memory
             | RealmError::VmidInUse
-            | RealmError::Rec => Self::Input,
-            RealmError::State | RealmError::Live | RealmError::Full => Self::Realm(0),
-            RealmError::RecRunning => Self::Rec,
+            | RealmError::Rec => Self::INPUT,
+            RealmError::State | RealmError::Live | RealmError::Full => Self::realm(0),
+            RealmError::RecRunning => Self::REC,
         }
     }
 }

@@ -62,7 +62,7 @@ pub type Serve = fn(&Rmm<'_>, &mut Cpu, &mut Registers);
 pub(super) const INTERFACE: &str = "RMI";
 
 /// The error of a call with an argument that cannot be decoded.
-pub(super) const INVALID_ARGUMENT: Status = Status::Input;
+pub(super) const INVALID_ARGUMENT: Status = Status::INPUT;
 
 /// Runs a command and writes its answer.
 ///
@@ -88,15 +88,13 @@ pub(super) fn answer<const OUTPUTS: usize>(
 /// The first function identifier of a table. The RMI begins at 0xC4000150; with that number the
 /// compiler makes more instructions.
 const FIRST: u32 = 0xC400_014F;
-/// Function identifiers of a table.
-const FUNCTIONS: usize = 0x100;
 
 /// The commands of a dialect, by function identifier.
-pub(super) type Dispatch = command::Dispatch<Serve, FIRST, FUNCTIONS>;
+pub(super) type Dispatch<const FUNCTIONS: usize> = command::Dispatch<Serve, FIRST, FUNCTIONS>;
 
-/// Serves the call in `registers`.
-pub(super) fn serve(dispatch: &Dispatch, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
-    match dispatch.find(command::function(registers[0])) {
+/// Serves the call in `registers` by `serve`: `None` if there is no such function.
+pub(super) fn serve(serve: Option<Serve>, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
+    match serve {
         Some(serve) => serve(rmm, cpu, registers),
         None => {
             let [r0, r1, r2, r3, ..] = registers;

@@ -23,14 +23,14 @@ pub(super) fn create(
     source: PhysAddr,
     flags: DataFlags,
 ) -> Outcome {
-    let source = rmm.granules.ns_granule(source).ok_or(Status::Input)?;
+    let source = rmm.granules.ns_granule(source).ok_or(Status::INPUT)?;
     let (rd, data) = rmm.granules.lock_pair::<Rd, Delegated>(cpu.index, rd, data)?;
     let slots = &mut cpu.slots;
     // The RD stays locked, because its measurement changes together with the entry.
     let mut mapping = slots.rd.map(&rd);
     let realm: &mut RealmDescriptor = mapping.get_mut();
     if realm.state() != RealmState::New {
-        return Err(Status::Realm(0).into());
+        return Err(Status::realm(0).into());
     }
     let ipa = realm.stage2.protected_granule(ipa)?;
     realm.stage2.check_reach(data.address())?;
@@ -61,7 +61,7 @@ pub(super) fn create(
 ///
 /// # Errors
 ///
-/// [`Status::Rtt`]: the granule stays Delegated. [`Status::Input`] if it cannot be wiped.
+/// [`Status::rtt`]: the granule stays Delegated. [`Status::INPUT`] if it cannot be wiped.
 pub(super) fn assign_wiped<'g>(
     walk: Walk<'_, 'g>,
     slots: &mut SlotBuffer,

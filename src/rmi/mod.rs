@@ -26,13 +26,12 @@ pub use state::Rmm;
 
 pub use crate::abi::rmi::function;
 use crate::arch::smc::Registers;
-use crate::command::{TRACES, Trace};
+use crate::command::{self, TRACES, Trace};
 use crate::percpu::Cpu;
 
-static V1: call::Dispatch = call::Dispatch::new(v1::COMMANDS);
-static V2: call::Dispatch = call::Dispatch::new(v2::COMMANDS);
-/// RMI 2.0 until the host activates the RMM.
-static V2_IN_INIT: call::Dispatch = call::Dispatch::new(&v2::COMMANDS_IN_INIT);
+// With 64 rows or fewer the compiler tests a bit map before it looks.
+static V1: call::Dispatch<128> = call::Dispatch::new(v1::COMMANDS);
+static V2: call::Dispatch<256> = call::Dispatch::new(v2::COMMANDS);
 
 /// Serves the call in `registers`, x0 to x7, and leaves the answer there: x0 the result word, x1 to
 /// x3 outputs or 0, x4 to x7 as they were unless they are outputs.
@@ -41,13 +40,18 @@ static V2_IN_INIT: call::Dispatch = call::Dispatch::new(&v2::COMMANDS_IN_INIT);
 pub fn handle(dialect: Dialect, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Registers) {
     check_slots(cpu);
     let before = TRACES.then_some(*registers);
-    let (dispatch, commands) = match dialect {
-        Dialect::V1_0 => (&V1, v1::COMMANDS),
-        Dialect::V2_0 if rmm.is_active() => (&V2, v2::COMMANDS),
-        Dialect::V2_0 => (&V2_IN_INIT, v2::COMMANDS),
+    let function = command::function(registers[0]);
+    let serve = match dialect {
+        Dialect::V1_0 => V1.find(function),
+        Dialect::V2_0 if rmm.is_active() || v2::is_served_in_init(function) => V2.find(function),
+        Dialect::V2_0 => V2.find(function).map(|_| v2::refuse_in_init as Serve),
     };
-    call::serve(dispatch, rmm, cpu, registers);
+    call::serve(serve, rmm, cpu, registers);
     if let Some(before) = &before {
+        let commands = match dialect {
+            Dialect::V1_0 => v1::COMMANDS,
+            Dialect::V2_0 => v2::COMMANDS,
+        };
         log::debug!("{}", Trace { commands, before, after: registers });
     }
     check_slots(cpu);

@@ -60,14 +60,14 @@ impl Operation {
     pub(super) fn on_rec(&mut self) -> Result<&mut RecOperation, Status> {
         match self {
             Self::Rec(operation) => Ok(operation),
-            Self::Block(_) => Err(Status::Input),
+            Self::Block(_) => Err(Status::INPUT),
         }
     }
 }
 
 /// The answer RMI_INCOMPLETE that asks the host for RMI_OP_CONTINUE.
 pub(super) fn go_on(handle: u64) -> Failure {
-    let status = Status::Incomplete { request: MemoryRequest::None, can_cancel: false };
+    let status = Status::incomplete(MemoryRequest::None, false);
     Failure { status, outputs: [handle, 0, 0] }
 }
 
@@ -126,7 +126,7 @@ impl RecOperation {
             Stage::Reclaim(_) => (MemoryRequest::Reclaim, false, 0),
             Stage::End(_) => (MemoryRequest::None, false, 0),
         };
-        Failure { status: Status::Incomplete { request, can_cancel }, outputs: [output, wanted, 0] }
+        Failure { status: Status::incomplete(request, can_cancel), outputs: [output, wanted, 0] }
     }
 }
 
@@ -166,17 +166,17 @@ impl OperationPool {
     ///
     /// # Errors
     ///
-    /// [`Status::Blocked`] if each has an operation; [`Status::Busy`] if another CPU is working on
+    /// [`Status::BLOCKED`] if each has an operation; [`Status::BUSY`] if another CPU is working on
     /// one.
     pub(super) fn reserve(&self) -> Result<Reserved<'_>, Status> {
-        let mut error = Status::Blocked;
+        let mut error = Status::BLOCKED;
         for (index, context) in self.0.iter().enumerate() {
             match context.try_lock() {
                 Some(context) if context.operation.is_none() => {
                     return Ok(Reserved { context, index });
                 }
                 Some(_) => {}
-                None => error = Status::Busy,
+                None => error = Status::BUSY,
             }
         }
         Err(error)

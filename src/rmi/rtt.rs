@@ -118,26 +118,26 @@ pub(super) fn set_ripas(
     top: u64,
 ) -> Outcome<1> {
     if top <= base || !top.is_multiple_of(GRANULE_SIZE) {
-        return Err(Status::Input.into());
+        return Err(Status::INPUT.into());
     }
     let (rd, rec) = rmm.granules.lock_pair::<Rd, Rec>(cpu.index, rd, rec)?;
     if rec.references() != 0 {
         // It is running.
-        return Err(Status::Rec.into());
+        return Err(Status::REC.into());
     }
     let slots = &mut cpu.slots;
     let mut mapping = slots.rec.map(&rec);
     let rec: &mut rec::Rec = mapping.get_mut();
     if rec.identity.realm != rd.address() {
-        return Err(Status::Rec.into());
+        return Err(Status::REC.into());
     }
     let PendingRequest::Ripas { base: next, top: end, ripas, change_destroyed } =
         &mut rec.state.pending
     else {
-        return Err(Status::Input.into());
+        return Err(Status::INPUT.into());
     };
     if base != *next || top > *end {
-        return Err(Status::Input.into());
+        return Err(Status::INPUT.into());
     }
     let stage2 = RealmDescriptor::stage2_of(&mut slots.rd, &rd);
     let (base, top) = stage2.protected_range(base, top)?;

@@ -11,7 +11,7 @@ pub(super) fn version(rmm: &Rmm<'_>, _: &mut Cpu, requested: u64) -> Outcome<2> 
     if requested == supported {
         Ok([supported, supported])
     } else {
-        Err(Failure { status: Status::Input, outputs: [supported, supported, 0] })
+        Err(Failure { status: Status::INPUT, outputs: [supported, supported, 0] })
     }
 }
 

@@ -22,12 +22,12 @@ pub(super) fn create(
     rd: GranuleAddress,
     params: PhysAddr,
 ) -> Outcome {
-    let page = rmm.granules.ns_granule(params).ok_or(Status::Input)?;
+    let page = rmm.granules.ns_granule(params).ok_or(Status::INPUT)?;
     let page = cpu.slots.ns.map(page);
     let parameters = HostRealmParameters::read(|offset, words| page.read(offset as u64, words))?;
     drop(page);
     let parameters =
-        parameters.validate(rmm.features.realm_limits(), &RULES).map_err(|_| Status::Input)?;
+        parameters.validate(rmm.features.realm_limits(), &RULES).map_err(|_| Status::INPUT)?;
     lifecycle::create(&rmm.granules, rmm.vmids, cpu, rd, parameters)?;
     Ok([])
 }

@@ -20,7 +20,7 @@ pub(super) fn create(
     rec: GranuleAddress,
     params: PhysAddr,
 ) -> Outcome {
-    let page = rmm.granules.ns_granule(params).ok_or(Status::Input)?;
+    let page = rmm.granules.ns_granule(params).ok_or(Status::INPUT)?;
     let page = cpu.slots.ns.map(page);
     let parameters = HostRecParameters::read(|offset, words| page.read(offset as u64, words))?;
     drop(page);

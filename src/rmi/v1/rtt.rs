@@ -25,7 +25,7 @@ pub(super) fn map_unprotected(
     let (walk, mapping) = walk(rmm, cpu, rd, |stage2| {
         let ipa = stage2.unprotected_entry(ipa, level)?;
         let mapping = UnprotectedMapping::new(descriptor, level, stage2.format());
-        Ok((ipa, mapping.ok_or(Status::Input)?))
+        Ok((ipa, mapping.ok_or(Status::INPUT)?))
     })?;
     walk.map_unprotected(&mut cpu.slots.rtt, level, mapping)?;
     Ok([])
@@ -64,7 +64,7 @@ pub(super) fn init_ripas(
     let realm: &mut RealmDescriptor = mapping.get_mut();
     let (base, top) = realm.stage2.protected_range(base, top)?;
     if realm.state() != RealmState::New {
-        return Err(Status::Realm(0).into());
+        return Err(Status::realm(0).into());
     }
     let walk = Walk::new(&rmm.granules, cpu.index, &realm.stage2, base);
     let measurement = &mut realm.initial_measurement;

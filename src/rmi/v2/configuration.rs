@@ -21,16 +21,16 @@ const CHUNK: usize = 64;
 /// RMI_RMM_CONFIG_SET. `config` is a Non-secure page with an RmiRmmConfig.
 pub(super) fn set(rmm: &Rmm<'_>, cpu: &mut Cpu, config: PhysAddr) -> Outcome {
     if rmm.is_active() {
-        return Err(Status::Global.into());
+        return Err(Status::GLOBAL.into());
     }
-    let page = rmm.granules.ns_granule(config).ok_or(Status::Input)?;
+    let page = rmm.granules.ns_granule(config).ok_or(Status::INPUT)?;
     let wanted: RmmConfiguration = cpu.slots.ns.read_value(page, 0)?;
-    if wanted == CONFIGURATION { Ok([]) } else { Err(Status::Input.into()) }
+    if wanted == CONFIGURATION { Ok([]) } else { Err(Status::INPUT.into()) }
 }
 
 /// RMI_RMM_CONFIG_GET. `config` is a Non-secure page, which is filled with an RmiRmmConfig.
 pub(super) fn get(rmm: &Rmm<'_>, cpu: &mut Cpu, config: PhysAddr) -> Outcome {
-    let page = rmm.granules.ns_granule(config).ok_or(Status::Input)?;
+    let page = rmm.granules.ns_granule(config).ok_or(Status::INPUT)?;
     let mut configuration = CONFIGURATION;
     let configured = words_of(&mut configuration);
     let mut words = [0; CHUNK];
@@ -46,10 +46,10 @@ pub(super) fn get(rmm: &Rmm<'_>, cpu: &mut Cpu, config: PhysAddr) -> Outcome {
 
 /// RMI_RMM_ACTIVATE.
 pub(super) fn activate(rmm: &Rmm<'_>, _: &mut Cpu) -> Outcome {
-    if rmm.activate() { Ok([]) } else { Err(Status::Global.into()) }
+    if rmm.activate() { Ok([]) } else { Err(Status::GLOBAL.into()) }
 }
 
 /// RMI_RMM_DEACTIVATE: back to INIT, unless there are Realms.
 pub(super) fn deactivate(rmm: &Rmm<'_>, _: &mut Cpu) -> Outcome {
-    if rmm.deactivate() { Ok([]) } else { Err(Status::Global.into()) }
+    if rmm.deactivate() { Ok([]) } else { Err(Status::GLOBAL.into()) }
 }

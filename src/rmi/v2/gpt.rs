@@ -17,7 +17,7 @@ const L1_SIZE: u64 = 1 << 30;
 pub(super) fn l1_create(rmm: &Rmm<'_>, _: &mut Cpu, base: PhysAddr) -> Outcome {
     let end = base.checked_add(L1_SIZE).filter(|_| base.is_aligned(L1_SIZE));
     let is_right = end.is_some_and(|end| rmm.features.has_physical_range_to(end));
-    Err(if is_right { Status::Gpt } else { Status::Input }.into())
+    Err(if is_right { Status::GPT } else { Status::INPUT }.into())
 }
 
 /// The end of the GiB that ends at `end` or after it.
@@ -29,7 +29,7 @@ fn above(end: PhysAddr) -> Option<PhysAddr> {
 pub(super) fn info(rmm: &Rmm<'_>, _: &mut Cpu, base: PhysAddr, top: PhysAddr) -> Outcome<2> {
     let aligned = base.is_aligned(GRANULE_SIZE) && top.is_aligned(GRANULE_SIZE);
     if !aligned || base >= top || !rmm.features.has_physical_range_to(top) {
-        return Err(Status::Input.into());
+        return Err(Status::INPUT.into());
     }
     // Looked up from the beginning of the GiB, which has one table.
     let first = base.align_down(L1_SIZE);

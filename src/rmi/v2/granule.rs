@@ -38,7 +38,7 @@ fn move_range(
     top: PhysAddr,
     move_one: impl FnMut(GranuleAddress) -> Outcome,
 ) -> Outcome<1> {
-    let failure = Failure { status: Status::Input, outputs: [base.get(), 0, 0] };
+    let failure = Failure { status: Status::INPUT, outputs: [base.get(), 0, 0] };
     let (first, end) = GranuleAddress::new(base).zip(GranuleAddress::new(top)).ok_or(failure)?;
     let mut range = RangeMove { next: first, end, move_one };
     range.run();

@@ -109,16 +109,16 @@ impl AddressList {
     ///
     /// # Errors
     ///
-    /// [`Status::Input`].
+    /// [`Status::INPUT`].
     pub(super) fn new(
         granules: &GranuleTable<'_>,
         address: PhysAddr,
         len: u64,
     ) -> Result<Self, Status> {
         let granule = GranuleAddress::containing(address);
-        let page = granules.ns_granule(granule.get()).ok_or(Status::Input)?;
+        let page = granules.ns_granule(granule.get()).ok_or(Status::INPUT)?;
         if !address.is_aligned(ENTRY) {
-            return Err(Status::Input);
+            return Err(Status::INPUT);
         }
         let offset = address.get() % GRANULE_SIZE;
         Ok(Self { page, offset, len: native(len.min((GRANULE_SIZE - offset) / ENTRY)) })

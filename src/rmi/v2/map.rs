@@ -54,10 +54,10 @@ impl Source {
                 let list = AddressList::new(&rmm.granules, PhysAddr::new(addresses), count)?;
                 self.list = Some((list, 0));
             }
-            _ => return Err(Status::Input),
+            _ => return Err(Status::INPUT),
         }
         self.fill(cpu)?;
-        if self.range.count == 0 { Err(Status::Input) } else { Ok(()) }
+        if self.range.count == 0 { Err(Status::INPUT) } else { Ok(()) }
     }
 
     /// Reads the next entry of the list, if no block is left of the last one.
@@ -99,7 +99,7 @@ fn blocks(base: u64, top: u64, level: Level, stage2: &Stage2) -> Result<(Ipa, Ip
         || !top.is_multiple_of(GRANULE_SIZE)
         || top > stage2.ipa_end()
     {
-        return Err(Status::Input);
+        return Err(Status::INPUT);
     }
     Ok((stage2.walk_entry(base, level)?, Ipa::new(top)))
 }
@@ -145,7 +145,7 @@ fn map(
     Realm::with(rmm, cpu, rd, |realm, cpu| {
         realm.expect_alive()?;
         if top <= base {
-            return Err(Status::Input.into());
+            return Err(Status::INPUT.into());
         }
         let mut source = Source::NONE;
         source.begin(rmm, cpu, flags, addresses)?;
@@ -158,10 +158,10 @@ fn map(
             Half::Unprotected => !realm.stage2.is_protected(base),
         };
         if !is_right {
-            return Err(Status::Input.into());
+            return Err(Status::INPUT.into());
         }
         if top.get() - base.get() < level.entry_size() {
-            return Err(Status::Rtt(level).into());
+            return Err(Status::rtt(level).into());
         }
         // Only blocks of protected memory can be parked.
         let reserved = match (half, level) {
@@ -173,12 +173,12 @@ fn map(
             let Some(block) = source.block() else { return Ok(None) };
             let fits = |next: &Ipa| block.level == level && *next <= top;
             let next = ipa.checked_add(level.entry_size()).filter(fits);
-            let next = next.ok_or(Status::Rtt(level))?;
+            let next = next.ok_or(Status::rtt(level))?;
             match half {
                 Half::Unprotected => unprot_map_one(rmm, cpu, &realm, ipa, block, flags)?,
                 Half::Protected => {
                     if !block.is_delegated() || !block.base.is_aligned(level.entry_size()) {
-                        return Err(Status::Input);
+                        return Err(Status::INPUT);
                     }
                     realm.stage2.check_reach(GranuleAddress::containing(block.base))?;
                     if level == Level::Three {
@@ -240,13 +240,13 @@ fn unprot_map_one<'g>(
 ) -> Result<(), Status> {
     let permissions = flags >> PERMISSIONS_SHIFT & 0xf;
     if permissions & !READ_WRITE != 0 {
-        return Err(Status::Input);
+        return Err(Status::INPUT);
     }
     let attributes = (flags >> MEMORY_ATTRIBUTES_SHIFT & 0x7) << STAGE2_MEMORY_ATTRIBUTES
         | permissions << STAGE2_READ;
     let descriptor = encode_address(block.base.get()) | attributes;
     let mapping = UnprotectedMapping::new(descriptor, block.level, realm.stage2.format());
-    let mapping = mapping.ok_or(Status::Input)?;
+    let mapping = mapping.ok_or(Status::INPUT)?;
     let walk = realm.walk(rmm, cpu, ipa);
     walk.map_unprotected(&mut cpu.slots.rtt, block.level, mapping).or_else(|error| {
         let is_same = |entry| entry == Entry::AssignedNs(mapping);

@@ -14,13 +14,15 @@ mod rtt;
 mod tracking;
 mod unmap;
 
-use super::call::{self, Serve, Status};
-use super::version;
+use super::call::{self, Status};
+use super::{Rmm, version};
 use crate::abi::rmi::function;
 use crate::abi::rmi_v1::DataFlags;
 use crate::address::PhysAddr;
-use crate::command::{Command, commands};
+use crate::arch::smc::Registers;
+use crate::command::commands;
 use crate::granule::GranuleAddress;
+use crate::percpu::Cpu;
 use crate::xlat::Level;
 
 commands! {
@@ -76,39 +78,20 @@ commands! {
         = operation::op_mem_reclaim;
 }
 
-/// The commands that are served before the RMM is active.
-const SERVED_IN_INIT: [u32; 6] = [
-    function::VERSION,
-    function::FEATURES,
-    function::RMM_CONFIG_SET,
-    function::RMM_CONFIG_GET,
-    function::RMM_ACTIVATE,
-    function::GRANULE_TRACKING_GET,
-];
+/// Whether a function is served before the RMM is active.
+pub(super) const fn is_served_in_init(function: u32) -> bool {
+    matches!(
+        function,
+        function::VERSION
+            | function::FEATURES
+            | function::RMM_CONFIG_SET
+            | function::RMM_CONFIG_GET
+            | function::RMM_ACTIVATE
+            | function::GRANULE_TRACKING_GET
+    )
+}
 
-/// The table while the RMM is not active: all other commands fail.
-pub(super) const COMMANDS_IN_INIT: [Command<Serve>; COMMANDS.len()] = {
-    let mut commands = [COMMANDS[0]; COMMANDS.len()];
-    let mut row = 0;
-    while row < commands.len() {
-        commands[row] = COMMANDS[row];
-        if !is_served_in_init(COMMANDS[row].function) {
-            commands[row].serve = |_, _, registers| {
-                call::answer::<0>(registers, || Err(Status::Global.into()));
-            };
-        }
-        row += 1;
-    }
-    commands
-};
-
-const fn is_served_in_init(function: u32) -> bool {
-    let mut index = 0;
-    while index < SERVED_IN_INIT.len() {
-        if SERVED_IN_INIT[index] == function {
-            return true;
-        }
-        index += 1;
-    }
-    false
+/// Serves every other function until then.
+pub(super) fn refuse_in_init(_: &Rmm<'_>, _: &mut Cpu, registers: &mut Registers) {
+    call::answer::<0>(registers, || Err(Status::GLOBAL.into()));
 }

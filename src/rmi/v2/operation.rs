@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use super::list::{AddressList, RangeDescriptor};
 use super::rec;
 use crate::address::PhysAddr;
-use crate::granule::GranuleAddress;
+use crate::granule::{GranuleAddress, sort_few};
 use crate::mem::AUXILIARY;
 use crate::percpu::Cpu;
 use crate::realm::rec::lifecycle;
@@ -24,7 +24,7 @@ impl RecOperation {
             (Work::CreateRec { rd, params }, Some(rec)) => {
                 rec::complete(rmm, cpu, rd, rec, params, &self.held)
             }
-            _ => Err(Status::Input),
+            _ => Err(Status::INPUT),
         }
     }
 
@@ -40,7 +40,7 @@ impl RecOperation {
         handle: u64,
     ) -> Result<Result<(), Status>, Failure> {
         match self.stage {
-            Stage::Donate | Stage::Reclaim(_) => Err(Status::Input.into()),
+            Stage::Donate | Stage::Reclaim(_) => Err(Status::INPUT.into()),
             Stage::Work => match self.work(rmm, cpu) {
                 Ok(()) => Ok(Ok(())),
                 Err(error) => {
@@ -70,7 +70,7 @@ impl RecOperation {
 /// flags in the first.
 fn named<'a>(rmm: &Rmm<'a>, first: u64, second: u64) -> Result<Reserved<'a>, Status> {
     let pool = rmm.operations;
-    pool.find(first).or_else(|| pool.find(second)).ok_or(Status::Input)
+    pool.find(first).or_else(|| pool.find(second)).ok_or(Status::INPUT)
 }
 
 /// RMI_OP_CONTINUE. One of the arguments is the handle, the other has flags: they may ask to stop
@@ -79,7 +79,7 @@ pub(super) fn op_continue(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64)
     let mut reserved = named(rmm, handle, flags)?;
     let handle = reserved.handle();
     let slot = reserved.operation();
-    let outcome = match slot.as_mut().ok_or(Status::Input)? {
+    let outcome = match slot.as_mut().ok_or(Status::INPUT)? {
         Operation::Rec(operation) => {
             operation.go_on(rmm, cpu, handle)?.map(|()| [0; 3]).map_err(Failure::from)
         }
@@ -97,12 +97,12 @@ pub(super) fn op_continue(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64)
 /// donated.
 pub(super) fn op_cancel(rmm: &Rmm<'_>, cpu: &mut Cpu, handle: u64, flags: u64) -> Outcome {
     let mut reserved = named(rmm, handle, flags)?;
-    let operation = reserved.operation().as_mut().ok_or(Status::Input)?.on_rec()?;
+    let operation = reserved.operation().as_mut().ok_or(Status::INPUT)?.on_rec()?;
     if !matches!(operation.stage, Stage::Donate | Stage::Work) {
-        return Err(Status::Input.into());
+        return Err(Status::INPUT.into());
     }
     operation.release(rmm, cpu);
-    operation.give_back(Err(Status::Input));
+    operation.give_back(Err(Status::INPUT));
     Err(operation.incomplete(0))
 }
 
@@ -115,10 +115,10 @@ pub(super) fn op_mem_donate(
     list: PhysAddr,
     count: u64,
 ) -> Outcome<2> {
-    let mut reserved = rmm.operations.find(handle).ok_or(Status::Input)?;
-    let operation = reserved.operation().as_mut().ok_or(Status::Input)?.on_rec()?;
+    let mut reserved = rmm.operations.find(handle).ok_or(Status::INPUT)?;
+    let operation = reserved.operation().as_mut().ok_or(Status::INPUT)?.on_rec()?;
     if operation.stage != Stage::Donate {
-        return Err(Status::Input.into());
+        return Err(Status::INPUT.into());
     }
     let list = AddressList::new(&rmm.granules, list, count)?;
     let page = cpu.slots.ns.map(list.page());
@@ -126,10 +126,10 @@ pub(super) fn op_mem_donate(
     let mut next = 0;
     while let Some(word) = list.next(&page, &mut next)? {
         let range = RangeDescriptor::decode(word);
-        let range = range.granules().filter(|_| range.is_delegated()).ok_or(Status::Input)?;
+        let range = range.granules().filter(|_| range.is_delegated()).ok_or(Status::INPUT)?;
         for granule in range {
             let is_wanted = donated.len() < operation.held.remaining_capacity();
-            donated.try_push(granule).ok().filter(|()| is_wanted).ok_or(Status::Input)?;
+            donated.try_push(granule).ok().filter(|()| is_wanted).ok_or(Status::INPUT)?;
         }
     }
     drop(page);
@@ -138,7 +138,7 @@ pub(super) fn op_mem_donate(
         if lifecycle::donate(&rmm.granules, cpu, granule).is_err() {
             if consumed == 0 {
                 operation.release(rmm, cpu);
-                operation.give_back(Err(Status::Input));
+                operation.give_back(Err(Status::INPUT));
                 return Err(operation.incomplete(0));
             }
             break;
@@ -161,12 +161,12 @@ pub(super) fn op_mem_reclaim(
     list: PhysAddr,
     capacity: u64,
 ) -> Outcome<1> {
-    let mut reserved = rmm.operations.find(handle).ok_or(Status::Input)?;
-    let operation = reserved.operation().as_mut().ok_or(Status::Input)?.on_rec()?;
-    let Stage::Reclaim(result) = operation.stage else { return Err(Status::Input.into()) };
+    let mut reserved = rmm.operations.find(handle).ok_or(Status::INPUT)?;
+    let operation = reserved.operation().as_mut().ok_or(Status::INPUT)?.on_rec()?;
+    let Stage::Reclaim(result) = operation.stage else { return Err(Status::INPUT.into()) };
     let list = AddressList::new(&rmm.granules, list, capacity)?;
     let page = cpu.slots.ns.map(list.page());
-    operation.held.sort_unstable();
+    sort_few(&mut operation.held);
     let mut ranges: ArrayVec<RangeDescriptor, AUXILIARY> = ArrayVec::new();
     let mut reclaimed = 0;
     for granule in &operation.held {

@@ -46,7 +46,7 @@ impl<'g> Realm<'g> {
         let realm: &RealmDescriptor = mapping.get();
         let (stage2, state) = (realm.stage2, realm.state());
         drop(mapping);
-        let reference = rd.reference().map_err(|_| Status::Busy)?;
+        let reference = rd.reference().map_err(|_| Status::BUSY)?;
         drop(rd);
         then(Self { rd: reference, stage2, state }, cpu)
     }
@@ -55,7 +55,7 @@ impl<'g> Realm<'g> {
     pub(super) fn expect_alive(&self) -> Result<(), Status> {
         match self.state {
             RealmState::New | RealmState::Active => Ok(()),
-            RealmState::SystemOff | RealmState::Zombie => Err(Status::Realm(0)),
+            RealmState::SystemOff | RealmState::Zombie => Err(Status::realm(0)),
         }
     }
 
@@ -116,7 +116,7 @@ pub(super) fn run_range(
 ///
 /// # Errors
 ///
-/// `error` if the entry is UNASSIGNED, otherwise [`Status::Rtt`].
+/// `error` if the entry is UNASSIGNED, otherwise [`Status::rtt`].
 pub(super) fn unless_mapped(
     walk: Walk<'_, '_>,
     cpu: &mut Cpu,
@@ -127,7 +127,7 @@ pub(super) fn unless_mapped(
     match walk.read(&mut cpu.slots.rtt, level) {
         (reached, entry) if reached == level && is_same(entry) => Ok(()),
         (reached, Entry::Unassigned(_)) if reached == level => Err(error),
-        (reached, _) => Err(Status::Rtt(reached)),
+        (reached, _) => Err(Status::rtt(reached)),
     }
 }
 

@@ -37,23 +37,23 @@ pub(super) fn create(
     rd: GranuleAddress,
     params: PhysAddr,
 ) -> Outcome {
-    let page = rmm.granules.ns_granule(params).ok_or(Status::Input)?;
+    let page = rmm.granules.ns_granule(params).ok_or(Status::INPUT)?;
     let page = cpu.slots.ns.map(page);
     let parameters = HostRealmParameters::read(|offset, words| page.read(offset as u64, words))?;
     for offset in ZERO {
         let mut field = [0];
         page.read(offset as u64, &mut field)?;
         if field != [0] {
-            return Err(Status::Input.into());
+            return Err(Status::INPUT.into());
         }
     }
     drop(page);
     let parameters =
-        parameters.validate(rmm.features.realm_limits(), &RULES).map_err(|_| Status::Input)?;
+        parameters.validate(rmm.features.realm_limits(), &RULES).map_err(|_| Status::INPUT)?;
     lifecycle::create(&rmm.granules, rmm.vmids, cpu, rd, parameters).map_err(
         |error| match error {
             // No VMID is free, or the RMM was deactivated meanwhile.
-            RealmError::VmidInUse => Status::Global,
+            RealmError::VmidInUse => Status::GLOBAL,
             error => error.into(),
         },
     )?;

@@ -67,7 +67,7 @@ pub(super) fn complete(
         }
         _ => {
             lifecycle::release(&rmm.granules, cpu, rec);
-            Err(Status::Input)
+            Err(Status::INPUT)
         }
     }
 }
@@ -77,7 +77,7 @@ fn read_parameters(
     cpu: &mut Cpu,
     params: PhysAddr,
 ) -> Result<HostRecParameters, Status> {
-    let page = rmm.granules.ns_granule(params).ok_or(Status::Input)?;
+    let page = rmm.granules.ns_granule(params).ok_or(Status::INPUT)?;
     let page = cpu.slots.ns.map(page);
     Ok(HostRecParameters::read(|offset, words| page.read(offset as u64, words))?)
 }
@@ -101,7 +101,7 @@ pub(super) fn enter(
     );
     entered.map_err(|error| match error {
         // In RMI 2.0 the index does not distinguish states.
-        EnterError::RealmNew | EnterError::RealmOff => Status::Realm(0),
+        EnterError::RealmNew | EnterError::RealmOff => Status::realm(0),
         error => error.into(),
     })?;
     Ok([])

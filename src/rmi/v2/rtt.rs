@@ -24,7 +24,7 @@ pub(super) fn init_ripas(
     drop(mapping);
     let (base, top) = stage2.protected_range(base, top)?;
     if state != RealmState::New {
-        return Err(Status::Realm(0).into());
+        return Err(Status::realm(0).into());
     }
     let walk = Walk::new(&rmm.granules, cpu.index, &stage2, base);
     drop(rd);

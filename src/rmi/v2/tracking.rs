@@ -13,7 +13,7 @@ use crate::rmi::state::Rmm;
 pub(super) fn get(rmm: &Rmm<'_>, _: &mut Cpu, base: PhysAddr, top: PhysAddr) -> Outcome<3> {
     let aligned = GranuleAddress::new(base).is_some() && GranuleAddress::new(top).is_some();
     if !aligned || base >= top || !rmm.features.has_physical_range_to(top) {
-        return Err(Status::Input.into());
+        return Err(Status::INPUT.into());
     }
     let region = rmm.granules.tracking_region(base);
     let end = region.end.map_or(top, |end| end.min(top));

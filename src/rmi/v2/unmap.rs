@@ -43,13 +43,13 @@ impl Report {
                 let count = flags >> LIST_COUNT_SHIFT & MAX_LIST_COUNT;
                 let list = AddressList::new(&rmm.granules, PhysAddr::new(addresses), count)?;
                 if list.len() == 0 {
-                    return Err(Status::Input);
+                    return Err(Status::INPUT);
                 }
                 // The page must be writable before anything is unmapped.
                 list.write(&cpu.slots.ns.map(list.page()), 0, 0)?;
                 Ok(Self::List { list, written: 0, entry: None })
             }
-            _ => Err(Status::Input),
+            _ => Err(Status::INPUT),
         }
     }
 

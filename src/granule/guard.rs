@@ -176,7 +176,6 @@ impl<'a> LockedGranule<'a, Delegated> {
     }
 
     /// Has no command take the granule again: its memory does not answer any more.
-    #[cold]
     fn put_aside(self) {
         if self.waiters.lost.fetch_add(1, Ordering::Relaxed) == 0 {
             log::error!("memory stopped answering, its granule is lost: {}", self.address.get());

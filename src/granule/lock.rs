@@ -59,6 +59,9 @@ pub(super) const MAX_COUNT: u16 = COUNT;
 pub(super) struct StateAndCount(u16);
 
 impl StateAndCount {
+    /// No word at all: there is no state 15.
+    pub(super) const NOT_TRIED: Self = Self(u16::MAX);
+
     /// The state with this number (0 to 15), without references.
     pub(super) const fn unreferenced(state: u8) -> Self {
         Self(((state as u16) << STATE_SHIFT) & STATE)

@@ -26,6 +26,6 @@ pub use banks::{BankError, MemoryRange};
 pub use epochs::{EpochUse, Epochs};
 pub use guard::{LockedGranule, Probe, ProbeError, Reference, Wipe, WipeError};
 pub use lock::{CountError, GranuleEntry, Waiters};
-pub use lock_set::{LockedSet, MAX_SET, wipe_set};
+pub use lock_set::{LockedSet, MAX_SET, sort_few, wipe_set};
 pub use state::State;
 pub use table::{GranuleTable, LockError, LockedNs, MAX_BANKS, NsGranule, TrackingRegion};

@@ -281,6 +281,7 @@ impl<'a> GranuleTable<'a> {
 
     /// The granule at `address`, if it is Non-secure now, so that the host may have put something
     /// there.
+    #[inline(always)]
     pub fn ns_granule(&self, address: PhysAddr) -> Option<NsGranule> {
         let granule = GranuleAddress::new(address)?;
         self.find(granule)?.peek().is_ns().then_some(NsGranule(granule))
@@ -315,17 +316,16 @@ impl<'a> GranuleTable<'a> {
         cpu: CpuIndex,
         address: GranuleAddress,
     ) -> Result<LockedGranule<'a, S>, LockError> {
-        let mut found = None;
+        let mut found = StateAndCount::NOT_TRIED;
         if let Some(entry) = self.largest.entry(address) {
             lock_order::about_to_take(self.name(cpu, address, S::STATE));
-            let word = entry.try_lock(self.waiters);
+            found = entry.try_lock(self.waiters);
             // A locked word never equals the word of a state.
-            if word.is(S::NUMBER, S::MAX_REFERENCES) {
+            if found.is(S::NUMBER, S::MAX_REFERENCES) {
                 #[cfg(feature = "self-test")]
                 super::deliberate_death::taken(cpu, self.waiters);
-                return Ok(LockedGranule::new(entry, self.waiters, cpu, address, word));
+                return Ok(LockedGranule::new(entry, self.waiters, cpu, address, found));
             }
-            found = Some(word);
         }
         let wanted = Wanted { state: S::STATE, number: S::NUMBER, limit: S::MAX_REFERENCES };
         let entry = self.lock_slowly(cpu, address, wanted, found)?;
@@ -333,21 +333,21 @@ impl<'a> GranuleTable<'a> {
     }
 
     /// The rest of `lock`, for all states: a granule of another bank, or that another CPU holds, or
-    /// that is not what is wanted. `found` is what `try_lock` answered.
+    /// that is not what is wanted. `found` is what `try_lock` answered, if it was called.
     #[cold]
     fn lock_slowly(
         &self,
         cpu: CpuIndex,
         address: GranuleAddress,
         wanted: Wanted,
-        found: Option<StateAndCount>,
+        mut found: StateAndCount,
     ) -> Result<&'a GranuleEntry, LockError> {
         let entry = self.find(address).ok_or(LockError::Unknown)?;
-        if found.is_none() {
+        if found == StateAndCount::NOT_TRIED {
             lock_order::about_to_take(self.name(cpu, address, wanted.state));
+            found = entry.try_lock(self.waiters);
         }
-        let word = found.unwrap_or_else(|| entry.try_lock(self.waiters));
-        let held = if word.is_locked() { entry.wait(self.waiters, cpu) } else { word };
+        let held = if found.is_locked() { entry.wait(self.waiters, cpu) } else { found };
         #[cfg(feature = "self-test")]
         super::deliberate_death::taken(cpu, self.waiters);
         if held.is(wanted.number, wanted.limit) {

@@ -20,7 +20,7 @@ const MAX_TRIES: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
     /// EL3 refuses a service.
-    #[error("EL3 refuses: {0:?}")]
+    #[error("EL3 refuses: {0}")]
     Refused(Refusal),
     /// The key is not a scalar of P-384.
     #[error("the key is not one of P-384")]

@@ -15,17 +15,22 @@ use crate::granule::LockedGranule;
 use crate::granule::state::{Delegated, Ns, Wiped};
 
 /// Why EL3 refused: a status in x0 other than 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// -2: EL3 does not manage this address.
+    #[error("it does not manage the address")]
     BadAddress,
     /// -3: the granule is not in the Physical Address Space that the service starts from.
+    #[error("the granule is in another Physical Address Space")]
     BadPas,
     /// -4: no memory, or no such service.
+    #[error("it has no memory")]
     NoMemory,
     /// -6: EL3 is busy; repeat the same call.
+    #[error("it is busy")]
     Again,
     /// Any other status.
+    #[error("status {0}")]
     Other(i64),
 }
 
@@ -59,6 +64,7 @@ fn call<const ARGUMENTS: usize>(service: [u64; ARGUMENTS]) -> Result<u64, Refusa
 ///
 /// The [`Refusal`], such as for a granule of the Root or Secure PAS. The granule is unlocked in its
 /// former state.
+#[inline]
 pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Delegated>, Refusal> {
     call([function::GRANULE_DELEGATE, granule.address().get().get()])?;
     Ok(granule.transition())
@@ -70,6 +76,7 @@ pub fn delegate(granule: LockedGranule<'_, Ns>) -> Result<LockedGranule<'_, Dele
 ///
 /// The [`Refusal`]: EL3 and the RMM disagree about the granule's PAS. The granule is unlocked, in
 /// state Delegated.
+#[inline]
 pub fn undelegate(granule: LockedGranule<'_, Wiped>) -> Result<LockedGranule<'_, Ns>, Refusal> {
     call([function::GRANULE_UNDELEGATE, granule.address().get().get()])?;
     Ok(granule.transition())

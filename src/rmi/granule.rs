@@ -15,10 +15,10 @@ use crate::percpu::Cpu;
 #[inline(always)]
 pub(super) fn delegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) -> Outcome {
     let Some(locked) = rmm.granules.lock_proven(cpu.index, granule)? else {
-        return if delegate_slowly(rmm, cpu, granule) { Ok([]) } else { Err(Status::Input.into()) };
+        return if delegate_slowly(rmm, cpu, granule) { Ok([]) } else { Err(Status::INPUT.into()) };
     };
     // EL3 refuses what is not Non-secure: the host named memory of EL3 or of the Secure world.
-    services::delegate(locked).map(LockedGranule::unlock).map_err(|_| Status::Input)?;
+    services::delegate(locked).map(LockedGranule::unlock).map_err(|_| Status::INPUT)?;
     Ok([])
 }
 
@@ -41,7 +41,7 @@ pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) 
     let wiped = locked.wipe(&mut cpu.slots.delegated)?;
     services::undelegate(wiped).map(LockedGranule::unlock).map_err(|refusal| {
         report_refused(rmm, granule, refusal);
-        Status::Input
+        Status::INPUT
     })?;
     Ok([])
 }
@@ -50,6 +50,6 @@ pub(super) fn undelegate(rmm: &Rmm<'_>, cpu: &mut Cpu, granule: GranuleAddress) 
 #[cold]
 fn report_refused(rmm: &Rmm<'_>, granule: GranuleAddress, refusal: Refusal) {
     if rmm.refused_undelegates.is_first() {
-        log::error!("EL3 refuses to take back the granule at {}: {refusal:?}", granule.get());
+        log::error!("EL3 refuses to take back the granule at {}: {refusal}", granule.get());
     }
 }

@@ -31,14 +31,14 @@ pub fn platform() -> Vec<Scenario> {
         given("attestation-boot-2.0", "interface 2.0").interface("2.0"),
         given("attestation-hunks", "the token comes in hunks, each after E_RMM_AGAIN")
             .option(token("hunks")),
-        refused("attestation-again", "EL3 never has a token", "EL3 refuses: Again")
+        refused("attestation-again", "EL3 never has a token", "EL3 refuses: it is busy")
             .option(token("again")),
-        refused("attestation-breaks", "EL3 fails at the second hunk", r"EL3 refuses: Other\(-1\)")
+        refused("attestation-breaks", "EL3 fails at the second hunk", "EL3 refuses: status -1")
             .option(token("breaks")),
         refused("attestation-endless", "there are hunks without end", length)
             .option(token("endless")),
         refused("attestation-empty", "there is an empty hunk", length).option(token("empty")),
-        refused("attestation-no-key", "EL3 has no key", r"EL3 refuses: Other\(-1\)")
+        refused("attestation-no-key", "EL3 has no key", "EL3 refuses: status -1")
             .option("realm-key=unknown"),
         refused("attestation-key-zero", "the key is 0", "the key is not one of P-384")
             .option("realm-key=zero"),

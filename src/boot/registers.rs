@@ -31,10 +31,10 @@ const MDCR: u64 = MDCR_EL2::MTPME::SET.value
     | MDCR_EL2::TPM::SET.value
     | MDCR_EL2::TPMCR::SET.value;
 
-/// SCTLR_EL2 of the early identity map: MMU and caches on, alignment of data and stack checked,
+/// SCTLR_EL2 of the early identity map: MMU and caches on, alignment of the stack checked,
 /// exceptions synchronize context and errors. WXN is off, since this map is writable and executable.
+/// A is off, since compiled code copies bytes by words that need not be aligned.
 pub const SCTLR_EARLY: u64 = SCTLR_EL2::M::SET.value
-    | SCTLR_EL2::A::SET.value
     | SCTLR_EL2::C::SET.value
     | SCTLR_EL2::SA::SET.value
     | SCTLR_EL2::I::SET.value

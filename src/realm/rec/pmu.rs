@@ -37,6 +37,7 @@ impl<'c> PmuOwner<'c> {
     }
 
     /// Gives it back to the host, stopped. Returns the status of the REC's.
+    #[inline(always)]
     pub fn give_back(&mut self, auxiliary: &mut RunningAuxiliary<'_>) -> PmuStatus {
         if !self.is_rec {
             return PmuStatus::default();

@@ -52,6 +52,7 @@ impl Stage2 {
     }
 
     /// The value of VTCR_EL2: Write-Back Write-Allocate and Inner Shareable walks, 4 KiB granule.
+    #[inline(always)]
     pub const fn vtcr(&self) -> u64 {
         const RES1: u64 = 1 << 31;
         const IRGN0_WRITE_BACK: u64 = 1 << 8;

@@ -99,7 +99,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::NoTable`], [`WalkError::NotHomogeneous`], [`WalkError::NoBlock`].
-    #[inline(always)]
     pub fn fold_table(
         self,
         slot: &mut Slot,

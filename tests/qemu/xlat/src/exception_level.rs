@@ -25,8 +25,8 @@ static STACK: Stack = Stack(UnsafeCell::new([0; STACK_SIZE]));
 
 /// SCTLR_ELx with the MMU off: the bits that are RES1 at some level.
 const SCTLR_OFF: u64 = 0x30c5_0830;
-/// M, A, C, SA and I: MMU and caches on, alignment checked.
-const SCTLR_GROUND: u64 = SCTLR_OFF | 1 << 12 | 0xf;
+/// M, C, SA and I: MMU and caches on.
+const SCTLR_GROUND: u64 = SCTLR_OFF | 1 << 12 | 0xd;
 /// With the bits that the tables rely on.
 const SCTLR: u64 = SCTLR_GROUND & !SCTLR_CLEAR | SCTLR_SET;
 

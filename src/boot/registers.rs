@@ -32,8 +32,8 @@ const MDCR: u64 = MDCR_EL2::MTPME::SET.value
     | MDCR_EL2::TPMCR::SET.value;
 
 /// SCTLR_EL2 of the early identity map: MMU and caches on, alignment of the stack checked,
-/// exceptions synchronize context and errors. WXN is off, since this map is writable and executable.
-/// A is off, since compiled code copies bytes by words that need not be aligned.
+/// exceptions synchronize context and errors. WXN is off, since this map is writable and
+/// executable. A is off, since compiled code copies bytes by words that need not be aligned.
 pub const SCTLR_EARLY: u64 = SCTLR_EL2::M::SET.value
     | SCTLR_EL2::C::SET.value
     | SCTLR_EL2::SA::SET.value
@@ -59,8 +59,8 @@ pub const SCTLR: u64 = SCTLR_EARLY
 /// No High VA range yet.
 pub const TCR_NO_HIGH_RANGE: u64 = TCR_EL2::EPD1::SET.value;
 
-/// TCR_EL2 of the early map, less IPS: 48 bits, 4 KiB granule, write-back inner-shareable walks. The
-/// fields of the High VA range, which is off, hold no reserved value.
+/// TCR_EL2 of the early map, less IPS: 48 bits, 4 KiB granule, write-back inner-shareable walks.
+/// The fields of the High VA range, which is off, hold no reserved value.
 pub const TCR_EARLY: u64 = TCR_NO_HIGH_RANGE
     | 16
     | TCR_EL2::IRGN0::WriteBackAllocate.value
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(value("MDCR_EL2"), Some((0x188a_4e60, 0x1f)));
         assert_eq!(value("VTCR_EL2"), Some((0x8000_0000, 0)));
         assert_eq!(value("DIT"), Some((1 << 24, 0)));
-        assert_eq!(SCTLR_EARLY, 0x30e5_183f);
+        assert_eq!(SCTLR_EARLY, 0x30e5_183d);
         assert_eq!(TCR_EARLY, 0x8090_3510);
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! A CPU that dies with locks while others wait for them, in test builds (feature `self-test`) only.
+//! A CPU that dies with locks while others wait for them, in test builds (feature `self-test`)
+//! only.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

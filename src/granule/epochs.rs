@@ -68,9 +68,9 @@ impl Epochs {
         EpochUse(user)
     }
 
-    /// Whether a CPU goes by what it has learned about the owner. After [`end`](Self::end) it is one
-    /// that learned it before: those that announce it later find that the epoch has ended, since all
-    /// four accesses are in one order.
+    /// Whether a CPU goes by what it has learned about the owner. After [`end`](Self::end) it is
+    /// one that learned it before: those that announce it later find that the epoch has ended,
+    /// since all four accesses are in one order.
     pub fn is_in_use(&self, owner: u16) -> bool {
         let announced = usize::from(owner) + 1;
         self.users.iter().any(|User(user)| user.load(Ordering::SeqCst) == announced)

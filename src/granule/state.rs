@@ -243,8 +243,8 @@ impl<S: GranuleState> GranuleState for Unused<S> {
 macro_rules! lockable {
     ($($name:ty),*) => {$(impl Lockable for $name {})*};
 }
-// Not `Wiped`, which only the holder of the lock knows; `lock_ns` locks a Non-secure granule, proven
-// or not, and nothing a `Lost` one.
+// Not `Wiped`, which only the holder of the lock knows; `lock_ns` locks a Non-secure granule,
+// proven or not, and nothing a `Lost` one.
 lockable!(Unproven, Delegated, Rd, Rec, RecAux, Data, Rtt, Partial);
 impl<S: Lockable> Lockable for Unused<S> {}
 

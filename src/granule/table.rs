@@ -65,8 +65,8 @@ impl Default for Waiters {
 
 /// Why a granule could not be locked. Its state has not changed.
 ///
-/// A register wide: as a byte it would share a word of a `Result` with a pointer of the guard, which
-/// the compiler then moves byte by byte.
+/// A register wide: as a byte it would share a word of a `Result` with a pointer of the guard,
+/// which the compiler then moves byte by byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum LockError {
@@ -358,8 +358,8 @@ impl<'a> GranuleTable<'a> {
         Err(if is_in_state { LockError::InUse } else { LockError::WrongState })
     }
 
-    /// As [`lock`](Self::lock), for a granule that is Non-secure, whether its memory has answered or
-    /// not.
+    /// As [`lock`](Self::lock), for a granule that is Non-secure, whether its memory has answered
+    /// or not.
     ///
     /// # Errors
     ///
@@ -383,7 +383,8 @@ impl<'a> GranuleTable<'a> {
         })
     }
 
-    /// As [`lock_ns`](Self::lock_ns), for a granule whose memory has answered and that nobody holds.
+    /// As [`lock_ns`](Self::lock_ns), for a granule whose memory has answered and that nobody
+    /// holds.
     /// `None` leaves it to `lock_ns` to find out what it is.
     ///
     /// It never waits, so that the caller needs to keep nothing meanwhile.

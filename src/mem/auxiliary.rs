@@ -7,7 +7,7 @@
 //!
 //! | Granules | Slots from `rec_aux` on | Part | Holds |
 //! | --- | --- | --- | --- |
-//! | 0 to 2 | 0 to 2 | [`Features`](AuxiliaryPart::Features) | registers of SVE, PMU and debug |
+//! | 0 to 2 | 0 to 2 | [`Features`](AuxiliaryPart::Features) | registers of SVE and PMU |
 //! | 3 to 8 | 4 to 9 | [`Stack`](AuxiliaryPart::Stack) | the stack on which a token is signed |
 //! | 9, 10 | 11, 12 | [`Token`](AuxiliaryPart::Token) | the state of a token, and its bytes |
 //!

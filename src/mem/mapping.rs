@@ -4,37 +4,6 @@
 //! The state of a granule determines the type of its content ([`Content`]): a guard of state `S`
 //! proves the type.
 //!
-//! Content that may be accessed through a [`Reference`](crate::granule::Reference) cannot be
-//! borrowed mutably:
-//!
-//! ```compile_fail,E0080
-//! # use std::sync::atomic::AtomicU64;
-//! # use rmm::{granule::state::Rec, mem::{Content, Mapping}};
-//! struct Shared(AtomicU64);
-//! unsafe impl Content for Shared {
-//!     type State = Rec;
-//!     const SHARED: bool = true;
-//! }
-//! fn change(mapping: &mut Mapping<'_, Rec>) {
-//!     mapping.get_mut::<Shared>();
-//! }
-//! let _used: fn(&mut Mapping<'_, Rec>) = change;
-//! ```
-//!
-//! Other content cannot be accessed through a reference, which does not prove exclusive access:
-//!
-//! ```compile_fail,E0080
-//! # use rmm::{granule::state::Rec, mem::{Content, SharedMapping}};
-//! struct Exclusive(u64);
-//! unsafe impl Content for Exclusive {
-//!     type State = Rec;
-//! }
-//! fn look(mapping: &SharedMapping<'_, Rec>) {
-//!     mapping.get::<Exclusive>();
-//! }
-//! let _used: fn(&SharedMapping<'_, Rec>) = look;
-//! ```
-//!
 //! Content must fit into a granule:
 //!
 //! ```compile_fail,E0080
@@ -75,11 +44,6 @@ pub const GRANULE_WORDS: usize = native(GRANULE_SIZE) / size_of::<u64>();
 pub unsafe trait Content: Sized {
     /// The state.
     type State: Mappable;
-    /// Whether the content may be accessed through a [`Reference`](crate::granule::Reference) while
-    /// another CPU holds the granule's lock. It is then never borrowed mutably: only its atomics
-    /// change.
-    const SHARED: bool = false;
-
     /// Evaluated where the type is used.
     #[doc(hidden)]
     const FITS: () = assert!(
@@ -125,17 +89,16 @@ impl<'m, S: Mappable> Mapping<'m, S> {
 
     /// The content.
     pub fn get<T: Content<State = S::ContentState>>(&self) -> &T {
-        // SAFETY: the granule is locked, and mapped as long as `self` lives. Other CPUs can access
-        // only `SHARED` content, which is never borrowed as `&mut`.
+        // SAFETY: the granule is locked, and mapped as long as `self` lives. Only this mapping gives
+        // access.
         unsafe { content(self.page.window()) }
     }
 
-    /// The content, borrowed mutably. Not for [`SHARED`](Content::SHARED) content.
+    /// The content, borrowed mutably.
     pub fn get_mut<T: Content<State = S::ContentState>>(&mut self) -> &mut T {
         let () = T::FITS;
-        const { assert!(!T::SHARED, "shared content is changed by its atomics") };
-        // SAFETY: mapped, aligned and a value as in `content`. The lock is held and the content is
-        // not `SHARED`: only this mapping gives access, and the reference borrows it mutably.
+        // SAFETY: mapped, aligned and a value as in `content`. The lock is held: only this mapping
+        // gives access, and the reference borrows it mutably.
         unsafe { &mut *self.page.window().pointer().cast::<T>() }
     }
 }
@@ -199,30 +162,6 @@ impl<S: Untyped> Mapping<'_, S> {
         // SAFETY: as in `words`. The lock is held, no Realm can access the granule yet, and the
         // reference borrows `self` mutably.
         unsafe { &mut *self.page.window().pointer().cast() }
-    }
-}
-
-/// A mapped granule that a reference keeps in its state. Other CPUs may have it mapped, too, locked
-/// or not.
-#[derive(Debug)]
-#[must_use = "dropping the mapping unmaps the granule"]
-pub struct SharedMapping<'m, S: Mappable> {
-    page: MappedPage<'m>,
-    state: PhantomData<S>,
-}
-
-impl<'m, S: Mappable> SharedMapping<'m, S> {
-    /// Wraps a page that maps a granule that stays in state `S` for `'m`.
-    pub(super) fn new(page: MappedPage<'m>) -> Self {
-        Self { page, state: PhantomData }
-    }
-
-    /// The content, which must be [`SHARED`](Content::SHARED).
-    pub fn get<T: Content<State = S::ContentState> + Sync>(&self) -> &T {
-        const { assert!(T::SHARED, "content seen through a reference is shared") };
-        // SAFETY: mapped as long as `self` lives, and a reference keeps the state. `SHARED` content
-        // is never borrowed as `&mut`.
-        unsafe { content(self.page.window()) }
     }
 }
 

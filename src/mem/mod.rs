@@ -18,9 +18,7 @@ mod work;
 pub use auxiliary::{
     AUXILIARY, AuxiliaryContent, AuxiliaryOf, AuxiliaryPart, AuxiliarySlots, RunningAuxiliary,
 };
-pub use mapping::{
-    Content, GRANULE_WORDS, LockedMapping, Mapping, RunningContent, RunningRec, SharedMapping,
-};
+pub use mapping::{Content, GRANULE_WORDS, LockedMapping, Mapping, RunningContent, RunningRec};
 pub use ns_access::{NsAccessError, NsMapping, NsSlot, words_of};
 pub use page::Slot;
 pub use run_mapping::{RunMapping, with_run_mapping};

@@ -34,7 +34,8 @@ impl Slot {
     ///
     /// # Safety
     ///
-    /// The caller holds the guard that allows mapping the granule, and nothing refers to its content.
+    /// The caller holds the guard that allows mapping the granule, and nothing refers to its
+    /// content.
     #[inline(never)]
     pub(super) unsafe fn zero(&mut self, granule: GranuleAddress) -> Result<(), Aborted> {
         self.map_here(granule);

@@ -62,7 +62,7 @@
 //! ```
 
 use super::auxiliary::AuxiliarySlots;
-use super::mapping::{Content, GRANULE_WORDS, Mapping, SharedMapping};
+use super::mapping::{Content, GRANULE_WORDS, Mapping};
 use super::ns_access::NsSlot;
 use super::page::{MappedPage, Slot};
 use super::slot_layout::{self, SlotIndex};
@@ -73,7 +73,7 @@ use crate::arch::atomic::AtomicU64;
 use crate::arch::sysreg::CTR_EL0;
 use crate::arch::{barrier, cache};
 use crate::granule::state::{Data, Delegated, Mappable};
-use crate::granule::{LockedGranule, Reference, Wipe, WipeError};
+use crate::granule::{LockedGranule, Wipe, WipeError};
 #[cfg(feature = "self-test")]
 use crate::xlat::TransientPage;
 use crate::xlat::{Attributes, Context, El2And0, Error, PhysicalAddressSpace, TransientRange};
@@ -181,15 +181,6 @@ impl Slot {
         result
     }
 
-    /// Maps a granule that a reference keeps in its state. It need not be locked: other CPUs may
-    /// have it mapped at the same time.
-    pub fn map_reference<'m, S: Mappable>(
-        &'m mut self,
-        reference: &'m Reference<'_, S>,
-    ) -> SharedMapping<'m, S> {
-        SharedMapping::new(MappedPage::new(self, reference.address()))
-    }
-
     /// Cleans the granule to the point of unification, if instruction fetches do not observe data
     /// caches (CTR_EL0.IDC = 0).
     pub fn clean_for_fetches(&mut self, granule: &LockedGranule<'_, Data>) {
@@ -213,8 +204,8 @@ impl Slot {
 impl Wipe for Slot {
     #[inline(always)]
     fn wipe(&mut self, granule: &LockedGranule<'_, Delegated>) -> Result<(), WipeError> {
-        // SAFETY: the granule is locked and has no content in state Delegated: there is no reference
-        // to it.
+        // SAFETY: the granule is locked and has no content in state Delegated: there is no
+        // reference to it.
         unsafe { self.zero(granule.address()) }.map_err(|_| WipeError)
     }
 }

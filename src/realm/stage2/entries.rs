@@ -177,7 +177,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::Short`], [`WalkError::NotAssigned`].
-    #[inline(always)]
     pub fn unassign(self, slot: &mut Slot) -> Result<(GranuleAddress, Ipa), UnmapError> {
         self.to(slot, Level::Three, |reached| {
             let stopped = |error| UnmapError { error, walk_top: reached.next_live() };
@@ -207,7 +206,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::Short`], [`WalkError::NotUnassigned`].
-    #[inline(always)]
     pub fn map_unprotected(
         self,
         slot: &mut Slot,
@@ -231,7 +229,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::Short`], [`WalkError::NotAssigned`].
-    #[inline(always)]
     pub fn unmap_unprotected(self, slot: &mut Slot, level: Level) -> Result<Ipa, UnmapError> {
         self.to(slot, level, |reached| {
             let stopped = |error| UnmapError { error, walk_top: reached.next_live() };

@@ -23,7 +23,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::Short`], [`WalkError::IsTable`]; then `table` has not been called.
-    #[inline(always)]
     pub fn create_table(
         self,
         slot: &mut Slot,
@@ -68,7 +67,6 @@ impl<'g> Walk<'_, 'g> {
     /// # Errors
     ///
     /// [`WalkError::NoTable`], [`WalkError::Live`].
-    #[inline(always)]
     pub fn destroy_table(
         self,
         slot: &mut Slot,

@@ -416,8 +416,8 @@ const CONTROL_REGISTERS: [(&str, u64); 24] = [
 /// and with a host whose counters count.
 pub fn control_registers(protection: Protection) -> Vec<Scenario> {
     let sctlr: u64 = match protection {
-        Protection::Plain => 0x30ed_183f,
-        Protection::Hardened => 0x10_b0ed_183f,
+        Protection::Plain => 0x30ed_183d,
+        Protection::Hardened => 0x10_b0ed_183d,
     };
     let poisoned = Scenario::new(
         "control-registers",

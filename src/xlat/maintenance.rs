@@ -59,7 +59,6 @@ impl Maintenance {
 
     /// Invalidates the TLB entries of descriptors that were just made invalid. Complete on every
     /// CPU concerned.
-    #[inline(always)]
     pub(super) fn retire<R: Regime, const N: usize>(self, all: [Invalidation; N]) {
         if self == Self::Local {
             dsb_nshst();

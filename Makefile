@@ -7,6 +7,7 @@ export CORE ?=
 export RUSTUP_AUTO_INSTALL := 0
 
 IMAGE := scripts/target-cargo.sh image build/image
+LIBRARY := scripts/target-cargo.sh library build/library
 PLAIN := scripts/target-cargo.sh image build/plain
 FIRMWARE := scripts/target-cargo.sh firmware build/firmware
 SYSTEM := target/tools/rmm-test-system --rmm build/rmm.bin --rmm-self-test build/rmm-self-test.bin \
@@ -54,8 +55,8 @@ firmware: tools ## the test firmware: build/el3.bin, build/host.bin, build/realm
 	target/tools/elf2bin build/firmware/vmm build/vmm.bin
 
 xlat-test: tools ## the image that tests the translation tables: build/xlat.bin
-	$(IMAGE) build -p rmm-test-xlat
-	target/tools/elf2bin build/image/xlat build/xlat.bin
+	$(LIBRARY) build -p rmm-test-xlat
+	target/tools/elf2bin build/library/xlat build/xlat.bin
 
 images: build build-self-test firmware xlat-test
 

@@ -23,7 +23,6 @@ pub struct RunMapping<'m, T: RunningContent> {
 }
 
 /// Maps the REC that this CPU runs and the host's `page`, runs `then` with them, and unmaps both.
-#[inline(always)]
 pub fn with_run_mapping<T: RunningContent, R>(
     rec: &mut Slot,
     running: &mut RunningRec<'_>,

@@ -43,8 +43,10 @@ pub fn handle(dialect: Dialect, rmm: &Rmm<'_>, cpu: &mut Cpu, registers: &mut Re
     let function = command::function(registers[0]);
     let serve = match dialect {
         Dialect::V1_0 => V1.find(function),
-        Dialect::V2_0 if rmm.is_active() || v2::is_served_in_init(function) => V2.find(function),
-        Dialect::V2_0 => V2.find(function).map(|_| v2::refuse_in_init as Serve),
+        Dialect::V2_0 => V2.find(function).map(|serve| {
+            let is_served = rmm.is_active() || v2::is_served_in_init(function);
+            if is_served { serve } else { v2::refuse_in_init }
+        }),
     };
     call::serve(serve, rmm, cpu, registers);
     if let Some(before) = &before {

@@ -249,7 +249,7 @@ impl<'g> Walk<'_, 'g> {
             let Some(ripas) = reached.entry.ripas() else {
                 super::corrupt("a protected entry has no RIPAS");
             };
-            (ripas, reached.end_of_run(top, |entry| entry.ripas() == Some(ripas)))
+            (ripas, reached.end_of_ripas(top, ripas))
         })
     }
 

@@ -135,12 +135,12 @@ impl Entry {
     /// Decodes `raw`, made by [`encode`](Self::encode), in a table at `level`.
     pub fn decode(raw: u64, level: Level, format: DescriptorFormat) -> Self {
         let address = PhysAddr::new(decode_address(raw, format));
-        let ripas = match (raw >> RIPAS) & 3 {
-            0 => Ripas::Empty,
-            1 => Ripas::Ram,
-            _ => Ripas::Destroyed,
-        };
         if raw & VALID == 0 {
+            let ripas = match (raw >> RIPAS) & 3 {
+                0 => Ripas::Empty,
+                1 => Ripas::Ram,
+                _ => Ripas::Destroyed,
+            };
             return if raw & ASSIGNED == 0 {
                 Self::Unassigned(ripas)
             } else {
@@ -177,6 +177,15 @@ impl Entry {
     pub fn is_live(self) -> bool {
         !matches!(self, Self::Unassigned(_))
     }
+}
+
+/// Whether a protected entry has this RIPAS; a TABLE has none.
+pub(super) fn has_ripas(raw: u64, level: Level, ripas: Ripas) -> bool {
+    if raw & VALID == 0 {
+        return (raw >> RIPAS) & 3 == ripas as u64;
+    }
+    let is_table = level != Level::Three && raw & TABLE_OR_PAGE != 0;
+    ripas == Ripas::Ram && !is_table
 }
 
 /// The table that a descriptor points to, in a table that is not at level 3.

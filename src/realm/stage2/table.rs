@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::entry::{self, Entry};
+use super::entry::{self, Entry, Ripas};
 use super::geometry::{EntryIndex, entries};
 use crate::address::Ipa;
 use crate::arch::memory::{is_progression, load_descriptor, store_descriptor};
@@ -35,6 +35,11 @@ impl RttTable {
     /// The entry at `index` of a table at `level`.
     pub fn entry(&self, index: EntryIndex, level: Level, format: DescriptorFormat) -> Entry {
         Entry::decode(load_descriptor(&self.0[index.get()]), level, format)
+    }
+
+    /// Whether the protected entry at `index` of a table at `level` has this RIPAS.
+    pub fn has_ripas(&self, index: EntryIndex, level: Level, ripas: Ripas) -> bool {
+        entry::has_ripas(load_descriptor(&self.0[index.get()]), level, ripas)
     }
 
     /// The table that the entry at `index` points to. This table is not at level 3.

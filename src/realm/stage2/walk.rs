@@ -180,17 +180,17 @@ impl<'g> Reached<'_, 'g> {
         self.table.skip_non_live(self.ipa, self.index, self.level)
     }
 
-    /// The end of the run of entries that are `alike`, at most `top` and within the table. The run
-    /// begins with the entry reached.
-    pub(super) fn end_of_run(&self, top: Ipa, alike: impl Fn(Entry) -> bool) -> Ipa {
-        let Self { table, level, stage2, .. } = *self;
+    /// The end of the protected entries that have RIPAS `ripas`, from the one reached on, which has
+    /// it: at most `top`, and within the table.
+    pub(super) fn end_of_ripas(&self, top: Ipa, ripas: Ripas) -> Ipa {
+        let Self { table, level, .. } = *self;
         let size = level.entry_size();
         let mut index = self.index;
         // The IPA space ends far below the end of an address.
         let mut end = self.ipa.align_down(size).get().saturating_add(size);
         while end < top.get()
             && let Some(next) = index.next()
-            && alike(table.entry(next, level, stage2.format()))
+            && table.has_ripas(next, level, ripas)
         {
             (index, end) = (next, end.saturating_add(size));
         }

@@ -42,7 +42,7 @@ pub const SCTLR_EARLY: u64 = SCTLR_EL2::M::SET.value
     | SCTLR_EL2::EIS::SET.value
     | SCTLR_EL2::IESB::SET.value
     | SCTLR_EL2::SPAN::SET.value
-    // Of EL0 under a host at EL2, which there is not: as at reset.
+    // These concern EL0 under EL2, where nothing runs: as at reset.
     | SCTLR_EL2::SA0::SET.value
     | SCTLR_EL2::CP15BEN::SET.value
     | SCTLR_EL2::NTWI::SET.value

@@ -7,19 +7,20 @@ use core::sync::atomic::AtomicU64;
 use crate::arch::atomic::{AtomicUsize, Ordering};
 use crate::cpu::{CpuIndex, MAX_CPUS};
 
-/// Epochs that there are. The number of an owner selects one.
+/// How many counts of epochs there are. Owners whose numbers differ by a multiple share one.
 const EPOCHS: usize = 64;
 
-/// A count on a cache line of its own.
+/// How many epochs have ended, on a cache line of its own.
 #[repr(align(64))]
 struct Count(AtomicU64);
 
-/// Of a CPU: the number of an owner, and 1; or 0. On a cache line of its own.
+/// What a CPU announces: one more than the number of the owner, or 0 if it goes by nothing that it
+/// has learned. On a cache line of its own.
 #[repr(align(64))]
 struct User(AtomicUsize);
 
-/// How many epochs of each owner have ended. Owners share counts: ending another owner's epoch only
-/// makes it learn again.
+/// Epochs of all owners. When an owner's epoch ends, a CPU that runs for one with the same count
+/// only learns again.
 ///
 /// The counts come first: every entry looks at one.
 #[repr(C)]
@@ -28,7 +29,7 @@ pub struct Epochs {
     users: [User; MAX_CPUS],
 }
 
-/// A CPU goes by what it learns about an owner, or has learned.
+/// While this lives, a CPU goes by what it has learned about an owner.
 #[derive(Debug)]
 pub struct EpochUse<'e>(&'e AtomicUsize);
 

@@ -175,7 +175,8 @@ impl<'a> LockedGranule<'a, Delegated> {
         }
     }
 
-    /// Has no command take the granule again: its memory does not answer any more.
+    /// Makes the granule [`Lost`], since its memory does not answer any more: no command takes it
+    /// again.
     fn put_aside(self) {
         if self.waiters.lost.fetch_add(1, Ordering::Relaxed) == 0 {
             log::error!("memory stopped answering, its granule is lost: {}", self.address.get());

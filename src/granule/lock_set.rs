@@ -23,7 +23,8 @@ pub type LockedSet<'a, S> = ArrayVec<LockedGranule<'a, S>, MAX_SET>;
 ///
 /// # Errors
 ///
-/// [`WipeError`]. All are unlocked and stay Delegated.
+/// [`WipeError`]. All are unlocked. The granule that does not answer is [`Lost`](super::state::Lost),
+/// the others stay Delegated.
 pub fn wipe_set<'a>(
     set: &mut LockedSet<'a, Delegated>,
     by: &mut impl Wipe,

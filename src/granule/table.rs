@@ -384,10 +384,9 @@ impl<'a> GranuleTable<'a> {
     }
 
     /// As [`lock_ns`](Self::lock_ns), for a granule whose memory has answered and that nobody
-    /// holds.
-    /// `None` leaves it to `lock_ns` to find out what it is.
+    /// holds. `None` if it is another: `lock_ns` finds out what it is.
     ///
-    /// It never waits, so that the caller needs to keep nothing meanwhile.
+    /// It never waits, so that the caller has nothing to keep meanwhile.
     ///
     /// # Errors
     ///

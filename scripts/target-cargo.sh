@@ -17,7 +17,8 @@ case $what in
         core=$(scripts/core.sh)
         # Atomics and the VHE register names; no address is fixed at link time.
         flags=(-Ctarget-feature=+lse,+vh -Crelocation-model=pie)
-        # One instruction for an address: code names nothing beyond 1 MiB, or the image does not link.
+        # One instruction for an address: code names nothing beyond 1 MiB, or the image does not
+        # link.
         flags+=(-Ccode-model=tiny)
         # LLVM takes a call behind a few early returns for a rare one, and does not inline it.
         flags+=(-Cllvm-args=-cold-callsite-rel-freq=0)
@@ -49,12 +50,14 @@ if [[ $core != precompiled ]]; then
     build_std+=(-Zbuild-std=core,compiler_builtins -Zbuild-std-features=compiler-builtins-mem)
     if [[ $what != firmware ]]; then
         flags+=(-Zbranch-protection=bti,pac-ret --cfg hardened)
-        # The toolchain's target, but what is not aligned is copied by words all the same: the RMM runs with the MMU
-        # on, in Normal memory. An eleventh of the code was copies by bytes.
+        # The toolchain's target, but what is not aligned is copied by words all the same: the RMM
+        # runs with the MMU on, in Normal memory. Copies by bytes were 9 KiB of code.
         target=build/$TARGET-unaligned.json
         mkdir -p build
-        rustc -Zunstable-options --print target-spec-json --target $TARGET | sed 's/+strict-align,//' >"$target.new"
-        cmp -s "$target.new" "$target" || cp "$target.new" "$target"
+        new=$(mktemp "$target.XXXX")
+        rustc -Zunstable-options --print target-spec-json --target $TARGET |
+            sed 's/+strict-align,//' >"$new"
+        if cmp -s "$new" "$target"; then rm "$new"; else mv "$new" "$target"; fi
         build_std+=(-Zjson-target-spec)
     fi
     frame_pointers=(-Zunstable-options -Cforce-frame-pointers=non-leaf)

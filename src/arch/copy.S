@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// memcpy and memset, which the compiler calls for larger moves and fills. Alignment is checked
-// at EL2: words are only accessed where they are aligned.
+// memcpy and memset, which the compiler calls for larger moves and fills. Words are accessed only
+// where they are aligned; the few other moves go by bytes.
 
     .section .text.copy, "ax"
 // x0 = to, x1 = from, x2 = bytes; gives x0.

@@ -66,7 +66,7 @@ impl Default for Waiters {
 /// Why a granule could not be locked. Its state has not changed.
 ///
 /// A register wide: as a byte it would share a word of a `Result` with a pointer of the guard,
-/// which the compiler then moves byte by byte.
+/// which the compiler moves byte by byte where alignment is strict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum LockError {

@@ -20,7 +20,7 @@ const WORD: u64 = size_of::<u64>() as u64;
 /// Why the host's memory could not be accessed. Part of the access may have been done.
 ///
 /// As wide as a register, like [`LockError`](crate::granule::LockError): with a smaller type the
-/// compiler moves structures that were read byte by byte.
+/// compiler moves structures that were read byte by byte where alignment is strict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum NsAccessError {

@@ -18,8 +18,8 @@ use crate::rmi::{self, Dialect, Rmm};
 type Handler = extern "C" fn(rmm: &'static Rmm<'static>, cpu: &mut Cpu, registers: &mut Registers);
 
 /// What serves the calls of a CPU, as `entry.S` keeps it: the arguments that are the same for all
-/// calls, and the handler. The arguments are in the order in which commands take them, so that none
-/// has to be moved to another register.
+/// calls, and the handler. Commands take the arguments in this order, and find them in their
+/// registers.
 #[repr(C)]
 pub(super) struct Service {
     rmm: &'static Rmm<'static>,

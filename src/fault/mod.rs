@@ -119,8 +119,8 @@ fn report(body: impl FnOnce(Sink<'_>)) -> ! {
     stop()
 }
 
-/// Ends this CPU. If it is booting EL3 is told that the boot failed, and runs the host on it; if it
-/// serves a call it has no answer, and stops here.
+/// Ends this CPU. A CPU that boots tells EL3 that the boot failed, and EL3 runs the host on it. A
+/// CPU that serves a call stops here, without an answer.
 fn stop() -> ! {
     if cpu::is_online() { halt() } else { services::refuse_boot(BootStatus::Unknown) }
 }

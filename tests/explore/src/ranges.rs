@@ -175,8 +175,8 @@ fn blocks(letter: &Letter) -> u64 {
 }
 
 /// Whether it is the plainest of calls that do the same: those that are tried together with calls
-/// of another CPU. No list is written or read. What is unmapped is told if it is one page: of a
-/// range with holes each of two CPUs may unmap a part.
+/// of another CPU. It has no list. If it unmaps one page, the answer tells which. If it unmapped a
+/// range with holes, each of two CPUs might unmap a part.
 pub fn is_plain(letter: &Letter) -> bool {
     let [_, base, top, flags, range] = letter.arguments;
     let size = top.wrapping_sub(base);

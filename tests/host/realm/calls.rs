@@ -366,6 +366,16 @@ fn the_ripas_of_a_range_is_told_up_to_where_it_changes_or_the_table_ends() {
 }
 
 #[test]
+fn the_ripas_of_a_range_is_told_up_to_the_next_table() {
+    let fixture = realm(0);
+    let table = SPARE + 5 * PAGE;
+    fixture.delegate(&[table]);
+    let next = RAM_BLOCK + BLOCK;
+    assert_eq!(fixture.call(function::RTT_CREATE, &[RD, table, next, 3]), SUCCESS);
+    answers(&fixture, &[u64::from(rsi::IPA_STATE_GET), RAM_BLOCK, GIB], &[0, next, 1, 0]);
+}
+
+#[test]
 fn a_change_of_ripas_leaves_with_its_range_if_that_is_one() {
     let fixture = realm(0);
     for base in edges() {

@@ -48,7 +48,12 @@ pub fn platform() -> Vec<Scenario> {
 }
 
 /// The public half of the key that signs the platform token of the test EL3.
-const PLATFORM_KEY: &str = "04676f66e93c91d20d236dd6a22806d0ee1f86b2fae40f2bb774852ba237a030eb852f2137efa3202c4612294b992ec85cd0a44c97b6f8801b319ce564324c4f4b9b2c446deabeff84c77800aa2e1635ee51fb4b78972681212797b8c023162164";
+const PLATFORM_KEY: &str = concat!(
+    "04",
+    "676f66e93c91d20d236dd6a22806d0ee1f86b2fae40f2bb774852ba237a030eb",
+    "852f2137efa3202c4612294b992ec85cd0a44c97b6f8801b319ce564324c4f4b",
+    "9b2c446deabeff84c77800aa2e1635ee51fb4b78972681212797b8c023162164",
+);
 
 /// Tokens of Realms.
 pub fn tokens() -> Vec<Scenario> {

@@ -374,7 +374,8 @@ pub fn failures() -> Vec<Scenario> {
 /// A single warm boot that must fail with code -1.
 fn warm_failure(name: String, what: &str) -> Scenario {
     let sentence = format!(
-        "a warm boot with {what} ends with code {UNKNOWN}; the other CPU is served on, and the next boot succeeds"
+        "a warm boot with {what} ends with code {UNKNOWN}; the other CPU is served on, and the \
+         next boot succeeds"
     );
     Scenario::new(name, "warm-failure", sentence)
         .cpus(2)

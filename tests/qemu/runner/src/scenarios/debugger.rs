@@ -22,7 +22,10 @@ pub fn debugger() -> Vec<Scenario> {
         r"^TTBR1_EL2, high VA range, 21 bits, root 0x[0-9a-f]+$",
         r"^0xffffffffffe01000-0xffffffffffe06fff -> 0x[0-9a-f]+ normal rw xn realm inner non-global$",
         // The slots that are in use.
-        r"^0xfffffffffffe2000 Rd: 0x70001000 normal rw xn realm inner non-global transient; Rd, locked, \d+ references$",
+        concat!(
+            r"^0xfffffffffffe2000 Rd: 0x70001000 normal rw xn realm inner non-global transient; ",
+            r"Rd, locked, \d+ references$"
+        ),
         r"^[1-9]\d* of 24 slots mapped$",
         // Granules: one in use, an address without a granule, and all granules.
         r"^0x70001000: Rd, locked, \d+ references$",

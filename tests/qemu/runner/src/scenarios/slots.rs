@@ -11,7 +11,8 @@ const FATAL: &str = r"\[RMM .*FATAL\]";
 /// `accesses` to a page that is delegated and undelegated meanwhile.
 fn host_race(accesses: u32) -> Scenario {
     let sentence = format!(
-        "{accesses} accesses to a page that a CPU takes away and gives back succeed or fault, and nothing leaks"
+        "{accesses} accesses to a page that a CPU takes away and gives back succeed or fault, and \
+         nothing leaks"
     );
     Scenario::new("host-race", "host-race", sentence)
         .interface("2.0")

@@ -11,8 +11,8 @@ const CPUS: u32 = 8;
 /// `calls` delegate and undelegate calls in all.
 fn stress(calls: u32) -> Scenario {
     let sentence = format!(
-        "{calls} calls from {CPUS} CPUs, on granules of their own and shared ones and with garbage: EL3 and the RMM \
-         agree on every granule, and none keeps what it held"
+        "{calls} calls from {CPUS} CPUs, on granules of their own and shared ones and with \
+         garbage: EL3 and the RMM agree on every granule, and none keeps what it held"
     );
     Scenario::new("stress", "stress", sentence)
         .cpus(CPUS)

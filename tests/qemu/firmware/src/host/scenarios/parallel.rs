@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-//! The RMM serves all CPUs of the machine at once, each of which may go off and on at any time.
+//! The RMM serves all CPUs of the machine at once, while any of them goes off and comes on again.
 //!
 //! Seen to fail: an RMM whose CPUs all use the context of CPU 0, and one that answers a warm boot
 //! with an error.

@@ -184,7 +184,7 @@ fn interrupt_controller(guest: &Guest) {
     const ACCESS: u64 = 0x18 << 26 | 1 << 25 | 3 << 20;
     let run = guest.run(0);
     let begin = |instruction, x| {
-        // SAFETY: this concerns the Realm's virtual interrupts, of which none exists.
+        // SAFETY: this concerns virtual interrupts, and the Realm has none.
         unsafe { write_register!("s3_4_c12_c11_0", EN | TRAPS) };
         check::equal("the REC is entered", guest.begin(0, instruction, x), Status::SUCCESS);
         let after = read_register!("s3_4_c12_c11_0");

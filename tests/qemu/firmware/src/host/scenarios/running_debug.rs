@@ -141,7 +141,7 @@ pub fn debug() {
     let mut hit = Every::new("what a Realm sets is hit, once and where, and nothing else is");
     let mut kept = Every::new("a REC finds its debug registers as it set them");
     for level in [0, 1] {
-        // At EL1 there are two more instructions, one of which traps to the RMM.
+        // At EL1 there are two more instructions. One of them traps to the RMM.
         let steps = Hits { steps: 4 + 2 * level, ..NONE };
         for (what, context, locked, expected) in [
             (debug::NONE, 0, 0, NONE),

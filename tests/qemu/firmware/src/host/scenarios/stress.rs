@@ -324,6 +324,7 @@ pub fn stress() {
         [&CALLS, &SHARED_CALLS, &GARBAGE_CALLS, &MOVED].map(|count| count.load(Ordering::Acquire));
     check::equal("every call was made", calls, cpus::count() * crate::options().argument);
     say!(
-        "stress: {calls} calls, of them {shared} on shared granules and {garbage} garbage; {moved} granules moved"
+        "stress: {calls} calls, of them {shared} on shared granules and {garbage} garbage; \
+         {moved} granules moved"
     );
 }
